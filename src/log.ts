@@ -1,0 +1,55 @@
+/**
+ * One line per event on stderr, in Teleport's text form: time, level, component, message, fields.
+ * Knows which field names are secret and never prints their values.
+ */
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogFields = Record<string, unknown>;
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** The same sink under another component name, shown as `[NAME]`. */
+  child(component: string): Logger;
+}
+
+export interface LogOptions {
+  component: string;
+  level: LogLevel;
+  /** Default: process.stderr. */
+  write?: (line: string) => void;
+  now?: () => Date;
+}
+
+const SECRET = /pass(word)?$|token|secret|key$|credential|otp/i;
+
+export function createLogger({ component, level, write, now }: LogOptions): Logger {
+  const sink = write ?? ((line: string) => void process.stderr.write(line));
+  const least = LOG_LEVELS.indexOf(level);
+  const at = (lvl: LogLevel) => (message: string, fields?: LogFields) => {
+    if (LOG_LEVELS.indexOf(lvl) < least) return;
+    const time = (now?.() ?? new Date()).toISOString();
+    const name = `[${component}]`.padEnd(11);
+    const tail = fields ? Object.entries(fields).map(([k, v]) => ` ${k}:${SECRET.test(k) ? '***' : text(v)}`) : [];
+    sink(`${time} ${lvl.toUpperCase().padEnd(4)} ${name} ${message}${tail.join('')}\n`);
+  };
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (name) => createLogger({ component: name, level, write: sink, ...(now ? { now } : {}) }),
+  };
+}
+
+/** A logger that says nothing. */
+export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+
+function text(value: unknown): string {
+  if (value instanceof Error) return JSON.stringify(value.message);
+  if (typeof value === 'string') return /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value);
+  return JSON.stringify(value) ?? String(value);
+}
