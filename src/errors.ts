@@ -43,7 +43,11 @@ export class TeleportError extends Error {
 
 /** True for our own errors, optionally of one code. Works across module copies (bundles, test realms). */
 export function isTeleportError(value: unknown, code?: ErrorCode): value is TeleportError {
-  return value instanceof Error && value.name === 'TeleportError' && (code === undefined || (value as TeleportError).code === code);
+  return (
+    value instanceof Error &&
+    value.name === 'TeleportError' &&
+    (code === undefined || (value as TeleportError).code === code)
+  );
 }
 
 /** The text of anything thrown, without its stack. */
