@@ -1,0 +1,185 @@
+/**
+ * The rules of the house: who may import whom, which package has its door where, and what a start may load.
+ * The table is `docs/architecture.md` as data.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+const SRC = resolve('src');
+
+/** Room → rooms it may import, besides itself, `errors` and `log`. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  cli: [],
+  net: [],
+  pki: [],
+  pg: [],
+  aws: [],
+  store: [],
+  audit: [],
+  resources: [],
+  identity: ['pki', 'resources'],
+  rbac: ['resources', 'identity'],
+  profile: ['pki', 'identity'],
+  api: ['resources', 'identity', 'net', 'pki'],
+  localproxy: ['net', 'pg'],
+  psql: [],
+  access: ['profile', 'api', 'aws', 'identity', 'resources', 'rbac', 'localproxy', 'net', 'pg', 'pki', 'cli'],
+  auth: ['api', 'rbac', 'identity', 'resources', 'pki', 'net', 'store', 'audit'],
+  proxy: ['api', 'identity', 'pg', 'net', 'pki', 'resources'],
+  db: ['api', 'rbac', 'identity', 'resources', 'aws', 'pg', 'pki', 'net', 'audit'],
+  tsh: [
+    'cli',
+    'net',
+    'pki',
+    'pg',
+    'aws',
+    'resources',
+    'identity',
+    'rbac',
+    'profile',
+    'api',
+    'localproxy',
+    'psql',
+    'access',
+  ],
+  tctl: ['cli', 'net', 'pki', 'pg', 'aws', 'resources', 'identity', 'rbac', 'profile', 'api', 'access'],
+  teleport: [
+    'cli',
+    'net',
+    'pki',
+    'pg',
+    'aws',
+    'store',
+    'audit',
+    'resources',
+    'identity',
+    'rbac',
+    'api',
+    'auth',
+    'proxy',
+    'db',
+  ],
+};
+
+/** Outside thing → the only rooms that may import it. */
+const DOORS: Record<string, readonly string[]> = {
+  commander: ['cli'],
+  chalk: ['cli'],
+  'cli-table3': ['cli'],
+  execa: ['psql', 'cli'],
+  'node-forge': ['pki'],
+  '@aws-sdk/': ['aws'],
+  '@connectrpc/': ['api', 'auth', 'proxy'],
+  keytar: ['profile'],
+  libsql: ['store'],
+  '@node-rs/argon2': ['auth'],
+  otpauth: ['auth'],
+  qrcode: ['proxy'],
+  ws: ['net'],
+  yaml: ['resources', 'cli', 'profile', 'teleport', 'tsh'],
+};
+
+/** What a start of a program may load besides Node's own modules: nothing else statically. */
+const START_ROOMS = new Set(['cli', 'errors', 'log']);
+const START_PACKAGES = new Set(['commander']);
+
+interface Import {
+  from: string;
+  target: string;
+  typeOnly: boolean;
+  dynamic: boolean;
+}
+
+function filesUnder(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return filesUnder(path);
+    return entry.name.endsWith('.ts') && !entry.name.endsWith('.bench.ts') && !entry.name.endsWith('.d.ts')
+      ? [path]
+      : [];
+  });
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+  const found: Import[] = [];
+  for (const m of text.matchAll(/^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm)) {
+    found.push({ from: file, target: m[2]!, typeOnly: m[1] !== undefined, dynamic: false });
+  }
+  for (const m of text.matchAll(/\bimport\('([^']+)'\)/g)) {
+    found.push({ from: file, target: m[1]!, typeOnly: false, dynamic: true });
+  }
+  return found;
+}
+
+function resolveOwn(from: string, target: string): string | undefined {
+  if (!target.startsWith('.')) return undefined;
+  const path = resolve(dirname(from), target).replace(/\.js$/, '.ts');
+  return existsSync(path) ? path : undefined;
+}
+
+/** `src/pg/decode.ts` → `pg`; `src/errors.ts` → `errors`. */
+function roomOf(file: string): string {
+  return relative(SRC, file).split('/')[0]!.replace(/\.ts$/, '');
+}
+
+const files = filesUnder(SRC);
+const imports = files.flatMap(importsOf);
+
+test('imports point down: every room imports only what its row allows', () => {
+  const wrong = imports.flatMap(({ from, target }) => {
+    const own = resolveOwn(from, target);
+    if (!own) return [];
+    const [room, other] = [roomOf(from), roomOf(own)];
+    if (room === other || other === 'errors' || other === 'log') return [];
+    return (MAY_IMPORT[room] ?? []).includes(other) ? [] : [`${relative(SRC, from)} imports ${relative(SRC, own)}`];
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('every room has a row', () => {
+  const rooms = new Set(files.map(roomOf));
+  rooms.delete('errors');
+  rooms.delete('log');
+  expect([...rooms].filter((room) => !(room in MAY_IMPORT))).toEqual([]);
+});
+
+test('each outside package has one door', () => {
+  const wrong = imports.flatMap(({ from, target, typeOnly }) => {
+    if (typeOnly) return [];
+    const door = Object.entries(DOORS).find(
+      ([name]) => target === name || target.startsWith(name.endsWith('/') ? name : `${name}/`),
+    );
+    if (!door || door[1].includes(roomOf(from))) return [];
+    return [`${relative(SRC, from)} imports ${target}`];
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('relative imports lead to files that exist', () => {
+  const wrong = imports.filter(({ from, target }) => target.startsWith('.') && !resolveOwn(from, target));
+  expect(wrong.map(({ from, target }) => `${relative(SRC, from)}: ${target}`)).toEqual([]);
+});
+
+test.each(['tsh', 'tctl', 'teleport'])('a start of %s loads only the table and the command-line room', (program) => {
+  const seen = new Map<string, string>();
+  const heavy: string[] = [];
+  const walk = (file: string, path: string): void => {
+    if (seen.has(file)) return;
+    seen.set(file, path);
+    for (const { target, typeOnly, dynamic } of importsOf(file)) {
+      if (typeOnly || dynamic) continue;
+      const own = resolveOwn(file, target);
+      if (own) {
+        const room = roomOf(own);
+        const isTable = room === program && /\/(main|commands|commands-[\w-]+|flags)\.ts$/.test(own);
+        if (file !== own && !START_ROOMS.has(room) && !isTable) heavy.push(`${path} → ${relative(SRC, own)}`);
+        else walk(own, `${path} → ${relative(SRC, own)}`);
+      } else if (!target.startsWith('node:') && !START_PACKAGES.has(target)) {
+        heavy.push(`${path} → ${target}`);
+      }
+    }
+  };
+  walk(resolve('bin', `${program}.ts`), `bin/${program}.ts`);
+  expect(heavy).toEqual([]);
+});
