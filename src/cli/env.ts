@@ -1,0 +1,110 @@
+/**
+ * What a command may know about the world around it: streams, terminal facts, environment, home, clock, signals.
+ * Commands take all of it from an `Env`, so a test can give another one; `processEnv` makes the real one.
+ */
+import { homedir } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { type Logger, silent } from '../log.js';
+
+/** Standard input; the two extra members exist on a terminal only. */
+export type Stdin = Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
+
+export interface Env {
+  stdin: Stdin;
+  stdout: Writable;
+  stderr: Writable;
+  isTty: { stdin: boolean; stdout: boolean; stderr: boolean };
+  /** Width for truncated tables: of the terminal when standard input is one, else 80. */
+  columns: number;
+  vars: Record<string, string | undefined>;
+  /** The person's home folder, absolute. */
+  home: string;
+  cwd: string;
+  platform: NodeJS.Platform;
+  now(): Date;
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP; its reason is a `Signalled`. */
+  signal: AbortSignal;
+  /** While held, signals are swallowed: they belong to a child program on the same terminal. */
+  holdSignals(): Disposable;
+  /** Says nothing unless `--debug`. */
+  log: Logger;
+}
+
+/** Why `env.signal` was aborted. */
+export class Signalled extends Error {
+  override readonly name = 'AbortError';
+  readonly signalName: NodeJS.Signals;
+
+  constructor(signalName: NodeJS.Signals) {
+    super(`stopped by ${signalName}`);
+    this.signalName = signalName;
+  }
+}
+
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/**
+ * The real thing. Listens for signals from now on: the first aborts `signal`, a second one ends the process at once.
+ * Streams are opened when they are first asked for.
+ */
+export function processEnv(proc: NodeJS.Process): Env {
+  const stop = new AbortController();
+  let held = 0;
+  for (const name of SIGNALS) {
+    const onSignal = () => {
+      if (held > 0) return;
+      if (stop.signal.aborted) {
+        proc.removeListener(name, onSignal);
+        proc.kill(proc.pid, name);
+      } else {
+        stop.abort(new Signalled(name));
+      }
+    };
+    proc.on(name, onSignal);
+  }
+  return {
+    get stdin() {
+      return proc.stdin as Stdin;
+    },
+    get stdout() {
+      return proc.stdout;
+    },
+    get stderr() {
+      return proc.stderr;
+    },
+    isTty: {
+      get stdin() {
+        return proc.stdin.isTTY === true;
+      },
+      get stdout() {
+        return proc.stdout.isTTY === true;
+      },
+      get stderr() {
+        return proc.stderr.isTTY === true;
+      },
+    },
+    get columns() {
+      const width = proc.stdin.isTTY ? (proc.stdout.columns ?? proc.stderr.columns) : undefined;
+      return width !== undefined && width > 0 ? width : 80;
+    },
+    vars: proc.env,
+    get home() {
+      return proc.env.HOME || homedir();
+    },
+    cwd: proc.cwd(),
+    platform: proc.platform,
+    now: () => new Date(),
+    signal: stop.signal,
+    holdSignals() {
+      held += 1;
+      let open = true;
+      return {
+        [Symbol.dispose]() {
+          if (open) held -= 1;
+          open = false;
+        },
+      };
+    },
+    log: silent,
+  };
+}

@@ -1,0 +1,196 @@
+/**
+ * Anything thrown, told to a person, and the exit status that goes with it. Nobody else sets one.
+ * Spec: Teleport 18's `FatalError`: red `ERROR: ` on stderr, causes indented by tabs, one empty line, status 1.
+ */
+import { messageOf, type TeleportError } from '../errors.js';
+import { type Env, Signalled } from './env.js';
+
+/** 128 plus the number that POSIX gives the signal. */
+const SIGNAL_STATUS: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 };
+
+/** Node's and OpenSSL's codes of a certificate that was refused. */
+const CERTIFICATE_CODES: Record<string, CertificateProblem> = {
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unknown-authority',
+  SELF_SIGNED_CERT_IN_CHAIN: 'unknown-authority',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'unknown-authority',
+  UNABLE_TO_GET_ISSUER_CERT: 'unknown-authority',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unknown-authority',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'name',
+  CERT_HAS_EXPIRED: 'expired',
+};
+
+type CertificateProblem = 'unknown-authority' | 'name' | 'expired';
+
+/**
+ * Print an error on stderr and give the exit status: 1 for every error, 128+n for a signal (nothing is printed then).
+ *
+ * @param options.debug  print code, causes and stack as well
+ */
+export function reportError(error: unknown, env: Env, options: { debug?: boolean } = {}): number {
+  const signalled = signalStatus(error, env);
+  if (signalled !== undefined) return signalled;
+  env.stderr.write(errorText(error, { debug: options.debug ?? false }));
+  return 1;
+}
+
+/** The text of `reportError`, colour codes and final empty line included. */
+export function errorText(error: unknown, { debug }: { debug: boolean }): string {
+  const said = certificateText(error) ?? lines(error).join('\n');
+  const text = `\u001b[31mERROR: \u001b[0m${said}\n\n`;
+  return debug ? `${debugReport(error)}${text}` : text;
+}
+
+/**
+ * The exit status of a program that was stopped: of `env.signal`'s reason, or 130 for a prompt that was left with Ctrl-C.
+ * Undefined when `error` is an ordinary error.
+ */
+export function signalStatus(error: unknown, env: Env): number | undefined {
+  const chain = chainOf(error);
+  const signalled = chain.find((link): link is Signalled => link instanceof Signalled);
+  if (signalled) return SIGNAL_STATUS[signalled.signalName] ?? 1;
+  if (!chain.some((link) => link instanceof Error && link.name === 'AbortError')) return undefined;
+  if (env.signal.aborted && env.signal.reason instanceof Signalled)
+    return SIGNAL_STATUS[env.signal.reason.signalName] ?? 1;
+  return 130;
+}
+
+/** End the process with a status once its output is written; timers and sockets that were left open do not hold it. */
+export async function leave(proc: NodeJS.Process, status: number): Promise<void> {
+  proc.exitCode = status;
+  await Promise.all(
+    [proc.stdout, proc.stderr].map((stream) => new Promise<void>((done) => stream.write('', () => done()))),
+  );
+  proc.exit(status);
+}
+
+/** A reader that goes away (`tsh db ls | head -1`) ends the program in silence, as it ends a Go program. */
+export function leaveWhenNobodyReads(proc: NodeJS.Process): void {
+  for (const stream of [proc.stdout, proc.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE' || error.code === 'EIO') proc.exit(SIGNAL_STATUS.SIGPIPE);
+      throw error;
+    });
+  }
+}
+
+/** Non-printable characters made visible, as Go quotes them; newline and tabs stay. */
+export function printable(text: string): string {
+  return text
+    .split(/([\n\t\v])/)
+    .map((part) =>
+      /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u.test(part) && !/^[\n\t\v]$/.test(part) ? quote(part) : part,
+    )
+    .join('');
+}
+
+/** The message, our own causes one tab deeper each, and the last hint found on the way. */
+function lines(error: unknown): string[] {
+  const out = [printable(messageOf(error))];
+  let hint = hintOf(error);
+  let depth = 0;
+  let outer = messageOf(error);
+  for (const cause of chainOf(error).slice(1)) {
+    hint ??= hintOf(cause);
+    // Foreign causes were not written for people; the door they came through has said it already.
+    if (!isOurs(cause) || outer.includes(cause.message)) continue;
+    depth += 1;
+    outer = cause.message;
+    out.push(printable(cause.message).replace(/^/gm, '\t'.repeat(depth)));
+  }
+  if (hint !== undefined) out.push(printable(hint));
+  return out;
+}
+
+/**
+ * A refused certificate in words that say what to do. `net` leaves `certificateProblem` and `host` on its errors; those
+ * of Node are known by their code.
+ */
+function certificateText(error: unknown): string | undefined {
+  for (const link of chainOf(error)) {
+    const facts = link as {
+      certificateProblem?: CertificateProblem;
+      code?: unknown;
+      host?: unknown;
+      message?: unknown;
+    };
+    const problem = facts.certificateProblem ?? CERTIFICATE_CODES[String(facts.code)];
+    if (problem === undefined) continue;
+    const host = typeof facts.host === 'string' ? printable(facts.host) : 'the server';
+    if (problem === 'name') {
+      return `Cannot establish https connection to ${host}:\n${printable(messageOf(link))}\n\nThe certificate was issued for another name. Use the address that it names, or have it issued for this one.`;
+    }
+    if (problem === 'expired') {
+      return `Cannot establish https connection to ${host}:\nits certificate is not valid now. Have it renewed, and check the clock of this machine.`;
+    }
+    return [
+      'WARNING:',
+      '',
+      `  The certificate of ${host} was signed by an authority that this machine does not know.`,
+      '',
+      '  If the server is yours and its certificate is self-signed, point SSL_CERT_FILE at the',
+      '  certificate of its authority, or SSL_CERT_DIR at a folder of such files.',
+      '  For a test on your own machine only, --insecure skips the check.',
+      '',
+      '  If you did not expect this, somebody may be between you and the server.',
+    ].join('\n');
+  }
+  return undefined;
+}
+
+function debugReport(error: unknown): string {
+  const chain = chainOf(error);
+  const out = ['', 'ERROR REPORT:', `Original Error: ${describe(chain.at(-1))}`, 'Stack Trace:'];
+  for (const link of chain)
+    out.push(
+      ...String((link as Error)?.stack ?? link)
+        .split('\n')
+        .map((line) => `\t${printable(line)}`),
+    );
+  out.push(`User Message: ${lines(error).join('\n')}`, '');
+  return out.join('\n');
+}
+
+function describe(value: unknown): string {
+  const code = (value as { code?: unknown } | undefined)?.code;
+  const name = value instanceof Error ? value.name : typeof value;
+  return printable(`${name}${typeof code === 'string' ? ` ${code}` : ''}: ${messageOf(value)}`);
+}
+
+/** The error and its causes, outermost first; a ring of causes ends after 16. */
+function chainOf(error: unknown): unknown[] {
+  const chain: unknown[] = [];
+  for (
+    let link = error;
+    link !== undefined && link !== null && chain.length < 16;
+    link = (link as { cause?: unknown }).cause
+  ) {
+    chain.push(link);
+  }
+  return chain.length > 0 ? chain : [error];
+}
+
+function isOurs(value: unknown): value is TeleportError {
+  return value instanceof Error && value.name === 'TeleportError';
+}
+
+function hintOf(value: unknown): string | undefined {
+  return isOurs(value) ? value.hint : undefined;
+}
+
+function quote(text: string): string {
+  const named: Record<string, string> = {
+    '"': '\\"',
+    '\\': '\\\\',
+    '\u0007': '\\a',
+    '\b': '\\b',
+    '\f': '\\f',
+    '\r': '\\r',
+  };
+  const body = text.replace(/["\\\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (char) => {
+    const code = char.codePointAt(0)!;
+    if (named[char] !== undefined) return named[char];
+    if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
+    return code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
+  });
+  return `"${body}"`;
+}

@@ -1,0 +1,95 @@
+/**
+ * Results on standard output: text, tables, JSON and YAML in the bytes of Teleport 18. The YAML library is loaded when
+ * YAML is asked for. Spec: its command lines' rules for `--format`.
+ */
+import type { Env } from './env.js';
+
+export { durationText, shortDurationText, timeText } from './duration.js';
+export { labelsText } from './labels.js';
+export { headlessTableText, tableText, truncatedTableText } from './table.js';
+
+/** A line (or several) of text. */
+export function printLine(env: Env, text = ''): void {
+  env.stdout.write(`${text}\n`);
+}
+
+/** Text as it is, for example a table. */
+export function print(env: Env, text: string): void {
+  env.stdout.write(text);
+}
+
+export interface JsonOptions {
+  /** Default: 2. */
+  indent?: number;
+  /** Default: true. */
+  newline?: boolean;
+}
+
+/** JSON as `tsh` prints it: indent 2, final newline. Members keep their order; sort maps before. */
+export function printJson(env: Env, value: unknown, options: JsonOptions = {}): void {
+  env.stdout.write(jsonText(value, options.indent ?? 2) + ((options.newline ?? true) ? '\n' : ''));
+}
+
+/** A list as `tctl` prints it: indent 4; an empty one is `[]` without newline. */
+export function printTctlJson(env: Env, list: readonly unknown[]): void {
+  env.stdout.write(list.length === 0 ? '[]' : `${jsonText(list, 4)}\n`);
+}
+
+/** One YAML document as `tsh` prints it: keys sorted, one empty line after it. */
+export async function printYaml(env: Env, value: unknown): Promise<void> {
+  env.stdout.write(`${await yamlText(value)}\n`);
+}
+
+/** A list as `tctl` prints it: one document each, `---` between them; an empty one is `[]` without newline. */
+export async function printTctlYaml(env: Env, list: readonly unknown[]): Promise<void> {
+  const documents = await Promise.all(list.map((item) => yamlText(item)));
+  env.stdout.write(list.length === 0 ? '[]' : documents.join('---\n'));
+}
+
+/** JSON text without final newline; Go's encoder writes the two line separators of JavaScript as escapes. */
+export function jsonText(value: unknown, indent: number): string {
+  const text = JSON.stringify(value, undefined, indent) ?? 'null';
+  return text.replace(/[\u2028\u2029]/g, (char) => `\\u${char.codePointAt(0)!.toString(16)}`);
+}
+
+/**
+ * YAML text with final newline: keys sorted, lists not indented under their key, quotes where a reader of YAML 1.1
+ * would take the word for something else (double) or could not read it (single).
+ *
+ * @param options.indent  default 2
+ */
+export async function yamlText(value: unknown, options: { indent?: number; sort?: boolean } = {}): Promise<string> {
+  const { Document, visit } = await import('yaml');
+  const plain = value === undefined ? null : (JSON.parse(JSON.stringify(value)) as unknown);
+  const document = new Document(plain, { sortMapEntries: options.sort ?? true, aliasDuplicateObjects: false });
+  visit(document, {
+    Scalar(_, node) {
+      if (typeof node.value === 'string') node.type = scalarStyle(node.value);
+    },
+  });
+  return document.toString({ indent: options.indent ?? 2, indentSeq: false, lineWidth: 0 });
+}
+
+type ScalarStyle = 'PLAIN' | 'QUOTE_SINGLE' | 'QUOTE_DOUBLE' | 'BLOCK_LITERAL';
+
+function scalarStyle(text: string): ScalarStyle {
+  if (/[^\P{C}\n]|[\u0085\u2028\u2029]/u.test(text)) return 'QUOTE_DOUBLE';
+  if (text.includes('\n')) return 'BLOCK_LITERAL';
+  if (text === '' || TAKEN_FOR_ANOTHER_TYPE.some((pattern) => pattern.test(text))) return 'QUOTE_DOUBLE';
+  return NEEDS_QUOTES.test(text) ? 'QUOTE_SINGLE' : 'PLAIN';
+}
+
+/** YAML 1.1's words and numbers, as go-yaml takes them. */
+const TAKEN_FOR_ANOTHER_TYPE: readonly RegExp[] = [
+  /^(~|null|Null|NULL)$/,
+  /^(y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF|true|True|TRUE|false|False|FALSE)$/,
+  /^[-+]?(0|[1-9][0-9_]*|0[0-7_]+|0o[0-7_]+|0b[01_]+|0x[0-9a-fA-F_]+)$/,
+  /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/,
+  /^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$/,
+  /^[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?$/,
+  /^\d{4}-\d{1,2}-\d{1,2}([Tt ]\s*\d{1,2}:\d{1,2}:\d{1,2}(\.\d*)?\s*(Z|[-+]\d{1,2}(:?\d{1,2})?)?)?$/,
+  /^(<<|=)$/,
+];
+
+/** An indicator at the start, `: ` or ` #` inside, a space or colon at an end. */
+const NEEDS_QUOTES = /^[,[\]{}#&*!|>'"%@`]|^[-?:](\s|$)|^(---|\.\.\.)|: |:$| #|^\s|\s$/;

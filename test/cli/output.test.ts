@@ -1,0 +1,169 @@
+import { parseDuration } from '../../src/cli/duration.js';
+import { errorText } from '../../src/cli/exit.js';
+import {
+  durationText,
+  headlessTableText,
+  labelsText,
+  printJson,
+  printTctlJson,
+  printTctlYaml,
+  printYaml,
+  shortDurationText,
+  tableText,
+  timeText,
+  truncatedTableText,
+} from '../../src/cli/output.js';
+import { TeleportError } from '../../src/errors.js';
+import { memoryEnv } from '../support/env.js';
+
+const titles = ['Name', 'Description', 'Allowed Users', 'Labels', 'Connect'];
+const row = ['pg', 'self-hosted postgres', '[postgres reader writer]', 'env=dev', ''];
+
+test('a truncated table is cut for 80 columns as Teleport cuts it', () => {
+  expect(truncatedTableText(titles, [row], { truncated: 'Labels', columns: 80 })).toBe(
+    [
+      'Name Description         Allowed Users       Labels  Connect ',
+      '---- ------------------- ------------------- ------- ------- ',
+      'pg   self-hosted post... [postgres reader... env=dev         ',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('with seven columns each gets less, and Labels what remains', () => {
+  const text = truncatedTableText(
+    ['Proxy', 'Cluster', ...titles],
+    [['localhost:47080', 'peer.local', ...row.slice(0, 3), 'env=dev,team=data-platform', '']],
+    { truncated: 'Labels', columns: 80 },
+  );
+  expect(text.split('\n')[2]).toBe('localhost:... peer.local pg   self-hoste... [postgres ... env=dev,te...         ');
+});
+
+test('an empty table has titles and dashes, and a short title still takes five columns', () => {
+  expect(tableText(['ID', 'URI', 'Allowed Users'], [])).toBe('ID   URI  Allowed Users \n--   ---  ------------- \n');
+  expect(headlessTableText([['peer.local', 'online', 'root', '']])).toBe('peer.local online root      \n');
+});
+
+test('labels: plain keys, keys with a slash, then (verbose) the reserved ones', () => {
+  const labels = { 'teleport.dev/origin': 'config-file', 'a/b': '1', z: '2', env: 'dev' };
+  expect(labelsText(labels, { verbose: false })).toBe('env=dev,z=2,a/b=1');
+  expect(labelsText(labels, { verbose: true })).toBe('env=dev,z=2,a/b=1,teleport.dev/origin=config-file');
+});
+
+test('durations and times are written as Go writes them', () => {
+  expect([43_200_000, 298_000, 90_500, 250, 0, 1000].map(durationText)).toEqual([
+    '12h0m0s',
+    '4m58s',
+    '1m30.5s',
+    '250ms',
+    '0s',
+    '1s',
+  ]);
+  expect([43_200_000, 5_400_000, 60_000, 3_601_000].map(shortDurationText)).toEqual(['12h', '1h30m', '1m', '1h1s']);
+  expect(['1h30m', '1.5h', '250ms', '0', '-5s', '5', 'x', ''].map(parseDuration)).toEqual([
+    5_400_000,
+    5_400_000,
+    250,
+    0,
+    -5000,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(timeText(new Date('2026-01-02T03:04:00.000Z'))).toBe('2026-01-02T03:04:00Z');
+  expect(timeText(new Date('2026-01-02T03:04:05.670Z'))).toBe('2026-01-02T03:04:05.67Z');
+});
+
+test('JSON: tsh indents by 2, tctl by 4, and an empty tctl list has no newline', () => {
+  const env = memoryEnv();
+  printJson(env, { b: '<&>', a: [] });
+  printTctlJson(env, [{ a: 1 }]);
+  printTctlJson(env, []);
+  expect(env.out()).toBe('{\n  "b": "<&>",\n  "a": []\n}\n[\n    {\n        "a": 1\n    }\n]\n[]');
+});
+
+test('YAML: keys sorted, lists at the column of their key, quotes only where needed', async () => {
+  const env = memoryEnv();
+  await printYaml(env, [
+    {
+      kind: 'db',
+      empty: '',
+      deny: {},
+      none: [],
+      labels: { '*': '*', env: 'dev', on: 'yes' },
+      users: ['postgres', '12', '0644', '1e3', 'null', 'a: b', '-x', '{{internal.db}}', "it's"],
+      expires: '2026-11-21T03:57:01Z',
+      ttl: '30h0m0s',
+      uri: 'localhost:47432',
+      text: 'a\nb\n',
+      on: true,
+      gone: undefined,
+    },
+  ]);
+  expect(env.out()).toBe(
+    `- deny: {}
+  empty: ""
+  expires: "2026-11-21T03:57:01Z"
+  kind: db
+  labels:
+    '*': '*'
+    env: dev
+    "on": "yes"
+  none: []
+  "on": true
+  text: |
+    a
+    b
+  ttl: 30h0m0s
+  uri: localhost:47432
+  users:
+  - postgres
+  - "12"
+  - "0644"
+  - "1e3"
+  - "null"
+  - 'a: b'
+  - -x
+  - '{{internal.db}}'
+  - it's
+
+`,
+  );
+  env.clear();
+  await printTctlYaml(env, [{ b: 1 }, { a: 2 }]);
+  await printTctlYaml(env, []);
+  expect(env.out()).toBe('b: 1\n---\na: 2\n[]');
+});
+
+test('an error shows our causes one tab deeper each, its hint, and nothing that a terminal would obey', () => {
+  const inner = new TeleportError('BadParameter', 'role "dba" already exists', { cause: new Error('secret stack') });
+  const outer = new TeleportError('AlreadyExists', 'use -f or --force flag to overwrite', {
+    cause: inner,
+    hint: 'Type it again with -f.',
+  });
+  expect(errorText(outer, { debug: false })).toBe(
+    '\u001b[31mERROR: \u001b[0muse -f or --force flag to overwrite\n\trole "dba" already exists\nType it again with -f.\n\n',
+  );
+  expect(errorText(new Error('a\u001b[2Jb\nsecond\tline'), { debug: false })).toBe(
+    '\u001b[31mERROR: \u001b[0m"a\\x1b[2Jb"\nsecond\tline\n\n',
+  );
+});
+
+test('a refused certificate is explained', () => {
+  const unknown = new TeleportError('ConnectionProblem', 'x', {
+    cause: Object.assign(new Error('y'), { certificateProblem: 'unknown-authority', host: 'proxy.example.com:443' }),
+  });
+  const text = errorText(unknown, { debug: false });
+  for (const word of [
+    'ERROR: \u001b[0mWARNING:',
+    '--insecure',
+    'SSL_CERT_FILE',
+    'SSL_CERT_DIR',
+    'proxy.example.com:443',
+  ])
+    expect(text).toContain(word);
+  const name = Object.assign(new Error('not for you'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID', host: 'h' });
+  expect(errorText(name, { debug: false })).toContain(
+    'ERROR: \u001b[0mCannot establish https connection to h:\nnot for you',
+  );
+});

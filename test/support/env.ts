@@ -1,0 +1,119 @@
+/** An `Env` in memory: what a command writes can be read back, what a person types can be given. */
+import { PassThrough, Writable } from 'node:stream';
+import { type Env, Signalled, type Stdin } from '../../src/cli/env.js';
+import { type Logger, silent } from '../../src/log.js';
+
+export interface MemoryEnvOptions {
+  vars?: Record<string, string | undefined>;
+  home?: string;
+  cwd?: string;
+  /** Which streams are terminals. Default: none. */
+  tty?: Partial<Env['isTty']>;
+  columns?: number;
+  now?: () => Date;
+  platform?: NodeJS.Platform;
+  log?: Logger;
+  /** All of standard input; without it the input stays open for `type`. */
+  input?: string;
+}
+
+export interface MemoryEnv extends Env {
+  /** Everything written to standard output so far. */
+  out(): string;
+  /** Everything written to standard error so far. */
+  err(): string;
+  /** Forget what was written. */
+  clear(): void;
+  /** Give keys to standard input. */
+  type(text: string): void;
+  /** End standard input. */
+  endInput(): void;
+  /** As if the process got this signal. */
+  interrupt(name?: NodeJS.Signals): void;
+  /** Raw mode of the input, as last set. */
+  readonly rawMode: boolean;
+  /** Resolves when standard error contains `text`. */
+  untilErr(text: string): Promise<void>;
+}
+
+export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
+  const stdout = collector();
+  const stderr = collector();
+  const input = new PassThrough() as unknown as PassThrough & Stdin;
+  const stop = new AbortController();
+  let raw = false;
+  let held = 0;
+  if (options.tty?.stdin) {
+    input.isTTY = true;
+    input.setRawMode = (on) => {
+      raw = on;
+    };
+  }
+  if (options.input !== undefined) input.end(options.input);
+  const home = options.home ?? '/home/alice';
+  return {
+    stdin: input,
+    stdout: stdout.stream,
+    stderr: stderr.stream,
+    isTty: { stdin: false, stdout: false, stderr: false, ...options.tty },
+    columns: options.columns ?? 80,
+    vars: options.vars ?? {},
+    home,
+    cwd: options.cwd ?? home,
+    platform: options.platform ?? 'linux',
+    now: options.now ?? (() => new Date()),
+    signal: stop.signal,
+    holdSignals() {
+      held += 1;
+      return {
+        [Symbol.dispose]() {
+          held -= 1;
+        },
+      };
+    },
+    log: options.log ?? silent,
+    out: stdout.text,
+    err: stderr.text,
+    clear() {
+      stdout.clear();
+      stderr.clear();
+    },
+    type: (text) => void input.write(text),
+    endInput: () => void input.end(),
+    interrupt(name = 'SIGINT') {
+      if (held === 0) stop.abort(new Signalled(name));
+    },
+    get rawMode() {
+      return raw;
+    },
+    untilErr: stderr.until,
+  };
+}
+
+function collector() {
+  let written = '';
+  const waiting: { text: string; done: () => void }[] = [];
+  const stream = new Writable({
+    decodeStrings: false,
+    write(chunk: Buffer | string, _encoding, done) {
+      written += chunk.toString();
+      for (const one of waiting.filter(({ text }) => written.includes(text))) {
+        waiting.splice(waiting.indexOf(one), 1);
+        one.done();
+      }
+      done();
+    },
+  });
+  return {
+    stream,
+    text: () => written,
+    clear() {
+      written = '';
+    },
+    until: (text: string) =>
+      new Promise<void>((done) => {
+        if (written.includes(text)) done();
+        else waiting.push({ text, done });
+      }),
+  };
+}
