@@ -1,0 +1,186 @@
+/**
+ * Looks at messages as their bytes pass by, for the audit and for counting, without touching the relay: chunks are never
+ * copied or re-framed, only the five bytes at each message's head are read. A body is collected for the tags that the
+ * caller wants, up to a cap. This is the hottest path of the product: a chunk inside one body costs a subtraction, a
+ * message that nobody wants costs a few reads from the chunk and no allocation.
+ *
+ * Starts where the login ends (both sides have tags from then on). Specification: PostgreSQL manual, "Message Formats".
+ */
+
+import { TeleportError } from '../errors.js';
+import { BACKEND_TAGS, FRONTEND_TAGS, MAX_BODY_BYTES, nameTag } from './messages.js';
+
+export interface ScannerOptions {
+  /** Whose messages pass by. */
+  side: 'frontend' | 'backend';
+  /**
+   * Asked once for each tag of that side when the scanner is made: undefined = only counted; 0 = reported without its
+   * body; n = reported with its body, of which at most n bytes are kept.
+   */
+  wanted: (tag: number) => number | undefined;
+  /**
+   * Called for each wanted message when its last byte has passed.
+   *
+   * @param bodyBytes  length of the whole body
+   * @param body  its first bytes, all unless it is longer than the cap (`body.length < bodyBytes`); valid during the
+   * call, copy what must stay. Undefined for a cap of 0.
+   */
+  onMessage: (tag: number, bodyBytes: number, body: Buffer | undefined) => void;
+  /** Refuse tags that the protocol does not know. Default true; false lets a server's extensions pass, counted. */
+  refuseUnknown?: boolean;
+  /** Largest body. Default `MAX_BODY_BYTES`. */
+  maxBodyBytes?: number;
+}
+
+export interface Scanner {
+  /**
+   * See the next chunk. Call it before the chunk is sent on: what throws has not left yet.
+   *
+   * @throws TeleportError 'Protocol' for an unknown tag and an impossible length; the scanner is of no use afterwards
+   */
+  push(chunk: Uint8Array): void;
+  /** Messages whose head has passed, wanted or not. */
+  readonly messageCount: number;
+  /** True between two messages: nothing of a next one has been seen. */
+  readonly isAtBoundary: boolean;
+}
+
+export function createScanner(options: ScannerOptions): Scanner {
+  return new HeaderScanner(options);
+}
+
+/** What to do with a tag: these, or a cap of 0 and more. */
+const REFUSE = -2;
+const SKIP = -1;
+const HEADER_BYTES = 5;
+
+class HeaderScanner implements Scanner {
+  messageCount = 0;
+  readonly #onMessage: ScannerOptions['onMessage'];
+  readonly #maxBodyBytes: number;
+  /** Indexed by tag: REFUSE, SKIP or the cap. */
+  readonly #actions: Int32Array;
+  /** The beginning of a header that was cut between two chunks. */
+  readonly #header = new Uint8Array(HEADER_BYTES);
+  #headerBytes = 0;
+  /** Bytes of the current body that have not passed yet. */
+  #bodyLeft = 0;
+  /** The message that is being collected; tag -1 = the current body is nobody's concern. */
+  #tag = -1;
+  #bodyBytes = 0;
+  #kept: Buffer | undefined;
+  #keptBytes = 0;
+
+  constructor(options: ScannerOptions) {
+    this.#onMessage = options.onMessage;
+    this.#maxBodyBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
+    this.#actions = new Int32Array(256).fill((options.refuseUnknown ?? true) ? REFUSE : SKIP);
+    for (const letter of new Set(Object.values(options.side === 'frontend' ? FRONTEND_TAGS : BACKEND_TAGS))) {
+      const tag = letter.charCodeAt(0);
+      this.#actions[tag] = options.wanted(tag) ?? SKIP;
+    }
+  }
+
+  get isAtBoundary(): boolean {
+    return this.#headerBytes === 0 && this.#bodyLeft === 0;
+  }
+
+  push(chunk: Uint8Array): void {
+    const end = chunk.length;
+    let at = 0;
+    if (this.#bodyLeft > 0) {
+      if (this.#tag >= 0) at = this.#collect(chunk, 0);
+      else if (this.#bodyLeft >= end) {
+        this.#bodyLeft -= end;
+        return;
+      } else {
+        at = this.#bodyLeft;
+        this.#bodyLeft = 0;
+      }
+    }
+    if (this.#headerBytes > 0 && at < end) at = this.#finishHeader(chunk, at);
+    const actions = this.#actions;
+    const maxBodyBytes = this.#maxBodyBytes;
+    let count = 0;
+    while (at + HEADER_BYTES <= end) {
+      const tag = chunk[at]!;
+      const action = actions[tag]!;
+      const bodyBytes = ((chunk[at + 1]! << 24) | (chunk[at + 2]! << 16) | (chunk[at + 3]! << 8) | chunk[at + 4]!) - 4;
+      // As a signed number a length of 2 GiB and more is negative, so one comparison a side is enough.
+      if (bodyBytes < 0 || bodyBytes > maxBodyBytes || action === REFUSE) this.#refuse(tag, bodyBytes, action);
+      count++;
+      at += HEADER_BYTES;
+      if (action === SKIP) at += bodyBytes;
+      else at = this.#begin(chunk, at, tag, bodyBytes, action);
+    }
+    this.messageCount += count;
+    if (at > end) this.#bodyLeft = at - end;
+    else if (at < end) {
+      this.#header.set(chunk.subarray(at));
+      this.#headerBytes = end - at;
+    }
+  }
+
+  /** A wanted message begins. Gives where the next one does, which is behind the chunk when the body is cut. */
+  #begin(chunk: Uint8Array, at: number, tag: number, bodyBytes: number, cap: number): number {
+    const next = at + bodyBytes;
+    const keep = Math.min(cap, bodyBytes);
+    if (next <= chunk.length) {
+      this.#onMessage(tag, bodyBytes, cap === 0 ? undefined : view(chunk, at, at + keep));
+      return next;
+    }
+    this.#tag = tag;
+    this.#bodyBytes = bodyBytes;
+    this.#bodyLeft = bodyBytes;
+    this.#kept = cap === 0 ? undefined : Buffer.allocUnsafeSlow(keep);
+    this.#keptBytes = 0;
+    this.#collect(chunk, at);
+    return next;
+  }
+
+  /** More of the wanted body, from `at`. Gives where the next header begins, or the end of the chunk. */
+  #collect(chunk: Uint8Array, at: number): number {
+    const stop = Math.min(chunk.length, at + this.#bodyLeft);
+    if (this.#kept && this.#keptBytes < this.#kept.length) {
+      const part = chunk.subarray(at, Math.min(stop, at + this.#kept.length - this.#keptBytes));
+      this.#kept.set(part, this.#keptBytes);
+      this.#keptBytes += part.length;
+    }
+    this.#bodyLeft -= stop - at;
+    if (this.#bodyLeft === 0) {
+      const tag = this.#tag;
+      const kept = this.#kept;
+      this.#tag = -1;
+      this.#kept = undefined;
+      this.#onMessage(tag, this.#bodyBytes, kept);
+    }
+    return stop;
+  }
+
+  /** The rest of a header that was cut. Gives where the next header begins, which may be behind the chunk. */
+  #finishHeader(chunk: Uint8Array, at: number): number {
+    const header = this.#header;
+    const part = chunk.subarray(at, at + HEADER_BYTES - this.#headerBytes);
+    header.set(part, this.#headerBytes);
+    this.#headerBytes += part.length;
+    at += part.length;
+    if (this.#headerBytes < HEADER_BYTES) return at;
+    this.#headerBytes = 0;
+    const tag = header[0]!;
+    const action = this.#actions[tag]!;
+    const bodyBytes = ((header[1]! << 24) | (header[2]! << 16) | (header[3]! << 8) | header[4]!) - 4;
+    if (bodyBytes < 0 || bodyBytes > this.#maxBodyBytes || action === REFUSE) this.#refuse(tag, bodyBytes, action);
+    this.messageCount++;
+    return action === SKIP ? at + bodyBytes : this.#begin(chunk, at, tag, bodyBytes, action);
+  }
+
+  #refuse(tag: number, bodyBytes: number, action: number): never {
+    const name = nameTag(tag, bodyBytes < -4 ? bodyBytes + 0x1_0000_0000 : bodyBytes);
+    if (action === REFUSE) throw new TeleportError('Protocol', `unknown PostgreSQL message ${name}`);
+    throw new TeleportError('Protocol', `PostgreSQL message ${name}: allowed are 0 to ${this.#maxBodyBytes}`);
+  }
+}
+
+function view(chunk: Uint8Array, start: number, end: number): Buffer {
+  return Buffer.from(chunk.buffer, chunk.byteOffset + start, end - start);
+}

@@ -1,0 +1,183 @@
+/**
+ * Statements over a Duplex that is logged in: a small client for `tsh db exec` without psql and for the admin user's
+ * procedures. One statement at a time; values travel as text.
+ *
+ * Specification: PostgreSQL manual, "Protocol Flow": "Simple Query", "Extended Query". COPY is refused here: psql does it.
+ */
+
+import type { Duplex } from 'node:stream';
+import { TeleportError } from '../errors.js';
+import { decodeBackend } from './decode.js';
+import { encodeFrontend } from './encode.js';
+import { type LoggedIn, type LoginOptions, login } from './frontend.js';
+import { type FieldDescription, type FrontendMessage, MAX_BODY_BYTES } from './messages.js';
+import { ServerError } from './server-error.js';
+import { type Deadline, deadlineIn, readMessage } from './stream.js';
+
+export type Row = (string | null)[];
+
+export interface StatementResult {
+  fields: FieldDescription[];
+  rows: Row[];
+  /** `SELECT 3`, `INSERT 0 1`, …; empty for an empty statement. */
+  commandTag: string;
+}
+
+export interface StatementOptions {
+  /** For all statements of the call together. Default 10 minutes; Infinity = no limit. */
+  timeoutMs?: number;
+  /** Most bytes of rows that are kept in memory. Default 256 MiB. Not counted when `onRow` takes the rows. */
+  maxResultBytes?: number;
+  /** Takes each row as it comes, instead of `rows`. */
+  onRow?: (row: Row, fields: FieldDescription[]) => void;
+}
+
+export interface Session extends LoggedIn {
+  readonly duplex: Duplex;
+  query(sql: string, options?: StatementOptions): Promise<StatementResult[]>;
+  execute(sql: string, parameters?: readonly (string | null)[], options?: StatementOptions): Promise<StatementResult>;
+  /** Says Terminate and ends the Duplex. */
+  close(): void;
+}
+
+const DEFAULT_STATEMENT_TIMEOUT_MS = 600_000;
+const DEFAULT_RESULT_BYTES = 256 * 1024 * 1024;
+
+/** Log in and keep the connection for statements. Throws as `login`; a Duplex that could not log in is the caller's. */
+export async function connectSession(duplex: Duplex, options: LoginOptions): Promise<Session> {
+  const loggedIn = await login(duplex, options);
+  // A break between two statements is met by the next one, not by the process.
+  const ignore = () => {};
+  duplex.on('error', ignore);
+  return {
+    ...loggedIn,
+    duplex,
+    query: (sql, statementOptions) => simpleQuery(duplex, sql, statementOptions),
+    execute: (sql, parameters, statementOptions) => extendedQuery(duplex, sql, parameters, statementOptions),
+    close() {
+      if (!duplex.destroyed && !duplex.writableEnded) duplex.end(encodeFrontend({ type: 'Terminate' }));
+      duplex.resume();
+    },
+  };
+}
+
+/**
+ * One Query message, which may hold several statements.
+ *
+ * @returns a result a statement, in order
+ * @throws ServerError for the first one that fails; the connection can be used on. After any other error it cannot:
+ * 'LimitExceeded' for too many rows, 'NotImplemented' for COPY from standard input and to standard output, 'Protocol',
+ * 'ConnectionProblem'
+ */
+export async function simpleQuery(
+  duplex: Duplex,
+  sql: string,
+  options: StatementOptions = {},
+): Promise<StatementResult[]> {
+  duplex.write(encodeFrontend({ type: 'Query', query: sql }));
+  return await readResults(duplex, options);
+}
+
+/**
+ * One statement with parameters `$1`, `$2`, … given as text.
+ *
+ * @throws as `simpleQuery`
+ */
+export async function extendedQuery(
+  duplex: Duplex,
+  sql: string,
+  parameters: readonly (string | null)[] = [],
+  options: StatementOptions = {},
+): Promise<StatementResult> {
+  const messages: FrontendMessage[] = [
+    { type: 'Parse', statement: '', query: sql, parameterTypes: [] },
+    {
+      type: 'Bind',
+      portal: '',
+      statement: '',
+      parameterFormats: [],
+      parameters: parameters.map((value) => (value === null ? null : Buffer.from(value))),
+      resultFormats: [],
+    },
+    { type: 'Describe', target: 'P', name: '' },
+    { type: 'Execute', portal: '', maxRows: 0 },
+    { type: 'Sync' },
+  ];
+  duplex.write(Buffer.concat(messages.map(encodeFrontend)));
+  const [result] = await readResults(duplex, options);
+  return result ?? { fields: [], rows: [], commandTag: '' };
+}
+
+/** As far as ReadyForQuery. */
+async function readResults(duplex: Duplex, options: StatementOptions): Promise<StatementResult[]> {
+  const deadline: Deadline = deadlineIn(options.timeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS);
+  const maxResultBytes = options.maxResultBytes ?? DEFAULT_RESULT_BYTES;
+  const results: StatementResult[] = [];
+  let fields: FieldDescription[] = [];
+  let rows: Row[] = [];
+  let keptBytes = 0;
+  let failure: TeleportError | undefined;
+  const finish = (commandTag: string) => {
+    results.push({ fields, rows, commandTag });
+    fields = [];
+    rows = [];
+  };
+  for (;;) {
+    const { tag, body } = await readMessage(duplex, { deadline, maxBodyBytes: MAX_BODY_BYTES });
+    const message = decodeBackend(tag, body);
+    switch (message.type) {
+      case 'RowDescription':
+        fields = message.fields;
+        break;
+      case 'DataRow': {
+        const row = message.values.map((value) => (value === null ? null : value.toString('utf8')));
+        if (options.onRow) {
+          options.onRow(row, fields);
+          break;
+        }
+        keptBytes += body.length;
+        if (keptBytes > maxResultBytes) {
+          throw new TeleportError('LimitExceeded', `the rows are more than ${maxResultBytes} bytes`);
+        }
+        rows.push(row);
+        break;
+      }
+      case 'CommandComplete':
+        finish(message.commandTag);
+        break;
+      case 'EmptyQueryResponse':
+        finish('');
+        break;
+      case 'ErrorResponse':
+        failure ??= new ServerError(message.fields, body);
+        break;
+      case 'CopyInResponse':
+        failure ??= copyRefused();
+        duplex.write(encodeFrontend({ type: 'CopyFail', message: 'COPY is not supported here' }));
+        break;
+      case 'CopyOutResponse':
+        failure ??= copyRefused();
+        break;
+      case 'ReadyForQuery':
+        if (failure) throw failure;
+        return results;
+      case 'ParseComplete':
+      case 'BindComplete':
+      case 'NoData':
+      case 'NoticeResponse':
+      case 'NotificationResponse':
+      case 'ParameterStatus':
+      case 'CopyData':
+      case 'CopyDone':
+        break;
+      default:
+        throw new TeleportError('Protocol', `the database server sent ${message.type} out of turn`);
+    }
+  }
+}
+
+function copyRefused(): TeleportError {
+  return new TeleportError('NotImplemented', 'COPY from or to the client works through psql only', {
+    hint: 'Use `tsh db connect`.',
+  });
+}
