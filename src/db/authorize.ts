@@ -1,0 +1,138 @@
+/**
+ * From a user's certificate to a session that may or may not begin. The certificate is verified against the User CA
+ * here, although the Proxy has done so before: the agent trusts a Proxy for the proof of the key, not for who may enter.
+ * Role definitions come from Auth in one call a connection, so what was taken away is gone with the next connection.
+ *
+ * Source: database-service.md 8.2 (steps 2 to 9), 8.3, section 2 (limits); certificates.md 2.2.
+ */
+import { randomUUID } from 'node:crypto';
+import type { AuthClient } from '../api/client.js';
+import { authPreferenceFromProto, lockFromProto, roleFromProto } from '../api/convert.js';
+import { TeleportError } from '../errors.js';
+import { decodeIdentity, type Identity } from '../identity/identity.js';
+import type { CancelRequest, StartupMessage } from '../pg/startup.js';
+import { verifyLeaf } from '../pki/verify.js';
+import { autoUserMode } from '../rbac/auto-users.js';
+import { checkDatabaseAccess } from '../rbac/check.js';
+import { lockInForce, sessionLimitsOf } from '../rbac/limits.js';
+import { expandRole } from '../rbac/templates.js';
+import type { Database } from '../resources/types.js';
+import type { MonitorLimits } from './monitor.js';
+import type { Registry } from './registry.js';
+import type { Caller, Session } from './session.js';
+
+export interface Authorizer {
+  /**
+   * Who this is, to which database, as whom.
+   *
+   * @throws AccessDenied for a certificate that is not believed or a lock, NotFound for a database we do not offer
+   */
+  session(caller: Caller, first: StartupMessage | CancelRequest): Promise<Session>;
+}
+
+export interface AuthorizerOptions {
+  registry: Registry;
+  auth: () => Promise<AuthClient>;
+  /** User CA certificates, PEM; `refresh` asks Auth again. */
+  userCas: (refresh: boolean) => Promise<string[]>;
+  clusterName: string;
+  now: () => Date;
+}
+
+export function createAuthorizer(options: AuthorizerOptions): Authorizer {
+  return {
+    async session(caller, first) {
+      const identity = await believe(options, caller.certificateDer);
+      const route = identity.routeToDatabase;
+      const database = route ? options.registry.get(route.serviceName) : undefined;
+      if (!route || !database) {
+        throw new TeleportError(
+          'NotFound',
+          `database "${route?.serviceName ?? ''}" not found among registered databases in cluster "${options.clusterName}"`,
+        );
+      }
+      const parameters = first.type === 'StartupMessage' ? new Map(first.parameters) : new Map<string, string>();
+      // What the client says replaces what the certificate says; a CancelRequest says nothing.
+      const dbUser = parameters.get('user') ?? route.username ?? '';
+      const dbName = parameters.get('database') || route.database || dbUser;
+      const userAgent = parameters.get('application_name') ?? '';
+      for (const name of ['user', 'database', 'application_name']) parameters.delete(name);
+
+      const client = await options.auth();
+      const access = await client.databaseAgent.getSessionAccess({
+        user: identity.username,
+        roles: identity.groups,
+        mfaDevice: identity.mfaVerified ?? '',
+      });
+      if (!access.userExists) throw new TeleportError('AccessDenied', 'access denied');
+      const session: Session = {
+        id: randomUUID(),
+        identity,
+        database,
+        dbUser,
+        dbName,
+        userAgent,
+        startupParameters: [...parameters],
+        roles: access.roles.map((role) => expandRole(roleFromProto(role), identity.traits)),
+        traits: identity.traits,
+        locks: access.locks.map(lockFromProto),
+        authPreference: access.authPreference && authPreferenceFromProto(access.authPreference),
+        clientAddr: caller.clientAddr,
+        startedAt: options.now(),
+      };
+      const lock = lockInForce(session.locks, { identity, now: options.now() });
+      if (lock) throw new TeleportError('AccessDenied', 'access denied');
+      return session;
+    },
+  };
+}
+
+/** The identity of a certificate of our User CA that is meant for databases. */
+async function believe(options: AuthorizerOptions, der: Buffer): Promise<Identity> {
+  const verify = async (refresh: boolean) => verifyLeaf(der, { cas: await options.userCas(refresh), now: options.now() });
+  // A rotated authority is unknown for a moment: ask once before refusing.
+  await verify(false).catch(() => verify(true));
+  const identity = decodeIdentity(der);
+  const isForDatabases = identity.usage.length === 0 || (identity.usage.length === 1 && identity.usage[0] === 'usage:db');
+  if (!isForDatabases) throw new TeleportError('AccessDenied', 'access denied: invalid client certificate');
+  return identity;
+}
+
+/** @throws BadParameter without a user; AccessDenied with Teleport's text when the roles refuse */
+export function checkAccess(session: Session): void {
+  const { identity, database, dbUser, dbName, roles } = session;
+  if (dbUser === '') throw new TeleportError('BadParameter', 'user name must not be empty');
+  const mode = autoUserMode(roles, database);
+  if (mode !== 'off' && dbUser !== identity.username) {
+    throw new TeleportError(
+      'AccessDenied',
+      `please use your Teleport username ("${identity.username}") to connect instead of "${dbUser}"`,
+    );
+  }
+  checkDatabaseAccess({
+    roles,
+    traits: session.traits,
+    database,
+    dbUser,
+    dbName,
+    mfaVerified: identity.mfaVerified !== undefined,
+    authPreference: session.authPreference,
+  });
+}
+
+export function sessionLimits(session: Session): MonitorLimits {
+  const limits = sessionLimitsOf(session.roles, session.authPreference);
+  return {
+    ...(limits.disconnectExpiredCert ? { disconnectAt: session.identity.previousIdentityExpires ?? session.identity.expires } : {}),
+    ...(limits.clientIdleTimeoutMs ? { idleTimeoutMs: limits.clientIdleTimeoutMs } : {}),
+  };
+}
+
+/** True when a `db` resource is one that the matchers select. */
+export function isSelected(
+  database: Database,
+  matchers: { labels: Record<string, string | string[]> }[],
+  matches: (selector: Record<string, string | string[]>, labels: Record<string, string>) => boolean,
+): boolean {
+  return matchers.some(({ labels }) => matches(labels, database.metadata.labels ?? {}));
+}

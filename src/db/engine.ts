@@ -1,0 +1,160 @@
+/**
+ * One database connection, told in order.
+ *
+ *     client (through the tunnel)              agent                                database
+ *       StartupMessage  ─────────────────────▶ read it
+ *                                              believe the certificate, ask Auth for the roles,
+ *                                              check user, name and labels
+ *                                              TLS, login with certificate or AWS password ──▶
+ *       ◀── AuthenticationOk, BackendKeyData, ParameterStatus…, ReadyForQuery
+ *       Query … ─────────────────────────────▶ ───────────── bytes as they came ────────────▶
+ *                                              read headers beside the copy, record statements
+ *       ◀──────────── bytes as they came, held until the record of their statement is durable
+ *
+ * After login nothing is re-framed. A statement goes to the database at once, while its record is being written; only
+ * the answer waits, and only for what is left of that write. Our own errors travel as ErrorResponse, never as a hang-up.
+ *
+ * Source: database-service.md section 8, auth-grpc-and-routing.md 7.3 to 7.5.
+ */
+import type { Duplex } from 'node:stream';
+import type { AuditSpool } from '../audit/spool.js';
+import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import type { Logger } from '../log.js';
+import { relay } from '../net/relay.js';
+import { AUDITED_TAGS, auditedStatement } from '../pg/audit-text.js';
+import { encodeReady, negotiation } from '../pg/backend.js';
+import { cancel } from '../pg/frontend.js';
+import { createScanner } from '../pg/scan.js';
+import { encodeError } from '../pg/sqlstate.js';
+import type { CancelRequest, StartupMessage } from '../pg/startup.js';
+import { readFirst } from '../pg/stream.js';
+import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
+import { type ConnectContext, connectDatabase, type DatabaseConnection, dialDatabase } from './connect.js';
+import { startMonitor } from './monitor.js';
+import type { Caller, Session } from './session.js';
+import { type AuditServer, createSessionAudit, type SessionAudit } from './session-audit.js';
+
+export interface EngineContext extends ConnectContext {
+  authorizer: Authorizer;
+  spool: AuditSpool;
+  server: AuditServer;
+  log: Logger;
+  /** For the client's first packet. Default 30 s. */
+  startupTimeoutMs?: number;
+}
+
+/** Longest statement kept in the audit log, in bytes; what is longer is cut and marked. */
+const MAX_AUDITED_BODY_BYTES = 256 * 1024;
+/** How long the other half may still send after one half has ended. */
+const HALF_CLOSE_TIMEOUT_MS = 30_000;
+
+/** Serve one connection from the tunnel up to its end. Never throws. */
+export async function serveSession(context: EngineContext, client: Duplex, caller: Caller): Promise<void> {
+  client.on('error', () => {}); // a reset is an ordinary end; every reader below sees it as well
+  try {
+    const { message } = await readFirst(client, { timeoutMs: context.startupTimeoutMs ?? 30_000 });
+    if (message.type !== 'StartupMessage' && message.type !== 'CancelRequest') {
+      throw new TeleportError('Protocol', `unexpected ${message.type}`);
+    }
+    const session = await context.authorizer.session(caller, message);
+    if (message.type === 'CancelRequest') {
+      checkAccess(session);
+      await cancelStatement(context, session, message);
+      client.end();
+    } else {
+      await runSession(context, client, session, message);
+    }
+  } catch (error) {
+    context.log.debug('Database connection refused.', { error: messageOf(error), client: caller.clientAddr });
+    if (!client.destroyed) client.end(encodeError(error));
+  }
+}
+
+async function runSession(context: EngineContext, client: Duplex, session: Session, startup: StartupMessage): Promise<void> {
+  const audit = createSessionAudit(context.spool, context.server, session);
+  try {
+    checkAccess(session);
+  } catch (error) {
+    if (isTeleportError(error, 'AccessDenied')) await audit.refused(error);
+    throw error;
+  }
+  const { socket, loggedIn } = await connectDatabase(context, session);
+  socket.on('error', () => {});
+  try {
+    await audit.started(loggedIn.backendKey?.pid);
+    client.write(
+      encodeReady({
+        parameters: loggedIn.parameters,
+        backendKey: loggedIn.backendKey,
+        txStatus: loggedIn.txStatus,
+        negotiate: negotiation(startup),
+      }),
+    );
+    await pump(context, client, { socket, loggedIn }, session, audit);
+  } finally {
+    socket.destroy();
+    await audit.ended().catch((error: unknown) => {
+      context.log.error('Cannot record the end of a session.', { error: messageOf(error), sid: session.id });
+    });
+  }
+}
+
+/** Copy both directions until one ends or a limit is reached. */
+async function pump(
+  context: EngineContext,
+  client: Duplex,
+  { socket }: DatabaseConnection,
+  session: Session,
+  audit: SessionAudit,
+): Promise<void> {
+  /** The records that are still being written; the next answer waits for them. */
+  let recording: Promise<void> | undefined;
+  const record = (written: Promise<void>) => {
+    const all: Promise<void> = recording ? Promise.all([recording, written]).then(() => {}) : written;
+    recording = all;
+    all.then(
+      () => {
+        if (recording === all) recording = undefined;
+      },
+      (error: unknown) => {
+        // A statement without its record must not be answered.
+        context.log.error('Cannot record a statement, ending its session.', { error: messageOf(error), sid: session.id });
+        if (!client.destroyed) client.end(encodeError(new TeleportError('LimitExceeded', `audit record failed: ${messageOf(error)}`)));
+        socket.destroy();
+      },
+    );
+  };
+  const scanner = createScanner({
+    side: 'frontend',
+    wanted: (tag) => (AUDITED_TAGS.has(tag) ? MAX_AUDITED_BODY_BYTES : undefined),
+    onMessage: (tag, bodyBytes, body) => {
+      const statement = body && auditedStatement(tag, body, bodyBytes);
+      if (statement) record(audit.statement(statement));
+    },
+  });
+  const monitor = startMonitor(sessionLimits(session), context.server.now, (reason) => {
+    record(audit.disconnected(reason));
+    client.destroy();
+    socket.destroy();
+  });
+  try {
+    await relay(client, socket, {
+      onAtoB: (chunk) => {
+        monitor.touch();
+        scanner.push(chunk);
+      },
+      onBtoA: () => recording,
+      halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
+    });
+  } finally {
+    monitor.stop();
+    await recording?.catch(() => {});
+  }
+}
+
+/** A connection of its own that carries nothing but the request. Never asks AWS for anything. */
+async function cancelStatement(context: EngineContext, session: Session, request: CancelRequest): Promise<void> {
+  const socket = await dialDatabase(context, session.database, session.dbUser);
+  socket.on('error', () => {});
+  await cancel(socket, { pid: request.pid, secret: request.secret });
+}

@@ -1,0 +1,83 @@
+/**
+ * Is the database there? A TCP connect to its address every so often, no TLS, as Teleport's health check does. Only the
+ * order in which a Proxy tries agents depends on the answer.
+ *
+ * Source: database-service.md 8.7 (every 30 s, time limit 5 s, healthy after 2, unhealthy after 1).
+ */
+import { connect } from 'node:net';
+import type { HealthStatus, TargetHealth } from '../resources/types.js';
+
+export interface HealthCheck {
+  status(): TargetHealth;
+  stop(): void;
+}
+
+export interface HealthOptions {
+  uri: string;
+  intervalMs?: number;
+  timeoutMs?: number;
+  healthyThreshold?: number;
+  unhealthyThreshold?: number;
+  onChange: (health: TargetHealth) => void;
+}
+
+export function startHealthCheck(options: HealthOptions): HealthCheck {
+  const { uri, intervalMs = 30_000, timeoutMs = 5_000, healthyThreshold = 2, unhealthyThreshold = 1, onChange } = options;
+  const [host, port] = splitUri(uri);
+  let health: TargetHealth = { address: uri, protocol: 'tcp', status: 'unknown', transition_reason: 'initialized' };
+  let streak = 0;
+  let lastGood: boolean | undefined;
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const settle = (error: Error | undefined) => {
+    if (stopped) return;
+    const good = error === undefined;
+    streak = good === lastGood ? streak + 1 : 1;
+    lastGood = good;
+    // The first check decides at once: nobody gains from an agent that is "unknown" for a minute.
+    const needed = health.status === 'unknown' ? 1 : good ? healthyThreshold : unhealthyThreshold;
+    const status: HealthStatus = good ? 'healthy' : 'unhealthy';
+    if (streak >= needed && status !== health.status) {
+      health = {
+        address: uri,
+        protocol: 'tcp',
+        status,
+        transition_reason: 'threshold_reached',
+        message: `${streak} health check${streak === 1 ? '' : 's'} ${good ? 'passed' : 'failed'}`,
+        ...(error ? { transition_error: error.message } : {}),
+      };
+      onChange(health);
+    }
+    timer = setTimeout(check, intervalMs);
+    timer.unref();
+  };
+  const check = () => {
+    const socket = connect({ host, port });
+    let done = false;
+    const finish = (error?: Error) => {
+      if (done) return;
+      done = true;
+      socket.destroy();
+      settle(error);
+    };
+    socket.setTimeout(timeoutMs, () => finish(new Error(`dial tcp ${uri}: i/o timeout`)));
+    socket.once('connect', () => finish());
+    socket.once('error', finish);
+    socket.unref();
+  };
+  check();
+  return {
+    status: () => health,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** `host:port` or `[v6]:port` in two. */
+export function splitUri(uri: string): [host: string, port: number] {
+  const match = /^(?:\[([^\]]+)\]|([^:/]+)):(\d+)$/.exec(uri);
+  return [match?.[1] ?? match?.[2] ?? uri, Number(match?.[3] ?? 5432)];
+}

@@ -1,0 +1,64 @@
+/**
+ * The limits that end a running session: the certificate's end (`disconnect_expired_cert`), silence of the client
+ * (`client_idle_timeout`), a lock. The connection is closed without a PostgreSQL message, the reason goes to the audit log.
+ *
+ * Source: database-service.md section 2.
+ */
+export interface MonitorLimits {
+  /** When the certificate ends, if a role or the cluster wants sessions to end with it. */
+  disconnectAt?: Date | undefined;
+  /** Longest silence of the client. */
+  idleTimeoutMs?: number | undefined;
+}
+
+export interface Monitor {
+  /** Bytes came from the client. */
+  touch(): void;
+  stop(): void;
+}
+
+/** Longest delay that a timer keeps; anything later is looked at again. */
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+/** @param onLimit  called once, with the reason as the audit event says it */
+export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (reason: string) => void): Monitor {
+  let expiry: NodeJS.Timeout | undefined;
+  let idle: NodeJS.Timeout | undefined;
+  let lastRead = 0;
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+    clearTimeout(expiry);
+    clearTimeout(idle);
+  };
+  const end = (reason: string) => {
+    if (stopped) return;
+    stop();
+    onLimit(reason);
+  };
+  const { disconnectAt, idleTimeoutMs } = limits;
+  if (disconnectAt) {
+    const arm = () => {
+      const left = disconnectAt.getTime() - now().getTime();
+      if (left <= 0) return end(`client certificate expired at ${disconnectAt.toISOString()}`);
+      expiry = setTimeout(arm, Math.min(left, MAX_TIMER_MS));
+    };
+    arm();
+  }
+  if (idleTimeoutMs) {
+    const startedAt = now().getTime();
+    // One timer that looks at the clock, not one that is set anew at every chunk.
+    const look = () => {
+      const silentMs = now().getTime() - (lastRead || startedAt);
+      if (silentMs >= idleTimeoutMs) {
+        return end(lastRead === 0 ? 'Client reported no activity' : `Client exceeded idle timeout of ${idleTimeoutMs / 1000}s`);
+      }
+      idle = setTimeout(look, idleTimeoutMs - silentMs);
+    };
+    idle = setTimeout(look, idleTimeoutMs);
+  }
+  return {
+    touch: idleTimeoutMs ? () => void (lastRead = now().getTime()) : () => {},
+    stop,
+  };
+}

@@ -1,0 +1,245 @@
+/**
+ * The Database Service: knows its databases, says so to Auth (heartbeats) and to each Proxy (the tunnel), and serves the
+ * connections that come down the tunnel.
+ *
+ * Source: database-service.md sections 6 to 8; the tunnel is `api/tunnel.ts`.
+ */
+import { join } from 'node:path';
+import { type AuthClient, dialAuth } from '../api/client.js';
+import { databaseFromProto, databaseServerToProto } from '../api/convert.js';
+import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
+import { runTunnel } from '../api/tunnel-agent.js';
+import { openAuditSpool } from '../audit/spool.js';
+import { createCredentialCache } from '../aws/credential-cache.js';
+import { messageOf } from '../errors.js';
+import type { Logger } from '../log.js';
+import { matchesLabels } from '../rbac/labels.js';
+import { checkDatabase } from '../resources/validate.js';
+import type { Database, DatabaseServer, LabelSelector, TargetHealth } from '../resources/types.js';
+import { createAuthorizer, isSelected } from './authorize.js';
+import { createAwsLogins } from './aws-login.js';
+import { createClientCertificates } from './client-certificate.js';
+import { type EngineContext, serveSession } from './engine.js';
+import { type HealthCheck, startHealthCheck } from './health.js';
+import { completeMetadata } from './metadata.js';
+import { createRegistry } from './registry.js';
+
+export interface DatabaseServiceOptions {
+  /** Role Db. */
+  identity: HostIdentity;
+  /** Web ports of the Proxies to hold a tunnel to. */
+  proxies: { host: string; port: number }[];
+  /** Way to Auth's gRPC; by default through the first Proxy. */
+  authRoute?: AuthRoute;
+  databases: Database[];
+  /** Which db resources of the cluster this agent offers as well. */
+  resources: { labels: LabelSelector; aws?: { assume_role_arn?: string; external_id?: string } }[];
+  dataDir: string;
+  version: string;
+  log: Logger;
+  now?: () => Date;
+  /** Repeat of the db_server announcement; its life is twice that. Default 5 min. */
+  heartbeatMs?: number;
+}
+
+export interface DatabaseService {
+  databases(): Database[];
+  /** Resolves when every Proxy has heard our first hello. */
+  ready(): Promise<void>;
+  /** Stop taking connections, wait for those that run, close them at the deadline. */
+  close(options?: { drainMs?: number }): Promise<void>;
+}
+
+export async function startDatabaseService(options: DatabaseServiceOptions): Promise<DatabaseService> {
+  const { identity, proxies, version, log, now = () => new Date(), heartbeatMs = 5 * 60_000 } = options;
+  for (const database of options.databases) checkDatabase(database);
+  const stop = new AbortController();
+  const registry = createRegistry(options.databases);
+  const health = new Map<string, { uri: string; check: HealthCheck }>();
+  const running = new Set<Promise<void>>();
+
+  const route: AuthRoute = options.authRoute ?? { kind: 'proxy', ...proxies[0]! };
+  const auth = await dialAuth(route, identity, { version });
+  const client = () => Promise.resolve(auth);
+
+  let userCas = fetchCas(auth, 'user');
+  const spool = await openAuditSpool({
+    dir: join(options.dataDir, 'audit-spool'),
+    ship: async (events, signal) => {
+      await auth.databaseAgent.emitAuditEvents({ events }, { signal });
+    },
+    log: log.child('AUDIT'),
+  });
+  const context: EngineContext = {
+    authorizer: createAuthorizer({
+      registry,
+      auth: client,
+      userCas: (refresh) => {
+        if (refresh) userCas = fetchCas(auth, 'user');
+        return userCas;
+      },
+      clusterName: identity.clusterName,
+      now,
+    }),
+    aws: createAwsLogins(createCredentialCache({ now })),
+    clientCertificates: createClientCertificates(client, now),
+    spool,
+    server: { hostId: identity.hostId, version, clusterName: identity.clusterName, now },
+    log: log.child('DB'),
+  };
+
+  // Announcements
+  const healthOf = (name: string): TargetHealth => health.get(name)?.check.status() ?? { status: 'unknown' };
+  const announce = async (database: Database) => {
+    const server: DatabaseServer = {
+      kind: 'db_server',
+      version: 'v3',
+      metadata: { name: database.metadata.name, expires: new Date(now().getTime() + 2 * heartbeatMs).toISOString() },
+      spec: { version, hostname: identity.nodename, host_id: identity.hostId, database },
+      status: { target_health: healthOf(database.metadata.name) },
+    };
+    await auth.auth.upsertDatabaseServer({ server: databaseServerToProto(server) });
+  };
+  const withdraw = (name: string) =>
+    auth.auth.deleteDatabaseServer({ namespace: 'default', hostId: identity.hostId, name }).catch((error: unknown) => {
+      log.debug('Cannot withdraw a database.', { db: name, error: messageOf(error) });
+    });
+  const announceAll = () =>
+    Promise.all(
+      registry.all().map((database) =>
+        announce(database).catch((error: unknown) => {
+          log.warn('Heartbeat failed.', { db: database.metadata.name, error: messageOf(error) });
+        }),
+      ),
+    );
+  const watchHealth = (database: Database) => {
+    const { name } = database.metadata;
+    const known = health.get(name);
+    if (known?.uri === database.spec.uri) return;
+    known?.check.stop();
+    const onChange = (status: TargetHealth) => {
+      log.info('Database health changed.', { db: name, health: status.status, reason: status.transition_error ?? '' });
+      void announce(database).catch(() => {});
+      for (const tunnel of tunnels) tunnel.update();
+    };
+    health.set(name, { uri: database.spec.uri, check: startHealthCheck({ uri: database.spec.uri, onChange }) });
+  };
+
+  // The tunnels
+  let draining = false;
+  const tunnels = proxies.map((proxy) =>
+    runTunnel({
+      proxy,
+      identity,
+      hello: () => ({
+        hostId: identity.hostId,
+        hostname: identity.nodename,
+        version,
+        databases: registry.all().map(({ metadata: { name } }) => ({ name, health: healthOf(name).status })),
+        ...(draining ? { draining } : {}),
+      }),
+      onConnection: (stream, caller) => {
+        const session = serveSession(context, stream, caller).finally(() => running.delete(session));
+        running.add(session);
+      },
+      log: log.child('TUNNEL'),
+      signal: stop.signal,
+    }),
+  );
+  registry.onChange((names) => {
+    for (const name of names) {
+      const database = registry.get(name);
+      if (database) {
+        watchHealth(database);
+        void announce(database).catch((error: unknown) => {
+          log.warn('Heartbeat failed.', { db: name, error: messageOf(error) });
+        });
+      } else {
+        health.get(name)?.check.stop();
+        health.delete(name);
+        void withdraw(name);
+      }
+    }
+    for (const tunnel of tunnels) tunnel.update();
+  });
+
+  registry.all().forEach(watchHealth);
+  await announceAll();
+  for (const database of registry.all()) void completeMetadata(database, registry, log);
+  const heartbeat = setInterval(() => void announceAll(), heartbeatMs);
+  const watching = options.resources.length > 0 ? watchResources(options, auth, registry, stop.signal) : undefined;
+
+  return {
+    databases: () => registry.all(),
+    ready: async () => void (await Promise.all(tunnels.map((tunnel) => tunnel.connected()))),
+    async close({ drainMs = 0 } = {}) {
+      draining = true;
+      for (const tunnel of tunnels) tunnel.update();
+      clearInterval(heartbeat);
+      for (const { check } of health.values()) check.stop();
+      await Promise.all(registry.all().map(({ metadata }) => withdraw(metadata.name)));
+      if (drainMs > 0 && running.size > 0) await settled(Promise.all(running), drainMs);
+      stop.abort();
+      await Promise.all([...tunnels.map((tunnel) => tunnel.done), watching]);
+      await settled(Promise.all(running), 5_000);
+      await settled(spool.drained(), 2_000);
+      await spool.close();
+      await auth.close();
+    },
+  };
+}
+
+/** The cluster's db resources that a matcher selects, now and at every change; begins again when the line breaks. */
+async function watchResources(
+  options: DatabaseServiceOptions,
+  auth: AuthClient,
+  registry: ReturnType<typeof createRegistry>,
+  signal: AbortSignal,
+): Promise<void> {
+  const known = new Map<string, Database>();
+  for (let failures = 0; !signal.aborted; ) {
+    try {
+      for await (const change of auth.databaseAgent.watchDatabases({}, { signal, timeoutMs: 0 })) {
+        if (change.initial) known.clear();
+        for (const message of change.put) {
+          const database = databaseFromProto(message);
+          known.set(database.metadata.name, database);
+        }
+        for (const name of change.deleted) known.delete(name);
+        registry.setResources(
+          [...known.values()].filter((database) => isSelected(database, options.resources, matchesLabels)),
+        );
+        failures = 0;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      options.log.warn('Watching db resources failed, trying again.', { error: messageOf(error) });
+    }
+    const pauseMs = Math.min(30_000, 500 * 2 ** failures++);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pauseMs);
+      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+    });
+  }
+}
+
+async function fetchCas(auth: AuthClient, type: string): Promise<string[]> {
+  const { certAuthoritiesV2 } = await auth.trust.getCertAuthorities({ type });
+  return certAuthoritiesV2.flatMap(({ spec }) =>
+    [...(spec?.activeKeys?.tls ?? []), ...(spec?.additionalTrustedKeys?.tls ?? [])].map(({ cert }) =>
+      Buffer.from(cert).toString(),
+    ),
+  );
+}
+
+/** Wait, but not for ever. */
+async function settled(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    work.catch(() => {}),
+    new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    }),
+  ]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,32 @@
+/**
+ * What is known of one connection once its certificate has been believed: who, to which database, as whom in it. Filled
+ * by `authorize.ts`, read by the engine, the audit and the monitor.
+ */
+import type { Identity } from '../identity/identity.js';
+import type { AuthPreference, Database, Lock, Role, Traits } from '../resources/types.js';
+
+export interface Session {
+  /** UUID; `sid` in the audit log. */
+  id: string;
+  identity: Identity;
+  database: Database;
+  dbUser: string;
+  dbName: string;
+  /** `application_name` of the client, kept for audit and not sent on. */
+  userAgent: string;
+  /** Startup parameters for the database: everything but user, database and application_name. */
+  startupParameters: [string, string][];
+  roles: Role[];
+  traits: Traits;
+  locks: Lock[];
+  authPreference: AuthPreference | undefined;
+  /** `ip:port` of the person's end. */
+  clientAddr: string;
+  startedAt: Date;
+}
+
+/** What the tunnel says about a new connection. */
+export interface Caller {
+  certificateDer: Buffer;
+  clientAddr: string;
+}
