@@ -1,0 +1,39 @@
+/**
+ * The command line of psql for one route; pure. Like the real tsh: one connection URI and nothing else, the environment
+ * inherited unchanged. No password, key or certificate is ever in it.
+ *
+ * psql has opinions: a folder as host means a Unix socket, for which it neither asks for TLS nor heeds an inherited
+ * PGSSLMODE; `localhost` and not an address where it checks names.
+ */
+export interface PsqlTarget {
+  /** A folder (Unix socket), `localhost` or a host name. */
+  host: string;
+  port: number;
+  dbUser: string;
+  dbName: string;
+  /** Direct TLS with files, for the commands that are printed for people. */
+  tls?: { rootCert: string; cert: string; key: string; mode: 'verify-full' | 'verify-ca' };
+}
+
+/** `postgres://USER@HOST:PORT/DB?…`; user query-escaped, empty parts left out. */
+export function connectionUri({ host, port, dbUser, dbName, tls }: PsqlTarget): string {
+  const user = dbUser === '' ? '' : `${queryEscape(dbUser)}@`;
+  if (host.startsWith('/')) {
+    return `postgres://${user}/${dbName}?host=${encodeURIComponent(host)}&port=${port}`;
+  }
+  const at = host.includes(':') ? `[${host}]` : host;
+  const query = tls ? `?sslrootcert=${tls.rootCert}&sslcert=${tls.cert}&sslkey=${tls.key}&sslmode=${tls.mode}` : '';
+  return `postgres://${user}${at}:${port}/${dbName}${query}`;
+}
+
+/** @param passthrough  what stood behind `--` on our own command line */
+export function psqlArguments(target: PsqlTarget, passthrough: readonly string[] = []): string[] {
+  return [connectionUri(target), ...passthrough];
+}
+
+/** As Go's `url.QueryEscape`: blank to `+`, everything that is not a letter, digit or one of `-_.~` to `%XX`. */
+export function queryEscape(text: string): string {
+  return encodeURIComponent(text)
+    .replace(/%20/g, '+')
+    .replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+}
