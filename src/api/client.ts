@@ -1,0 +1,145 @@
+/**
+ * Typed calls to the Auth Service: gRPC over one HTTP/2 session on a socket that somebody else dialled
+ * (`api/dial.ts`, or the Proxy's transport service). What a call throws is always one of our errors.
+ * Metadata, limits and deadlines: Teleport 18.3.0 as in `auth-grpc-and-routing.md` 5.
+ */
+import type { Duplex } from 'node:stream';
+import type { DescService } from '@bufbuild/protobuf';
+import { type Client, createClient, type Interceptor, type StreamResponse, type Transport } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { AuthService, JoinService } from './gen/authservice_pb.js';
+import { ClusterConfigService } from './gen/clusterconfig_pb.js';
+import { DatabaseAgent, ProxyGateway } from './gen/internal_pb.js';
+import { PresenceService } from './gen/presence_pb.js';
+import { TransportService } from './gen/transport_pb.js';
+import { TrustService } from './gen/trust_pb.js';
+import { UsersService } from './gen/users_pb.js';
+import { AuthSession } from './session.js';
+import { fromConnectError } from './status.js';
+
+export interface AuthClientOptions {
+  /** A connected socket; called at the first call and again after the connection was lost. */
+  connect: () => Promise<Duplex>;
+  /** Hex name of the cluster (`hexName`). */
+  authority: string;
+  /** Version announced to the server, `18.3.0`. */
+  version: string;
+  /** Product in `user-agent`. Default `tsh`. */
+  product?: string;
+  /** Deadline of every call that is not endless by its nature. Default 30 000. */
+  defaultTimeoutMs?: number;
+  /** Largest message read or written. Default 4 MiB, as Teleport's. */
+  maxMessageBytes?: number;
+}
+
+/** One connection's clients. Each is made when first used. */
+export interface AuthClient extends AsyncDisposable {
+  readonly auth: Client<typeof AuthService>;
+  readonly trust: Client<typeof TrustService>;
+  readonly presence: Client<typeof PresenceService>;
+  readonly users: Client<typeof UsersService>;
+  readonly clusterConfig: Client<typeof ClusterConfigService>;
+  readonly join: Client<typeof JoinService>;
+  readonly proxyGateway: Client<typeof ProxyGateway>;
+  readonly databaseAgent: Client<typeof DatabaseAgent>;
+  readonly transport: Client<typeof TransportService>;
+  /** Calls under way get a second to end. No error. */
+  close(): Promise<void>;
+}
+
+export const DEFAULT_CALL_TIMEOUT_MS = 30_000;
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+
+/** Streams that live as long as somebody wants them; a deadline would cut them. */
+const ENDLESS = new Set(['SendKeepAlives', 'WatchDatabases', 'ProxyCluster']);
+
+/** Clients over one connection, which is opened by the first call. */
+export function openAuthClient(options: AuthClientOptions): AuthClient {
+  const session = new AuthSession(options);
+  const transport = withDeadlines(
+    createGrpcTransport({
+      baseUrl: session.authority,
+      sessionManager: session,
+      acceptCompression: [],
+      readMaxBytes: options.maxMessageBytes ?? MAX_MESSAGE_BYTES,
+      writeMaxBytes: options.maxMessageBytes ?? MAX_MESSAGE_BYTES,
+      interceptors: [errorsAreOurs(session), announce(options)],
+    }),
+    options.defaultTimeoutMs ?? DEFAULT_CALL_TIMEOUT_MS,
+  );
+  const made = new Map<DescService, unknown>();
+  const clientOf = <Service extends DescService>(service: Service): Client<Service> => {
+    if (!made.has(service)) made.set(service, createClient(service, transport));
+    return made.get(service) as Client<Service>;
+  };
+  return {
+    get auth() {
+      return clientOf(AuthService);
+    },
+    get trust() {
+      return clientOf(TrustService);
+    },
+    get presence() {
+      return clientOf(PresenceService);
+    },
+    get users() {
+      return clientOf(UsersService);
+    },
+    get clusterConfig() {
+      return clientOf(ClusterConfigService);
+    },
+    get join() {
+      return clientOf(JoinService);
+    },
+    get proxyGateway() {
+      return clientOf(ProxyGateway);
+    },
+    get databaseAgent() {
+      return clientOf(DatabaseAgent);
+    },
+    get transport() {
+      return clientOf(TransportService);
+    },
+    close: () => session.close(),
+    [Symbol.asyncDispose]: () => session.close(),
+  };
+}
+
+function announce({ version, product = 'tsh' }: AuthClientOptions): Interceptor {
+  return (next) => (request) => {
+    request.header.set('version', version);
+    request.header.set('user-agent', `${product}/${version} teleshift`);
+    return next(request);
+  };
+}
+
+function errorsAreOurs(session: AuthSession): Interceptor {
+  const ours = async (error: unknown): Promise<never> => {
+    // What the socket died of is told in the same turn of the event loop, but sometimes after the stream's end.
+    await new Promise((resolve) => setImmediate(resolve));
+    throw fromConnectError(error, { broken: session.failure });
+  };
+  return (next) => async (request) => {
+    const response = await next(request).catch(ours);
+    return response.stream ? { ...response, message: rethrow(response, ours) } : response;
+  };
+}
+
+async function* rethrow(
+  response: StreamResponse,
+  ours: (error: unknown) => Promise<never>,
+): AsyncGenerator<StreamResponse['message'] extends AsyncIterable<infer Item> ? Item : never> {
+  try {
+    yield* response.message;
+  } catch (error) {
+    await ours(error);
+  }
+}
+
+function withDeadlines(inner: Transport, defaultTimeoutMs: number): Transport {
+  return {
+    unary: (method, signal, timeoutMs, ...rest) => inner.unary(method, signal, timeoutMs ?? defaultTimeoutMs, ...rest),
+    stream: (method, signal, timeoutMs, ...rest) =>
+      inner.stream(method, signal, timeoutMs ?? (ENDLESS.has(method.name) ? undefined : defaultTimeoutMs), ...rest),
+  };
+}

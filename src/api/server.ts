@@ -1,0 +1,203 @@
+/**
+ * The gRPC side of the Auth Service on connections whose TLS handshake somebody else has done: who calls is known from
+ * the client certificate before the first byte of HTTP/2. Handlers throw our errors; the status is made here. Wire facts:
+ * Teleport 18.3.0 as in `auth-grpc-and-routing.md` 5, and its gotchas for a Node server.
+ */
+import { createServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2';
+import type { Duplex } from 'node:stream';
+import type { DescMethod, DescService } from '@bufbuild/protobuf';
+import { type ConnectRouter, createContextValues, type Interceptor, type StreamResponse } from '@connectrpc/connect';
+import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { TeleportError } from '../errors.js';
+import { type Logger, silent } from '../log.js';
+import { type Caller, callerKey } from './caller.js';
+import { toConnectError } from './status.js';
+import { supportedClient } from './version-gate.js';
+
+export interface AuthHttp2ServerOptions {
+  /** Registers the handlers. A method that the implementation leaves out answers `unknown method`. */
+  routes: (router: ConnectRouter) => void;
+  /** Our own version, in the header `version` of every answer that a handler gave. */
+  version: string;
+  /** Default 4 MiB. */
+  maxMessageBytes?: number;
+  /** Calls at a time on one connection. Default 1000. */
+  maxStreams?: number;
+  log?: Logger;
+}
+
+export interface AuthHttp2Server extends AsyncDisposable {
+  /** Serve a connection on which `h2` was negotiated. The caller is fixed for its whole life. */
+  accept(socket: Duplex, caller: Caller): void;
+  /** Connections now open. */
+  readonly connections: number;
+  /** No new calls; those under way get `graceMs` (default 2000), then every connection is destroyed. */
+  close(options?: { graceMs?: number }): Promise<void>;
+}
+
+/** A server without a listener: give it sockets with `accept`. */
+export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp2Server {
+  const { log = silent, maxMessageBytes = 4 * 1024 * 1024, maxStreams = 1000, version } = options;
+  const callers = new WeakMap<ServerHttp2Session, Caller>();
+  const sessions = new Set<ServerHttp2Session>();
+  const known = new Set<string>();
+  const grpc = connectNodeAdapter({
+    routes: (router) => options.routes(onlyWhatThereIs(router, known)),
+    connect: false,
+    grpcWeb: false,
+    acceptCompression: [],
+    readMaxBytes: maxMessageBytes,
+    writeMaxBytes: maxMessageBytes,
+    interceptors: [statusOf(log), sayVersion(version)],
+    contextValues: (request) => {
+      const caller = callers.get((request as Http2ServerRequest).stream.session as ServerHttp2Session);
+      return createContextValues().set(callerKey, caller ?? { remoteAddr: '' });
+    },
+    fallback: (request, response) =>
+      answerUnknown(request as Http2ServerRequest, response as Http2ServerResponse, known),
+  });
+  const server = createServer({ settings: { maxConcurrentStreams: maxStreams } }, (request, response) => {
+    const announced = request.headers.version;
+    if (typeof announced === 'string' && !supportedClient(announced)) {
+      log.warn('Client version is not supported', { version: announced });
+      request.stream.session?.destroy();
+      return;
+    }
+    response.on('error', () => {});
+    request.on('error', () => {});
+    if (!rightKind(request, response)) return;
+    grpc(request, inTeleportsWords(response));
+  });
+  server.on('sessionError', () => {});
+
+  const accept = (socket: Duplex, caller: Caller): void => {
+    // Go clients say goodbye in a way that nghttp2 calls a protocol error; it means nothing.
+    socket.on('error', (error) => log.debug('Auth connection ended', { error }));
+    const began = (session: ServerHttp2Session): void => {
+      callers.set(session, caller);
+      sessions.add(session);
+      session.on('error', (error) => log.debug('Auth session ended', { error }));
+      session.once('close', () => {
+        sessions.delete(session);
+        socket.destroy();
+      });
+    };
+    // `session` is emitted before emit() returns, or not at all: the next socket must not meet this listener.
+    server.once('session', began);
+    server.emit('connection', socket);
+    server.off('session', began);
+  };
+
+  const close = async ({ graceMs = 2_000 } = {}): Promise<void> => {
+    const ended = [...sessions].map(
+      (session) =>
+        new Promise<void>((resolve) => {
+          if (session.destroyed) return resolve();
+          const timer = setTimeout(() => session.destroy(), graceMs);
+          session.once('close', () => {
+            clearTimeout(timer);
+            resolve();
+          });
+          session.close();
+        }),
+    );
+    await Promise.all(ended);
+  };
+  return {
+    accept,
+    close,
+    get connections() {
+      return sessions.size;
+    },
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+/** gRPC library's own texts that have a counterpart in Teleport, put right in the trailers. */
+function inTeleportsWords(response: Http2ServerResponse): Http2ServerResponse {
+  const addTrailers = response.addTrailers.bind(response);
+  response.addTrailers = (trailers) => {
+    const message = decodeURIComponent(String(trailers['grpc-message'] ?? ''));
+    const tooLarge = /^message size (\d+) is larger than configured readMaxBytes (\d+)$/.exec(message);
+    if (tooLarge) {
+      const text = `grpc: received message larger than max (${tooLarge[1]} vs. ${tooLarge[2]})`;
+      addTrailers({ ...trailers, 'grpc-message': encodeURIComponent(text) });
+    } else addTrailers(trailers);
+  };
+  return response;
+}
+
+function rightKind(request: Http2ServerRequest, response: Http2ServerResponse): boolean {
+  const status =
+    request.method !== 'POST'
+      ? 405
+      : (request.headers['content-type'] ?? '').startsWith('application/grpc')
+        ? undefined
+        : 415;
+  if (status === undefined) return true;
+  response.writeHead(status, { 'content-type': 'application/grpc', 'grpc-status': '13' });
+  response.end();
+  return false;
+}
+
+function answerUnknown(request: Http2ServerRequest, response: Http2ServerResponse, known: Set<string>): void {
+  const [, service = '', method = ''] = request.url.split('/', 3);
+  const text = known.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
+  request.resume();
+  response.writeHead(200, {
+    'content-type': 'application/grpc',
+    'grpc-status': '12',
+    'grpc-message': encodeURIComponent(text),
+  });
+  response.end();
+}
+
+/** The library would register every method of a service; we want the missing ones to be unknown, as Go's are. */
+function onlyWhatThereIs(router: ConnectRouter, known: Set<string>): ConnectRouter {
+  const service = (desc: DescService, implementation: Record<string, unknown>, routerOptions?: object) => {
+    known.add(desc.typeName);
+    for (const method of desc.methods as DescMethod[]) {
+      const handler = implementation[method.localName];
+      if (typeof handler === 'function') {
+        router.rpc(method as never, handler.bind(implementation) as never, routerOptions);
+      }
+    }
+    return wrapped;
+  };
+  const wrapped = { ...router, service: service as ConnectRouter['service'] };
+  return wrapped;
+}
+
+function sayVersion(version: string): Interceptor {
+  return (next) => async (request) => {
+    const response = await next(request);
+    response.header.set('version', version);
+    return response;
+  };
+}
+
+function statusOf(log: Logger): Interceptor {
+  return (next) => async (request) => {
+    const failed = (error: unknown): never => {
+      const status = toConnectError(error);
+      if (status.message.endsWith('internal error')) log.error('Call failed', { method: request.method.name, error });
+      throw status;
+    };
+    const response = await next(request).catch(failed);
+    return response.stream ? { ...response, message: rethrow(response, failed) } : response;
+  };
+}
+
+async function* rethrow(response: StreamResponse, failed: (error: unknown) => never) {
+  try {
+    yield* response.message;
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** For handlers: the caller must have shown a certificate. */
+export function requireCertificate(caller: Caller): NonNullable<Caller['certificate']> {
+  if (caller.certificate === undefined) throw new TeleportError('NotFound', 'user session role not found');
+  return caller.certificate;
+}

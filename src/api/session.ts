@@ -1,0 +1,123 @@
+/**
+ * One HTTP/2 session at a time over a socket that the caller dials, in the shape in which the gRPC library wants it.
+ * A session that has ended is replaced at the next call. No pings are sent: Teleport's servers hang up on clients that
+ * ping more often than every minute, and answering theirs is Node's own business.
+ *
+ * A peer that refuses us after the handshake just closes TCP; the stream then ends without headers and without an error
+ * (`auth-grpc-and-routing.md`, client gotcha 3). Such a stream is made to fail here, and `failure` keeps what the
+ * connection died of.
+ */
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type ClientSessionRequestOptions,
+  connect as connectHttp2,
+  type OutgoingHttpHeaders,
+} from 'node:http2';
+import type { Duplex } from 'node:stream';
+import { TeleportError } from '../errors.js';
+
+export interface AuthSessionOptions {
+  /** `:authority` of the requests: the hex name of the cluster. */
+  authority: string;
+  /** A socket on which the peer speaks HTTP/2: for TLS, with the handshake behind it. */
+  connect: () => Promise<Duplex>;
+}
+
+/** How long `close` waits for calls under way. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+export class AuthSession {
+  readonly authority: string;
+  /** What the last connection died of, if it did. */
+  failure: unknown;
+  readonly #connect: () => Promise<Duplex>;
+  #session: Promise<ClientHttp2Session> | undefined;
+  #closed = false;
+
+  constructor({ authority, connect }: AuthSessionOptions) {
+    this.authority = `https://${authority}`;
+    this.#connect = connect;
+  }
+
+  /** Called by the gRPC library for each call. */
+  async request(
+    method: string,
+    path: string,
+    headers: OutgoingHttpHeaders,
+    options: Omit<ClientSessionRequestOptions, 'signal'>,
+  ): Promise<ClientHttp2Stream> {
+    const session = await this.open();
+    const stream = session.request({ ...headers, ':method': method, ':path': path }, options);
+    let answered = false;
+    stream.once('response', () => {
+      answered = true;
+    });
+    stream.once('close', () => {
+      // The library waits for `error` or `response`; neither comes when TCP is closed under an open stream.
+      if (!answered && stream.listenerCount('error') > 0) {
+        stream.emit('error', new TeleportError('ConnectionProblem', 'closed without an answer'));
+      }
+    });
+    return stream;
+  }
+
+  /** Called by the gRPC library after each read; only pings would need it. */
+  notifyResponseByteRead(): void {}
+
+  /** The session, opened if there is none. @throws what `connect` throws */
+  async open(): Promise<ClientHttp2Session> {
+    if (this.#closed) throw new TeleportError('ConnectionProblem', 'the connection to the Auth Service is closed');
+    this.#session ??= this.#start();
+    return await this.#session;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const pending = this.#session;
+    this.#session = undefined;
+    const session = await pending?.catch(() => undefined);
+    if (session === undefined || session.destroyed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => session.destroy(), CLOSE_TIMEOUT_MS);
+      session.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      session.close();
+    });
+  }
+
+  async #start(): Promise<ClientHttp2Session> {
+    const forget = (): void => {
+      if (this.#session === started) this.#session = undefined;
+    };
+    const started = (async () => {
+      this.failure = undefined;
+      const socket = await this.#connect();
+      const failed = (error: unknown): void => {
+        this.failure ??= error;
+        forget();
+      };
+      socket.on('error', failed);
+      const session = connectHttp2(this.authority, { createConnection: () => socket });
+      session.on('error', failed);
+      session.on('goaway', forget);
+      session.on('close', () => {
+        forget();
+        socket.destroy();
+      });
+      return session;
+    })();
+    this.#session = started;
+    started.catch(failedToStart(this, forget));
+    return await started;
+  }
+}
+
+function failedToStart(holder: { failure: unknown }, forget: () => void): (error: unknown) => void {
+  return (error) => {
+    holder.failure = error;
+    forget();
+  };
+}
