@@ -1,0 +1,67 @@
+/**
+ * Reading the audit log back: the events between two moments, day file by day file, in the order in which they were
+ * written. Reads while the writer writes; a line that is not complete yet is left for the next reading.
+ */
+import { createReadStream, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { TeleportError } from '../errors.js';
+import type { AuditEvent } from './events.js';
+
+export interface AuditQuery {
+  dir: string;
+  /** First moment that counts. */
+  from: Date;
+  /** First moment that does not count any more. */
+  to: Date;
+  /** Only events of these names. */
+  names?: string[];
+}
+
+/**
+ * Events whose `time` lies in [from, to). A file is looked for on each day of the span and on the day after it, because
+ * an agent's event may reach the log after midnight.
+ *
+ * @throws TeleportError `Protocol` when a complete line is no JSON object: the file was changed by hand
+ */
+export async function* readAuditEvents({ dir, from, to, names }: AuditQuery): AsyncGenerator<AuditEvent> {
+  const lastDay = to.getTime() + DAY_MS;
+  for (let day = Math.floor(from.getTime() / DAY_MS) * DAY_MS; day < lastDay; day += DAY_MS) {
+    const path = join(dir, `${new Date(day).toISOString().slice(0, 10)}.log`);
+    if (!existsSync(path)) continue;
+    let number = 0;
+    for await (const line of wholeLinesOf(path)) {
+      number++;
+      const event = parse(line, path, number);
+      const time = Date.parse(event.time);
+      if (time < from.getTime() || time >= to.getTime()) continue;
+      if (names === undefined || names.includes(event.event)) yield event;
+    }
+  }
+}
+
+const DAY_MS = 86_400_000;
+
+async function* wholeLinesOf(path: string): AsyncGenerator<string> {
+  const input = createReadStream(path, 'utf8');
+  let held: string | undefined;
+  let endsWhole = true;
+  input.on('data', (chunk) => {
+    endsWhole = (chunk as string).endsWith('\n');
+  });
+  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (held !== undefined) yield held;
+    held = line;
+  }
+  if (held !== undefined && endsWhole) yield held;
+}
+
+function parse(line: string, path: string, number: number): AuditEvent {
+  try {
+    const event = JSON.parse(line) as unknown;
+    if (typeof event === 'object' && event !== null && !Array.isArray(event)) return event as AuditEvent;
+  } catch {
+    // Falls through to the one error below.
+  }
+  throw new TeleportError('Protocol', `line ${number} of ${path} is not an audit event`);
+}
