@@ -1,0 +1,165 @@
+/**
+ * Outgoing connections: TCP (or a Unix socket), and TLS over it. One deadline covers everything a call does. Errors are
+ * `ConnectionProblem` with the text that a Go program would print and Node's error as cause.
+ */
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import {
+  connect as connectTls,
+  type PeerCertificate,
+  rootCertificates,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
+import { TeleportError } from '../errors.js';
+import { connectTunnel, proxyFor } from './http-proxy.js';
+import { systemRoots } from './roots.js';
+import { dialError, handshakeError, joinHostPort } from './socket-errors.js';
+
+export { proxyFor } from './http-proxy.js';
+export { systemRoots } from './roots.js';
+export { type CertificateProblem, certificateProblem, isDisconnect } from './socket-errors.js';
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+/** Between keep-alive probes: what Go's dialler uses. */
+const KEEPALIVE_MS = 15_000;
+
+export interface DialTcpOptions {
+  host: string;
+  port: number;
+  /** A Unix socket instead of host and port. */
+  path?: string;
+  /** Default 10 s, the HTTP proxy's tunnel included. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** Keep sending after the other side ended. Default false. */
+  allowHalfOpen?: boolean;
+  /** Environment; when given, HTTPS_PROXY and NO_PROXY are obeyed. */
+  vars?: Record<string, string | undefined>;
+}
+
+export interface DialTlsOptions extends DialTcpOptions {
+  /** Name for SNI and for the check of the certificate. Default: `host`. An IP address is checked, but not sent. */
+  servername?: string;
+  alpn?: readonly string[];
+  /** PEM texts: the only authorities trusted. Without it: the web's (`systemRoots`). */
+  ca?: string | readonly string[];
+  /** With `ca`: trust the web's authorities as well. */
+  systemRoots?: boolean;
+  cert?: string;
+  key?: string;
+  /** Instead of `ca`, `cert` and `key`: one context for many connections. */
+  secureContext?: SecureContext;
+  /** Default true. */
+  rejectUnauthorized?: boolean;
+  checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
+  /** Speak TLS over this stream instead of dialling; it is destroyed when the handshake fails. */
+  socket?: Duplex;
+}
+
+/** @throws TeleportError `ConnectionProblem`; the signal's reason when it is aborted */
+export async function dialTcp(options: DialTcpOptions): Promise<Socket> {
+  const { host, port, path, timeoutMs = DEFAULT_TIMEOUT_MS, signal, vars } = options;
+  const address = path ?? joinHostPort(host, port);
+  const proxy = path === undefined && vars ? proxyFor(new URL(`https://${address}`), vars) : undefined;
+  const started = performance.now();
+  const target = proxy
+    ? {
+        host: proxy.hostname.replace(/^\[|\]$/g, ''),
+        port: Number(proxy.port || (proxy.protocol === 'https:' ? 443 : 80)),
+      }
+    : { host, port };
+  signal?.throwIfAborted();
+  const socket = connectTcp({
+    ...(path ? { path } : target),
+    allowHalfOpen: options.allowHalfOpen ?? false,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEPALIVE_MS,
+  });
+  await opened(socket, 'connect', { timeoutMs, signal }, (error) =>
+    dialError(error, path ?? joinHostPort(target.host, target.port)),
+  );
+  if (!proxy) return socket;
+  try {
+    if (proxy.protocol !== 'http:') {
+      throw new TeleportError('NotImplemented', `an HTTP proxy by ${proxy.protocol}// is not supported; use http://`);
+    }
+    const left = Math.max(1, timeoutMs - (performance.now() - started));
+    await connectTunnel(socket, address, { timeoutMs: left, credentials: proxy });
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+/**
+ * A TLS connection whose server certificate was checked. The server's verdict on ours comes later, with its first bytes:
+ * keep an `error` listener.
+ *
+ * @throws TeleportError `ConnectionProblem`, with `certificateProblem` and `host` when the certificate was refused
+ */
+export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
+  const { host, port, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+  const started = performance.now();
+  const below = options.socket ?? (await dialTcp(options));
+  const name = options.servername ?? host;
+  const socket = connectTls({
+    socket: below,
+    host: name,
+    ...(isIP(name) === 0 && name !== '' ? { servername: name } : {}),
+    ...(options.alpn ? { ALPNProtocols: [...options.alpn] } : {}),
+    ...(options.secureContext ? { secureContext: options.secureContext } : authorities(options)),
+    ...(options.cert !== undefined ? { cert: options.cert } : {}),
+    ...(options.key !== undefined ? { key: options.key } : {}),
+    ...(options.checkServerIdentity ? { checkServerIdentity: options.checkServerIdentity } : {}),
+    rejectUnauthorized: options.rejectUnauthorized ?? true,
+    minVersion: 'TLSv1.2',
+  });
+  const left = Math.max(1, timeoutMs - (performance.now() - started));
+  await opened(socket, 'secureConnect', { timeoutMs: left, signal }, (error) =>
+    handshakeError(error, options.socket ? name : joinHostPort(name, port)),
+  );
+  return socket;
+}
+
+function authorities(options: DialTlsOptions): { ca?: string[] } {
+  const web = systemRoots(options.vars ?? process.env);
+  if (options.ca === undefined) return web ? { ca: web } : {};
+  const own = typeof options.ca === 'string' ? [options.ca] : [...options.ca];
+  if (!options.systemRoots) return { ca: own };
+  return { ca: [...own, ...(web ?? rootCertificates)] };
+}
+
+/** Wait until a socket is open; otherwise destroy it and throw. An `error` listener stays on it for good. */
+async function opened<S extends Socket>(
+  socket: S,
+  event: 'connect' | 'secureConnect',
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
+  explain: (error: unknown) => Error,
+): Promise<void> {
+  socket.on('error', () => {});
+  let timer: NodeJS.Timeout | undefined;
+  let onAbort: (() => void) | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once(event, () => resolve());
+      socket.once('error', (error) => reject(explain(error)));
+      socket.once('close', () => reject(explain(Object.assign(new Error('closed'), { code: 'ECONNRESET' }))));
+      timer = setTimeout(
+        () => reject(explain(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' }))),
+        timeoutMs,
+      );
+      onAbort = () => reject(signal?.reason);
+      if (signal?.aborted) onAbort();
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    if (onAbort) signal?.removeEventListener('abort', onAbort);
+  }
+}

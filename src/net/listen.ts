@@ -1,0 +1,119 @@
+/**
+ * A listener that knows its connections: stop accepting, wait for the open ones, cut what remains. TCP, or a Unix socket
+ * that only this user can reach.
+ */
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { joinHostPort } from './socket-errors.js';
+
+export interface ListenOptions {
+  /** Default `127.0.0.1`. */
+  host?: string;
+  /** 0, the default, takes any free port. */
+  port?: number;
+  /** A Unix socket instead; its folder is made with mode 0700, a leftover socket nobody listens on is replaced. */
+  path?: string;
+  /** Called with every connection: noDelay is set, an `error` listener is there. What it throws closes the connection. */
+  onConnection: (socket: Socket) => void | Promise<void>;
+  onError?: (error: unknown) => void;
+  /** Connections beyond this are closed at once. Default: none. */
+  mostConnections?: number;
+}
+
+export interface Listener {
+  /** `127.0.0.1:5432`, or the path. */
+  address: string;
+  /** 0 for a Unix socket. */
+  port: number;
+  readonly connections: ReadonlySet<Socket>;
+  /** Stop accepting; give open connections `drainMs` (default 0) to end, then destroy them. */
+  close(options?: { drainMs?: number }): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const REASONS: Record<string, string> = {
+  EADDRINUSE: 'address already in use',
+  EACCES: 'permission denied',
+  EADDRNOTAVAIL: "can't assign requested address",
+  ENOENT: 'no such file or directory',
+};
+
+/** @throws TeleportError `AlreadyExists` (address in use), `AccessDenied`, `ConnectionProblem`: `listen tcp H:P: bind: …` */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { host = '127.0.0.1', port = 0, path, onConnection, onError, mostConnections } = options;
+  const connections = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
+    socket.on('error', () => {});
+    if (mostConnections !== undefined && connections.size >= mostConnections) return void socket.destroy();
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+    void (async () => onConnection(socket))().catch((error: unknown) => {
+      socket.destroy();
+      onError?.(error);
+    });
+  });
+  if (path !== undefined) await prepare(path);
+  await bind(server, path === undefined ? { host, port } : { path });
+  server.on('error', (error) => onError?.(error));
+  if (path !== undefined) chmodSync(path, 0o600);
+  const bound = server.address();
+  const at = typeof bound === 'object' && bound !== null ? bound : { address: '', port: 0 };
+  let closing: Promise<void> | undefined;
+  const close = ({ drainMs = 0 }: { drainMs?: number } = {}) => {
+    closing ??= stop(server, connections, drainMs);
+    return closing;
+  };
+  return {
+    address: path ?? joinHostPort(at.address, at.port),
+    port: at.port,
+    connections,
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+function bind(server: Server, where: { host: string; port: number } | { path: string }): Promise<void> {
+  const name = 'path' in where ? `unix ${where.path}` : `tcp ${joinHostPort(where.host, where.port)}`;
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const code = nodeCodeOf(error) ?? '';
+      const ours = code === 'EADDRINUSE' ? 'AlreadyExists' : code === 'EACCES' ? 'AccessDenied' : 'ConnectionProblem';
+      const text = `listen ${name}: bind: ${REASONS[code] ?? messageOf(error)}`;
+      reject(new TeleportError(ours, text, { cause: error }));
+    });
+    server.listen(where, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+/** Make the folder ours alone, and remove a socket that a killed process left behind. */
+async function prepare(path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const isLive = await new Promise<boolean>((resolve) => {
+    const probe = createConnection({ path }, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+  if (!isLive) rmSync(path, { force: true });
+}
+
+function stop(server: Server, connections: ReadonlySet<Socket>, drainMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = () => {
+      for (const socket of connections) socket.destroy();
+    };
+    const timer = drainMs > 0 ? setTimeout(cut, drainMs) : undefined;
+    // `close` calls back when the last connection is gone.
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+    if (timer === undefined) cut();
+  });
+}
