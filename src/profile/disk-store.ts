@@ -1,0 +1,234 @@
+/**
+ * Logins in the folder `~/.tsh`, in the layout of Teleport 18. Writers take one lock; every file is put into its place
+ * whole. A key is only believed together with a certificate for it, so a reader between two writes reads again.
+ */
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nodeCodeOf, TeleportError } from '../errors.js';
+import { readPrivateKey, sameKey } from '../pki/keys.js';
+import { issuerOf, NAME_OID, publicKeyOf, splitPem } from '../pki/x509.js';
+import { activeDatabase } from './active-database.js';
+import { readIfThere, withLock, writeWhole } from './lock.js';
+import {
+  basePaths,
+  CA_MODE,
+  FOLDER_MODE,
+  KEPT_AT_LOGOUT,
+  PROFILE_MODE,
+  profilePath,
+  proxyPaths,
+  SECRET_MODE,
+  userPaths,
+} from './paths.js';
+import { parseProfile, profileName, profileText } from './profile.js';
+import type { ActiveDatabase, DatabaseKeys, HostCa, ProfileStore, UserKeys } from './store.js';
+import { wipe } from './wipe.js';
+
+/** The store in this folder; it need not exist yet. */
+export function diskStore(base: string): ProfileStore {
+  const paths = basePaths(base);
+  const locked = async <T>(work: () => Promise<T>): Promise<T> => {
+    await mkdir(base, { recursive: true, mode: FOLDER_MODE });
+    return await withLock(paths.lock, work);
+  };
+  return {
+    isVirtual: false,
+
+    async currentName() {
+      return (await readIfThere(paths.currentProfile))?.trim() || undefined;
+    },
+    async names() {
+      const entries = await entriesOf(base);
+      const files = entries.filter((entry) => entry.isFile() && /^[^.].*\.yaml$/.test(entry.name));
+      return files.map(({ name }) => name.slice(0, -'.yaml'.length)).sort();
+    },
+    async readProfile(name) {
+      const path = profilePath(base, name);
+      const text = await readIfThere(path);
+      return text === undefined ? undefined : await parseProfile(text, path);
+    },
+    profileFile: (name) => profilePath(base, name),
+    async saveProfile(profile, options = {}) {
+      const name = profileName(profile);
+      await locked(async () => {
+        await writeWhole(profilePath(base, name), profileText(profile), PROFILE_MODE);
+        if (options.makeCurrent ?? true) await writeWhole(paths.currentProfile, `${name}\n`, PROFILE_MODE);
+      });
+    },
+
+    async readKeys(name, user, cluster) {
+      const seen = await readUser(base, name, user, cluster);
+      if (seen !== 'torn') return seen;
+      const again = await locked(() => readUser(base, name, user, cluster));
+      if (again !== 'torn') return again;
+      throw new TeleportError('BadParameter', `the key and the certificate of ${user} do not belong together`, {
+        hint: `Log in again with "tsh login --proxy=${name} --user=${user}".`,
+      });
+    },
+    async saveKeys(name, user, cluster, keys) {
+      const files = userPaths(base, name, user);
+      await locked(async () => {
+        if (await areOtherKeys(files, keys)) for (const path of files.all) await wipe(path);
+        await writeWhole(files.tlsKey, lined(keys.tlsKeyPem), SECRET_MODE);
+        await writeWhole(files.tlsCert, lined(keys.tlsCertPem), SECRET_MODE);
+        await writeWhole(files.sshKey, lined(keys.sshKeyPem), SECRET_MODE);
+        await writeWhole(files.sshPublicKey, lined(keys.sshPublicKey), SECRET_MODE);
+        if (keys.sshCert) await writeWhole(files.sshCert(cluster), lined(keys.sshCert), SECRET_MODE);
+      });
+    },
+    async hostCas(name) {
+      const { cas } = proxyPaths(base, name);
+      const files = (await entriesOf(cas)).filter((entry) => /^[^.].*\.pem$/.test(entry.name)).map((e) => e.name);
+      const texts = await Promise.all(files.map((file) => readIfThere(join(cas, file))));
+      return casByCluster(texts.filter((text) => text !== undefined));
+    },
+    async saveHostCas(name, cas) {
+      const files = proxyPaths(base, name);
+      await locked(async () => {
+        for (const { cluster, tlsPems } of cas) {
+          if (!cluster.includes('..')) await writeWhole(files.ca(cluster), tlsPems.map(lined).join(''), CA_MODE);
+        }
+        const all = cas.flatMap(({ tlsPems }) => tlsPems.map((pem) => `${lined(pem)}\n`));
+        await writeWhole(files.certsPem, all.join(''), CA_MODE);
+        await addKnownHosts(paths.knownHosts, cas);
+      });
+    },
+
+    async databases(name, user, cluster, now) {
+      const files = userPaths(base, name, user);
+      const found = (await entriesOf(files.dbFolder(cluster))).filter((entry) => /^[^.].*\.crt$/.test(entry.name));
+      const read = found.map(async (entry): Promise<ActiveDatabase | undefined> => {
+        const database = entry.name.slice(0, -'.crt'.length);
+        const [keyPem, certPem] = await Promise.all([
+          readIfThere(files.dbKey(cluster, database)),
+          readIfThere(files.dbCert(cluster, database)),
+        ]);
+        if (!keyPem || !certPem) return undefined;
+        try {
+          return activeDatabase({ keyPem, certPem }, now);
+        } catch {
+          return undefined; // half a file of another program; it is no login
+        }
+      });
+      const all = (await Promise.all(read)).filter((one) => one !== undefined);
+      return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+    async saveDatabase(name, user, cluster, database, keys: DatabaseKeys) {
+      const files = userPaths(base, name, user);
+      await locked(async () => {
+        await writeWhole(files.dbKey(cluster, database), lined(keys.keyPem), SECRET_MODE);
+        await writeWhole(files.dbCert(cluster, database), lined(keys.certPem), SECRET_MODE);
+      });
+    },
+    async deleteDatabase(name, user, cluster, database) {
+      const files = userPaths(base, name, user);
+      return await locked(async () => {
+        const certGone = await wipe(files.dbCert(cluster, database));
+        const keyGone = await wipe(files.dbKey(cluster, database));
+        return certGone || keyGone;
+      });
+    },
+    databasePaths(name, user, cluster, database, rootCluster) {
+      const files = userPaths(base, name, user);
+      return {
+        ca: proxyPaths(base, name).ca(rootCluster),
+        cert: files.dbCert(cluster, database),
+        key: files.dbKey(cluster, database),
+      };
+    },
+
+    async deleteUser(name, user) {
+      if ((await entriesOf(base)).length === 0) return false;
+      return await locked(async () => {
+        let found = false;
+        for (const path of userPaths(base, name, user).all) found = (await wipe(path)) || found;
+        return found;
+      });
+    },
+    async deleteAll() {
+      if ((await entriesOf(base)).length === 0) return;
+      await locked(async () => {
+        for (const entry of await entriesOf(base)) {
+          const path = join(base, entry.name);
+          if (!KEPT_AT_LOGOUT.includes(entry.name) && path !== paths.lock) await wipe(path);
+        }
+      });
+    },
+  };
+}
+
+/** Undefined: no keys. `torn`: a key and a certificate that do not belong together, maybe because one is being written. */
+async function readUser(
+  base: string,
+  name: string,
+  user: string,
+  cluster: string,
+): Promise<UserKeys | undefined | 'torn'> {
+  const files = userPaths(base, name, user);
+  const [tlsKeyPem, tlsCertPem, sshKeyPem, sshPublicKey, sshCert] = await Promise.all(
+    [files.tlsKey, files.tlsCert, files.sshKey, files.sshPublicKey, files.sshCert(cluster)].map(readIfThere),
+  );
+  if (!tlsKeyPem?.trim() || !tlsCertPem?.trim()) return undefined;
+  try {
+    if (!sameKey(readPrivateKey(tlsKeyPem), publicKeyOf(tlsCertPem))) return 'torn';
+  } catch (error) {
+    if (tlsKeyPem.includes('PIV YUBIKEY')) {
+      throw new TeleportError('NotImplemented', `the key of ${user} is on a hardware token`, {
+        cause: error,
+        hint: 'Hardware keys are not supported. Use a role without require_session_mfa: hardware_key.',
+      });
+    }
+    return 'torn';
+  }
+  return {
+    tlsKeyPem,
+    tlsCertPem,
+    sshKeyPem: sshKeyPem ?? '',
+    sshPublicKey: sshPublicKey?.trim() ?? '',
+    sshCert: sshCert?.trim() || undefined,
+  };
+}
+
+async function areOtherKeys(files: ReturnType<typeof userPaths>, keys: UserKeys): Promise<boolean> {
+  const stored = await Promise.all([readIfThere(files.tlsKey), readIfThere(files.sshKey)]);
+  return [keys.tlsKeyPem, keys.sshKeyPem].some((pem, i) => {
+    const before = stored[i]?.trim();
+    if (!before || before === pem.trim()) return false;
+    try {
+      return !sameKey(readPrivateKey(before), readPrivateKey(pem));
+    } catch {
+      return true;
+    }
+  });
+}
+
+/** Certificates of `cas/*.pem` by the cluster that each names itself: CN of its issuer. */
+function casByCluster(texts: readonly string[]): HostCa[] {
+  const found = new Map<string, string[]>();
+  for (const pem of texts.flatMap((text) => splitPem(text, 'CERTIFICATE'))) {
+    const cluster = issuerOf(pem).get(NAME_OID.commonName)?.[0] ?? '';
+    found.set(cluster, [...(found.get(cluster) ?? []), pem]);
+  }
+  return [...found].map(([cluster, tlsPems]) => ({ cluster, tlsPems }));
+}
+
+async function addKnownHosts(path: string, cas: readonly HostCa[]): Promise<void> {
+  const before = ((await readIfThere(path)) ?? '').split('\n').filter((line) => line !== '');
+  const lines = [...new Set([...before, ...cas.flatMap(({ knownHosts = [] }) => knownHosts.map((l) => l.trim()))])];
+  if (lines.length > 0) await writeWhole(path, `${lines.join('\n')}\n`, SECRET_MODE);
+}
+
+async function entriesOf(folder: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    if (nodeCodeOf(error) === 'ENOENT' || nodeCodeOf(error) === 'ENOTDIR') return [];
+    throw new TeleportError('AccessDenied', `cannot read ${folder}: ${nodeCodeOf(error) ?? 'unknown error'}`, {
+      cause: error,
+    });
+  }
+}
+
+function lined(text: string): string {
+  return text.endsWith('\n') ? text : `${text}\n`;
+}

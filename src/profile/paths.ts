@@ -1,0 +1,109 @@
+/**
+ * The names of the files that `tsh` keeps; nobody else spells one. Same tree as Teleport 18's `~/.tsh`, so that both
+ * programs share a login. PROXY is the proxy's host without port, USER the Teleport user, CLUSTER a Teleport cluster.
+ *
+ *     ~/.tsh/                                 0700
+ *     ├── current-profile                     0660   PROXY and a newline
+ *     ├── PROXY.yaml                          0660   `profile.ts`
+ *     ├── known_hosts                         0600   SSH host authorities of all proxies
+ *     ├── config/config.yaml                         written by people: aliases, headers
+ *     ├── .lock                               0600   ours; exists while a `tsh` writes
+ *     └── keys/                               0700
+ *         └── PROXY/                          0700
+ *             ├── USER, USER.pub              0600   SSH key pair
+ *             ├── USER.key, USER.crt          0600   TLS key and certificate
+ *             ├── USER-ssh/CLUSTER-cert.pub   0600   SSH certificate
+ *             ├── USER-db/CLUSTER/DB.key|.crt 0600   database key and certificate
+ *             ├── certs.pem                   0640   all host CA certificates, an old copy
+ *             └── cas/CLUSTER.pem             0640   host CA certificates of one cluster
+ *     ~/.pg_service.conf                             `pg-service-file.ts`
+ *
+ * Modes are those asked for; the umask is applied. Spec: login-and-profile reference, 6.1.
+ */
+import { join, normalize } from 'node:path';
+import { TeleportError } from '../errors.js';
+
+export const FOLDER_MODE = 0o700;
+export const SECRET_MODE = 0o600;
+export const CA_MODE = 0o640;
+export const PROFILE_MODE = 0o660;
+/** Asked for a new `~/.pg_service.conf`. */
+export const SERVICE_FILE_MODE = 0o666;
+
+/** What a full logout leaves: other programs' folders and files in the base folder. */
+export const KEPT_AT_LOGOUT: readonly string[] = ['config', 'azure', 'bin', 'id_vnet', 'id_vnet.pub'];
+
+/** The base folder: `TELEPORT_HOME`, else `.tsh` in the person's home. */
+export function profileBase(vars: Record<string, string | undefined>, home: string): string {
+  return vars.TELEPORT_HOME ? normalize(vars.TELEPORT_HOME).replace(/(.)\/+$/, '$1') : join(home, '.tsh');
+}
+
+/** `~/.pg_service.conf`; neither `TELEPORT_HOME` nor `PGSERVICEFILE` moves it. */
+export function pgServicePath(home: string): string {
+  return join(home, '.pg_service.conf');
+}
+
+/** Files of the base folder itself. */
+export function basePaths(base: string) {
+  return {
+    currentProfile: join(base, 'current-profile'),
+    knownHosts: join(base, 'known_hosts'),
+    config: join(base, 'config', 'config.yaml'),
+    keys: join(base, 'keys'),
+    lock: join(base, '.lock'),
+  };
+}
+
+/** `PROXY.yaml`. */
+export function profilePath(base: string, proxyHost: string): string {
+  return join(base, `${part(proxyHost)}.yaml`);
+}
+
+/** Files that all users of a proxy share. */
+export function proxyPaths(base: string, proxyHost: string) {
+  const folder = join(base, 'keys', part(proxyHost));
+  return {
+    folder,
+    certsPem: join(folder, 'certs.pem'),
+    cas: join(folder, 'cas'),
+    ca: (cluster: string) => join(folder, 'cas', `${part(cluster)}.pem`),
+  };
+}
+
+/** Files of one user at one proxy. */
+export function userPaths(base: string, proxyHost: string, user: string) {
+  const { folder } = proxyPaths(base, proxyHost);
+  const stem = join(folder, part(user));
+  const dbFolder = (cluster: string) => join(`${stem}-db`, part(cluster));
+  return {
+    sshKey: stem,
+    sshPublicKey: `${stem}.pub`,
+    tlsKey: `${stem}.key`,
+    tlsCert: `${stem}.crt`,
+    sshFolder: `${stem}-ssh`,
+    sshCert: (cluster: string) => join(`${stem}-ssh`, `${part(cluster)}-cert.pub`),
+    dbFolders: `${stem}-db`,
+    dbFolder,
+    dbKey: (cluster: string, database: string) => join(dbFolder(cluster), `${part(database)}.key`),
+    dbCert: (cluster: string, database: string) => join(dbFolder(cluster), `${part(database)}.crt`),
+    /** Everything of the user, files and folders, also what only other programs write. */
+    all: ['', '.key', '.crt', '.pub', '.ppk', '-ssh', '-db', '-app', '-kube', '-windowsdesktop'].map(
+      (end) => stem + end,
+    ),
+  };
+}
+
+/** The host of `host:port`, `[::1]:443`, `host`: the name of a profile. */
+export function hostOf(address: string): string {
+  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(address);
+  if (bracketed) return bracketed[1]!;
+  return address.split(':').length > 2 ? address : address.replace(/:\d*$/, '');
+}
+
+/** A name from a server or a person as one component of a path. */
+function part(name: string): string {
+  if (name === '' || name === '.' || name.includes('..') || /[/\\\0\n]/.test(name)) {
+    throw new TeleportError('BadParameter', `${JSON.stringify(name)} cannot be the name of a file`);
+  }
+  return name;
+}

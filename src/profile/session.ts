@@ -1,0 +1,143 @@
+/**
+ * One login as a command uses it: profile, keys, and what the certificates say about roles and end. Which profile that
+ * is: the one of `--proxy`, else the current one (login-and-profile reference, 6.6).
+ */
+import { TeleportError } from '../errors.js';
+import { readSshCertificate } from '../pki/ssh.js';
+import { NAME_OID, readCertificate } from '../pki/x509.js';
+import { hostOf } from './paths.js';
+import type { Profile } from './profile.js';
+import type { ProfileStore, UserKeys } from './store.js';
+
+/** A new login, and then the same once more, may succeed. */
+export class LoginNeeded extends TeleportError {}
+
+export interface Session {
+  store: ProfileStore;
+  /** Name of the profile: host of the proxy. */
+  name: string;
+  profile: Profile;
+  user: string;
+  /** Selected cluster, root or leaf. */
+  cluster: string;
+  /** The cluster that issued the certificates; as `cluster` when there are none. */
+  rootCluster: string;
+  /** Absent after `tsh logout --proxy --user`, which leaves the profile. */
+  keys?: UserKeys;
+  facts?: SessionFacts;
+}
+
+/** What the SSH certificate says; roles and traits are not read from anywhere else. */
+export interface SessionFacts {
+  roles: string[];
+  traits: Record<string, string[] | null>;
+  /** Host logins, Teleport's own left out. */
+  logins: string[];
+  /** Names of the other extensions, sorted. */
+  extensions: string[];
+  criticalOptions: string[];
+  /** End of the SSH certificate; of the TLS certificate when there is no SSH certificate. */
+  expiresAt: Date;
+  tlsExpiresAt: Date;
+}
+
+export interface SessionOptions {
+  /** `host`, `host:port` or `host:port,sshport`; default: the current profile. */
+  proxy?: string | undefined;
+  /** Instead of the profile's. */
+  cluster?: string | undefined;
+}
+
+/**
+ * The login that a command works with; expired ones too.
+ *
+ * @throws TeleportError `BadParameter` when no profile is named, `NotFound` when there is none of that name
+ */
+export async function openSession(store: ProfileStore, options: SessionOptions = {}): Promise<Session> {
+  const name = options.proxy === undefined ? await store.currentName() : proxyHostOf(options.proxy);
+  if (!name) throw new TeleportError('BadParameter', 'No proxy address specified, missed --proxy flag?');
+  const profile = await store.readProfile(name);
+  if (profile === undefined) {
+    throw new TeleportError('NotFound', `open ${store.profileFile(name)}: no such file or directory`, {
+      cause: new TeleportError('NotFound', 'no profile'),
+    });
+  }
+  return await sessionOf(store, name, profile, options.cluster);
+}
+
+/** The login behind one profile. */
+export async function sessionOf(
+  store: ProfileStore,
+  name: string,
+  profile: Profile,
+  cluster = profile.cluster ?? name,
+): Promise<Session> {
+  const user = profile.user ?? '';
+  const home = profile.cluster ?? name;
+  let keys = user === '' ? undefined : await store.readKeys(name, user, cluster);
+  // `--cluster` may name a leaf for which no SSH certificate was ever made: the one of the profile's cluster will do.
+  if (keys && !keys.sshCert && cluster !== home) keys = await store.readKeys(name, user, home);
+  if (keys === undefined) return { store, name, profile, user, cluster, rootCluster: home };
+  const rootCluster = rootClusterOf(keys.tlsCertPem) ?? home;
+  return { store, name, profile, user, cluster, rootCluster, keys, facts: factsOf(keys) };
+}
+
+/** The cluster that issued a user certificate: CN of its issuer. */
+export function rootClusterOf(certPem: string): string | undefined {
+  return readCertificate(certPem).issuer.get(NAME_OID.commonName)?.[0];
+}
+
+/**
+ * The keys of a session that can be used now.
+ *
+ * @throws LoginNeeded `ssh: cert has expired` (real tsh's text for every kind of expiry), or when there are none
+ */
+export function usableKeys(session: Session, now: Date): UserKeys {
+  const { keys, facts } = session;
+  if (keys === undefined || facts === undefined) {
+    throw new LoginNeeded('NotFound', `no credentials for ${session.user || 'any user'} at ${session.name}`, {
+      hint: `Log in with "tsh login --proxy=${session.profile.webProxyAddr}".`,
+    });
+  }
+  if (facts.expiresAt <= now || facts.tlsExpiresAt <= now)
+    throw new LoginNeeded('AccessDenied', 'ssh: cert has expired');
+  return keys;
+}
+
+/** Host of what was typed after `--proxy`. */
+export function proxyHostOf(typed: string): string {
+  return hostOf(typed.replace(/^https:\/\//, '').split(',')[0]!);
+}
+
+const ROLES = 'teleport-roles';
+const TRAITS = 'teleport-traits';
+const ROUTE = 'teleport-route-to-cluster';
+/** Principals that stand for no host login. */
+const INTERNAL_LOGIN = /^-teleport-/;
+
+function factsOf(keys: UserKeys): SessionFacts {
+  const tlsExpiresAt = readCertificate(keys.tlsCertPem).notAfter;
+  const nothing = { roles: [], traits: {}, logins: [], extensions: [], criticalOptions: [] };
+  if (!keys.sshCert) return { ...nothing, expiresAt: tlsExpiresAt, tlsExpiresAt };
+  const certificate = readSshCertificate(keys.sshCert);
+  const { extensions } = certificate;
+  return {
+    roles: [...(json<{ roles?: string[] }>(extensions[ROLES])?.roles ?? [])].sort(),
+    traits: json<Record<string, string[] | null>>(extensions[TRAITS]) ?? {},
+    logins: certificate.principals.filter((login) => !INTERNAL_LOGIN.test(login)),
+    extensions: Object.keys(extensions)
+      .filter((name) => ![ROLES, TRAITS, ROUTE].includes(name))
+      .sort(),
+    criticalOptions: Object.keys(certificate.criticalOptions).sort(),
+    expiresAt: certificate.validBefore ?? tlsExpiresAt,
+    tlsExpiresAt,
+  };
+}
+
+function json<T>(text: string | undefined): T | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as T);
+  } catch {
+    return undefined;
+  }
+}

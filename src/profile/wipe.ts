@@ -1,0 +1,50 @@
+/** Secrets removed from disk: the name first, then the bytes, three times over. Spec: login-and-profile reference, 6.8. */
+import { randomBytes } from 'node:crypto';
+import { lstat, open, readdir, rmdir, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nodeCodeOf, TeleportError } from '../errors.js';
+
+const BLOCK_BYTES = 4096;
+const PASSES = 3;
+/** Larger files are only unlinked: no key is that long. */
+const MOST_BYTES = 1024 * 1024;
+
+/**
+ * Remove a file or a folder with all it holds, and overwrite what the files held.
+ *
+ * @returns false when there was nothing
+ */
+export async function wipe(path: string): Promise<boolean> {
+  try {
+    const facts = await lstat(path);
+    if (facts.isDirectory()) {
+      for (const name of await readdir(path)) await wipe(join(path, name));
+      await rmdir(path);
+    } else if (facts.isFile() && facts.nlink === 1 && facts.size <= MOST_BYTES) {
+      await wipeFile(path, facts.size);
+    } else {
+      await unlink(path);
+    }
+    return true;
+  } catch (error) {
+    if (nodeCodeOf(error) === 'ENOENT') return false;
+    throw new TeleportError('AccessDenied', `cannot remove ${path}: ${nodeCodeOf(error) ?? 'unknown error'}`, {
+      cause: error,
+    });
+  }
+}
+
+async function wipeFile(path: string, size: number): Promise<void> {
+  const file = await open(path, 'r+').catch(() => undefined);
+  await unlink(path);
+  if (file === undefined) return;
+  try {
+    const length = Math.max(1, Math.ceil(size / BLOCK_BYTES)) * BLOCK_BYTES;
+    for (let pass = 0; pass < PASSES; pass++) {
+      await file.write(randomBytes(length), 0, length, 0);
+      await file.datasync();
+    }
+  } finally {
+    await file.close();
+  }
+}
