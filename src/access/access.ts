@@ -1,7 +1,7 @@
 /**
  * The one place that knows that there are two kinds of back end. It answers three questions for the commands: which
- * databases may I use, give me a route to this one, serve this local connection. `access/cluster.ts` (our cluster and
- * Teleport's alike) and `access/aws.ts` implement it; a command never asks which it is.
+ * databases may I use, give me a route to this one, serve this local connection; and it keeps what `tsh db login` stores.
+ * `access/cluster.ts` (our cluster and Teleport's alike) and `access/aws.ts` implement it; a command never asks which.
  */
 import type { Duplex } from 'node:stream';
 import type { Database } from '../resources/types.js';
@@ -57,9 +57,57 @@ export interface RouteRequest {
   dbRoles?: string[] | undefined;
 }
 
+/** A database that one is logged into: a stored credential that lives on. */
+export interface ActiveDatabase {
+  name: string;
+  protocol: string;
+  /** Empty when it was not given at login. */
+  dbUser: string;
+  dbName: string;
+  dbRoles: string[];
+  expiresAt: Date;
+}
+
+/** How a client that brings its own TLS reaches an active database: `db env`, `db config`, `proxy db`. */
+export interface ConnectionInfo {
+  host: string;
+  port: number;
+  caFile: string;
+  certFile: string;
+  keyFile: string;
+  sslMode: 'verify-full' | 'verify-ca';
+}
+
+export interface ConnectorOptions {
+  /** Keep the credential in memory only and renew it as needed (`--tunnel`, `db exec`). Default: the stored one, stored anew. */
+  inMemory?: boolean;
+  /** The client brings TLS and certificate itself; only a CancelRequest, which comes in clear, gets ours. */
+  clientTls?: boolean;
+  /** Told of each refusal at login. */
+  onRefused?: () => void;
+  /** A client is about to come: connect ahead. */
+  warm?: boolean;
+  /** For `db exec`, which Auth counts apart. */
+  isExec?: boolean;
+}
+
 export interface Access extends AsyncDisposable {
-  databases(filter: DatabaseFilter): Promise<AccessibleDatabase[]>;
-  /** User and name: given, stored, or the only ones allowed. @throws BadParameter with the candidates */
-  route(found: AccessibleDatabase, request: RouteRequest): Promise<Route>;
-  connector(route: Route): Promise<Connector>;
+  /** The cluster that commands go to, as messages name it. */
+  readonly clusterName: string;
+  /** `host:port`, as `db ls --all` shows it. */
+  readonly proxyAddress: string;
+  /** Sorted by name. No call to anybody. */
+  active(): Promise<ActiveDatabase[]>;
+  databases(
+    filter: DatabaseFilter,
+    options?: { names?: string[]; useSearchAsRoles?: boolean },
+  ): Promise<AccessibleDatabase[]>;
+  /** User, name and roles: given, stored, or the only ones allowed. @throws BadParameter with the candidates */
+  route(found: AccessibleDatabase, request: RouteRequest, options?: { optional?: boolean }): Promise<Route>;
+  /** Fetch and store a credential for the route, and what clients read (`~/.pg_service.conf`). */
+  login(route: Route): Promise<void>;
+  /** Remove stored credentials; names that are not active are no error. */
+  logout(names: string[]): Promise<void>;
+  connectionInfo(name: string): Promise<ConnectionInfo>;
+  connector(route: Route, options?: ConnectorOptions): Promise<Connector>;
 }

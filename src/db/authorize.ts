@@ -89,11 +89,13 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
 /** The identity of a certificate of our User CA that is meant for databases. */
 async function believe(options: AuthorizerOptions, der: Buffer): Promise<Identity> {
-  const verify = async (refresh: boolean) => verifyLeaf(der, { cas: await options.userCas(refresh), now: options.now() });
+  const verify = async (refresh: boolean) =>
+    verifyLeaf(der, { cas: await options.userCas(refresh), now: options.now() });
   // A rotated authority is unknown for a moment: ask once before refusing.
   await verify(false).catch(() => verify(true));
   const identity = decodeIdentity(der);
-  const isForDatabases = identity.usage.length === 0 || (identity.usage.length === 1 && identity.usage[0] === 'usage:db');
+  const isForDatabases =
+    identity.usage.length === 0 || (identity.usage.length === 1 && identity.usage[0] === 'usage:db');
   if (!isForDatabases) throw new TeleportError('AccessDenied', 'access denied: invalid client certificate');
   return identity;
 }
@@ -123,7 +125,9 @@ export function checkAccess(session: Session): void {
 export function sessionLimits(session: Session): MonitorLimits {
   const limits = sessionLimitsOf(session.roles, session.authPreference);
   return {
-    ...(limits.disconnectExpiredCert ? { disconnectAt: session.identity.previousIdentityExpires ?? session.identity.expires } : {}),
+    ...(limits.disconnectExpiredCert
+      ? { disconnectAt: session.identity.previousIdentityExpires ?? session.identity.expires }
+      : {}),
     ...(limits.clientIdleTimeoutMs ? { idleTimeoutMs: limits.clientIdleTimeoutMs } : {}),
   };
 }

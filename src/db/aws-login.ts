@@ -11,8 +11,8 @@
  * Source: database-service.md section 4.
  */
 import { createHash } from 'node:crypto';
-import type { CredentialCache } from '../aws/credential-cache.js';
 import type { AssumeRole } from '../aws/clients.js';
+import type { CredentialCache } from '../aws/credential-cache.js';
 import { TeleportError } from '../errors.js';
 import { databaseType } from '../resources/database-type.js';
 import type { AwsMetadata, Database } from '../resources/types.js';
@@ -85,7 +85,14 @@ async function mint(database: Database, dbUser: string, dbName: string) {
       chain: [...ownRole, await userRole()],
     });
   }
-  return credentials.redshiftCredentials({ region, clusterId, accountId: aws.account_id, dbUser, dbName, chain: ownRole });
+  return credentials.redshiftCredentials({
+    region,
+    clusterId,
+    accountId: aws.account_id,
+    dbUser,
+    dbName,
+    chain: ownRole,
+  });
 }
 
 /** The agent is the only principal here, so cluster, roles, user and name are the whole key. */

@@ -6,8 +6,8 @@
  * Source: certificates.md section 8.
  */
 import type { AuthClient } from '../api/client.js';
-import { createCsr, NAME_OID } from '../pki/x509.js';
 import { generateKey, privateKeyPem } from '../pki/keys.js';
+import { createCsr, NAME_OID } from '../pki/x509.js';
 
 export interface ClientCertificate {
   certPem: string;

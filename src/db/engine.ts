@@ -70,7 +70,12 @@ export async function serveSession(context: EngineContext, client: Duplex, calle
   }
 }
 
-async function runSession(context: EngineContext, client: Duplex, session: Session, startup: StartupMessage): Promise<void> {
+async function runSession(
+  context: EngineContext,
+  client: Duplex,
+  session: Session,
+  startup: StartupMessage,
+): Promise<void> {
   const audit = createSessionAudit(context.spool, context.server, session);
   try {
     checkAccess(session);
@@ -118,8 +123,12 @@ async function pump(
       },
       (error: unknown) => {
         // A statement without its record must not be answered.
-        context.log.error('Cannot record a statement, ending its session.', { error: messageOf(error), sid: session.id });
-        if (!client.destroyed) client.end(encodeError(new TeleportError('LimitExceeded', `audit record failed: ${messageOf(error)}`)));
+        context.log.error('Cannot record a statement, ending its session.', {
+          error: messageOf(error),
+          sid: session.id,
+        });
+        if (!client.destroyed)
+          client.end(encodeError(new TeleportError('LimitExceeded', `audit record failed: ${messageOf(error)}`)));
         socket.destroy();
       },
     );

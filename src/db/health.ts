@@ -22,7 +22,14 @@ export interface HealthOptions {
 }
 
 export function startHealthCheck(options: HealthOptions): HealthCheck {
-  const { uri, intervalMs = 30_000, timeoutMs = 5_000, healthyThreshold = 2, unhealthyThreshold = 1, onChange } = options;
+  const {
+    uri,
+    intervalMs = 30_000,
+    timeoutMs = 5_000,
+    healthyThreshold = 2,
+    unhealthyThreshold = 1,
+    onChange,
+  } = options;
   const [host, port] = splitUri(uri);
   let health: TargetHealth = { address: uri, protocol: 'tcp', status: 'unknown', transition_reason: 'initialized' };
   let streak = 0;

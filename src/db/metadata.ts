@@ -4,7 +4,7 @@
  *
  * Source: database-service.md 6.1 and 6.2.
  */
-import { messageOf, isTeleportError } from '../errors.js';
+import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { Database } from '../resources/types.js';
 import { awsOf } from './aws-login.js';

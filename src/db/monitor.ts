@@ -51,14 +51,18 @@ export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (r
     const look = () => {
       const silentMs = now().getTime() - (lastRead || startedAt);
       if (silentMs >= idleTimeoutMs) {
-        return end(lastRead === 0 ? 'Client reported no activity' : `Client exceeded idle timeout of ${idleTimeoutMs / 1000}s`);
+        return end(
+          lastRead === 0 ? 'Client reported no activity' : `Client exceeded idle timeout of ${idleTimeoutMs / 1000}s`,
+        );
       }
       idle = setTimeout(look, idleTimeoutMs - silentMs);
     };
     idle = setTimeout(look, idleTimeoutMs);
   }
   return {
-    touch: idleTimeoutMs ? () => void (lastRead = now().getTime()) : () => {},
+    touch: () => {
+      if (idleTimeoutMs) lastRead = now().getTime();
+    },
     stop,
   };
 }

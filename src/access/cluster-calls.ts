@@ -1,0 +1,150 @@
+/**
+ * What the database commands ask of a cluster's Auth Service, each a function over the gRPC client: list, who am I there,
+ * is a second factor wanted, make me a certificate. Works the same on our clusters and Teleport's.
+ *
+ * Source: auth-grpc-and-routing.md sections 3.1 and 3.4.
+ */
+import type { AuthClient } from '../api/client.js';
+import { databaseFromProto, roleFromProto, userFromProto } from '../api/convert.js';
+import { isTeleportError } from '../errors.js';
+import { expandRole } from '../rbac/templates.js';
+import type { Database, Role, Traits } from '../resources/types.js';
+import type { DatabaseFilter } from './access.js';
+
+/** What one page may hold; halved by tsh when the answer is too large for one message. */
+const PAGE_SIZE = 1000;
+/** Names in one predicate; Teleport's own limit for `db exec`. */
+export const MAX_NAMES = 100;
+
+/** Requesters that Auth knows (`UserCertsRequest.requester_name`). */
+export const REQUESTER = { none: 0, localProxyTunnel: 1, dbExec: 5 } as const;
+
+/** Usage `database` and the purpose of certificates made after a second factor. */
+const USAGE_DATABASE = 3;
+
+/**
+ * The databases one may see, one per name, sorted by name. `useSearchAsRoles` also finds what one could request.
+ *
+ * @throws with the server's text, a malformed `--query` included
+ */
+export async function listDatabases(
+  auth: AuthClient,
+  filter: DatabaseFilter,
+  options: { names?: string[]; useSearchAsRoles?: boolean } = {},
+): Promise<Database[]> {
+  const predicate = predicateOf(filter, options.names ?? (filter.name === undefined ? [] : [filter.name]));
+  const found = new Map<string, Database>();
+  let startKey = '';
+  let limit = PAGE_SIZE;
+  for (;;) {
+    try {
+      const page = await auth.auth.listResources({
+        resourceType: 'db_server',
+        namespace: 'default',
+        limit,
+        startKey,
+        labels: filter.labels ?? {},
+        predicateExpression: predicate,
+        searchKeywords: filter.search ?? [],
+        sortBy: {},
+        windowsDesktopFilter: {},
+        useSearchAsRoles: options.useSearchAsRoles ?? false,
+      });
+      for (const { resource } of page.resources) {
+        if (resource.case !== 'databaseServer' || !resource.value.spec?.database) continue;
+        const database = databaseFromProto(resource.value.spec.database);
+        if (!found.has(database.metadata.name)) found.set(database.metadata.name, database);
+      }
+      startKey = page.nextKey;
+      if (startKey === '' || page.resources.length === 0) break;
+    } catch (error) {
+      if (!isTeleportError(error, 'LimitExceeded') || limit === 1) throw error;
+      limit = Math.max(1, Math.floor(limit / 2));
+    }
+  }
+  return [...found.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+}
+
+/** Name or discovered name, and the person's own query. */
+function predicateOf(filter: DatabaseFilter, names: string[]): string {
+  const byName = names
+    .map((name) => {
+      const quoted = JSON.stringify(name);
+      return `(name == ${quoted}) || (labels["teleport.internal/discovered-name"] == ${quoted})`;
+    })
+    .reduce((all, one) => (all === '' ? one : `(${all}) || (${one})`), '');
+  if (byName === '') return filter.query ?? '';
+  return filter.query ? `(${byName}) && (${filter.query})` : byName;
+}
+
+export interface OwnAccess {
+  username: string;
+  /** Templates expanded with the traits below. */
+  roles: Role[];
+  traits: Traits;
+}
+
+/** The caller's roles and traits as the cluster has them now. */
+export async function ownAccess(auth: AuthClient): Promise<OwnAccess> {
+  const rolesOf = async () => {
+    const roles: Role[] = [];
+    for await (const role of auth.auth.getCurrentUserRoles({})) roles.push(roleFromProto(role));
+    return roles;
+  };
+  const [roles, { user }] = await Promise.all([rolesOf(), auth.users.getUser({ currentUser: true })]);
+  const me = userFromProto(user!);
+  return {
+    username: me.metadata.name,
+    roles: roles.map((role) => expandRole(role, me.spec.traits)),
+    traits: me.spec.traits,
+  };
+}
+
+export interface CertificateRequest {
+  username: string;
+  clusterName: string;
+  database: Database;
+  dbUser: string;
+  dbName: string;
+  dbRoles: string[];
+  /** PEM of the public key. */
+  tlsPublicKey: string;
+  /** The end of the login certificate; the server cuts it further. */
+  expires: Date;
+  requester: number;
+  accessRequests: string[];
+}
+
+/** Whether this database wants a second factor for each session. */
+export async function isMfaRequired(auth: AuthClient, request: CertificateRequest): Promise<boolean> {
+  const answer = await auth.auth.isMFARequired({ target: { case: 'database', value: routeOf(request) } });
+  return answer.required;
+}
+
+/** A certificate for one database, PEM. Nothing is checked at issuance; refusals come with the connection. */
+export async function generateDatabaseCertificate(auth: AuthClient, request: CertificateRequest): Promise<string> {
+  const seconds = Math.floor(request.expires.getTime() / 1000);
+  const { tls } = await auth.auth.generateUserCerts({
+    username: request.username,
+    expires: { seconds: BigInt(seconds), nanos: 0 },
+    routeToCluster: request.clusterName,
+    accessRequests: request.accessRequests,
+    routeToDatabase: routeOf(request),
+    usage: USAGE_DATABASE,
+    routeToApp: {},
+    routeToWindowsDesktop: {},
+    requesterName: request.requester,
+    tlsPublicKey: Buffer.from(request.tlsPublicKey),
+  });
+  return Buffer.from(tls).toString();
+}
+
+function routeOf({ database, dbUser, dbName, dbRoles }: CertificateRequest) {
+  return {
+    serviceName: database.metadata.name,
+    protocol: database.spec.protocol,
+    username: dbUser,
+    database: dbName,
+    roles: dbRoles,
+  };
+}

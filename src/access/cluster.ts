@@ -1,0 +1,266 @@
+/**
+ * Databases behind a cluster, ours or Teleport's: listed by Auth's gRPC, reached over the Proxy's web port, with a
+ * certificate for each database that is kept in the profile (`db login`) or in memory (`--tunnel`, `db exec`).
+ *
+ * Source: cli.md section 4, login-and-profile.md section 8, auth-grpc-and-routing.md 3.1, 7.1 and 7.6.
+ */
+import type { Duplex } from 'node:stream';
+import type { AuthClient } from '../api/client.js';
+import { TeleportError } from '../errors.js';
+import type { Logger } from '../log.js';
+import { generateKey, privateKeyPem, publicKeyPem, readPrivateKey } from '../pki/keys.js';
+import { readCertificate } from '../pki/x509.js';
+import { activeDatabase } from '../profile/active-database.js';
+import { deletePgServices, pgServiceName, putPgService } from '../profile/pg-service-file.js';
+import type { DatabaseKeys, ProfileStore } from '../profile/store.js';
+import { allowedNames, allowedUsers, databaseRolesOf } from '../rbac/allowed.js';
+import type {
+  Access,
+  AccessibleDatabase,
+  ActiveDatabase,
+  ConnectionInfo,
+  Connector,
+  ConnectorOptions,
+  DatabaseFilter,
+  Route,
+  RouteRequest,
+} from './access.js';
+import { chooseDbName, chooseDbUser } from './choose-names.js';
+import {
+  type CertificateRequest,
+  generateDatabaseCertificate,
+  isMfaRequired,
+  listDatabases,
+  type OwnAccess,
+  ownAccess,
+  REQUESTER,
+} from './cluster-calls.js';
+import { clusterConnector } from './connector.js';
+
+/** What one login is, and how to speak to its cluster. */
+export interface ClusterContext {
+  store: ProfileStore;
+  profileName: string;
+  /** `host:port` of the web address. */
+  webProxyAddr: string;
+  /** Where clients that bring their own TLS find PostgreSQL. */
+  postgresProxyAddr: { host: string; port: number };
+  username: string;
+  cluster: string;
+  rootCluster: string;
+  accessRequests: string[];
+  /** Of the login certificate. */
+  expires: Date;
+  /** PEM of the login's TLS key; an RSA one serves for databases as well. */
+  tlsKeyPem: string;
+  insecure: boolean;
+  pgServiceFile: string;
+  now: () => Date;
+  log: Logger;
+  /**
+   * Run with a connection to Auth that is opened at the first call; logs in again and repeats once when the login has
+   * run out and somebody can be asked.
+   */
+  withAuth<T>(work: (auth: AuthClient) => Promise<T>): Promise<T>;
+  /** TLS to the Proxy with ALPN teleport-postgres(-ping), through whatever stands in front of it. */
+  dialPostgres(keys: DatabaseKeys | undefined): Promise<Duplex>;
+  close(): Promise<void>;
+}
+
+export interface ClusterAccess extends Access {
+  /** Many databases by name in one call, for `db exec`. */
+  byNames(names: string[]): Promise<AccessibleDatabase[]>;
+}
+
+/** The context is asked anew for each step: a login in between replaces it. */
+export function clusterAccess(context: () => ClusterContext): ClusterAccess {
+  let own: Promise<OwnAccess | undefined> | undefined;
+  /** Undefined when the roles cannot be read; then users are unknown and nothing can be guessed. */
+  const ownOnce = (auth: AuthClient) => {
+    own ??= ownAccess(auth).catch((error: unknown) => {
+      context().log.debug('Cannot read own roles.', { error: String(error) });
+      return undefined;
+    });
+    return own;
+  };
+  const active = async (): Promise<ActiveDatabase[]> => {
+    const { store, profileName, username, cluster, now } = context();
+    return await store.databases(profileName, username, cluster, now());
+  };
+  const stored = async (name: string) => {
+    const { store, profileName, username, cluster, now } = context();
+    return (await store.databases(profileName, username, cluster, now())).find((one) => one.name === name);
+  };
+  const databases: Access['databases'] = (filter: DatabaseFilter, options = {}) =>
+    context().withAuth(async (auth) => {
+      const [found, me] = await Promise.all([listDatabases(auth, filter, options), ownOnce(auth)]);
+      return found.map((database) => accessible(database, me));
+    });
+
+  const issue = async (route: Route, requester: number): Promise<DatabaseKeys> => {
+    const { username, cluster, accessRequests, expires, tlsKeyPem } = context();
+    const key = await databaseKey(tlsKeyPem);
+    const request: CertificateRequest = {
+      username,
+      clusterName: cluster,
+      database: route.database,
+      dbUser: route.dbUser,
+      dbName: route.dbName,
+      dbRoles: route.dbRoles,
+      tlsPublicKey: publicKeyPem(key),
+      expires,
+      requester,
+      accessRequests,
+    };
+    return await context().withAuth(async (auth) => {
+      if (await isMfaRequired(auth, request)) {
+        throw new TeleportError(
+          'AccessDenied',
+          `MFA is required to access Database "${route.database.metadata.name}": only WebAuthn and SSO MFA methods are supported with per-session MFA`,
+          { hint: 'Ask an administrator for a role without "require_session_mfa" for this database.' },
+        );
+      }
+      // A login in between may have changed whose certificate sets the end.
+      const certPem = await generateDatabaseCertificate(auth, { ...request, expires: context().expires });
+      return { certPem, keyPem: privateKeyPem(key) };
+    });
+  };
+
+  const login = async (route: Route): Promise<DatabaseKeys> => {
+    const keys = await issue(route, REQUESTER.none);
+    const { store, profileName, username, cluster, rootCluster, postgresProxyAddr, insecure, pgServiceFile } =
+      context();
+    const name = route.database.metadata.name;
+    await store.saveDatabase(profileName, username, cluster, name, keys);
+    const files = store.databasePaths(profileName, username, cluster, name, rootCluster);
+    await putPgService(pgServiceFile, pgServiceName(cluster, name), {
+      ...postgresProxyAddr,
+      user: route.dbUser || undefined,
+      dbName: route.dbName || undefined,
+      sslMode: insecure ? 'verify-ca' : 'verify-full',
+      sslRootCert: files.ca,
+      sslCert: files.cert,
+      sslKey: files.key,
+    });
+    return keys;
+  };
+
+  return {
+    get clusterName() {
+      return context().cluster;
+    },
+    get proxyAddress() {
+      return context().webProxyAddr;
+    },
+    active,
+    databases,
+    byNames: (names) => databases({}, { names }),
+
+    async route(found: AccessibleDatabase, request: RouteRequest): Promise<Route> {
+      const { database } = found;
+      const { name } = database.metadata;
+      const kept = await stored(name);
+      const dbUser = request.dbUser || kept?.dbUser || chooseDbUser(name, found.users);
+      const dbName = request.dbName || kept?.dbName || chooseDbName(name, found.names);
+      return { database, dbUser, dbName, dbRoles: request.dbRoles ?? kept?.dbRoles ?? [] };
+    },
+
+    async login(route) {
+      await login(route);
+    },
+
+    async logout(names) {
+      const { store, profileName, username, cluster, pgServiceFile } = context();
+      for (const name of names) await store.deleteDatabase(profileName, username, cluster, name);
+      await deletePgServices(
+        pgServiceFile,
+        names.map((name) => pgServiceName(cluster, name)),
+      );
+    },
+
+    async connectionInfo(name): Promise<ConnectionInfo> {
+      const { store, profileName, username, cluster, rootCluster, postgresProxyAddr, insecure } = context();
+      const files = store.databasePaths(profileName, username, cluster, name, rootCluster);
+      return {
+        ...postgresProxyAddr,
+        caFile: files.ca,
+        certFile: files.cert,
+        keyFile: files.key,
+        sslMode: insecure ? 'verify-ca' : 'verify-full',
+      };
+    },
+
+    async connector(route, options: ConnectorOptions = {}): Promise<Connector> {
+      const { name } = route.database.metadata;
+      const kept = await stored(name);
+      const requester = options.isExec ? REQUESTER.dbExec : REQUESTER.localProxyTunnel;
+      const fetch = () => (options.inMemory ? issue(route, requester) : login(route));
+      const usable = kept && isFor(kept, route) ? kept : undefined;
+      const keys = renewed(usable ?? (await fetch()), fetch, context);
+      return clusterConnector({
+        dial: async ({ withCertificate }) => context().dialPostgres(withCertificate ? await keys() : undefined),
+        log: context().log,
+        clientTls: options.clientTls,
+        warm: options.warm,
+        onRefused: options.onRefused,
+      });
+    },
+
+    async [Symbol.asyncDispose]() {
+      await context().close();
+    },
+  };
+}
+
+function accessible(database: AccessibleDatabase['database'], me: OwnAccess | undefined): AccessibleDatabase {
+  if (!me) {
+    const unknown = { allowed: [], denied: [], unknown: true };
+    return { database, users: unknown, names: unknown, dbRoles: [] };
+  }
+  return {
+    database,
+    users: allowedUsers(me.roles, database, me.username),
+    names: allowedNames(me.roles, database),
+    dbRoles: databaseRolesOf(me.roles, database),
+  };
+}
+
+/** A login with an RSA key uses it for databases too (as tsh does); otherwise a quick key of its own. */
+async function databaseKey(tlsKeyPem: string) {
+  const own = readPrivateKey(tlsKeyPem);
+  return own.asymmetricKeyType === 'rsa' ? own : await generateKey('ecdsa-p256');
+}
+
+function isFor(kept: ActiveDatabase, route: Route): boolean {
+  return (
+    kept.dbUser === route.dbUser &&
+    kept.dbName === route.dbName &&
+    [...kept.dbRoles].sort().join() === [...route.dbRoles].sort().join()
+  );
+}
+
+/** The same keys until they are about to end, then fetched once for all who wait. */
+function renewed(first: DatabaseKeys, fetch: () => Promise<DatabaseKeys>, context: () => ClusterContext) {
+  let current = Promise.resolve(first);
+  let endsAt = readCertificate(first.certPem).notAfter;
+  let isFetching = false;
+  return async (): Promise<DatabaseKeys> => {
+    const keys = await current;
+    if (activeDatabase(keys, context().now()) !== undefined || isFetching) return await current;
+    isFetching = true;
+    current = fetch().then(
+      (next) => {
+        endsAt = readCertificate(next.certPem).notAfter;
+        isFetching = false;
+        context().log.debug('Database certificate renewed.', { until: endsAt.toISOString() });
+        return next;
+      },
+      (error: unknown) => {
+        isFetching = false;
+        current = Promise.resolve(keys);
+        throw error;
+      },
+    );
+    return await current;
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * Addresses of a Proxy: what a person types, what a ping announces, and what goes into the profile. Pure.
+ * Spec: login-and-profile reference, 1.5.
+ */
+import { isIP } from 'node:net';
+import { TeleportError } from '../errors.js';
+import { hostOf } from '../profile/paths.js';
+import type { Profile } from '../profile/profile.js';
+
+/** The answer of `/webapi/ping`, as far as we use it. Everything may be missing. */
+export interface Ping {
+  server_version?: string;
+  min_client_version?: string;
+  cluster_name?: string;
+  auth?: {
+    type?: string;
+    local?: { name?: string };
+    has_motd?: boolean;
+    load_all_cas?: boolean;
+    /** Go duration. */
+    default_session_ttl?: string;
+    signature_algorithm_suite?: string | number;
+    private_key_policy?: string;
+  };
+  proxy?: {
+    tls_routing_enabled?: boolean;
+    kube?: { enabled?: boolean; public_addr?: string; listen_addr?: string };
+    ssh?: {
+      listen_addr?: string;
+      web_listen_addr?: string;
+      public_addr?: string;
+      ssh_public_addr?: string;
+      /** Nanoseconds. */
+      dial_timeout?: number;
+    };
+    db?: {
+      postgres_listen_addr?: string;
+      postgres_public_addr?: string;
+      mysql_listen_addr?: string;
+      mysql_public_addr?: string;
+      mongo_listen_addr?: string;
+      mongo_public_addr?: string;
+    };
+  };
+}
+
+export interface TypedProxy {
+  host: string;
+  /** Absent when none was typed. */
+  port?: number;
+  sshPort?: number;
+}
+
+/**
+ * `host`, `host:webport`, `host:webport,sshport`; a leading `https://` is cut off.
+ *
+ * @throws TeleportError `BadParameter`
+ */
+export function parseProxy(typed: string): TypedProxy {
+  const [web = '', ssh, more] = typed
+    .trim()
+    .replace(/^https:\/\//, '')
+    .replace(/\/+$/, '')
+    .split(',');
+  const port = portIn(web);
+  const host = hostOf(web);
+  const isHost = /^[^\s/@:?#]+$/.test(host) || isIP(host) === 6;
+  const sshPort = ssh === undefined ? undefined : Number(ssh);
+  if (!isHost || more !== undefined || port === 0 || (sshPort !== undefined && !isPort(sshPort))) {
+    throw new TeleportError('BadParameter', `invalid proxy address: ${JSON.stringify(typed)}`, {
+      hint: 'Write --proxy=host or --proxy=host:port.',
+    });
+  }
+  return { host, ...(port === undefined ? {} : { port }), ...(sshPort === undefined ? {} : { sshPort }) };
+}
+
+/** Host and port of an address; the port may be missing. */
+export function splitAddress(address: string, defaultPort: number): { host: string; port: number } {
+  return { host: hostOf(address), port: portIn(address) || defaultPort };
+}
+
+/** `host:port`, IPv6 in brackets. */
+export function joinAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** This machine itself, by name or address. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/**
+ * The profile fields that a ping decides.
+ *
+ * @param webAddr  `host:port` that was asked; the announced public address replaces it
+ * @param options.sshPort  typed after the comma of `--proxy`
+ */
+export function profileOfPing(ping: Ping, webAddr: string, options: { sshPort?: number | undefined } = {}): Profile {
+  const { ssh = {}, db = {}, kube = {}, tls_routing_enabled: tlsRouting = false } = ping.proxy ?? {};
+  const web = ssh.public_addr ? withPort(ssh.public_addr, 3080) : webAddr;
+  const webHost = hostOf(web);
+  const webPort = splitAddress(web, 3080).port;
+  const onWebHost = (listen: string | undefined, port: number) => joinAddress(webHost, portIn(listen ?? '') || port);
+  const sshAddr = ssh.ssh_public_addr ? withPort(ssh.ssh_public_addr, 3023) : onWebHost(ssh.listen_addr, 3023);
+  const postgres = db.postgres_public_addr
+    ? withPort(db.postgres_public_addr, webPort)
+    : tlsRouting || !db.postgres_listen_addr
+      ? web
+      : onWebHost(db.postgres_listen_addr, 5432);
+  const mysql = db.mysql_public_addr
+    ? withPort(db.mysql_public_addr, 3036)
+    : db.mysql_listen_addr && onWebHost(db.mysql_listen_addr, 3036);
+  const mongo = db.mongo_public_addr
+    ? withPort(db.mongo_public_addr, webPort)
+    : db.mongo_listen_addr && onWebHost(db.mongo_listen_addr, 27017);
+  return {
+    webProxyAddr: web,
+    sshProxyAddr: options.sshPort ? joinAddress(webHost, options.sshPort) : sshAddr,
+    ...optional('kubeProxyAddr', tlsRouting ? web : kubeAddress(kube, webHost)),
+    postgresProxyAddr: postgres,
+    ...optional('mysqlProxyAddr', mysql),
+    ...optional('mongoProxyAddr', mongo),
+    tlsRoutingEnabled: tlsRouting,
+    ...(ping.auth?.load_all_cas ? { loadAllCas: true } : {}),
+    sshDialTimeout: dialTimeout(ssh.dial_timeout),
+  };
+}
+
+function kubeAddress(kube: NonNullable<NonNullable<Ping['proxy']>['kube']>, webHost: string): string | undefined {
+  if (!kube.enabled) return undefined;
+  if (kube.public_addr) return withPort(kube.public_addr, 3026);
+  if (!kube.listen_addr) return joinAddress(webHost, 3026);
+  const { host, port } = splitAddress(kube.listen_addr, 3026);
+  return joinAddress(host === '0.0.0.0' || host === '::' ? webHost : host, port);
+}
+
+function dialTimeout(nanoseconds: number | undefined): string {
+  const seconds = Math.round((nanoseconds ?? 0) / 1e9);
+  return `${seconds > 0 ? seconds : 30}s`;
+}
+
+function withPort(address: string, port: number): string {
+  return portIn(address) ? address : joinAddress(hostOf(address), port);
+}
+
+/** The port of an address; undefined for none, 0 for an impossible one. */
+function portIn(address: string): number | undefined {
+  const text = /^(?:\[[^\]]*\]|[^:]*):([^:]*)$/.exec(address)?.[1];
+  if (text === undefined) return undefined;
+  const port = Number(text);
+  return isPort(port) ? port : 0;
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port > 0 && port < 65_536;
+}
+
+function optional<Key extends string>(key: Key, value: string | undefined): Partial<Record<Key, string>> {
+  return value ? ({ [key]: value } as Partial<Record<Key, string>>) : {};
+}

@@ -1,0 +1,337 @@
+/**
+ * The Proxy's web API as `tsh` calls it: ping, find, message of the day, the login exchange. One connection is kept for
+ * calls that follow each other. Spec: login-and-profile reference, 1 and 2.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { dialTls, systemRoots } from '../net/dial.js';
+import { isLoopback, joinAddress, type Ping, splitAddress, type TypedProxy } from './proxy-addresses.js';
+import { webApiError } from './web-api-error.js';
+
+export interface ProxyClientOptions {
+  /** Environment: SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY, NO_PROXY. */
+  vars: Record<string, string | undefined>;
+  /** Do not verify the certificate. */
+  insecure?: boolean;
+  /** Extra headers of every request (`add_headers`). */
+  headers?: Readonly<Record<string, string>>;
+  /** Per call. Default 30 s. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** Certificate of a Proxy on this machine, trusted for loopback addresses. */
+  webproxyCertPath?: string;
+  /** `User-Agent`. */
+  userAgent?: string;
+}
+
+/** What `begin` answers: which second factors may be shown. */
+export interface LoginChallenge {
+  webauthn_challenge?: unknown;
+  totp_challenge?: boolean;
+}
+
+export interface LoginRequest {
+  user: string;
+  password: string;
+  totpCode: string;
+  /** `authorized_keys` line. */
+  sshPublicKey: string;
+  tlsPublicKeyPem: string;
+  /** 0 = the cluster's default. */
+  ttlMs: number;
+  /** `''` = root. */
+  routeToCluster: string;
+}
+
+export interface LoginAnswer {
+  username: string;
+  /** SSH certificate, one line. */
+  sshCert: string | undefined;
+  tlsCertPem: string;
+  hostSigners: { clusterName: string; sshKeys: string[]; tlsPems: string[] }[];
+  defaultRelayAddr?: string;
+}
+
+export interface ProxyClient extends Disposable {
+  /** `host:port`. */
+  readonly address: string;
+  ping(connector?: string): Promise<Ping>;
+  find(): Promise<Ping>;
+  motd(): Promise<string>;
+  begin(user: string, password: string): Promise<LoginChallenge>;
+  finish(request: LoginRequest): Promise<LoginAnswer>;
+}
+
+const WEBPROXY_CERT = '/var/lib/teleport/webproxy_cert.pem';
+const DEFAULT_TIMEOUT_MS = 30_000;
+/** Longest answer. Ours; a login answer of a large trust has some 10 KiB. */
+const MOST_BYTES = 4 * 1024 * 1024;
+const RACE_PORTS = [3080, 443] as const;
+const RACE_HEAD_START_MS = 250;
+const RACE_TIMEOUT_MS = 5_000;
+
+/** A client for one address. Nothing is dialled before the first call. */
+export function proxyClient(address: string, options: ProxyClientOptions): ProxyClient {
+  const { host, port } = splitAddress(address, 3080);
+  const agent = new TlsAgent(() =>
+    dialTls({
+      host,
+      port,
+      vars: options.vars,
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      rejectUnauthorized: !options.insecure,
+      ...webTrust(host, options),
+      ...(options.signal ? { signal: options.signal } : {}),
+    }),
+  );
+  const call = (method: string, path: string, body?: unknown) =>
+    exchange(agent, { address, host, port, method, path, body }, options);
+  const json = async <T>(method: string, path: string, body?: unknown): Promise<T> =>
+    parseJson<T>(await call(method, path, body), path);
+  return {
+    address,
+    async ping(connector) {
+      const path = connector ? `/webapi/ping/${encodeURIComponent(connector)}` : '/webapi/ping';
+      const answer = await call('GET', path);
+      if (answer.status !== 200) {
+        const cause = webApiError(answer.status, answer.body);
+        throw new TeleportError(
+          cause.code,
+          `Teleport proxy at ${address} answered the ping with an error: ${cause.message}`,
+          { cause },
+        );
+      }
+      return checkedPing(parseJson<Ping>(answer, path), address);
+    },
+    find: () => json<Ping>('GET', '/webapi/find'),
+    async motd() {
+      return (await json<{ Text?: string }>('GET', '/webapi/motd')).Text ?? '';
+    },
+    begin: (user, password) =>
+      json<LoginChallenge>('POST', '/webapi/mfa/login/begin', { user, pass: password, passwordless: false }),
+    async finish(request) {
+      return loginAnswer(
+        await json<RawLoginAnswer>('POST', '/webapi/mfa/login/finish', {
+          user: request.user,
+          password: request.password,
+          webauthn_challenge_response: null,
+          totp_code: request.totpCode,
+          ssh_pub_key: base64(`${request.sshPublicKey.trim()}\n`),
+          tls_pub_key: base64(request.tlsPublicKeyPem),
+          ttl: request.ttlMs * 1e6,
+          RouteToCluster: request.routeToCluster,
+          KubernetesCluster: '',
+        }),
+      );
+    },
+    [Symbol.dispose]: () => agent.destroy(),
+  };
+}
+
+/**
+ * The web address behind `--proxy`: with a port as typed; without one, 3080 and a little later 443 are asked, and the
+ * first that answers a ping wins.
+ *
+ * @throws TeleportError `ConnectionProblem` naming both addresses; the certificate's problem when one was refused
+ */
+export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOptions): Promise<string> {
+  const { host, port } = typed;
+  if (port !== undefined) return joinAddress(host, port);
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
+  const candidates = RACE_PORTS.map((candidate) => joinAddress(host, candidate));
+  const failures: unknown[] = [];
+  const asked = candidates.map(async (address, i) => {
+    await headStart(i * RACE_HEAD_START_MS, signal);
+    using client = proxyClient(address, { ...options, signal, timeoutMs: RACE_TIMEOUT_MS - i * RACE_HEAD_START_MS });
+    await client.ping().catch((error: unknown) => {
+      failures.push(error);
+      throw error;
+    });
+    return address;
+  });
+  try {
+    return await Promise.any(asked);
+  } catch {
+    options.signal?.throwIfAborted();
+    const refused = failures.find((error) => causesOf(error).some((link) => 'certificateProblem' in link));
+    throw new TeleportError(
+      'ConnectionProblem',
+      `Teleport proxy not available at proxy address ${candidates.join(' or ')}`,
+      { cause: refused },
+    );
+  } finally {
+    stop.abort(new Error('another address answered'));
+  }
+}
+
+/** Which authorities a web connection to this host trusts besides the system's. */
+export function webTrust(host: string, options: ProxyClientOptions): { ca?: string[] } {
+  const path = options.webproxyCertPath ?? WEBPROXY_CERT;
+  if (!isLoopback(host) || !existsSync(path)) return {};
+  try {
+    return { ca: [readFileSync(path, 'utf8'), ...(systemRoots(options.vars) ?? [])] };
+  } catch {
+    return {}; // not ours to read: then it is not trusted
+  }
+}
+
+interface Exchange {
+  address: string;
+  host: string;
+  port: number;
+  method: string;
+  path: string;
+  body: unknown;
+}
+
+interface Answer {
+  status: number;
+  body: string;
+}
+
+/** HTTP over sockets that `net` dials. */
+class TlsAgent extends Agent {
+  readonly #dial: () => Promise<Duplex>;
+
+  constructor(dial: () => Promise<Duplex>) {
+    super({ keepAlive: true, maxSockets: 1 });
+    this.#dial = dial;
+  }
+
+  override createConnection(_options: unknown, created?: (error: Error | null, stream: Duplex) => void): undefined {
+    this.#dial().then(
+      (socket) => created?.(null, socket),
+      (error: Error) => created?.(error, undefined as unknown as Duplex),
+    );
+  }
+}
+
+async function exchange(agent: Agent, call: Exchange, options: ProxyClientOptions): Promise<Answer> {
+  const { address, host, port, method, path, body } = call;
+  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const late = AbortSignal.timeout(timeoutMs);
+  const signal = options.signal ? AbortSignal.any([late, options.signal]) : late;
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  try {
+    return await new Promise<Answer>((resolve, reject) => {
+      const request = httpRequest(
+        {
+          agent,
+          host,
+          port,
+          method,
+          path,
+          signal,
+          headers: {
+            ...options.headers,
+            Host: address,
+            'User-Agent': options.userAgent ?? 'teleshift',
+            ...(text === undefined
+              ? {}
+              : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
+          },
+        },
+        (response) =>
+          void readBody(response).then((read) => resolve({ status: response.statusCode ?? 0, body: read }), reject),
+      );
+      request.on('error', reject);
+      request.end(text);
+    });
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const verb = `${method[0]}${method.slice(1).toLowerCase()}`;
+    const why = late.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error);
+    throw new TeleportError('ConnectionProblem', `${verb} "https://${address}${path}": ${why}`, { cause: error });
+  }
+}
+
+async function readBody(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > MOST_BYTES) throw new TeleportError('Protocol', 'the answer of the proxy is too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parseJson<T>({ status, body }: Answer, path: string): T {
+  if (status < 200 || status > 299) throw webApiError(status, body);
+  try {
+    const value: unknown = JSON.parse(body);
+    if (value !== null && typeof value === 'object') return value as T;
+  } catch {
+    // said below
+  }
+  throw new TeleportError('Protocol', `the proxy answered ${path} with something that is not a JSON object`);
+}
+
+function checkedPing(ping: Ping, address: string): Ping {
+  if (/^\d+\.\d+\.\d+/.test(ping.server_version ?? '')) return ping;
+  throw new TeleportError(
+    'Protocol',
+    `the server at ${address} is not a Teleport proxy: its version ${JSON.stringify(ping.server_version ?? '')} is not in dotted-tri format`,
+  );
+}
+
+interface RawLoginAnswer {
+  username?: string;
+  cert?: string | null;
+  tls_cert?: string | null;
+  host_signers?: { domain_name?: string; checking_keys?: string[] | null; tls_certs?: string[] | null }[] | null;
+  client_options?: { default_relay_addr?: string };
+}
+
+function loginAnswer(raw: RawLoginAnswer): LoginAnswer {
+  const relay = raw.client_options?.default_relay_addr;
+  if (!raw.tls_cert || !raw.username)
+    throw new TeleportError('Protocol', 'the proxy answered a login without a certificate');
+  if (!raw.host_signers?.length)
+    throw new TeleportError('Protocol', 'the proxy answered a login without host authorities');
+  return {
+    username: raw.username,
+    sshCert: raw.cert ? text(raw.cert).trim() : undefined,
+    tlsCertPem: text(raw.tls_cert),
+    hostSigners: raw.host_signers.map((signer) => ({
+      clusterName: signer.domain_name ?? '',
+      sshKeys: (signer.checking_keys ?? []).map((key) => text(key).trim()),
+      tlsPems: (signer.tls_certs ?? []).map(text),
+    })),
+    ...(relay ? { defaultRelayAddr: relay } : {}),
+  };
+}
+
+function headStart(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+function causesOf(error: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let link = error; link instanceof Error && chain.length < 16; link = link.cause) chain.push(link);
+  return chain;
+}
+
+/** True for an error that says that the Proxy could not be reached, as opposed to what it answered. */
+export function isUnreachable(error: unknown): boolean {
+  return isTeleportError(error, 'ConnectionProblem');
+}
+
+function base64(value: string): string {
+  return Buffer.from(value, 'utf8').toString('base64');
+}
+
+function text(value: string): string {
+  return Buffer.from(value, 'base64').toString('utf8');
+}

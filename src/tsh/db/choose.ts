@@ -1,0 +1,139 @@
+/**
+ * Which database a command means. The rules are Teleport's: an active database by its name, else exactly one of those that
+ * the cluster has under that name, labels and query; otherwise an error that says how to choose.
+ *
+ * Source: cli.md 4.2.
+ */
+import type { Access, AccessibleDatabase, ActiveDatabase, DatabaseFilter } from '../../access/access.js';
+import type { Env } from '../../cli/env.js';
+import { TeleportError } from '../../errors.js';
+import { databaseTable } from './table.js';
+
+export interface Selectors {
+  db?: string | undefined;
+  labels?: string | undefined;
+  query?: string | undefined;
+}
+
+const DISCOVERED_NAME = 'teleport.internal/discovered-name';
+const NOT_LOGGED_IN = "please login using 'tsh db login' first (use 'tsh db ls' to see registered databases)";
+
+/** `k=v,k2=v2` as a record. @throws BadParameter for anything else */
+export function parseLabels(text: string | undefined): Record<string, string> | undefined {
+  if (!text) return undefined;
+  return Object.fromEntries(
+    text.split(',').map((part) => {
+      const at = part.indexOf('=');
+      if (at <= 0) throw new TeleportError('BadParameter', `invalid label spec: '${text}', should be 'key=value'`);
+      return [part.slice(0, at).trim(), part.slice(at + 1).trim()];
+    }),
+  );
+}
+
+/** For `db login`, `db connect`, `proxy db`. */
+export async function chooseDatabase(env: Env, access: Access, selectors: Selectors): Promise<AccessibleDatabase> {
+  const active = await access.active();
+  const hasSelectors = Boolean(selectors.labels || selectors.query);
+  let name = selectors.db;
+  if (!name && !hasSelectors) {
+    if (active.length > 1) {
+      const names = active.map(({ name }) => name).sort();
+      throw new TeleportError(
+        'BadParameter',
+        `multiple databases are available (${names.join(', ')}), please specify one by name, --labels, or --query`,
+      );
+    }
+    if (active.length === 0) {
+      throw new TeleportError('BadParameter', 'please specify a database service by name, --labels, or --query');
+    }
+    name = active[0]!.name;
+  }
+  const known = hasSelectors ? undefined : active.find((one) => one.name === name);
+  // What is stored is enough to connect; whether the database still exists is said by whoever is asked to open it.
+  if (known) return fromActive(known);
+  const filter: DatabaseFilter = { name, labels: parseLabels(selectors.labels), query: selectors.query || undefined };
+  const found = await access.databases(filter);
+  return oneOf(env, found, active, { ...selectors, db: name });
+}
+
+function fromActive({ name, protocol }: ActiveDatabase): AccessibleDatabase {
+  const unknown = { allowed: [], denied: [], unknown: true };
+  const database = { kind: 'db', version: 'v3', metadata: { name }, spec: { protocol, uri: '' } } as const;
+  return { database, users: unknown, names: unknown, dbRoles: [] };
+}
+
+function oneOf(
+  env: Env,
+  found: AccessibleDatabase[],
+  active: readonly ActiveDatabase[],
+  selectors: Selectors,
+): AccessibleDatabase {
+  const nameOf = ({ database }: AccessibleDatabase) => database.metadata.name;
+  const activeNames = new Set(active.map(({ name }) => name));
+  const isActive = found.filter((one) => activeNames.has(nameOf(one)));
+  const rest = isActive.length > 0 ? isActive : found;
+  const exact = rest.filter((one) => nameOf(one) === selectors.db);
+  const candidates = exact.length > 0 ? exact : rest;
+  if (candidates.length === 1) return candidates[0]!;
+  const what = described(selectors);
+  if (candidates.length === 0) {
+    const stale = selectors.db !== undefined && activeNames.has(selectors.db);
+    throw new TeleportError('NotFound', `${what} not found, use 'tsh db ls' to see registered databases`, {
+      hint: stale
+        ? `you are logged into a database that no longer exists in the cluster (remove it with 'tsh db logout ${selectors.db}')`
+        : undefined,
+    });
+  }
+  const unknownUsers = candidates.map((one) => ({ ...one, users: { allowed: [], denied: [], unknown: true } }));
+  const table = databaseTable(env, unknownUsers, { verbose: true });
+  throw new TeleportError(
+    'BadParameter',
+    [
+      what === 'database' ? 'multiple databases are available:' : `${what} matches multiple databases:`,
+      '',
+      table,
+      "Hint: use 'tsh db ls -v' or 'tsh db ls --format=[json|yaml]' to list all databases with full details.",
+      `Hint: try selecting the database with a more specific name (ex: tsh db connect ${nameOf(candidates[0]!)}).`,
+      'Hint: try selecting the database with additional --labels or --query predicate.',
+    ].join('\n'),
+  );
+}
+
+/** For `db env`, `db config`, `db logout`: only databases that one is logged into. */
+export function chooseActive(
+  active: readonly ActiveDatabase[],
+  labelsOf: (name: string) => Record<string, string> | undefined,
+  selectors: Selectors,
+): ActiveDatabase[] {
+  if (!selectors.db && !selectors.labels && !selectors.query && active.length === 0) {
+    throw new TeleportError('NotFound', NOT_LOGGED_IN);
+  }
+  const wanted = parseLabels(selectors.labels);
+  const matches = active.filter(({ name }) => {
+    const labels = labelsOf(name) ?? {};
+    const hasName = !selectors.db || name === selectors.db || labels[DISCOVERED_NAME] === selectors.db;
+    return hasName && Object.entries(wanted ?? {}).every(([key, value]) => labels[key] === value);
+  });
+  if (matches.length === 0) throw new TeleportError('NotFound', `not logged into ${described(selectors)}`);
+  return matches;
+}
+
+/** `database "x" with labels "env=a" with query (…)`. */
+function described({ db, labels, query }: Selectors): string {
+  return [
+    db ? `database "${db}"` : 'database',
+    labels ? ` with labels "${labels}"` : '',
+    query ? ` with query (${query})` : '',
+  ].join('');
+}
+
+/** Exactly one active database, for `db env` and `db config`. */
+export function chooseOneActive(active: readonly ActiveDatabase[], selectors: Selectors): ActiveDatabase {
+  const matches = chooseActive(active, () => undefined, selectors);
+  if (matches.length === 1) return matches[0]!;
+  const names = matches.map(({ name }) => name).sort();
+  throw new TeleportError(
+    'BadParameter',
+    `multiple databases are available (${names.join(', ')}), please specify one by name, --labels, or --query`,
+  );
+}

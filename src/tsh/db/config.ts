@@ -1,0 +1,50 @@
+/** `tsh db config`: connection settings of an active database, for people, scripts and psql. Source: cli.md 4.9. */
+import { openLocalAccess } from '../../access/open.js';
+import type { Env } from '../../cli/env.js';
+import { printJson, printLine, printYaml } from '../../cli/output.js';
+import { connectionUri } from '../../psql/command.js';
+import { findPsql } from '../../psql/run.js';
+import type { SelectorArgs } from './args.js';
+import { chooseOneActive } from './choose.js';
+
+export interface DbConfigArgs extends SelectorArgs {
+  format: 'text' | 'cmd' | 'json' | 'yaml';
+}
+
+const LABEL_WIDTH = 11;
+
+export async function run(env: Env, args: DbConfigArgs): Promise<void> {
+  const access = await openLocalAccess(env, args);
+  const active = chooseOneActive(await access.active(), args);
+  const info = await access.connectionInfo(active.name);
+  if (args.format === 'cmd') {
+    const uri = connectionUri({
+      host: info.host,
+      port: info.port,
+      dbUser: active.dbUser,
+      dbName: active.dbName,
+      tls: { rootCert: info.caFile, cert: info.certFile, key: info.keyFile, mode: info.sslMode },
+    });
+    // The first word of the line is the (empty) environment of the command, so it begins with a blank.
+    printLine(env, ` ${(await findPsql(env.vars.PATH)) ?? 'psql'} "${uri}"`);
+    return;
+  }
+  const values: [string, string | number][] = [
+    ['name', active.name],
+    ['host', info.host],
+    ['port', info.port],
+    ['user', active.dbUser],
+    ['database', active.dbName],
+    ['ca', info.caFile],
+    ['cert', info.certFile],
+    ['key', info.keyFile],
+  ];
+  if (args.format === 'text') {
+    const label = (key: string) => (key === 'ca' ? 'CA' : key[0]!.toUpperCase() + key.slice(1));
+    for (const [key, value] of values) printLine(env, `${`${label(key)}:`.padEnd(LABEL_WIDTH)}${value}`);
+    return;
+  }
+  const record = Object.fromEntries(values.filter(([, value]) => value !== ''));
+  if (args.format === 'json') printJson(env, record);
+  else await printYaml(env, record);
+}

@@ -1,0 +1,55 @@
+/**
+ * `tsh db connect`: psql on a database. The local proxy listens on a Unix socket that only this person can reach and holds
+ * the certificate; psql gets a URI and nothing secret. Source: cli.md 4.10.
+ */
+import { openAccess } from '../../access/open.js';
+import type { Env } from '../../cli/env.js';
+import { reportError } from '../../cli/exit.js';
+import { waitingFor } from '../../cli/progress.js';
+import { TeleportError } from '../../errors.js';
+import { startLocalProxy } from '../../localproxy/listener.js';
+import { psqlArguments } from '../../psql/command.js';
+import { findPsql, psqlMissing, runPsql } from '../../psql/run.js';
+import { type RouteArgs, routeRequest } from './args.js';
+import { chooseDatabase } from './choose.js';
+
+export interface DbConnectArgs extends RouteArgs {
+  tunnel: boolean;
+  /** What stands behind `--`. */
+  passthrough?: string[];
+}
+
+export async function run(env: Env, args: DbConnectArgs): Promise<number> {
+  const psql = await findPsql(env.vars.PATH);
+  if (psql === undefined) throw psqlMissing();
+  await using access = await openAccess(env, args);
+  const database = await waitingFor(env, 'Looking for the database', chooseDatabase(env, access, args));
+  const route = await access.route(database, routeRequest(args));
+  let isRefused = false;
+  const onRefused = () => {
+    isRefused = true;
+  };
+  await using connector = await waitingFor(
+    env,
+    'Fetching a certificate',
+    access.connector(route, { inMemory: args.tunnel, warm: true, onRefused }),
+  );
+  const at =
+    env.platform === 'win32' ? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const) : ({ kind: 'unix' } as const);
+  await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
+  // Ctrl-C cancels the statement and must not end the proxy under it.
+  using _signals = env.holdSignals();
+  const target = { host: local.host, port: local.port, dbUser: route.dbUser, dbName: route.dbName };
+  const { status } = await runPsql({ file: psql, args: psqlArguments(target, args.passthrough), env: env.vars });
+  // psql has said what went wrong; this adds what to do, and psql's status becomes ours.
+  if (status !== 0) reportError(psqlFailed(status, psql, isRefused), env);
+  return status;
+}
+
+function psqlFailed(status: number, psql: string, isRefused: boolean): TeleportError {
+  if (!isRefused) return new TeleportError('ConnectionProblem', `exit status ${status}`);
+  return new TeleportError(
+    'AccessDenied',
+    `exit status ${status}: '${psql}' exited with the above error. Use 'tsh db ls' to see your available logins, or ask your Teleport administrator to grant you access.`,
+  );
+}

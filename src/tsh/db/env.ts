@@ -1,0 +1,36 @@
+/** `tsh db env`: connection settings of an active database as environment variables. Source: cli.md 4.8. */
+import { openLocalAccess } from '../../access/open.js';
+import type { Env } from '../../cli/env.js';
+import { printJson, printLine, printYaml } from '../../cli/output.js';
+import type { SelectorArgs } from './args.js';
+import { chooseOneActive } from './choose.js';
+
+export interface DbEnvArgs extends SelectorArgs {
+  format: 'text' | 'json' | 'yaml';
+}
+
+export async function run(env: Env, args: DbEnvArgs): Promise<void> {
+  const access = await openLocalAccess(env, args);
+  const active = chooseOneActive(await access.active(), args);
+  const info = await access.connectionInfo(active.name);
+  const variables: [string, string][] = [
+    ['PGDATABASE', active.dbName],
+    ['PGGSSENCMODE', 'disable'],
+    ['PGHOST', info.host],
+    ['PGPORT', String(info.port)],
+    ['PGSSLCERT', info.certFile],
+    ['PGSSLKEY', info.keyFile],
+    ['PGSSLMODE', info.sslMode],
+    ['PGSSLROOTCERT', info.caFile],
+    ['PGUSER', active.dbUser],
+  ];
+  const values = variables.filter(([, value]) => value !== '');
+  if (args.format === 'json') printJson(env, Object.fromEntries(values));
+  else if (args.format === 'yaml') await printYaml(env, Object.fromEntries(values));
+  else for (const [name, value] of values) printLine(env, `export ${name}=${shellWord(value)}`);
+}
+
+/** As it stands where the shell would not change it (Teleport never quotes), in single quotes where it would. */
+function shellWord(value: string): string {
+  return /^[\w@%+=:,./-]*$/.test(value) ? value : `'${value.replace(/'/g, `'\\''`)}'`;
+}

@@ -1,0 +1,246 @@
+/**
+ * `tsh db exec`: one statement on several databases, each through its own tunnel. psql runs it where there is one;
+ * elsewhere we speak PostgreSQL ourselves and print as psql does. Source: cli.md 4.11.
+ */
+import { mkdir, open, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Access, AccessibleDatabase, Connector, Route } from '../../access/access.js';
+import { openAccess } from '../../access/open.js';
+import type { Env } from '../../cli/env.js';
+import { labelsText, print, printLine, tableText } from '../../cli/output.js';
+import { confirm } from '../../cli/prompt.js';
+import { messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
+import { startLocalProxy } from '../../localproxy/listener.js';
+import { isServerError } from '../../pg/server-error.js';
+import { connectSession } from '../../pg/session.js';
+import { alignedText, NUMBER_TYPES } from '../../psql/aligned.js';
+import { psqlArguments } from '../../psql/command.js';
+import { findPsql, runPsql } from '../../psql/run.js';
+import { type RouteArgs, routeRequest } from './args.js';
+import { parseLabels } from './choose.js';
+import { searchWords } from './ls.js';
+
+export interface DbExecArgs extends RouteArgs {
+  command: string;
+  dbs?: string[] | undefined;
+  search?: string | undefined;
+  parallel: number;
+  outputDir?: string | undefined;
+  confirm: boolean;
+}
+
+const MAX_PARALLEL = 10;
+
+interface Outcome {
+  route: { service_name: string; protocol: string; username: string; database: string; roles?: string[] };
+  outputFile?: string;
+  error?: string;
+  exitCode: number;
+}
+
+export async function run(env: Env, args: DbExecArgs): Promise<void> {
+  await checkArgs(args);
+  await using access = await openAccess(env, args);
+  const databases = await find(env, access, args);
+  if (!args.dbs?.length) await ask(env, args, databases);
+  if (args.outputDir) await mkdir(args.outputDir, { mode: 0o700 });
+
+  const outcomes: Outcome[] = new Array(databases.length);
+  let next = 0;
+  const worker = async () => {
+    for (let i = next++; i < databases.length && !env.signal.aborted; i = next++) {
+      outcomes[i] = await executeOn(env, access, databases[i]!, args);
+    }
+  };
+  await Promise.all(Array.from({ length: args.parallel }, worker));
+  env.signal.throwIfAborted();
+  await summarize(env, args, outcomes);
+}
+
+async function checkArgs(args: DbExecArgs): Promise<void> {
+  const wrong = (text: string) => new TeleportError('BadParameter', text);
+  const hasSearch = Boolean(args.labels || args.search);
+  if (!args.dbs?.length && !hasSearch) throw wrong('please provide one of --dbs, --labels, --search flags');
+  if (args.dbs?.length && hasSearch) throw wrong('--labels/--search flags cannot be used with --dbs flag');
+  if (!(args.parallel >= 1 && args.parallel <= MAX_PARALLEL)) {
+    throw wrong(`--parallel must be between 1 and ${MAX_PARALLEL}`);
+  }
+  if (args.parallel > 1 && !args.outputDir)
+    throw wrong('--output-dir must be set when executing concurrent connections');
+  if (args.outputDir && (await exists(args.outputDir))) throw wrong(`directory "${args.outputDir}" already exists`);
+}
+
+async function find(env: Env, access: Access, args: DbExecArgs): Promise<AccessibleDatabase[]> {
+  if (args.dbs?.length) {
+    printLine(env, 'Fetching databases by name ...');
+    const found = await access.databases({}, { names: args.dbs });
+    return args.dbs.map((name) => {
+      const exact = found.find(({ database }) => database.metadata.name === name);
+      const discovered = found.filter(
+        ({ database }) => database.metadata.labels?.['teleport.internal/discovered-name'] === name,
+      );
+      if (exact) return exact;
+      if (discovered.length === 1) return discovered[0]!;
+      if (discovered.length > 1) {
+        const names = discovered.map(({ database }) => database.metadata.name).join(', ');
+        throw new TeleportError('BadParameter', `"${name}" matches multiple databases: ${names}`, {
+          hint: 'Use one of these full names.',
+        });
+      }
+      throw new TeleportError('NotFound', `database "${name}" not found`);
+    });
+  }
+  printLine(env, 'Searching databases ...');
+  const found = await access.databases({ labels: parseLabels(args.labels), search: searchWords(args.search) });
+  if (found.length === 0) throw new TeleportError('NotFound', 'no databases found');
+  return found;
+}
+
+async function ask(env: Env, args: DbExecArgs, databases: AccessibleDatabase[]): Promise<void> {
+  printLine(env, `Found ${databases.length} database(s):`);
+  printLine(env);
+  const rows = databases.map(({ database: { metadata, spec } }) => [
+    metadata.name,
+    metadata.description ?? '',
+    spec.protocol,
+    labelsText(metadata.labels, { verbose: false }),
+  ]);
+  print(env, tableText(['Name', 'Description', 'Protocol', 'Labels'], rows));
+  printLine(env);
+  const question = `Do you want to proceed with ${databases.length} database(s)?`;
+  if (!args.confirm) {
+    printLine(env, `Skipping confirmation for "${question}" due to the --no-confirm flag.`);
+  } else if (!(await confirm(env, question))) {
+    throw new TeleportError('BadParameter', 'Operation canceled by user request.');
+  }
+}
+
+async function executeOn(env: Env, access: Access, found: AccessibleDatabase, args: DbExecArgs): Promise<Outcome> {
+  const name = found.database.metadata.name;
+  const outputFile = args.outputDir ? join(args.outputDir, `${name}.output`) : undefined;
+  const outcome: Outcome = {
+    route: {
+      service_name: name,
+      protocol: found.database.spec.protocol,
+      username: args.dbUser ?? '',
+      database: args.dbName ?? '',
+      ...(args.dbRoles?.length ? { roles: args.dbRoles } : {}),
+    },
+    exitCode: 0,
+    ...(outputFile ? { outputFile: resolve(env.cwd, outputFile) } : {}),
+  };
+  if (outputFile) printLine(env, `Executing command for "${name}". Output will be saved at "${outputFile}".`);
+  else {
+    printLine(env);
+    printLine(env, `Executing command for "${name}".`);
+  }
+  try {
+    const route = await access.route(found, routeRequest(args));
+    outcome.route.username = route.dbUser;
+    outcome.route.database = route.dbName;
+    await using connector = await access.connector(route, { inMemory: true, isExec: true, warm: true });
+    outcome.exitCode = await execute(env, connector, route, args.command, outputFile);
+    if (outcome.exitCode !== 0) throw new TeleportError('ConnectionProblem', `exit status ${outcome.exitCode}`);
+  } catch (error) {
+    outcome.error = messageOf(error);
+    outcome.exitCode ||= 1;
+    env.stderr.write(`Failed to execute command for "${name}": ${outcome.error}\n`);
+  }
+  return outcome;
+}
+
+/** @returns psql's exit status, or what psql would end with */
+async function execute(
+  env: Env,
+  connector: Connector,
+  route: Route,
+  sql: string,
+  outputFile?: string,
+): Promise<number> {
+  const psql = await findPsql(env.vars.PATH);
+  const text =
+    psql === undefined
+      ? await ownText(connector, route, sql)
+      : await psqlText(env, psql, connector, route, sql, outputFile);
+  if (outputFile) {
+    await using file = await open(outputFile, 'wx', 0o600);
+    await file.writeFile(text.stdout + text.stderr);
+  } else {
+    print(env, text.stdout);
+    env.stderr.write(text.stderr);
+  }
+  return text.status;
+}
+
+async function psqlText(env: Env, psql: string, connector: Connector, route: Route, sql: string, outputFile?: string) {
+  const at =
+    env.platform === 'win32' ? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const) : ({ kind: 'unix' } as const);
+  await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
+  const target = { host: local.host, port: local.port, dbUser: route.dbUser, dbName: route.dbName };
+  const isOwn = outputFile === undefined && !isMemory(env);
+  return await runPsql({
+    file: psql,
+    args: [...psqlArguments(target), '-c', sql],
+    env: env.vars,
+    stdio: { stdin: 'ignore', stdout: isOwn ? 'inherit' : 'pipe', stderr: isOwn ? 'inherit' : 'pipe' },
+  });
+}
+
+/** True when standard output is not the process's own, as in a test. */
+function isMemory(env: Env): boolean {
+  return (env.stdout as { fd?: number }).fd !== 1;
+}
+
+async function ownText(connector: Connector, route: Route, sql: string) {
+  const session = await connectSession(await connector.open(), { user: route.dbUser, database: route.dbName });
+  try {
+    const results = await session.query(sql);
+    const stdout = results
+      .map(({ fields, rows, commandTag }) => {
+        const columns = fields.map(({ name, typeOid }) => ({ name, isNumber: NUMBER_TYPES.has(typeOid) }));
+        return alignedText({ columns, rows, commandTag });
+      })
+      .join('');
+    return { status: 0, stdout, stderr: '' };
+  } catch (error) {
+    if (!isServerError(error)) throw error;
+    return { status: 1, stdout: '', stderr: `${error.severity}:  ${error.message}\n` };
+  } finally {
+    session.close();
+  }
+}
+
+async function summarize(env: Env, args: DbExecArgs, outcomes: Outcome[]): Promise<void> {
+  const success = outcomes.filter(({ error }) => error === undefined).length;
+  if (outcomes.length > 1 || args.outputDir) {
+    printLine(env);
+    printLine(env, `Summary: ${success} of ${outcomes.length} succeeded.`);
+  }
+  if (!args.outputDir) return;
+  const file = join(args.outputDir, 'summary.json');
+  const summary = {
+    databases: outcomes.map(({ route, outputFile, error, exitCode }) => ({
+      database: route,
+      command: args.command,
+      ...(outputFile ? { output_file: outputFile } : {}),
+      success: error === undefined,
+      ...(error === undefined ? {} : { error }),
+      exit_code: exitCode,
+    })),
+    success,
+    failure: outcomes.length - success,
+    total: outcomes.length,
+  };
+  await writeFile(file, JSON.stringify(summary, null, 2), { mode: 0o600, flag: 'wx' });
+  printLine(env, `Summary is saved at "${file}".`);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (nodeCodeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,73 @@
+/** `tsh db ls`: the databases that one may use. Source: cli.md 4.1. */
+import { openAccess } from '../../access/open.js';
+import type { Env } from '../../cli/env.js';
+import { print, printJson, printLine, printYaml } from '../../cli/output.js';
+import { waitingFor } from '../../cli/progress.js';
+import { printableDatabase } from '../../resources/printable.js';
+import type { GlobalArgs } from './args.js';
+import { parseLabels } from './choose.js';
+import { databaseTable, type ListedDatabase } from './table.js';
+
+export interface DbLsArgs extends GlobalArgs {
+  labels?: string | undefined;
+  verbose: boolean;
+  search?: string | undefined;
+  query?: string | undefined;
+  format: 'text' | 'json' | 'yaml';
+  all: boolean;
+}
+
+/** A table of at least this many rows comes with a hint on how to search. */
+const HINT_ROWS = 20;
+
+export async function run(env: Env, args: DbLsArgs): Promise<void> {
+  const filter = { labels: parseLabels(args.labels), search: searchWords(args.search), query: args.query || undefined };
+  await using access = await openAccess(env, args);
+  const [found, active] = await Promise.all([
+    waitingFor(env, 'Listing databases', access.databases(filter)),
+    access.active(),
+  ]);
+  const databases = found.map(
+    (one): ListedDatabase => ({
+      ...one,
+      active: active.find(({ name }) => name === one.database.metadata.name),
+      proxy: access.proxyAddress,
+      cluster: access.clusterName,
+    }),
+  );
+  if (args.format !== 'text') {
+    const values = databases.map((listed) => (args.all ? withPlace(listed) : withUsers(listed)));
+    if (args.format === 'json') printJson(env, values);
+    else await printYaml(env, values);
+    return;
+  }
+  print(env, databaseTable(env, databases, { verbose: args.verbose, all: args.all, clusterFlag: args.cluster }));
+  printLine(env);
+  if (databases.length >= HINT_ROWS && !args.labels && !args.search && !args.query) {
+    printLine(env, "hint: use 'tsh db ls --search foo,bar' to filter keywords");
+    printLine(env, "      use 'tsh db ls key1=value1,key2=value2' to filter labels");
+    printLine(env);
+  }
+}
+
+/** `foo,bar,"some phrase"` as words. */
+export function searchWords(text: string | undefined): string[] | undefined {
+  if (!text) return undefined;
+  return [...text.matchAll(/"([^"]*)"|([^,]+)/g)].map((m) => (m[1] ?? m[2] ?? '').trim()).filter((word) => word !== '');
+}
+
+function withUsers({ database, users, dbRoles }: ListedDatabase): unknown {
+  const allowed = [...users.allowed].sort();
+  const denied = [...users.denied].sort();
+  return {
+    ...printableDatabase(database),
+    ...(users.unknown
+      ? {}
+      : { users: { ...(allowed.length > 0 ? { allowed } : {}), ...(denied.length > 0 ? { denied } : {}) } }),
+    ...(users.autoProvisioned && dbRoles.length > 0 ? { database_roles: dbRoles } : {}),
+  };
+}
+
+function withPlace({ database, proxy, cluster }: ListedDatabase): unknown {
+  return { proxy, cluster, database: printableDatabase(database) };
+}

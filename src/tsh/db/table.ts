@@ -1,0 +1,91 @@
+/**
+ * Databases as rows of `tsh db ls` and of the list of candidates in an error.
+ *
+ * Source: cli.md 4.1.
+ */
+import type { AccessibleDatabase, ActiveDatabase, AllowedNames } from '../../access/access.js';
+import type { Env } from '../../cli/env.js';
+import { labelsText, tableText, truncatedTableText } from '../../cli/output.js';
+import { databaseType } from '../../resources/database-type.js';
+
+export interface ListedDatabase extends AccessibleDatabase {
+  active?: ActiveDatabase | undefined;
+  /** `--all` only. */
+  proxy?: string;
+  cluster?: string;
+}
+
+const DISCOVERED_NAME = 'teleport.internal/discovered-name';
+
+/** @param clusterFlag  `--cluster` where it was given, for the suggested command */
+export function databaseTable(
+  env: Env,
+  databases: readonly ListedDatabase[],
+  options: { verbose: boolean; all?: boolean; clusterFlag?: string | undefined },
+): string {
+  const { verbose, all = false, clusterFlag } = options;
+  const place = all ? ['Proxy', 'Cluster'] : [];
+  const titles = verbose
+    ? [
+        ...place,
+        'Name',
+        'Description',
+        'Protocol',
+        'Type',
+        'URI',
+        'Allowed Users',
+        'Database Roles',
+        'Labels',
+        'Connect',
+      ]
+    : [...place, 'Name', 'Description', 'Allowed Users', 'Labels', 'Connect'];
+  const rows = databases.map((listed) => {
+    const { metadata, spec } = listed.database;
+    const where = all ? [listed.proxy ?? '', listed.cluster ?? ''] : [];
+    const head = [...where, nameCell(listed, verbose), metadata.description ?? ''];
+    const labels = labelsText(metadata.labels ?? {}, { verbose });
+    const connect = listed.active ? connectCommand(listed.active, clusterFlag) : '';
+    const users = usersCell(listed.users);
+    return verbose
+      ? [...head, spec.protocol, databaseType(listed.database), spec.uri, users, rolesCell(listed), labels, connect]
+      : [...head, users, labels, connect];
+  });
+  return verbose
+    ? tableText(titles, rows)
+    : truncatedTableText(titles, rows, { truncated: 'Labels', columns: env.columns });
+}
+
+/** `> name (user: u, db: d, roles: [r])` for a database one is logged into. */
+function nameCell({ database, active }: ListedDatabase, verbose: boolean): string {
+  const name = (!verbose && database.metadata.labels?.[DISCOVERED_NAME]) || database.metadata.name;
+  if (!active) return name;
+  const parts = [
+    active.dbUser ? `user: ${active.dbUser}` : '',
+    active.dbName ? `db: ${active.dbName}` : '',
+    active.dbRoles.length > 0 ? `roles: [${active.dbRoles.join(' ')}]` : '',
+  ].filter((part) => part !== '');
+  return parts.length > 0 ? `> ${name} (${parts.join(', ')})` : `> ${name}`;
+}
+
+export function usersCell({ allowed, denied, autoProvisioned, unknown }: AllowedNames): string {
+  if (unknown) return '(unknown)';
+  if (autoProvisioned) return `[${allowed.join(' ')}] (Auto-provisioned)`;
+  if (allowed.length === 0) return '(none)';
+  const list = `[${[...allowed].sort().join(' ')}]`;
+  return allowed.includes('*') && denied.length > 0 ? `${list}, except: [${[...denied].sort().join(' ')}]` : list;
+}
+
+function rolesCell({ users, dbRoles }: ListedDatabase): string {
+  return users.autoProvisioned ? `[${dbRoles.join(' ')}]` : '';
+}
+
+/** The command that connects with what is stored; what is not stored stays a placeholder. */
+export function connectCommand(active: ActiveDatabase, clusterFlag?: string): string {
+  return [
+    'tsh db connect',
+    clusterFlag ? ` --cluster=${clusterFlag}` : '',
+    active.dbUser ? '' : ' --db-user=<user>',
+    active.dbName ? '' : ' --db-name=<name>',
+    ` ${active.name}`,
+  ].join('');
+}

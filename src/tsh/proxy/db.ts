@@ -1,0 +1,102 @@
+/**
+ * `tsh proxy db`: a local port for GUI tools and JDBC clients. With `--tunnel` clients need neither TLS nor a password;
+ * without it they bring the certificate that is stored. Source: cli.md 4.12.
+ */
+import { openAccess } from '../../access/open.js';
+import type { Env } from '../../cli/env.js';
+import { printLine } from '../../cli/output.js';
+import { waitingFor } from '../../cli/progress.js';
+import { TeleportError } from '../../errors.js';
+import { isLoopback, startLocalProxy } from '../../localproxy/listener.js';
+import { connectionUri } from '../../psql/command.js';
+import { type RouteArgs, routeRequest } from '../db/args.js';
+import { chooseDatabase } from '../db/choose.js';
+
+export interface ProxyDbArgs extends RouteArgs {
+  port?: string | undefined;
+  listen?: string | undefined;
+  insecureListenAnywhere: boolean;
+  tunnel: boolean;
+}
+
+export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
+  const at = listenAddress(args);
+  await using access = await openAccess(env, args);
+  const database = await waitingFor(env, 'Looking for the database', chooseDatabase(env, access, args));
+  const route = await access.route(database, routeRequest(args));
+  const name = route.database.metadata.name;
+  await using connector = await access.connector(route, { inMemory: args.tunnel, clientTls: !args.tunnel });
+  await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
+  const address = `${local.host === 'localhost' ? '127.0.0.1' : local.host}:${local.port}`;
+  if (args.tunnel) {
+    printLine(
+      env,
+      `Started authenticated tunnel for the PostgreSQL database "${name}" in cluster "${access.clusterName}" on ${address}.`,
+    );
+  } else {
+    printLine(env, `Started DB proxy on ${address}`);
+  }
+  const isRandom = !args.port && !args.listen;
+  printLine(
+    env,
+    isRandom ? 'To avoid port randomization, you can choose the listening port using the --port flag.' : '',
+  );
+  if (isRandom) printLine(env);
+  if (args.tunnel) {
+    const uri = connectionUri({ host: 'localhost', port: local.port, dbUser: route.dbUser, dbName: route.dbName });
+    printLine(
+      env,
+      'Use the following command to connect to the database or to the address above using other database GUI/CLI clients:',
+    );
+    printLine(env, `  $ psql ${uri}`);
+  } else {
+    const info = await access.connectionInfo(name);
+    printLine(env, `Use the following credentials to connect to the ${name} proxy:`);
+    printLine(env, `  ca_file=${info.caFile}`);
+    printLine(env, `  cert_file=${info.certFile}`);
+    printLine(env, `  key_file=${info.keyFile}`);
+    printLine(env);
+    printLine(env, `Your database user is "${route.dbUser}". The target database name is "${route.dbName}".`);
+    printLine(env);
+  }
+  await aborted(env.signal);
+  return 0;
+}
+
+/** @throws BadParameter for both flags, a port that is none, or an address that others can reach */
+function listenAddress(args: ProxyDbArgs): { kind: 'tcp'; host: string; port: number } {
+  if (args.port && args.listen) {
+    throw new TeleportError(
+      'BadParameter',
+      'either the address or port for the local proxy can be specified, not both',
+    );
+  }
+  if (args.listen) {
+    const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(args.listen);
+    const host = match?.[1] ?? (match?.[2] || '0.0.0.0');
+    const port = Number(match?.[3]);
+    if (!match || port > 65_535) {
+      throw new TeleportError('BadParameter', `listen tcp: address ${args.listen}: expected HOST:PORT`);
+    }
+    if (!isLoopback(host) && !args.insecureListenAnywhere) {
+      throw new TeleportError(
+        'BadParameter',
+        `only loopback addresses are allowed for listener without --insecure-listen-anywhere switch, got "${args.listen}"`,
+      );
+    }
+    return { kind: 'tcp', host, port };
+  }
+  const port = Number(args.port ?? 0);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new TeleportError('BadParameter', `listen tcp: lookup tcp/${args.port}: unknown port`);
+  }
+  // psql tries every address of "localhost"; the listener is where the first one that works is.
+  return { kind: 'tcp', host: '127.0.0.1', port };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
