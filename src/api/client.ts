@@ -5,7 +5,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { DescService } from '@bufbuild/protobuf';
-import { type Client, createClient, type Interceptor, type StreamResponse, type Transport } from '@connectrpc/connect';
+import { type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService, JoinService } from './gen/authservice_pb.js';
 import { ClusterConfigService } from './gen/clusterconfig_pb.js';
@@ -56,15 +56,16 @@ const ENDLESS = new Set(['SendKeepAlives', 'WatchDatabases', 'ProxyCluster']);
 /** Clients over one connection, which is opened by the first call. */
 export function openAuthClient(options: AuthClientOptions): AuthClient {
   const session = new AuthSession(options);
-  const transport = withDeadlines(
+  const transport = withOurErrors(
     createGrpcTransport({
       baseUrl: session.authority,
       sessionManager: session,
       acceptCompression: [],
       readMaxBytes: options.maxMessageBytes ?? MAX_MESSAGE_BYTES,
       writeMaxBytes: options.maxMessageBytes ?? MAX_MESSAGE_BYTES,
-      interceptors: [errorsAreOurs(session), announce(options)],
+      interceptors: [announce(options)],
     }),
+    session,
     options.defaultTimeoutMs ?? DEFAULT_CALL_TIMEOUT_MS,
   );
   const made = new Map<DescService, unknown>();
@@ -113,33 +114,30 @@ function announce({ version, product = 'tsh' }: AuthClientOptions): Interceptor 
   };
 }
 
-function errorsAreOurs(session: AuthSession): Interceptor {
+/**
+ * Deadlines, and our errors. Both sit around the library's transport: what an interceptor throws would be wrapped again.
+ */
+function withOurErrors(inner: Transport, session: AuthSession, defaultTimeoutMs: number): Transport {
   const ours = async (error: unknown): Promise<never> => {
     // What the socket died of is told in the same turn of the event loop, but sometimes after the stream's end.
     await new Promise((resolve) => setImmediate(resolve));
     throw fromConnectError(error, { broken: session.failure });
   };
-  return (next) => async (request) => {
-    const response = await next(request).catch(ours);
-    return response.stream ? { ...response, message: rethrow(response, ours) } : response;
+  return {
+    unary: (method, signal, timeoutMs, ...rest) =>
+      inner.unary(method, signal, timeoutMs ?? defaultTimeoutMs, ...rest).catch(ours),
+    stream: async (method, signal, timeoutMs, ...rest) => {
+      const limitMs = timeoutMs ?? (ENDLESS.has(method.name) ? undefined : defaultTimeoutMs);
+      const response = await inner.stream(method, signal, limitMs, ...rest).catch(ours);
+      return { ...response, message: rethrow(response.message, ours) };
+    },
   };
 }
 
-async function* rethrow(
-  response: StreamResponse,
-  ours: (error: unknown) => Promise<never>,
-): AsyncGenerator<StreamResponse['message'] extends AsyncIterable<infer Item> ? Item : never> {
+async function* rethrow<Item>(items: AsyncIterable<Item>, ours: (error: unknown) => Promise<never>) {
   try {
-    yield* response.message;
+    yield* items;
   } catch (error) {
     await ours(error);
   }
-}
-
-function withDeadlines(inner: Transport, defaultTimeoutMs: number): Transport {
-  return {
-    unary: (method, signal, timeoutMs, ...rest) => inner.unary(method, signal, timeoutMs ?? defaultTimeoutMs, ...rest),
-    stream: (method, signal, timeoutMs, ...rest) =>
-      inner.stream(method, signal, timeoutMs ?? (ENDLESS.has(method.name) ? undefined : defaultTimeoutMs), ...rest),
-  };
 }

@@ -33,6 +33,7 @@ export class AuthSession {
   failure: unknown;
   readonly #connect: () => Promise<Duplex>;
   #session: Promise<ClientHttp2Session> | undefined;
+  #live: ClientHttp2Session | undefined;
   #closed = false;
 
   constructor({ authority, connect }: AuthSessionOptions) {
@@ -68,6 +69,7 @@ export class AuthSession {
   /** The session, opened if there is none. @throws what `connect` throws */
   async open(): Promise<ClientHttp2Session> {
     if (this.#closed) throw new TeleportError('ConnectionProblem', 'the connection to the Auth Service is closed');
+    if (this.#live?.closed || this.#live?.destroyed) this.#session = undefined;
     this.#session ??= this.#start();
     return await this.#session;
   }
@@ -88,17 +90,17 @@ export class AuthSession {
     });
   }
 
-  async #start(): Promise<ClientHttp2Session> {
+  #start(): Promise<ClientHttp2Session> {
+    this.failure = undefined;
+    this.#live = undefined;
     const forget = (): void => {
       if (this.#session === started) this.#session = undefined;
     };
-    const started = (async () => {
-      this.failure = undefined;
-      const socket = await this.#connect();
-      const failed = (error: unknown): void => {
-        this.failure ??= error;
-        forget();
-      };
+    const failed = (error: unknown): void => {
+      this.failure ??= error;
+      forget();
+    };
+    const started = this.#connect().then((socket) => {
       socket.on('error', failed);
       const session = connectHttp2(this.authority, { createConnection: () => socket });
       session.on('error', failed);
@@ -107,17 +109,10 @@ export class AuthSession {
         forget();
         socket.destroy();
       });
+      this.#live = session;
       return session;
-    })();
-    this.#session = started;
-    started.catch(failedToStart(this, forget));
-    return await started;
+    });
+    started.catch(failed);
+    return started;
   }
-}
-
-function failedToStart(holder: { failure: unknown }, forget: () => void): (error: unknown) => void {
-  return (error) => {
-    holder.failure = error;
-    forget();
-  };
 }

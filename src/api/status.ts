@@ -102,7 +102,8 @@ export function isExpiredCredentials(error: unknown): boolean {
 
 /** A refusal of our certificate that arrived as a TLS alert, also after `secureConnect` (TLS 1.3). */
 export function tlsAlert(error: unknown): TeleportError | undefined {
-  for (let link: unknown = error; link instanceof Error; link = link.cause) {
+  // Not `instanceof Error`: Node's own errors belong to another realm under a test runner.
+  for (let link = error; typeof link === 'object' && link !== null; link = (link as Error).cause) {
     const text = ALERTS[nodeCodeOf(link) ?? ''];
     if (text !== undefined) return new TeleportError('AccessDenied', text, { cause: error });
   }

@@ -171,6 +171,7 @@ export interface TargetHealth {
   address?: string;
   protocol?: string;
   status: HealthStatus;
+  transition_timestamp?: string;
   transition_reason?: string;
   transition_error?: string;
   message?: string;
@@ -213,6 +214,23 @@ export type Lock = Resource<
 export const CA_TYPES = ['host', 'user', 'db', 'db_client', 'openssh', 'jwt'] as const;
 export type CaType = (typeof CA_TYPES)[number];
 
+/** Keys of an authority. Byte fields are base64 of what they hold, as Teleport prints them. */
+export interface CaKeySet {
+  /** `public_key`: one authorized_keys line. */
+  ssh?: { public_key: string; private_key?: string }[];
+  /** `cert`: PEM. */
+  tls?: { cert: string; key?: string; crl?: string }[];
+  jwt?: { public_key: string; private_key?: string }[];
+}
+export interface CertAuthority
+  extends Resource<
+    'cert_authority',
+    'v2',
+    { type: CaType; cluster_name: string; active_keys: CaKeySet; additional_trusted_keys: CaKeySet }
+  > {
+  sub_kind: CaType;
+}
+
 export const SIGNATURE_SUITES = ['legacy', 'balanced-v1', 'fips-v1', 'hsm-v1'] as const;
 export type SignatureSuite = (typeof SIGNATURE_SUITES)[number];
 
@@ -241,3 +259,19 @@ export type ClusterNetworkingConfig = Resource<
   'v2',
   { client_idle_timeout?: string; keep_alive_interval?: string; proxy_listener_mode?: number; [other: string]: unknown }
 >;
+
+/** Every resource by its kind. */
+export interface ResourceOfKind {
+  user: User;
+  role: Role;
+  db: Database;
+  db_server: DatabaseServer;
+  token: ProvisionToken;
+  user_token: UserToken;
+  lock: Lock;
+  cert_authority: CertAuthority;
+  cluster_auth_preference: AuthPreference;
+  cluster_networking_config: ClusterNetworkingConfig;
+}
+export type Kind = keyof ResourceOfKind;
+export type AnyResource = ResourceOfKind[Kind];
