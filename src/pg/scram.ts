@@ -109,7 +109,7 @@ export function saslPrep(password: string): string {
   if (/^[\x20-\x7e]*$/.test(password)) return password;
   const prepared = password
     .replace(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g, ' ')
-    .replace(/[\u00ad\u1806\u200c\u200d\u2060\ufeff]|\u034f|\u180b|\u180c|\u180d|[\ufe00-\ufe0f]/g, '')
+    .replace(/\u00ad|\u034f|\u1806|\u180b|\u180c|\u180d|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/g, '')
     .normalize('NFKC');
   return prepared === '' || /[\x00-\x1f\x7f-\x9f]/.test(prepared) ? password : prepared;
 }
