@@ -1,0 +1,48 @@
+/**
+ * Which database users, names and roles a person may use on a database: what `tsh db ls` shows and `tsh db login` picks
+ * from. Pure; the service decides for itself.
+ *
+ * Source: database-service.md 1.10, cli.md 4.1 and 4.4.
+ */
+import type { Database, Role, RoleConditions } from '../resources/types.js';
+import { autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
+import { hasNamespace, matchesDatabase } from './match.js';
+
+export interface Allowed {
+  /** Sorted; may hold `*`. */
+  allowed: string[];
+  /** Sorted. */
+  denied: string[];
+  autoProvisioned?: boolean;
+}
+
+/** With automatic users the only one is the person's own name. */
+export function allowedUsers(roles: readonly Role[], database: Database, username: string): Allowed {
+  if (supportsAutoUsers(database) && autoUserMode(roles, database) !== 'off') {
+    return { allowed: [username], denied: [], autoProvisioned: true };
+  }
+  return collect(roles, database, ({ db_users }) => db_users);
+}
+
+export function allowedNames(roles: readonly Role[], database: Database): Allowed {
+  return collect(roles, database, ({ db_names }) => db_names);
+}
+
+export function databaseRolesOf(roles: readonly Role[], database: Database): string[] {
+  return supportsAutoUsers(database) ? autoUserRoles(roles, database, []) : [];
+}
+
+function collect(
+  roles: readonly Role[],
+  database: Database,
+  entries: (conditions: RoleConditions) => string[] | undefined,
+): Allowed {
+  const denied = new Set(
+    roles.filter(({ spec }) => hasNamespace(spec.deny)).flatMap(({ spec }) => entries(spec.deny) ?? []),
+  );
+  const allowed = roles
+    .filter(({ spec }) => matchesDatabase(spec.allow, database, 'allow'))
+    .flatMap(({ spec }) => entries(spec.allow) ?? []);
+  if (denied.has('*')) return { allowed: [], denied: [...denied].sort() };
+  return { allowed: [...new Set(allowed)].filter((entry) => !denied.has(entry)).sort(), denied: [...denied].sort() };
+}

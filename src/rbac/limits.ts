@@ -1,0 +1,55 @@
+/**
+ * What limits a running session: the strictest of all roles and the cluster; and the locks that hit an identity. Pure.
+ *
+ * Source: database-service.md section 2.
+ */
+import type { Identity } from '../identity/identity.js';
+import { parseDuration } from '../resources/duration.js';
+import type { AuthPreference, Lock, Role } from '../resources/types.js';
+
+/** Teleport's default for a role that says nothing. */
+export const DEFAULT_MAX_SESSION_TTL_MS = 30 * 60 * 60 * 1000;
+
+export interface SessionLimits {
+  disconnectExpiredCert: boolean;
+  /** Undefined = none. */
+  clientIdleTimeoutMs?: number;
+}
+
+export function sessionLimitsOf(roles: readonly Role[], preference: AuthPreference | undefined): SessionLimits {
+  const idle = roles
+    .map(({ spec }) => parseDuration(spec.options.client_idle_timeout ?? '0s') ?? 0)
+    .filter((ms) => ms > 0);
+  return {
+    disconnectExpiredCert:
+      preference?.spec.disconnect_expired_cert === true ||
+      roles.some(({ spec }) => spec.options.disconnect_expired_cert === true),
+    ...(idle.length > 0 ? { clientIdleTimeoutMs: Math.min(...idle) } : {}),
+  };
+}
+
+/** The longest a certificate of these roles may live, in ms: the smallest `max_session_ttl`. */
+export function maxSessionTtlMs(roles: readonly Role[]): number {
+  const ttls = roles
+    .map(({ spec }) => parseDuration(spec.options.max_session_ttl ?? '') ?? DEFAULT_MAX_SESSION_TTL_MS)
+    .filter((ms) => ms > 0);
+  return Math.min(DEFAULT_MAX_SESSION_TTL_MS, ...ttls);
+}
+
+/** The first lock in force that targets this user, one of the roles, the MFA device, a request, or this server. */
+export function lockInForce(
+  locks: readonly Lock[],
+  { identity, serverId, now }: { identity: Identity; serverId?: string; now: Date },
+): Lock | undefined {
+  return locks.find(({ spec }) => {
+    if (spec.expires !== undefined && new Date(spec.expires).getTime() <= now.getTime()) return false;
+    const { target } = spec;
+    return (
+      (target.user !== undefined && target.user === identity.username) ||
+      (target.role !== undefined && identity.groups.includes(target.role)) ||
+      (target.mfa_device !== undefined && target.mfa_device === identity.mfaVerified) ||
+      (target.access_request !== undefined && identity.activeRequests.includes(target.access_request)) ||
+      (target.server_id !== undefined && target.server_id === serverId)
+    );
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * `{{internal.db_users}}` and its like in roles, filled in with a user's traits. Pure.
+ *
+ * Source: database-service.md 1.5.
+ */
+import type { LabelSelector, Role, RoleConditions, Traits } from '../resources/types.js';
+
+const INTERNAL_TRAITS = new Set([
+  'logins',
+  'windows_logins',
+  'kubernetes_groups',
+  'kubernetes_users',
+  'db_names',
+  'db_users',
+  'db_roles',
+  'aws_role_arns',
+  'azure_identities',
+  'gcp_service_accounts',
+  'jwt',
+  'github_orgs',
+  'mcp_tools',
+  'default_relay_addr',
+]);
+
+/** Lists whose entries may be templates. */
+const TEMPLATED_LISTS = ['db_users', 'db_names', 'db_roles', 'logins'] as const;
+const TEMPLATED_LABELS = ['db_labels', 'db_service_labels'] as const;
+
+/** The role with every template of its database conditions replaced; what cannot be replaced is left out. */
+export function expandRole(role: Role, traits: Traits): Role {
+  const expand = (conditions: RoleConditions): RoleConditions => {
+    const expanded: RoleConditions = { ...conditions };
+    for (const key of TEMPLATED_LISTS) {
+      const list = conditions[key];
+      if (list) expanded[key] = [...new Set(list.flatMap((entry) => expandValue(entry, traits)))];
+    }
+    for (const key of TEMPLATED_LABELS) {
+      const labels = conditions[key];
+      if (labels) expanded[key] = expandLabels(labels, traits);
+    }
+    return expanded;
+  };
+  return { ...role, spec: { ...role.spec, allow: expand(role.spec.allow), deny: expand(role.spec.deny) } };
+}
+
+/**
+ * The values that one entry stands for: itself without a template, one per trait value with one, none when the trait is
+ * missing or the template cannot be read.
+ */
+export function expandValue(entry: string, traits: Traits): string[] {
+  if (!entry.includes('{{') && !entry.includes('}}')) return [entry];
+  const match = /^(.*?)\{\{(.*)\}\}(.*)$/s.exec(entry);
+  if (!match || match[1]!.includes('}}') || match[3]!.includes('{{')) return [];
+  const [, prefix, expression, suffix] = match;
+  return (evaluate(expression!.trim(), traits) ?? [])
+    .filter((value) => value !== '')
+    .map((value) => `${prefix!.trimStart()}${value}${suffix!.trimEnd()}`);
+}
+
+function expandLabels(labels: LabelSelector, traits: Traits): LabelSelector {
+  return Object.fromEntries(
+    Object.entries(labels).map(([key, values]) => {
+      const keys = expandValue(key, traits);
+      const list = (Array.isArray(values) ? values : [values]).flatMap((value) => {
+        const expanded = expandValue(value, traits);
+        // A missing trait becomes an empty text, which matches no label.
+        return expanded.length > 0 ? expanded : [''];
+      });
+      return [keys[0] ?? '', list];
+    }),
+  );
+}
+
+/** Undefined when the expression is not one that we know. */
+function evaluate(expression: string, traits: Traits): string[] | undefined {
+  const variable = /^(internal|external)(?:\.([\w-]+)|\["([^"]+)"\])$/.exec(expression);
+  if (variable) {
+    const name = variable[2] ?? variable[3]!;
+    if (variable[1] === 'internal' && !INTERNAL_TRAITS.has(name)) return undefined;
+    return traits[name] ?? [];
+  }
+  const local = /^email\.local\((.*)\)$/s.exec(expression);
+  if (local) {
+    return evaluate(local[1]!.trim(), traits)?.flatMap((address) => {
+      const at = address.indexOf('@');
+      return at > 0 ? [address.slice(0, at)] : [];
+    });
+  }
+  const replace = /^regexp\.replace\((.*),\s*("(?:[^"\\]|\\.)*")\s*,\s*("(?:[^"\\]|\\.)*")\s*\)$/s.exec(expression);
+  if (replace) {
+    try {
+      const pattern = new RegExp(JSON.parse(replace[2]!) as string);
+      const replacement = (JSON.parse(replace[3]!) as string).replace(/\$\{(\w+)\}/g, '$$$1');
+      // Values that do not match are dropped, not passed on.
+      return evaluate(replace[1]!.trim(), traits)
+        ?.filter((value) => pattern.test(value))
+        .map((value) => value.replace(new RegExp(pattern, 'g'), replacement));
+    } catch {
+      return undefined;
+    }
+  }
+  const literal = /^"((?:[^"\\]|\\.)*)"$/.exec(expression);
+  return literal ? [JSON.parse(expression) as string] : undefined;
+}
