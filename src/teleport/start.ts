@@ -1,0 +1,200 @@
+/**
+ * `teleport start`: Auth, Proxy and Database Service in one process or any of them. They meet only over the network, also
+ * here, so that they can move apart. A first SIGTERM or SIGINT drains and stops; a second one ends at once.
+ *
+ * Source: cli.md 7.1.
+ */
+import { hostname } from 'node:os';
+import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
+import type { AuthService } from '../auth/service.js';
+import type { Env } from '../cli/env.js';
+import { messageOf, TeleportError } from '../errors.js';
+import { createLogger, type Logger } from '../log.js';
+import type { SystemRole } from '../resources/types.js';
+import { type HostPort, readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from './config.js';
+import { hostId, prepareDataDir, readIdentity, removePid, saveIdentity, webCertificate, writePid } from './host-files.js';
+import { VERSION } from './version-number.js';
+
+/** How long running sessions may go on after a first SIGTERM. */
+const DRAIN_MS = 5_000;
+
+export async function run(env: Env, flags: StartFlags): Promise<number> {
+  const { file, raw } = readConfigFile(flags.config);
+  const config = teleportConfig(flags, file, raw);
+  const log = createLogger({ component: 'PROC', level: config.log.level, write: (line) => void env.stderr.write(line) });
+  await using running = await startTeleport(config, { log, now: env.now });
+  if (config.pidFile) await writePid(config.pidFile, process.pid);
+  await new Promise<void>((resolve) => {
+    if (env.signal.aborted) resolve();
+    else env.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  log.info('Stopping.', { sessions: running.sessions() });
+  if (config.pidFile) await removePid(config.pidFile);
+  return 0;
+}
+
+export interface RunningTeleport extends AsyncDisposable {
+  auth?: HostPort;
+  proxy?: HostPort;
+  sessions(): number;
+  close(options?: { drainMs?: number }): Promise<void>;
+}
+
+/** Start what the configuration asks for; everything is up when this returns. Used by `start`, the tests and the demo. */
+export async function startTeleport(
+  config: TeleportConfig,
+  { log, now = () => new Date() }: { log: Logger; now?: () => Date },
+): Promise<RunningTeleport> {
+  await prepareDataDir(config.dataDir);
+  const id = await hostId(config.dataDir);
+  log.info(config.file ? 'Starting Teleport with a config file' : 'Starting Teleport', {
+    version: VERSION,
+    ...(config.file ? { config_file: config.file } : {}),
+  });
+  for (const service of config.ignored) log.warn('This program does not have this service, ignoring it.', { service });
+
+  const stack = new AsyncDisposableStackOf();
+  const running: RunningTeleport = {
+    sessions: () => 0,
+    close: ({ drainMs = DRAIN_MS } = {}) => stack.close(drainMs),
+    [Symbol.asyncDispose]: () => running.close(),
+  };
+  try {
+    let auth: AuthService | undefined;
+    if (config.auth) {
+      const { startAuth } = await import('../auth/service.js');
+      auth = await startAuth({
+        dataDir: config.dataDir,
+        hostId: id,
+        nodename: config.nodename,
+        version: VERSION,
+        log: log.child('AUTH'),
+        now,
+        ...config.auth,
+      });
+      stack.push(auth);
+      running.auth = auth.address;
+      log.info('Auth Service is listening.', { addr: `${auth.address.host}:${auth.address.port}`, cluster: auth.clusterName });
+    }
+    const join = (role: SystemRole, names: string[]) => identityFor(config, auth, id, role, names);
+    let proxyAt: HostPort | undefined = config.proxyServer;
+    if (config.proxy) {
+      const { startProxy } = await import('../proxy/service.js');
+      const { publicAddr, keypairs } = config.proxy;
+      const publicHosts = publicAddr.map((addr) => addr.replace(/:\d+$/, ''));
+      const names = ['localhost', '127.0.0.1', '::1', config.nodename, hostname(), ...publicHosts];
+      const identity = await join('Proxy', [...new Set(names)]);
+      const webCert = keypairs[0] ?? (await webCertificate(config.dataDir, [...new Set(names)], now()));
+      const proxy = await startProxy({
+        identity,
+        auth: auth?.address ?? config.authServer!,
+        listen: config.proxy.listen,
+        publicAddr,
+        webCert,
+        clusterName: identity.clusterName,
+        proxyProtocol: config.proxy.proxyProtocol,
+        version: VERSION,
+        log: log.child('PROXY'),
+        now,
+      });
+      stack.push(proxy);
+      proxyAt = { host: connectable(proxy.address.host), port: proxy.address.port };
+      running.proxy = proxyAt;
+      log.info('Proxy Service is listening.', { addr: `${proxy.address.host}:${proxy.address.port}`, public_addr: proxy.publicAddr });
+    }
+    if (config.db) {
+      // Agents speak to a Proxy; an --auth-server that is one serves as well.
+      const proxy = proxyAt ?? config.authServer!;
+      const identity = await join('Db', [config.nodename]);
+      const route: AuthRoute = auth ? { kind: 'direct', ...auth.address } : { kind: 'proxy', ...proxy };
+      const { startDatabaseService } = await import('../db/server.js');
+      const db = await startDatabaseService({
+        identity,
+        proxies: [proxy],
+        authRoute: route,
+        databases: config.db.databases,
+        resources: config.db.resources,
+        dataDir: config.dataDir,
+        version: VERSION,
+        log: log.child('DB'),
+        now,
+      });
+      stack.push(db);
+      await db.ready();
+      log.info('Database Service is ready.', { databases: db.databases().length });
+    }
+    return running;
+  } catch (error) {
+    await stack.close(0);
+    throw error;
+  }
+}
+
+/** The stored identity, one from our own Auth Service, or one for a join token. */
+async function identityFor(
+  config: TeleportConfig,
+  auth: AuthService | undefined,
+  id: string,
+  role: SystemRole,
+  principals: string[],
+): Promise<HostIdentity> {
+  if (auth) return await auth.issueHostIdentity({ role, nodename: config.nodename, additionalPrincipals: principals, dnsNames: [] });
+  const known = await readIdentity(config.dataDir, role);
+  if (known) return known;
+  const token = config.token;
+  if (!token) {
+    throw new TeleportError('BadParameter', 'this host has not joined the cluster yet, and there is no join token', {
+      hint: `Make one on the Auth host: tctl tokens add --type=${role.toLowerCase()}; then start with --token=TOKEN.`,
+    });
+  }
+  const { joinCluster } = await import('../api/join.js');
+  try {
+    const identity = await joinCluster({
+      ...(config.proxyServer ? { proxy: config.proxyServer } : { auth: config.authServer! }),
+      token,
+      role,
+      hostId: id,
+      nodename: config.nodename,
+      additionalPrincipals: principals,
+      caPins: config.caPins,
+      insecure: config.insecure,
+    });
+    await saveIdentity(config.dataDir, identity);
+    return identity;
+  } catch (cause) {
+    throw new TeleportError('ConnectionProblem', `joining the cluster failed: ${messageOf(cause)}`, {
+      cause,
+      hint: 'Check the address and the CA pin ("tctl status"), and that the token has not expired ("tctl tokens ls").',
+    });
+  }
+}
+
+/** An address to dial for a socket that listens everywhere. */
+function connectable(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+}
+
+interface Closable {
+  close(options?: { drainMs?: number }): Promise<void>;
+}
+
+/** What was started, closed in reverse order; every one is given the chance, the first failure is told. */
+class AsyncDisposableStackOf {
+  readonly #items: Closable[] = [];
+  #closed: Promise<void> | undefined;
+
+  push(item: Closable): void {
+    this.#items.push(item);
+  }
+
+  close(drainMs: number): Promise<void> {
+    this.#closed ??= this.#close(drainMs);
+    return this.#closed;
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    const failures: unknown[] = [];
+    for (const item of this.#items.reverse()) await item.close({ drainMs }).catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
+  }
+}
