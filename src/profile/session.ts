@@ -111,7 +111,8 @@ export function proxyHostOf(typed: string): string {
 
 const ROLES = 'teleport-roles';
 const TRAITS = 'teleport-traits';
-const ROUTE = 'teleport-route-to-cluster';
+/** Extensions for Teleport's own use: roles, traits, route and more. */
+const INTERNAL_EXTENSION = /^teleport-/;
 /** Principals that stand for no host login. */
 const INTERNAL_LOGIN = /^-teleport-/;
 
@@ -126,7 +127,7 @@ function factsOf(keys: UserKeys): SessionFacts {
     traits: json<Record<string, string[] | null>>(extensions[TRAITS]) ?? {},
     logins: certificate.principals.filter((login) => !INTERNAL_LOGIN.test(login)),
     extensions: Object.keys(extensions)
-      .filter((name) => ![ROLES, TRAITS, ROUTE].includes(name))
+      .filter((name) => !INTERNAL_EXTENSION.test(name))
       .sort(),
     criticalOptions: Object.keys(certificate.criticalOptions).sort(),
     expiresAt: certificate.validBefore ?? tlsExpiresAt,
