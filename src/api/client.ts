@@ -20,6 +20,8 @@ import { fromConnectError } from './status.js';
 export interface AuthClientOptions {
   /** A connected socket; called at the first call and again after the connection was lost. */
   connect: () => Promise<Duplex>;
+  /** Called by `close`, for a socket that no call ever asked for. */
+  abandon?: () => void;
   /** Hex name of the cluster (`hexName`). */
   authority: string;
   /** Version announced to the server, `18.3.0`. */
@@ -73,6 +75,10 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     if (!made.has(service)) made.set(service, createClient(service, transport));
     return made.get(service) as Client<Service>;
   };
+  const close = async (): Promise<void> => {
+    await session.close();
+    options.abandon?.();
+  };
   return {
     get auth() {
       return clientOf(AuthService);
@@ -101,8 +107,8 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     get transport() {
       return clientOf(TransportService);
     },
-    close: () => session.close(),
-    [Symbol.asyncDispose]: () => session.close(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
