@@ -48,7 +48,7 @@ export function signalStatus(error: unknown, env: Env): number | undefined {
   const chain = chainOf(error);
   const signalled = chain.find((link): link is Signalled => link instanceof Signalled);
   if (signalled) return SIGNAL_STATUS[signalled.signalName] ?? 1;
-  if (!chain.some((link) => link instanceof Error && link.name === 'AbortError')) return undefined;
+  if (!chain.some((link) => (link as { name?: unknown }).name === 'AbortError')) return undefined;
   if (env.signal.aborted && env.signal.reason instanceof Signalled)
     return SIGNAL_STATUS[env.signal.reason.signalName] ?? 1;
   return 130;

@@ -60,12 +60,13 @@ function readHead(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0);
     const settle = (act: () => void) => {
-      socket.off('data', onData).off('close', onClose);
-      socket.pause();
+      socket.off('readable', onReadable).off('close', onClose).off('end', onClose);
       act();
     };
     const onClose = () => settle(() => reject(new TeleportError('ConnectionProblem', 'the HTTP proxy hung up')));
-    const onData = (chunk: Buffer) => {
+    const onReadable = () => {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk === null) return;
       head = Buffer.concat([head, chunk]);
       const end = head.indexOf('\r\n\r\n');
       if (end < 0 && head.length > MOST_HEAD_BYTES) {
@@ -78,8 +79,7 @@ function readHead(socket: Socket): Promise<string> {
         });
       }
     };
-    socket.on('data', onData).on('close', onClose);
-    socket.resume();
+    socket.on('readable', onReadable).on('close', onClose).on('end', onClose);
   });
 }
 

@@ -109,9 +109,10 @@ function stop(server: Server, connections: ReadonlySet<Socket>, drainMs: number)
       for (const socket of connections) socket.destroy();
     };
     const timer = drainMs > 0 ? setTimeout(cut, drainMs) : undefined;
-    // `close` calls back when the last connection is gone.
-    server.close(() => {
+    // Node calls back before the last connections have said `close` themselves.
+    server.close(async () => {
       clearTimeout(timer);
+      await Promise.all([...connections].map((socket) => new Promise((gone) => socket.once('close', gone))));
       resolve();
     });
     if (timer === undefined) cut();

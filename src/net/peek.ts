@@ -13,7 +13,7 @@ export interface PeekOptions {
 }
 
 /**
- * Wait for first bytes. The socket is paused afterwards and holds all of them.
+ * Wait for first bytes. The socket holds all of them afterwards and waits for its reader.
  *
  * @returns at least the bytes asked for; what came with them is there too
  * @throws TeleportError `ConnectionProblem` when they do not come in time or the connection ends; what `until` throws
@@ -24,8 +24,7 @@ export function peek(socket: Duplex, options: PeekOptions): Promise<Buffer> {
     let seen: Buffer = Buffer.alloc(0);
     const settle = (act: () => void) => {
       clearTimeout(timer);
-      socket.off('data', onData).off('end', onEnd).off('close', onEnd).off('error', onError);
-      socket.pause();
+      socket.off('readable', onReadable).off('end', onEnd).off('close', onEnd).off('error', onError);
       act();
     };
     const fail = (error: unknown) => settle(() => reject(error));
@@ -33,7 +32,10 @@ export function peek(socket: Duplex, options: PeekOptions): Promise<Buffer> {
     const onError = (error: Error) => {
       fail(new TeleportError('ConnectionProblem', 'the connection broke before its first bytes', { cause: error }));
     };
-    const onData = (chunk: Buffer) => {
+    // `readable`, not `data`: a stream that was read this way flows again for whoever listens next.
+    const onReadable = () => {
+      const chunk = socket.read() as Buffer | null;
+      if (chunk === null) return;
       seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
       try {
         if (until(seen)) {
@@ -51,9 +53,8 @@ export function peek(socket: Duplex, options: PeekOptions): Promise<Buffer> {
     const timer = setTimeout(() => {
       fail(new TeleportError('ConnectionProblem', `no first bytes within ${timeoutMs} ms`));
     }, timeoutMs);
-    if (socket.destroyed || socket.readableEnded) return onEnd();
-    socket.on('data', onData).on('end', onEnd).on('close', onEnd).on('error', onError);
-    socket.resume();
+    if (socket.destroyed || socket.readableEnded) onEnd();
+    else socket.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', onError);
   });
 }
 

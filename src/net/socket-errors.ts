@@ -49,19 +49,20 @@ export function isDisconnect(error: unknown): boolean {
 
 /** What was wrong with the server's certificate, wherever in the chain of causes it is said; undefined if nothing. */
 export function certificateProblem(error: unknown): CertificateProblem | undefined {
-  let link = error;
-  for (let depth = 0; depth < 16 && link instanceof Error; depth++) {
-    const said = (link as { certificateProblem?: CertificateProblem }).certificateProblem;
+  let link = error as { certificateProblem?: CertificateProblem; cause?: unknown } | null | undefined;
+  for (let depth = 0; depth < 16 && typeof link === 'object' && link !== null; depth++) {
+    const said = link.certificateProblem;
     const problem = said ?? CERTIFICATE_PROBLEMS[nodeCodeOf(link) ?? ''];
     if (problem !== undefined) return problem;
-    link = link.cause;
+    link = link.cause as typeof link;
   }
   return undefined;
 }
 
 /** `dial tcp 127.0.0.1:1: connect: connection refused`, `dial tcp: lookup nope: no such host`. */
 export function dialError(error: unknown, address: string): TeleportError {
-  const first = error instanceof AggregateError ? error.errors.at(-1) : error;
+  // A name with several addresses fails with one error for each.
+  const first = (error as { errors?: unknown[] }).errors?.at(-1) ?? error;
   const { address: ip, port, hostname } = first as { address?: string; port?: number; hostname?: string };
   const code = nodeCodeOf(first) ?? '';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {

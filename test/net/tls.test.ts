@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { forcedConnUpgrade, needsConnUpgrade } from '../../src/net/conn-upgrade-test.js';
+import { certificateProblem, dialTcp, dialTls } from '../../src/net/dial.js';
+import { listen } from '../../src/net/listen.js';
+import { peek, peekClientHello } from '../../src/net/peek.js';
+import { makeTlsServer, peerCertificate, type TlsServer, type TlsServerOptions } from '../../src/net/tls-server.js';
+import { testAuthority } from './tls-fixture.js';
+
+type Authority = Awaited<ReturnType<typeof testAuthority>>;
+let authority: Authority;
+let stranger: Authority;
+
+beforeAll(async () => {
+  authority = await testAuthority();
+  stranger = await testAuthority('other');
+});
+
+async function serve(options: Partial<TlsServerOptions> & { onSecure: (socket: TLSSocket) => void }) {
+  const identity = { ...authority.issue(['localhost', '127.0.0.1']), ca: [authority.caPem] };
+  const tls: TlsServer = makeTlsServer({ identity, alpn: ['teleport-reversetunnel', 'h2'], ...options });
+  const listener = await listen({ onConnection: (socket) => tls.accept(socket) });
+  return { tls, port: listener.port, [Symbol.asyncDispose]: () => listener.close() };
+}
+
+const quiet = (socket: TLSSocket) => void socket.resume();
+
+test('the ClientHello is read in full and put back, also when it comes byte by byte', async () => {
+  const seen: unknown[] = [];
+  const tls = makeTlsServer({
+    identity: authority.issue(['db.example.com']),
+    alpn: ['b'],
+    onSecure: (s) => s.end('hi'),
+  });
+  await using listener = await listen({
+    async onConnection(socket) {
+      seen.push(await peekClientHello(socket, { timeoutMs: 5000 }));
+      tls.accept(socket);
+    },
+  });
+  await using slow = await listen({
+    async onConnection(socket) {
+      const up = await dialTcp({ host: '127.0.0.1', port: listener.port });
+      up.pipe(socket);
+      let first = true;
+      socket.on('data', (chunk) => {
+        if (first) for (const byte of chunk) up.write(Buffer.from([byte]));
+        else up.write(chunk);
+        first = false;
+      });
+      socket.on('end', () => up.end());
+    },
+  });
+  const client = await dialTls({
+    host: '127.0.0.1',
+    port: slow.port,
+    servername: 'db.example.com',
+    alpn: ['a', 'b'],
+    ca: authority.caPem,
+  });
+  expect(client.alpnProtocol).toBe('b');
+  expect((await once(client, 'data')).toString()).toBe('hi');
+  client.destroy();
+  expect(seen).toEqual([{ complete: true, serverName: 'db.example.com', alpn: ['a', 'b'] }]);
+});
+
+test('a good client certificate is known; a foreign one and none are not', async () => {
+  const seen: (string | undefined)[] = [];
+  await using server = await serve({
+    requestCert: true,
+    onSecure(socket) {
+      seen.push(peerCertificate(socket)?.subject.CN?.toString());
+      socket.end();
+    },
+  });
+  const to = { host: 'localhost', port: server.port, ca: authority.caPem };
+  for (const identity of [
+    authority.issue([], { commonName: 'alice' }),
+    stranger.issue([], { commonName: 'eve' }),
+    {},
+  ]) {
+    const client = await dialTls({ ...to, ...identity });
+    client.resume();
+    await once(client, 'close');
+  }
+  expect(seen).toEqual(['alice', undefined, undefined]);
+});
+
+test('refused server certificates are told apart without looking at text', async () => {
+  await using server = await serve({ onSecure: quiet });
+  const to = { host: 'localhost', port: server.port };
+  const problem = (options: object) =>
+    dialTls({ ...to, ...options }).then(
+      () => 'none',
+      (error) => [certificateProblem(error), error.host, error.code],
+    );
+  const host = `localhost:${server.port}`;
+  expect(await problem({ ca: stranger.caPem })).toEqual(['unknown-authority', host, 'ConnectionProblem']);
+  expect(await problem({})).toEqual(['unknown-authority', host, 'ConnectionProblem']);
+  expect(await problem({ ca: authority.caPem, servername: 'else.example.com' })).toEqual([
+    'name',
+    `else.example.com:${server.port}`,
+    'ConnectionProblem',
+  ]);
+  server.tls.setIdentity(authority.issue(['localhost'], { notAfter: new Date(Date.now() - 1000) }));
+  expect(await problem({ ca: authority.caPem })).toEqual(['expired', host, 'ConnectionProblem']);
+  expect(() => server.tls.setIdentity({ cert: 'x', key: 'y' })).toThrow();
+  server.tls.setIdentity(authority.issue(['localhost']));
+  const ok = await dialTls({ ...to, ca: authority.caPem });
+  ok.destroy();
+});
+
+test('the upgrade test follows the table: negotiated no, alert yes, nothing negotiated yes, other failures no', async () => {
+  const test = (port: number, vars = {}) => needsConnUpgrade({ host: 'localhost', port, ca: authority.caPem, vars });
+  await using ours = await serve({ onSecure: quiet });
+  expect(await test(ours.port)).toBe(false);
+  await using strict = await serve({ alpn: ['http/1.1'], onSecure: quiet });
+  expect(await test(strict.port)).toBe(true);
+  expect(await needsConnUpgrade({ host: 'localhost', port: strict.port, ca: stranger.caPem, vars: {} })).toBe(true);
+  await using silent = await serve({ alpn: [], onSecure: quiet });
+  expect(await test(silent.port)).toBe(true);
+  expect(await needsConnUpgrade({ host: 'localhost', port: silent.port, ca: stranger.caPem, vars: {} })).toBe(false);
+  expect(await test(1)).toBe(false);
+  expect(await test(1, { TELEPORT_TLS_ROUTING_CONN_UPGRADE: 'yes' })).toBe(true);
+  expect(forcedConnUpgrade('a:1', { TELEPORT_TLS_ROUTING_CONN_UPGRADE: 'a:1=false;true' })).toBe(false);
+  expect(forcedConnUpgrade('b:1', { TELEPORT_TLS_ROUTING_CONN_UPGRADE: 'a:1=false,nonsense' })).toBeUndefined();
+});
+
+test('a stranger who says nothing is cut by the deadline of the peek', async () => {
+  let failed: ((error: unknown) => void) | undefined;
+  const failure = new Promise((resolve) => {
+    failed = resolve;
+  });
+  await using listener = await listen({
+    onConnection: async (socket) => void (await peek(socket, { bytes: 8, timeoutMs: 20 })),
+    onError: (error) => failed?.(error),
+  });
+  const client = connect(listener.port, '127.0.0.1');
+  client.write('1234567');
+  client.resume();
+  await Promise.all([once(client, 'close'), failure]);
+  expect(await failure).toMatchObject({ code: 'ConnectionProblem', message: 'no first bytes within 20 ms' });
+});
