@@ -1,0 +1,63 @@
+/** `tctl auth export`: public halves of the authorities. Source: cli.md 6.9, certificates.md 1.7. */
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Env } from '../../cli/env.js';
+import { print, printLine } from '../../cli/output.js';
+import { TeleportError } from '../../errors.js';
+import { type AdminArgs, connectAdmin } from '../connect.js';
+
+export interface AuthExportArgs extends AdminArgs {
+  type?: string | undefined;
+  out?: string | undefined;
+}
+
+/** `--type` to authority and form. */
+const TYPES: Record<string, [authority: string, form: 'ssh-host' | 'ssh-user' | 'tls']> = {
+  host: ['host', 'ssh-host'],
+  user: ['user', 'ssh-user'],
+  openssh: ['openssh', 'ssh-user'],
+  'tls-host': ['host', 'tls'],
+  'tls-user': ['user', 'tls'],
+  db: ['db', 'tls'],
+  'db-client': ['db_client', 'tls'],
+};
+
+export async function run(env: Env, args: AuthExportArgs): Promise<void> {
+  const types = args.type ? [args.type] : ['host', 'user'];
+  await using client = await connectAdmin(env, args);
+  const { domainName } = await client.auth.getDomainName({});
+  const texts: string[] = [];
+  for (const type of types) {
+    const row = TYPES[type];
+    if (!row) throw new TeleportError('BadParameter', `enum value must be one of ${Object.keys(TYPES).join(',')}, got '${type}'`);
+    const [authority, form] = row;
+    const { certAuthoritiesV2 } = await client.trust.getCertAuthorities({ type: authority });
+    for (const { spec } of certAuthoritiesV2) {
+      const keys = spec?.activeKeys;
+      if (form === 'tls') texts.push(...(keys?.tls ?? []).map(({ cert }) => Buffer.from(cert).toString()));
+      else {
+        for (const { publicKey } of keys?.ssh ?? []) {
+          const line = Buffer.from(publicKey).toString().trim();
+          texts.push(
+            form === 'ssh-host'
+              ? `@cert-authority ${domainName},*.${domainName} ${line} type=host`
+              : `cert-authority ${line} clustername=${domainName}&type=user`,
+          );
+        }
+      }
+    }
+  }
+  if (!args.out) {
+    for (const text of texts) {
+      print(env, text);
+      printLine(env);
+    }
+    return;
+  }
+  env.stderr.write(`Writing ${texts.length} files with prefix "${args.out}"\n`);
+  for (const [i, text] of texts.entries()) {
+    const name = `${args.out}${i}.cer`;
+    await writeFile(resolve(env.cwd, name), text, { mode: 0o600 });
+    printLine(env, name);
+  }
+}

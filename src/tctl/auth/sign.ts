@@ -1,0 +1,141 @@
+/**
+ * `tctl auth sign`: an identity for a program (`--user`) or certificates for a self-hosted database
+ * (`--format=db --host`). Source: cli.md 6.9, certificates.md section 8, login-and-profile.md 7.1.
+ */
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { AuthClient } from '../../api/client.js';
+import type { Env } from '../../cli/env.js';
+import { printLine } from '../../cli/output.js';
+import { TeleportError } from '../../errors.js';
+import { encodeIdentityFile } from '../../identity/identity-file.js';
+import { knownHostsLine } from '../../identity/known-hosts.js';
+import { generateKey, privateKeyPem, publicKeyPem } from '../../pki/keys.js';
+import { authorizedKeyLine, readAuthorizedKey } from '../../pki/ssh.js';
+import { suiteOfNumber, keyFor } from '../../pki/suites.js';
+import { createCsr, NAME_OID } from '../../pki/x509.js';
+import { confirmOverwrite } from '../../access/overwrite.js';
+import { type AdminArgs, connectAdmin } from '../connect.js';
+
+export interface AuthSignArgs extends AdminArgs {
+  out?: string | undefined;
+  user?: string | undefined;
+  host?: string[] | undefined;
+  format: string;
+  /** Milliseconds. */
+  ttl: number;
+  overwrite: boolean;
+  dbService?: string | undefined;
+  dbUser?: string | undefined;
+  dbName?: string | undefined;
+}
+
+const FORMATS = ['file', 'openssh', 'tls', 'db'];
+
+export async function run(env: Env, args: AuthSignArgs): Promise<void> {
+  if (!args.out) throw new TeleportError('BadParameter', 'required flag --out not provided');
+  if (!FORMATS.includes(args.format)) {
+    throw new TeleportError('BadParameter', `unsupported identity format: "${args.format}", use one of ${FORMATS.join(', ')}`);
+  }
+  if (!args.user && !args.host?.length) throw new TeleportError('BadParameter', '--user or --host must be specified');
+  await using client = await connectAdmin(env, args);
+  const files = args.format === 'db' ? await databaseFiles(client, args) : await userFiles(client, env, args);
+  const paths = files.map(([suffix]) => resolve(env.cwd, `${args.out}${suffix}`));
+  if (!args.overwrite) await confirmOverwrite(env, paths, files.map(([suffix]) => `${args.out}${suffix}`));
+  for (const [i, [, text]] of files.entries()) await writeFile(paths[i]!, text, { mode: 0o600 });
+  const names = files.map(([suffix]) => `${args.out}${suffix}`).join(', ');
+  if (args.format !== 'db') return printLine(env, `The credentials have been written to ${names}`);
+  printLine(env);
+  printLine(env, `Database credentials have been written to ${names}.`);
+  printLine(env);
+  printLine(env);
+  printLine(env, 'To turn on mutual TLS in PostgreSQL, add these lines to its postgresql.conf:');
+  printLine(env);
+  printLine(env, 'ssl = on');
+  printLine(env, "ssl_cert_file = '/path/to/server.crt'");
+  printLine(env, "ssl_key_file = '/path/to/server.key'");
+  printLine(env, "ssl_ca_file = '/path/to/server.cas'");
+  printLine(env);
+  printLine(env, 'and accept client certificates in pg_hba.conf:');
+  printLine(env);
+  printLine(env, 'hostssl all all all cert');
+}
+
+type OutputFile = [suffix: string, text: string];
+
+async function databaseFiles(client: AuthClient, args: AuthSignArgs): Promise<OutputFile[]> {
+  const hosts = args.host ?? [];
+  if (hosts.length === 0) throw new TeleportError('BadParameter', 'at least one hostname must be specified');
+  const key = await generateKey('rsa2048');
+  const csr = createCsr({ subject: [{ oid: NAME_OID.commonName, values: [hosts[0]!] }], key });
+  const { cert, caCerts } = await client.auth.generateDatabaseCert({
+    csr: Buffer.from(csr),
+    serverName: hosts[0]!,
+    serverNames: hosts,
+    ttl: BigInt(args.ttl) * 1_000_000n,
+    requesterName: 1,
+  });
+  return [
+    ['.key', privateKeyPem(key)],
+    ['.crt', text(cert)],
+    ['.cas', caCerts.map(text).join('')],
+  ];
+}
+
+async function userFiles(client: AuthClient, env: Env, args: AuthSignArgs): Promise<OutputFile[]> {
+  const ping = await client.auth.ping({});
+  // One key for SSH and TLS, of the kind that the cluster uses for TLS.
+  const key = await generateKey(keyFor(suiteOfNumber(ping.signatureAlgorithmSuite), 'user-tls'));
+  const expires = new Date(env.now().getTime() + args.ttl);
+  const certs = await client.auth.generateUserCerts({
+    username: args.user!,
+    expires: { seconds: BigInt(Math.floor(expires.getTime() / 1000)), nanos: 0 },
+    routeToCluster: ping.clusterName,
+    usage: 0,
+    sshPublicKey: Buffer.from(`${authorizedKeyLine(key)}\n`),
+    tlsPublicKey: Buffer.from(publicKeyPem(key)),
+    routeToApp: {},
+    routeToWindowsDesktop: {},
+    routeToDatabase: args.dbService
+      ? { serviceName: args.dbService, protocol: 'postgres', username: args.dbUser ?? '', database: args.dbName ?? '' }
+      : {},
+  });
+  const { certAuthoritiesV2 } = await client.trust.getCertAuthorities({ type: 'host' });
+  const tlsCaPems = certAuthoritiesV2.flatMap(({ spec }) => (spec?.activeKeys?.tls ?? []).map((pair) => text(pair.cert)));
+  const sshCaLines = certAuthoritiesV2.flatMap(({ spec }) =>
+    (spec?.activeKeys?.ssh ?? []).map((pair) =>
+      knownHostsLine({ cluster: spec!.clusterName, key: readAuthorizedKey(text(pair.publicKey)) }),
+    ),
+  );
+  const keyPem = privateKeyPem(key);
+  switch (args.format) {
+    case 'openssh':
+      return [
+        ['', keyPem],
+        ['-cert.pub', text(certs.ssh)],
+      ];
+    case 'tls':
+      return [
+        ['.key', keyPem],
+        ['.crt', text(certs.tls)],
+        ['.cas', tlsCaPems.join('')],
+      ];
+    default:
+      return [
+        [
+          '',
+          encodeIdentityFile({
+            privateKeyPem: keyPem,
+            sshCert: text(certs.ssh).trim(),
+            tlsCertPem: text(certs.tls),
+            knownHosts: sshCaLines,
+            tlsCaPems,
+          }),
+        ],
+      ];
+  }
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString();
+}

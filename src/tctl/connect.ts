@@ -1,0 +1,156 @@
+/**
+ * How an administrator's tool reaches Auth, and as whom: on the Auth host with the local administrator's identity, from
+ * elsewhere with an identity file or the tsh login, through the Proxy.
+ *
+ * Source: cli.md section 5.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LineCounter, parseDocument } from 'yaml';
+import { loginAuthClient } from '../access/open.js';
+import type { AuthClient } from '../api/client.js';
+import { dialAuth } from '../api/dial.js';
+import type { HostIdentity } from '../api/host-identity.js';
+import type { Env } from '../cli/env.js';
+import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { decodeIdentityFile } from '../identity/identity-file.js';
+import { issuerOf, NAME_OID } from '../pki/x509.js';
+
+export interface AdminArgs {
+  config?: string | undefined;
+  authServer?: string[] | undefined;
+  identity?: string | undefined;
+  insecure?: boolean | undefined;
+  debug?: boolean | undefined;
+}
+
+const DEFAULT_CONFIG_FILE = '/etc/teleport.yaml';
+const DEFAULT_DATA_DIR = '/var/lib/teleport';
+const AUTH_PORT = 3025;
+const WEB_PORT = 3080;
+export const VERSION = '18.3.0';
+
+/** @throws with the way to provide credentials when there are none, or the address where nobody answered */
+export async function connectAdmin(env: Env, args: AdminArgs): Promise<AuthClient> {
+  if (args.identity && !args.authServer?.length) {
+    throw new TeleportError('BadParameter', 'tctl --identity also requires --auth-server');
+  }
+  const local = args.identity ? undefined : await localAuth(args);
+  if (local) return await dialLocal(local, args);
+  if (args.identity) return await dialWithFile(env, args, args.identity);
+  try {
+    return await loginAuthClient(env, { proxy: args.authServer?.[0], insecure: args.insecure ?? false });
+  } catch (error) {
+    if (!isTeleportError(error, 'NotFound')) throw error;
+    throw new TeleportError(
+      'NotFound',
+      `Could not load Teleport host UUID file at ${join(DEFAULT_DATA_DIR, 'host_uuid')}. Please make sure that a Teleport Auth Service instance is running on this host prior to using tctl or provide credentials by logging in with tsh first.`,
+      { cause: error },
+    );
+  }
+}
+
+interface LocalAuth {
+  identity: HostIdentity;
+  host: string;
+  port: number;
+}
+
+/** The Auth Service of this host: of the configuration file, or with its data in the default folder. */
+async function localAuth(args: AdminArgs): Promise<LocalAuth | undefined> {
+  const file = args.config ?? DEFAULT_CONFIG_FILE;
+  const text = await readIfThere(file);
+  if (text === undefined && args.config) throw new TeleportError('BadParameter', `path '${args.config}' does not exist`);
+  const config = text === undefined ? {} : parsed(text, file);
+  const isAuth = config.auth_service?.enabled;
+  if (isAuth !== undefined && !/^(yes|true|on|1)$/i.test(String(isAuth))) return undefined;
+  const dataDir = String(config.teleport?.data_dir ?? DEFAULT_DATA_DIR);
+  const stored = await readIfThere(join(dataDir, 'admin-identity.json'));
+  if (stored === undefined) {
+    if (!args.config) return undefined;
+    throw new TeleportError('NotFound', `Could not load Teleport host UUID file at ${join(dataDir, 'host_uuid')}. Please make sure that a Teleport Auth Service instance is running on this host prior to using tctl or provide credentials by logging in with tsh first.`);
+  }
+  const address = args.authServer?.[0] ?? String(config.auth_service?.listen_addr ?? `127.0.0.1:${AUTH_PORT}`);
+  return { identity: JSON.parse(stored) as HostIdentity, ...hostPort(address, AUTH_PORT) };
+}
+
+async function dialLocal({ identity, host, port }: LocalAuth, args: AdminArgs): Promise<AuthClient> {
+  const reachable = host === '0.0.0.0' || host === '' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  try {
+    return await dialAuth({ kind: 'direct', host: reachable, port }, identity, {
+      version: VERSION,
+      product: 'tctl',
+      insecure: args.insecure ?? false,
+    });
+  } catch (cause) {
+    throw unreachable(`${host}:${port}`, cause);
+  }
+}
+
+/** An identity file names neither address nor cluster: the cluster is the issuer of its certificate. */
+async function dialWithFile(env: Env, args: AdminArgs, file: string): Promise<AuthClient> {
+  const identity = decodeIdentityFile(await readRequired(file));
+  const address = args.authServer![0]!;
+  try {
+    return await dialAuth(
+      { kind: 'proxy', ...hostPort(address, WEB_PORT) },
+      {
+        clusterName: issuerOf(identity.tlsCertPem).get(NAME_OID.commonName)?.[0] ?? '',
+        hostCaPems: identity.tlsCaPems,
+        certPem: identity.tlsCertPem,
+        keyPem: identity.privateKeyPem,
+      },
+      { version: VERSION, product: 'tctl', insecure: args.insecure ?? false, vars: env.vars },
+    );
+  } catch (cause) {
+    throw unreachable(address, cause);
+  }
+}
+
+function unreachable(address: string, cause: unknown): TeleportError {
+  return new TeleportError(
+    'ConnectionProblem',
+    `Cannot connect to the auth server. Is the auth server running on "${address}"?`,
+    { cause },
+  );
+}
+
+interface FileConfig {
+  teleport?: { data_dir?: unknown };
+  auth_service?: { enabled?: unknown; listen_addr?: unknown };
+}
+
+function parsed(text: string, file: string): FileConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const error = document.errors[0];
+  if (error) {
+    throw new TeleportError(
+      'BadParameter',
+      `failed parsing the config file: ${file} line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`,
+    );
+  }
+  return (document.toJS() as FileConfig | null) ?? {};
+}
+
+function hostPort(address: string, defaultPort: number): { host: string; port: number } {
+  const match = /^(?:https?:\/\/)?(?:\[([^\]]+)\]|([^:/]*))(?::(\d+))?\/?$/.exec(address);
+  if (!match) throw new TeleportError('BadParameter', `"${address}" is not an address, expected HOST:PORT`);
+  return { host: match[1] ?? (match[2] || '127.0.0.1'), port: Number(match[3] ?? defaultPort) };
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    const code = nodeCodeOf(error);
+    if (code === 'ENOENT' || code === 'EACCES') return undefined;
+    throw new TeleportError('BadParameter', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function readRequired(file: string): Promise<string> {
+  const text = await readIfThere(file);
+  if (text === undefined) throw new TeleportError('NotFound', `identity file ${file} cannot be read`);
+  return text;
+}

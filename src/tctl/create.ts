@@ -1,0 +1,108 @@
+/** `tctl create`: resources from a file or standard input, in order, up to the first error. Source: cli.md 6.4. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { AuthClient } from '../api/client.js';
+import { toMessage } from '../api/convert.js';
+import type { Env } from '../cli/env.js';
+import { printLine } from '../cli/output.js';
+import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import type { Database, Lock, ProvisionToken, Role, User } from '../resources/types.js';
+import { parseResources } from '../resources/yaml.js';
+import { type AdminArgs, connectAdmin } from './connect.js';
+
+export interface CreateArgs extends AdminArgs {
+  file?: string | undefined;
+  force: boolean;
+}
+
+/** Largest input, in bytes; a resource file is a page or two. */
+const MAX_INPUT_BYTES = 4 * 1024 * 1024;
+
+export async function run(env: Env, args: CreateArgs): Promise<void> {
+  const resources = await parseResources(await input(env, args.file));
+  await using client = await connectAdmin(env, args);
+  for (const resource of resources) printLine(env, await create(client, resource, args.force));
+}
+
+type Creatable = Awaited<ReturnType<typeof parseResources>>[number];
+
+async function create(client: AuthClient, resource: Creatable, force: boolean): Promise<string> {
+  const { name } = resource.metadata;
+  switch (resource.kind) {
+    case 'role': {
+      const role = toMessage('role', resource as Role);
+      if (!force && (await isThere(client.auth.getRole({ name })))) throw exists('role', name);
+      await client.auth.upsertRoleV2({ role });
+      return `role "${name}" has been created`;
+    }
+    case 'user': {
+      const user = toMessage('user', resource as User);
+      const isKnown = await isThere(client.users.getUser({ name }));
+      if (isKnown && !force) throw exists('user', name);
+      if (isKnown) await client.users.updateUser({ user });
+      else await client.users.createUser({ user });
+      return `user "${name}" has been ${isKnown ? 'updated' : 'created'}`;
+    }
+    case 'db': {
+      const labels = { ...resource.metadata.labels, 'teleport.dev/origin': 'dynamic' };
+      const database = toMessage('db', { ...(resource as Database), metadata: { ...resource.metadata, labels } });
+      try {
+        await client.auth.createDatabase(database);
+        return `database "${name}" has been created`;
+      } catch (error) {
+        if (!isTeleportError(error, 'AlreadyExists')) throw error;
+        if (!force) throw exists('database', name);
+        await client.auth.updateDatabase(database);
+        return `database "${name}" has been updated`;
+      }
+    }
+    case 'token':
+      await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource as ProvisionToken) } });
+      return `provision_token "${name}" has been created`;
+    case 'lock': {
+      const { locks } = await client.auth.getLocks({});
+      if (!force && locks.some(({ metadata }) => metadata?.name === name)) throw exists('lock', name);
+      await client.auth.upsertLock(toMessage('lock', resource as Lock));
+      return `lock "${name}" has been created`;
+    }
+    default:
+      throw new TeleportError('BadParameter', `creating resources of type "${resource.kind}" is not supported`);
+  }
+}
+
+async function isThere(lookup: Promise<unknown>): Promise<boolean> {
+  try {
+    await lookup;
+    return true;
+  } catch (error) {
+    if (isTeleportError(error, 'NotFound')) return false;
+    throw error;
+  }
+}
+
+function exists(what: string, name: string): TeleportError {
+  return new TeleportError('AlreadyExists', 'use -f or --force flag to overwrite', {
+    cause: new TeleportError('AlreadyExists', `${what} "${name}" already exists`),
+  });
+}
+
+async function input(env: Env, file: string | undefined): Promise<string> {
+  if (file !== undefined) {
+    const path = resolve(env.cwd, file);
+    try {
+      return await readFile(path, 'utf8');
+    } catch (cause) {
+      const why = nodeCodeOf(cause) === 'ENOENT' ? `lstat ${path}: no such file or directory` : messageOf(cause);
+      throw new TeleportError('NotFound', why, { cause });
+    }
+  }
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of env.stdin) {
+    const part = Buffer.from(chunk as Uint8Array);
+    bytes += part.length;
+    if (bytes > MAX_INPUT_BYTES) throw new TeleportError('LimitExceeded', `the input is larger than ${MAX_INPUT_BYTES} bytes`);
+    chunks.push(part);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

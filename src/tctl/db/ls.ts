@@ -1,0 +1,28 @@
+/** `tctl db ls`: one row per agent and database. Source: cli.md 6.7. */
+import type { Env } from '../../cli/env.js';
+import { print, printTctlJson, printTctlYaml } from '../../cli/output.js';
+import { printable } from '../../resources/printable.js';
+import { type AdminArgs, connectAdmin } from '../connect.js';
+import { databaseServerTable } from '../get.js';
+import { listDatabaseServers } from '../lists.js';
+import { parseLabels } from '../selectors.js';
+
+export interface DbLsArgs extends AdminArgs {
+  labels?: string | undefined;
+  search?: string | undefined;
+  query?: string | undefined;
+  verbose: boolean;
+  format: 'text' | 'json' | 'yaml';
+}
+
+export async function run(env: Env, args: DbLsArgs): Promise<void> {
+  await using client = await connectAdmin(env, args);
+  const servers = await listDatabaseServers(client, {
+    labels: parseLabels(args.labels) ?? {},
+    search: (args.search ?? '').split(',').filter((word) => word !== ''),
+    query: args.query ?? '',
+  });
+  if (args.format === 'json') printTctlJson(env, servers.map(printable));
+  else if (args.format === 'yaml') await printTctlYaml(env, servers.map(printable));
+  else print(env, databaseServerTable(servers, args.verbose));
+}

@@ -1,0 +1,129 @@
+/** `tctl get`: resources as YAML, JSON or a table. Source: cli.md 6.3. */
+import type { AuthClient } from '../api/client.js';
+import { fromMessage, fromMessages } from '../api/convert.js';
+import type { Env } from '../cli/env.js';
+import { labelsText, print, printTctlJson, printTctlYaml, tableText } from '../cli/output.js';
+import { TeleportError } from '../errors.js';
+import { printable } from '../resources/printable.js';
+import { parseRefs, type ResourceRef } from '../resources/ref.js';
+import type { AuthPreference, Database, DatabaseServer, Lock, ProvisionToken, Role, User } from '../resources/types.js';
+import { type AdminArgs, connectAdmin } from './connect.js';
+import { listDatabaseServers, listDatabases, listRoles, listTokens, listUsers } from './lists.js';
+
+export interface GetArgs extends AdminArgs {
+  resources: string;
+  format: 'yaml' | 'json' | 'text';
+  withSecrets: boolean;
+  verbose: boolean;
+}
+
+type AnyResource = User | Role | Database | DatabaseServer | ProvisionToken | Lock | AuthPreference;
+
+const DISCOVERED_NAME = 'teleport.internal/discovered-name';
+
+export async function run(env: Env, args: GetArgs): Promise<void> {
+  const refs = parseRefs(args.resources);
+  const kinds = new Set(refs.map(({ kind }) => kind));
+  if (kinds.size > 1 && args.format !== 'yaml') {
+    throw new TeleportError('BadParameter', 'mixed resource types only support YAML formatting');
+  }
+  await using client = await connectAdmin(env, args);
+  const resources = (await Promise.all(refs.map((ref) => fetch(client, ref, args)))).flat();
+  if (args.format === 'json') printTctlJson(env, resources.map(printable));
+  else if (args.format === 'yaml') await printTctlYaml(env, resources.map(printable));
+  else print(env, textOf(refs[0]!.kind, resources));
+}
+
+async function fetch(client: AuthClient, { kind, name }: ResourceRef, args: GetArgs): Promise<AnyResource[]> {
+  switch (kind) {
+    case 'user': {
+      if (!name) return await listUsers(client);
+      const { user } = await client.users.getUser({ name, withSecrets: args.withSecrets });
+      return [fromMessage('user', user!)];
+    }
+    case 'role':
+      return name ? [fromMessage('role', await client.auth.getRole({ name }))] : await listRoles(client);
+    case 'db':
+      return named(await listDatabases(client), name, 'database');
+    case 'db_server':
+      return named(await listDatabaseServers(client), name, 'database server');
+    case 'token':
+      return name ? [fromMessage('token', await client.auth.getToken({ name }))] : await listTokens(client);
+    case 'lock': {
+      const { locks } = await client.auth.getLocks({});
+      return named(fromMessages('lock', locks), name, 'lock');
+    }
+    case 'cluster_auth_preference':
+      if (name) throw new TeleportError('BadParameter', 'only simple `tctl get cluster_auth_preference` can be used');
+      return [fromMessage('cluster_auth_preference', await client.clusterConfig.getAuthPreference({}))];
+  }
+}
+
+/** All without a name; else those of this name or discovered name. */
+function named<R extends { metadata: { name: string; labels?: Record<string, string> } }>(
+  resources: R[],
+  name: string | undefined,
+  what: string,
+): R[] {
+  if (!name) return resources;
+  const found = resources.filter(({ metadata }) => metadata.name === name || metadata.labels?.[DISCOVERED_NAME] === name);
+  if (found.length === 0) throw new TeleportError('NotFound', `${what} "${name}" not found`);
+  return found;
+}
+
+function textOf(kind: ResourceRef['kind'], resources: AnyResource[]): string {
+  const labels = (resource: AnyResource) => labelsText(resource.metadata.labels, { verbose: false });
+  switch (kind) {
+    case 'user':
+      return tableText(
+        ['User'],
+        resources.map(({ metadata }) => [metadata.name]),
+      );
+    case 'role':
+      return tableText(
+        ['Role', 'Allowed to login as', 'Node Labels', 'Access to resources'],
+        (resources as Role[]).map(({ metadata, spec }) => [
+          metadata.name,
+          (spec.allow.logins ?? []).join(','),
+          '',
+          (spec.allow.rules ?? []).map((rule) => `${rule.resources.join(',')}:${rule.verbs.join(',')}`).join(','),
+        ]),
+      );
+    case 'db':
+      return tableText(
+        ['Name', 'Protocol', 'URI', 'Labels'],
+        (resources as Database[]).map((db) => [db.metadata.name, db.spec.protocol, db.spec.uri, labels(db)]),
+      );
+    case 'db_server':
+      return databaseServerTable(resources as DatabaseServer[]);
+    case 'lock':
+      return tableText(
+        ['ID', 'Target', 'Message', 'Expires'],
+        (resources as Lock[]).map(({ metadata, spec }) => [
+          metadata.name,
+          Object.entries(spec.target)
+            .map(([key, value]) => `${key[0]!.toUpperCase()}${key.slice(1)}:"${value}"`)
+            .join(' '),
+          spec.message ?? '',
+          spec.expires ?? 'never',
+        ]),
+      );
+    default:
+      return `${resources.map(({ metadata }) => metadata.name).join('\n')}\n`;
+  }
+}
+
+/** `tctl db ls` and `tctl get db_server --format=text`. */
+export function databaseServerTable(servers: DatabaseServer[], verbose = false): string {
+  return tableText(
+    ['Host', 'Name', 'Protocol', 'URI', 'Labels', 'Version'],
+    servers.map(({ spec: { hostname, database, version } }) => [
+      hostname,
+      database.metadata.name,
+      database.spec.protocol,
+      database.spec.uri,
+      labelsText(database.metadata.labels, { verbose }),
+      version,
+    ]),
+  );
+}

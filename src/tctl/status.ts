@@ -1,0 +1,85 @@
+/** `tctl status`: cluster, version, CA pins, authorities. Source: cli.md section 5, certificates.md 1.6. */
+import type { Env } from '../cli/env.js';
+import { headlessTableText, print, printLine, tableText } from '../cli/output.js';
+import { isTeleportError } from '../errors.js';
+import { algorithmName } from '../pki/keys.js';
+import { publicKeyOf, spkiPin } from '../pki/x509.js';
+import { readAuthorizedKey } from '../pki/ssh.js';
+import { readPublicKey } from '../pki/keys.js';
+import { type AdminArgs, connectAdmin } from './connect.js';
+
+const AUTHORITIES = [
+  'host',
+  'user',
+  'db',
+  'db_client',
+  'openssh',
+  'jwt',
+  'saml_idp',
+  'oidc_idp',
+  'spiffe',
+  'okta',
+  'awsra',
+  'bound_keypair',
+];
+const STORAGE = ['software', 'PKCS#11 HSM', 'GCP KMS', 'AWS KMS'];
+
+export async function run(env: Env, args: AdminArgs): Promise<void> {
+  await using client = await connectAdmin(env, args);
+  const [ping, ...lists] = await Promise.all([
+    client.auth.ping({}),
+    ...AUTHORITIES.map((type) =>
+      client.trust.getCertAuthorities({ type }).catch((error: unknown) => {
+        // A server without this kind of authority says so; its row is left out.
+        if (isTeleportError(error, 'BadParameter') || isTeleportError(error, 'NotImplemented')) return undefined;
+        throw error;
+      }),
+    ),
+  ]);
+  const pins: string[] = [];
+  const rows: string[][] = [];
+  for (const authority of lists.flatMap((list) => list?.certAuthoritiesV2 ?? [])) {
+    const spec = authority.spec!;
+    const keySets = [
+      ['active', spec.activeKeys],
+      ['trusted', spec.additionalTrustedKeys],
+    ] as const;
+    const keys = keySets.flatMap(([status, set]) => [
+      ...(set?.ssh ?? []).map((key) => ['SSH', status, algorithmName(readAuthorizedKey(text(key.publicKey))), storage(key.privateKeyType)]),
+      ...(set?.jwt ?? []).map((key) => ['JWT', status, algorithmName(readPublicKey(text(key.publicKey))), storage(key.privateKeyType)]),
+      ...(set?.tls ?? []).map((key) => {
+        if (spec.type === 'host') pins.push(spkiPin(text(key.cert)));
+        return ['TLS', status, algorithmName(publicKeyOf(text(key.cert))), storage(key.keyType)];
+      }),
+    ]);
+    const rotated = Number(spec.rotation?.lastRotated?.seconds ?? 0n);
+    const rotation =
+      rotated > 0 ? `${spec.rotation?.phase || 'standby'} (last rotated: ${when(new Date(rotated * 1000))})` : 'standby (never rotated)';
+    keys.forEach((key, i) => {
+      rows.push([i === 0 ? spec.type : '', i === 0 ? rotation : '', ...key]);
+    });
+    if (keys.length === 0) rows.push([spec.type, rotation, '', '', 'no keys found for authority', '']);
+  }
+  const summary = [
+    ['Cluster:', ping.clusterName],
+    ['Version:', ping.serverVersion],
+    ...(pins.length > 0 ? pins : ['']).map((pin, i) => [i === 0 ? 'CA pins:' : '', pin]),
+  ];
+  print(env, headlessTableText(summary));
+  printLine(env);
+  print(env, tableText(['authority', 'rotation', 'protocol', 'status', 'algorithm', 'storage'], rows));
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString();
+}
+
+function storage(type: number): string {
+  return STORAGE[type] ?? 'unknown';
+}
+
+/** `Nov 21 2026 01:50:49 UTC`. */
+function when(at: Date): string {
+  const [, day, month, year, time] = /^\w+, (\d+) (\w+) (\d+) ([\d:]+) GMT$/.exec(at.toUTCString())!;
+  return `${month} ${day} ${year} ${time} UTC`;
+}

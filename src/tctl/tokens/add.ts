@@ -1,0 +1,109 @@
+/** `tctl tokens add`: an invitation for an agent. Source: cli.md 6.2. */
+import { randomBytes } from 'node:crypto';
+import { toMessage } from '../../api/convert.js';
+import type { AuthClient } from '../../api/client.js';
+import type { Env } from '../../cli/env.js';
+import { print, printJson, printLine, yamlText } from '../../cli/output.js';
+import { isTeleportError, TeleportError } from '../../errors.js';
+import { spkiPin, splitPem } from '../../pki/x509.js';
+import type { ProvisionToken } from '../../resources/types.js';
+import { type AdminArgs, connectAdmin } from '../connect.js';
+
+export interface TokensAddArgs extends AdminArgs {
+  type: string[];
+  value?: string | undefined;
+  /** Milliseconds. */
+  ttl: number;
+  format?: 'text' | 'json' | 'yaml' | undefined;
+  dbName?: string | undefined;
+  dbProtocol?: string | undefined;
+  dbUri?: string | undefined;
+}
+
+/** Word of `--type` to the role as it stands in certificates. */
+const ROLES: Record<string, string> = {
+  node: 'Node',
+  proxy: 'Proxy',
+  auth: 'Auth',
+  db: 'Db',
+  app: 'App',
+  kube: 'Kube',
+  windowsdesktop: 'WindowsDesktop',
+  discovery: 'Discovery',
+  trusted_cluster: 'Trusted_cluster',
+};
+
+export async function run(env: Env, args: TokensAddArgs): Promise<void> {
+  const roles = args.type.map((word) => {
+    const role = ROLES[word.toLowerCase()];
+    if (!role) throw new TeleportError('BadParameter', `invalid role "${word}"`, { hint: 'For a Database Service: --type=db' });
+    return role;
+  });
+  const name = args.value || randomBytes(16).toString('hex');
+  const expires = new Date(env.now().getTime() + args.ttl);
+  const token: ProvisionToken = {
+    kind: 'token',
+    version: 'v2',
+    metadata: { name, expires: expires.toISOString() },
+    spec: { roles, join_method: 'token' },
+  };
+  await using client = await connectAdmin(env, args);
+  try {
+    await client.auth.createTokenV2({ token: { case: 'v2', value: toMessage('token', token) } });
+  } catch (error) {
+    if (!isTeleportError(error, 'AlreadyExists')) throw error;
+    throw new TeleportError('AlreadyExists', `failed to create token ("${name}" already exists), please use another name`, {
+      cause: error,
+    });
+  }
+  const value = { expires: expires.toISOString(), roles, token: name };
+  if (args.format === 'text') return printLine(env, name);
+  if (args.format === 'json') return printJson(env, value, { indent: 1, newline: false });
+  if (args.format === 'yaml') return print(env, (await yamlText(value)).replace(/^- /gm, '    - '));
+  await explain(env, client, args, roles, name);
+}
+
+async function explain(env: Env, client: AuthClient, args: TokensAddArgs, roles: string[], token: string): Promise<void> {
+  const [{ tlsCa }, ping] = await Promise.all([client.auth.getClusterCACert({}), client.auth.ping({})]);
+  const pins = splitPem(Buffer.from(tlsCa).toString()).map(spkiPin);
+  const minutes = Math.round(args.ttl / 60_000);
+  const proxy = ping.proxyPublicAddr;
+  printLine(env, `The invite token: ${token}`);
+  printLine(env, `This token will expire in ${minutes} minutes.`);
+  printLine(env);
+  if (!roles.includes('Db')) {
+    printLine(env, 'Run this on the new host to join it to the cluster:');
+    printLine(env);
+    printLine(env, '> teleport start \\');
+    printLine(env, `   --roles=${args.type.join(',')} \\`);
+    printLine(env, `   --token=${token} \\`);
+    for (const pin of pins) printLine(env, `   --ca-pin=${pin} \\`);
+    printLine(env, `   --auth-server=${proxy || ping.remoteAddr || '127.0.0.1:3025'}`);
+    printLine(env);
+    printLine(env, 'Please note:');
+    printLine(env);
+    printLine(env, `  - This invitation token will expire in ${minutes} minutes.`);
+    printLine(env, '  - The address above must be reachable from the new host.');
+    return;
+  }
+  if (!proxy) throw new TeleportError('NotFound', 'cluster has no proxies');
+  printLine(env, 'Write a configuration for the Database Service with it and start the service:');
+  printLine(env);
+  printLine(env, '> teleport db configure create \\');
+  printLine(env, `   --token=${token} \\`);
+  for (const pin of pins) printLine(env, `   --ca-pin=${pin} \\`);
+  printLine(env, `   --proxy=${proxy} \\`);
+  printLine(env, `   --name=${args.dbName ?? ''} \\`);
+  printLine(env, `   --protocol=${args.dbProtocol ?? ''} \\`);
+  printLine(env, `   --uri=${args.dbUri ?? ''} \\`);
+  printLine(env, '   --output file:///etc/teleport.yaml');
+  printLine(env);
+  printLine(env, '> teleport start -c /etc/teleport.yaml');
+  printLine(env);
+  printLine(env, 'Please note:');
+  printLine(env);
+  printLine(env, `  - This invitation token will expire in ${minutes} minutes.`);
+  printLine(env, '  - The database must be reachable from the host of the new service.');
+  printLine(env, '  - A self-hosted database needs the certificates of "tctl auth sign --format=db".');
+  printLine(env, '  - Amazon Redshift needs AWS credentials: "teleport db configure aws print-iam" prints the policy.');
+}

@@ -1,0 +1,55 @@
+/** `tctl users add`: a local user, and the link with which the person sets a password. Source: cli.md 6.1. */
+import type { Env } from '../../cli/env.js';
+import { camelCase } from '../../cli/command.js';
+import { printLine } from '../../cli/output.js';
+import { toMessage } from '../../api/convert.js';
+import { isTeleportError, TeleportError } from '../../errors.js';
+import type { Traits, User } from '../../resources/types.js';
+import { type AdminArgs, connectAdmin } from '../connect.js';
+import { printLink } from './link.js';
+import { SINGLE_TRAIT_FLAGS, TRAIT_FLAGS } from './traits.js';
+
+export interface UsersAddArgs extends AdminArgs {
+  account: string;
+  roles: string[];
+  /** Milliseconds. */
+  ttl: number;
+  format: string;
+  [trait: string]: unknown;
+}
+
+export async function run(env: Env, args: UsersAddArgs): Promise<void> {
+  const traits: Traits = {};
+  for (const [flag, trait] of TRAIT_FLAGS) {
+    const values = args[camelCase(flag)] as string[] | undefined;
+    traits[trait] = values?.length ? values : null;
+  }
+  for (const [flag, trait, what] of SINGLE_TRAIT_FLAGS) {
+    const value = (args[camelCase(flag)] as string | undefined) ?? '';
+    if (value !== '' && !/^\d+$/.test(value)) throw new TeleportError('BadParameter', `${what} must be a numeric ID`);
+    traits[trait] = [value];
+  }
+  await using client = await connectAdmin(env, args);
+  for (const name of args.roles) await client.auth.getRole({ name });
+  const user: User = {
+    kind: 'user',
+    version: 'v2',
+    metadata: { name: args.account },
+    spec: { roles: args.roles, traits },
+  };
+  try {
+    await client.users.createUser({ user: toMessage('user', user) });
+  } catch (error) {
+    if (!isTeleportError(error, 'AlreadyExists')) throw error;
+    printLine(env, 'NOTE: To update an existing local user:');
+    printLine(env, `> tctl users update ${args.account} --set-roles ${args.roles.join(',')} # replace roles`);
+    printLine(env);
+    throw new TeleportError('AlreadyExists', `user "${args.account}" already registered`, { cause: error });
+  }
+  const token = await client.auth.createResetPasswordToken({
+    name: args.account,
+    type: 'invite',
+    ttl: BigInt(args.ttl) * 1_000_000n,
+  });
+  printLink(env, token, { format: args.format, ttlMs: args.ttl, what: 'created' });
+}

@@ -1,0 +1,31 @@
+/** The link that a new or reset user gets, as text and JSON. Source: cli.md 6.1. */
+import type { UserTokenV3 } from '../../api/gen/types_pb.js';
+import { fromMessage } from '../../api/convert.js';
+import type { Env } from '../../cli/env.js';
+import { printJson, printLine, shortDurationText } from '../../cli/output.js';
+
+export function printLink(
+  env: Env,
+  message: UserTokenV3,
+  options: { format: string; ttlMs: number; what: 'created' | 'reset' },
+): void {
+  const token = fromMessage('user_token', message);
+  if (options.format === 'json') {
+    const { kind, sub_kind, version, metadata, spec } = token;
+    const { name, expires } = metadata;
+    printJson(env, { kind, sub_kind, version, metadata: { name, expires }, spec }, { newline: false });
+    return;
+  }
+  const { user, url } = token.spec;
+  const valid = shortDurationText(options.ttlMs);
+  printLine(
+    env,
+    options.what === 'created'
+      ? `User "${user}" has been created but requires a password. Share this URL with the user to complete user setup, link is valid for ${valid}:`
+      : `User "${user}" has been reset. Share this URL with the user to complete password reset, link is valid for ${valid}:`,
+  );
+  printLine(env, url);
+  printLine(env);
+  const host = /^https?:\/\/([^/]+)/.exec(url)?.[1] ?? url;
+  printLine(env, `NOTE: Make sure ${host} points at a Teleport proxy which users can access.`);
+}

@@ -1,0 +1,21 @@
+/** `tctl users reset`: forget password and devices, and give a link to set new ones. Source: cli.md 6.1. */
+import type { Env } from '../../cli/env.js';
+import { type AdminArgs, connectAdmin } from '../connect.js';
+import { printLink } from './link.js';
+
+export interface UsersResetArgs extends AdminArgs {
+  account: string;
+  /** Milliseconds. */
+  ttl: number;
+  format: string;
+}
+
+export async function run(env: Env, args: UsersResetArgs): Promise<void> {
+  await using client = await connectAdmin(env, args);
+  const token = await client.auth.createResetPasswordToken({
+    name: args.account,
+    type: 'password',
+    ttl: BigInt(args.ttl) * 1_000_000n,
+  });
+  printLink(env, token, { format: args.format, ttlMs: args.ttl, what: 'reset' });
+}
