@@ -59,7 +59,7 @@ export function relay(a: Duplex, b: Duplex, options: RelayOptions = {}): Promise
     };
     const onAbort = () => settle();
     const onEnded = () => {
-      timer ??= setTimeout(() => settle(), halfCloseTimeoutMs);
+      if (!settled) timer ??= setTimeout(() => settle(), halfCloseTimeoutMs);
     };
     const onDone = () => {
       open -= 1;
