@@ -107,7 +107,7 @@ function parse(source: string): { header: string[]; steps: Step[] } {
       if (steps.length === 1) header.push(...remarks, ...(remarks.length > 0 ? [''] : []));
       remarks = [];
     } else if (kind === '<') step?.answers.push(text);
-    else if (kind === '>' || kind === '!' || kind === '=') step?.expected.push(line);
+    else if (kind === '>' || kind === '!' || kind === '=') step?.expected.push(line.length === 1 ? `${line} ` : line);
     else if (line !== '') throw new Error(`not a transcript line: ${line}`);
   }
   return { header, steps };
