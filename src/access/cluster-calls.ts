@@ -5,7 +5,7 @@
  * Source: auth-grpc-and-routing.md sections 3.1 and 3.4.
  */
 import type { AuthClient } from '../api/client.js';
-import { databaseFromProto, roleFromProto, userFromProto } from '../api/convert.js';
+import { fromMessage } from '../api/convert.js';
 import { isTeleportError } from '../errors.js';
 import { expandRole } from '../rbac/templates.js';
 import type { Database, Role, Traits } from '../resources/types.js';
@@ -52,7 +52,7 @@ export async function listDatabases(
       });
       for (const { resource } of page.resources) {
         if (resource.case !== 'databaseServer' || !resource.value.spec?.database) continue;
-        const database = databaseFromProto(resource.value.spec.database);
+        const database = fromMessage('db', resource.value.spec.database);
         if (!found.has(database.metadata.name)) found.set(database.metadata.name, database);
       }
       startKey = page.nextKey;
@@ -88,11 +88,11 @@ export interface OwnAccess {
 export async function ownAccess(auth: AuthClient): Promise<OwnAccess> {
   const rolesOf = async () => {
     const roles: Role[] = [];
-    for await (const role of auth.auth.getCurrentUserRoles({})) roles.push(roleFromProto(role));
+    for await (const role of auth.auth.getCurrentUserRoles({})) roles.push(fromMessage('role', role));
     return roles;
   };
   const [roles, { user }] = await Promise.all([rolesOf(), auth.users.getUser({ currentUser: true })]);
-  const me = userFromProto(user!);
+  const me = fromMessage('user', user!);
   return {
     username: me.metadata.name,
     roles: roles.map((role) => expandRole(role, me.spec.traits)),

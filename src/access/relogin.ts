@@ -1,0 +1,62 @@
+/**
+ * A command that finds its login expired asks for the password, and does its work once more. Spec: cli reference, 3.2;
+ * auth-grpc-and-routing reference, 3.3.
+ */
+import { isExpiredCredentials } from '../api/status.js';
+import type { Env } from '../cli/env.js';
+import { TeleportError } from '../errors.js';
+import { LoginNeeded, type Session, sessionOf } from '../profile/session.js';
+import { askProxy, currentSession, type LoginArgs, personalStore } from './session.js';
+import { saveSignIn, signIn } from './sign-in.js';
+
+/**
+ * Work with the current login. When it has run out and somebody sits at the terminal, log in again and repeat the work
+ * once.
+ *
+ * @throws the work's own error when nobody can be asked; with an identity file under `cannot relogin …`
+ */
+export async function withRelogin<T>(env: Env, args: LoginArgs, work: (session: Session) => Promise<T>): Promise<T> {
+  const session = await currentSession(env, args);
+  try {
+    return await work(session);
+  } catch (error) {
+    return await work(await relogin(env, args, session, error));
+  }
+}
+
+/** True for an error that a new login can put right. */
+export function isLoginNeeded(error: unknown): boolean {
+  return error instanceof LoginNeeded || isExpiredCredentials(error);
+}
+
+/**
+ * Log in again as the same user for the same cluster.
+ *
+ * @param error  why; thrown again when a login cannot help or nobody can be asked
+ */
+export async function relogin(env: Env, args: LoginArgs, session: Session, error: unknown): Promise<Session> {
+  if (!isLoginNeeded(error)) throw error;
+  if (session.store.isVirtual) {
+    throw new TeleportError('AccessDenied', 'cannot relogin in non-interactive session', { cause: error });
+  }
+  if (!env.isTty.stdin) throw error;
+  const store = personalStore(env);
+  const proxy = await askProxy(env, args, { known: session.profile });
+  using client = proxy.client;
+  const signedIn = await signIn(
+    env,
+    { ...proxy, client },
+    {
+      user: session.user,
+      isUserGiven: true,
+      routeToCluster: session.profile.cluster ?? '',
+      ttlMs: args.ttl === undefined ? undefined : args.ttl * 60_000,
+      insecure: args.insecure ?? false,
+    },
+  );
+  const saved = await saveSignIn(env, store, proxy.profile, signedIn, {
+    ...args,
+    auth: args.auth ?? session.profile.authConnector,
+  });
+  return args.cluster ? await sessionOf(store, saved.name, saved.profile, session.cluster) : saved;
+}

@@ -1,0 +1,147 @@
+/**
+ * Temporary passwords for Redshift and Redshift Serverless, and what to do when AWS refuses one: the statement that is
+ * missing, as JSON to paste.
+ *
+ * Source: database-service.md 4.1 to 4.4.
+ */
+import { messageOf, TeleportError } from '../errors.js';
+import { type AssumeRole, clientConfig, fromAws } from './clients.js';
+import type { DatabaseCredential } from './credential-cache.js';
+import { partitionOf } from './endpoint.js';
+
+interface Place {
+  region: string;
+  accountId?: string | undefined;
+  dbName: string;
+  /** Roles to assume; for the two IAM-role calls the last one is the user's. */
+  chain: readonly AssumeRole[];
+  profile?: string | undefined;
+}
+
+/** What AWS gives when it names no end: its default of 15 minutes. */
+const DEFAULT_LIFE_MS = 15 * 60_000;
+
+/** `GetClusterCredentials`: an existing database user (or a new one with `autoCreate`). */
+export async function redshiftCredentials(
+  options: Place & { clusterId: string; dbUser: string; autoCreate?: boolean; dbGroups?: string[] },
+): Promise<DatabaseCredential> {
+  const { RedshiftClient, GetClusterCredentialsCommand } = await import('@aws-sdk/client-redshift');
+  const client = new RedshiftClient(await clientConfig(options));
+  try {
+    const answer = await client.send(
+      new GetClusterCredentialsCommand({
+        ClusterIdentifier: options.clusterId,
+        DbUser: options.dbUser,
+        DbName: options.dbName,
+        AutoCreate: options.autoCreate ?? false,
+        DbGroups: options.dbGroups ?? [],
+      }),
+    );
+    return credential(answer.DbUser, answer.DbPassword, answer.Expiration);
+  } catch (error) {
+    throw refused(error, [
+      'Could not generate Redshift IAM auth token:',
+      '',
+      `  ${awsText(error)}`,
+      '',
+      "Make sure that Teleport database agent's IAM policy is attached and has permissions",
+      'to generate Redshift credentials (note that IAM changes may take a few minutes to',
+      'propagate):',
+      '',
+      policyText('redshift:GetClusterCredentials', [
+        redshiftArn(options, `dbuser:${options.clusterId || '{cluster_id}'}/*`),
+        redshiftArn(options, `dbname:${options.clusterId || '{cluster_id}'}/*`),
+        redshiftArn(options, `dbgroup:${options.clusterId || '{cluster_id}'}/*`),
+      ]),
+    ]);
+  } finally {
+    client.destroy();
+  }
+}
+
+/** `GetClusterCredentialsWithIAM`: the database user that maps to the calling IAM identity. */
+export async function redshiftIamCredentials(options: Place & { clusterId: string }): Promise<DatabaseCredential> {
+  const { RedshiftClient, GetClusterCredentialsWithIAMCommand } = await import('@aws-sdk/client-redshift');
+  const client = new RedshiftClient(await clientConfig(options));
+  try {
+    const answer = await client.send(
+      new GetClusterCredentialsWithIAMCommand({ ClusterIdentifier: options.clusterId, DbName: options.dbName }),
+    );
+    return credential(answer.DbUser, answer.DbPassword, answer.Expiration);
+  } catch (error) {
+    const policy = policyText('redshift:GetClusterCredentialsWithIAM', [
+      redshiftArn(options, `dbname:${options.clusterId || '{cluster_id}'}/*`),
+    ]);
+    throw refused(error, roleText('Could not generate Redshift IAM role auth token:', error, options.chain, policy));
+  } finally {
+    client.destroy();
+  }
+}
+
+/** `GetCredentials` of Redshift Serverless: the database user of the calling IAM role. */
+export async function serverlessCredentials(
+  options: Place & { workgroup: string; workgroupId?: string | undefined },
+): Promise<DatabaseCredential> {
+  const { RedshiftServerlessClient, GetCredentialsCommand } = await import('@aws-sdk/client-redshift-serverless');
+  const client = new RedshiftServerlessClient(await clientConfig(options));
+  try {
+    const answer = await client.send(
+      new GetCredentialsCommand({ workgroupName: options.workgroup, dbName: options.dbName }),
+    );
+    return credential(answer.dbUser, answer.dbPassword, answer.expiration);
+  } catch (error) {
+    const { region, accountId } = options;
+    const policy = policyText('redshift-serverless:GetCredentials', [
+      `arn:${partitionOf(region)}:redshift-serverless:${region || '{region}'}:${accountId || '{account_id}'}:workgroup/${options.workgroupId || '{workgroup_id}'}`,
+    ]);
+    throw refused(error, roleText('Could not generate Redshift Serverless auth token:', error, options.chain, policy));
+  } finally {
+    client.destroy();
+  }
+}
+
+function credential(
+  user: string | undefined,
+  password: string | undefined,
+  expiresAt: Date | undefined,
+): DatabaseCredential {
+  if (!user || !password) throw new TeleportError('Protocol', 'AWS answered without a database user or password');
+  return { user, password, expiresAt: expiresAt ?? new Date(Date.now() + DEFAULT_LIFE_MS) };
+}
+
+/** Whether the role could not be assumed, or the role lacks the permission: two different things to mend. */
+function roleText(first: string, error: unknown, chain: readonly AssumeRole[], policy: string): string[] {
+  const role = chain.at(-1)?.roleArn ?? '';
+  const head = [first, '', `  ${awsText(error)}`, ''];
+  if (/sts:AssumeRole/.test(messageOf(error))) {
+    return [
+      ...head,
+      `Make sure that IAM role "${role}" has a trust relationship with Teleport database agent's IAM identity.`,
+    ];
+  }
+  return [
+    ...head,
+    `Make sure that IAM role "${role}" has permissions to generate credentials. Here is a sample IAM policy:`,
+    '',
+    policy,
+  ];
+}
+
+function refused(error: unknown, lines: string[]): TeleportError {
+  const { code, hint } = fromAws(error);
+  return new TeleportError(code, `${lines.join('\n')}\n`, { cause: error, hint });
+}
+
+function awsText(error: unknown): string {
+  return fromAws(error).message;
+}
+
+function redshiftArn({ region, accountId }: Place, resource: string): string {
+  return `arn:${partitionOf(region)}:redshift:${region || '{region}'}:${accountId || '{account_id}'}:${resource}`;
+}
+
+/** A policy with one statement, as `teleport db configure aws print-iam` prints policies. */
+function policyText(action: string, resources: string[]): string {
+  const statement = { Effect: 'Allow', Action: action, Resource: resources.length === 1 ? resources[0] : resources };
+  return JSON.stringify({ Version: '2012-10-17', Statement: [statement] }, null, 4);
+}
