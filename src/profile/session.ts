@@ -3,7 +3,8 @@
  * is: the one of `--proxy`, else the current one (login-and-profile reference, 6.6).
  */
 import { TeleportError } from '../errors.js';
-import { readSshCertificate } from '../pki/ssh.js';
+import { readUserSshCertificate } from '../identity/ssh-cert.js';
+import type { Traits } from '../identity/traits.js';
 import { NAME_OID, readCertificate } from '../pki/x509.js';
 import { hostOf } from './paths.js';
 import type { Profile } from './profile.js';
@@ -30,12 +31,11 @@ export interface Session {
 /** What the SSH certificate says; roles and traits are not read from anywhere else. */
 export interface SessionFacts {
   roles: string[];
-  traits: Record<string, string[] | null>;
+  traits: Traits;
   /** Host logins, Teleport's own left out. */
   logins: string[];
   /** Names of the other extensions, sorted. */
   extensions: string[];
-  criticalOptions: string[];
   /** End of the SSH certificate; of the TLS certificate when there is no SSH certificate. */
   expiresAt: Date;
   tlsExpiresAt: Date;
@@ -46,6 +46,8 @@ export interface SessionOptions {
   proxy?: string | undefined;
   /** Instead of the profile's. */
   cluster?: string | undefined;
+  /** Instead of the profile's. */
+  user?: string | undefined;
 }
 
 /**
@@ -62,7 +64,7 @@ export async function openSession(store: ProfileStore, options: SessionOptions =
       cause: new TeleportError('NotFound', 'no profile'),
     });
   }
-  return await sessionOf(store, name, profile, options.cluster);
+  return await sessionOf(store, name, options.user ? { ...profile, user: options.user } : profile, options.cluster);
 }
 
 /** The login behind one profile. */
@@ -109,36 +111,18 @@ export function proxyHostOf(typed: string): string {
   return hostOf(typed.replace(/^https:\/\//, '').split(',')[0]!);
 }
 
-const ROLES = 'teleport-roles';
-const TRAITS = 'teleport-traits';
-/** Extensions for Teleport's own use: roles, traits, route and more. */
-const INTERNAL_EXTENSION = /^teleport-/;
-/** Principals that stand for no host login. */
-const INTERNAL_LOGIN = /^-teleport-/;
-
 function factsOf(keys: UserKeys): SessionFacts {
   const tlsExpiresAt = readCertificate(keys.tlsCertPem).notAfter;
-  const nothing = { roles: [], traits: {}, logins: [], extensions: [], criticalOptions: [] };
-  if (!keys.sshCert) return { ...nothing, expiresAt: tlsExpiresAt, tlsExpiresAt };
-  const certificate = readSshCertificate(keys.sshCert);
-  const { extensions } = certificate;
+  if (!keys.sshCert) {
+    return { roles: [], traits: {}, logins: [], extensions: [], expiresAt: tlsExpiresAt, tlsExpiresAt };
+  }
+  const { roles, traits, logins, extensions, validBefore } = readUserSshCertificate(keys.sshCert);
   return {
-    roles: [...(json<{ roles?: string[] }>(extensions[ROLES])?.roles ?? [])].sort(),
-    traits: json<Record<string, string[] | null>>(extensions[TRAITS]) ?? {},
-    logins: certificate.principals.filter((login) => !INTERNAL_LOGIN.test(login)),
-    extensions: Object.keys(extensions)
-      .filter((name) => !INTERNAL_EXTENSION.test(name))
-      .sort(),
-    criticalOptions: Object.keys(certificate.criticalOptions).sort(),
-    expiresAt: certificate.validBefore ?? tlsExpiresAt,
+    roles: [...roles].sort(),
+    traits,
+    logins,
+    extensions: [...extensions].sort(),
+    expiresAt: validBefore ?? tlsExpiresAt,
     tlsExpiresAt,
   };
-}
-
-function json<T>(text: string | undefined): T | undefined {
-  try {
-    return text === undefined ? undefined : (JSON.parse(text) as T);
-  } catch {
-    return undefined;
-  }
 }

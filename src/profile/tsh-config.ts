@@ -1,0 +1,72 @@
+/**
+ * What a person sets up for `tsh` in `/etc/tsh.yaml` and `~/.tsh/config/config.yaml`: aliases and headers. A missing
+ * file is fine, an unknown key is left alone. Spec: login-and-profile reference, 9.
+ */
+import { messageOf, TeleportError } from '../errors.js';
+import { readIfThere } from './lock.js';
+import { basePaths } from './paths.js';
+
+export interface TshConfig {
+  /** Alias → definition; a person's own beat those of the machine. */
+  aliases: Record<string, string>;
+  /** A person's own come first. */
+  addHeaders: { proxy: string; headers: Record<string, string> }[];
+}
+
+const GLOBAL_FILE = '/etc/tsh.yaml';
+
+/** Both files, merged. The YAML library is loaded only when there is one. */
+export async function readTshConfig(base: string, vars: Record<string, string | undefined>): Promise<TshConfig> {
+  const [machine, own] = await Promise.all([
+    readOne(vars.TELEPORT_GLOBAL_TSH_CONFIG || GLOBAL_FILE),
+    readOne(basePaths(base).config),
+  ]);
+  return {
+    aliases: { ...machine.aliases, ...own.aliases },
+    addHeaders: [...own.addHeaders, ...machine.addHeaders],
+  };
+}
+
+/** Headers for requests to a proxy, by globs over `host:port`; an entry that comes first wins. */
+export function headersFor(config: TshConfig, address: string): Record<string, string> {
+  const matching = config.addHeaders.filter(({ proxy }) => globMatches(proxy, address));
+  return Object.assign({}, ...matching.reverse().map(({ headers }) => headers));
+}
+
+async function readOne(path: string): Promise<TshConfig> {
+  const config: TshConfig = { aliases: {}, addHeaders: [] };
+  const text = await readIfThere(path);
+  if (text === undefined || text.trim() === '') return config;
+  const { parse } = await import('yaml');
+  let parsed: unknown;
+  try {
+    parsed = parse(text);
+  } catch (error) {
+    throw new TeleportError('BadParameter', `failed to parse tsh configuration from ${path}: ${messageOf(error)}`);
+  }
+  const { aliases, add_headers: addHeaders } = (parsed ?? {}) as { aliases?: unknown; add_headers?: unknown };
+  for (const [name, definition] of Object.entries(isRecord(aliases) ? aliases : {})) {
+    if (typeof definition === 'string') config.aliases[name] = definition;
+  }
+  for (const entry of Array.isArray(addHeaders) ? (addHeaders as unknown[]) : []) {
+    if (!isRecord(entry) || typeof entry.proxy !== 'string' || !isRecord(entry.headers)) continue;
+    const headers = Object.entries(entry.headers).filter(([name]) => /^[\w-]+$/.test(name));
+    config.addHeaders.push({
+      proxy: entry.proxy,
+      headers: Object.fromEntries(headers.map(([name, value]) => [name, String(value).replace(/[\r\n]/g, ' ')])),
+    });
+  }
+  return config;
+}
+
+function globMatches(glob: string, text: string): boolean {
+  const pattern = glob
+    .replace(/[\\^$.|+(){}[\]]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
+  return new RegExp(`^${pattern}$`).test(text);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
