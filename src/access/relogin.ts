@@ -6,17 +6,23 @@ import { isExpiredCredentials } from '../api/status.js';
 import type { Env } from '../cli/env.js';
 import { TeleportError } from '../errors.js';
 import { LoginNeeded, type Session, sessionOf } from '../profile/session.js';
-import { askProxy, currentSession, type LoginArgs, personalStore } from './session.js';
+import { askProxy, type LoginArgs, personalStore } from './session.js';
 import { saveSignIn, signIn } from './sign-in.js';
 
+export { currentSession as sessionFor, type LoginArgs } from './session.js';
+
 /**
- * Work with the current login. When it has run out and somebody sits at the terminal, log in again and repeat the work
- * once.
+ * Work with a login. When it has run out and somebody sits at the terminal, log in again and repeat the work once.
  *
+ * @param work  gets the session given, the second time the new one
  * @throws the work's own error when nobody can be asked; with an identity file under `cannot relogin …`
  */
-export async function withRelogin<T>(env: Env, args: LoginArgs, work: (session: Session) => Promise<T>): Promise<T> {
-  const session = await currentSession(env, args);
+export async function withRelogin<T>(
+  env: Env,
+  args: LoginArgs,
+  session: Session,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
   try {
     return await work(session);
   } catch (error) {
