@@ -7,9 +7,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { AuthClient } from '../api/client.js';
-import { authPreferenceFromProto, lockFromProto, roleFromProto } from '../api/convert.js';
+import { fromMessage, fromMessages } from '../api/convert.js';
 import { TeleportError } from '../errors.js';
 import { decodeIdentity, type Identity } from '../identity/identity.js';
+import { isProtocolOption } from '../pg/backend.js';
 import type { CancelRequest, StartupMessage } from '../pg/startup.js';
 import { verifyLeaf } from '../pki/verify.js';
 import { autoUserMode } from '../rbac/auto-users.js';
@@ -72,11 +73,11 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         dbUser,
         dbName,
         userAgent,
-        startupParameters: [...parameters],
-        roles: access.roles.map((role) => expandRole(roleFromProto(role), identity.traits)),
+        startupParameters: [...parameters].filter(([name]) => !isProtocolOption(name)),
+        roles: access.roles.map((role) => expandRole(fromMessage('role', role), identity.traits)),
         traits: identity.traits,
-        locks: access.locks.map(lockFromProto),
-        authPreference: access.authPreference && authPreferenceFromProto(access.authPreference),
+        locks: fromMessages('lock', access.locks),
+        authPreference: access.authPreference && fromMessage('cluster_auth_preference', access.authPreference),
         clientAddr: caller.clientAddr,
         startedAt: options.now(),
       };

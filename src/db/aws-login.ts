@@ -14,8 +14,8 @@ import { createHash } from 'node:crypto';
 import type { AssumeRole } from '../aws/clients.js';
 import type { CredentialCache } from '../aws/credential-cache.js';
 import { TeleportError } from '../errors.js';
-import { databaseType } from '../resources/database-type.js';
-import type { AwsMetadata, Database } from '../resources/types.js';
+import { awsOf, databaseType } from '../resources/database-type.js';
+import type { Database } from '../resources/types.js';
 
 export interface AwsCredential {
   user: string;
@@ -27,12 +27,6 @@ export interface AwsCredential {
 export interface AwsLogins {
   credential(database: Database, dbUser: string, dbName: string): Promise<AwsCredential>;
   forget(database: Database, dbUser: string, dbName: string): void;
-}
-
-/** `status.aws` when it says anything, otherwise `spec.aws`. */
-export function awsOf(database: Database): AwsMetadata {
-  const status = database.status?.aws;
-  return status && Object.keys(status).length > 0 ? { ...database.spec.aws, ...status } : (database.spec.aws ?? {});
 }
 
 export function createAwsLogins(cache: CredentialCache): AwsLogins {
@@ -57,14 +51,14 @@ async function mint(database: Database, dbUser: string, dbName: string) {
   const ownRole: AssumeRole[] = aws.assume_role_arn
     ? [{ roleArn: aws.assume_role_arn, ...(aws.external_id ? { externalId: aws.external_id } : {}) }]
     : [];
-  const userRole = async (): Promise<AssumeRole> => ({
-    roleArn: await roleArnOf(dbUser, {
-      region,
-      accountId: aws.account_id ?? accountOf(aws.assume_role_arn),
-      chain: ownRole,
-    }),
-    ...(aws.external_id && ownRole.length === 0 ? { externalId: aws.external_id } : {}),
-  });
+  const userRole = async (): Promise<AssumeRole> => {
+    const known = aws.account_id ?? accountOf(aws.assume_role_arn);
+    const accountId = known ?? (await callerAccount(region, ownRole));
+    return {
+      roleArn: roleArnOf(dbUser, { region, accountId }),
+      ...(aws.external_id && ownRole.length === 0 ? { externalId: aws.external_id } : {}),
+    };
+  };
   if (databaseType(database) === 'redshift-serverless') {
     return credentials.serverlessCredentials({
       region,
@@ -108,6 +102,12 @@ function keyFor(database: Database, dbUser: string, dbName: string): string {
     dbName,
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** Last resort for `role/NAME`: the account that the agent itself is in. */
+async function callerAccount(region: string, chain: AssumeRole[]): Promise<string> {
+  const { callerIdentity } = await import('../aws/sts.js');
+  return (await callerIdentity({ region, chain })).accountId;
 }
 
 function accountOf(arn: string | undefined): string | undefined {

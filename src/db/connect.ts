@@ -97,7 +97,7 @@ export async function dialDatabase(
       host,
       port,
       // Without a name to verify none is announced either.
-      ...(mode === 'verify-ca' ? {} : { servername: tls.server_name ?? host }),
+      servername: mode === 'verify-ca' ? '' : (tls.server_name ?? host),
       ca: roots,
       ...(tls.trust_system_cert_pool ? { systemRoots: true } : {}),
       ...(identity ? { cert: identity.certPem, key: identity.keyPem } : {}),

@@ -6,8 +6,8 @@
  */
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
+import { awsOf } from '../resources/database-type.js';
 import type { Database } from '../resources/types.js';
-import { awsOf } from './aws-login.js';
 import { isRedshift } from './connect.js';
 import type { Registry } from './registry.js';
 

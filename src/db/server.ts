@@ -5,8 +5,9 @@
  * Source: database-service.md sections 6 to 8; the tunnel is `api/tunnel.ts`.
  */
 import { join } from 'node:path';
-import { type AuthClient, dialAuth } from '../api/client.js';
-import { databaseFromProto, databaseServerToProto } from '../api/convert.js';
+import type { AuthClient } from '../api/client.js';
+import { fromMessage, toMessage } from '../api/convert.js';
+import { dialAuth } from '../api/dial.js';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
 import { runTunnel } from '../api/tunnel-agent.js';
 import { openAuditSpool } from '../audit/spool.js';
@@ -15,7 +16,8 @@ import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { matchesLabels } from '../rbac/labels.js';
 import type { Database, DatabaseServer, LabelSelector, TargetHealth } from '../resources/types.js';
-import { checkDatabase } from '../resources/validate.js';
+import { databaseWithDefaults } from '../resources/defaults.js';
+import { checkDatabase } from '../resources/validate-database.js';
 import { createAuthorizer, isSelected } from './authorize.js';
 import { createAwsLogins } from './aws-login.js';
 import { createClientCertificates } from './client-certificate.js';
@@ -46,15 +48,18 @@ export interface DatabaseService {
   databases(): Database[];
   /** Resolves when every Proxy has heard our first hello. */
   ready(): Promise<void>;
+  /** Connections that are being served. */
+  sessions(): number;
   /** Stop taking connections, wait for those that run, close them at the deadline. */
   close(options?: { drainMs?: number }): Promise<void>;
 }
 
 export async function startDatabaseService(options: DatabaseServiceOptions): Promise<DatabaseService> {
   const { identity, proxies, version, log, now = () => new Date(), heartbeatMs = 5 * 60_000 } = options;
-  for (const database of options.databases) checkDatabase(database);
+  const databases = options.databases.map(databaseWithDefaults);
+  for (const database of databases) checkDatabase(database);
   const stop = new AbortController();
-  const registry = createRegistry(options.databases);
+  const registry = createRegistry(databases);
   const health = new Map<string, { uri: string; check: HealthCheck }>();
   const running = new Set<Promise<void>>();
 
@@ -98,7 +103,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       spec: { version, hostname: identity.nodename, host_id: identity.hostId, database },
       status: { target_health: healthOf(database.metadata.name) },
     };
-    await auth.auth.upsertDatabaseServer({ server: databaseServerToProto(server) });
+    await auth.auth.upsertDatabaseServer({ server: toMessage('db_server', server) });
   };
   const withdraw = (name: string) =>
     auth.auth.deleteDatabaseServer({ namespace: 'default', hostId: identity.hostId, name }).catch((error: unknown) => {
@@ -120,32 +125,37 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
     const onChange = (status: TargetHealth) => {
       log.info('Database health changed.', { db: name, health: status.status, reason: status.transition_error ?? '' });
       void announce(database).catch(() => {});
-      for (const tunnel of tunnels) tunnel.update();
+      tellProxies();
     };
     health.set(name, { uri: database.spec.uri, check: startHealthCheck({ uri: database.spec.uri, onChange }) });
   };
 
-  // The tunnels
+  // The tunnel
   let draining = false;
-  const tunnels = proxies.map((proxy) =>
-    runTunnel({
-      proxy,
-      identity,
-      hello: () => ({
-        hostId: identity.hostId,
-        hostname: identity.nodename,
-        version,
-        databases: registry.all().map(({ metadata: { name } }) => ({ name, health: healthOf(name).status })),
-        ...(draining ? { draining } : {}),
-      }),
-      onConnection: (stream, caller) => {
-        const session = serveSession(context, stream, caller).finally(() => running.delete(session));
-        running.add(session);
-      },
-      log: log.child('TUNNEL'),
-      signal: stop.signal,
+  const changed = new Set<() => void>();
+  const tellProxies = () => {
+    for (const listener of changed) listener();
+  };
+  const tunnel = runTunnel({
+    proxies,
+    identity,
+    hello: () => ({
+      hostId: identity.hostId,
+      hostname: identity.nodename,
+      version,
+      databases: registry.all().map(({ metadata: { name } }) => ({ name, health: healthOf(name).status })),
+      ...(draining ? { draining } : {}),
     }),
-  );
+    onChange: (listener) => {
+      changed.add(listener);
+      return () => changed.delete(listener);
+    },
+    onConnection: (stream, caller) => {
+      const session = serveSession(context, stream, caller).finally(() => running.delete(session));
+      running.add(session);
+    },
+    log: log.child('TUNNEL'),
+  });
   registry.onChange((names) => {
     for (const name of names) {
       const database = registry.get(name);
@@ -160,7 +170,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
         void withdraw(name);
       }
     }
-    for (const tunnel of tunnels) tunnel.update();
+    tellProxies();
   });
 
   registry.all().forEach(watchHealth);
@@ -171,16 +181,17 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
 
   return {
     databases: () => registry.all(),
-    ready: async () => void (await Promise.all(tunnels.map((tunnel) => tunnel.connected()))),
+    ready: () => tunnel.connected,
+    sessions: () => running.size,
     async close({ drainMs = 0 } = {}) {
       draining = true;
-      for (const tunnel of tunnels) tunnel.update();
+      tellProxies();
       clearInterval(heartbeat);
       for (const { check } of health.values()) check.stop();
       await Promise.all(registry.all().map(({ metadata }) => withdraw(metadata.name)));
       if (drainMs > 0 && running.size > 0) await settled(Promise.all(running), drainMs);
       stop.abort();
-      await Promise.all([...tunnels.map((tunnel) => tunnel.done), watching]);
+      await Promise.all([tunnel.close(), watching]);
       await settled(Promise.all(running), 5_000);
       await settled(spool.drained(), 2_000);
       await spool.close();
@@ -202,7 +213,7 @@ async function watchResources(
       for await (const change of auth.databaseAgent.watchDatabases({}, { signal, timeoutMs: 0 })) {
         if (change.initial) known.clear();
         for (const message of change.put) {
-          const database = databaseFromProto(message);
+          const database = fromMessage('db', message);
           known.set(database.metadata.name, database);
         }
         for (const name of change.deleted) known.delete(name);

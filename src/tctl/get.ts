@@ -56,6 +56,8 @@ async function fetch(client: AuthClient, { kind, name }: ResourceRef, args: GetA
     case 'cluster_auth_preference':
       if (name) throw new TeleportError('BadParameter', 'only simple `tctl get cluster_auth_preference` can be used');
       return [fromMessage('cluster_auth_preference', await client.clusterConfig.getAuthPreference({}))];
+    default:
+      throw new TeleportError('NotImplemented', `getting resources of type "${kind}" is not supported`);
   }
 }
 
@@ -66,7 +68,9 @@ function named<R extends { metadata: { name: string; labels?: Record<string, str
   what: string,
 ): R[] {
   if (!name) return resources;
-  const found = resources.filter(({ metadata }) => metadata.name === name || metadata.labels?.[DISCOVERED_NAME] === name);
+  const found = resources.filter(
+    ({ metadata }) => metadata.name === name || metadata.labels?.[DISCOVERED_NAME] === name,
+  );
   if (found.length === 0) throw new TeleportError('NotFound', `${what} "${name}" not found`);
   return found;
 }

@@ -120,8 +120,10 @@ export async function startTeleport(
         now,
       });
       stack.push(db);
-      await db.ready();
-      log.info('Database Service is ready.', { databases: db.databases().length });
+      running.sessions = db.sessions;
+      const isUp = db.ready().then(() => log.info('Database Service is ready.', { databases: db.databases().length }));
+      // A Proxy elsewhere may come later; our own is there.
+      if (config.proxy) await isUp;
     }
     return running;
   } catch (error) {
@@ -150,7 +152,8 @@ async function identityFor(
   const { joinCluster } = await import('../api/join.js');
   try {
     const identity = await joinCluster({
-      ...(config.proxyServer ? { proxy: config.proxyServer } : { auth: config.authServer! }),
+      route: joinRoute(config, role),
+      version: VERSION,
       token,
       role,
       hostId: id,
@@ -167,6 +170,12 @@ async function identityFor(
       hint: 'Check the address and the CA pin ("tctl status"), and that the token has not expired ("tctl tokens ls").',
     });
   }
+}
+
+/** A Proxy joins at Auth itself; an agent knows only Proxies, also when one was given as --auth-server. */
+function joinRoute({ proxyServer, authServer }: TeleportConfig, role: SystemRole): AuthRoute {
+  if (proxyServer) return { kind: 'proxy', ...proxyServer };
+  return { kind: role === 'Proxy' ? 'direct' : 'proxy', ...authServer! };
 }
 
 /** An address to dial for a socket that listens everywhere. */
