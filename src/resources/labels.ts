@@ -1,0 +1,43 @@
+/** Labels that Teleport keeps for itself, and `key=value` lists. */
+import { TeleportError } from '../errors.js';
+
+/** Keys with these beginnings are hidden unless somebody asks for everything. */
+export const HIDDEN_PREFIXES = ['teleport.dev/', 'teleport.internal/', 'teleport.hidden/'] as const;
+
+/** Real name of a discovered database's shorter one. */
+export const DISCOVERED_NAME_LABEL = 'teleport.internal/discovered-name';
+export const RESOURCE_TYPE_LABEL = 'teleport.internal/resource-type';
+
+export function isHiddenLabel(key: string): boolean {
+  return HIDDEN_PREFIXES.some((prefix) => key.startsWith(prefix));
+}
+
+/** Labels without the hidden ones, by key. */
+export function visibleLabels(labels: Record<string, string> | undefined): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(labels ?? {})
+      .filter(([key]) => !isHiddenLabel(key))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+/**
+ * `a=b,c=d`; a value may be in double quotes.
+ *
+ * @throws TeleportError `BadParameter` `invalid label spec: 'x', should be 'key=value'`
+ */
+export function parseLabelSpec(text: string): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const part of text.match(/(?:"[^"]*"|[^,;])+/g) ?? []) {
+    const split = /^\s*([^=]+?)\s*=\s*(.*?)\s*$/.exec(part);
+    if (split === null) {
+      throw new TeleportError('BadParameter', `invalid label spec: '${part.trim()}', should be 'key=value'`);
+    }
+    labels[unquoted(split[1]!)] = unquoted(split[2]!);
+  }
+  return labels;
+}
+
+function unquoted(text: string): string {
+  return text.replace(/^"(.*)"$/, '$1');
+}

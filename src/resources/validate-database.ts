@@ -1,0 +1,99 @@
+/** Is a `db` resource one that may be kept? Texts: Teleport 18.3.0 (database-service.md 11.3, 10.1). */
+import { TeleportError } from '../errors.js';
+import { awsOf, databaseType } from './database-type.js';
+import { databaseWithDefaults } from './defaults.js';
+import { type Database, TLS_MODES } from './types.js';
+
+const NAME = '^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$';
+const PROTOCOLS =
+  'postgres mysql mongodb oracle cockroachdb redis snowflake sqlserver cassandra elasticsearch opensearch dynamodb ' +
+  'clickhouse clickhouse-http spanner';
+const AUTO_USER_TYPES: Record<string, readonly string[]> = {
+  postgres: ['self-hosted', 'rds', 'redshift'],
+  mysql: ['self-hosted', 'rds'],
+  mongodb: ['self-hosted'],
+};
+const ROLE_ARN = /^arn:(aws(?:-[a-z]+)*):iam::(\d*):role\/.+$/;
+
+/** @throws TeleportError `BadParameter` */
+export function checkDatabase(database: Database): void {
+  const name = database.metadata?.name;
+  if (!name) throw bad('missing parameter Name');
+  const quoted = JSON.stringify(name);
+  if (!new RegExp(NAME).test(name)) {
+    throw bad(`invalid database name\n\t${quoted} does not match regex used for validation "${NAME}"`);
+  }
+  if (database.version !== undefined && database.version !== 'v3') {
+    throw bad(`unsupported database resource version ${JSON.stringify(database.version)}`);
+  }
+  const { protocol, uri } = database.spec ?? {};
+  if (!protocol) throw bad(`database ${quoted} protocol is empty`);
+  if (!uri) throw bad(`database ${quoted} URI is empty`);
+  if (!PROTOCOLS.split(' ').includes(protocol)) {
+    throw bad(`unsupported database ${quoted} protocol ${JSON.stringify(protocol)}, supported are: [${PROTOCOLS}]`);
+  }
+  if (protocol === 'postgres') checkAddress(quoted, uri);
+  checkTls(quoted, database);
+  const complete = databaseWithDefaults(database);
+  checkAws(quoted, complete);
+  checkAdminUser(quoted, complete);
+}
+
+function checkAddress(quoted: string, uri: string): void {
+  const refuse = (why: string): TeleportError =>
+    bad(`invalid database ${quoted} address ${JSON.stringify(uri)}: address ${uri}: ${why}`);
+  const parts = /^(\[[^\]]*\]|[^:[\]]*)(?::(.*))?$/.exec(uri);
+  if (parts === null) throw refuse('too many colons in address');
+  if (parts[2] === undefined) throw refuse('missing port in address');
+  if (!/^\d{1,5}$/.test(parts[2]) || Number(parts[2]) > 65_535) throw refuse('invalid port');
+}
+
+function checkTls(quoted: string, { spec }: Database): void {
+  const mode: unknown = spec.tls?.mode;
+  const known = mode === undefined || mode === '' || ([0, 1, 2, ...TLS_MODES] as unknown[]).includes(mode);
+  if (!known) throw bad(`DatabaseTLSMode invalid value ${String(mode).toUpperCase()}`);
+  for (const pem of [spec.ca_cert, spec.tls?.ca_cert]) {
+    if (pem && !pem.includes('-----BEGIN CERTIFICATE-----')) {
+      throw bad(
+        `provided database ${quoted} CA doesn't appear to be a valid x509 certificate: expected PEM-encoded block`,
+      );
+    }
+  }
+}
+
+function checkAws(quoted: string, database: Database): void {
+  const { account_id: account, assume_role_arn: arn, external_id: externalId, region } = awsOf(database);
+  if (externalId && !arn) {
+    throw bad(`AWS database ${quoted} has external_id ${JSON.stringify(externalId)}, but assume_role_arn is empty`);
+  }
+  if (account && !/^\d{12}$/.test(account)) {
+    throw bad(`database ${quoted} has invalid AWS account ID: must be 12-digit`);
+  }
+  if (!arn) return;
+  const parts = ROLE_ARN.exec(arn);
+  const refused = `database ${quoted} assume_role_arn ${JSON.stringify(arn)} is invalid: `;
+  if (parts === null) throw bad(`${refused}expected an IAM role ARN`);
+  if (!/^\d{12}$/.test(parts[2]!)) throw bad(`${refused}account ID must be 12-digit`);
+  if (!account) throw bad(`database ${quoted} missing AWS account ID`);
+  const partition = region?.startsWith('cn-') ? 'aws-cn' : region?.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+  if (region && parts[1] !== partition) {
+    throw bad(
+      `database ${quoted} is incompatible with AWS assume_role_arn ${JSON.stringify(arn)}: ` +
+        `expected partition ${JSON.stringify(partition)}, got ${JSON.stringify(parts[1])}`,
+    );
+  }
+}
+
+function checkAdminUser(quoted: string, database: Database): void {
+  if (!database.spec.admin_user?.name) return;
+  const { protocol } = database.spec;
+  const type = databaseType(database);
+  if (AUTO_USER_TYPES[protocol]?.includes(type)) return;
+  throw bad(
+    `cannot set admin user on database ${quoted}: ${protocol}/${type} databases don't support automatic user provisioning yet`,
+  );
+}
+
+function bad(message: string): TeleportError {
+  return new TeleportError('BadParameter', message);
+}

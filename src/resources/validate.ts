@@ -1,0 +1,110 @@
+/**
+ * Is a resource one that may be kept? One function a kind, with Teleport's texts (database-service.md 1.6 and 11.3).
+ * What is refused here would fail later and further from the person who wrote it; what Teleport lets through (broken
+ * templates and label expressions) passes here as well.
+ */
+import { TeleportError } from '../errors.js';
+import { SINGLETONS } from './ref.js';
+import type { AnyResource, LabelSelector, Lock, ProvisionToken, Role, RoleConditions, User } from './types.js';
+import { checkDatabase } from './validate-database.js';
+
+export { checkDatabase } from './validate-database.js';
+
+const ROLE_VERSIONS = new Set(['v3', 'v4', 'v5', 'v6', 'v7', 'v8']);
+const LOCK_MODES = new Set<unknown>(['strict', 'best_effort', '', undefined]);
+const DB_USER_MODES = new Set<unknown>(['off', 'keep', 'best_effort_drop', '', false, undefined, 0, 1, 2, 3]);
+const SYSTEM_ROLES = [
+  'Auth',
+  'Proxy',
+  'Db',
+  'Node',
+  'Admin',
+  'Instance',
+  'App',
+  'Kube',
+  'Discovery',
+  'Bot',
+  'WindowsDesktop',
+  'Trusted_cluster',
+  'Okta',
+  'MDM',
+];
+
+/** @throws TeleportError `BadParameter` */
+export function checkResource(resource: AnyResource): void {
+  if (!resource.metadata?.name && !SINGLETONS.has(resource.kind)) throw bad('missing parameter Name');
+  if (resource.kind === 'role') checkRole(resource);
+  else if (resource.kind === 'user') checkUser(resource);
+  else if (resource.kind === 'db') checkDatabase(resource);
+  else if (resource.kind === 'token') checkToken(resource);
+  else if (resource.kind === 'lock') checkLock(resource);
+}
+
+export function checkRole(role: Role): void {
+  if (!role.metadata?.name) throw bad('missing parameter Name');
+  if (role.version !== undefined && !ROLE_VERSIONS.has(role.version)) {
+    throw bad(`role version ${JSON.stringify(role.version)} is not supported`);
+  }
+  const { options = {}, allow = {}, deny = {} } = role.spec ?? {};
+  if (!LOCK_MODES.has(options.lock)) throw bad(`invalid value for role option lock: ${options.lock}`);
+  const mode: unknown = options.create_db_user_mode;
+  if (mode === true) throw bad('create_database_user_mode cannot be true, got true');
+  if (!DB_USER_MODES.has(mode)) throw bad(`invalid database user mode ${String(mode)}`);
+  if (allow.db_roles?.includes('*')) throw bad('wildcard is not allowed in allow.database_roles');
+  for (const conditions of [allow, deny]) checkConditions(conditions);
+}
+
+function checkConditions(conditions: RoleConditions): void {
+  for (const { permissions } of conditions.db_permissions ?? []) {
+    if (permissions?.includes('*')) throw bad('individual database permissions cannot be wildcards strings');
+  }
+  for (const [name, value] of Object.entries(conditions)) {
+    if (name.endsWith('_labels')) checkSelector(value as LabelSelector | null | undefined);
+  }
+  for (const rule of conditions.rules ?? []) {
+    if (!rule.resources?.length) throw bad('missing resources to match');
+    if (!rule.verbs?.length) throw bad('missing verbs');
+  }
+}
+
+function checkSelector(selector: LabelSelector | null | undefined): void {
+  const values = selector?.['*'];
+  if (values === undefined) return;
+  const all = typeof values === 'string' ? values === '*' : values.length === 1 && values[0] === '*';
+  if (!all) throw bad('selector *:<val> is not supported');
+}
+
+export function checkUser(user: User): void {
+  if (!user.metadata?.name) throw bad('user name cannot be empty');
+  if (user.version !== undefined && user.version !== 'v2') {
+    throw bad(`user resource version ${JSON.stringify(user.version)} is not supported`);
+  }
+  if ((user.spec?.roles as unknown) !== undefined && !Array.isArray(user.spec.roles)) {
+    throw bad('user.spec.roles must be a list');
+  }
+}
+
+export function checkToken(token: ProvisionToken): void {
+  const roles = token.spec?.roles ?? [];
+  if (roles.length === 0) throw bad('missing parameter Roles');
+  for (const role of roles) normalRole(role);
+  const method = token.spec.join_method || 'token';
+  if (method !== 'token')
+    throw new TeleportError('NotImplemented', `join method ${JSON.stringify(method)} is not supported`);
+}
+
+/** `db` → `Db`. @throws TeleportError `BadParameter` `invalid role "x"` */
+export function normalRole(word: string): string {
+  const plain = word.toLowerCase().replace(/[-_]/g, '');
+  const known = SYSTEM_ROLES.find((role) => role.toLowerCase().replace('_', '') === plain);
+  if (known === undefined) throw bad(`invalid role ${JSON.stringify(word)}`);
+  return known;
+}
+
+export function checkLock(lock: Lock): void {
+  if (!Object.values(lock.spec?.target ?? {}).some(Boolean)) throw bad('at least one target field must be set');
+}
+
+function bad(message: string): TeleportError {
+  return new TeleportError('BadParameter', message);
+}
