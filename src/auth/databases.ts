@@ -1,0 +1,131 @@
+/**
+ * Databases as resources, and the offers of them by agents. A user sees and changes only what the label rules of her
+ * roles select. Texts of refusals: cli.md 6; visibility: database-service.md 1 and 3.
+ */
+import { TeleportError } from '../errors.js';
+import { matchesDatabase } from '../rbac/match.js';
+import { withDefaults } from '../resources/defaults.js';
+import type { Database, DatabaseServer } from '../resources/types.js';
+import { checkResource } from '../resources/validate.js';
+import type { Page } from './records.js';
+import { requireRule } from './rules.js';
+import { type AuthState, record } from './state.js';
+import { expanded, nameOf, requireHost, type Who } from './who.js';
+
+/** Does some role of the caller select this database, and none exclude it? Hosts see everything. */
+export function sees(who: Who): (database: Database) => boolean {
+  if (who.kind !== 'user') return () => who.kind === 'host';
+  const roles = expanded(who.roles, who.user);
+  const { traits } = who.identity;
+  return (database) =>
+    !roles.some(({ spec }) => matchesDatabase(spec.deny, database, 'deny', traits)) &&
+    roles.some(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits));
+}
+
+export async function getDatabase(state: AuthState, who: Who, name: string): Promise<Database> {
+  requireRule(who, 'db', 'read');
+  const database = await state.databases.get(name);
+  if (database === undefined || !sees(who)(database)) throw notFound(name);
+  return database;
+}
+
+export async function listDatabases(state: AuthState, who: Who, limit: number, start: string): Promise<Page<Database>> {
+  requireRule(who, 'db', 'list', 'read');
+  const { items, next } = await state.databases.page(limit, start);
+  return { items: items.filter(sees(who)), next };
+}
+
+export async function createDatabase(state: AuthState, who: Who, database: Database): Promise<void> {
+  requireRule(who, 'db', 'create');
+  const wanted = checkedDatabase(who, database);
+  await state.databases.create(wanted).catch((error: { code?: string }) => {
+    if (error.code !== 'AlreadyExists') throw error;
+    throw new TeleportError('AlreadyExists', `database "${database.metadata.name}" already exists`);
+  });
+  await recordDatabase(state, who, 'db.create', wanted);
+}
+
+export async function updateDatabase(state: AuthState, who: Who, database: Database): Promise<void> {
+  requireRule(who, 'db', 'update');
+  await getDatabase(state, who, database.metadata.name);
+  const wanted = checkedDatabase(who, database);
+  await state.databases.update(wanted);
+  await recordDatabase(state, who, 'db.update', wanted);
+}
+
+export async function deleteDatabase(state: AuthState, who: Who, name: string): Promise<void> {
+  requireRule(who, 'db', 'delete');
+  const database = await state.databases.get(name);
+  if (database === undefined || !sees(who)(database)) throw notFound(name);
+  await state.databases.delete(name);
+  await recordDatabase(state, who, 'db.delete', database);
+}
+
+function checkedDatabase(who: Who, database: Database): Database {
+  const whole = withDefaults<Database>({ ...database, kind: 'db' });
+  checkResource(whole);
+  if (sees(who)(whole)) return whole;
+  throw new TeleportError('AccessDenied', `access to db "${database.metadata.name}" denied: no role of yours selects its labels`);
+}
+
+function recordDatabase(
+  state: AuthState,
+  who: Who,
+  event: 'db.create' | 'db.update' | 'db.delete',
+  { metadata, spec }: Database,
+): Promise<void> {
+  return record(state, event, 'ok', {
+    name: metadata.name,
+    user: nameOf(who),
+    db_protocol: spec.protocol,
+    db_uri: spec.uri,
+    db_labels: metadata.labels,
+    db_origin: metadata.labels?.['teleport.dev/origin'],
+  });
+}
+
+const notFound = (name: string) => new TeleportError('NotFound', `database "${name}" not found`);
+
+// Offers
+
+/** How long an offer lives that names no end, and the longest it may name. */
+const SERVER_TTL_MS = 10 * 60_000;
+
+/** An agent's heartbeat. @returns until when it counts */
+export async function upsertServer(state: AuthState, who: Who, server: DatabaseServer): Promise<Date> {
+  const { hostId } = mayOffer(who, server.spec.host_id);
+  const name = server.metadata.name || server.spec.database?.metadata.name;
+  if (!name || !server.spec.database) throw new TeleportError('BadParameter', 'missing database in database server');
+  const latest = state.now().getTime() + SERVER_TTL_MS;
+  const asked = server.metadata.expires ? Date.parse(server.metadata.expires) : latest;
+  const expires = new Date(Math.min(asked, latest));
+  await state.servers.put({
+    ...server,
+    metadata: { ...server.metadata, name, expires: expires.toISOString() },
+    spec: { ...server.spec, host_id: server.spec.host_id || hostId },
+  });
+  return expires;
+}
+
+/** The offer counts longer; nothing happens when it is gone already. */
+export async function keepServer(state: AuthState, who: Who, hostId: string, name: string, expires: Date): Promise<void> {
+  mayOffer(who, hostId);
+  const server = await state.servers.get(hostId, name);
+  if (server === undefined) throw new TeleportError('NotFound', `database server "${name}" not found`);
+  await upsertServer(state, who, { ...server, metadata: { ...server.metadata, expires: expires.toISOString() } });
+}
+
+export async function deleteServer(state: AuthState, who: Who, hostId: string, name: string): Promise<void> {
+  if (who.kind === 'user') requireRule(who, 'db_server', 'delete');
+  else mayOffer(who, hostId);
+  if (!(await state.servers.delete(hostId, name))) {
+    throw new TeleportError('NotFound', `database server "${name}" not found`);
+  }
+}
+
+/** An agent speaks for itself only. */
+function mayOffer(who: Who, hostId: string) {
+  const host = requireHost(who, 'Db');
+  if (host.role === 'Db' && hostId !== host.hostId) throw new TeleportError('AccessDenied', 'access denied');
+  return host;
+}

@@ -1,0 +1,148 @@
+/**
+ * Certificates of our own services, and the tokens with which a service joins. Shapes: certificates.md 7; joining:
+ * auth-grpc-and-routing.md 6.1 and 6.2.
+ */
+import type { KeyObject } from 'node:crypto';
+import type { HostIdentity } from '../api/host-identity.js';
+import { TeleportError } from '../errors.js';
+import { hostIdentity, hostSans } from '../identity/host.js';
+import { encodeSubject, isSystemRole, type SystemRole } from '../identity/identity.js';
+import { hostSshCertificate } from '../identity/ssh-cert.js';
+import { generateKey, privateKeyPem, readPublicKey } from '../pki/keys.js';
+import { readAuthorizedKey } from '../pki/ssh.js';
+import { keyFor } from '../pki/suites.js';
+import { issueLeaf } from '../pki/x509.js';
+import type { ProvisionToken, SystemRole as JoinableRole } from '../resources/types.js';
+import { sshLine } from './ca.js';
+import { type AuthState, record } from './state.js';
+import type { UserCertificates } from './user-certs.js';
+
+/** Life of a host certificate: that of the authority, 10 years. */
+const HOST_TTL_MS = 3650 * 86_400_000;
+/** Roles a service of ours, or a foreign agent, may join as. */
+const JOINABLE: readonly string[] = ['Proxy', 'Db', 'Instance', 'Node', 'App', 'Kube', 'Discovery'];
+
+export interface HostCertRequest {
+  hostId: string;
+  nodename: string;
+  role: string;
+  additionalPrincipals: readonly string[];
+  dnsNames: readonly string[];
+  tls: KeyObject;
+  ssh?: KeyObject | undefined;
+  systemRoles?: readonly string[];
+}
+
+/** @throws TeleportError `BadParameter` for an unknown role or an empty host id */
+export function hostCertificates(state: AuthState, request: HostCertRequest): UserCertificates {
+  const { hostId, role } = request;
+  if (hostId === '') throw new TeleportError('BadParameter', 'missing parameter HostID');
+  if (!isSystemRole(role)) throw new TeleportError('BadParameter', `role "${role}" is not supported`);
+  const now = state.now();
+  const ca = state.authorities.tls('host');
+  const caKey = state.authorities.ssh('host');
+  const expires = new Date(now.getTime() + HOST_TTL_MS);
+  const { clusterName } = state;
+  const subject = hostIdentity({ hostId, clusterName, role, expires, systemRoles: request.systemRoles ?? [] });
+  const tls = issueLeaf({
+    ca,
+    publicKey: request.tls,
+    subject: encodeSubject(subject),
+    sans: hostSans({ role, additionalPrincipals: request.additionalPrincipals, dnsNames: request.dnsNames }),
+    notBefore: new Date(now.getTime() - 60_000),
+    notAfter: expires,
+  });
+  const ssh = request.ssh
+    ? `${hostSshCertificate({
+        hostId,
+        clusterName,
+        role,
+        nodeName: request.nodename,
+        additionalPrincipals: request.additionalPrincipals,
+        publicKey: request.ssh,
+        caKey,
+        now,
+      }).trimEnd()}\n`
+    : '';
+  return { ssh, tls, tlsCas: [ca.certPem], sshCas: [sshLine(caKey)] };
+}
+
+/** A host identity with a key made here, for services in the same process and for the local administrator. */
+export async function issueHostIdentity(
+  state: AuthState,
+  request: {
+    role: JoinableRole;
+    nodename: string;
+    additionalPrincipals: readonly string[];
+    dnsNames: readonly string[];
+    hostId?: string;
+  },
+): Promise<HostIdentity> {
+  const key = await generateKey(keyFor(state.preference.spec.signature_algorithm_suite, 'host-tls'));
+  const hostId = request.hostId ?? state.hostId;
+  const { tls, tlsCas } = hostCertificates(state, { ...request, hostId, tls: key });
+  return {
+    hostId,
+    role: request.role,
+    nodename: request.nodename,
+    clusterName: state.clusterName,
+    certPem: tls,
+    keyPem: privateKeyPem(key),
+    hostCaPems: tlsCas,
+  };
+}
+
+export interface JoinRequest {
+  token: string;
+  hostId: string;
+  nodename: string;
+  role: string;
+  additionalPrincipals: readonly string[];
+  dnsNames: readonly string[];
+  tls: Uint8Array;
+  ssh: Uint8Array;
+  remoteAddr: string;
+}
+
+/** Join with a token. @throws TeleportError `AccessDenied` for an unknown or expired token, or another role */
+export async function joinWithToken(state: AuthState, request: JoinRequest): Promise<UserCertificates> {
+  const { role } = request;
+  const fields = { host_id: request.hostId, node_name: request.nodename, role, method: 'token', 'addr.remote': request.remoteAddr };
+  try {
+    const roles = await rolesOfToken(state, request.token);
+    const isInstance = role === 'Instance' && roles.some((name) => JOINABLE.includes(name));
+    if (!JOINABLE.includes(role) || !(roles.includes(role) || isInstance)) {
+      throw new TeleportError(
+        'AccessDenied',
+        `node "${request.nodename}" [${request.hostId}] can not join the cluster, the token does not allow "${role}" role`,
+      );
+    }
+    if (request.tls.length === 0) throw new TeleportError('BadParameter', 'missing PublicTLSKey');
+    const certificates = hostCertificates(state, {
+      ...request,
+      tls: readPublicKey(Buffer.from(request.tls).toString('utf8')),
+      ssh: request.ssh.length > 0 ? readAuthorizedKey(Buffer.from(request.ssh).toString('utf8')) : undefined,
+      systemRoles: roles,
+    });
+    await record(state, 'instance.join', 'ok', { ...fields, success: true });
+    return certificates;
+  } catch (error) {
+    await record(state, 'instance.join', 'failed', { ...fields, success: false, error: (error as Error).message });
+    throw error;
+  }
+}
+
+async function rolesOfToken(state: AuthState, token: string): Promise<string[]> {
+  const fixed = state.staticTokens.find((known) => known.token === token);
+  if (fixed) return fixed.roles;
+  const stored: ProvisionToken | undefined = token === '' ? undefined : await state.tokens.get(token);
+  if (stored === undefined) {
+    throw new TeleportError('AccessDenied', 'the token is not valid', {
+      hint: 'Make a new one on the Auth host: tctl tokens add --type=db.',
+    });
+  }
+  return stored.spec.roles;
+}
+
+/** True for a role that a token may be made for. */
+export const isJoinable = (role: string): role is SystemRole => JOINABLE.includes(role);

@@ -1,0 +1,160 @@
+/**
+ * Invitations and password resets: a link with a token, behind it a password and, where the cluster asks for one, a TOTP
+ * device. One live token a user. Rules and texts: login-and-profile.md 4.
+ */
+import { randomBytes } from 'node:crypto';
+import { TeleportError } from '../errors.js';
+import type { UserToken } from '../resources/types.js';
+import { keyOf } from '../store/store.js';
+import { publicProxyAddr } from './proxies.js';
+import {
+  changeSecrets,
+  forgetSecrets,
+  hashPassword,
+  newDevice,
+  newTotpSecret,
+  secretsOf,
+  totpPeriod,
+  totpUrl,
+} from './secrets.js';
+import { type AuthState, record } from './state.js';
+
+export type InviteType = 'invite' | 'password';
+
+const HOUR_MS = 3_600_000;
+const TTL_MS = { invite: { usual: HOUR_MS, most: 48 * HOUR_MS }, password: { usual: 8 * HOUR_MS, most: 24 * HOUR_MS } };
+const MIN_PASSWORD_BYTES = 12;
+const MAX_PASSWORD_BYTES = 128;
+
+/**
+ * Make a link. A reset (`password`) first takes the old password and devices away.
+ *
+ * @throws TeleportError `NotFound` without such a user, `BadParameter` for a type or a life that is not allowed
+ */
+export async function createUserToken(
+  state: AuthState,
+  request: { user: string; type: string; ttlMs: number; by: string },
+): Promise<UserToken> {
+  const type: InviteType = request.type === 'password' ? 'password' : 'invite';
+  if (request.type !== '' && request.type !== type) {
+    throw new TeleportError('BadParameter', `unknown user token request type(${request.type})`);
+  }
+  const { usual, most } = TTL_MS[type];
+  const ttlMs = request.ttlMs > 0 ? request.ttlMs : usual;
+  if (ttlMs > most) throw new TeleportError('BadParameter', `failed to create user token for ${type}: maximum token TTL is ${most / HOUR_MS}h0m0s`);
+  if ((await state.users.get(request.user)) === undefined) {
+    throw new TeleportError('NotFound', `user "${request.user}" not found`);
+  }
+  if (type === 'password') await forgetSecrets(state, request.user);
+  await deleteUserTokens(state, request.user);
+  const name = randomBytes(16).toString('hex');
+  const now = state.now();
+  const expires = new Date(now.getTime() + ttlMs).toISOString();
+  const path = type === 'invite' ? 'invite' : 'reset';
+  const token: UserToken = {
+    kind: 'user_token',
+    sub_kind: type,
+    version: 'v3',
+    metadata: { name, expires },
+    spec: {
+      user: request.user,
+      url: `https://${(await publicProxyAddr(state)) ?? '<proxyhost>:3080'}/web/${path}/${name}`,
+      created: now.toISOString(),
+    },
+  };
+  await state.userTokens.create(token);
+  await record(state, 'reset_password_token.create', 'ok', { name: request.user, user: request.by, ttl: `${ttlMs / 1000}s`, expires });
+  return token;
+}
+
+export async function deleteUserTokens(state: AuthState, user: string): Promise<void> {
+  for (const token of await state.userTokens.list()) {
+    if (token.spec.user === user) await state.userTokens.delete(token.metadata.name);
+  }
+}
+
+const totpKey = (token: string) => keyOf('user_token_secret', token);
+
+/**
+ * What the sign-up page shows. Every call makes a new TOTP secret, and only the last one counts.
+ *
+ * @throws TeleportError `AccessDenied` `bad or expired token`
+ */
+export async function openUserToken(
+  state: AuthState,
+  name: string,
+): Promise<{ token: string; user: string; usage: string; otpauthUrl: string }> {
+  const token = name === '' ? undefined : await state.userTokens.get(name);
+  if (token === undefined) throw new TeleportError('AccessDenied', 'bad or expired token');
+  const secret = newTotpSecret();
+  await state.store.put(totpKey(name), JSON.stringify(secret), { expires: new Date(token.metadata.expires!) });
+  const { user } = token.spec;
+  const proxy = await publicProxyAddr(state);
+  const host = (proxy ?? state.clusterName).replace(/:\d+$/, '');
+  return { token: name, user, usage: token.sub_kind ?? 'invite', otpauthUrl: totpUrl(secret, `${user}@${host}`, state.clusterName) };
+}
+
+export interface PasswordChange {
+  token: string;
+  password: Uint8Array;
+  totpCode: string;
+  deviceName: string;
+  remoteAddr: string;
+}
+
+/** Use the link. A refusal leaves the token and its secret as they are. */
+export async function changeUserPassword(state: AuthState, request: PasswordChange): Promise<void> {
+  const { token: name, password } = request;
+  const token = name === '' ? undefined : await state.userTokens.get(name);
+  if (token === undefined) throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
+  const { user } = token.spec;
+  if (password.length < MIN_PASSWORD_BYTES) {
+    throw new TeleportError('BadParameter', `password is too short, min length is ${MIN_PASSWORD_BYTES}`);
+  }
+  if (password.length > MAX_PASSWORD_BYTES) {
+    throw new TeleportError('BadParameter', `password is too long, max length is ${MAX_PASSWORD_BYTES}`);
+  }
+  const device = await deviceOf(state, request, user);
+  const hash = await hashPassword(Buffer.from(password).toString('utf8'));
+  // Whoever deletes the token is the one who uses it.
+  if (!(await state.userTokens.delete(name))) throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
+  await state.store.delete(totpKey(name));
+  await changeSecrets(state, user, () => ({ password_hash: hash, mfa: device ? [device] : [] }));
+  await record(state, 'user.password_change', 'ok', { user, 'addr.remote': request.remoteAddr });
+  if (device) await record(state, 'mfa.add', 'ok', { user, mfa_device_name: device.name, mfa_device_uuid: device.id, mfa_device_type: 'TOTP' });
+}
+
+async function deviceOf(state: AuthState, { token, totpCode, deviceName }: PasswordChange, user: string) {
+  const setting = state.preference.spec.second_factor ?? 'otp';
+  if (setting === 'off') return undefined;
+  if (totpCode === '') {
+    if (setting === 'optional') return undefined;
+    throw new TeleportError('BadParameter', `no second factor sent during user "${user}" password reset`);
+  }
+  const item = await state.store.get(totpKey(token));
+  const secret = item ? (JSON.parse(item.value) as string) : undefined;
+  const period = secret === undefined ? undefined : totpPeriod(secret, totpCode, state.now());
+  if (secret === undefined || period === undefined) {
+    throw new TeleportError(
+      'AccessDenied',
+      'invalid one time token, please check if the token has expired and try again',
+    );
+  }
+  return newDevice(secret, deviceName, period, state.now());
+}
+
+/** The first three quarters hidden; a short name hidden whole. */
+export function masked(name: string): string {
+  const hidden = name.length < 16 ? name.length : Math.floor(name.length * 0.75);
+  return '*'.repeat(hidden) + name.slice(hidden);
+}
+
+/** Password and device as a user resource shows them: 1 unset, 2 set; 1 unset, 2 TOTP. */
+export async function credentialStatus(state: AuthState, user: string) {
+  const secrets = await secretsOf(state, user);
+  return {
+    status: { password_state: secrets.password_hash ? 2 : 1, mfa_weakest_device: secrets.mfa?.length ? 2 : 1 },
+    secrets,
+  };
+}
+

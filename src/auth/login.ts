@@ -1,0 +1,122 @@
+/**
+ * A person signs in: begin asks for the password and says what else is needed, finish takes everything and issues the
+ * certificates. Rules and texts: login-and-profile.md 2.1, 2.3 to 2.5. Unknown, wrong and locked look alike in begin.
+ *
+ *     begin(user, password) ── which challenge ──> finish(user, password, code, keys) ── certificates
+ *
+ * Where this differs from Teleport, and why: a correct password in begin does not forget failures (see `secrets.ts`).
+ */
+import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import type { User } from '../resources/types.js';
+import { acceptTotp, countFailure, forgetFailures, isPassword, lockedUntil, secretsOf } from './secrets.js';
+import { type AuthState, record } from './state.js';
+import { certificatesAtLogin, readPublicKeys, type UserCertificates } from './user-certs.js';
+
+export interface LoginBegin {
+  user: string;
+  password: string;
+  remoteAddr: string;
+}
+
+/** @throws TeleportError `AccessDenied` `invalid credentials`, whatever is wrong */
+export async function loginBegin(state: AuthState, request: LoginBegin): Promise<{ totpChallenge: boolean }> {
+  return await inTurn(state, request.user, async () => {
+    const { user, secrets, isRight, isLocked } = await check(state, request.user, request.password);
+    if (user !== undefined && isRight && !isLocked) {
+      return { totpChallenge: state.preference.spec.second_factor !== 'off' && (secrets.mfa?.length ?? 0) > 0 };
+    }
+    if (user !== undefined && !isLocked) await countFailure(state, request.user);
+    const error = new TeleportError('AccessDenied', 'invalid credentials');
+    await recordLogin(state, request, error);
+    throw error;
+  });
+}
+
+export interface LoginFinish extends LoginBegin {
+  totpCode: string;
+  ssh: Uint8Array;
+  tls: Uint8Array;
+  /** 0: the cluster's default. */
+  ttlMs: number;
+  routeToCluster: string;
+  compatibility: string;
+  userAgent: string;
+}
+
+/** @throws TeleportError `AccessDenied` with the texts of 2.5, `BadParameter` without a public key */
+export async function loginFinish(state: AuthState, request: LoginFinish): Promise<UserCertificates> {
+  const keys = readPublicKeys(request, "'ssh_pub_key' or 'tls_pub_key' must be set");
+  try {
+    const user = await inTurn(state, request.user, () => authenticate(state, request));
+    const certificates = await certificatesAtLogin(state, { ...request, user, keys });
+    await recordLogin(state, request, undefined);
+    return certificates;
+  } catch (error) {
+    await recordLogin(state, request, error);
+    throw error;
+  }
+}
+
+async function authenticate(state: AuthState, request: LoginFinish): Promise<User> {
+  const { user, secrets, isRight, isLocked } = await check(state, request.user, request.password);
+  if (isLocked) throw new TeleportError('AccessDenied', 'too many incorrect attempts, please try again later');
+  const setting = state.preference.spec.second_factor ?? 'otp';
+  const usesCode = request.totpCode !== '' && setting !== 'off';
+  const wrong = new TeleportError(
+    'AccessDenied',
+    usesCode ? 'invalid username, password or second factor' : 'invalid username or password',
+  );
+  if (user === undefined) throw wrong;
+  if (!isRight) {
+    await countFailure(state, request.user);
+    throw wrong;
+  }
+  if (!usesCode && (setting === 'otp' || setting === 'on')) {
+    throw new TeleportError('AccessDenied', 'missing second factor');
+  }
+  if (!usesCode && setting === 'optional' && (secrets.mfa?.length ?? 0) > 0) {
+    throw new TeleportError('AccessDenied', 'missing second factor authentication');
+  }
+  if (usesCode && (await acceptTotp(state, request.user, request.totpCode)) === undefined) {
+    await countFailure(state, request.user);
+    throw wrong;
+  }
+  await forgetFailures(state, request.user);
+  return user;
+}
+
+/** The password is always tried, also for unknown and locked users, so that all of them take the same time. */
+async function check(state: AuthState, name: string, password: string) {
+  const [user, secrets] = await Promise.all([state.users.get(name), secretsOf(state, name)]);
+  const isRight = (await isPassword(state, user ? secrets : {}, password)) && user !== undefined;
+  return { user, secrets, isRight, isLocked: lockedUntil(secrets, state.now()) !== undefined };
+}
+
+function recordLogin(
+  state: AuthState,
+  { user, remoteAddr, ...request }: LoginBegin | LoginFinish,
+  error: unknown,
+): Promise<void> {
+  const common = {
+    user,
+    method: 'local',
+    'addr.remote': remoteAddr,
+    user_agent: 'userAgent' in request ? request.userAgent : '',
+  };
+  if (error === undefined) return record(state, 'user.login', 'ok', { ...common, success: true });
+  const text = isTeleportError(error) ? error.message : messageOf(error);
+  return record(state, 'user.login', 'failed', { ...common, success: false, error: text, message: text });
+}
+
+/** Attempts for one user wait for each other. */
+export async function inTurn<T>(state: AuthState, user: string, work: () => Promise<T>): Promise<T> {
+  const before = state.turns.get(user);
+  const mine = (before ?? Promise.resolve()).then(work, work);
+  const settled = mine.catch(() => {});
+  state.turns.set(user, settled);
+  try {
+    return await mine;
+  } finally {
+    if (state.turns.get(user) === settled) state.turns.delete(user);
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * What a local user proves who she is with: password hash, TOTP devices, and the failures that lock her out. Kept apart
+ * from the user resource, so that writing the resource cannot lose or show it.
+ *
+ * Lock-out: the fifth failure in a row locks for 30 minutes, and only a whole login (password and, where asked, code)
+ * forgets failures. Teleport forgets them at a correct password, so that someone who knows the password may guess codes
+ * without end; here the guesses are counted together, whichever of the two calls they come through.
+ *
+ * Sources: login-and-profile.md 2.5 and 4; RFC 6238 for TOTP.
+ */
+import { randomUUID } from 'node:crypto';
+import { Secret, TOTP } from 'otpauth';
+import type { TotpDevice } from '../resources/types.js';
+import { keyOf } from '../store/store.js';
+import { changeJson } from './records.js';
+import type { AuthState } from './state.js';
+
+export interface UserSecrets {
+  password_hash?: string;
+  mfa?: TotpDevice[];
+  failures?: number;
+  /** RFC 3339. */
+  last_failure?: string;
+  locked_until?: string;
+}
+
+export const MAX_FAILURES = 5;
+export const LOCK_MS = 30 * 60_000;
+export const TOTP_PERIOD_S = 30;
+
+const keyFor = (user: string) => keyOf('user_secrets', user);
+
+export async function secretsOf(state: AuthState, user: string): Promise<UserSecrets> {
+  const item = await state.store.get(keyFor(user));
+  return item ? (JSON.parse(item.value) as UserSecrets) : {};
+}
+
+export const changeSecrets = (
+  state: AuthState,
+  user: string,
+  change: (secrets: UserSecrets) => UserSecrets | undefined,
+): Promise<UserSecrets> => changeJson<UserSecrets>(state.store, keyFor(user), {}, change);
+
+export const forgetSecrets = (state: AuthState, user: string): Promise<boolean> => state.store.delete(keyFor(user));
+
+/** Until when the user is locked out, if she is. */
+export function lockedUntil(secrets: UserSecrets, now: Date): Date | undefined {
+  const until = secrets.locked_until ? new Date(secrets.locked_until) : undefined;
+  return until && until > now ? until : undefined;
+}
+
+/** Count one failure; the fifth within 30 minutes of each other locks. */
+export async function countFailure(state: AuthState, user: string): Promise<void> {
+  const now = state.now();
+  await changeSecrets(state, user, (secrets) => {
+    const isRecent = secrets.last_failure !== undefined && now.getTime() - Date.parse(secrets.last_failure) < LOCK_MS;
+    const wasLocked = secrets.locked_until !== undefined;
+    const failures = (isRecent && !wasLocked ? (secrets.failures ?? 0) : 0) + 1;
+    const { locked_until: _, ...rest } = secrets;
+    return {
+      ...rest,
+      failures,
+      last_failure: now.toISOString(),
+      ...(failures >= MAX_FAILURES ? { locked_until: new Date(now.getTime() + LOCK_MS).toISOString() } : {}),
+    };
+  });
+}
+
+/** After a whole login. */
+export async function forgetFailures(state: AuthState, user: string): Promise<void> {
+  await changeSecrets(state, user, ({ failures, last_failure: _, locked_until: __, ...rest }) =>
+    failures === undefined ? undefined : rest,
+  );
+}
+
+// Passwords
+
+/** argon2id with the library's parameters (19 MiB, 2 passes), which the encoded hash carries. */
+export async function hashPassword(password: string): Promise<string> {
+  const { hash } = await import('@node-rs/argon2');
+  return await hash(password);
+}
+
+/** True when the password is right. Takes the same time whether or not there is a hash. */
+export async function isPassword(state: AuthState, secrets: UserSecrets, password: string): Promise<boolean> {
+  const { verify } = await import('@node-rs/argon2');
+  const matches = await verify(secrets.password_hash ?? (await state.decoyHash), password).catch(() => false);
+  return matches && secrets.password_hash !== undefined;
+}
+
+// One-time codes
+
+/** 20 random bytes as 32 base32 characters. */
+export const newTotpSecret = (): string => new Secret({ size: 20 }).base32;
+
+/** The `otpauth://` address that a QR code shows. */
+export function totpUrl(secret: string, account: string, issuer: string): string {
+  const label = `${encodeURIComponent(issuer)}:${encodeURIComponent(account).replaceAll('%40', '@').replaceAll('%3A', ':')}`;
+  const query = `algorithm=SHA1&digits=6&issuer=${encodeURIComponent(issuer)}&period=${TOTP_PERIOD_S}&secret=${secret}`;
+  return `otpauth://totp/${label}?${query}`;
+}
+
+/** The 30 s period a code belongs to, one before and one after now allowed; undefined for a wrong code. */
+export function totpPeriod(secret: string, code: string, now: Date): number | undefined {
+  if (!/^\d{6}$/.test(code)) return undefined;
+  const totp = new TOTP({ secret: Secret.fromBase32(secret), algorithm: 'SHA1', digits: 6, period: TOTP_PERIOD_S });
+  const delta = totp.validate({ token: code, window: 1, timestamp: now.getTime() });
+  return delta === null ? undefined : Math.floor(now.getTime() / 1000 / TOTP_PERIOD_S) + delta;
+}
+
+/**
+ * Accept a code once: the period of the device moves on, and no code of that period or an earlier one counts again.
+ *
+ * @returns the device, or undefined when no device accepts the code
+ */
+export async function acceptTotp(state: AuthState, user: string, code: string): Promise<TotpDevice | undefined> {
+  let accepted: TotpDevice | undefined;
+  await changeSecrets(state, user, (secrets) => {
+    accepted = undefined;
+    for (const device of secrets.mfa ?? []) {
+      const period = totpPeriod(device.totp_key, code, state.now());
+      if (period === undefined || period <= (device.last_period ?? -1)) continue;
+      accepted = { ...device, last_period: period };
+      break;
+    }
+    if (accepted === undefined) return undefined;
+    return { ...secrets, mfa: (secrets.mfa ?? []).map((device) => (device.id === accepted!.id ? accepted! : device)) };
+  });
+  return accepted;
+}
+
+export function newDevice(secret: string, name: string, period: number, now: Date): TotpDevice {
+  return { id: randomUUID(), name: name || 'otp', added_at: now.toISOString(), totp_key: secret, last_period: period };
+}

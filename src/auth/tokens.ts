@@ -1,0 +1,122 @@
+/** Join tokens and locks as resources. Texts of refusals: cli.md 6. A token's name is its secret: errors show it masked. */
+import { randomUUID } from 'node:crypto';
+import { TeleportError } from '../errors.js';
+import { withDefaults } from '../resources/defaults.js';
+import type { Lock, LockTarget, ProvisionToken } from '../resources/types.js';
+import { checkResource, normalRole } from '../resources/validate.js';
+import { masked } from './invites.js';
+import type { Page } from './records.js';
+import { requireRule } from './rules.js';
+import { type AuthState, record, type StaticToken } from './state.js';
+import { nameOf, type Who } from './who.js';
+
+/** `proxy,db:secret` of the configuration file. @throws TeleportError `BadParameter` */
+export function parseStaticToken(text: string): StaticToken {
+  const [roles = '', ...rest] = text.split(':');
+  const token = rest.join(':');
+  if (token === '') throw new TeleportError('BadParameter', 'a static token must have the form role,role:token');
+  return { token, roles: roles.split(',').map((word) => normalRole(word.trim())) };
+}
+
+export async function getToken(state: AuthState, who: Who, name: string): Promise<ProvisionToken> {
+  requireRule(who, 'token', 'read');
+  const token = (await state.tokens.get(name)) ?? staticTokens(state).find(({ metadata }) => metadata.name === name);
+  if (token === undefined) throw notFound(name);
+  return token;
+}
+
+export async function listTokens(state: AuthState, who: Who, limit: number, start: string): Promise<Page<ProvisionToken>> {
+  requireRule(who, 'token', 'list', 'read');
+  return await state.tokens.page(limit, start);
+}
+
+/** Those of the configuration file, as resources. */
+export function staticTokens(state: AuthState): ProvisionToken[] {
+  return state.staticTokens.map(({ token, roles }) => ({
+    kind: 'token',
+    version: 'v2',
+    metadata: { name: token, labels: { 'teleport.dev/origin': 'config-file' } },
+    spec: { roles, join_method: 'token' },
+  }));
+}
+
+export async function createToken(state: AuthState, who: Who, token: ProvisionToken): Promise<void> {
+  requireRule(who, 'token', 'create');
+  const wanted = checkedToken(token);
+  await state.tokens.create(wanted).catch((error: { code?: string }) => {
+    if (error.code !== 'AlreadyExists') throw error;
+    throw new TeleportError('AlreadyExists', `provisioning token(${masked(token.metadata.name)}) already exists`);
+  });
+  await recordToken(state, who, wanted);
+}
+
+export async function upsertToken(state: AuthState, who: Who, token: ProvisionToken): Promise<void> {
+  requireRule(who, 'token', 'create', 'update');
+  const wanted = checkedToken(token);
+  await state.tokens.put(wanted);
+  await recordToken(state, who, wanted);
+}
+
+export async function deleteToken(state: AuthState, who: Who, name: string): Promise<void> {
+  requireRule(who, 'token', 'delete');
+  if (state.staticTokens.some(({ token }) => token === name)) {
+    throw new TeleportError('BadParameter', `token ${masked(name)} is statically configured and cannot be removed`);
+  }
+  // Invitations stand in the same list for people, so they are taken back in the same way.
+  if ((await state.tokens.delete(name)) || (await state.userTokens.delete(name))) return;
+  throw notFound(name);
+}
+
+function checkedToken(token: ProvisionToken): ProvisionToken {
+  const roles = (token.spec?.roles ?? []).map(normalRole);
+  const whole = withDefaults<ProvisionToken>({ ...token, kind: 'token', spec: { ...token.spec, roles } });
+  checkResource(whole);
+  return whole;
+}
+
+function recordToken(state: AuthState, who: Who, { metadata, spec }: ProvisionToken): Promise<void> {
+  return record(state, 'join_token.create', 'ok', {
+    name: masked(metadata.name),
+    user: nameOf(who),
+    roles: spec.roles,
+    join_method: spec.join_method,
+    expires: metadata.expires,
+  });
+}
+
+const notFound = (name: string) => new TeleportError('NotFound', `provisioning token(${masked(name)}) not found`);
+
+// Locks
+
+/** Locks in force or not; with targets only those that hit one of them. */
+export async function listLocks(state: AuthState, who: Who, targets: LockTarget[], inForceOnly: boolean): Promise<Lock[]> {
+  requireRule(who, 'lock', 'list', 'read');
+  const now = state.now().getTime();
+  return (await state.locks.list()).filter(({ spec }) => {
+    if (inForceOnly && spec.expires !== undefined && Date.parse(spec.expires) <= now) return false;
+    return targets.length === 0 || targets.some((target) => hits(spec.target, target));
+  });
+}
+
+export async function upsertLock(state: AuthState, who: Who, lock: Lock): Promise<void> {
+  requireRule(who, 'lock', 'create', 'update');
+  const name = lock.metadata.name || randomUUID();
+  const whole = withDefaults<Lock>({
+    ...lock,
+    kind: 'lock',
+    metadata: { ...lock.metadata, name },
+    spec: { ...lock.spec, created_at: state.now().toISOString(), created_by: nameOf(who) },
+  });
+  checkResource(whole);
+  await state.locks.put(whole);
+  await record(state, 'lock.created', 'ok', { name, user: nameOf(who), target: whole.spec.target, expires: whole.spec.expires });
+}
+
+export async function deleteLock(state: AuthState, who: Who, name: string): Promise<void> {
+  requireRule(who, 'lock', 'delete');
+  if (!(await state.locks.delete(name))) throw new TeleportError('NotFound', `lock "${name}" not found`);
+  await record(state, 'lock.deleted', 'ok', { name, user: nameOf(who) });
+}
+
+const hits = (target: LockTarget, wanted: LockTarget): boolean =>
+  Object.entries(wanted).every(([key, value]) => !value || target[key] === value);

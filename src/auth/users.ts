@@ -1,0 +1,168 @@
+/**
+ * Users and roles as resources: who may read and write them, what must be true of them, what is written to the audit log.
+ * Texts of refusals: cli.md 6.
+ */
+import { unknownStatus } from '../api/status.js';
+import { TeleportError } from '../errors.js';
+import { withDefaults } from '../resources/defaults.js';
+import type { Role, User } from '../resources/types.js';
+import { checkResource } from '../resources/validate.js';
+import { credentialStatus, deleteUserTokens } from './invites.js';
+import type { Page } from './records.js';
+import { requireRule } from './rules.js';
+import { forgetSecrets, lockedUntil } from './secrets.js';
+import { type AuthState, record } from './state.js';
+import { nameOf, requireSomebody, rolesOf, type Who } from './who.js';
+
+// Users
+
+/** A user as others may see it, or oneself. @throws NotFound `"user" "x" does not exist` */
+export async function getUser(state: AuthState, who: Who, name: string): Promise<User> {
+  const isSelf = who.kind === 'user' && who.user.metadata.name === name;
+  if (!isSelf) requireRule(who, 'user', 'read');
+  const user = await state.users.get(name);
+  if (user === undefined) throw new TeleportError('NotFound', `"user" "${name}" does not exist`);
+  return await shown(state, user);
+}
+
+export async function currentUser(state: AuthState, who: Who): Promise<User> {
+  const caller = requireSomebody(who);
+  if (caller.kind !== 'user') throw new TeleportError('BadParameter', 'the caller is not a user');
+  return await shown(state, caller.user);
+}
+
+export async function listUsers(state: AuthState, who: Who, limit: number, start: string): Promise<Page<User>> {
+  requireRule(who, 'user', 'list', 'read');
+  const { items, next } = await state.users.page(limit, start);
+  return { items: await Promise.all(items.map((user) => shown(state, user))), next };
+}
+
+export async function createUser(state: AuthState, who: Who, user: User): Promise<User> {
+  requireRule(who, 'user', 'create');
+  const wanted = await checkedUser(state, user, { time: state.now().toISOString(), user: { name: nameOf(who) } });
+  const made = await state.users.create(wanted).catch((error: { code?: string }) => {
+    if (error.code !== 'AlreadyExists') throw error;
+    throw new TeleportError('AlreadyExists', `user "${user.metadata.name}" already registered`);
+  });
+  await recordUser(state, who, 'user.create', made);
+  return await shown(state, made);
+}
+
+export async function updateUser(state: AuthState, who: Who, user: User): Promise<User> {
+  requireRule(who, 'user', 'update');
+  const before = await state.users.get(user.metadata.name);
+  if (before === undefined) throw new TeleportError('NotFound', `"user" "${user.metadata.name}" does not exist`);
+  const made = await state.users.update(await checkedUser(state, user, before.spec.created_by));
+  await recordUser(state, who, 'user.update', made);
+  return await shown(state, made);
+}
+
+export async function upsertUser(state: AuthState, who: Who, user: User): Promise<User> {
+  requireRule(who, 'user', 'create', 'update');
+  const before = await state.users.get(user.metadata.name);
+  const created = before?.spec.created_by ?? { time: state.now().toISOString(), user: { name: nameOf(who) } };
+  const made = await state.users.put(await checkedUser(state, user, created));
+  await recordUser(state, who, before ? 'user.update' : 'user.create', made);
+  return await shown(state, made);
+}
+
+export async function deleteUser(state: AuthState, who: Who, name: string): Promise<void> {
+  requireRule(who, 'user', 'delete');
+  if (!(await state.users.delete(name))) throw new TeleportError('NotFound', `user "${name}" not found`);
+  await forgetSecrets(state, name);
+  await deleteUserTokens(state, name);
+  await record(state, 'user.delete', 'ok', { name, user: nameOf(who) });
+}
+
+async function checkedUser(state: AuthState, user: User, created: User['spec']['created_by']): Promise<User> {
+  const { status: _, local_auth: __, ...spec } = user.spec ?? {};
+  const { status: ___, ...rest } = user;
+  const whole = withDefaults<User>({ ...rest, kind: 'user', spec: { ...spec, ...(created ? { created_by: created } : {}) } });
+  checkResource(whole);
+  await rolesOf(state, whole.spec.roles);
+  return whole;
+}
+
+/** With what is known of her credentials and lock-out; never a secret. */
+async function shown(state: AuthState, user: User): Promise<User> {
+  const { status, secrets } = await credentialStatus(state, user.metadata.name);
+  const until = lockedUntil(secrets, state.now());
+  const lock = until
+    ? {
+        is_locked: true,
+        locked_message: 'user has exceeded maximum failed login attempts',
+        ...(secrets.last_failure ? { locked_time: secrets.last_failure } : {}),
+        lock_expires: until.toISOString(),
+      }
+    : { is_locked: false };
+  return { ...user, spec: { ...user.spec, status: lock }, status };
+}
+
+function recordUser(state: AuthState, who: Who, event: 'user.create' | 'user.update', user: User): Promise<void> {
+  return record(state, event, 'ok', {
+    name: user.metadata.name,
+    user: nameOf(who),
+    roles: user.spec.roles,
+    connector: 'local',
+    expires: user.metadata.expires,
+  });
+}
+
+// Roles
+
+/** @throws NotFound `role x is not found` */
+export async function getRole(state: AuthState, who: Who, name: string): Promise<Role> {
+  const isOwn = who.kind === 'user' && who.identity.groups.includes(name);
+  if (!isOwn) requireRule(who, 'role', 'read');
+  const [role] = await rolesOf(state, [name]);
+  return role!;
+}
+
+export async function listRoles(state: AuthState, who: Who, limit: number, start: string): Promise<Page<Role>> {
+  requireRule(who, 'role', 'list', 'read');
+  return await state.roles.page(limit, start);
+}
+
+export async function createRole(state: AuthState, who: Who, role: Role): Promise<Role> {
+  requireRule(who, 'role', 'create');
+  const made = await state.roles.create(checkedRole(role)).catch((error: { code?: string }) => {
+    if (error.code !== 'AlreadyExists') throw error;
+    throw new TeleportError('AlreadyExists', `role "${role.metadata.name}" already exists`);
+  });
+  await record(state, 'role.created', 'ok', { name: made.metadata.name, user: nameOf(who) });
+  return made;
+}
+
+export async function updateRole(state: AuthState, who: Who, role: Role): Promise<Role> {
+  requireRule(who, 'role', 'update');
+  await rolesOf(state, [role.metadata.name]);
+  const made = await state.roles.update(checkedRole(role));
+  await record(state, 'role.updated', 'ok', { name: made.metadata.name, user: nameOf(who) });
+  return made;
+}
+
+export async function upsertRole(state: AuthState, who: Who, role: Role): Promise<Role> {
+  requireRule(who, 'role', 'create', 'update');
+  const made = await state.roles.put(checkedRole(role));
+  await record(state, 'role.created', 'ok', { name: made.metadata.name, user: nameOf(who) });
+  return made;
+}
+
+/** @throws status Unknown while a user still has the role, as Teleport answers */
+export async function deleteRole(state: AuthState, who: Who, name: string): Promise<void> {
+  requireRule(who, 'role', 'delete');
+  if ((await state.roles.get(name)) === undefined) {
+    throw new TeleportError('NotFound', `role "${name}" is not found`);
+  }
+  if ((await state.users.list()).some(({ spec }) => spec.roles.includes(name))) {
+    throw unknownStatus('failed to delete a role that is still in use by a user, check the system server logs for more details');
+  }
+  await state.roles.delete(name);
+  await record(state, 'role.deleted', 'ok', { name, user: nameOf(who) });
+}
+
+function checkedRole(role: Role): Role {
+  const whole = withDefaults<Role>({ ...role, kind: 'role' });
+  checkResource(whole);
+  return whole;
+}
