@@ -1,0 +1,74 @@
+/** `tsh clusters`: the root cluster and its leaves. */
+import { connectCluster } from '../access/cluster-client.js';
+import { sessionFor, withRelogin } from '../access/relogin.js';
+import type { Env } from '../cli/env.js';
+import { headlessTableText, labelsText, print, printJson, printLine, printYaml, tableText } from '../cli/output.js';
+import { waitingFor } from '../cli/progress.js';
+import type { GlobalArgs } from './flags.js';
+
+export interface ClustersArgs extends GlobalArgs {
+  format: 'text' | 'json' | 'yaml';
+  verbose: boolean;
+  quiet: boolean;
+}
+
+interface Listed {
+  cluster_name: string;
+  status: string;
+  cluster_type: 'root' | 'leaf';
+  labels: Record<string, string> | null;
+  selected: boolean;
+}
+
+/** Pages that we follow; each holds the server's own number of clusters. */
+const MOST_PAGES = 1000;
+
+export async function run(env: Env, args: ClustersArgs): Promise<void> {
+  const listed = await withRelogin(env, args, await sessionFor(env, args), async (session): Promise<Listed[]> => {
+    const { rootCluster, cluster: selected } = session;
+    await using client = await connectCluster(session, {
+      vars: env.vars,
+      insecure: args.insecure,
+      cluster: rootCluster,
+      now: env.now(),
+      signal: env.signal,
+    });
+    const root: Listed = {
+      cluster_name: rootCluster,
+      status: 'online',
+      cluster_type: 'root',
+      labels: null,
+      selected: selected === rootCluster,
+    };
+    const leaves: Listed[] = [];
+    let pageToken = '';
+    for (let page = 0; page < MOST_PAGES; page++) {
+      const answer = await waitingFor(env, 'the cluster', client.api.presence.listRemoteClusters({ pageToken }));
+      for (const { metadata, status } of answer.remoteClusters) {
+        const labels = metadata?.labels ?? {};
+        leaves.push({
+          cluster_name: metadata?.name ?? '',
+          status: status?.connection ?? '',
+          cluster_type: 'leaf',
+          labels: Object.keys(labels).length > 0 ? labels : null,
+          selected: metadata?.name === selected,
+        });
+      }
+      pageToken = answer.nextPageToken;
+      if (pageToken === '') break;
+    }
+    return [root, ...leaves.sort((a, b) => (a.cluster_name < b.cluster_name ? -1 : 1))];
+  });
+  if (args.format === 'json') return printJson(env, listed);
+  if (args.format === 'yaml') return await printYaml(env, listed);
+  const rows = listed.map((one) => [
+    one.cluster_name,
+    one.status,
+    one.cluster_type,
+    labelsText(one.labels ?? {}, { verbose: args.verbose }),
+    ...(args.quiet ? [] : [one.selected ? '*' : '']),
+  ]);
+  if (args.quiet) print(env, headlessTableText(rows));
+  else print(env, tableText(['Cluster Name', 'Status', 'Cluster Type', 'Labels', 'Selected'], rows));
+  printLine(env);
+}

@@ -1,0 +1,126 @@
+/** Options of `tsh`: the global ones, and those that several commands share. Spec: cli reference, 2.1 and 4. Data only. */
+import type { OptionSpec } from '../cli/command.js';
+
+/** What `run` receives for the global options. */
+export interface GlobalArgs {
+  proxy?: string | undefined;
+  user?: string | undefined;
+  /** Minutes. */
+  ttl?: number | undefined;
+  identity?: string | undefined;
+  insecure: boolean;
+  auth?: string | undefined;
+  headless: boolean;
+  skipVersionCheck: boolean;
+  debug: boolean;
+  mfaMode: string;
+  certFormat?: string | undefined;
+}
+
+export const GLOBALS: readonly OptionSpec[] = [
+  {
+    name: 'login',
+    short: 'l',
+    env: 'TELEPORT_LOGIN',
+    description: 'Remote host login. Not used by database commands.',
+  },
+  { name: 'proxy', env: 'TELEPORT_PROXY', description: 'Teleport proxy address, host or host:port.' },
+  { name: 'user', env: 'TELEPORT_USER', description: 'Teleport user, defaults to the current local user.' },
+  { name: 'ttl', kind: 'int', description: 'Minutes to live for a session.' },
+  {
+    name: 'identity',
+    short: 'i',
+    env: 'TELEPORT_IDENTITY_FILE',
+    description: 'Identity file. Requires --proxy.',
+  },
+  { name: 'cert-format', description: 'SSH certificate format: standard or oldssh.' },
+  { name: 'insecure', kind: 'boolean', description: "Do not verify the proxy's certificate. For tests only." },
+  { name: 'auth', env: 'TELEPORT_AUTH', description: 'Type of authentication, by connector name. Try: local.' },
+  { name: 'skip-version-check', kind: 'boolean', description: 'Skip the comparison of client and server version.' },
+  {
+    name: 'debug',
+    short: 'd',
+    kind: 'boolean',
+    env: 'TELEPORT_DEBUG',
+    envLenient: true,
+    description: 'Write debug logs to standard error.',
+  },
+  {
+    name: 'add-keys-to-agent',
+    short: 'k',
+    kind: 'enum',
+    values: ['auto', 'no', 'yes', 'only'],
+    env: 'TELEPORT_ADD_KEYS_TO_AGENT',
+    default: 'auto',
+    description: 'Accepted; keys are never added to an SSH agent: auto, no, yes, only.',
+  },
+  {
+    name: 'mfa-mode',
+    kind: 'enum',
+    values: ['auto', 'cross-platform', 'platform', 'otp', 'sso'],
+    env: 'TELEPORT_MFA_MODE',
+    default: 'auto',
+    description: 'Preferred mode for MFA: auto, cross-platform, platform, otp, sso. One-time codes work.',
+  },
+  { name: 'relay', env: 'TELEPORT_RELAY', description: 'Accepted; relays are not used.', hidden: true },
+  { name: 'headless', kind: 'boolean', env: 'TELEPORT_HEADLESS', description: 'Use headless login.', hidden: true },
+  {
+    name: 'use-local-ssh-agent',
+    kind: 'boolean',
+    env: 'TELEPORT_USE_LOCAL_SSH_AGENT',
+    default: true,
+    description: 'Deprecated in favor of --add-keys-to-agent.',
+    hidden: true,
+  },
+  { name: 'enable-escape-sequences', kind: 'boolean', default: true, description: 'For SSH sessions.', hidden: true },
+  { name: 'bind-addr', env: 'TELEPORT_LOGIN_BIND_ADDR', description: 'For browser logins.', hidden: true },
+  { name: 'callback', description: 'For browser logins.', hidden: true },
+  { name: 'browser-login', env: 'TELEPORT_LOGIN_BROWSER', description: 'For browser logins.', hidden: true },
+  { name: 'mlock', env: 'TELEPORT_MLOCK_MODE', description: 'Accepted.', hidden: true },
+  { name: 'piv-slot', env: 'TELEPORT_PIV_SLOT', description: 'Accepted.', hidden: true },
+  { name: 'jumphost', short: 'J', description: 'For SSH sessions.', hidden: true },
+];
+
+/** `-f, --format` with its words. */
+export function formatOption(...values: string[]): OptionSpec {
+  return {
+    name: 'format',
+    short: 'f',
+    kind: 'enum',
+    values,
+    default: values[0]!,
+    description: `Format output (${values.join(', ')}).`,
+  };
+}
+
+export const VERBOSE: OptionSpec = { name: 'verbose', short: 'v', kind: 'boolean', description: 'Show more.' };
+
+/** How a database is chosen. */
+export const SELECTORS: readonly OptionSpec[] = [
+  { name: 'labels', description: 'Labels to filter by, key=value separated by commas.' },
+  { name: 'query', description: 'Predicate to filter by, for example: labels["env"] == "dev"' },
+];
+
+/** Who one is inside the database. */
+export const DATABASE_USER: readonly OptionSpec[] = [
+  { name: 'db-user', short: 'u', description: 'Database user to log in as.' },
+  { name: 'db-name', short: 'n', description: 'Database name to log in to.' },
+  { name: 'db-roles', short: 'r', kind: 'list', description: 'Database roles of an automatic user, by commas.' },
+];
+
+/** Asking for access that one does not have yet. */
+export const ACCESS_REQUEST: readonly OptionSpec[] = [
+  { name: 'request-reason', description: 'Reason for an access request.' },
+  {
+    name: 'disable-access-request',
+    kind: 'boolean',
+    description: 'Do not look for databases that could be requested.',
+  },
+];
+
+export const CLUSTER: OptionSpec = {
+  name: 'cluster',
+  short: 'c',
+  env: 'TELEPORT_CLUSTER',
+  description: 'Teleport cluster to use.',
+};

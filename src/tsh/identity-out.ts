@@ -1,0 +1,78 @@
+/** `tsh login --out`: certificates as a file for programs. Spec: login-and-profile reference, 7.1. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { connectCluster } from '../access/cluster-client.js';
+import { fetchHostCas } from '../access/host-cas.js';
+import type { SignedIn } from '../access/sign-in.js';
+import type { Env } from '../cli/env.js';
+import { printLine } from '../cli/output.js';
+import { waitingFor } from '../cli/progress.js';
+import { confirm } from '../cli/prompt.js';
+import { TeleportError } from '../errors.js';
+import { encodeIdentityFile } from '../identity/identity-file.js';
+import { writeWhole } from '../profile/lock.js';
+import { memoryStore } from '../profile/memory-store.js';
+import { SECRET_MODE } from '../profile/paths.js';
+import { type Profile, profileName } from '../profile/profile.js';
+import { sessionOf } from '../profile/session.js';
+
+export type IdentityFormat = 'file' | 'openssh';
+
+/** @throws TeleportError `BadParameter` for a word that is none, `NotImplemented` for `kubernetes` */
+export function identityFormat(word: string): IdentityFormat {
+  if (word === 'file' || word === 'openssh') return word;
+  if (word === 'kubernetes') throw new TeleportError('NotImplemented', 'identity format kubernetes is not supported');
+  throw new TeleportError('BadParameter', `invalid identity format: ${word}`);
+}
+
+/** Write the file or the two files, after asking when they exist. Authorities are those that the cluster trusts. */
+export async function writeIdentity(
+  env: Env,
+  target: { out: string; format: IdentityFormat; overwrite: boolean },
+  login: { profile: Profile; signedIn: SignedIn; insecure: boolean },
+): Promise<void> {
+  const { out, format } = target;
+  const { keys } = login.signedIn;
+  const hostCas = await allHostCas(env, login);
+  const text = encodeIdentityFile({
+    privateKeyPem: keys.tlsKeyPem,
+    ...(keys.sshCert ? { sshCertLine: keys.sshCert } : {}),
+    tlsCertPem: keys.tlsCertPem,
+    sshCaLines: hostCas.flatMap(({ knownHosts = [] }) => knownHosts),
+    tlsCaPems: hostCas.flatMap(({ tlsPems }) => tlsPems),
+  });
+  const files: [string, string][] =
+    format === 'file'
+      ? [[out, text]]
+      : [
+          [out, keys.sshKeyPem],
+          [`${out}-cert.pub`, `${keys.sshCert}\n`],
+        ];
+  const paths = files.map(([path]) => resolve(env.cwd, path));
+  const existing = paths.filter((path) => existsSync(path));
+  if (existing.length > 0 && !target.overwrite) {
+    const names = files.map(([path]) => path).filter((path) => existsSync(resolve(env.cwd, path)));
+    if (!(await confirm(env, `Destination file(s) ${names.join(', ')} exist. Overwrite?`))) {
+      throw new TeleportError('AlreadyExists', `not overwriting destination files ${names.join(', ')}`);
+    }
+  }
+  for (const [i, [, content]] of files.entries()) await writeWhole(paths[i]!, content, SECRET_MODE);
+  printLine(env);
+  printLine(env, `The certificate has been written to ${files.map(([path]) => path).join(',')}`);
+}
+
+async function allHostCas(env: Env, login: { profile: Profile; signedIn: SignedIn; insecure: boolean }) {
+  const { user, cluster, keys, hostCas } = login.signedIn;
+  const profile = { ...login.profile, user, cluster };
+  const name = profileName(profile);
+  const session = await sessionOf(memoryStore({ profile, keys, hostCas }), name, profile);
+  await using client = await connectCluster(session, {
+    vars: env.vars,
+    insecure: login.insecure,
+    cluster: session.rootCluster,
+    now: env.now(),
+    signal: env.signal,
+  });
+  const found = await waitingFor(env, 'the cluster', fetchHostCas(client.api, name));
+  return found.length > 0 ? found : hostCas;
+}

@@ -1,0 +1,226 @@
+/**
+ * `tsh login`: a new session, another cluster for the one there is, or a file for a program. Spec: cli reference, 3.1;
+ * login-and-profile reference, 2 and 7.
+ *
+ *     valid session, same proxy and cluster    ping, status
+ *     valid session, another cluster           new certificates for the same keys
+ *     everything else                          password, code, certificates, profile
+ */
+
+import { userInfo } from 'node:os';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import { connectCluster } from '../access/cluster-client.js';
+import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/session.js';
+import { type SignedIn, saveSignIn, signIn } from '../access/sign-in.js';
+import type { Env } from '../cli/env.js';
+import { waitingFor } from '../cli/progress.js';
+import { isTeleportError, TeleportError } from '../errors.js';
+import { publicKeyPem, readPrivateKey } from '../pki/keys.js';
+import { type Profile, profileName } from '../profile/profile.js';
+import { openSession, proxyHostOf, type Session, sessionOf, usableKeys } from '../profile/session.js';
+import type { ProfileStore } from '../profile/store.js';
+import { printAlerts } from './alerts.js';
+import type { GlobalArgs } from './flags.js';
+import { identityFormat, writeIdentity } from './identity-out.js';
+import { isLive, otherSessions, printStatus } from './status.js';
+
+export interface LoginCommandArgs extends GlobalArgs {
+  cluster?: string | undefined;
+  out?: string | undefined;
+  format: string;
+  overwrite: boolean;
+  verbose: boolean;
+  requestRoles?: string | undefined;
+  requestId?: string | undefined;
+  scope?: string | undefined;
+}
+
+const ALERTS_TIMEOUT_MS = 5_000;
+
+export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
+  checkFlags(args);
+  const store = personalStore(env);
+  if (args.identity) return await flatten(env, args, store, args.identity);
+  if (args.out) return await loginToFile(env, args, args.out);
+  const current = await currentLogin(store);
+  const cluster = selectedCluster(env, args);
+  const isSameProxy = current !== undefined && (!args.proxy || proxyHostOf(args.proxy) === current.name);
+  const isSameUser = current !== undefined && (!args.user || !args.proxy || args.user === current.user);
+  let session: Session;
+  if (current?.keys?.sshCert && isLive(current, env.now()) && isSameProxy && isSameUser) {
+    session = await keepSession(env, args, current, cluster);
+    return await showStatus(env, args, session);
+  }
+  session = await newSession(env, args, store, cluster);
+  await showStatus(env, args, session);
+  await printAlerts(env, session, {
+    severity: 'low',
+    labels: { 'teleport.internal/alert-on-login': 'yes' },
+    insecure: args.insecure,
+    timeoutMs: ALERTS_TIMEOUT_MS,
+  });
+}
+
+/** The login of the current profile; a profile that is named and not there counts as none. */
+async function currentLogin(store: ProfileStore): Promise<Session | undefined> {
+  if ((await store.currentName()) === undefined) return undefined;
+  return await openSession(store).catch((error: unknown) => {
+    if (isTeleportError(error, 'NotFound')) return undefined;
+    throw error;
+  });
+}
+
+/** The session is good: look whether the proxy is there, and choose another cluster when one is asked for. */
+async function keepSession(
+  env: Env,
+  args: LoginCommandArgs,
+  session: Session,
+  cluster: string | undefined,
+): Promise<Session> {
+  const proxy = await reachProxy(env, args, session.profile);
+  proxy.client[Symbol.dispose]();
+  const { store, name } = session;
+  const isOther = cluster !== undefined && cluster !== session.profile.cluster;
+  if (isOther) await reissue(env, args, session, cluster);
+  if (!isOther && !args.proxy) return session;
+  const profile: Profile = {
+    ...session.profile,
+    ...(args.proxy && profileName(proxy.profile) === name ? proxy.profile : {}),
+    ...(isOther ? { cluster } : {}),
+  };
+  await store.saveProfile(profile);
+  return await sessionOf(store, name, profile);
+}
+
+/** The same keys, certificates for another cluster. */
+async function reissue(env: Env, args: LoginCommandArgs, session: Session, cluster: string): Promise<void> {
+  const keys = usableKeys(session, env.now());
+  await using client = await connectCluster(session, {
+    vars: env.vars,
+    insecure: args.insecure,
+    cluster: session.rootCluster,
+    now: env.now(),
+    signal: env.signal,
+  });
+  const call = client.api.auth.generateUserCerts({
+    username: session.user,
+    expires: timestampFromDate(session.facts!.tlsExpiresAt),
+    format: args.certFormat ?? '',
+    routeToCluster: cluster,
+    routeToDatabase: {},
+    routeToApp: {},
+    routeToWindowsDesktop: {},
+    sshPublicKey: Buffer.from(`${keys.sshPublicKey}\n`),
+    tlsPublicKey: Buffer.from(publicKeyPem(readPrivateKey(keys.tlsKeyPem))),
+  });
+  const certs = await waitingFor(env, `certificates for ${cluster}`, call);
+  if (certs.tls.length === 0 || certs.ssh.length === 0) {
+    throw new TeleportError('Protocol', 'the cluster answered without certificates');
+  }
+  await session.store.saveKeys(session.name, session.user, cluster, {
+    ...keys,
+    tlsCertPem: Buffer.from(certs.tls).toString('utf8'),
+    sshCert: Buffer.from(certs.ssh).toString('utf8').trim(),
+  });
+}
+
+async function newSession(
+  env: Env,
+  args: LoginCommandArgs,
+  store: ProfileStore,
+  cluster: string | undefined,
+): Promise<Session> {
+  const name = args.proxy ? proxyHostOf(args.proxy) : await store.currentName();
+  const known = name === undefined ? undefined : await store.readProfile(name);
+  const { profile, signedIn } = await exchange(env, args, known, { cluster });
+  return await saveSignIn(env, store, profile, signedIn, args);
+}
+
+/** `--out`: nothing is stored, the certificates go to a file. */
+async function loginToFile(env: Env, args: LoginCommandArgs, out: string): Promise<void> {
+  const format = identityFormat(args.format);
+  if (!args.proxy) throw new TeleportError('BadParameter', 'No proxy address specified, missed --proxy flag?');
+  const { profile, signedIn } = await exchange(env, args, undefined, {
+    cluster: args.cluster,
+    oneKey: format === 'file',
+  });
+  await writeIdentity(env, { out, format, overwrite: args.overwrite }, { profile, signedIn, insecure: args.insecure });
+}
+
+async function exchange(
+  env: Env,
+  args: LoginCommandArgs,
+  known: Profile | undefined,
+  options: { cluster: string | undefined; oneKey?: boolean },
+): Promise<{ profile: Profile; signedIn: SignedIn }> {
+  const proxy = await reachProxy(env, args, known);
+  using client = proxy.client;
+  if (proxy.ping.auth?.has_motd) env.stderr.write(`${(await client.motd()).trimEnd()}\n`);
+  const user = args.user || known?.user || localUser(env);
+  const signedIn = await signIn(env, proxy, {
+    user,
+    isUserGiven: Boolean(args.user),
+    routeToCluster: options.cluster ?? known?.cluster ?? '',
+    ttlMs: args.ttl === undefined ? undefined : args.ttl * 60_000,
+    oneKey: options.oneKey ?? false,
+    insecure: args.insecure,
+  });
+  return { profile: proxy.profile, signedIn };
+}
+
+/** `login -i FILE`: an identity file made into a profile on disk. */
+async function flatten(env: Env, args: LoginCommandArgs, store: ProfileStore, path: string): Promise<void> {
+  if (!args.proxy) throw new TeleportError('BadParameter', 'tsh --identity also requires --proxy');
+  const { user, cluster, keys, hostCas } = await readIdentity(path);
+  const proxy = await reachProxy(env, args, undefined);
+  proxy.client[Symbol.dispose]();
+  const profile: Profile = { ...proxy.profile, user, cluster, mfaMode: args.mfaMode, privateKeyPolicy: 'none' };
+  const name = profileName(profile);
+  await store.saveKeys(name, user, cluster, keys);
+  await store.saveHostCas(name, hostCas);
+  await store.saveProfile(profile);
+  env.stdout.write(`Successfully flattened Identity file ${JSON.stringify(path)} into a tsh profile.\n`);
+  await showStatus(env, args, await sessionOf(store, name, profile));
+}
+
+async function showStatus(env: Env, args: LoginCommandArgs, session: Session): Promise<void> {
+  const others = await otherSessions(session.store, session.name);
+  await printStatus(env, { format: 'text', verbose: args.verbose }, session, others);
+}
+
+/** Who answers at the proxy's address, or what a person reads when nobody does. */
+async function reachProxy(env: Env, args: LoginArgs, known: Profile | undefined) {
+  try {
+    return await askProxy(env, args, { known });
+  } catch (error) {
+    const typed = args.proxy ? parseProxy(args.proxy) : undefined;
+    // Without a port several addresses were tried, and the error names them.
+    const isRace = typed !== undefined && typed.port === undefined && known === undefined;
+    if (!isTeleportError(error, 'ConnectionProblem') || isRace) throw error;
+    const address = typed?.port === undefined ? known!.webProxyAddr : joinAddress(typed.host, typed.port);
+    throw new TeleportError('ConnectionProblem', `Teleport proxy not available at ${address}.`, { cause: error });
+  }
+}
+
+function checkFlags(args: LoginCommandArgs): void {
+  if (args.certFormat && args.certFormat !== 'standard' && args.certFormat !== 'oldssh') {
+    throw new TeleportError('BadParameter', `invalid certificate format parameter: ${JSON.stringify(args.certFormat)}`);
+  }
+  if (args.out) identityFormat(args.format);
+  const asked = args.requestRoles && args.requestRoles !== 'no' ? '--request-roles' : args.requestId && '--request-id';
+  if (asked || args.scope) {
+    throw new TeleportError('NotImplemented', `${asked || '--scope'} is not supported`, {
+      hint: 'Log in with the roles that the user has.',
+    });
+  }
+  if (args.headless || (args.auth && args.auth !== 'local')) {
+    const what = args.headless ? 'headless' : args.auth!;
+    throw new TeleportError('NotImplemented', `login with ${what} is not supported`, {
+      hint: 'What works: a local user with password and one-time code (--auth=local), or an identity file (-i FILE).',
+    });
+  }
+}
+
+function localUser(env: Env): string {
+  return env.vars.USER || env.vars.LOGNAME || env.vars.USERNAME || userInfo().username;
+}

@@ -1,0 +1,75 @@
+/** `tsh logout`: one user of one proxy, or everybody. Asks no server. Spec: cli reference, 3.3. */
+import { personalStore } from '../access/session.js';
+import type { Env } from '../cli/env.js';
+import { printLine } from '../cli/output.js';
+import { pgServicePath } from '../profile/paths.js';
+import { deletePgServices, pgServiceName } from '../profile/pg-service-file.js';
+import { proxyHostOf, type Session, sessionOf } from '../profile/session.js';
+import type { ProfileStore } from '../profile/store.js';
+import type { GlobalArgs } from './flags.js';
+import { isLive } from './status.js';
+
+export async function run(env: Env, args: GlobalArgs): Promise<number> {
+  const store = personalStore(env);
+  const { user } = args;
+  const proxy = args.proxy ? proxyHostOf(args.proxy) : undefined;
+  if (proxy && user) return await logoutOne(env, store, proxy, user);
+  if (proxy) {
+    printLine(
+      env,
+      `Specify --user to log out a specific user from "${proxy}" or remove the --proxy flag to log out all users from all proxies.`,
+    );
+    return 0;
+  }
+  if (user) {
+    printLine(
+      env,
+      `Specify --proxy to log out user "${user}" from a specific proxy or remove the --user flag to log out all users from all proxies.`,
+    );
+    return 0;
+  }
+  if ((await store.currentName()) === undefined) {
+    printLine(env, 'All users logged out.');
+    return 0;
+  }
+  for (const name of await store.names()) {
+    const session = await readable(store, name);
+    if (session === undefined) continue;
+    if (session.keys && !isLive(session, env.now())) {
+      env.stderr.write(`Credentials expired for proxy "${session.profile.webProxyAddr}", skipping...\n`);
+    } else await forgetServices(env, session);
+  }
+  await store.deleteAll();
+  printLine(env, 'Logged out all users from all proxies.');
+  return 0;
+}
+
+async function logoutOne(env: Env, store: ProfileStore, proxy: string, user: string): Promise<number> {
+  const session = await readable(store, proxy, user);
+  if (session) await forgetServices(env, session);
+  if (!(await store.deleteUser(proxy, user))) {
+    printLine(env, `User ${user} already logged out from ${proxy}.`);
+    return 1;
+  }
+  printLine(env, `Logged out ${user} from ${proxy}.`);
+  return 0;
+}
+
+/** Sections of `~/.pg_service.conf` for databases that are active. */
+async function forgetServices(env: Env, { store, name, user, cluster }: Session): Promise<void> {
+  const active = await store.databases(name, user, cluster, env.now());
+  await deletePgServices(
+    pgServicePath(env.home),
+    active.map((database) => pgServiceName(cluster, database.name)),
+  );
+}
+
+/** A broken profile must not keep anybody from logging out. */
+async function readable(store: ProfileStore, name: string, user?: string): Promise<Session | undefined> {
+  try {
+    const profile = await store.readProfile(name);
+    return profile && (await sessionOf(store, name, user ? { ...profile, user } : profile));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,24 @@
+/** The `tsh` program: aliases put in place, then its table run against the real process. */
+import { type Env, processEnv } from '../cli/env.js';
+import { leave, leaveWhenNobodyReads, reportError } from '../cli/exit.js';
+import { runProgram } from '../cli/program.js';
+import { program } from './commands.js';
+
+export async function main(): Promise<void> {
+  leaveWhenNobodyReads(process);
+  const env = processEnv(process);
+  await leave(process, await runTsh(process.argv.slice(2), env));
+}
+
+/** One command line of `tsh`, its exit status. @param argv  the words after the program's name */
+export async function runTsh(argv: readonly string[], env: Env): Promise<number> {
+  try {
+    // Aliases may take the place of any command, so they come before the table.
+    const { expandAlias } = await import('./aliases.js');
+    const expanded = await expandAlias(argv, env);
+    if (expanded.kind === 'done') return expanded.status;
+    return await runProgram(program, expanded.argv, expanded.env);
+  } catch (error) {
+    return reportError(error, env);
+  }
+}

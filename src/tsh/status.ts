@@ -1,0 +1,175 @@
+/**
+ * `tsh status`, and the block that a login ends with: whose sessions there are, what they allow, until when. Everything is
+ * read from disk; the cluster is only asked for alerts, and not for long. Spec: cli reference, 3.5.
+ */
+import { currentSession, personalStore } from '../access/session.js';
+import type { Env } from '../cli/env.js';
+import { durationText, printJson, printLine, printYaml, timeText } from '../cli/output.js';
+import { isTeleportError, TeleportError } from '../errors.js';
+import { openSession, type Session, sessionOf } from '../profile/session.js';
+import type { ProfileStore } from '../profile/store.js';
+import { printAlerts } from './alerts.js';
+import type { GlobalArgs } from './flags.js';
+
+export interface StatusArgs extends GlobalArgs {
+  format: 'text' | 'json' | 'yaml';
+  verbose: boolean;
+}
+
+/** Variables that change what a command does, in the order in which they are shown. */
+const ENVIRONMENT = ['TELEPORT_PROXY', 'TELEPORT_CLUSTER', 'TELEPORT_SITE', 'TELEPORT_KUBE_CLUSTER', 'KUBECONFIG'];
+/** All that the alerts may cost. */
+const ALERTS_TIMEOUT_MS = 750;
+
+export async function run(env: Env, args: StatusArgs): Promise<void> {
+  const store = personalStore(env);
+  const active = await activeSession(env, args, store);
+  if (active === undefined) throw new TeleportError('NotFound', 'Not logged in.');
+  await printStatus(env, args, active, await otherSessions(store, active.name));
+  if (!isLive(active, env.now())) throw new TeleportError('AccessDenied', 'Active profile expired.');
+  await printAlerts(env, active, {
+    severity: 'high',
+    insecure: args.insecure,
+    timeoutMs: ALERTS_TIMEOUT_MS,
+  });
+}
+
+/** Print the profiles as `format` says. */
+export async function printStatus(
+  env: Env,
+  args: { format: 'text' | 'json' | 'yaml'; verbose: boolean },
+  active: Session,
+  others: readonly Session[],
+): Promise<void> {
+  const profiles = await Promise.all([active, ...others].map((session) => describe(env, session)));
+  if (args.format !== 'text') {
+    const environment = environmentOf(env);
+    const value = {
+      active: recordOf(profiles[0]!),
+      profiles: profiles.slice(1).map(recordOf),
+      ...(Object.keys(environment).length > 0 ? { environment } : {}),
+    };
+    return args.format === 'json' ? printJson(env, value) : await printYaml(env, value);
+  }
+  profiles.forEach((profile, i) => {
+    printBlock(env, profile, i === 0);
+  });
+  if (args.verbose && Object.keys(environmentOf(env)).length > 0) {
+    printLine(env, 'Active Environment:');
+    for (const [name, value] of Object.entries(environmentOf(env))) printLine(env, `\t${name}=${value}`);
+    printLine(env);
+  }
+}
+
+/** Sessions of all profiles but one; what cannot be read is left out. */
+export async function otherSessions(store: ProfileStore, but: string): Promise<Session[]> {
+  const sessions: Session[] = [];
+  for (const name of await store.names()) {
+    if (name === but) continue;
+    const profile = await store.readProfile(name).catch(() => undefined);
+    const session = profile && (await sessionOf(store, name, profile).catch(() => undefined));
+    if (session?.keys) sessions.push(session);
+  }
+  return sessions;
+}
+
+/** True when the certificates can be used now. */
+export function isLive(session: Session, now: Date): boolean {
+  return session.facts !== undefined && session.facts.expiresAt > now;
+}
+
+async function activeSession(env: Env, args: StatusArgs, store: ProfileStore): Promise<Session | undefined> {
+  try {
+    const session = args.identity
+      ? await currentSession(env, args)
+      : await openSession(store, { proxy: args.proxy || undefined });
+    return session.keys && !session.keys.sshCert ? undefined : session;
+  } catch (error) {
+    if (args.identity) throw error;
+    if (isTeleportError(error, 'NotFound') || (await store.currentName()) === undefined) return undefined;
+    throw error;
+  }
+}
+
+interface Described {
+  session: Session;
+  cluster: string;
+  clusterFrom: string | undefined;
+  databases: string[];
+  validUntil: Date;
+  now: Date;
+}
+
+async function describe(env: Env, session: Session): Promise<Described> {
+  const { store, name, user, profile } = session;
+  const home = profile.cluster ?? session.cluster;
+  const databases = await store.databases(name, user, home, env.now());
+  const clusterFrom = ['TELEPORT_CLUSTER', 'TELEPORT_SITE'].find((variable) => env.vars[variable]);
+  return {
+    session,
+    cluster: clusterFrom ? env.vars[clusterFrom]! : session.cluster,
+    clusterFrom,
+    databases: databases.map((database) => database.name),
+    validUntil: session.facts?.expiresAt ?? env.now(),
+    now: env.now(),
+  };
+}
+
+function printBlock(env: Env, described: Described, isActive: boolean): void {
+  const { session, databases, validUntil, now } = described;
+  const { facts, profile, user } = session;
+  const cluster = isActive ? described.cluster : session.cluster;
+  const from = isActive && described.clusterFrom ? ` (${described.clusterFrom})` : '';
+  const rows: [string, string, boolean?][] = [
+    ['Profile URL:', `https://${profile.webProxyAddr}`],
+    ['Logged in as:', user],
+    ['Cluster:', `${cluster}${from}`],
+    ['Roles:', (facts?.roles ?? []).join(', ')],
+    ['Logins:', (facts?.logins ?? []).join(', '), true],
+    ['Kubernetes:', profile.kubeProxyAddr ? 'enabled' : 'disabled'],
+    ['Databases:', databases.join(', '), true],
+    ['Valid until:', `${goTime(validUntil)} [${left(validUntil, now)}]`],
+    ['Extensions:', (facts?.extensions ?? []).join(', '), true],
+  ];
+  rows
+    .filter(([, value, isOptional]) => value !== '' || !isOptional)
+    .forEach(([label, value], i) => {
+      printLine(env, `${i === 0 && isActive ? '> ' : '  '}${label.padEnd(20)}${value}`);
+    });
+  printLine(env);
+}
+
+function recordOf({ session, cluster, databases, validUntil }: Described): Record<string, unknown> {
+  const { facts, profile, user } = session;
+  const list = (name: string, values: readonly string[] | undefined) => (values?.length ? { [name]: values } : {});
+  const traits = Object.entries(facts?.traits ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    profile_url: `https://${profile.webProxyAddr}`,
+    username: user,
+    cluster,
+    ...list('roles', facts?.roles),
+    ...(traits.length > 0 ? { traits: Object.fromEntries(traits) } : {}),
+    ...list('logins', facts?.logins),
+    kubernetes_enabled: Boolean(profile.kubeProxyAddr),
+    ...list('databases', databases),
+    valid_until: timeText(validUntil),
+    ...list('extensions', facts?.extensions),
+  };
+}
+
+function environmentOf(env: Env): Record<string, string> {
+  return Object.fromEntries(ENVIRONMENT.flatMap((name) => (env.vars[name] ? [[name, env.vars[name]]] : [])));
+}
+
+/** A moment as Go prints it, in UTC. */
+function goTime(at: Date): string {
+  return `${at.toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`;
+}
+
+/** `valid for 11h59m`, `valid for <1m`, `EXPIRED`. */
+function left(until: Date, now: Date): string {
+  const ms = until.getTime() - now.getTime();
+  if (ms <= 0) return 'EXPIRED';
+  if (ms < 60_000) return 'valid for <1m';
+  return `valid for ${durationText(ms - (ms % 60_000)).replace(/0s$/, '')}`;
+}
