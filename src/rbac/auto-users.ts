@@ -5,7 +5,7 @@
  */
 import { TeleportError } from '../errors.js';
 import { databaseType } from '../resources/database-type.js';
-import type { CreateDbUserMode, Database, Role } from '../resources/types.js';
+import type { CreateDbUserMode, Database, Role, Traits } from '../resources/types.js';
 import { matchesDatabase } from './match.js';
 
 const RANK: Record<CreateDbUserMode, number> = { off: 1, keep: 2, best_effort_drop: 3 };
@@ -18,9 +18,9 @@ export function roleMode(role: Role): CreateDbUserMode {
 }
 
 /** The strongest enabled mode among the roles whose labels match; `off` in one role does not switch off another. */
-export function autoUserMode(roles: readonly Role[], database: Database): CreateDbUserMode {
+export function autoUserMode(roles: readonly Role[], database: Database, traits: Traits = {}): CreateDbUserMode {
   return roles
-    .filter((role) => roleMode(role) !== 'off' && matchesDatabase(role.spec.allow, database, 'allow'))
+    .filter((role) => roleMode(role) !== 'off' && matchesDatabase(role.spec.allow, database, 'allow', traits))
     .map(roleMode)
     .reduce<CreateDbUserMode>((best, mode) => (RANK[mode] > RANK[best] ? mode : best), 'off');
 }
@@ -43,20 +43,26 @@ export function supportsAutoUsers(database: Database): boolean {
  * The database roles for an automatic user.
  *
  * @param requested  `--db-roles`; empty means all
+ * @param traits  for label expressions
  * @throws AccessDenied for a requested role that is not allowed
  */
-export function autoUserRoles(roles: readonly Role[], database: Database, requested: readonly string[]): string[] {
+export function autoUserRoles(
+  roles: readonly Role[],
+  database: Database,
+  requested: readonly string[],
+  traits: Traits = {},
+): string[] {
   const enabled = roles.filter((role) => roleMode(role) !== 'off');
   if (enabled.length === 0) return [];
   const denied = new Set(
     enabled
-      .filter((role) => matchesDatabase(role.spec.deny, database, 'deny'))
+      .filter((role) => matchesDatabase(role.spec.deny, database, 'deny', traits))
       .flatMap((role) => role.spec.deny.db_roles ?? []),
   );
   const allowed = [
     ...new Set(
       enabled
-        .filter((role) => matchesDatabase(role.spec.allow, database, 'allow'))
+        .filter((role) => matchesDatabase(role.spec.allow, database, 'allow', traits))
         .flatMap((role) => role.spec.allow.db_roles ?? []),
     ),
   ]

@@ -52,9 +52,9 @@ export function checkDatabaseAccess(request: DatabaseAccessRequest): void {
 
 type Matcher = (conditions: RoleConditions) => boolean;
 
-function matchersFor({ roles, database, dbUser, dbName }: DatabaseAccessRequest): Matcher[] {
+function matchersFor({ roles, traits, database, dbUser, dbName }: DatabaseAccessRequest): Matcher[] {
   const byName: Matcher = ({ db_names: names }) => has(names, [dbName], []);
-  const isAutomatic = supportsAutoUsers(database) && autoUserMode(roles, database) !== 'off';
+  const isAutomatic = supportsAutoUsers(database) && autoUserMode(roles, database, traits) !== 'off';
   if (isAutomatic) return [byName];
   const others = alternativeUsers(dbUser, database);
   return [({ db_users: users }) => has(users, [dbUser], others), byName];

@@ -4,7 +4,7 @@
  * Source: database-service.md section 2.
  */
 import type { Identity } from '../identity/identity.js';
-import { parseDuration } from '../resources/duration.js';
+import { parseDurationMs } from '../resources/duration.js';
 import type { AuthPreference, Lock, Role } from '../resources/types.js';
 
 /** Teleport's default for a role that says nothing. */
@@ -17,9 +17,7 @@ export interface SessionLimits {
 }
 
 export function sessionLimitsOf(roles: readonly Role[], preference: AuthPreference | undefined): SessionLimits {
-  const idle = roles
-    .map(({ spec }) => parseDuration(spec.options.client_idle_timeout ?? '0s') ?? 0)
-    .filter((ms) => ms > 0);
+  const idle = roles.map(({ spec }) => durationOf(spec.options.client_idle_timeout) ?? 0).filter((ms) => ms > 0);
   return {
     disconnectExpiredCert:
       preference?.spec.disconnect_expired_cert === true ||
@@ -31,9 +29,9 @@ export function sessionLimitsOf(roles: readonly Role[], preference: AuthPreferen
 /** The longest a certificate of these roles may live, in ms: the smallest `max_session_ttl`. */
 export function maxSessionTtlMs(roles: readonly Role[]): number {
   const ttls = roles
-    .map(({ spec }) => parseDuration(spec.options.max_session_ttl ?? '') ?? DEFAULT_MAX_SESSION_TTL_MS)
+    .map(({ spec }) => durationOf(spec.options.max_session_ttl) ?? DEFAULT_MAX_SESSION_TTL_MS)
     .filter((ms) => ms > 0);
-  return Math.min(DEFAULT_MAX_SESSION_TTL_MS, ...ttls);
+  return ttls.length > 0 ? Math.min(...ttls) : DEFAULT_MAX_SESSION_TTL_MS;
 }
 
 /** The first lock in force that targets this user, one of the roles, the MFA device, a request, or this server. */
@@ -52,4 +50,13 @@ export function lockInForce(
       (target.server_id !== undefined && target.server_id === serverId)
     );
   });
+}
+
+/** A role that was stored with a duration that cannot be read must not open or close anything: it counts as unset. */
+function durationOf(text: string | undefined): number | undefined {
+  try {
+    return text ? parseDurationMs(text) : undefined;
+  } catch {
+    return undefined;
+  }
 }
