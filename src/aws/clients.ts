@@ -1,10 +1,13 @@
 /**
- * The door to the AWS SDK: clients with the default credential chain, roles assumed on the way, and the SDK's errors
- * turned into ours. Everything of the SDK is imported when it is first used.
+ * The door to the AWS SDK: clients with the default credential chain, and roles assumed on the way. Everything of the SDK
+ * is imported when it is first used. Its errors become ours in `errors.ts`.
  *
  * Source: database-service.md 4.3; AWS SDK for JavaScript v3.
  */
-import { messageOf, TeleportError } from '../errors.js';
+import { TeleportError } from '../errors.js';
+import { fromAws } from './errors.js';
+
+export { fromAws } from './errors.js';
 
 /** One step of a chain of roles. */
 export interface AssumeRole {
@@ -40,7 +43,12 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
   const settings = {
     region,
     maxAttempts: MAX_ATTEMPTS,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    // Without the last one the SDK only warns when a time limit has passed.
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+    },
   };
   let credentials = providers.fromNodeProviderChain({
     ...(profile ? { profile } : {}),
@@ -61,37 +69,15 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
   return { ...settings, credentials };
 }
 
-/** Where the SDK looked, for the error that says it found nothing. */
-const TRIED =
-  'Looked at: environment variables (AWS_ACCESS_KEY_ID), shared files (~/.aws/credentials, ~/.aws/config, AWS_PROFILE), SSO, web identity, container and instance metadata. For an SSO profile run: aws sso login';
-
-/** Error names of AWS services by what they mean to us. */
-const NAMES: readonly (readonly [RegExp, TeleportError['code']])[] = [
-  [/^(AccessDenied|AccessDeniedException|UnauthorizedOperation|AuthFailure|OptInRequired)$/, 'AccessDenied'],
-  [
-    /^(ExpiredToken|ExpiredTokenException|RequestExpired|InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|InvalidSignatureException)$/,
-    'AccessDenied',
-  ],
-  [/(NotFound|NotFoundFault|ResourceNotFoundException|NoSuchEntity)$/, 'NotFound'],
-  [/^(Throttling|ThrottlingException|TooManyRequestsException|RequestLimitExceeded|LimitExceeded.*)$/, 'LimitExceeded'],
-  [/^(ValidationError|ValidationException|InvalidParameter.*|MalformedQueryString)$/, 'BadParameter'],
-  [/AlreadyExists|^EntityAlreadyExists/, 'AlreadyExists'],
-];
-
-/** Any failure of an SDK call as ours; AWS's own text is kept. */
-export function fromAws(error: unknown): TeleportError {
-  if (error instanceof TeleportError) return error;
-  const name = error instanceof Error ? error.name : '';
-  const text = messageOf(error);
-  if (name === 'CredentialsProviderError' || name === 'TokenProviderError') {
-    return new TeleportError('AccessDenied', `NoCredentialProviders: no valid providers in chain: ${text}`, {
-      cause: error,
-      hint: TRIED,
-    });
-  }
-  const code = NAMES.find(([pattern]) => pattern.test(name))?.[1];
-  if (code) return new TeleportError(code, `${name}: ${text}`, { cause: error });
-  return new TeleportError('ConnectionProblem', name && name !== 'Error' ? `${name}: ${text}` : text, { cause: error });
+/**
+ * A configuration whose credentials are already there, with every role of the chain assumed: what fails later is the call.
+ *
+ * @throws TeleportError of the step to the credentials that failed
+ */
+export async function assumedConfig(options: ClientOptions) {
+  const config = await clientConfig(options);
+  const identity = await aws(() => config.credentials());
+  return { ...config, credentials: async () => identity };
 }
 
 /** Run one SDK call. @throws TeleportError */

@@ -4,10 +4,12 @@
  *
  * Source: database-service.md 4.1 to 4.4.
  */
-import { messageOf, TeleportError } from '../errors.js';
-import { type AssumeRole, clientConfig, fromAws } from './clients.js';
+import { TeleportError } from '../errors.js';
+import { type AssumeRole, assumedConfig, clientConfig } from './clients.js';
 import type { DatabaseCredential } from './credential-cache.js';
 import { partitionOf } from './endpoint.js';
+import { fromAws } from './errors.js';
+import { formatPolicy } from './policy-document.js';
 
 interface Place {
   region: string;
@@ -16,6 +18,8 @@ interface Place {
   /** Roles to assume; for the two IAM-role calls the last one is the user's. */
   chain: readonly AssumeRole[];
   profile?: string | undefined;
+  /** Whom a refusal speaks to: the owner of an agent (default), or the person whose own credentials were used. */
+  asker?: 'agent' | 'person' | undefined;
 }
 
 /** What AWS gives when it names no end: its default of 15 minutes. */
@@ -44,7 +48,9 @@ export async function redshiftCredentials(
       '',
       `  ${awsText(error)}`,
       '',
-      "Make sure that Teleport database agent's IAM policy is attached and has permissions",
+      options.asker === 'person'
+        ? 'Make sure that your IAM identity has permissions'
+        : "Make sure that Teleport database agent's IAM policy is attached and has permissions",
       'to generate Redshift credentials (note that IAM changes may take a few minutes to',
       'propagate):',
       '',
@@ -62,7 +68,8 @@ export async function redshiftCredentials(
 /** `GetClusterCredentialsWithIAM`: the database user that maps to the calling IAM identity. */
 export async function redshiftIamCredentials(options: Place & { clusterId: string }): Promise<DatabaseCredential> {
   const { RedshiftClient, GetClusterCredentialsWithIAMCommand } = await import('@aws-sdk/client-redshift');
-  const client = new RedshiftClient(await clientConfig(options));
+  const config = await assume('Could not generate Redshift IAM role auth token:', options);
+  const client = new RedshiftClient(config);
   try {
     const answer = await client.send(
       new GetClusterCredentialsWithIAMCommand({ ClusterIdentifier: options.clusterId, DbName: options.dbName }),
@@ -72,7 +79,7 @@ export async function redshiftIamCredentials(options: Place & { clusterId: strin
     const policy = policyText('redshift:GetClusterCredentialsWithIAM', [
       redshiftArn(options, `dbname:${options.clusterId || '{cluster_id}'}/*`),
     ]);
-    throw refused(error, roleText('Could not generate Redshift IAM role auth token:', error, options.chain, policy));
+    throw refused(error, callText('Could not generate Redshift IAM role auth token:', error, options, policy));
   } finally {
     client.destroy();
   }
@@ -83,18 +90,18 @@ export async function serverlessCredentials(
   options: Place & { workgroup: string; workgroupId?: string | undefined },
 ): Promise<DatabaseCredential> {
   const { RedshiftServerlessClient, GetCredentialsCommand } = await import('@aws-sdk/client-redshift-serverless');
-  const client = new RedshiftServerlessClient(await clientConfig(options));
+  const config = await assume('Could not generate Redshift Serverless auth token:', options);
+  const client = new RedshiftServerlessClient(config);
   try {
     const answer = await client.send(
       new GetCredentialsCommand({ workgroupName: options.workgroup, dbName: options.dbName }),
     );
     return credential(answer.dbUser, answer.dbPassword, answer.expiration);
   } catch (error) {
-    const { region, accountId } = options;
     const policy = policyText('redshift-serverless:GetCredentials', [
-      `arn:${partitionOf(region)}:redshift-serverless:${region || '{region}'}:${accountId || '{account_id}'}:workgroup/${options.workgroupId || '{workgroup_id}'}`,
+      arn(options, 'redshift-serverless', `workgroup/${options.workgroupId || '{workgroup_id}'}`),
     ]);
-    throw refused(error, roleText('Could not generate Redshift Serverless auth token:', error, options.chain, policy));
+    throw refused(error, callText('Could not generate Redshift Serverless auth token:', error, options, policy));
   } finally {
     client.destroy();
   }
@@ -109,19 +116,32 @@ function credential(
   return { user, password, expiresAt: expiresAt ?? new Date(Date.now() + DEFAULT_LIFE_MS) };
 }
 
-/** Whether the role could not be assumed, or the role lacks the permission: two different things to mend. */
-function roleText(first: string, error: unknown, chain: readonly AssumeRole[], policy: string): string[] {
-  const role = chain.at(-1)?.roleArn ?? '';
-  const head = [first, '', `  ${awsText(error)}`, ''];
-  if (/sts:AssumeRole/.test(messageOf(error))) {
-    return [
-      ...head,
-      `Make sure that IAM role "${role}" has a trust relationship with Teleport database agent's IAM identity.`,
-    ];
+/** The chain's roles, assumed; a role that cannot be assumed is another thing to mend than one that lacks the permission. */
+async function assume(title: string, options: Place) {
+  try {
+    return await assumedConfig(options);
+  } catch (error) {
+    const role = JSON.stringify(options.chain.at(-1)?.roleArn ?? '');
+    const whom = options.asker === 'person' ? 'your IAM identity' : "Teleport database agent's IAM identity";
+    throw refused(error, [
+      title,
+      '',
+      `  ${awsText(error)}`,
+      '',
+      `Make sure that IAM role ${role} has a trust relationship with ${whom}.`,
+    ]);
   }
+}
+
+function callText(title: string, error: unknown, { chain, asker }: Place, policy: string): string[] {
+  const role = chain.at(-1)?.roleArn;
+  const who = role === undefined && asker === 'person' ? 'your IAM identity' : `IAM role ${JSON.stringify(role ?? '')}`;
   return [
-    ...head,
-    `Make sure that IAM role "${role}" has permissions to generate credentials. Here is a sample IAM policy:`,
+    title,
+    '',
+    `  ${awsText(error)}`,
+    '',
+    `Make sure that ${who} has permissions to generate credentials. Here is a sample IAM policy:`,
     '',
     policy,
   ];
@@ -136,12 +156,16 @@ function awsText(error: unknown): string {
   return fromAws(error).message;
 }
 
-function redshiftArn({ region, accountId }: Place, resource: string): string {
-  return `arn:${partitionOf(region)}:redshift:${region || '{region}'}:${accountId || '{account_id}'}:${resource}`;
+function redshiftArn(place: Place, resource: string): string {
+  return arn(place, 'redshift', resource);
+}
+
+function arn({ region, accountId }: Place, service: string, resource: string): string {
+  const partition = region ? partitionOf(region) : '{partition}';
+  return `arn:${partition}:${service}:${region || '{region}'}:${accountId || '{account_id}'}:${resource}`;
 }
 
 /** A policy with one statement, as `teleport db configure aws print-iam` prints policies. */
 function policyText(action: string, resources: string[]): string {
-  const statement = { Effect: 'Allow', Action: action, Resource: resources.length === 1 ? resources[0] : resources };
-  return JSON.stringify({ Version: '2012-10-17', Statement: [statement] }, null, 4);
+  return formatPolicy([{ effect: 'Allow', actions: [action], resources }]);
 }

@@ -12,7 +12,7 @@ export type RedshiftEndpoint =
 
 const CLUSTER = /^([^.]+)\.[^.]+\.([^.]+)\.redshift\.amazonaws\.com$/;
 const CLUSTER_CHINA = /^([^.]+)\.[^.]+\.redshift\.([^.]+)\.amazonaws\.com\.cn$/;
-const SERVERLESS = /^([^.]+)\.(\d{12})\.([^.]+)\.redshift-serverless\.amazonaws\.com(?:\.cn)?$/;
+const SERVERLESS = /^([^.]+)\.(\d{12})\.([^.]+)\.redshift-serverless\.amazonaws\.com$/;
 const VPC_ENDPOINT = /^(.+)-endpoint-[^.]+$/;
 
 /** True for a host that only Redshift or Redshift Serverless can have. */
@@ -20,7 +20,11 @@ export function isRedshiftHost(host: string): boolean {
   return /\.redshift(-serverless)?\./.test(host) && host.includes('.amazonaws.com');
 }
 
-/** Undefined for a host that is not Redshift's. @throws BadParameter for one that is and cannot be read */
+/**
+ * Undefined for a host that is not Redshift's, and for one of Serverless in a form that is not known.
+ *
+ * @throws BadParameter for a cluster's host that cannot be read
+ */
 export function parseRedshiftHost(host: string): RedshiftEndpoint | undefined {
   if (!isRedshiftHost(host)) return undefined;
   const cluster = CLUSTER.exec(host) ?? CLUSTER_CHINA.exec(host);
@@ -33,8 +37,9 @@ export function parseRedshiftHost(host: string): RedshiftEndpoint | undefined {
       ? { flavour: 'redshift-serverless-vpc', endpointName: vpc[1]!, accountId, region }
       : { flavour: 'redshift-serverless', workgroup: name, accountId, region };
   }
+  if (host.includes('.redshift-serverless.')) return undefined;
   throw new TeleportError('BadParameter', `failed to parse ${host} as Redshift endpoint`, {
-    hint: 'Expected CLUSTER.HASH.REGION.redshift.amazonaws.com or WORKGROUP.ACCOUNT.REGION.redshift-serverless.amazonaws.com.',
+    hint: 'Expected CLUSTER.HASH.REGION.redshift.amazonaws.com, as the AWS console shows it.',
   });
 }
 
