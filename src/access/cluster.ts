@@ -219,9 +219,9 @@ function accessible(database: AccessibleDatabase['database'], me: OwnAccess | un
   }
   return {
     database,
-    users: allowedUsers(me.roles, database, me.username),
-    names: allowedNames(me.roles, database),
-    dbRoles: databaseRolesOf(me.roles, database),
+    users: allowedUsers(me.roles, database, me.username, me.traits),
+    names: allowedNames(me.roles, database, me.traits),
+    dbRoles: databaseRolesOf(me.roles, database, me.traits),
   };
 }
 

@@ -105,7 +105,7 @@ async function believe(options: AuthorizerOptions, der: Buffer): Promise<Identit
 export function checkAccess(session: Session): void {
   const { identity, database, dbUser, dbName, roles } = session;
   if (dbUser === '') throw new TeleportError('BadParameter', 'user name must not be empty');
-  const mode = autoUserMode(roles, database);
+  const mode = autoUserMode(roles, database, session.traits);
   if (mode !== 'off' && dbUser !== identity.username) {
     throw new TeleportError(
       'AccessDenied',
