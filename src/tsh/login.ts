@@ -10,6 +10,7 @@
 import { userInfo } from 'node:os';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { connectCluster } from '../access/cluster-client.js';
+import { joinAddress, parseProxy } from '../access/proxy-addresses.js';
 import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/session.js';
 import { type SignedIn, saveSignIn, signIn } from '../access/sign-in.js';
 import type { Env } from '../cli/env.js';

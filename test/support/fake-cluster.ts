@@ -1,0 +1,247 @@
+/**
+ * A cluster as `tsh` sees it, small enough for one test file: one TLS port with the web API and Auth's gRPC behind ALPN.
+ * It issues real certificates for the keys that a login brings. User `alice`, password `correct`, code `123456`.
+ */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext, createServer, type TLSSocket } from 'node:tls';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { AuthService } from '../../src/api/gen/authservice_pb.js';
+import { PresenceService } from '../../src/api/gen/presence_pb.js';
+import { TrustService } from '../../src/api/gen/trust_pb.js';
+import { createAuthHttp2Server } from '../../src/api/server.js';
+import { encodeSubject, newIdentity } from '../../src/identity/identity.js';
+import { userPrincipals, userSshCertificate } from '../../src/identity/ssh-cert.js';
+import { generateKey, readPublicKey } from '../../src/pki/keys.js';
+import { authorizedKeyLine, readAuthorizedKey } from '../../src/pki/ssh.js';
+import { createCa, issueLeaf } from '../../src/pki/x509.js';
+import { createTestCa } from './ca.js';
+
+export const CLUSTER = 'peer.local';
+
+export interface FakeCluster extends AsyncDisposable {
+  port: number;
+  /** PEM file with the authority of the web certificate, for SSL_CERT_FILE. */
+  webCaFile: string;
+  /** `METHOD /path` of the web API and `Method` of gRPC, in order. */
+  calls: string[];
+  /** Bodies of `finish`. */
+  logins: Record<string, unknown>[];
+  /** Length of certificates, in ms; default: what was asked. */
+  lifetimeMs?: number;
+  /** Changes to the ping's `auth`. */
+  auth: Record<string, unknown>;
+}
+
+export async function startFakeCluster(options: { now: () => Date }): Promise<FakeCluster> {
+  const { now } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'fake-cluster-'));
+  const webCa = await createTestCa('web');
+  const hostCa = await createTestCa(CLUSTER);
+  const [caKey, sshCaKey] = await Promise.all([generateKey('ecdsa-p256'), generateKey('ed25519')]);
+  const userCa = {
+    certPem: createCa({ clusterName: CLUSTER, key: caKey, now: new Date(0), days: 365_00 }).certPem,
+    key: caKey,
+  };
+  const web = await webCa.issue(['localhost', '127.0.0.1']);
+  const host = await hostCa.issue(['*.teleport.cluster.local', 'localhost']);
+  const webCaFile = join(folder, 'web-ca.pem');
+  writeFileSync(webCaFile, webCa.certPem);
+  const sshCaLine = `${authorizedKeyLine(sshCaKey)}\n`;
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+  const cluster = { calls: [], logins: [], auth: {}, webCaFile } as unknown as FakeCluster;
+
+  const issue = (request: { user: string; ssh: string; tls: string; ttlMs: number; cluster: string }) => {
+    const expires = new Date(Math.floor((now().getTime() + (cluster.lifetimeMs ?? request.ttlMs)) / 1000) * 1000);
+    const identity = newIdentity({
+      username: request.user,
+      groups: ['capture-db', 'access'],
+      teleportCluster: CLUSTER,
+      routeToCluster: request.cluster,
+      expires,
+      principals: userPrincipals([]),
+      traits: { db_users: ['reader'], logins: null },
+      loginIp: '127.0.0.1',
+      privateKeyPolicy: 'none',
+    });
+    return {
+      ssh: `${userSshCertificate({ identity, publicKey: readAuthorizedKey(request.ssh), caKey: sshCaKey, now: now() })}\n`,
+      tls: issueLeaf({
+        ca: userCa,
+        publicKey: readPublicKey(request.tls),
+        subject: encodeSubject(identity),
+        notBefore: new Date(now().getTime() - 60_000),
+        notAfter: expires,
+      }),
+    };
+  };
+
+  const answers: Record<string, (body: Record<string, unknown>) => [number, unknown]> = {
+    'GET /webapi/ping': () => [200, ping()],
+    'GET /webapi/ping/local': () => [200, ping()],
+    'GET /webapi/motd': () => [200, { Text: 'Be kind.' }],
+    'POST /webapi/mfa/login/begin': ({ user, pass }) =>
+      user === 'alice' && pass === 'correct'
+        ? [200, { webauthn_challenge: null, totp_challenge: true, sso_challenge: null }]
+        : [403, { error: { message: 'invalid credentials' } }],
+    'POST /webapi/mfa/login/finish': (body) => {
+      if (body.totp_code !== '123456') {
+        return [403, { error: { message: 'invalid username, password or second factor' } }];
+      }
+      cluster.logins.push(body);
+      const text = (key: string) => Buffer.from(String(body[key]), 'base64').toString();
+      const certs = issue({
+        user: 'alice',
+        ssh: text('ssh_pub_key'),
+        tls: text('tls_pub_key'),
+        ttlMs: Number(body.ttl) / 1e6,
+        cluster: String(body.RouteToCluster) || CLUSTER,
+      });
+      return [
+        200,
+        {
+          username: 'alice',
+          cert: base64(certs.ssh),
+          tls_cert: base64(certs.tls),
+          host_signers: [
+            { domain_name: CLUSTER, checking_keys: [base64(sshCaLine)], tls_certs: [base64(hostCa.certPem)] },
+          ],
+        },
+      ];
+    },
+  };
+  const ping = () => ({
+    auth: {
+      type: 'local',
+      second_factor: 'otp',
+      local: { name: '' },
+      default_session_ttl: '12h0m0s',
+      signature_algorithm_suite: 'balanced-v1',
+      ...cluster.auth,
+    },
+    proxy: {
+      kube: { enabled: true },
+      ssh: {
+        listen_addr: `127.0.0.1:${cluster.port}`,
+        web_listen_addr: `127.0.0.1:${cluster.port}`,
+        public_addr: `localhost:${cluster.port}`,
+        dial_timeout: 30_000_000_000,
+      },
+      db: {
+        postgres_listen_addr: `127.0.0.1:${cluster.port}`,
+        mysql_listen_addr: `127.0.0.1:${cluster.port}`,
+      },
+      tls_routing_enabled: true,
+    },
+    server_version: '18.3.0',
+    cluster_name: CLUSTER,
+  });
+
+  const http = createHttpServer((request: IncomingMessage, response: ServerResponse) => {
+    void (async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+      const call = `${request.method} ${request.url}`;
+      cluster.calls.push(call);
+      const body = chunks.length > 0 ? (JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>) : {};
+      const [status, value] = answers[call]?.(body) ?? [404, { error: { message: 'path not found' } }];
+      response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
+    })();
+  });
+
+  const grpc = createAuthHttp2Server({
+    version: '18.3.0',
+    routes(router) {
+      router.service(TrustService, {
+        getCertAuthorities() {
+          cluster.calls.push('GetCertAuthorities');
+          return {
+            certAuthoritiesV2: [
+              {
+                spec: {
+                  type: 'host',
+                  clusterName: CLUSTER,
+                  activeKeys: {
+                    ssh: [{ publicKey: Buffer.from(sshCaLine) }],
+                    tls: [{ cert: Buffer.from(hostCa.certPem) }],
+                  },
+                },
+              },
+            ],
+          };
+        },
+      });
+      router.service(PresenceService, {
+        listRemoteClusters({ pageToken }) {
+          cluster.calls.push('ListRemoteClusters');
+          if (pageToken === '') {
+            const leaf = {
+              metadata: { name: 'leaf.local', labels: { env: 'dev' } },
+              status: { connection: 'offline' },
+            };
+            return { remoteClusters: [leaf], nextPageToken: 'more' };
+          }
+          return { remoteClusters: [] };
+        },
+      });
+      router.service(AuthService, {
+        getClusterAlerts() {
+          cluster.calls.push('GetClusterAlerts');
+          return {};
+        },
+        generateUserCerts(request) {
+          cluster.calls.push('GenerateUserCerts');
+          if (request.routeToCluster !== CLUSTER && request.routeToCluster !== 'leaf.local') {
+            throw new ConnectError(`remote cluster "${request.routeToCluster}" is not found`, Code.NotFound);
+          }
+          const certs = issue({
+            user: request.username,
+            ssh: Buffer.from(request.sshPublicKey).toString(),
+            tls: Buffer.from(request.tlsPublicKey).toString(),
+            ttlMs: Number(request.expires!.seconds) * 1000 - now().getTime(),
+            cluster: request.routeToCluster,
+          });
+          return { ssh: Buffer.from(certs.ssh), tls: Buffer.from(certs.tls) };
+        },
+      });
+    },
+  });
+
+  const server = createServer({
+    cert: web.cert,
+    key: web.key,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ca: [userCa.certPem],
+    SNICallback(name, done) {
+      const isHost = name.endsWith('.teleport.cluster.local');
+      done(null, isHost ? createSecureContext({ cert: host.cert, key: host.key, ca: [userCa.certPem] }) : undefined);
+    },
+    ALPNCallback: ({ protocols }) => (protocols[0]?.startsWith('teleport-auth@') ? 'h2' : protocols[0]),
+  });
+  const sockets = new Set<TLSSocket>();
+  server.on('tlsClientError', () => {});
+  server.on('secureConnection', (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    if (socket.alpnProtocol === 'h2') {
+      grpc.accept(socket, { certificate: socket.getPeerX509Certificate(), remoteAddr: '127.0.0.1:1' });
+    } else if (socket.alpnProtocol) socket.destroy();
+    else http.emit('connection', socket);
+  });
+  await new Promise<void>((done) => server.listen(0, done));
+  cluster.port = (server.address() as AddressInfo).port;
+  cluster[Symbol.asyncDispose] = async () => {
+    await grpc.close({ graceMs: 0 });
+    for (const socket of sockets) socket.destroy();
+    await new Promise<void>((done) => server.close(() => done()));
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return cluster;
+}

@@ -1,0 +1,178 @@
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runTsh } from '../../src/tsh/main.js';
+import { memoryEnv } from '../support/env.js';
+import { type FakeCluster, startFakeCluster } from '../support/fake-cluster.js';
+import { type GoldenResult, runTranscript } from '../support/golden.js';
+
+let home: string;
+let cluster: FakeCluster;
+let now = new Date();
+
+beforeAll(async () => {
+  cluster = await startFakeCluster({ now: () => now });
+});
+afterAll(async () => {
+  await cluster[Symbol.asyncDispose]();
+});
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'tsh-'));
+  now = new Date();
+  cluster.calls.length = 0;
+  cluster.logins.length = 0;
+  cluster.auth = {};
+  delete cluster.lifetimeMs;
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+interface Call {
+  vars?: Record<string, string>;
+  answers?: string[];
+}
+
+/** One command line; answers are typed at a terminal, each when the next question has been asked. */
+async function tsh(line: string[], { vars = {}, answers = [] }: Call = {}): Promise<GoldenResult> {
+  const env = memoryEnv({
+    home,
+    now: () => now,
+    tty: { stdin: answers.length > 0 },
+    vars: { SSL_CERT_FILE: cluster.webCaFile, TELEPORT_GLOBAL_TSH_CONFIG: join(home, 'none'), USER: 'osuser', ...vars },
+  });
+  for (const answer of answers) env.type(`${answer}\r`);
+  const status = await runTsh(
+    line.map((word) => word.replaceAll('{PORT}', String(cluster.port)).replace(/^ci\.pem$/, join(home, 'ci.pem'))),
+    env,
+  );
+  return { stdout: env.out(), stderr: env.err(), status };
+}
+
+const golden = (file: string) =>
+  runTranscript(`test/transcripts/${file}.txt`, {
+    run: ([, ...words], call) => tsh(words, call),
+    replace: () => ({ HOME: home, PORT: String(cluster.port), RUNTIME: `node${process.versions.node}` }),
+  });
+
+test('tsh without a profile', async () => {
+  const { expected, actual } = await golden('tsh-not-logged-in');
+  expect(actual).toBe(expected);
+  expect(readdirSync(home)).toEqual([]);
+  expect(cluster.calls).toEqual([]);
+});
+
+test('tsh login, status, clusters, logout', async () => {
+  const { expected, actual } = await golden('tsh-login');
+  expect(actual.replaceAll(`${home}/`, '').replaceAll('{HOME}/', '')).toBe(expected);
+  expect(statSync(join(home, 'ci.pem')).mode & 0o777).toBe(0o600);
+});
+
+const login = (extra: string[] = [], answers = ['correct', '123456']) =>
+  tsh(['login', '--proxy=localhost:{PORT}', '--user=alice', ...extra], { answers });
+
+test('a login asks the proxy what real tsh asks, and nothing more', async () => {
+  expect((await login(['--ttl=30'])).status).toBe(0);
+  expect(cluster.calls).toEqual([
+    'GET /webapi/ping',
+    'POST /webapi/mfa/login/begin',
+    'POST /webapi/mfa/login/finish',
+    'GetCertAuthorities',
+    'GetClusterAlerts',
+  ]);
+  expect(cluster.logins[0]).toMatchObject({ user: 'alice', ttl: 30 * 60e9, RouteToCluster: '', KubernetesCluster: '' });
+  cluster.calls.length = 0;
+  await tsh(['status']);
+  expect(cluster.calls).toEqual(['GetClusterAlerts']);
+});
+
+test('an expired login: status says so with exit 1, a command without a terminal gives the reason', async () => {
+  cluster.lifetimeMs = 60_000;
+  await login();
+  now = new Date(now.getTime() + 61_000);
+  const status = await tsh(['status', '-f', 'json']);
+  expect(status.status).toBe(1);
+  expect(JSON.parse(status.stdout).active.username).toBe('alice');
+  expect(status.stderr).toContain('Active profile expired.');
+  const clusters = await tsh(['clusters']);
+  expect(clusters).toMatchObject({
+    status: 1,
+    stdout: '',
+    stderr: '\u001b[31mERROR: \u001b[0mssh: cert has expired\n\n',
+  });
+  const out = await tsh(['logout']);
+  expect(out.stderr).toBe(`Credentials expired for proxy "localhost:${cluster.port}", skipping...\n`);
+});
+
+test('an expired login on a terminal: the command asks, logs in for the same cluster and goes on', async () => {
+  cluster.lifetimeMs = 60_000;
+  await login();
+  now = new Date(now.getTime() + 61_000);
+  cluster.calls.length = 0;
+  const clusters = await tsh(['clusters', '-q'], { answers: ['correct', '123456'] });
+  expect(clusters.status).toBe(0);
+  expect(clusters.stdout).toContain('peer.local');
+  expect(clusters.stderr).toBe('Enter password for Teleport user alice:\nEnter an OTP code from a device:\n');
+  expect(cluster.calls.slice(0, 5)).toEqual([
+    'GET /webapi/ping',
+    'POST /webapi/mfa/login/begin',
+    'POST /webapi/mfa/login/finish',
+    'GetCertAuthorities',
+    'ListRemoteClusters',
+  ]);
+  expect(cluster.logins.at(-1)).toMatchObject({ RouteToCluster: 'peer.local' });
+});
+
+test('with an identity file nobody is asked for a password', async () => {
+  cluster.lifetimeMs = 60_000;
+  await login(['--out=ci.pem'].map((flag) => flag.replace('ci.pem', join(home, 'ci.pem'))));
+  expect(readdirSync(home)).toEqual(['ci.pem']);
+  now = new Date(now.getTime() + 61_000);
+  const clusters = await tsh(['clusters', '-i', 'ci.pem', '--proxy=localhost:{PORT}'], { answers: ['correct'] });
+  expect(clusters.stderr).toBe(
+    '\u001b[31mERROR: \u001b[0mcannot relogin in non-interactive session\n\tssh: cert has expired\n\n',
+  );
+  expect(readdirSync(home)).toEqual(['ci.pem']);
+});
+
+test('the suite of the ping decides about keys; the message of the day is shown; openssh files are two', async () => {
+  cluster.auth = { signature_algorithm_suite: 'fips-v1', has_motd: true };
+  const out = join(home, 'id');
+  const made = await login([`--out=${out}`, '--format=openssh']);
+  expect(made.stderr).toMatch(/^Be kind\.\n/);
+  expect(made.stdout).toBe(`\nThe certificate has been written to ${out},${out}-cert.pub\n`);
+  expect(Buffer.from(String(cluster.logins[0]!.ssh_pub_key), 'base64').toString()).toMatch(/^ecdsa-sha2-nistp256 /);
+  cluster.auth = { signature_algorithm_suite: 'post-quantum' };
+  expect((await login()).stderr).toContain('unknown signature algorithm suite "post-quantum"');
+});
+
+test('a user that nobody named gets a hint when refused, and ssh keys are of the announced proxy', async () => {
+  const refused = await tsh(['login', '--proxy=localhost:{PORT}'], { answers: ['nope'] });
+  expect(refused.stderr).toContain('Enter password for Teleport user osuser:');
+  expect(refused.stderr).toContain('--user');
+  await tsh(['login', '--proxy=127.0.0.1:{PORT}', '--user=alice'], { answers: ['correct', '123456'] });
+  expect(readdirSync(join(home, '.tsh')).sort()).toEqual(['current-profile', 'keys', 'known_hosts', 'localhost.yaml']);
+});
+
+test('single sign-on clusters are refused with what works', async () => {
+  cluster.auth = { type: 'github', github: { name: 'gh' } };
+  expect((await login()).stderr).toContain('login with single sign-on (github) is not supported');
+});
+
+test('nobody at the address: what was asked and why', async () => {
+  const gone = await tsh(['login', '--proxy=localhost:1', '--user=alice'], { answers: ['x'] });
+  expect(gone.stderr).toMatch(
+    /Teleport proxy not available at localhost:1\.\n\tGet "https:\/\/localhost:1\/webapi\/ping": dial tcp .*refused/,
+  );
+});
+
+test('an untrusted certificate says how to trust it; --insecure goes on and says so', async () => {
+  const refused = await tsh(['login', '--proxy=localhost:{PORT}'], { vars: { SSL_CERT_FILE: '' }, answers: ['x'] });
+  expect(refused.stderr).toContain('SSL_CERT_FILE');
+  const taken = await tsh(['login', '--proxy=localhost:{PORT}', '--user=alice', '--insecure'], {
+    vars: { SSL_CERT_FILE: '' },
+    answers: ['correct', '123456'],
+  });
+  expect(taken.status).toBe(0);
+  expect(taken.stderr).toContain(
+    `WARNING: You are using insecure connection to Teleport proxy https://localhost:${cluster.port}\n`,
+  );
+});
