@@ -7,8 +7,8 @@ import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostIdentity } from '../api/host-identity.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
-import { generateKey, privateKeyPem } from '../pki/keys.js';
-import { readCertificate, selfSignedWebCertificate } from '../pki/x509.js';
+import { generateKey, privateKeyPem, publicHalf, readPrivateKey, sameKey } from '../pki/keys.js';
+import { publicKeyOf, readCertificate, selfSignedWebCertificate } from '../pki/x509.js';
 import { webCertFiles } from './config.js';
 
 /** @throws BadParameter with the next step when the folder cannot be made or written */
@@ -62,6 +62,21 @@ export async function webCertificate(dataDir: string, names: string[], now: Date
   await writeWhole(keyFile, made.keyPem);
   await writeWhole(certFile, made.certPem);
   return made;
+}
+
+/** The web certificate that the configuration names. @throws BadParameter when a file is missing or they do not fit */
+export async function readKeypair(files: { certFile: string; keyFile: string }): Promise<{ certPem: string; keyPem: string }> {
+  const [certPem, keyPem] = await Promise.all([readRequired(files.certFile), readRequired(files.keyFile)]);
+  if (!sameKey(publicKeyOf(certPem), publicHalf(readPrivateKey(keyPem)))) {
+    throw new TeleportError('BadParameter', `${files.keyFile} is not the key of the certificate ${files.certFile}`);
+  }
+  return { certPem, keyPem };
+}
+
+async function readRequired(file: string): Promise<string> {
+  const text = await readIfThere(file);
+  if (text === undefined) throw new TeleportError('BadParameter', `path '${file}' does not exist`);
+  return text;
 }
 
 export async function writePid(file: string, pid: number): Promise<void> {

@@ -12,7 +12,16 @@ import { messageOf, TeleportError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
 import type { SystemRole } from '../resources/types.js';
 import { type HostPort, readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from './config.js';
-import { hostId, prepareDataDir, readIdentity, removePid, saveIdentity, webCertificate, writePid } from './host-files.js';
+import {
+  hostId,
+  prepareDataDir,
+  readIdentity,
+  readKeypair,
+  removePid,
+  saveIdentity,
+  webCertificate,
+  writePid,
+} from './host-files.js';
 import { VERSION } from './version-number.js';
 
 /** How long running sessions may go on after a first SIGTERM. */
@@ -84,7 +93,9 @@ export async function startTeleport(
       const publicHosts = publicAddr.map((addr) => addr.replace(/:\d+$/, ''));
       const names = ['localhost', '127.0.0.1', '::1', config.nodename, hostname(), ...publicHosts];
       const identity = await join('Proxy', [...new Set(names)]);
-      const webCert = keypairs[0] ?? (await webCertificate(config.dataDir, [...new Set(names)], now()));
+      const webCert = keypairs[0]
+        ? await readKeypair(keypairs[0])
+        : await webCertificate(config.dataDir, [...new Set(names)], now());
       const proxy = await startProxy({
         identity,
         auth: auth?.address ?? config.authServer!,
