@@ -8,7 +8,9 @@ import { type GoldenResult, runTranscript } from '../support/golden.js';
 
 let home: string;
 let cluster: FakeCluster;
-let now = new Date();
+/** Whole seconds, as certificates have them. */
+const wholeSecond = () => new Date(Math.floor(Date.now() / 1000) * 1000);
+let now = wholeSecond();
 
 beforeAll(async () => {
   cluster = await startFakeCluster({ now: () => now });
@@ -18,7 +20,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'tsh-'));
-  now = new Date();
+  now = wholeSecond();
   cluster.calls.length = 0;
   cluster.logins.length = 0;
   cluster.auth = {};
@@ -39,7 +41,7 @@ async function tsh(line: string[], { vars = {}, answers = [] }: Call = {}): Prom
     tty: { stdin: answers.length > 0 },
     vars: { SSL_CERT_FILE: cluster.webCaFile, TELEPORT_GLOBAL_TSH_CONFIG: join(home, 'none'), USER: 'osuser', ...vars },
   });
-  for (const answer of answers) env.type(`${answer}\r`);
+  for (const answer of answers) env.type(`${answer}\n`);
   const status = await runTsh(
     line.map((word) => word.replaceAll('{PORT}', String(cluster.port)).replace(/^ci\.pem$/, join(home, 'ci.pem'))),
     env,
