@@ -76,7 +76,7 @@ const DOORS: Record<string, readonly string[]> = {
   otpauth: ['auth'],
   qrcode: ['proxy'],
   ws: ['net'],
-  yaml: ['resources', 'cli', 'profile', 'teleport', 'tsh'],
+  yaml: ['resources', 'cli', 'profile', 'teleport', 'tsh', 'tctl'],
 };
 
 /** What a start of a program may load besides Node's own modules: nothing else statically. */

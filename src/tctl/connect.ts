@@ -28,6 +28,7 @@ const DEFAULT_CONFIG_FILE = '/etc/teleport.yaml';
 const DEFAULT_DATA_DIR = '/var/lib/teleport';
 const AUTH_PORT = 3025;
 const WEB_PORT = 3080;
+/** What `tctl` announces: Teleport's version, whose protocol it speaks. */
 export const VERSION = '18.3.0';
 
 /** @throws with the way to provide credentials when there are none, or the address where nobody answered */
@@ -60,7 +61,8 @@ interface LocalAuth {
 async function localAuth(args: AdminArgs): Promise<LocalAuth | undefined> {
   const file = args.config ?? DEFAULT_CONFIG_FILE;
   const text = await readIfThere(file);
-  if (text === undefined && args.config) throw new TeleportError('BadParameter', `path '${args.config}' does not exist`);
+  if (text === undefined && args.config)
+    throw new TeleportError('BadParameter', `path '${args.config}' does not exist`);
   const config = text === undefined ? {} : parsed(text, file);
   const isAuth = config.auth_service?.enabled;
   if (isAuth !== undefined && !/^(yes|true|on|1)$/i.test(String(isAuth))) return undefined;
@@ -68,7 +70,10 @@ async function localAuth(args: AdminArgs): Promise<LocalAuth | undefined> {
   const stored = await readIfThere(join(dataDir, 'admin-identity.json'));
   if (stored === undefined) {
     if (!args.config) return undefined;
-    throw new TeleportError('NotFound', `Could not load Teleport host UUID file at ${join(dataDir, 'host_uuid')}. Please make sure that a Teleport Auth Service instance is running on this host prior to using tctl or provide credentials by logging in with tsh first.`);
+    throw new TeleportError(
+      'NotFound',
+      `Could not load Teleport host UUID file at ${join(dataDir, 'host_uuid')}. Please make sure that a Teleport Auth Service instance is running on this host prior to using tctl or provide credentials by logging in with tsh first.`,
+    );
   }
   const address = args.authServer?.[0] ?? String(config.auth_service?.listen_addr ?? `127.0.0.1:${AUTH_PORT}`);
   return { identity: JSON.parse(stored) as HostIdentity, ...hostPort(address, AUTH_PORT) };

@@ -6,7 +6,9 @@ import { toMessage } from '../api/convert.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
-import type { Database, Lock, ProvisionToken, Role, User } from '../resources/types.js';
+import { ORIGIN_LABEL, withDefaults } from '../resources/defaults.js';
+import type { AnyResource } from '../resources/types.js';
+import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 
@@ -19,24 +21,24 @@ export interface CreateArgs extends AdminArgs {
 const MAX_INPUT_BYTES = 4 * 1024 * 1024;
 
 export async function run(env: Env, args: CreateArgs): Promise<void> {
-  const resources = await parseResources(await input(env, args.file));
+  const resources = parseResources(await input(env, args.file));
   await using client = await connectAdmin(env, args);
   for (const resource of resources) printLine(env, await create(client, resource, args.force));
 }
 
-type Creatable = Awaited<ReturnType<typeof parseResources>>[number];
-
-async function create(client: AuthClient, resource: Creatable, force: boolean): Promise<string> {
+async function create(client: AuthClient, given: AnyResource, force: boolean): Promise<string> {
+  const resource = withDefaults(given);
+  checkResource(resource);
   const { name } = resource.metadata;
   switch (resource.kind) {
     case 'role': {
-      const role = toMessage('role', resource as Role);
+      const role = toMessage('role', resource);
       if (!force && (await isThere(client.auth.getRole({ name })))) throw exists('role', name);
       await client.auth.upsertRoleV2({ role });
       return `role "${name}" has been created`;
     }
     case 'user': {
-      const user = toMessage('user', resource as User);
+      const user = toMessage('user', resource);
       const isKnown = await isThere(client.users.getUser({ name }));
       if (isKnown && !force) throw exists('user', name);
       if (isKnown) await client.users.updateUser({ user });
@@ -44,8 +46,8 @@ async function create(client: AuthClient, resource: Creatable, force: boolean): 
       return `user "${name}" has been ${isKnown ? 'updated' : 'created'}`;
     }
     case 'db': {
-      const labels = { ...resource.metadata.labels, 'teleport.dev/origin': 'dynamic' };
-      const database = toMessage('db', { ...(resource as Database), metadata: { ...resource.metadata, labels } });
+      const labels = { ...resource.metadata.labels, [ORIGIN_LABEL]: 'dynamic' };
+      const database = toMessage('db', { ...resource, metadata: { ...resource.metadata, labels } });
       try {
         await client.auth.createDatabase(database);
         return `database "${name}" has been created`;
@@ -57,12 +59,12 @@ async function create(client: AuthClient, resource: Creatable, force: boolean): 
       }
     }
     case 'token':
-      await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource as ProvisionToken) } });
+      await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource) } });
       return `provision_token "${name}" has been created`;
     case 'lock': {
       const { locks } = await client.auth.getLocks({});
       if (!force && locks.some(({ metadata }) => metadata?.name === name)) throw exists('lock', name);
-      await client.auth.upsertLock(toMessage('lock', resource as Lock));
+      await client.auth.upsertLock(toMessage('lock', resource));
       return `lock "${name}" has been created`;
     }
     default:
@@ -101,7 +103,8 @@ async function input(env: Env, file: string | undefined): Promise<string> {
   for await (const chunk of env.stdin) {
     const part = Buffer.from(chunk as Uint8Array);
     bytes += part.length;
-    if (bytes > MAX_INPUT_BYTES) throw new TeleportError('LimitExceeded', `the input is larger than ${MAX_INPUT_BYTES} bytes`);
+    if (bytes > MAX_INPUT_BYTES)
+      throw new TeleportError('LimitExceeded', `the input is larger than ${MAX_INPUT_BYTES} bytes`);
     chunks.push(part);
   }
   return Buffer.concat(chunks).toString('utf8');

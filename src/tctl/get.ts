@@ -2,43 +2,47 @@
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages } from '../api/convert.js';
 import type { Env } from '../cli/env.js';
-import { labelsText, print, printTctlJson, printTctlYaml, tableText } from '../cli/output.js';
+import { labelsText, print, printTctlJson, printTctlYaml, tableText, truncatedTableText } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import { printable } from '../resources/printable.js';
 import { parseRefs, type ResourceRef } from '../resources/ref.js';
-import type { AuthPreference, Database, DatabaseServer, Lock, ProvisionToken, Role, User } from '../resources/types.js';
+import type { AnyResource, Database, DatabaseServer, Lock, Role } from '../resources/types.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { listDatabaseServers, listDatabases, listRoles, listTokens, listUsers } from './lists.js';
 
 export interface GetArgs extends AdminArgs {
   resources: string;
-  format: 'yaml' | 'json' | 'text';
+  format: string;
   withSecrets: boolean;
   verbose: boolean;
 }
 
-type AnyResource = User | Role | Database | DatabaseServer | ProvisionToken | Lock | AuthPreference;
-
 const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 
 export async function run(env: Env, args: GetArgs): Promise<void> {
+  if (!['yaml', 'json', 'text'].includes(args.format)) throw new TeleportError('BadParameter', 'unsupported format');
   const refs = parseRefs(args.resources);
   const kinds = new Set(refs.map(({ kind }) => kind));
   if (kinds.size > 1 && args.format !== 'yaml') {
     throw new TeleportError('BadParameter', 'mixed resource types only support YAML formatting');
   }
   await using client = await connectAdmin(env, args);
-  const resources = (await Promise.all(refs.map((ref) => fetch(client, ref, args)))).flat();
+  const resources = (await Promise.all(refs.map((ref) => fetchResources(client, ref, args)))).flat();
   if (args.format === 'json') printTctlJson(env, resources.map(printable));
   else if (args.format === 'yaml') await printTctlYaml(env, resources.map(printable));
-  else print(env, textOf(refs[0]!.kind, resources));
+  else print(env, textOf(refs[0]!.kind, resources, { verbose: args.verbose, columns: env.columns }));
 }
 
-async function fetch(client: AuthClient, { kind, name }: ResourceRef, args: GetArgs): Promise<AnyResource[]> {
+/** What a reference means: one, or all of a kind. @throws NotFound for a name that is not there */
+export async function fetchResources(
+  client: AuthClient,
+  { kind, name }: ResourceRef,
+  { withSecrets }: { withSecrets: boolean },
+): Promise<AnyResource[]> {
   switch (kind) {
     case 'user': {
       if (!name) return await listUsers(client);
-      const { user } = await client.users.getUser({ name, withSecrets: args.withSecrets });
+      const { user } = await client.users.getUser({ name, withSecrets });
       return [fromMessage('user', user!)];
     }
     case 'role':
@@ -56,6 +60,9 @@ async function fetch(client: AuthClient, { kind, name }: ResourceRef, args: GetA
     case 'cluster_auth_preference':
       if (name) throw new TeleportError('BadParameter', 'only simple `tctl get cluster_auth_preference` can be used');
       return [fromMessage('cluster_auth_preference', await client.clusterConfig.getAuthPreference({}))];
+    case 'cluster_networking_config':
+      if (name) throw new TeleportError('BadParameter', 'only simple `tctl get cluster_networking_config` can be used');
+      return [fromMessage('cluster_networking_config', await client.clusterConfig.getClusterNetworkingConfig({}))];
     default:
       throw new TeleportError('NotImplemented', `getting resources of type "${kind}" is not supported`);
   }
@@ -75,14 +82,20 @@ function named<R extends { metadata: { name: string; labels?: Record<string, str
   return found;
 }
 
-function textOf(kind: ResourceRef['kind'], resources: AnyResource[]): string {
-  const labels = (resource: AnyResource) => labelsText(resource.metadata.labels, { verbose: false });
+/** How wide a table may be, and whether it shows everything. */
+export interface TableForm {
+  verbose: boolean;
+  /** Of the terminal. */
+  columns: number;
+}
+
+/** `tctl get --format=text`. */
+export function textOf(kind: ResourceRef['kind'], resources: AnyResource[], form: TableForm): string {
   switch (kind) {
-    case 'user':
-      return tableText(
-        ['User'],
-        resources.map(({ metadata }) => [metadata.name]),
-      );
+    case 'user': {
+      const rows = resources.map(({ metadata }) => [metadata.name]);
+      return `${tableText(['User'], rows)}\n`;
+    }
     case 'role':
       return tableText(
         ['Role', 'Allowed to login as', 'Node Labels', 'Access to resources'],
@@ -93,13 +106,17 @@ function textOf(kind: ResourceRef['kind'], resources: AnyResource[]): string {
           (spec.allow.rules ?? []).map((rule) => `${rule.resources.join(',')}:${rule.verbs.join(',')}`).join(','),
         ]),
       );
-    case 'db':
-      return tableText(
-        ['Name', 'Protocol', 'URI', 'Labels'],
-        (resources as Database[]).map((db) => [db.metadata.name, db.spec.protocol, db.spec.uri, labels(db)]),
-      );
+    case 'db': {
+      const rows = (resources as Database[]).map(({ metadata, spec }) => [
+        metadata.name,
+        spec.protocol,
+        spec.uri,
+        labelsText(metadata.labels, form),
+      ]);
+      return shaped(['Name', 'Protocol', 'URI', 'Labels'], rows, form);
+    }
     case 'db_server':
-      return databaseServerTable(resources as DatabaseServer[]);
+      return databaseServerTable(resources as DatabaseServer[], form);
     case 'lock':
       return tableText(
         ['ID', 'Target', 'Message', 'Expires'],
@@ -109,7 +126,7 @@ function textOf(kind: ResourceRef['kind'], resources: AnyResource[]): string {
             .map(([key, value]) => `${key[0]!.toUpperCase()}${key.slice(1)}:"${value}"`)
             .join(' '),
           spec.message ?? '',
-          spec.expires ?? 'never',
+          shortTime(spec.expires),
         ]),
       );
     default:
@@ -118,16 +135,24 @@ function textOf(kind: ResourceRef['kind'], resources: AnyResource[]): string {
 }
 
 /** `tctl db ls` and `tctl get db_server --format=text`. */
-export function databaseServerTable(servers: DatabaseServer[], verbose = false): string {
-  return tableText(
-    ['Host', 'Name', 'Protocol', 'URI', 'Labels', 'Version'],
-    servers.map(({ spec: { hostname, database, version } }) => [
-      hostname,
-      database.metadata.name,
-      database.spec.protocol,
-      database.spec.uri,
-      labelsText(database.metadata.labels, { verbose }),
-      version,
-    ]),
-  );
+export function databaseServerTable(servers: DatabaseServer[], form: TableForm): string {
+  const rows = servers.map(({ spec: { hostname, database, version } }) => [
+    hostname,
+    database.metadata.name,
+    database.spec.protocol,
+    database.spec.uri,
+    labelsText(database.metadata.labels, form),
+    version,
+  ]);
+  return shaped(['Host', 'Name', 'Protocol', 'URI', 'Labels', 'Version'], rows, form);
+}
+
+function shaped(titles: string[], rows: string[][], { verbose, columns }: TableForm): string {
+  return verbose ? tableText(titles, rows) : truncatedTableText(titles, rows, { truncated: 'Labels', columns });
+}
+
+/** `Sat Nov 21 02:49 UTC`, or `never`. */
+function shortTime(at: string | undefined): string {
+  const parts = at && /^(\w+), (\d+) (\w+) \d+ (\d\d:\d\d)/.exec(new Date(at).toUTCString());
+  return parts ? `${parts[1]} ${parts[3]} ${parts[2]} ${parts[4]} UTC` : 'never';
 }

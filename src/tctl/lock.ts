@@ -14,6 +14,10 @@ export interface LockArgs extends AdminArgs {
   mfaDevice?: string | undefined;
   accessRequest?: string | undefined;
   serverId?: string | undefined;
+  windowsDesktop?: string | undefined;
+  device?: string | undefined;
+  botInstanceId?: string | undefined;
+  joinToken?: string | undefined;
   message?: string | undefined;
   /** Milliseconds. */
   ttl?: number | undefined;
@@ -29,13 +33,25 @@ export async function run(env: Env, args: LockArgs): Promise<void> {
     mfa_device: args.mfaDevice,
     access_request: args.accessRequest,
     server_id: args.serverId,
+    windows_desktop: args.windowsDesktop,
+    device: args.device,
+    bot_instance_id: args.botInstanceId,
+    join_token: args.joinToken,
   };
   const target: LockTarget = Object.fromEntries(Object.entries(targets).filter(([, value]) => value));
-  if (Object.keys(target).length === 0) throw new TeleportError('BadParameter', 'at least one target field must be set');
+  if (Object.keys(target).length === 0)
+    throw new TeleportError('BadParameter', 'at least one target field must be set');
   if (args.ttl && args.expires) throw new TeleportError('BadParameter', 'use only one of --expires and --ttl');
-  const expires = args.ttl ? new Date(env.now().getTime() + args.ttl) : args.expires ? new Date(args.expires) : undefined;
+  const expires = args.ttl
+    ? new Date(env.now().getTime() + args.ttl)
+    : args.expires
+      ? new Date(args.expires)
+      : undefined;
   if (expires && Number.isNaN(expires.getTime())) {
-    throw new TeleportError('BadParameter', `--expires: "${args.expires}" is not a time, expected for example 2030-01-02T15:04:05Z`);
+    throw new TeleportError(
+      'BadParameter',
+      `--expires: "${args.expires}" is not a time, expected for example 2030-01-02T15:04:05Z`,
+    );
   }
   const name = randomUUID();
   const lock: Lock = {

@@ -35,9 +35,14 @@ export async function run(env: Env, args: RmArgs): Promise<void> {
     case 'db': {
       const all = await listDatabases(client);
       const exact = all.filter(({ metadata }) => metadata.name === name);
-      const found = exact.length > 0 ? exact : all.filter(({ metadata }) => metadata.labels?.[DISCOVERED_NAME] === name);
+      const found =
+        exact.length > 0 ? exact : all.filter(({ metadata }) => metadata.labels?.[DISCOVERED_NAME] === name);
       if (found.length === 0) throw new TeleportError('NotFound', `database "${name}" not found`);
-      if (found.length > 1) throw ambiguous(name, found.map(({ metadata }) => metadata.name));
+      if (found.length > 1)
+        throw ambiguous(
+          name,
+          found.map(({ metadata }) => metadata.name),
+        );
       await client.auth.deleteDatabase({ name: found[0]!.metadata.name });
       return printLine(env, `database "${found[0]!.metadata.name}" has been deleted`);
     }

@@ -2,10 +2,9 @@
 import type { Env } from '../cli/env.js';
 import { headlessTableText, print, printLine, tableText } from '../cli/output.js';
 import { isTeleportError } from '../errors.js';
-import { algorithmName } from '../pki/keys.js';
-import { publicKeyOf, spkiPin } from '../pki/x509.js';
+import { algorithmName, readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh.js';
-import { readPublicKey } from '../pki/keys.js';
+import { publicKeyOf, spkiPin } from '../pki/x509.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 
 const AUTHORITIES = [
@@ -45,8 +44,18 @@ export async function run(env: Env, args: AdminArgs): Promise<void> {
       ['trusted', spec.additionalTrustedKeys],
     ] as const;
     const keys = keySets.flatMap(([status, set]) => [
-      ...(set?.ssh ?? []).map((key) => ['SSH', status, algorithmName(readAuthorizedKey(text(key.publicKey))), storage(key.privateKeyType)]),
-      ...(set?.jwt ?? []).map((key) => ['JWT', status, algorithmName(readPublicKey(text(key.publicKey))), storage(key.privateKeyType)]),
+      ...(set?.ssh ?? []).map((key) => [
+        'SSH',
+        status,
+        algorithmName(readAuthorizedKey(text(key.publicKey))),
+        storage(key.privateKeyType),
+      ]),
+      ...(set?.jwt ?? []).map((key) => [
+        'JWT',
+        status,
+        algorithmName(readPublicKey(text(key.publicKey))),
+        storage(key.privateKeyType),
+      ]),
       ...(set?.tls ?? []).map((key) => {
         if (spec.type === 'host') pins.push(spkiPin(text(key.cert)));
         return ['TLS', status, algorithmName(publicKeyOf(text(key.cert))), storage(key.keyType)];
@@ -54,7 +63,9 @@ export async function run(env: Env, args: AdminArgs): Promise<void> {
     ]);
     const rotated = Number(spec.rotation?.lastRotated?.seconds ?? 0n);
     const rotation =
-      rotated > 0 ? `${spec.rotation?.phase || 'standby'} (last rotated: ${when(new Date(rotated * 1000))})` : 'standby (never rotated)';
+      rotated > 0
+        ? `${spec.rotation?.phase || 'standby'} (last rotated: ${when(new Date(rotated * 1000))})`
+        : 'standby (never rotated)';
     keys.forEach((key, i) => {
       rows.push([i === 0 ? spec.type : '', i === 0 ? rotation : '', ...key]);
     });

@@ -29,7 +29,11 @@ export async function run(env: Env, args: AuthExportArgs): Promise<void> {
   const texts: string[] = [];
   for (const type of types) {
     const row = TYPES[type];
-    if (!row) throw new TeleportError('BadParameter', `enum value must be one of ${Object.keys(TYPES).join(',')}, got '${type}'`);
+    if (!row)
+      throw new TeleportError(
+        'BadParameter',
+        `enum value must be one of ${Object.keys(TYPES).join(',')}, got '${type}'`,
+      );
     const [authority, form] = row;
     const { certAuthoritiesV2 } = await client.trust.getCertAuthorities({ type: authority });
     for (const { spec } of certAuthoritiesV2) {

@@ -2,19 +2,20 @@
  * `tctl auth sign`: an identity for a program (`--user`) or certificates for a self-hosted database
  * (`--format=db --host`). Source: cli.md 6.9, certificates.md section 8, login-and-profile.md 7.1.
  */
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { AuthClient } from '../../api/client.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
+import { confirm } from '../../cli/prompt.js';
 import { TeleportError } from '../../errors.js';
 import { encodeIdentityFile } from '../../identity/identity-file.js';
 import { knownHostsLine } from '../../identity/known-hosts.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../pki/keys.js';
 import { authorizedKeyLine, readAuthorizedKey } from '../../pki/ssh.js';
-import { suiteOfNumber, keyFor } from '../../pki/suites.js';
+import { keyFor, suiteOfNumber } from '../../pki/suites.js';
 import { createCsr, NAME_OID } from '../../pki/x509.js';
-import { confirmOverwrite } from '../../access/overwrite.js';
+import { writeWhole } from '../../profile/lock.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 
 export interface AuthSignArgs extends AdminArgs {
@@ -35,14 +36,20 @@ const FORMATS = ['file', 'openssh', 'tls', 'db'];
 export async function run(env: Env, args: AuthSignArgs): Promise<void> {
   if (!args.out) throw new TeleportError('BadParameter', 'required flag --out not provided');
   if (!FORMATS.includes(args.format)) {
-    throw new TeleportError('BadParameter', `unsupported identity format: "${args.format}", use one of ${FORMATS.join(', ')}`);
+    throw new TeleportError(
+      'BadParameter',
+      `unsupported identity format: "${args.format}", use one of ${FORMATS.join(', ')}`,
+    );
   }
   if (!args.user && !args.host?.length) throw new TeleportError('BadParameter', '--user or --host must be specified');
   await using client = await connectAdmin(env, args);
   const files = args.format === 'db' ? await databaseFiles(client, args) : await userFiles(client, env, args);
-  const paths = files.map(([suffix]) => resolve(env.cwd, `${args.out}${suffix}`));
-  if (!args.overwrite) await confirmOverwrite(env, paths, files.map(([suffix]) => `${args.out}${suffix}`));
-  for (const [i, [, text]] of files.entries()) await writeFile(paths[i]!, text, { mode: 0o600 });
+  const existing = files.map(([suffix]) => `${args.out}${suffix}`).filter((name) => existsSync(resolve(env.cwd, name)));
+  if (existing.length > 0 && !args.overwrite) {
+    if (!(await confirm(env, `Destination file(s) ${existing.join(', ')} exist. Overwrite?`)))
+      throw new TeleportError('AlreadyExists', `not overwriting destination files ${existing.join(', ')}`);
+  }
+  for (const [suffix, text] of files) await writeWhole(resolve(env.cwd, `${args.out}${suffix}`), text, 0o600);
   const names = files.map(([suffix]) => `${args.out}${suffix}`).join(', ');
   if (args.format !== 'db') return printLine(env, `The credentials have been written to ${names}`);
   printLine(env);
@@ -101,7 +108,9 @@ async function userFiles(client: AuthClient, env: Env, args: AuthSignArgs): Prom
       : {},
   });
   const { certAuthoritiesV2 } = await client.trust.getCertAuthorities({ type: 'host' });
-  const tlsCaPems = certAuthoritiesV2.flatMap(({ spec }) => (spec?.activeKeys?.tls ?? []).map((pair) => text(pair.cert)));
+  const tlsCaPems = certAuthoritiesV2.flatMap(({ spec }) =>
+    (spec?.activeKeys?.tls ?? []).map((pair) => text(pair.cert)),
+  );
   const sshCaLines = certAuthoritiesV2.flatMap(({ spec }) =>
     (spec?.activeKeys?.ssh ?? []).map((pair) =>
       knownHostsLine({ cluster: spec!.clusterName, key: readAuthorizedKey(text(pair.publicKey)) }),
@@ -126,9 +135,9 @@ async function userFiles(client: AuthClient, env: Env, args: AuthSignArgs): Prom
           '',
           encodeIdentityFile({
             privateKeyPem: keyPem,
-            sshCert: text(certs.ssh).trim(),
+            sshCertLine: text(certs.ssh).trim(),
             tlsCertPem: text(certs.tls),
-            knownHosts: sshCaLines,
+            sshCaLines,
             tlsCaPems,
           }),
         ],

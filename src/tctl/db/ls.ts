@@ -1,6 +1,7 @@
 /** `tctl db ls`: one row per agent and database. Source: cli.md 6.7. */
 import type { Env } from '../../cli/env.js';
 import { print, printTctlJson, printTctlYaml } from '../../cli/output.js';
+import { TeleportError } from '../../errors.js';
 import { printable } from '../../resources/printable.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { databaseServerTable } from '../get.js';
@@ -12,10 +13,12 @@ export interface DbLsArgs extends AdminArgs {
   search?: string | undefined;
   query?: string | undefined;
   verbose: boolean;
-  format: 'text' | 'json' | 'yaml';
+  format: string;
 }
 
 export async function run(env: Env, args: DbLsArgs): Promise<void> {
+  if (!['text', 'json', 'yaml'].includes(args.format))
+    throw new TeleportError('BadParameter', `unknown format ${JSON.stringify(args.format)}`);
   await using client = await connectAdmin(env, args);
   const servers = await listDatabaseServers(client, {
     labels: parseLabels(args.labels) ?? {},
@@ -24,5 +27,5 @@ export async function run(env: Env, args: DbLsArgs): Promise<void> {
   });
   if (args.format === 'json') printTctlJson(env, servers.map(printable));
   else if (args.format === 'yaml') await printTctlYaml(env, servers.map(printable));
-  else print(env, databaseServerTable(servers, args.verbose));
+  else print(env, databaseServerTable(servers, { verbose: args.verbose, columns: env.columns }));
 }

@@ -1,13 +1,15 @@
 /** `tctl tokens add`: an invitation for an agent. Source: cli.md 6.2. */
 import { randomBytes } from 'node:crypto';
-import { toMessage } from '../../api/convert.js';
 import type { AuthClient } from '../../api/client.js';
+import { toMessage } from '../../api/convert.js';
 import type { Env } from '../../cli/env.js';
 import { print, printJson, printLine, yamlText } from '../../cli/output.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 import { spkiPin, splitPem } from '../../pki/x509.js';
 import type { ProvisionToken } from '../../resources/types.js';
+import { normalRole } from '../../resources/validate.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
+import { parseLabels } from '../selectors.js';
 
 export interface TokensAddArgs extends AdminArgs {
   type: string[];
@@ -15,36 +17,21 @@ export interface TokensAddArgs extends AdminArgs {
   /** Milliseconds. */
   ttl: number;
   format?: 'text' | 'json' | 'yaml' | undefined;
+  labels?: string | undefined;
   dbName?: string | undefined;
   dbProtocol?: string | undefined;
   dbUri?: string | undefined;
 }
 
-/** Word of `--type` to the role as it stands in certificates. */
-const ROLES: Record<string, string> = {
-  node: 'Node',
-  proxy: 'Proxy',
-  auth: 'Auth',
-  db: 'Db',
-  app: 'App',
-  kube: 'Kube',
-  windowsdesktop: 'WindowsDesktop',
-  discovery: 'Discovery',
-  trusted_cluster: 'Trusted_cluster',
-};
-
 export async function run(env: Env, args: TokensAddArgs): Promise<void> {
-  const roles = args.type.map((word) => {
-    const role = ROLES[word.toLowerCase()];
-    if (!role) throw new TeleportError('BadParameter', `invalid role "${word}"`, { hint: 'For a Database Service: --type=db' });
-    return role;
-  });
+  const roles = args.type.map(normalRole);
+  const labels = parseLabels(args.labels);
   const name = args.value || randomBytes(16).toString('hex');
   const expires = new Date(env.now().getTime() + args.ttl);
   const token: ProvisionToken = {
     kind: 'token',
     version: 'v2',
-    metadata: { name, expires: expires.toISOString() },
+    metadata: { name, ...(labels ? { labels } : {}), expires: expires.toISOString() },
     spec: { roles, join_method: 'token' },
   };
   await using client = await connectAdmin(env, args);
@@ -52,9 +39,13 @@ export async function run(env: Env, args: TokensAddArgs): Promise<void> {
     await client.auth.createTokenV2({ token: { case: 'v2', value: toMessage('token', token) } });
   } catch (error) {
     if (!isTeleportError(error, 'AlreadyExists')) throw error;
-    throw new TeleportError('AlreadyExists', `failed to create token ("${name}" already exists), please use another name`, {
-      cause: error,
-    });
+    throw new TeleportError(
+      'AlreadyExists',
+      `failed to create token ("${name}" already exists), please use another name`,
+      {
+        cause: error,
+      },
+    );
   }
   const value = { expires: expires.toISOString(), roles, token: name };
   if (args.format === 'text') return printLine(env, name);
@@ -63,7 +54,13 @@ export async function run(env: Env, args: TokensAddArgs): Promise<void> {
   await explain(env, client, args, roles, name);
 }
 
-async function explain(env: Env, client: AuthClient, args: TokensAddArgs, roles: string[], token: string): Promise<void> {
+async function explain(
+  env: Env,
+  client: AuthClient,
+  args: TokensAddArgs,
+  roles: string[],
+  token: string,
+): Promise<void> {
   const [{ tlsCa }, ping] = await Promise.all([client.auth.getClusterCACert({}), client.auth.ping({})]);
   const pins = splitPem(Buffer.from(tlsCa).toString()).map(spkiPin);
   const minutes = Math.round(args.ttl / 60_000);

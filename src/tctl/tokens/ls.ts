@@ -1,6 +1,14 @@
 /** `tctl tokens ls`: join tokens and invitations; names are masked unless asked for. Source: cli.md 6.2. */
 import type { Env } from '../../cli/env.js';
-import { print, printLine, printTctlJson, printTctlYaml, labelsText, tableText, shortDurationText } from '../../cli/output.js';
+import {
+  durationText,
+  labelsText,
+  print,
+  printLine,
+  printTctlJson,
+  printTctlYaml,
+  tableText,
+} from '../../cli/output.js';
 import { printable } from '../../resources/printable.js';
 import type { ProvisionToken } from '../../resources/types.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
@@ -39,7 +47,7 @@ export async function run(env: Env, args: TokensLsArgs): Promise<void> {
     nameOf(token),
     token.spec.roles.join(','),
     labelsText(token.metadata.labels, { verbose: true }),
-    expiry(token.metadata.expires, env.now()),
+    expiryText(token.metadata.expires, env.now()),
   ]);
   print(env, tableText(['Token', 'Type', 'Labels', 'Expiry Time (UTC)'], rows));
 }
@@ -50,10 +58,10 @@ export function masked(name: string): string {
   return '*'.repeat(hidden) + name.slice(hidden);
 }
 
-/** `21 Nov 30 02:17 UTC (29m4s)`. */
-function expiry(expires: string | undefined, now: Date): string {
+/** `21 Nov 30 02:17 UTC (29m4s)`, or `never`. @param expires  RFC 3339 */
+export function expiryText(expires: string | undefined, now: Date): string {
   if (!expires) return 'never';
   const at = new Date(expires);
   const [, day, month, year, time] = /^\w+, (\d+) (\w+) \d\d(\d\d) (\d\d:\d\d)/.exec(at.toUTCString())!;
-  return `${day} ${month} ${year} ${time} UTC (${shortDurationText(Math.round((at.getTime() - now.getTime()) / 1000) * 1000)})`;
+  return `${day} ${month} ${year} ${time} UTC (${durationText(Math.round((at.getTime() - now.getTime()) / 1000) * 1000)})`;
 }

@@ -1,13 +1,14 @@
 /** `tctl users add`: a local user, and the link with which the person sets a password. Source: cli.md 6.1. */
-import type { Env } from '../../cli/env.js';
-import { camelCase } from '../../cli/command.js';
-import { printLine } from '../../cli/output.js';
+
 import { toMessage } from '../../api/convert.js';
+import { camelCase } from '../../cli/command.js';
+import type { Env } from '../../cli/env.js';
+import { printLine } from '../../cli/output.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 import type { Traits, User } from '../../resources/types.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
-import { printLink } from './link.js';
-import { SINGLE_TRAIT_FLAGS, TRAIT_FLAGS } from './traits.js';
+import { SINGLE_TRAIT_FLAGS, TRAIT_FLAGS } from '../flags.js';
+import { checkTtl, printLink } from './link.js';
 
 export interface UsersAddArgs extends AdminArgs {
   account: string;
@@ -18,7 +19,11 @@ export interface UsersAddArgs extends AdminArgs {
   [trait: string]: unknown;
 }
 
+/** Teleport's own limit of an invitation. */
+const MAX_TTL_MS = 48 * 3_600_000;
+
 export async function run(env: Env, args: UsersAddArgs): Promise<void> {
+  checkTtl(args.ttl, MAX_TTL_MS);
   const traits: Traits = {};
   for (const [flag, trait] of TRAIT_FLAGS) {
     const values = args[camelCase(flag)] as string[] | undefined;

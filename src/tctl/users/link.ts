@@ -1,8 +1,10 @@
 /** The link that a new or reset user gets, as text and JSON. Source: cli.md 6.1. */
-import type { UserTokenV3 } from '../../api/gen/types_pb.js';
+
 import { fromMessage } from '../../api/convert.js';
+import type { UserTokenV3 } from '../../api/gen/types_pb.js';
 import type { Env } from '../../cli/env.js';
-import { printJson, printLine, shortDurationText } from '../../cli/output.js';
+import { durationText, printJson, printLine, shortDurationText } from '../../cli/output.js';
+import { TeleportError } from '../../errors.js';
 
 export function printLink(
   env: Env,
@@ -28,4 +30,13 @@ export function printLink(
   printLine(env);
   const host = /^https?:\/\/([^/]+)/.exec(url)?.[1] ?? url;
   printLine(env, `NOTE: Make sure ${host} points at a Teleport proxy which users can access.`);
+}
+
+/** @throws BadParameter when a link would be valid for nothing or too long */
+export function checkTtl(ttlMs: number, maxMs: number): void {
+  if (ttlMs > 0 && ttlMs <= maxMs) return;
+  throw new TeleportError(
+    'BadParameter',
+    `--ttl: ${durationText(ttlMs)} is not possible, expected more than 0s and at most ${durationText(maxMs)}`,
+  );
 }

@@ -1,7 +1,7 @@
 /** `tctl users reset`: forget password and devices, and give a link to set new ones. Source: cli.md 6.1. */
 import type { Env } from '../../cli/env.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
-import { printLink } from './link.js';
+import { checkTtl, printLink } from './link.js';
 
 export interface UsersResetArgs extends AdminArgs {
   account: string;
@@ -10,7 +10,11 @@ export interface UsersResetArgs extends AdminArgs {
   format: string;
 }
 
+/** Teleport's own limit of a reset link. */
+const MAX_TTL_MS = 24 * 3_600_000;
+
 export async function run(env: Env, args: UsersResetArgs): Promise<void> {
+  checkTtl(args.ttl, MAX_TTL_MS);
   await using client = await connectAdmin(env, args);
   const token = await client.auth.createResetPasswordToken({
     name: args.account,

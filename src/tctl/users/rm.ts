@@ -12,7 +12,9 @@ export async function run(env: Env, args: UsersRmArgs): Promise<void> {
   await using client = await connectAdmin(env, args);
   for (const name of args.logins.split(',').filter((one) => one !== '')) {
     await client.users.deleteUser({ name }).catch((error: unknown) => {
-      throw isTeleportError(error, 'NotFound') ? new TeleportError('NotFound', `user "${name}" not found`, { cause: error }) : error;
+      throw isTeleportError(error, 'NotFound')
+        ? new TeleportError('NotFound', `user "${name}" not found`, { cause: error })
+        : error;
     });
     printLine(env, `User "${name}" has been deleted`);
   }

@@ -5,7 +5,7 @@ import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
-import { SINGLE_TRAIT_FLAGS, TRAIT_FLAGS } from './traits.js';
+import { SINGLE_TRAIT_FLAGS, TRAIT_FLAGS } from '../flags.js';
 
 export interface UsersUpdateArgs extends AdminArgs {
   account: string;

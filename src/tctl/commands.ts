@@ -1,0 +1,259 @@
+/** The command table of `tctl`: what is typed, what the help says, which file does it. Spec: cli reference, 5 and 6. */
+import { command, group, type OptionSpec, type ProgramSpec } from '../cli/command.js';
+import { FORMAT, GLOBALS, traitOptions } from './flags.js';
+
+const HOUR_MS = 3_600_000;
+const RESOURCE = { resource: { description: 'One resource, kind/name, for example role/dba.' } };
+const TEXT_OR_JSON: OptionSpec = {
+  name: 'format',
+  default: 'text',
+  hidden: true,
+  description: "Output format: 'text' or 'json'.",
+};
+const WITH_SECRETS: OptionSpec = { name: 'with-secrets', kind: 'boolean', description: 'Show secrets in full.' };
+const VERBOSE: OptionSpec = { name: 'verbose', short: 'v', kind: 'boolean', description: 'Show more.' };
+
+export const program: ProgramSpec = {
+  name: 'tctl',
+  version: '18.3.0',
+  description: 'Admin tool for the Teleport Access Platform: users, roles, databases and invitations of a cluster.',
+  globals: GLOBALS,
+  commands: [
+    command({
+      path: 'status',
+      summary: 'Report the cluster, its CA pins and its authorities.',
+      examples: ['tctl status', "tctl status | awk '/^CA pins:/{print $3}'"],
+      load: () => import('./status.js'),
+    }),
+
+    group({ path: 'users', summary: 'Manage user accounts.' }),
+    command({
+      path: 'users add <account>',
+      summary: 'Create a local user and a link with which the person sets a password.',
+      options: [
+        { name: 'roles', kind: 'list', required: true, description: 'Roles for the new user, by commas.' },
+        ...traitOptions(''),
+        {
+          name: 'ttl',
+          kind: 'duration',
+          default: HOUR_MS,
+          description: 'How long the link is valid, default is 1h0m0s, maximum is 48h0m0s.',
+        },
+        TEXT_OR_JSON,
+      ],
+      arguments: { account: { description: 'Name of the new user.' } },
+      examples: [
+        'tctl users add --roles=access alice',
+        'tctl users add alice --roles=access,dba --db-users=analyst --db-names=dev',
+      ],
+      load: () => import('./users/add.js'),
+    }),
+    command({
+      path: 'users ls',
+      summary: 'List all user accounts.',
+      options: [TEXT_OR_JSON],
+      examples: ['tctl users ls'],
+      load: () => import('./users/ls.js'),
+    }),
+    command({
+      path: 'users update <account>',
+      summary: 'Replace roles or traits of a user.',
+      options: [
+        { name: 'set-roles', kind: 'list', description: 'Replace the roles of the user, by commas.' },
+        ...traitOptions('set-'),
+      ],
+      arguments: { account: { description: 'Name of the user.' } },
+      examples: ['tctl users update alice --set-roles=access,dba', 'tctl users update alice --set-db-users=analyst'],
+      load: () => import('./users/update.js'),
+    }),
+    command({
+      path: 'users rm <logins>',
+      aliases: ['users del'],
+      summary: 'Delete user accounts.',
+      arguments: { logins: { description: 'Names of users, by commas.' } },
+      examples: ['tctl users rm alice', 'tctl users rm alice,bob'],
+      load: () => import('./users/rm.js'),
+    }),
+    command({
+      path: 'users reset <account>',
+      summary: 'Forget the password of a user and give a link to set a new one.',
+      options: [
+        {
+          name: 'ttl',
+          kind: 'duration',
+          default: 8 * HOUR_MS,
+          description: 'How long the link is valid, default is 8h0m0s, maximum is 24h0m0s.',
+        },
+        TEXT_OR_JSON,
+      ],
+      arguments: { account: { description: 'Name of the user.' } },
+      examples: ['tctl users reset alice'],
+      load: () => import('./users/reset.js'),
+    }),
+
+    group({ path: 'tokens', summary: 'Manage invitations for agents.' }),
+    command({
+      path: 'tokens add',
+      summary: 'Create an invitation token.',
+      options: [
+        { name: 'type', kind: 'list', required: true, description: 'What may join with it, for example db or proxy.' },
+        { name: 'value', description: 'The token, instead of a random one.' },
+        { name: 'labels', description: 'Labels of the token, for example env=prod,region=us-west.' },
+        {
+          name: 'ttl',
+          kind: 'duration',
+          default: HOUR_MS / 2,
+          description: 'How long the token is valid, default is 30 minutes.',
+        },
+        { name: 'db-name', description: 'Name of the database, for the text that is printed.' },
+        { name: 'db-protocol', description: 'Protocol of the database, for the text that is printed.' },
+        { name: 'db-uri', description: 'Address of the database, for the text that is printed.' },
+        { name: 'app-name', description: 'Accepted; there are no applications.', hidden: true },
+        { name: 'app-uri', description: 'Accepted; there are no applications.', hidden: true },
+        FORMAT,
+      ],
+      examples: ['tctl tokens add --type=db', 'tctl tokens add --type=db --format=text > /tmp/token'],
+      load: () => import('./tokens/add.js'),
+    }),
+    command({
+      path: 'tokens ls',
+      summary: 'List the invitations.',
+      options: [FORMAT, WITH_SECRETS, { name: 'labels', description: 'Labels to filter by, key=value by commas.' }],
+      examples: ['tctl tokens ls', 'tctl tokens ls --with-secrets'],
+      load: () => import('./tokens/ls.js'),
+    }),
+    command({
+      path: 'tokens rm [token]',
+      aliases: ['tokens del'],
+      summary: 'Revoke an invitation.',
+      arguments: { token: { description: 'The token.' } },
+      examples: ['tctl tokens rm 0123456789abcdef0123456789abcdef'],
+      load: () => import('./tokens/rm.js'),
+    }),
+
+    command({
+      path: 'get <resources>',
+      summary: 'Print resources as YAML, JSON or a table.',
+      description: 'Kinds: user, role, db, db_server, token, lock, cluster_auth_preference, or all.',
+      options: [
+        { name: 'format', default: 'yaml', description: "Output format: 'yaml', 'json' or 'text'." },
+        WITH_SECRETS,
+        VERBOSE,
+      ],
+      arguments: { resources: { description: 'kind, kind/name, or several by commas.' } },
+      examples: ['tctl get users/alice > alice.yaml', "tctl get roles --format=json | jq -r '.[].metadata.name'"],
+      load: () => import('./get.js'),
+    }),
+    command({
+      path: 'create [file]',
+      summary: 'Create resources from a file or standard input.',
+      description: 'YAML with one or several documents, or JSON. Stops at the first error.',
+      options: [
+        { name: 'force', short: 'f', kind: 'boolean', description: 'Overwrite what exists.' },
+        { name: 'confirm', kind: 'boolean', hidden: true, description: 'Accepted.' },
+      ],
+      arguments: { file: { description: 'File with the resources; standard input without it.' } },
+      examples: ['tctl create -f role.yaml', 'tctl create alice.yaml -f', 'tctl get role/dba | tctl create -f'],
+      load: () => import('./create.js'),
+    }),
+    command({
+      path: 'rm <resource>',
+      aliases: ['del'],
+      summary: 'Delete a resource.',
+      arguments: RESOURCE,
+      examples: ['tctl rm role/dba', 'tctl rm db/sales'],
+      load: () => import('./rm.js'),
+    }),
+    command({
+      path: 'edit <resource>',
+      summary: 'Change a resource in a text editor.',
+      description: 'The editor is TELEPORT_EDITOR, VISUAL or EDITOR, else vi.',
+      arguments: RESOURCE,
+      examples: ['tctl edit role/dba', 'EDITOR=nano tctl edit user/alice'],
+      load: () => import('./edit.js'),
+    }),
+
+    group({ path: 'db', summary: 'Databases of the cluster.' }),
+    command({
+      path: 'db ls [labels]',
+      summary: 'List databases, one line for each agent that serves one.',
+      options: [
+        { name: 'search', description: 'Words that must all be found, by commas.' },
+        { name: 'query', description: 'Predicate to filter by, for example: labels["env"] == "dev"' },
+        VERBOSE,
+        { name: 'format', default: 'text', description: "Output format: 'text', 'json' or 'yaml'." },
+      ],
+      arguments: { labels: { description: 'Labels to filter by, key=value separated by commas.' } },
+      examples: ['tctl db ls', 'tctl db ls env=prod --format=json'],
+      load: () => import('./db/ls.js'),
+    }),
+
+    command({
+      path: 'lock',
+      summary: 'Keep a user, a role or something else out, also in running sessions.',
+      description: 'List locks with "tctl get locks", remove one with "tctl rm lock/NAME".',
+      options: [
+        { name: 'user', description: 'Name of a user.' },
+        { name: 'role', description: 'Name of a role.' },
+        { name: 'login', description: 'Name of a login.' },
+        { name: 'mfa-device', description: 'UUID of an MFA device.' },
+        { name: 'windows-desktop', description: 'Name of a Windows desktop.' },
+        { name: 'access-request', description: 'UUID of an access request.' },
+        { name: 'device', description: 'UUID of a trusted device.' },
+        { name: 'server-id', description: 'UUID of a Teleport server.' },
+        { name: 'bot-instance-id', description: 'UUID of a bot instance.' },
+        { name: 'join-token', description: 'Name of a join token.' },
+        { name: 'message', description: 'What the locked-out one is told.' },
+        { name: 'expires', description: 'Time (RFC 3339) at which the lock ends.' },
+        { name: 'ttl', kind: 'duration', description: 'After how long the lock ends.' },
+      ],
+      examples: ['tctl lock --user=alice --ttl=24h', 'tctl lock --role=dba --message="Maintenance until Monday."'],
+      load: () => import('./lock.js'),
+    }),
+
+    group({ path: 'auth', summary: 'Certificates and authorities.' }),
+    command({
+      path: 'auth sign',
+      summary: 'Create an identity for a program, or certificates for a database.',
+      options: [
+        { name: 'out', short: 'o', required: true, description: 'File to write, or the start of several names.' },
+        { name: 'user', description: 'User whose identity it is.' },
+        { name: 'host', kind: 'list', description: 'Host names of the database, by commas.' },
+        { name: 'format', default: 'file', description: 'Format: file, openssh, tls, db.' },
+        { name: 'ttl', kind: 'duration', default: 12 * HOUR_MS, description: 'Time to live, default is 12h.' },
+        { name: 'overwrite', kind: 'boolean', description: 'Replace existing files without asking.' },
+        { name: 'proxy', description: 'Accepted; the file names no proxy.', hidden: true },
+        { name: 'db-service', description: 'Database for which the identity is good.' },
+        { name: 'db-user', description: 'Database user for which the identity is good.' },
+        { name: 'db-name', description: 'Database name for which the identity is good.' },
+      ],
+      examples: [
+        'tctl auth sign --user=ci --out=ci.pem --ttl=1h',
+        'tctl auth sign --format=db --host=db.example.com --out=server --ttl=2190h',
+      ],
+      load: () => import('./auth/sign.js'),
+    }),
+    command({
+      path: 'auth export',
+      summary: 'Print the public halves of the authorities.',
+      options: [
+        {
+          name: 'type',
+          kind: 'enum',
+          values: ['user', 'host', 'tls-host', 'tls-user', 'db', 'db-client', 'openssh'],
+          description: 'Which authority.',
+        },
+        { name: 'out', description: 'Start of the names of files to write, instead of printing.' },
+      ],
+      examples: ['tctl auth export --type=db-client > db-client-ca.pem', 'tctl auth export --type=host'],
+      load: () => import('./auth/export.js'),
+    }),
+
+    command({
+      path: 'version',
+      summary: 'Print the version of this program.',
+      examples: ['tctl version'],
+      load: () => import('./version.js'),
+    }),
+  ],
+};
