@@ -1,0 +1,95 @@
+/**
+ * Which service a connection is for, from its first bytes and its ClientHello. Pure; rules and tables of
+ * `auth-grpc-and-routing.md` 1.1 to 1.3, with two additions: our agents' own name, and names that ask for the Auth
+ * Service by SNI alone, as tctl does ("What tctl asks").
+ */
+import { ALPN, clusterOfHexName } from '../api/alpn.js';
+import { TUNNEL_ALPN } from '../api/tunnel.js';
+import { isProxyHeader } from '../net/proxy-protocol.js';
+
+export type FirstBytes = 'tls' | 'postgres' | 'proxy-header' | 'other';
+
+/** How many bytes `classify` needs. */
+export const FIRST_BYTES = 8;
+
+/** Packets with which a PostgreSQL client begins without TLS: SSLRequest, GSSENCRequest, CancelRequest. */
+const POSTGRES_STARTS = ['0000000804d2162f', '0000000804d21630', '0000001004d2162e'];
+
+/** What the first 8 bytes of a connection are. */
+export function classify(bytes: Buffer): FirstBytes {
+  if (bytes[0] === 0x16) return 'tls';
+  if (POSTGRES_STARTS.includes(bytes.subarray(0, FIRST_BYTES).toString('hex'))) return 'postgres';
+  return isProxyHeader(bytes) ? 'proxy-header' : 'other';
+}
+
+export type Service = 'web' | 'postgres' | 'transport' | 'join' | 'reverse-tunnel' | 'tunnel';
+
+/**
+ * `forward`: bytes go to Auth untouched. `serve`: TLS ends here. `close`: no alert.
+ */
+export type AlpnRoute = { action: 'forward' } | { action: 'close' } | { action: 'serve'; service: Service };
+
+const SERVICES = new Map<string, Service>([
+  [ALPN.http1, 'web'],
+  [ALPN.h2, 'web'],
+  [ALPN.acme, 'web'],
+  [ALPN.postgres, 'postgres'],
+  [ALPN.postgresPing, 'postgres'],
+  [ALPN.proxySshGrpc, 'transport'],
+  [ALPN.proxyGrpc, 'join'],
+  [ALPN.reverseTunnel, 'reverse-tunnel'],
+  [TUNNEL_ALPN, 'tunnel'],
+]);
+
+const KUBE_SNI_PREFIX = 'kube-teleport-proxy-alpn.';
+
+/** Decide by SNI and the offered names, in the client's order. */
+export function chooseRoute(
+  hello: { serverName: string | undefined; alpn: readonly string[] },
+  { clusterName }: { clusterName: string },
+): AlpnRoute {
+  const { serverName = '', alpn } = hello;
+  if (serverName.startsWith(KUBE_SNI_PREFIX)) return { action: 'close' };
+  if (alpn.length === 0) return { action: 'serve', service: 'web' };
+  if (asksForAuth(serverName, alpn, clusterName)) return { action: 'forward' };
+  for (const name of alpn) {
+    if (name.startsWith(ALPN.authPrefix)) {
+      // The cluster is taken from the first name of the list, whichever name matched.
+      const first = alpn[0]!;
+      const cluster = first.startsWith(ALPN.authPrefix)
+        ? clusterOfHexName(first.slice(ALPN.authPrefix.length))
+        : undefined;
+      return cluster === clusterName ? { action: 'forward' } : { action: 'close' };
+    }
+    const service = SERVICES.get(name);
+    if (service) return { action: 'serve', service };
+  }
+  return { action: 'close' };
+}
+
+/** tctl: `h2` alone (gRPC) or `http/1.1` alone (the older REST calls), with the cluster's hex name as SNI. */
+function asksForAuth(serverName: string, alpn: readonly string[], clusterName: string): boolean {
+  const isAlone = alpn.length === 1 && (alpn[0] === ALPN.h2 || alpn[0] === ALPN.http1);
+  return isAlone && clusterOfHexName(serverName) === clusterName;
+}
+
+/**
+ * Names that each service can negotiate, best first. The router's own list is shared by all that show the web
+ * certificate, so that a `-ping` name wins over its plain form and `http/1.1` over `h2`, whatever the client prefers.
+ */
+const ROUTER_ALPN: readonly string[] = [
+  ALPN.postgresPing,
+  ALPN.http1,
+  ALPN.h2,
+  ALPN.reverseTunnel,
+  ALPN.proxyGrpc,
+  ALPN.postgres,
+];
+export const ALPN_OF_SERVICE: Readonly<Record<Service, readonly string[]>> = {
+  web: ROUTER_ALPN,
+  postgres: ROUTER_ALPN,
+  'reverse-tunnel': ROUTER_ALPN,
+  join: ROUTER_ALPN,
+  transport: [ALPN.h2],
+  tunnel: [TUNNEL_ALPN],
+};

@@ -1,0 +1,88 @@
+/**
+ * What the Proxy knows of its cluster: the certificates of the Host and the User authority. Read from the Auth Service at
+ * the start, every few minutes, and when somebody shows a certificate that is signed by neither (a rotation, perhaps).
+ */
+import type { AuthClient } from '../api/client.js';
+import { messageOf, TeleportError } from '../errors.js';
+import type { Logger } from '../log.js';
+
+export interface Authorities {
+  readonly hostCaPems: readonly string[];
+  readonly userCaPems: readonly string[];
+  /** Ask Auth again, unless that was done a moment ago. True when something changed. */
+  refresh(): Promise<boolean>;
+  close(): void;
+}
+
+export interface AuthoritiesOptions {
+  auth: Pick<AuthClient, 'trust'>;
+  /** Host CA of the identity: known before Auth was asked. */
+  hostCaPems: readonly string[];
+  log: Logger;
+  /** Called before `watchAuthorities` returns, and at each change. */
+  onChange: (userCaPems: readonly string[], hostCaPems: readonly string[]) => void;
+  /** Default 5 minutes. */
+  intervalMs?: number;
+  /** Least time between two questions that strangers cause. Default 5 s. */
+  restMs?: number;
+}
+
+/** @throws TeleportError when Auth cannot be asked the first time */
+export async function watchAuthorities(options: AuthoritiesOptions): Promise<Authorities> {
+  const { auth, log, onChange, intervalMs = 300_000, restMs = 5_000 } = options;
+  let hostCaPems = options.hostCaPems;
+  let userCaPems: readonly string[] = [];
+  let askedAt = Number.NEGATIVE_INFINITY;
+  let asking: Promise<boolean> | undefined;
+
+  const ask = async (): Promise<boolean> => {
+    askedAt = performance.now();
+    const [hosts, users] = await Promise.all([certificatesOf(auth, 'host'), certificatesOf(auth, 'user')]);
+    if (users.length === 0) throw new TeleportError('ConnectionProblem', 'the Auth Service names no user authority');
+    const known = [...new Set([...options.hostCaPems, ...hosts])];
+    const isSame = same(known, hostCaPems) && same(users, userCaPems);
+    hostCaPems = known;
+    userCaPems = users;
+    if (!isSame) onChange(userCaPems, hostCaPems);
+    return !isSame;
+  };
+  const refresh = (): Promise<boolean> => {
+    if (asking) return asking;
+    if (performance.now() - askedAt < restMs) return Promise.resolve(false);
+    asking = ask()
+      .catch((error: unknown) => {
+        log.warn('Cannot read the certificate authorities.', { error: messageOf(error) });
+        return false;
+      })
+      .finally(() => {
+        asking = undefined;
+      });
+    return asking;
+  };
+  await ask();
+  const timer = setInterval(() => void refresh(), intervalMs);
+  timer.unref();
+  return {
+    get hostCaPems() {
+      return hostCaPems;
+    },
+    get userCaPems() {
+      return userCaPems;
+    },
+    refresh,
+    close: () => clearInterval(timer),
+  };
+}
+
+async function certificatesOf({ trust }: Pick<AuthClient, 'trust'>, type: 'host' | 'user'): Promise<string[]> {
+  const { certAuthoritiesV2 } = await trust.getCertAuthorities({ type });
+  return certAuthoritiesV2.flatMap(({ spec }) =>
+    [spec?.activeKeys, spec?.additionalTrustedKeys].flatMap((keys) =>
+      (keys?.tls ?? []).map(({ cert }) => Buffer.from(cert).toString('utf8')),
+    ),
+  );
+}
+
+function same(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item) => b.includes(item));
+}

@@ -1,0 +1,97 @@
+/**
+ * The Proxy's own gRPC services: the transport service, through which a client reaches Auth inside a stream
+ * (`auth-grpc-and-routing.md` 2.3), and the join service, which is passed on to Auth (6.1 B).
+ */
+import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
+import { callerKey } from '../api/caller.js';
+import type { AuthClient } from '../api/client.js';
+import { JoinService } from '../api/gen/authservice_pb.js';
+import { type ProxyClusterRequest, TransportService } from '../api/gen/transport_pb.js';
+import { TeleportError } from '../errors.js';
+import type { Endpoint } from '../net/proxy-protocol.js';
+import type { Upstream } from './upstream.js';
+
+/** Largest payload of one message, as in the reference. */
+const MAX_FRAME_BYTES = 16 * 1024;
+
+export function transportRoutes(options: { clusterName: string; upstream: Upstream }): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(TransportService, {
+      getClusterDetails: () => ({ details: { fipsEnabled: false } }),
+      proxyCluster: (requests, context) =>
+        proxyCluster(requests, endpointOf(context.values.get(callerKey).remoteAddr), context.signal, options),
+    });
+  };
+}
+
+export function joinRoutes(auth: Pick<AuthClient, 'join'>): (router: ConnectRouter) => void {
+  return (router) => {
+    router.service(JoinService, {
+      registerUsingToken: (request, context) => {
+        const { address } = endpointOf(context.values.get(callerKey).remoteAddr);
+        return auth.join.registerUsingToken({ ...request, remoteAddr: address });
+      },
+    });
+  };
+}
+
+/** First message: the cluster, perhaps with bytes; then bytes both ways. */
+async function* proxyCluster(
+  requests: AsyncIterable<ProxyClusterRequest>,
+  client: Endpoint,
+  signal: AbortSignal,
+  { clusterName, upstream }: { clusterName: string; upstream: Upstream },
+): AsyncGenerator<{ frame: { payload: Uint8Array } }> {
+  const messages = requests[Symbol.asyncIterator]();
+  const first = await messages.next();
+  if (first.done) return;
+  const { cluster, frame } = first.value;
+  if (cluster !== '' && cluster !== clusterName) {
+    const name = JSON.stringify(cluster);
+    throw new TeleportError('NotFound', `failed dialing cluster ${name}\n\tcluster ${name} is not found`);
+  }
+  const socket = await upstream.dial(client);
+  const abort = (): void => void socket.destroy();
+  signal.addEventListener('abort', abort, { once: true });
+  let broken: unknown;
+  const write = async (payload: Uint8Array): Promise<void> => {
+    if (socket.destroyed || socket.write(payload)) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      socket.on('drain', done).on('close', done);
+    });
+  };
+  const feed = async (): Promise<void> => {
+    if (frame) await write(frame.payload);
+    for (let next = await messages.next(); !next.done; next = await messages.next()) {
+      if (!next.value.frame) throw new ConnectError('received invalid frame', Code.InvalidArgument);
+      await write(next.value.frame.payload);
+    }
+    socket.end();
+  };
+  feed().catch((error: unknown) => {
+    broken = error;
+    socket.destroy();
+  });
+  try {
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      for (let at = 0; at < chunk.length; at += MAX_FRAME_BYTES) {
+        yield { frame: { payload: chunk.subarray(at, at + MAX_FRAME_BYTES) } };
+      }
+    }
+  } catch (error) {
+    broken ??= error;
+  } finally {
+    signal.removeEventListener('abort', abort);
+    socket.destroy();
+  }
+  if (broken instanceof ConnectError) throw broken;
+}
+
+function endpointOf(remoteAddr: string): Endpoint {
+  const at = remoteAddr.lastIndexOf(':');
+  return { address: remoteAddr.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(remoteAddr.slice(at + 1)) };
+}

@@ -1,0 +1,117 @@
+/**
+ * From an accepted connection to the service that it asks for: first bytes, ClientHello, TLS, client certificate.
+ * Decisions are made in `alpn-route.ts`; this file does what was decided. Rules: `auth-grpc-and-routing.md` 1.1 to 1.3.
+ */
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { ALPN, PING_SUFFIX } from '../api/alpn.js';
+import { TeleportError } from '../errors.js';
+import { peek, peekClientHello } from '../net/peek.js';
+import { PING_INTERVAL_MS, PingStream } from '../net/ping-stream.js';
+import { type Endpoint, takeProxyHeader } from '../net/proxy-protocol.js';
+import { chooseRoute, classify, FIRST_BYTES, type Service } from './alpn-route.js';
+import { checkPinnedIp, type Peer, presentedCertificate } from './peer.js';
+import type { Terminator } from './terminator.js';
+import type { Upstream } from './upstream.js';
+
+/** A connection with its TLS behind it. */
+export interface Arrival {
+  stream: Duplex;
+  client: Endpoint;
+  /** Verified; undefined when none was shown. */
+  peer: Peer | undefined;
+  isHttp2: boolean;
+}
+
+export interface RouterOptions {
+  clusterName: string;
+  upstream: Upstream;
+  /** TLS for a service; inside an upgraded connection it shows the host certificate. */
+  terminator: (service: Service, options: { isUpgraded: boolean }) => Terminator;
+  /** Verifies against the User or the Host CA. @throws TeleportError `AccessDenied` */
+  verify: (certificateDer: Buffer, by: 'user' | 'host' | 'any') => Promise<Peer>;
+  serve: Record<Exclude<Service, 'reverse-tunnel'>, (arrival: Arrival) => void | Promise<void>>;
+  /** Plain TCP that begins as PostgreSQL does. */
+  serveDirect: (stream: Duplex, client: Endpoint) => void | Promise<void>;
+  /** Believe a PROXY header in front of a connection. */
+  proxyProtocol: boolean;
+  /** Default 10 s. */
+  firstBytesTimeoutMs?: number;
+  /** Default 15 s. */
+  helloTimeoutMs?: number;
+}
+
+export interface Router {
+  /** Take a TCP connection. Rejects with the reason when it is refused; the caller destroys it then. */
+  route(connection: Duplex, client: Endpoint): Promise<void>;
+  /** Take what is inside an upgraded connection: TLS only. */
+  routeUpgraded(connection: Duplex, client: Endpoint): Promise<void>;
+}
+
+export function createRouter(options: RouterOptions): Router {
+  const { firstBytesTimeoutMs = 10_000, helloTimeoutMs = 15_000 } = options;
+
+  const route = async (connection: Duplex, from: Endpoint): Promise<void> => {
+    let client = from;
+    let kind = await firstBytes(connection, firstBytesTimeoutMs);
+    if (kind === 'proxy-header') {
+      if (!options.proxyProtocol) throw refused('a PROXY header is not expected here');
+      client = (await takeProxyHeader(connection, { timeoutMs: firstBytesTimeoutMs })) ?? from;
+      kind = await firstBytes(connection, firstBytesTimeoutMs);
+    }
+    if (kind === 'postgres') return await options.serveDirect(connection, client);
+    if (kind !== 'tls') throw refused('neither TLS nor PostgreSQL');
+    await routeTls(connection, client, false);
+  };
+
+  const routeTls = async (connection: Duplex, client: Endpoint, isUpgraded: boolean): Promise<void> => {
+    const hello = await peekClientHello(connection, { timeoutMs: helloTimeoutMs });
+    const chosen = chooseRoute(hello, options);
+    if (chosen.action === 'close') throw refused(`no service for ${JSON.stringify(hello.alpn)}`);
+    if (chosen.action === 'forward') return await options.upstream.forward(connection, client);
+    const { service } = chosen;
+    const socket = await options.terminator(service, { isUpgraded }).accept(connection);
+    await serveTls(socket, service, client);
+  };
+
+  const serveTls = async (socket: TLSSocket, service: Service, client: Endpoint): Promise<void> => {
+    const negotiated = socket.alpnProtocol || '';
+    const peer = await peerOf(socket, service);
+    if (peer) checkPinnedIp(peer, client.address);
+    const isPing = negotiated.endsWith(PING_SUFFIX);
+    const stream = isPing ? new PingStream(socket, { pingIntervalMs: PING_INTERVAL_MS }) : socket;
+    if (isPing) stream.on('error', () => {});
+    const arrival: Arrival = { stream, client, peer, isHttp2: negotiated === ALPN.h2 };
+    // A certificate that names a database means the database, whatever the protocol name says.
+    const isDatabase = peer !== undefined && peer.database !== '' && service !== 'transport' && service !== 'tunnel';
+    const target = isDatabase ? 'postgres' : service;
+    if (target === 'reverse-tunnel') return void socket.end();
+    await options.serve[target](arrival);
+  };
+
+  const peerOf = async (socket: TLSSocket, service: Service): Promise<Peer | undefined> => {
+    const certificate = presentedCertificate(socket);
+    if (certificate) return await options.verify(certificate, VERIFIED_BY[service]);
+    if (service === 'transport' || service === 'tunnel') throw refused('a client certificate is required');
+    return undefined;
+  };
+
+  return { route, routeUpgraded: (connection, client) => routeTls(connection, client, true) };
+}
+
+const VERIFIED_BY: Record<Service, 'user' | 'host' | 'any'> = {
+  web: 'any',
+  postgres: 'user',
+  'reverse-tunnel': 'any',
+  join: 'any',
+  transport: 'any',
+  tunnel: 'host',
+};
+
+async function firstBytes(connection: Duplex, timeoutMs: number) {
+  return classify(await peek(connection, { bytes: FIRST_BYTES, timeoutMs }));
+}
+
+function refused(why: string): TeleportError {
+  return new TeleportError('Protocol', why);
+}

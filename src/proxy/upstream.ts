@@ -1,0 +1,34 @@
+/**
+ * Connections from the Proxy to the Auth Service: raw ones for clients (TLS routing by `teleport-auth@…`), and the bytes
+ * of a `ProxyCluster` stream. Each begins with a PROXY header, so that Auth sees the client's address and not ours.
+ */
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { dialTcp } from '../net/dial.js';
+import { type Endpoint, encodeProxyHeader } from '../net/proxy-protocol.js';
+import { relay } from '../net/relay.js';
+
+export interface Upstream {
+  /** A connection to Auth on behalf of a client. @throws TeleportError `ConnectionProblem` */
+  dial(client: Endpoint): Promise<Socket>;
+  /** Join a client's connection with one to Auth, until both have ended. */
+  forward(connection: Duplex, client: Endpoint): Promise<void>;
+}
+
+/** @param options.timeoutMs  for dialling, default 10 s */
+export function createUpstream(options: { host: string; port: number; timeoutMs?: number }): Upstream {
+  const { host, port, timeoutMs = 10_000 } = options;
+  const dial = async (client: Endpoint): Promise<Socket> => {
+    const socket = await dialTcp({ host, port, timeoutMs, allowHalfOpen: true });
+    const destination = { address: socket.remoteAddress ?? '127.0.0.1', port };
+    socket.write(encodeProxyHeader(client, destination));
+    return socket;
+  };
+  return {
+    dial,
+    async forward(connection, client) {
+      const socket = await dial(client);
+      await relay(connection, socket);
+    },
+  };
+}

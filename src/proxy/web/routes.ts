@@ -1,0 +1,173 @@
+/** The table of the web API: method, path, rate limit, handler. Paths and limits: `login-and-profile.md` 1.1. */
+import type { AuthClient } from '../../api/client.js';
+import type { AuthPreferenceSpecV2 } from '../../api/gen/types_pb.js';
+import { TeleportError } from '../../errors.js';
+import { type Answer, json, plainText, redirect } from './answer.js';
+import { hostCredentials } from './join.js';
+import type { LimitClass } from './limits.js';
+import { loginBegin, loginFinish } from './login.js';
+import { homePage, signupPage } from './pages.js';
+import { findAnswer, type ProxySettings, pingAnswer, pingConnectorAnswer } from './ping.js';
+import type { WebRequest } from './request.js';
+import { changePassword, pageToken, passwordToken, registerChallenge } from './signup.js';
+
+export interface WebContext {
+  settings: ProxySettings;
+  gateway: Pick<AuthClient['proxyGateway'], 'loginBegin' | 'loginFinish' | 'getUserToken' | 'changeUserPassword'>;
+  join: Pick<AuthClient['join'], 'registerUsingToken'>;
+  preference: () => Promise<AuthPreferenceSpecV2>;
+}
+
+export interface Route {
+  method: 'GET' | 'POST' | 'PUT';
+  /** `{name}` stands for one part, `{name...}` for the rest. */
+  path: string;
+  limit?: LimitClass;
+  handle: (request: WebRequest, context: WebContext) => Answer | Promise<Answer>;
+}
+
+export const ROUTES: readonly Route[] = [
+  { method: 'GET', path: '/webapi/ping', handle: async (_, c) => json(pingAnswer(c.settings, await c.preference())) },
+  {
+    method: 'GET',
+    path: '/webapi/ping/{connector}',
+    limit: 'high',
+    handle: async ({ params }, c) => json(pingConnectorAnswer(c.settings, await c.preference(), params.connector!)),
+  },
+  { method: 'GET', path: '/webapi/find', handle: async (_, c) => json(findAnswer(c.settings, await c.preference())) },
+  {
+    method: 'GET',
+    path: '/webapi/motd',
+    limit: 'high',
+    handle: async (_, c) => json({ Text: (await c.preference()).messageOfTheDay }),
+  },
+  {
+    method: 'GET',
+    path: '/webapi/automaticupgrades/channel/{channel...}',
+    limit: 'high',
+    handle: ({ params }, c) => upgradeChannel(params.channel!, c.settings.version),
+  },
+  { method: 'GET', path: '/web/config.js', limit: 'normal', handle: (_, c) => configScript(c.settings) },
+  {
+    method: 'POST',
+    path: '/webapi/mfa/login/begin',
+    limit: 'normal',
+    handle: (request, c) => loginBegin(c.gateway, request),
+  },
+  {
+    method: 'POST',
+    path: '/webapi/mfa/login/finish',
+    limit: 'normal',
+    handle: (request, c) => loginFinish(c.gateway, request),
+  },
+  {
+    method: 'POST',
+    path: '/webapi/host/credentials',
+    limit: 'normal',
+    handle: (request, c) => hostCredentials(c.join, request),
+  },
+  {
+    method: 'GET',
+    path: '/webapi/users/password/token/{token}',
+    limit: 'normal',
+    handle: (request, c) => passwordToken(c.gateway, request),
+  },
+  {
+    method: 'PUT',
+    path: '/webapi/users/password/token',
+    limit: 'normal',
+    handle: (request, c) => changePassword(c.gateway, request),
+  },
+  {
+    method: 'POST',
+    path: '/webapi/mfa/token/{token}/registerchallenge',
+    limit: 'normal',
+    handle: (request, c) => registerChallenge(c.gateway, request),
+  },
+  { method: 'GET', path: '/webapi/connectionupgrade', limit: 'high', handle: notAnUpgrade },
+  { method: 'GET', path: '/', handle: () => redirect('/web') },
+  { method: 'GET', path: '/web', limit: 'high', handle: ({ host }, c) => homePage(host, c.settings.clusterName) },
+  { method: 'GET', path: '/web/login', limit: 'high', handle: ({ host }, c) => homePage(host, c.settings.clusterName) },
+  { method: 'GET', path: '/web/invite/{token}', limit: 'high', handle: () => signupPage() },
+  { method: 'GET', path: '/web/reset/{token}', limit: 'high', handle: () => signupPage() },
+  {
+    method: 'POST',
+    path: '/web/invite/{token}',
+    limit: 'normal',
+    handle: (request, c) => pageToken(c.gateway, request),
+  },
+  {
+    method: 'POST',
+    path: '/web/reset/{token}',
+    limit: 'normal',
+    handle: (request, c) => pageToken(c.gateway, request),
+  },
+];
+
+/** Second parts of a path that may stand behind `/v1`. */
+const VERSIONED = new Set(['webapi', 'enterprise', 'scripts', '.well-known', 'workload-identity', 'web']);
+
+/** The route of a request; `/v1` is cut off when nothing else matches. */
+export function findRoute(method: string, path: string): { route: Route; params: Record<string, string> } | undefined {
+  const found = matchAny(method, path);
+  if (found) return found;
+  const [, first, second = ''] = path.split('/', 3);
+  return first === 'v1' && VERSIONED.has(second) ? matchAny(method, path.slice('/v1'.length)) : undefined;
+}
+
+function matchAny(method: string, path: string): { route: Route; params: Record<string, string> } | undefined {
+  for (const route of ROUTES) {
+    if (route.method !== method) continue;
+    const params = matchPath(route.path, path);
+    if (params) return { route, params };
+  }
+  return undefined;
+}
+
+function matchPath(pattern: string, path: string): Record<string, string> | undefined {
+  const wanted = pattern.split('/');
+  const parts = path.split('/');
+  const params: Record<string, string> = {};
+  for (const [at, part] of wanted.entries()) {
+    const name = /^\{(\w+)(\.\.\.)?\}$/.exec(part);
+    const given = parts[at];
+    if (given === undefined) return undefined;
+    if (name?.[2]) {
+      params[name[1]!] = parts.slice(at).join('/');
+      return params;
+    }
+    if (name) {
+      if (given === '') return undefined;
+      params[name[1]!] = given;
+    } else if (part !== given) return undefined;
+  }
+  return wanted.length === parts.length ? params : undefined;
+}
+
+/** The last part is the question, what stands before it the channel; every channel has our own version. */
+function upgradeChannel(channelAndQuestion: string, version: string): Answer {
+  const parts = channelAndQuestion.split('/').filter((part) => part !== '');
+  const question = parts.at(-1);
+  if (parts.length < 2)
+    throw new TeleportError(
+      'BadParameter',
+      'path format should be /webapi/automaticupgrades/channel/<channel>/<request>',
+    );
+  if (question === 'version') return plainText(`v${version}`);
+  if (question === 'critical') return plainText('no');
+  throw new TeleportError('BadParameter', 'requestType path must end with "version" or "critical"');
+}
+
+function configScript({ version, clusterName, publicAddr }: ProxySettings): Answer {
+  const config = { isCloud: false, proxyCluster: clusterName, edition: 'oss', version, publicAddr: publicAddr ?? '' };
+  const literal = JSON.stringify(config).replaceAll('<', '\\u003c');
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/javascript', 'cache-control': 'no-cache, no-store, must-revalidate' },
+    body: `var GRV_CONFIG = ${literal};`,
+  };
+}
+
+function notAnUpgrade(): never {
+  throw new TeleportError('NotFound', 'unsupported upgrade types: []');
+}
