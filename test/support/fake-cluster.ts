@@ -16,6 +16,7 @@ import { TrustService } from '../../src/api/gen/trust_pb.js';
 import { createAuthHttp2Server } from '../../src/api/server.js';
 import { encodeSubject, newIdentity } from '../../src/identity/identity.js';
 import { userPrincipals, userSshCertificate } from '../../src/identity/ssh-cert.js';
+import { acceptUpgrade } from '../../src/net/websocket.js';
 import { generateKey, readPublicKey } from '../../src/pki/keys.js';
 import { authorizedKeyLine, readAuthorizedKey } from '../../src/pki/ssh.js';
 import { createCa, issueLeaf } from '../../src/pki/x509.js';
@@ -154,6 +155,18 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     })();
   });
 
+  /** Connection upgrade: what comes inside is the host's TLS again, as behind a load balancer. */
+  http.on('upgrade', (request, socket, head) => {
+    cluster.calls.push(`UPGRADE ${request.headers['sec-websocket-protocol']}`);
+    void acceptUpgrade(request, socket, head).then((tunnel) => inner.emit('connection', tunnel));
+  });
+  const inner = createServer({ cert: host.cert, key: host.key, ALPNProtocols: ['h2'] }, (socket) => {
+    sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)));
+    grpc.accept(socket, { remoteAddr: '127.0.0.1:1' });
+  });
+  inner.on('tlsClientError', () => {});
+  const sockets = new Set<TLSSocket>();
+
   const grpc = createAuthHttp2Server({
     version: '18.3.0',
     routes(router) {
@@ -224,7 +237,6 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     },
     ALPNCallback: ({ protocols }) => (protocols[0]?.startsWith('teleport-auth@') ? 'h2' : protocols[0]),
   });
-  const sockets = new Set<TLSSocket>();
   server.on('tlsClientError', () => {});
   server.on('secureConnection', (socket) => {
     sockets.add(socket);

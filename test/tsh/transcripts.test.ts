@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runTsh } from '../../src/tsh/main.js';
@@ -177,4 +177,17 @@ test('an untrusted certificate says how to trust it; --insecure goes on and says
   expect(taken.stderr).toContain(
     `WARNING: You are using insecure connection to Teleport proxy https://localhost:${cluster.port}\n`,
   );
+});
+
+test('behind a load balancer everything for the cluster goes through the connection upgrade', async () => {
+  const vars = { TELEPORT_TLS_ROUTING_CONN_UPGRADE: `localhost:${cluster.port}=yes` };
+  const line = ['login', '--proxy=localhost:{PORT}', '--user=alice'];
+  expect((await tsh(line, { vars, answers: ['correct', '123456'] })).stderr).not.toContain('ERROR');
+  expect(cluster.calls).toContain('UPGRADE alpn-ping');
+  expect(readFileSync(join(home, '.tsh/localhost.yaml'), 'utf8')).toContain(
+    'tls_routing_conn_upgrade_required: true\n',
+  );
+  cluster.calls.length = 0;
+  expect((await tsh(['clusters'])).status).toBe(0);
+  expect(cluster.calls).toEqual(['UPGRADE alpn-ping', 'ListRemoteClusters', 'ListRemoteClusters']);
 });
