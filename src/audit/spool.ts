@@ -39,12 +39,22 @@ export interface AuditSpoolOptions {
   segmentBytes?: number;
   /** Largest hand-over, in bytes of JSON; one longer event goes alone. Default 512 KiB. */
   batchBytes?: number;
+  /** How long a first event waits for company before it is handed over. Default 200. */
+  gatherMs?: number;
   /** First and longest pause between tries. Default 100 and 10 000. */
   retryMs?: { first: number; longest: number };
 }
 
 export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditSpool> {
-  const { dir, ship, log, maxBytes = 2 ** 30, segmentBytes = 8 * 2 ** 20, batchBytes = 512 * 1024 } = options;
+  const {
+    dir,
+    ship,
+    log,
+    maxBytes = 2 ** 30,
+    segmentBytes = 8 * 2 ** 20,
+    batchBytes = 512 * 1024,
+    gatherMs = 200,
+  } = options;
   const retry = options.retryMs ?? { first: 100, longest: 10_000 };
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const stop = new AbortController();
@@ -58,6 +68,7 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
   let offset = segment === start.segment ? Math.min(start.offset, files.get(segment)!.size) : 0;
   let unshipped = [...files.values()].reduce((sum, { size }) => sum + size, -offset);
   let wake = () => {};
+  let hurry = () => {};
   let onDrained: (() => void)[] = [];
 
   const batcher = createBatcher(async (text) => {
@@ -81,6 +92,8 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
         else {
           for (const resolve of onDrained.splice(0)) resolve();
           await woken();
+          // Statements come in crowds: one call for all of the next moment, so that shipping does not slow them down.
+          if (onDrained.length === 0) await gathered();
         }
         continue;
       }
@@ -116,6 +129,16 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
       else wake = resolve;
     });
 
+  const gathered = () =>
+    new Promise<void>((resolve) => {
+      if (stop.signal.aborted) return resolve();
+      const timer = setTimeout(resolve, gatherMs);
+      hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+
   const shipping = shipAll();
 
   return {
@@ -136,10 +159,12 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
       new Promise((resolve) => {
         onDrained.push(resolve);
         wake();
+        hurry();
       }),
     async close() {
       stop.abort();
       wake();
+      hurry();
       await batcher.idle();
       await shipping;
       for (const file of files.values()) file.close();
