@@ -71,7 +71,8 @@ export async function signDatabaseCsr(
   const now = state.now();
   const notAfter = new Date(now.getTime() + DEFAULT_TTL_MS);
   const identity = decodeSubject(subject, notAfter);
-  if ((await state.users.get(identity.username)) === undefined) throw new TeleportError('AccessDenied', 'access denied');
+  if ((await state.users.get(identity.username)) === undefined)
+    throw new TeleportError('AccessDenied', 'access denied');
   const cert = issueLeaf({
     ca: state.authorities.tls('db'),
     publicKey,

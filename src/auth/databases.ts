@@ -65,7 +65,10 @@ function checkedDatabase(who: Who, database: Database): Database {
   const whole = withDefaults<Database>({ ...database, kind: 'db' });
   checkResource(whole);
   if (sees(who)(whole)) return whole;
-  throw new TeleportError('AccessDenied', `access to db "${database.metadata.name}" denied: no role of yours selects its labels`);
+  throw new TeleportError(
+    'AccessDenied',
+    `access to db "${database.metadata.name}" denied: no role of yours selects its labels`,
+  );
 }
 
 function recordDatabase(
@@ -108,7 +111,13 @@ export async function upsertServer(state: AuthState, who: Who, server: DatabaseS
 }
 
 /** The offer counts longer; nothing happens when it is gone already. */
-export async function keepServer(state: AuthState, who: Who, hostId: string, name: string, expires: Date): Promise<void> {
+export async function keepServer(
+  state: AuthState,
+  who: Who,
+  hostId: string,
+  name: string,
+  expires: Date,
+): Promise<void> {
   mayOffer(who, hostId);
   const server = await state.servers.get(hostId, name);
   if (server === undefined) throw new TeleportError('NotFound', `database server "${name}" not found`);

@@ -12,7 +12,7 @@ import { generateKey, privateKeyPem, readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh.js';
 import { keyFor } from '../pki/suites.js';
 import { issueLeaf } from '../pki/x509.js';
-import type { ProvisionToken, SystemRole as JoinableRole } from '../resources/types.js';
+import type { SystemRole as JoinableRole, ProvisionToken } from '../resources/types.js';
 import { sshLine } from './ca.js';
 import { type AuthState, record } from './state.js';
 import type { UserCertificates } from './user-certs.js';
@@ -107,7 +107,13 @@ export interface JoinRequest {
 /** Join with a token. @throws TeleportError `AccessDenied` for an unknown or expired token, or another role */
 export async function joinWithToken(state: AuthState, request: JoinRequest): Promise<UserCertificates> {
   const { role } = request;
-  const fields = { host_id: request.hostId, node_name: request.nodename, role, method: 'token', 'addr.remote': request.remoteAddr };
+  const fields = {
+    host_id: request.hostId,
+    node_name: request.nodename,
+    role,
+    method: 'token',
+    'addr.remote': request.remoteAddr,
+  };
   try {
     const roles = await rolesOfToken(state, request.token);
     const isInstance = role === 'Instance' && roles.some((name) => JOINABLE.includes(name));

@@ -41,7 +41,11 @@ export async function createUserToken(
   }
   const { usual, most } = TTL_MS[type];
   const ttlMs = request.ttlMs > 0 ? request.ttlMs : usual;
-  if (ttlMs > most) throw new TeleportError('BadParameter', `failed to create user token for ${type}: maximum token TTL is ${most / HOUR_MS}h0m0s`);
+  if (ttlMs > most)
+    throw new TeleportError(
+      'BadParameter',
+      `failed to create user token for ${type}: maximum token TTL is ${most / HOUR_MS}h0m0s`,
+    );
   if ((await state.users.get(request.user)) === undefined) {
     throw new TeleportError('NotFound', `user "${request.user}" not found`);
   }
@@ -63,7 +67,12 @@ export async function createUserToken(
     },
   };
   await state.userTokens.create(token);
-  await record(state, 'reset_password_token.create', 'ok', { name: request.user, user: request.by, ttl: `${ttlMs / 1000}s`, expires });
+  await record(state, 'reset_password_token.create', 'ok', {
+    name: request.user,
+    user: request.by,
+    ttl: `${ttlMs / 1000}s`,
+    expires,
+  });
   return token;
 }
 
@@ -91,7 +100,12 @@ export async function openUserToken(
   const { user } = token.spec;
   const proxy = await publicProxyAddr(state);
   const host = (proxy ?? state.clusterName).replace(/:\d+$/, '');
-  return { token: name, user, usage: token.sub_kind ?? 'invite', otpauthUrl: totpUrl(secret, `${user}@${host}`, state.clusterName) };
+  return {
+    token: name,
+    user,
+    usage: token.sub_kind ?? 'invite',
+    otpauthUrl: totpUrl(secret, `${user}@${host}`, state.clusterName),
+  };
 }
 
 export interface PasswordChange {
@@ -117,11 +131,18 @@ export async function changeUserPassword(state: AuthState, request: PasswordChan
   const device = await deviceOf(state, request, user);
   const hash = await hashPassword(Buffer.from(password).toString('utf8'));
   // Whoever deletes the token is the one who uses it.
-  if (!(await state.userTokens.delete(name))) throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
+  if (!(await state.userTokens.delete(name)))
+    throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
   await state.store.delete(totpKey(name));
   await changeSecrets(state, user, () => ({ password_hash: hash, mfa: device ? [device] : [] }));
   await record(state, 'user.password_change', 'ok', { user, 'addr.remote': request.remoteAddr });
-  if (device) await record(state, 'mfa.add', 'ok', { user, mfa_device_name: device.name, mfa_device_uuid: device.id, mfa_device_type: 'TOTP' });
+  if (device)
+    await record(state, 'mfa.add', 'ok', {
+      user,
+      mfa_device_name: device.name,
+      mfa_device_uuid: device.id,
+      mfa_device_type: 'TOTP',
+    });
 }
 
 async function deviceOf(state: AuthState, { token, totpCode, deviceName }: PasswordChange, user: string) {
@@ -157,4 +178,3 @@ export async function credentialStatus(state: AuthState, user: string) {
     secrets,
   };
 }
-

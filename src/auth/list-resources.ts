@@ -2,12 +2,11 @@
  * `ListResources` over database servers: what the caller may see, narrowed by labels, keywords and predicate, page by page
  * in the order of database name and host. Source: auth-grpc-and-routing.md 3.4.
  */
-import { TeleportError } from '../errors.js';
-import { allLabels } from '../rbac/match.js';
-import { databaseType } from '../resources/database-type.js';
+import { unknownStatus } from '../api/status.js';
+import { isTeleportError, TeleportError } from '../errors.js';
+import { compileFilter } from '../rbac/predicate.js';
 import type { DatabaseServer } from '../resources/types.js';
 import { sees } from './databases.js';
-import { matchesSearch, parsePredicate } from './predicate.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
 import type { Who } from './who.js';
@@ -24,7 +23,19 @@ export interface ListRequest {
 
 const MAX_LIMIT = 1000;
 /** Kinds that exist in Teleport and never have members here. */
-const EMPTY_KINDS = new Set(['node', 'app_server', 'kube_server', 'kube_cluster', 'windows_desktop', 'windows_desktop_service', 'db_service', 'user_group', 'saml_idp_service_provider', 'git_server', 'app']);
+const EMPTY_KINDS = new Set([
+  'node',
+  'app_server',
+  'kube_server',
+  'kube_cluster',
+  'windows_desktop',
+  'windows_desktop_service',
+  'db_service',
+  'user_group',
+  'saml_idp_service_provider',
+  'git_server',
+  'app',
+]);
 
 export async function listServers(
   state: AuthState,
@@ -37,23 +48,15 @@ export async function listServers(
   }
   requireRule(who, 'db_server', 'list', 'read');
   const isVisible = sees(who);
-  const predicate = request.predicate === '' ? () => true : parsePredicate(request.predicate);
-  const wanted = (server: DatabaseServer) => {
-    const { database } = server.spec;
-    const labels = allLabels(database);
-    return (
-      Object.entries(request.labels).every(([key, value]) => labels[key] === value) &&
-      matchesSearch(server, request.keywords, databaseType(database)) &&
-      predicate(server) &&
-      isVisible(database)
-    );
-  };
+  const servers = (await state.servers.list()).filter(({ spec }) => isVisible(spec.database));
   const order = request.isDescending ? -1 : 1;
-  const all = (await state.servers.list())
-    .filter(wanted)
+  const all = narrowed(servers, request)
     .map((server) => ({ server, key: `${server.spec.database.metadata.name}/${server.spec.host_id}` }))
     .sort((a, b) => (a.key < b.key ? -order : order));
-  const from = request.startKey === '' ? 0 : all.findIndex(({ key }) => (order > 0 ? key >= request.startKey : key <= request.startKey));
+  const from =
+    request.startKey === ''
+      ? 0
+      : all.findIndex(({ key }) => (order > 0 ? key >= request.startKey : key <= request.startKey));
   if (from < 0) return { items: [], next: '', total: all.length };
   const size = request.limit > 0 ? Math.min(request.limit, MAX_LIMIT) : MAX_LIMIT;
   return {
@@ -61,4 +64,16 @@ export async function listServers(
     next: all[from + size]?.key ?? '',
     total: all.length,
   };
+}
+
+/** @throws status Unknown, in Teleport's words, for a predicate that cannot be read */
+function narrowed(servers: DatabaseServer[], { labels, keywords, predicate }: ListRequest): DatabaseServer[] {
+  try {
+    const matches = compileFilter({ labels, search: keywords, query: predicate });
+    return servers.filter(({ spec, status }) =>
+      matches({ database: spec.database, health: status?.target_health?.status }),
+    );
+  } catch (error) {
+    throw isTeleportError(error, 'BadParameter') ? unknownStatus(error.message) : error;
+  }
 }

@@ -75,7 +75,8 @@ export function recordsOf<K extends Kind>(
       const { key, text, options } = write(resource);
       const { revision } = resource.metadata;
       const current = await store.get(key);
-      if (current === undefined) throw new TeleportError('NotFound', `"${kind}" "${resource.metadata.name}" does not exist`);
+      if (current === undefined)
+        throw new TeleportError('NotFound', `"${kind}" "${resource.metadata.name}" does not exist`);
       return read(await store.put(key, text, { ...options, expectedRevision: revision || current.revision }));
     },
     delete: (...name) => store.delete(keyOf(kind, ...name)),

@@ -23,7 +23,9 @@ export function isAllowed(who: Who, kind: string, verb: Verb): boolean {
   if (who.kind === 'host') return hostMay(who.role, kind, verb);
   const isDenied = who.roles.some(({ spec }) => grants(spec.deny.rules, kind, verb, true));
   if (isDenied) return false;
-  return grants(IMPLICIT, kind, verb, false) || who.roles.some(({ spec }) => grants(spec.allow.rules, kind, verb, false));
+  return (
+    grants(IMPLICIT, kind, verb, false) || who.roles.some(({ spec }) => grants(spec.allow.rules, kind, verb, false))
+  );
 }
 
 function grants(rules: readonly Rule[] | undefined, kind: string, verb: Verb, countsWhere: boolean): boolean {
@@ -38,7 +40,16 @@ function grants(rules: readonly Rule[] | undefined, kind: string, verb: Verb, co
 /** `default-implicit-role`, as far as there are such kinds here. */
 const IMPLICIT: Rule[] = [
   {
-    resources: ['auth_server', 'proxy', 'cluster_auth_preference', 'cluster_name', 'cluster_networking_config', 'remote_cluster', 'db_server', 'db'],
+    resources: [
+      'auth_server',
+      'proxy',
+      'cluster_auth_preference',
+      'cluster_name',
+      'cluster_networking_config',
+      'remote_cluster',
+      'db_server',
+      'db',
+    ],
     verbs: ['list', 'read'],
   },
   { resources: ['cert_authority'], verbs: ['list', 'readnosecrets'] },

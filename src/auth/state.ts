@@ -13,8 +13,10 @@ import { type Records, recordsOf } from './records.js';
 
 export interface AuthState {
   clusterName: string;
-  /** UUID of the cluster: of its first Auth host. */
+  /** UUID of this Auth host. */
   hostId: string;
+  /** UUID of the cluster, made at its first start. */
+  clusterId: string;
   nodename: string;
   version: string;
   store: Store;
@@ -23,6 +25,10 @@ export interface AuthState {
   now: () => Date;
   log: Logger;
   preference: AuthPreference;
+  /** Go duration; idle connections are closed after it. */
+  clientIdleTimeout: string | undefined;
+  /** Where this Auth Service listens, for `tctl`. */
+  address: { host: string; port: number };
   /** Join tokens of the configuration file; never expire, cannot be deleted. */
   staticTokens: StaticToken[];
   /** Hash of a password that nobody knows: the work for an unknown user is the same as for a known one. */
@@ -56,26 +62,34 @@ export function recordsIn(store: Store) {
   };
 }
 
-/** The cluster's settings for signing in. `optional` and `off` name no factor that must be shown. */
-export function authPreference(settings: {
+export interface LoginSettings {
   secondFactor: SecondFactor;
-  suite: SignatureSuite;
+  signatureSuite: SignatureSuite;
+  /** Go duration. */
   sessionTtl: string;
-}): AuthPreference {
-  const { secondFactor, suite, sessionTtl } = settings;
+  disconnectExpiredCert?: boolean;
+  lockingMode?: 'best_effort' | 'strict';
+  messageOfTheDay?: string;
+  requireSessionMfa?: string;
+}
+
+/** The cluster's settings for signing in. With `off` no factor is allowed. */
+export function authPreference(settings: LoginSettings): AuthPreference {
   return {
     kind: 'cluster_auth_preference',
     version: 'v2',
     metadata: { name: 'cluster-auth-preference', labels: { 'teleport.dev/origin': 'config-file' } },
     spec: {
       type: 'local',
-      second_factor: secondFactor,
-      second_factors: secondFactor === 'off' ? [] : ['otp'],
-      default_session_ttl: sessionTtl,
-      disconnect_expired_cert: false,
-      locking_mode: 'best_effort',
-      signature_algorithm_suite: suite,
+      second_factor: settings.secondFactor,
+      second_factors: settings.secondFactor === 'off' ? [] : ['otp'],
+      default_session_ttl: settings.sessionTtl,
+      disconnect_expired_cert: settings.disconnectExpiredCert ?? false,
+      locking_mode: settings.lockingMode ?? 'best_effort',
+      signature_algorithm_suite: settings.signatureSuite,
       allow_local_auth: true,
+      ...(settings.messageOfTheDay ? { message_of_the_day: settings.messageOfTheDay } : {}),
+      ...(settings.requireSessionMfa ? { require_session_mfa: settings.requireSessionMfa } : {}),
     },
   };
 }

@@ -25,7 +25,12 @@ export async function getToken(state: AuthState, who: Who, name: string): Promis
   return token;
 }
 
-export async function listTokens(state: AuthState, who: Who, limit: number, start: string): Promise<Page<ProvisionToken>> {
+export async function listTokens(
+  state: AuthState,
+  who: Who,
+  limit: number,
+  start: string,
+): Promise<Page<ProvisionToken>> {
   requireRule(who, 'token', 'list', 'read');
   return await state.tokens.page(limit, start);
 }
@@ -89,7 +94,12 @@ const notFound = (name: string) => new TeleportError('NotFound', `provisioning t
 // Locks
 
 /** Locks in force or not; with targets only those that hit one of them. */
-export async function listLocks(state: AuthState, who: Who, targets: LockTarget[], inForceOnly: boolean): Promise<Lock[]> {
+export async function listLocks(
+  state: AuthState,
+  who: Who,
+  targets: LockTarget[],
+  inForceOnly: boolean,
+): Promise<Lock[]> {
   requireRule(who, 'lock', 'list', 'read');
   const now = state.now().getTime();
   return (await state.locks.list()).filter(({ spec }) => {
@@ -109,7 +119,12 @@ export async function upsertLock(state: AuthState, who: Who, lock: Lock): Promis
   });
   checkResource(whole);
   await state.locks.put(whole);
-  await record(state, 'lock.created', 'ok', { name, user: nameOf(who), target: whole.spec.target, expires: whole.spec.expires });
+  await record(state, 'lock.created', 'ok', {
+    name,
+    user: nameOf(who),
+    target: whole.spec.target,
+    expires: whole.spec.expires,
+  });
 }
 
 export async function deleteLock(state: AuthState, who: Who, name: string): Promise<void> {

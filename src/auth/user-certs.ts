@@ -6,7 +6,13 @@ import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { CREDENTIALS_EXPIRED } from '../api/status.js';
 import { TeleportError } from '../errors.js';
-import { DATABASE_USAGE, encodeSubject, type Identity, newIdentity, type RouteToDatabase } from '../identity/identity.js';
+import {
+  DATABASE_USAGE,
+  encodeSubject,
+  type Identity,
+  newIdentity,
+  type RouteToDatabase,
+} from '../identity/identity.js';
 import { userPrincipals, userSshCertificate } from '../identity/ssh-cert.js';
 import { readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh.js';
@@ -119,7 +125,9 @@ export async function reissue(state: AuthState, who: Who, request: ReissueReques
     compatibility: request.format,
     facts: {
       ...(caller?.loginIp ? { loginIp: caller.loginIp } : {}),
-      ...(caller ? { activeRequests: caller.activeRequests } : { impersonator: who.kind === 'host' ? who.identity.username : '' }),
+      ...(caller
+        ? { activeRequests: caller.activeRequests }
+        : { impersonator: who.kind === 'host' ? who.identity.username : '' }),
       ...(request.route?.serviceName ? { routeToDatabase: request.route } : {}),
       ...(request.usage === USAGE_DATABASE ? { usage: [DATABASE_USAGE] } : {}),
     },

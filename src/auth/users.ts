@@ -4,8 +4,9 @@
  */
 import { unknownStatus } from '../api/status.js';
 import { TeleportError } from '../errors.js';
+import { isSystemRole } from '../identity/identity.js';
 import { withDefaults } from '../resources/defaults.js';
-import type { Role, User } from '../resources/types.js';
+import type { Role, RoleConditions, User } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { credentialStatus, deleteUserTokens } from './invites.js';
 import type { Page } from './records.js';
@@ -77,7 +78,11 @@ export async function deleteUser(state: AuthState, who: Who, name: string): Prom
 async function checkedUser(state: AuthState, user: User, created: User['spec']['created_by']): Promise<User> {
   const { status: _, local_auth: __, ...spec } = user.spec ?? {};
   const { status: ___, ...rest } = user;
-  const whole = withDefaults<User>({ ...rest, kind: 'user', spec: { ...spec, ...(created ? { created_by: created } : {}) } });
+  const whole = withDefaults<User>({
+    ...rest,
+    kind: 'user',
+    spec: { ...spec, ...(created ? { created_by: created } : {}) },
+  });
   checkResource(whole);
   await rolesOf(state, whole.spec.roles);
   return whole;
@@ -155,14 +160,29 @@ export async function deleteRole(state: AuthState, who: Who, name: string): Prom
     throw new TeleportError('NotFound', `role "${name}" is not found`);
   }
   if ((await state.users.list()).some(({ spec }) => spec.roles.includes(name))) {
-    throw unknownStatus('failed to delete a role that is still in use by a user, check the system server logs for more details');
+    throw unknownStatus(
+      'failed to delete a role that is still in use by a user, check the system server logs for more details',
+    );
   }
   await state.roles.delete(name);
   await record(state, 'role.deleted', 'ok', { name, user: nameOf(who) });
 }
 
 function checkedRole(role: Role): Role {
-  const whole = withDefaults<Role>({ ...role, kind: 'role' });
+  // A certificate whose O holds such a name would belong to a host.
+  if (isSystemRole(role.metadata.name)) {
+    throw new TeleportError('BadParameter', `role name "${role.metadata.name}" is reserved for a built-in role`);
+  }
+  const whole = withDefaults<Role>({
+    ...role,
+    kind: 'role',
+    spec: { ...role.spec, allow: inSomeNamespace(role.spec?.allow), deny: inSomeNamespace(role.spec?.deny) },
+  });
   checkResource(whole);
   return whole;
+}
+
+/** No namespace in a message means the usual one; kept as an empty list it would mean none. */
+function inSomeNamespace({ namespaces, ...conditions }: RoleConditions = {}): RoleConditions {
+  return namespaces && namespaces.length > 0 ? { ...conditions, namespaces } : conditions;
 }

@@ -6,8 +6,8 @@
 import type { Caller } from '../api/caller.js';
 import { TeleportError } from '../errors.js';
 import { decodeIdentity, type Identity, type SystemRole, systemRoleOf } from '../identity/identity.js';
-import { expandRole } from '../rbac/templates.js';
 import { lockInForce } from '../rbac/limits.js';
+import { expandRole } from '../rbac/templates.js';
 import type { Lock, Role, User } from '../resources/types.js';
 import type { AuthState } from './state.js';
 

@@ -1,0 +1,193 @@
+/**
+ * The port of the Auth Service: TLS with a host certificate of role Admin, behind it gRPC for everybody (`h2`) and two
+ * small lists over HTTP/1.1 for administrators' tools. Client certificates are optional; one that is shown must be exactly
+ * one leaf, unrestricted, of the authority that its kind of holder belongs to, else the connection is closed without a
+ * word, as Teleport does. Source: auth-grpc-and-routing.md 2.2 and 5.2, certificates.md 2.2.
+ */
+
+import type { X509Certificate } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { ALPN } from '../api/alpn.js';
+import type { Caller } from '../api/caller.js';
+import { AuthService, JoinService } from '../api/gen/authservice_pb.js';
+import { ClusterConfigService } from '../api/gen/clusterconfig_pb.js';
+import { DatabaseAgent, ProxyGateway } from '../api/gen/internal_pb.js';
+import { PresenceService } from '../api/gen/presence_pb.js';
+import { TrustService } from '../api/gen/trust_pb.js';
+import { UsersService } from '../api/gen/users_pb.js';
+import { createAuthHttp2Server } from '../api/server.js';
+import { messageOf, TeleportError } from '../errors.js';
+import { decodeIdentity, systemRoleOf } from '../identity/identity.js';
+import { type Listener, listen } from '../net/listen.js';
+import { makeTlsServer, peerCertificate } from '../net/tls-server.js';
+import { issuerOf, NAME_OID, verifyLeaf } from '../pki/x509.js';
+import { authHandlers, joinHandlers } from './grpc-auth.js';
+import {
+  clusterConfigHandlers,
+  databaseAgentHandlers,
+  presenceHandlers,
+  proxyGatewayHandlers,
+  trustHandlers,
+  usersHandlers,
+} from './grpc-other.js';
+import { issueHostIdentity } from './host-certs.js';
+import { registeredProxies } from './proxies.js';
+import { clientAddress } from './proxy-header.js';
+import type { AuthState } from './state.js';
+import { whoCalls } from './who.js';
+
+const FIRST_BYTES_TIMEOUT_MS = 15_000;
+const MAX_CONNECTIONS = 20_000;
+
+export interface AuthListener {
+  address: { host: string; port: number };
+  close(): Promise<void>;
+}
+
+/** @throws TeleportError `AlreadyExists` when the port is taken */
+export async function openListener(state: AuthState, at: { host: string; port: number }): Promise<AuthListener> {
+  const { clusterName, nodename, log } = state;
+  const own = await issueHostIdentity(state, {
+    role: 'Admin',
+    nodename,
+    additionalPrincipals: [nodename, `${nodename}.${clusterName}`],
+    dnsNames: [],
+  });
+  const grpc = createAuthHttp2Server({ version: state.version, routes: (router) => routes(state, router), log });
+  const callers = new WeakMap<object, Caller>();
+  const rest = createServer((request, response) => {
+    void answer(state, callers.get(request.socket) ?? { remoteAddr: '' }, request, response);
+  });
+  rest.on('clientError', (_, socket) => socket.destroy());
+  const addresses = new WeakMap<object, string>();
+
+  const tls = makeTlsServer({
+    identity: {
+      cert: own.certPem,
+      key: own.keyPem,
+      ca: [state.authorities.tls('host').certPem, state.authorities.tls('user').certPem],
+    },
+    requestCert: true,
+    chooseAlpn: (offered) => [ALPN.h2, ALPN.http1].find((name) => offered.includes(name)),
+    onSecure: (socket) => {
+      try {
+        const certificate = believe(state, socket);
+        const remoteAddr = addresses.get(portKey(socket)) ?? `${socket.remoteAddress}:${socket.remotePort}`;
+        if (socket.alpnProtocol === ALPN.h2) grpc.accept(socket, { certificate, remoteAddr });
+        else {
+          callers.set(socket, { certificate, remoteAddr });
+          rest.emit('connection', socket);
+        }
+      } catch (error) {
+        log.warn('Connection refused', { addr: socket.remoteAddress, error: messageOf(error) });
+        socket.destroy();
+      }
+    },
+    onError: (error) => log.debug('TLS handshake failed', { error }),
+  });
+
+  // The TLS socket does not lead back to the TCP socket below it, but both know the port of the other end.
+  const ports = new Map<string, object>();
+  const portKey = (socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }) =>
+    ports.get(`${socket.remoteAddress}:${socket.remotePort}`) ?? socket;
+
+  const listener: Listener = await listen({
+    ...at,
+    mostConnections: MAX_CONNECTIONS,
+    onConnection: async (socket: Socket) => {
+      const key = `${socket.remoteAddress}:${socket.remotePort}`;
+      ports.set(key, socket);
+      socket.once('close', () => ports.delete(key));
+      addresses.set(socket, await clientAddress(socket, { timeoutMs: FIRST_BYTES_TIMEOUT_MS }));
+      tls.accept(socket);
+    },
+    onError: (error) => log.debug('Connection ended', { error }),
+  });
+  return {
+    address: { host: at.host, port: listener.port },
+    async close() {
+      const stopped = listener.close({ drainMs: 2_000 });
+      await grpc.close({ graceMs: 500 });
+      rest.closeAllConnections();
+      tls.close();
+      await stopped;
+    },
+  };
+}
+
+/** The certificate that was shown, if any. @throws TeleportError `AccessDenied` for one that is not accepted here */
+function believe(state: AuthState, socket: TLSSocket): X509Certificate | undefined {
+  const shown = socket.getPeerX509Certificate();
+  if (shown === undefined) return undefined;
+  if (!socket.authorized) throw refused(`${socket.authorizationError}`);
+  peerCertificate(socket);
+  const identity = decodeIdentity(shown.raw);
+  if (identity.usage.length > 0) throw refused('invalid client certificate');
+  const issuer = systemRoleOf(identity) ? 'host' : 'user';
+  verifyLeaf(shown.raw, { cas: [state.authorities.tls(issuer).certPem], now: new Date() });
+  const [organization] = issuerOf(shown.raw).get(NAME_OID.organization) ?? [];
+  if (organization !== state.clusterName || (identity.teleportCluster || organization) !== organization) {
+    throw refused('the certificate is of another cluster');
+  }
+  return shown;
+}
+
+const refused = (reason: string) => new TeleportError('AccessDenied', `access denied: ${reason}`);
+
+function routes(state: AuthState, router: ConnectRouter): void {
+  // Methods that are left out are answered as unknown (`api/server.ts`), so partial implementations are whole here.
+  router.service(AuthService, authHandlers(state));
+  router.service(JoinService, joinHandlers(state));
+  router.service(TrustService, trustHandlers(state));
+  router.service(UsersService, usersHandlers(state));
+  router.service(PresenceService, presenceHandlers(state));
+  router.service(ClusterConfigService, clusterConfigHandlers(state));
+  router.service(ProxyGateway, proxyGatewayHandlers(state));
+  router.service(DatabaseAgent, databaseAgentHandlers(state));
+}
+
+/** `GET /v2/authservers` and `GET /v2/proxies`: what `tctl tokens add` prints commands from. */
+async function answer(
+  state: AuthState,
+  caller: Caller,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const send = (status: number, body: unknown) => {
+    const text = JSON.stringify(body);
+    response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) });
+    response.end(text);
+  };
+  try {
+    const who = await whoCalls(state, caller);
+    if (who.kind === 'nobody') return send(403, { error: { message: 'access denied' } });
+    const path = (request.url ?? '').replace(/\?.*$/, '');
+    if (request.method === 'GET' && path === '/v2/authservers') return send(200, [authServer(state)]);
+    if (request.method === 'GET' && path === '/v2/proxies') return send(200, await proxies(state));
+    send(404, { error: { message: 'path not found' } });
+  } catch (error) {
+    state.log.debug('Request refused', { error });
+    send(403, { error: { message: 'access denied' } });
+  }
+}
+
+function authServer({ hostId, nodename, address }: AuthState) {
+  return {
+    kind: 'auth_server',
+    version: 'v2',
+    metadata: { name: hostId, namespace: 'default' },
+    spec: { addr: `${address.host}:${address.port}`, hostname: nodename },
+  };
+}
+
+async function proxies(state: AuthState) {
+  return (await registeredProxies(state)).map(({ hostId, hostname, publicAddr }) => ({
+    kind: 'proxy',
+    version: 'v2',
+    metadata: { name: hostId, namespace: 'default' },
+    spec: { addr: publicAddr, hostname, public_addrs: publicAddr === '' ? [] : [publicAddr] },
+  }));
+}

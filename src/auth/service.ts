@@ -1,0 +1,163 @@
+/**
+ * The Auth Service: who may enter the cluster, and the certificates that say so. It keeps its state in one data directory
+ * and speaks gRPC on one port; this file puts the parts together and takes them apart again.
+ *
+ *     listener ── grpc-auth, grpc-other ── login, invites, user-certs, host-certs, users, databases, tokens …
+ *                                                └── state: store, authorities, audit log, clock
+ */
+import { randomUUID } from 'node:crypto';
+import type { HostIdentity } from '../api/host-identity.js';
+import { openAuditLog } from '../audit/writer.js';
+import { TeleportError } from '../errors.js';
+import type { Logger } from '../log.js';
+import { presetRoles } from '../resources/presets.js';
+import type { SecondFactor, SignatureSuite, SystemRole } from '../resources/types.js';
+import { openEmbeddedStore } from '../store/embedded.js';
+import type { Store } from '../store/store.js';
+import { openAuthorities } from './ca.js';
+import { openDataDir } from './data-dir.js';
+import { issueHostIdentity } from './host-certs.js';
+import { openListener } from './listener.js';
+import { hashPassword } from './secrets.js';
+import { type AuthState, authPreference, recordsIn } from './state.js';
+import { parseStaticToken } from './tokens.js';
+
+export interface AuthOptions {
+  /** Created 0700; see `data-dir.ts`. */
+  dataDir: string;
+  clusterName: string;
+  listen: { host: string; port: number };
+  /** Default: the data directory's own. */
+  hostId?: string;
+  nodename: string;
+  /** For keys made from now on. Default `balanced-v1`. */
+  signatureSuite?: SignatureSuite;
+  /** Default `otp`. */
+  secondFactor?: SecondFactor;
+  /** Life of a login certificate, Go duration. Default `12h0m0s`. */
+  sessionTtl?: string;
+  disconnectExpiredCert?: boolean;
+  lockingMode?: 'best_effort' | 'strict';
+  messageOfTheDay?: string;
+  requireSessionMfa?: string;
+  /** Go duration. */
+  clientIdleTimeout?: string;
+  /** `role,role:token`. */
+  staticTokens?: readonly string[];
+  now?: () => Date;
+  log: Logger;
+  /** `18.3.0`. */
+  version: string;
+}
+
+export interface AuthService extends AsyncDisposable {
+  /** Where it listens; the port is the real one. */
+  address: { host: string; port: number };
+  clusterName: string;
+  hostId: string;
+  store: Store;
+  caPins(): Promise<string[]>;
+  /** A certificate for another service of this process. */
+  issueHostIdentity(request: {
+    role: SystemRole;
+    nodename: string;
+    additionalPrincipals: readonly string[];
+    dnsNames: readonly string[];
+  }): Promise<HostIdentity>;
+  close(): Promise<void>;
+}
+
+/**
+ * Start, for the first time or again.
+ *
+ * @throws TeleportError `BadParameter` when the data directory belongs to another cluster, `AlreadyExists` when the port
+ *   is taken, `ConnectionProblem` when the data directory cannot be used
+ */
+export async function startAuth(options: AuthOptions): Promise<AuthService> {
+  const { clusterName, now = () => new Date(), log } = options;
+  const dir = openDataDir(options.dataDir);
+  const hostId = options.hostId ?? dir.hostId();
+  const staticTokens = (options.staticTokens ?? []).map(parseStaticToken);
+  const suite = options.signatureSuite ?? 'balanced-v1';
+  const store = await openEmbeddedStore({ path: dir.store, now });
+  const stack: { close(): Promise<void> }[] = [store];
+  const close = async () => {
+    for (const part of stack.splice(0).reverse()) await part.close();
+  };
+  try {
+    const clusterId = await clusterIdOf(store, clusterName);
+    const audit = await openAuditLog({ dir: dir.auditLog, now });
+    stack.push(audit);
+    const state: AuthState = {
+      clusterName,
+      clusterId,
+      hostId,
+      nodename: options.nodename,
+      version: options.version,
+      store,
+      authorities: await openAuthorities({ store, clusterName, suite, now }),
+      audit,
+      now,
+      log,
+      preference: authPreference({
+        ...options,
+        secondFactor: options.secondFactor ?? 'otp',
+        signatureSuite: suite,
+        sessionTtl: options.sessionTtl ?? '12h0m0s',
+      }),
+      clientIdleTimeout: options.clientIdleTimeout,
+      address: options.listen,
+      staticTokens,
+      decoyHash: hashPassword(randomUUID()),
+      turns: new Map(),
+      ...recordsIn(store),
+    };
+    await makePresets(state);
+    const listener = await openListener(state, options.listen);
+    stack.push(listener);
+    state.address = listener.address;
+    const { nodename } = options;
+    dir.writeAdminIdentity(
+      await issueHostIdentity(state, { role: 'Admin', nodename, additionalPrincipals: [], dnsNames: [] }),
+    );
+    return {
+      address: listener.address,
+      clusterName,
+      hostId,
+      store,
+      caPins: async () => state.authorities.pins(),
+      issueHostIdentity: (request) => issueHostIdentity(state, request),
+      close,
+      [Symbol.asyncDispose]: close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The cluster's id; at the first start it is made, later the name must be the same. */
+async function clusterIdOf(store: Store, clusterName: string): Promise<string> {
+  const item = await store.get('/cluster');
+  if (item === undefined) {
+    const id = randomUUID();
+    await store.create('/cluster', JSON.stringify({ name: clusterName, id }));
+    return id;
+  }
+  const known = JSON.parse(item.value) as { name: string; id: string };
+  if (known.name === clusterName) return known.id;
+  throw new TeleportError(
+    'BadParameter',
+    `the data directory belongs to cluster "${known.name}", not "${clusterName}"`,
+    {
+      hint: 'A cluster cannot be renamed: set cluster_name back, or use an empty data_dir.',
+    },
+  );
+}
+
+/** The preset roles, once: what an administrator has changed or deleted stays so. */
+async function makePresets(state: AuthState): Promise<void> {
+  if (await state.store.get('/presets')) return;
+  for (const role of presetRoles()) if (!(await state.roles.get(role.metadata.name))) await state.roles.create(role);
+  await state.store.put('/presets', 'true');
+}
