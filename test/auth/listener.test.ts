@@ -1,0 +1,169 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { build } from 'esbuild';
+import { hexName } from '../../src/api/alpn.js';
+import { openAuthClient } from '../../src/api/client.js';
+import type { HostIdentity } from '../../src/api/host-identity.js';
+import { dialTls } from '../../src/net/dial.js';
+import { CLUSTER, Cluster } from './cluster.js';
+
+let cluster: Cluster;
+beforeAll(async () => {
+  cluster = await Cluster.start();
+});
+afterAll(() => cluster.remove());
+
+const SIGNATURE = '0d0a0d0a000d0a515549540a';
+const headerV4 = Buffer.from(`${SIGNATURE}2111000c` + 'cb007107' + '7f000001' + '1267' + '0bd1', 'hex');
+const headerV6 = Buffer.from(
+  `${SIGNATURE}21210024${'20010db8000000000000000000000001'}${'00000000000000000000000000000001'}12670bd1`,
+  'hex',
+);
+const headerLocal = Buffer.from(`${SIGNATURE}20000000`, 'hex');
+
+test.each([
+  ['an IPv4 address', headerV4, '203.0.113.7:4711'],
+  ['an IPv6 address', headerV6, '[2001:db8:0:0:0:0:0:1]:4711'],
+  ['no address', headerLocal, /^127\.0\.0\.1:\d+$/],
+  ['no header at all', Buffer.alloc(0), /^127\.0\.0\.1:\d+$/],
+] as const)('a PROXY header with %s tells who dialled', async (_, header, expected) => {
+  const { certPem, keyPem, hostCaPems } = await cluster.identity('Proxy');
+  const client = openAuthClient({
+    authority: hexName(CLUSTER),
+    version: '18.3.0',
+    connect: async () => {
+      const socket = connect(cluster.auth.address.port, '127.0.0.1');
+      await once(socket, 'connect');
+      // One byte first: a header may come in pieces.
+      if (header.length > 0) {
+        socket.write(header.subarray(0, 1));
+        socket.write(header.subarray(1));
+      }
+      const dialling = { host: '127.0.0.1', port: 1, servername: hexName(CLUSTER), alpn: ['h2'], timeoutMs: 5_000 };
+      return await dialTls({ ...dialling, ca: hostCaPems, cert: certPem, key: keyPem, socket });
+    },
+  });
+  try {
+    const { remoteAddr } = await client.auth.ping({});
+    if (typeof expected === 'string') expect(remoteAddr).toBe(expected);
+    else expect(remoteAddr).toMatch(expected);
+  } finally {
+    await client.close();
+  }
+});
+
+test('a header that is too long, or of another version, ends the connection', async () => {
+  for (const bad of [`${SIGNATURE}2111ffff`, `${SIGNATURE}1111000c${'00'.repeat(12)}`]) {
+    const socket = connect(cluster.auth.address.port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(Buffer.from(bad, 'hex'));
+    await once(socket.resume(), 'close');
+  }
+});
+
+test('the data directory of another cluster is refused', async () => {
+  const other = await Cluster.start({ signatureSuite: 'legacy', clusterName: 'other.example.com' }).catch(
+    (e: unknown) => e,
+  );
+  expect(other).toBeInstanceOf(Cluster);
+  const { dir } = other as Cluster;
+  await (other as Cluster).stop();
+  const { startAuth } = await import('../../src/auth/service.js');
+  const { silent } = await import('../../src/log.js');
+  const listen = { host: '127.0.0.1', port: 0 };
+  await expect(
+    startAuth({ dataDir: dir, clusterName: CLUSTER, listen, nodename: 'n', log: silent, version: '18.3.0' }),
+  ).rejects.toMatchObject({ code: 'BadParameter' });
+  rmSync(dir, { recursive: true });
+});
+
+test('users that were acknowledged survive kill -9 of the service, and so does its authority', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'auth-kill-'));
+  const script = join(dir, 'auth.cjs');
+  await build({
+    stdin: {
+      contents: `import { startAuth } from './src/auth/service.ts';
+        import { silent } from './src/log.ts';
+        startAuth({ dataDir: process.argv[2], clusterName: '${CLUSTER}', listen: { host: '127.0.0.1', port: 0 },
+          nodename: 'n', log: silent, version: '18.3.0' })
+          .then((auth) => process.stdout.write(auth.address.port + '\\n'));`,
+      resolveDir: resolve('.'),
+      loader: 'ts',
+    },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    external: ['libsql', '@node-rs/argon2'],
+    supported: { 'dynamic-import': false },
+    outfile: script,
+  });
+  const dataDir = join(dir, 'data');
+  const start = async () => {
+    const child = spawn(process.execPath, [script, dataDir], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_PATH: resolve('node_modules') },
+    });
+    const exited = once(child, 'exit');
+    const lines = createInterface({ input: child.stdout });
+    const [port] = (await once(lines, 'line')) as [string];
+    return {
+      port: Number(port),
+      kill: async () => {
+        child.kill('SIGKILL');
+        await exited;
+      },
+    };
+  };
+  const admin = (port: number) => {
+    const { certPem, keyPem, hostCaPems } = JSON.parse(
+      readFileSync(join(dataDir, 'admin-identity.json'), 'utf8'),
+    ) as HostIdentity;
+    const servername = hexName(CLUSTER);
+    return openAuthClient({
+      authority: servername,
+      version: '18.3.0',
+      connect: () =>
+        dialTls({
+          host: '127.0.0.1',
+          port,
+          servername,
+          alpn: ['h2'],
+          ca: hostCaPems,
+          cert: certPem,
+          key: keyPem,
+          timeoutMs: 5_000,
+        }),
+    });
+  };
+  const first = await start();
+  const before = admin(first.port);
+  const acknowledged: string[] = [];
+  await Promise.all(
+    Array.from({ length: 40 }, async (_, i) => {
+      const name = `user-${i}`;
+      await before.users.createUser({ user: { metadata: { name }, spec: { roles: ['access'] } } }).then(
+        () => acknowledged.push(name),
+        () => {},
+      );
+      if (acknowledged.length === 20) await first.kill();
+    }),
+  );
+  await before.close();
+  const second = await start();
+  const after = admin(second.port);
+  try {
+    const names = (await after.users.listUsers({})).users.map(({ metadata }) => metadata!.name);
+    expect(acknowledged.length).toBeGreaterThanOrEqual(20);
+    expect(names).toEqual(expect.arrayContaining(acknowledged));
+  } finally {
+    await after.close();
+    await second.kill();
+    rmSync(dir, { recursive: true });
+  }
+});
