@@ -35,7 +35,7 @@ export interface AuditSpoolOptions {
   log: Logger;
   /** Bound of what is kept unshipped, in bytes. Default 1 GiB. */
   maxBytes?: number;
-  /** A segment that has grown beyond this is closed. Default 8 MiB. */
+  /** A segment that has grown beyond this is closed. Default 4 MiB. */
   segmentBytes?: number;
   /** Largest hand-over, in bytes of JSON; one longer event goes alone. Default 512 KiB. */
   batchBytes?: number;
@@ -51,7 +51,7 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
     ship,
     log,
     maxBytes = 2 ** 30,
-    segmentBytes = 8 * 2 ** 20,
+    segmentBytes = 4 * 2 ** 20,
     batchBytes = 512 * 1024,
     gatherMs = 200,
   } = options;
@@ -60,9 +60,10 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
   const stop = new AbortController();
   const start = readPosition(dir);
   const segments = listSegments(dir).filter((number) => remove(dir, number, number < start.segment));
+  const openSegment = (number: number) => openLineFile(pathOf(dir, number), { reservedBytes: segmentBytes });
   /** Segment numbers, oldest first; the last one is being written. */
   const active = (segments.at(-1) ?? start.segment) + 1;
-  const files = new Map<number, LineFile>([...segments, active].map((n) => [n, openLineFile(pathOf(dir, n))]));
+  const files = new Map<number, LineFile>([...segments, active].map((n) => [n, openSegment(n)]));
   let writing = active;
   let segment = files.keys().next().value as number;
   let offset = segment === start.segment ? Math.min(start.offset, files.get(segment)!.size) : 0;
@@ -74,7 +75,7 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
   const batcher = createBatcher(async (text) => {
     let file = files.get(writing)!;
     if (file.size >= segmentBytes) {
-      file = openLineFile(pathOf(dir, writing + 1));
+      file = openSegment(writing + 1);
       files.set(++writing, file);
     }
     const before = file.size;
