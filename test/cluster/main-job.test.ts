@@ -1,0 +1,168 @@
+/** The job from end to end: sign up, log in, run SQL on three kinds of database, log out. */
+import { existsSync, readdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import pg from 'pg';
+import { roleResource, type Started, startTestCluster, type TestCluster, until } from '../support/cluster.js';
+
+const ANALYST = roleResource('analyst', { db_users: ['analyst', 'reporting'], db_names: ['dev', 'postgres'] });
+const DATABASES = [
+  { db: 'orders', dbUser: 'analyst', currentUser: 'analyst' },
+  { db: 'sales', dbUser: 'analyst', currentUser: 'analyst' },
+  { db: 'reports', dbUser: 'reporting', currentUser: 'IAMR:reporting' },
+];
+
+let cluster: TestCluster;
+const tunnels: Record<string, Started> = {};
+
+beforeAll(async () => {
+  cluster = await startTestCluster({
+    redshift: true,
+    secondFactor: 'otp',
+    roles: [ANALYST],
+    users: [{ name: 'alice', roles: ['analyst'] }],
+  });
+}, 40_000);
+afterAll(async () => {
+  await Promise.all(Object.values(tunnels).map((one) => one.stop()));
+  await cluster?.stop();
+});
+
+/** A client on a tunnel of `proxy db`, which is started when it is first asked for. */
+async function clientOf(db: string, dbUser = 'analyst', dbName = 'dev'): Promise<pg.Client> {
+  const key = `${db} ${dbUser} ${dbName}`;
+  tunnels[key] ??= cluster.startTsh(
+    'alice',
+    'proxy',
+    'db',
+    db,
+    '--tunnel',
+    `--db-user=${dbUser}`,
+    `--db-name=${dbName}`,
+  );
+  const { env } = tunnels[key];
+  const port = await until(
+    `proxy db ${db} listens: ${env.err()}`,
+    async () => /127\.0\.0\.1:(\d+)/.exec(env.out())?.[1],
+  );
+  const client = new pg.Client({ host: '127.0.0.1', port: Number(port), user: dbUser, database: dbName });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+/** What psql sends at Ctrl-C, on a connection of its own. */
+function cancel(client: pg.Client): void {
+  const { processID, secretKey, port } = client as unknown as { processID: number; secretKey: number; port: number };
+  const packet = Buffer.alloc(16);
+  [16, 80_877_102, processID, secretKey].forEach((value, index) => {
+    packet.writeInt32BE(value, index * 4);
+  });
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.end(packet).resume();
+}
+
+test('a person logs in with password and code and sees who they are', async () => {
+  const { stdout } = await cluster.login('alice', 'alice');
+  expect(stdout).toContain('Logged in as:       alice');
+  expect(stdout).toContain(`Cluster:            ${cluster.name}`);
+  expect(stdout).toMatch(/Roles: +analyst/);
+});
+
+test('db ls shows the databases that the role allows, db login keeps a certificate of each', async () => {
+  await cluster.untilListed('alice', ['orders', 'sales', 'reports']);
+  const { stdout } = await cluster.tsh('alice', 'db', 'ls');
+  expect(stdout).toMatch(/^orders /m);
+  for (const { db, dbUser } of DATABASES) {
+    const { status, stderr } = await cluster.tsh('alice', 'db', 'login', db, `--db-user=${dbUser}`, '--db-name=dev');
+    expect([stderr, status]).toEqual(['', 0]);
+  }
+  expect((await cluster.tsh('alice', 'db', 'ls')).stdout).toMatch(/^> orders /m);
+});
+
+test.each(DATABASES)('SQL runs on $db through proxy db --tunnel', async ({ db, dbUser, currentUser }) => {
+  const client = await clientOf(db, dbUser);
+  const { rows } = await client.query('select current_user::text as user, $1::int + 1 as sum', [41]);
+  expect(rows).toEqual([{ user: currentUser, sum: 42 }]);
+  await client.end();
+});
+
+test.each(DATABASES)('db exec prints the rows of $db', async ({ db, dbUser }) => {
+  const where = [`--dbs=${db}`, `--db-user=${dbUser}`, '--db-name=dev'];
+  const { status, stdout, stderr } = await cluster.tsh('alice', 'db', 'exec', 'select 6 * 7 as answer', ...where);
+  expect([stderr, status]).toEqual(['', 0]);
+  expect(stdout).toContain(' answer \n--------\n     42\n(1 row)\n');
+});
+
+test('a result of 20 MB arrives whole', async () => {
+  const client = await clientOf('sales');
+  const { rows } = await client.query("select repeat('x', 1000) as text from generate_series(1, 20000)");
+  expect(rows.length).toBe(20_000);
+  expect(rows.every(({ text }) => text.length === 1000)).toBe(true);
+  await client.end();
+});
+
+test.each(['orders', 'sales'])('a query in flight on %s is cancelled within a second', async (db) => {
+  const client = await clientOf(db);
+  const { rows } = await client.query('select pg_backend_pid() as pid');
+  const running = client.query('select pg_sleep(30)');
+  const refused = expect(running).rejects.toMatchObject({ code: '57014' });
+  await until('the query runs', async () => {
+    const active = await cluster.databases!.postgres.query(
+      "select 1 from pg_stat_activity where pid = $1 and query like '%pg_sleep%' and state = 'active'",
+      { values: [rows[0].pid] },
+    );
+    return active.length > 0 || undefined;
+  });
+  const start = performance.now();
+  cancel(client);
+  await refused;
+  expect(performance.now() - start).toBeLessThan(1000);
+  expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  await client.end();
+});
+
+test('a database user that the role does not allow is refused in the words of the cluster', async () => {
+  await expect(clientOf('orders', 'postgres')).rejects.toMatchObject({
+    message: 'access to db denied. User does not have permissions. Confirm database user and name.',
+  });
+});
+
+test('the audit log has the session in order, with names and codes', async () => {
+  const client = await clientOf('orders');
+  await client.query('select 1 as first');
+  await client.query('select $1::int as second', [2]);
+  await client.end();
+  const events = await cluster.auditEvents((all) => all.at(-1)?.event === 'db.session.end' && all.some(isSecond));
+  const { sid } = events.find(isFirst)!;
+  const session = events.filter((one) => one.sid === sid);
+  expect(session.map(({ event, code }) => `${event} ${code}`)).toEqual([
+    'db.session.start TDB00I',
+    'db.session.query TDB02I',
+    'db.session.postgres.statements.parse TPG00I',
+    'db.session.postgres.statements.bind TPG01I',
+    'db.session.postgres.statements.execute TPG02I',
+    'db.session.end TDB01I',
+  ]);
+  expect(session[0]).toMatchObject({ user: 'alice', db_service: 'orders', db_user: 'analyst', db_name: 'dev' });
+  expect(events.map(({ code }) => code)).toEqual(expect.arrayContaining(['T1000I', 'T1002I', 'TDB00W']));
+});
+
+test('the passwords that AWS made are in no log', () => {
+  expect(cluster.aws!.aws.count('redshift:GetClusterCredentials')).toBeGreaterThan(0);
+  expect(cluster.log()).not.toMatch(/DbPassword|password:[^*]/i);
+});
+
+test('db logout and logout leave nothing', async () => {
+  expect((await cluster.tsh('alice', 'db', 'logout')).status).toBe(0);
+  await Promise.all(Object.values(tunnels).map((one) => one.stop()));
+  expect((await cluster.tsh('alice', 'logout')).status).toBe(0);
+  const base = join(cluster.dir, 'alice', '.tsh');
+  const left = existsSync(base) ? readdirSync(base, { recursive: true }).map(String) : [];
+  expect(left.filter((name) => /alice|key|\.crt|\.pub|\.yaml/.test(name))).toEqual([]);
+  expect((await cluster.tsh('alice', 'db', 'ls')).status).toBe(1);
+});
+
+const isFirst = (one: AuditRecord) => one.db_query === 'select 1 as first';
+const isSecond = (one: AuditRecord) => one.query === 'select $1::int as second';

@@ -1,0 +1,300 @@
+/**
+ * A whole cluster in this process: Auth, Proxy and Database Service on free ports with a folder of their own, databases
+ * behind them, people who have signed up, and `tsh` and `tctl` run here with an environment in memory. One a test file:
+ * it takes seconds to start.
+ */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runProgram } from '../../src/cli/program.js';
+import { createLogger } from '../../src/log.js';
+import { program as tctlProgram } from '../../src/tctl/commands.js';
+import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
+import { type RunningTeleport, startTeleport } from '../../src/teleport/start.js';
+import { runTsh } from '../../src/tsh/main.js';
+import { type AgentAws, type Databases, startAgentAws, startDatabases } from './databases.js';
+import { type MemoryEnv, type MemoryEnvOptions, memoryEnv } from './env.js';
+import { type Person, signUp } from './sign-up.js';
+
+export interface UserOptions {
+  name: string;
+  roles: string[];
+}
+
+export interface ClusterOptions {
+  /** A plain PostgreSQL server `orders`; default false. */
+  postgres?: boolean;
+  /** With it also `sales` (Redshift) and `reports` (Serverless); default false. */
+  redshift?: boolean;
+  /** Role resources. */
+  roles?: object[];
+  /** Made and signed up. */
+  users?: UserOptions[];
+  /** Default `off`: a code counts once in 30 s. */
+  secondFactor?: 'otp' | 'off';
+  /** More of the section `auth_service`. */
+  auth?: Record<string, unknown>;
+  /** The services' clock. */
+  now?: () => Date;
+}
+
+export interface Outcome {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** A command that is still running. */
+export interface Started {
+  env: MemoryEnv;
+  /** Its end; after `stop` within a moment. */
+  outcome: Promise<Outcome>;
+  stop(): Promise<Outcome>;
+}
+
+export interface TestCluster {
+  /** `localhost:PORT`. */
+  proxyAddr: string;
+  name: string;
+  dir: string;
+  dataDir: string;
+  configFile: string;
+  /** Value of SSL_CERT_FILE for clients. */
+  webCaFile: string;
+  teleport: RunningTeleport;
+  databases: Databases | undefined;
+  aws: AgentAws | undefined;
+  people: Record<string, Person>;
+  /** Everything the services have logged. */
+  log(): string;
+  tctl(...args: string[]): Promise<Outcome>;
+  /** With standard input. */
+  tctlWith(input: string, ...args: string[]): Promise<Outcome>;
+  /** @param home  a folder name under `dir` */
+  tsh(home: string, ...args: string[]): Promise<Outcome>;
+  /** Start a command that goes on, such as `proxy db`. */
+  startTsh(home: string, ...args: string[]): Started;
+  envOf(home: string, options?: MemoryEnvOptions): MemoryEnv;
+  addUser(user: UserOptions): Promise<Person>;
+  /** `tsh login` as a person at a terminal; refuses when it fails. */
+  login(home: string, user: string, ...args: string[]): Promise<Outcome>;
+  /** `tsh login` with what is typed given. */
+  typeLogin(home: string, answers: string[], ...args: string[]): Promise<Outcome>;
+  /** Resolves when `tsh db ls` of the home shows the names. */
+  untilListed(home: string, names: string[]): Promise<void>;
+  /** Waits for audit events that fit, in order of the log. */
+  auditEvents(enough: (events: AuditRecord[]) => boolean): Promise<AuditRecord[]>;
+  /** Stop the services, and start them again on the same ports. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface AuditRecord {
+  event: string;
+  code: string;
+  [field: string]: unknown;
+}
+
+const NAME = 'test.example.com';
+const PASSWORD = 'correct horse battery';
+const PATIENCE_MS = 10_000;
+
+export async function startTestCluster(options: ClusterOptions = {}): Promise<TestCluster> {
+  const { secondFactor = 'off', now = () => new Date() } = options;
+  const dir = await mkdtemp(join(tmpdir(), 'cluster-'));
+  const dataDir = join(dir, 'data');
+  const configFile = join(dir, 'teleport.yaml');
+  const undo: (() => Promise<unknown>)[] = [() => rm(dir, { recursive: true, force: true, maxRetries: 3 })];
+  let logged = '';
+
+  const stop = async () => {
+    for (const one of undo.splice(0).reverse()) await one();
+  };
+  try {
+    const aws = options.redshift ? await startAgentAws() : undefined;
+    if (aws) undo.push(() => aws.aws.stop(), useEnvironment(aws.env));
+
+    const writeConfig = (ports: { auth: number; proxy: number }) =>
+      writeFile(configFile, JSON.stringify(configOf(dataDir, ports, secondFactor, options.auth)));
+    const start = async () => {
+      const { file, raw } = readConfigFile(configFile);
+      const log = createLogger({ component: 'PROC', level: 'debug', write: (line) => (logged += line) });
+      return await startTeleport(teleportConfig({ config: configFile }, file, raw), { log, now });
+    };
+    await writeConfig({ auth: 0, proxy: 0 });
+    const cluster = { teleport: await start() } as TestCluster;
+    undo.push(() => cluster.teleport.close({ drainMs: 0 }));
+    const { auth, proxy } = cluster.teleport;
+    await writeConfig({ auth: auth!.port, proxy: proxy!.port });
+
+    const proxyAddr = `localhost:${proxy!.port}`;
+    const webCaFile = join(dataDir, 'webproxy_cert.pem');
+    const envOf = (home: string, more: MemoryEnvOptions = {}) => {
+      const folder = join(dir, home);
+      const vars = { HOME: folder, PATH: process.env.PATH, SSL_CERT_FILE: webCaFile, USER: 'nobody', ...more.vars };
+      return memoryEnv({ home: folder, cwd: dir, ...more, vars });
+    };
+    const outcomeOf = async (env: MemoryEnv, running: Promise<number>): Promise<Outcome> => {
+      const status = await running;
+      return { status, stdout: env.out(), stderr: env.err() };
+    };
+    const tctlWith: TestCluster['tctlWith'] = (input, ...args) => {
+      const env = memoryEnv({ cwd: dir, home: dir, input });
+      return outcomeOf(env, runProgram(tctlProgram, ['-c', configFile, ...args], env));
+    };
+    const startTsh: TestCluster['startTsh'] = (home, ...args) => {
+      const env = envOf(home);
+      const outcome = mkdir(env.home, { recursive: true }).then(() => outcomeOf(env, runTsh(args, env)));
+      const stopIt = () => {
+        env.interrupt('SIGTERM');
+        return outcome;
+      };
+      return { env, outcome, stop: stopIt };
+    };
+    const tsh: TestCluster['tsh'] = (home, ...args) => startTsh(home, ...args).outcome;
+    const typeLogin: TestCluster['typeLogin'] = async (home, answers, ...args) => {
+      const env = envOf(home, { tty: { stdin: true } });
+      await mkdir(env.home, { recursive: true });
+      // All at once, as pasted: what stands beyond a line is kept for the next question.
+      env.type(answers.map((answer) => `${answer}\r`).join(''));
+      return await outcomeOf(env, runTsh(['login', ...args], env));
+    };
+
+    Object.assign(cluster, {
+      proxyAddr,
+      name: NAME,
+      dir,
+      dataDir,
+      configFile,
+      webCaFile,
+      databases: undefined,
+      aws,
+      people: {},
+      log: () => logged,
+      tctl: (...args) => tctlWith('', ...args),
+      tctlWith,
+      tsh,
+      startTsh,
+      envOf,
+      typeLogin,
+      async addUser({ name, roles }) {
+        const added = await cluster.tctl('users', 'add', name, `--roles=${roles.join(',')}`, '--format=json');
+        if (added.status !== 0) throw new Error(`tctl users add: ${added.stderr}`);
+        const { url } = JSON.parse(added.stdout).spec as { url: string };
+        const withoutCode = secondFactor === 'off';
+        const person = await signUp(url, await readFile(webCaFile, 'utf8'), { password: PASSWORD, withoutCode });
+        cluster.people[name] = person;
+        return person;
+      },
+      async login(home, user, ...args) {
+        const person = cluster.people[user]!;
+        const answers = [person.password, ...(secondFactor === 'off' ? [] : [await person.freshCode()])];
+        const outcome = await typeLogin(home, answers, `--proxy=${proxyAddr}`, `--user=${user}`, ...args);
+        if (outcome.status !== 0) throw new Error(`tsh login: ${outcome.stderr}`);
+        return outcome;
+      },
+      async untilListed(home, names) {
+        await until(`tsh db ls shows ${names}`, async () => {
+          const { stdout } = await tsh(home, 'db', 'ls', '--format=json');
+          const listed = (JSON.parse(stdout || '[]') as { metadata: { name: string } }[]).map(
+            (one) => one.metadata.name,
+          );
+          return names.every((name) => listed.includes(name)) || undefined;
+        });
+      },
+      auditEvents: (enough) =>
+        until('the audit log has the events', async () => {
+          const events = await readAudit(dataDir);
+          return enough(events) ? events : undefined;
+        }),
+      async restart() {
+        await cluster.teleport.close({ drainMs: 0 });
+        cluster.teleport = await start();
+      },
+      stop,
+    } satisfies Omit<TestCluster, 'teleport'>);
+
+    if (options.postgres || options.redshift) {
+      const out = join(dir, 'server');
+      await expectOk(cluster.tctl('auth', 'sign', '--format=db', '--host=localhost', `--out=${out}`, '--ttl=24h'));
+      const [cert, key, ca] = await Promise.all(
+        ['crt', 'key', 'cas'].map((suffix) => readFile(`${out}.${suffix}`, 'utf8')),
+      );
+      const databases = await startDatabases({ cert: cert!, key: key!, ca: ca! }, aws ? { aws: aws.aws } : {});
+      undo.push(() => databases.stop());
+      cluster.databases = databases;
+      await expectOk(cluster.tctlWith(documents(databases.resources), 'create'));
+    }
+    if (options.roles?.length) await expectOk(cluster.tctlWith(documents(options.roles), 'create'));
+    for (const user of options.users ?? []) await cluster.addUser(user);
+    return cluster;
+  } catch (error) {
+    await stop();
+    throw new Error(`the test cluster did not start: ${(error as Error).message}\n${logged.slice(-4000)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A role for databases. */
+export function roleResource(name: string, allow: Record<string, unknown>, options: Record<string, unknown> = {}) {
+  const all = { db_labels: { '*': '*' }, ...allow };
+  return { kind: 'role', version: 'v7', metadata: { name }, spec: { allow: all, options } };
+}
+
+/** Asks again until there is an answer; for what other processes do in their own time. */
+export async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (Date.now() > deadline) throw new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+export function documents(resources: object[]): string {
+  return resources.map((one) => JSON.stringify(one)).join('\n---\n');
+}
+
+async function expectOk(running: Promise<Outcome>): Promise<void> {
+  const { status, stderr } = await running;
+  if (status !== 0) throw new Error(stderr);
+}
+
+function configOf(dataDir: string, ports: { auth: number; proxy: number }, secondFactor: string, auth: object = {}) {
+  return {
+    version: 'v3',
+    teleport: { nodename: 'localhost', data_dir: dataDir, log: { severity: 'DEBUG' } },
+    auth_service: {
+      enabled: 'yes',
+      listen_addr: `127.0.0.1:${ports.auth}`,
+      cluster_name: NAME,
+      authentication: { type: 'local', second_factor: secondFactor },
+      ...auth,
+    },
+    proxy_service: { enabled: 'yes', web_listen_addr: `127.0.0.1:${ports.proxy}` },
+    db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] },
+  };
+}
+
+async function readAudit(dataDir: string): Promise<AuditRecord[]> {
+  const { readAuditEvents } = await import('../../src/audit/read.js');
+  const events: AuditRecord[] = [];
+  const from = new Date(Date.now() - 86_400_000);
+  const to = new Date(Date.now() + 86_400_000);
+  for await (const event of readAuditEvents({ dir: join(dataDir, 'log'), from, to })) events.push(event as AuditRecord);
+  return events;
+}
+
+/** The AWS SDK reads the environment of the process. Gives what takes it back. */
+function useEnvironment(values: Record<string, string>): () => Promise<void> {
+  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, values);
+  return async () => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
+}
