@@ -240,7 +240,7 @@ export function printIam(options: PrintIamOptions): string {
   if (types.length === 0 && assumesRoles.length === 0) {
     throw new TeleportError(
       'BadParameter',
-      `at least one of --assumes-roles or --types should be provided. Valid --types: ${IAM_TYPES.join(', ')}`,
+      `at least one of --assumes-roles or --types should be provided. Valid --types: ${IAM_TYPES.join(',')}`,
     );
   }
   if (role && user) throw new TeleportError('BadParameter', '--role and --user exclude each other');
@@ -251,7 +251,7 @@ export function printIam(options: PrintIamOptions): string {
   // Offline nobody knows our account, so an ARN may lie in another one.
   if (target.startsWith('arn:')) {
     const who = JSON.stringify(PLACEHOLDER_USER);
-    const reach = `policy target ${JSON.stringify(target)} is unreachable from assumed role ${who}`;
+    const reach = `policy target ${JSON.stringify(target)} is unreachable from assumed role "arn:*:iam::*:user/${PLACEHOLDER_USER}"`;
     return `⚠️ Skipping matchers with identity ${who}: ${reach}\n${nothing}`;
   }
   if (statements.length === 0) return nothing;

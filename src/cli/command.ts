@@ -5,8 +5,11 @@
  */
 import type { Env } from './env.js';
 
-/** What a value must look like. `duration` is Go's form (`12h`, `1h30m`), `file` is a path that must exist. */
-export type OptionKind = 'string' | 'boolean' | 'int' | 'enum' | 'list' | 'duration' | 'file';
+/**
+ * What a value must look like. `duration` is Go's form (`12h`, `1h30m`), `file` is a path that must exist, `list` is cut at
+ * commas, `texts` are whole values, one each time it is typed.
+ */
+export type OptionKind = 'string' | 'boolean' | 'int' | 'enum' | 'list' | 'texts' | 'duration' | 'file';
 
 export interface OptionSpec {
   /** Long name without dashes, kebab-case: `db-user` is typed `--db-user` and arrives as `dbUser`. */
@@ -23,7 +26,7 @@ export interface OptionSpec {
   envLenient?: boolean;
   /** Must be typed (or come from the environment). */
   required?: boolean;
-  /** Value when absent: of a boolean else false, of a list else [], of all others else undefined. Durations in ms. */
+  /** Value when absent: of a boolean else false, of a list or texts else [], of all others else undefined. Durations in ms. */
   default?: string | boolean | number | readonly string[];
   description: string;
   /** Works, but help does not show it. */

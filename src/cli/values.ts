@@ -10,7 +10,7 @@ import { parseBoolean } from './grammar.js';
 /**
  * One option's value from its text.
  *
- * @param texts  every text given for it, in order; only lists use more than the last
+ * @param texts  every text given for it, in order; only lists and texts use more than the last
  * @returns boolean, number (int; duration in milliseconds), string or string[]
  * @throws Error with the text for a person when a text cannot be meant
  */
@@ -33,6 +33,8 @@ export function parseValue(option: OptionSpec, texts: readonly string[]): unknow
       return text;
     case 'list':
       return texts.flatMap((t) => t.split(',').map((part) => part.trim())).filter((part) => part !== '');
+    case 'texts':
+      return texts.filter((one) => one !== '');
     case 'duration': {
       const ms = parseDuration(text);
       if (ms === undefined) throw new Error(`time: invalid duration ${JSON.stringify(text)}`);
@@ -53,5 +55,5 @@ export function checkEnum(values: readonly string[], text: string): void {
 export function defaultValue(option: OptionSpec): unknown {
   if (option.default !== undefined) return option.default;
   if (option.kind === 'boolean') return false;
-  return option.kind === 'list' ? [] : undefined;
+  return option.kind === 'list' || option.kind === 'texts' ? [] : undefined;
 }

@@ -42,13 +42,18 @@ export async function connectAdmin(env: Env, args: AdminArgs): Promise<AuthClien
   try {
     return await loginAuthClient(env, { proxy: args.authServer?.[0], insecure: args.insecure ?? false });
   } catch (error) {
-    if (!isTeleportError(error, 'NotFound')) throw error;
-    throw new TeleportError(
-      'NotFound',
-      `Could not load Teleport host UUID file at ${join(DEFAULT_DATA_DIR, 'host_uuid')}. Please make sure that a Teleport Auth Service instance is running on this host prior to using tctl or provide credentials by logging in with tsh first.`,
-      { cause: error },
-    );
+    // Without --auth-server, both mean that there is no login at all.
+    const isNobody = isTeleportError(error, 'NotFound') || isTeleportError(error, 'BadParameter');
+    if (!isNobody || args.authServer?.length) throw error;
+    throw noCredentials(DEFAULT_DATA_DIR);
   }
+}
+
+function noCredentials(dataDir: string): TeleportError {
+  return new TeleportError(
+    'NotFound',
+    `Could not load Teleport host UUID file at ${join(dataDir, 'host_uuid')}. Please make sure that a Teleport Auth Service instance is running on this host prior to using tctl or provide credentials by logging in with tsh first.`,
+  );
 }
 
 interface LocalAuth {
@@ -70,10 +75,7 @@ async function localAuth(args: AdminArgs): Promise<LocalAuth | undefined> {
   const stored = await readIfThere(join(dataDir, 'admin-identity.json'));
   if (stored === undefined) {
     if (!args.config) return undefined;
-    throw new TeleportError(
-      'NotFound',
-      `Could not load Teleport host UUID file at ${join(dataDir, 'host_uuid')}. Please make sure that a Teleport Auth Service instance is running on this host prior to using tctl or provide credentials by logging in with tsh first.`,
-    );
+    throw noCredentials(dataDir);
   }
   const address = args.authServer?.[0] ?? String(config.auth_service?.listen_addr ?? `127.0.0.1:${AUTH_PORT}`);
   return { identity: JSON.parse(stored) as HostIdentity, ...hostPort(address, AUTH_PORT) };

@@ -93,6 +93,8 @@ export interface StartFlags {
   pidFile?: string | undefined;
   diagAddr?: string | undefined;
   listenIp?: string | undefined;
+  /** One more entry of `db_service.databases`. */
+  database?: Record<string, unknown> | undefined;
 }
 
 export const DEFAULT_CONFIG_FILE = '/etc/teleport.yaml';
@@ -154,7 +156,10 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
 
   if (enabled.auth) config.auth = authConfig(section(raw, 'auth_service'), nodename, flags.listenIp);
   if (enabled.proxy) config.proxy = proxyConfig(section(raw, 'proxy_service'), flags.listenIp, file !== undefined);
-  if (enabled.db) config.db = databaseConfig(section(raw, 'db_service'));
+  if (enabled.db) {
+    config.db = databaseConfig(section(raw, 'db_service'));
+    if (flags.database) config.db.databases.push(staticDatabase(flags.database));
+  }
 
   if (!config.auth && !config.proxy && !config.db) {
     throw new TeleportError('BadParameter', 'config: enable at least one of auth_service, proxy_service, db_service', {
@@ -258,6 +263,11 @@ function proxyConfig(raw: Raw, listenIp: string | undefined, hasFile: boolean): 
     if (uri) config.acme.uri = uri;
   }
   return config;
+}
+
+/** The section `db_service` of a whole file. Certificates that it names are read. */
+export function databaseSection(raw: Raw): DatabaseConfig {
+  return databaseConfig(section(raw, 'db_service'));
 }
 
 function databaseConfig(raw: Raw): DatabaseConfig {

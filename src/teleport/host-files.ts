@@ -53,7 +53,11 @@ export async function saveIdentity(dataDir: string, identity: HostIdentity): Pro
 }
 
 /** Read the self-signed web certificate, or make one for these names (10 years, as Teleport's). */
-export async function webCertificate(dataDir: string, names: string[], now: Date): Promise<{ certPem: string; keyPem: string }> {
+export async function webCertificate(
+  dataDir: string,
+  names: string[],
+  now: Date,
+): Promise<{ certPem: string; keyPem: string }> {
   const { keyFile, certFile } = webCertFiles(dataDir);
   const [certPem, keyPem] = await Promise.all([readIfThere(certFile), readIfThere(keyFile)]);
   if (certPem && keyPem && readCertificate(certPem).notAfter > now) return { certPem, keyPem };
@@ -65,7 +69,10 @@ export async function webCertificate(dataDir: string, names: string[], now: Date
 }
 
 /** The web certificate that the configuration names. @throws BadParameter when a file is missing or they do not fit */
-export async function readKeypair(files: { certFile: string; keyFile: string }): Promise<{ certPem: string; keyPem: string }> {
+export async function readKeypair(files: {
+  certFile: string;
+  keyFile: string;
+}): Promise<{ certPem: string; keyPem: string }> {
   const [certPem, keyPem] = await Promise.all([readRequired(files.certFile), readRequired(files.keyFile)]);
   if (!sameKey(publicKeyOf(certPem), publicHalf(readPrivateKey(keyPem)))) {
     throw new TeleportError('BadParameter', `${files.keyFile} is not the key of the certificate ${files.certFile}`);

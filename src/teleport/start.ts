@@ -30,7 +30,11 @@ const DRAIN_MS = 5_000;
 export async function run(env: Env, flags: StartFlags): Promise<number> {
   const { file, raw } = readConfigFile(flags.config);
   const config = teleportConfig(flags, file, raw);
-  const log = createLogger({ component: 'PROC', level: config.log.level, write: (line) => void env.stderr.write(line) });
+  const log = createLogger({
+    component: 'PROC',
+    level: config.log.level,
+    write: (line) => void env.stderr.write(line),
+  });
   await using running = await startTeleport(config, { log, now: env.now });
   if (config.pidFile) await writePid(config.pidFile, process.pid);
   await new Promise<void>((resolve) => {
@@ -83,7 +87,10 @@ export async function startTeleport(
       });
       stack.push(auth);
       running.auth = auth.address;
-      log.info('Auth Service is listening.', { addr: `${auth.address.host}:${auth.address.port}`, cluster: auth.clusterName });
+      log.info('Auth Service is listening.', {
+        addr: `${auth.address.host}:${auth.address.port}`,
+        cluster: auth.clusterName,
+      });
     }
     const join = (role: SystemRole, names: string[]) => identityFor(config, auth, id, role, names);
     let proxyAt: HostPort | undefined = config.proxyServer;
@@ -111,7 +118,10 @@ export async function startTeleport(
       stack.push(proxy);
       proxyAt = { host: connectable(proxy.address.host), port: proxy.address.port };
       running.proxy = proxyAt;
-      log.info('Proxy Service is listening.', { addr: `${proxy.address.host}:${proxy.address.port}`, public_addr: proxy.publicAddr });
+      log.info('Proxy Service is listening.', {
+        addr: `${proxy.address.host}:${proxy.address.port}`,
+        public_addr: proxy.publicAddr,
+      });
     }
     if (config.db) {
       // Agents speak to a Proxy; an --auth-server that is one serves as well.
@@ -151,7 +161,13 @@ async function identityFor(
   role: SystemRole,
   principals: string[],
 ): Promise<HostIdentity> {
-  if (auth) return await auth.issueHostIdentity({ role, nodename: config.nodename, additionalPrincipals: principals, dnsNames: [] });
+  if (auth)
+    return await auth.issueHostIdentity({
+      role,
+      nodename: config.nodename,
+      additionalPrincipals: principals,
+      dnsNames: [],
+    });
   const known = await readIdentity(config.dataDir, role);
   if (known) return known;
   const token = config.token;
@@ -214,7 +230,8 @@ class AsyncDisposableStackOf {
 
   async #close(drainMs: number): Promise<void> {
     const failures: unknown[] = [];
-    for (const item of this.#items.reverse()) await item.close({ drainMs }).catch((error: unknown) => failures.push(error));
+    for (const item of this.#items.reverse())
+      await item.close({ drainMs }).catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   }
 }

@@ -2,6 +2,7 @@
 // Packages with a native part stay outside. `mainFields` matters: with esbuild's default order a dynamic import of an
 // AWS client has no named exports.
 import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const REQUIRE_FOR_COMMONJS =
@@ -21,6 +22,8 @@ await build({
   platform: 'node',
   target: 'node20',
   mainFields: ['module', 'main'],
+  // The same for yaml, whose ES modules hide behind its browser entry.
+  alias: { yaml: resolve('node_modules/yaml/browser/index.js') },
   external: NATIVE,
   banner: { js: REQUIRE_FOR_COMMONJS },
   chunkNames: 'chunks/[name]-[hash]',

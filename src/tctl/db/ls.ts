@@ -2,11 +2,11 @@
 import type { Env } from '../../cli/env.js';
 import { print, printTctlJson, printTctlYaml } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
+import { parseLabelSpec } from '../../resources/labels.js';
 import { printable } from '../../resources/printable.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { databaseServerTable } from '../get.js';
 import { listDatabaseServers } from '../lists.js';
-import { parseLabels } from '../selectors.js';
 
 export interface DbLsArgs extends AdminArgs {
   labels?: string | undefined;
@@ -21,7 +21,7 @@ export async function run(env: Env, args: DbLsArgs): Promise<void> {
     throw new TeleportError('BadParameter', `unknown format ${JSON.stringify(args.format)}`);
   await using client = await connectAdmin(env, args);
   const servers = await listDatabaseServers(client, {
-    labels: parseLabels(args.labels) ?? {},
+    labels: parseLabelSpec(args.labels ?? ''),
     search: (args.search ?? '').split(',').filter((word) => word !== ''),
     query: args.query ?? '',
   });

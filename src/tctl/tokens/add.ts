@@ -6,10 +6,10 @@ import type { Env } from '../../cli/env.js';
 import { print, printJson, printLine, yamlText } from '../../cli/output.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 import { spkiPin, splitPem } from '../../pki/x509.js';
+import { parseLabelSpec } from '../../resources/labels.js';
 import type { ProvisionToken } from '../../resources/types.js';
 import { normalRole } from '../../resources/validate.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
-import { parseLabels } from '../selectors.js';
 
 export interface TokensAddArgs extends AdminArgs {
   type: string[];
@@ -25,7 +25,7 @@ export interface TokensAddArgs extends AdminArgs {
 
 export async function run(env: Env, args: TokensAddArgs): Promise<void> {
   const roles = args.type.map(normalRole);
-  const labels = parseLabels(args.labels);
+  const labels = args.labels ? parseLabelSpec(args.labels) : undefined;
   const name = args.value || randomBytes(16).toString('hex');
   const expires = new Date(env.now().getTime() + args.ttl);
   const token: ProvisionToken = {

@@ -9,11 +9,11 @@ import {
   printTctlYaml,
   tableText,
 } from '../../cli/output.js';
+import { parseLabelSpec } from '../../resources/labels.js';
 import { printable } from '../../resources/printable.js';
 import type { ProvisionToken } from '../../resources/types.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { listTokens, listUserTokens } from '../lists.js';
-import { parseLabels } from '../selectors.js';
 
 export interface TokensLsArgs extends AdminArgs {
   format?: 'text' | 'json' | 'yaml' | undefined;
@@ -23,7 +23,7 @@ export interface TokensLsArgs extends AdminArgs {
 
 export async function run(env: Env, args: TokensLsArgs): Promise<void> {
   await using client = await connectAdmin(env, args);
-  const wanted = Object.entries(parseLabels(args.labels) ?? {});
+  const wanted = Object.entries(parseLabelSpec(args.labels ?? ''));
   const [join, invites] = await Promise.all([listTokens(client), listUserTokens(client)]);
   const users: ProvisionToken[] = invites.map(({ metadata }) => ({
     kind: 'token',

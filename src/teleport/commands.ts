@@ -1,0 +1,228 @@
+/** The command table of `teleport`: what is typed, what the help says, which file does it. Spec: cli reference, 7. */
+import { command, group, type ProgramSpec } from '../cli/command.js';
+import { DATABASE, DEBUG, DISCOVERY, IAM, outputOption, START, START_HOST } from './flags.js';
+
+export const program: ProgramSpec = {
+  name: 'teleport',
+  version: '18.3.0',
+  description: 'Teleport services for access to databases: Auth, Proxy and Database Service.',
+  globals: [],
+  commands: [
+    command({
+      path: 'start',
+      summary: 'Start the services of this host.',
+      description: 'Without a configuration file: Auth, Proxy and Database Service on this host.',
+      options: [...START, ...START_HOST],
+      ownsSignals: true,
+      examples: [
+        'teleport start --config=/etc/teleport.yaml',
+        'teleport start --config=/etc/teleport.yaml --token=/tmp/token',
+        'teleport start --roles=auth,proxy,db --data-dir=$HOME/teleport',
+      ],
+      load: () => import('./start.js'),
+    }),
+    command({
+      path: 'configure',
+      summary: 'Print or write a first configuration file, or check one.',
+      options: [
+        outputOption('/etc/teleport.yaml'),
+        { name: 'cluster-name', description: 'Name of the cluster, best a DNS name.' },
+        { name: 'acme', kind: 'boolean', description: "Take the Proxy's certificate from an ACME authority." },
+        {
+          name: 'acme-email',
+          aliases: ['email'],
+          description: 'Address for the ACME authority.',
+        },
+        { name: 'public-addr', description: 'Address that people use for the Proxy, host or host:port.' },
+        { name: 'cert-file', description: 'TLS certificate of the Proxy.' },
+        { name: 'key-file', description: 'Its private key.' },
+        { name: 'data-dir', default: '/var/lib/teleport', description: 'Folder for state [/var/lib/teleport].' },
+        {
+          name: 'roles',
+          kind: 'list',
+          default: ['auth', 'proxy', 'node'],
+          description: 'Services to enable: auth, proxy, node [auth,proxy,node].',
+        },
+        { name: 'token', description: 'Invitation token, or the path of a file that holds it.' },
+        { name: 'join-method', kind: 'enum', values: ['token'], default: 'token', description: 'How to join: token.' },
+        { name: 'auth-server', description: 'Address of an Auth Service to join.' },
+        { name: 'proxy', description: 'Address of a Proxy Service to join through.' },
+        { name: 'node-name', description: 'Name of this host in the cluster.' },
+        { name: 'node-labels', description: 'Labels of this host, for example env=prod.' },
+        { name: 'version', default: 'v3', description: 'Version of the file: v1, v2, v3 [v3].' },
+        { name: 'test', description: 'Only check this file.' },
+      ],
+      examples: [
+        'teleport configure --cluster-name=teleport.example.com --public-addr=teleport.example.com -o file',
+        'teleport configure --acme --acme-email=ops@example.com --cluster-name=teleport.example.com -o file',
+        'teleport configure --test=/etc/teleport.yaml',
+      ],
+      load: () => import('./configure.js'),
+    }),
+
+    group({ path: 'db', summary: 'The Database Service.' }),
+    command({
+      path: 'db start',
+      summary: 'Start the Database Service alone.',
+      options: [
+        ...START,
+        ...DATABASE,
+        { name: 'description', description: 'Description of the database.' },
+        { name: 'ca-cert', description: 'File with the authority of the database, PEM.' },
+        { name: 'aws-session-tags', description: 'Session tags for the assumed role, key=value by commas.' },
+      ],
+      ownsSignals: true,
+      examples: [
+        'teleport db start --token=/tmp/token --auth-server=proxy.example.com:443 --name=pg --protocol=postgres --uri=localhost:5432',
+      ],
+      load: () => import('./db-start.js'),
+    }),
+    group({ path: 'db configure', summary: 'Configuration of a Database Service.' }),
+    command({
+      path: 'db configure create',
+      summary: 'Print or write the configuration of a Database Service.',
+      options: [
+        outputOption('/etc/teleport.yaml'),
+        { name: 'proxy', default: '0.0.0.0:3080', description: 'Address of the Proxy Service [0.0.0.0:3080].' },
+        {
+          name: 'token',
+          default: '/tmp/token',
+          description: 'Invitation token, or the path of a file that holds it [/tmp/token].',
+        },
+        { name: 'ca-pin', kind: 'list', description: 'CA pin of the cluster, as "tctl status" shows it.' },
+        ...DATABASE,
+        ...DISCOVERY,
+        { name: 'aws-tags', description: 'AWS tags that a found database must have, key=value by commas [*=*].' },
+        { name: 'ca-cert-file', description: 'File with the authority of the database, PEM.' },
+        {
+          name: 'trust-system-cert-pool',
+          kind: 'boolean',
+          description: 'Trust the authorities of this host for the database.',
+        },
+        {
+          name: 'dynamic-resources-labels',
+          kind: 'texts',
+          description: 'Labels of "db" resources to serve, key=value by commas; may be repeated.',
+        },
+      ],
+      examples: [
+        'teleport db configure create -o file --name=redshift --proxy=example.teleport.sh:443 --protocol=postgres --uri=sales.abc123.us-east-1.redshift.amazonaws.com:5439 --token=/tmp/token',
+        'teleport db configure create --proxy=example.teleport.sh:443 --redshift-serverless-discovery=us-east-1',
+      ],
+      load: () => import('./db-configure/create.js'),
+    }),
+    command({
+      path: 'db configure bootstrap',
+      summary: 'Give the Database Service the IAM permissions that its configuration needs.',
+      options: [
+        {
+          name: 'config',
+          short: 'c',
+          kind: 'file',
+          default: '/etc/teleport.yaml',
+          description: 'Configuration file [/etc/teleport.yaml].',
+        },
+        { name: 'manual', kind: 'boolean', description: 'Only print what is to do; AWS is not asked.' },
+        {
+          name: 'policy-name',
+          default: 'DatabaseAccess',
+          description: 'Name of the IAM policy. Default: "DatabaseAccess".',
+        },
+        { name: 'confirm', kind: 'boolean', description: 'Do it without asking.' },
+        { name: 'attach-to-role', description: 'IAM role, name or ARN. Not together with --attach-to-user.' },
+        { name: 'attach-to-user', description: 'IAM user, name or ARN. Not together with --attach-to-role.' },
+        {
+          name: 'assumes-roles',
+          kind: 'list',
+          description: 'More roles that it may assume, names or ARNs, by commas.',
+        },
+      ],
+      examples: [
+        'teleport db configure bootstrap -c /etc/teleport.yaml --attach-to-role teleport-db-service',
+        'teleport db configure bootstrap --manual',
+      ],
+      load: () => import('./db-configure/bootstrap.js'),
+    }),
+    group({ path: 'db configure aws', summary: 'IAM permissions of a Database Service.' }),
+    command({
+      path: 'db configure aws print-iam',
+      summary: 'Print the IAM policy of a Database Service; AWS is not asked.',
+      options: [
+        ...IAM,
+        { name: 'policy', kind: 'boolean', description: 'Print the JSON alone.' },
+        {
+          name: 'policy-name',
+          default: 'DatabaseAccess',
+          description: 'Name of the IAM policy. Default: "DatabaseAccess".',
+        },
+        { name: 'boundary', kind: 'boolean', hidden: true, description: 'Deprecated.' },
+      ],
+      examples: [
+        'teleport db configure aws print-iam --types rds,redshift --role teleport-db-service-role',
+        'teleport db configure aws print-iam --types redshift-serverless --assumes-roles=analyst --policy',
+      ],
+      load: () => import('./db-configure/print-iam.js'),
+    }),
+    command({
+      path: 'db configure aws create-iam',
+      summary: 'Create the IAM policy of a Database Service and attach it.',
+      options: [
+        ...IAM,
+        {
+          name: 'name',
+          aliases: ['policy-name'],
+          default: 'DatabaseAccess',
+          description: 'Name of the IAM policy. Default: "DatabaseAccess".',
+        },
+        { name: 'confirm', kind: 'boolean', description: 'Do it without asking.' },
+      ],
+      examples: ['teleport db configure aws create-iam --types redshift --role teleport-db-service-role --confirm'],
+      load: () => import('./db-configure/create-iam.js'),
+    }),
+
+    command({
+      path: 'status',
+      summary: 'Print the status of the SSH session around this command.',
+      examples: ['teleport status'],
+      load: () => import('./status.js'),
+    }),
+    command({
+      path: 'version',
+      summary: 'Print the version of this program.',
+      options: [{ name: 'raw', kind: 'boolean', description: 'Only the number.' }],
+      examples: ['teleport version', 'teleport version --raw'],
+      load: () => import('./version.js'),
+    }),
+
+    group({ path: 'install', summary: 'Files for the host.' }),
+    command({
+      path: 'install systemd',
+      summary: 'Print or write a systemd unit that runs Teleport.',
+      options: [
+        { name: 'env-file', default: '/etc/default/teleport', description: 'File with environment variables.' },
+        { name: 'pid-file', default: '/run/teleport.pid', description: 'File with the process id.' },
+        { name: 'fd-limit', kind: 'int', default: 524_288, description: 'Largest number of open files.' },
+        { name: 'teleport-path', description: 'The program to run; default is this one.' },
+        outputOption('/lib/systemd/system/teleport.service'),
+      ],
+      examples: ['teleport install systemd -o file', 'teleport install systemd --fd-limit=8192'],
+      load: () => import('./install-systemd.js'),
+    }),
+
+    group({ path: 'debug', summary: 'A running process; not there yet.', hidden: true }),
+    command({
+      path: 'debug get-log-level',
+      summary: 'Show the log level of a running process.',
+      hidden: true,
+      options: [DEBUG],
+      load: () => import('./debug.js'),
+    }),
+    command({
+      path: 'debug set-log-level <level>',
+      summary: 'Change the log level of a running process.',
+      hidden: true,
+      arguments: { level: { description: 'trace, debug, info, warn or error.' } },
+      load: () => import('./debug.js'),
+    }),
+  ],
+};

@@ -1,0 +1,143 @@
+/**
+ * `teleport configure`: print or write a first configuration of Auth and Proxy, or check one. What it prints,
+ * `teleport start` accepts. Source: cli.md 7.3.
+ */
+import { existsSync } from 'node:fs';
+import { access, constants, readdir } from 'node:fs/promises';
+import { hostname, userInfo } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { Env } from '../cli/env.js';
+import { print, printLine, yamlText } from '../cli/output.js';
+import { TeleportError } from '../errors.js';
+import { parseLabelSpec } from '../resources/labels.js';
+import { DEFAULT_CONFIG_FILE, readConfigFile } from './config.js';
+import { parseConfigText } from './config-schema.js';
+import { outputPath, writeNewFile } from './output-file.js';
+import { sampleConfig } from './sample-config.js';
+
+export interface ConfigureArgs {
+  output: string;
+  clusterName?: string | undefined;
+  acme: boolean;
+  acmeEmail?: string | undefined;
+  publicAddr?: string | undefined;
+  certFile?: string | undefined;
+  keyFile?: string | undefined;
+  dataDir: string;
+  roles: string[];
+  token?: string | undefined;
+  joinMethod: string;
+  authServer?: string | undefined;
+  proxy?: string | undefined;
+  nodeName?: string | undefined;
+  nodeLabels?: string | undefined;
+  version: string;
+  test?: string | undefined;
+}
+
+/** Seven lines, as many as Teleport's own. */
+const HEADER = `#
+# First configuration of a Teleport host, made by "teleport configure".
+#
+# Before the first start:
+#  1. set cluster_name and public_addr to the names that people will use,
+#     and give the Proxy a certificate for them (https_keypairs or acme).
+#
+`;
+
+export async function run(env: Env, args: ConfigureArgs): Promise<number | undefined> {
+  if (args.test !== undefined && args.output !== 'stdout')
+    throw new TeleportError('BadParameter', 'only --output or --test can be set, not both');
+  if (args.test !== undefined) return test(env, args.test);
+  const path = outputPath(args.output, DEFAULT_CONFIG_FILE);
+  const config = sampleConfig({
+    nodename: args.nodeName || hostname(),
+    dataDir: args.dataDir,
+    roles: args.roles,
+    version: args.version,
+    clusterName: args.clusterName,
+    acme: args.acme,
+    acmeEmail: args.acmeEmail,
+    publicAddr: args.publicAddr,
+    keypair: keypair(env, args),
+    token: args.token,
+    joinMethod: args.joinMethod,
+    authServer: args.authServer,
+    proxy: args.proxy,
+    nodeLabels: args.nodeLabels ? parseLabelSpec(args.nodeLabels) : undefined,
+  });
+  const text = await yamlText(config, { sort: false });
+  parseConfigText(text, path ?? 'the new configuration');
+  if (await isFilled(args.dataDir)) {
+    env.stderr.write(
+      `\u001b[33mWARNING:\u001b[0m The data directory ${args.dataDir} is not empty and may hold another cluster's state.\n`,
+    );
+  }
+  if (args.roles.includes('db')) {
+    env.stderr.write(
+      "\u001b[31mERROR:\u001b[0m Role db requires further configuration, db_service will be disabled. Use 'teleport db configure' command to create Teleport database service configurations.\n",
+    );
+  }
+  if (path === undefined) {
+    print(env, `${HEADER}${text}\n`);
+    return undefined;
+  }
+  await writeNewFile(path, text, 0o600);
+  await explain(env, path, args.dataDir);
+  return undefined;
+}
+
+function test(env: Env, file: string): number {
+  try {
+    readConfigFile(resolve(env.cwd, file));
+  } catch (error) {
+    env.stderr.write(`FAIL ${file}\n`);
+    throw error;
+  }
+  env.stderr.write(`OK ${file}\n`);
+  return 0;
+}
+
+function keypair(env: Env, { certFile, keyFile }: ConfigureArgs): { keyFile: string; certFile: string } | undefined {
+  if (!certFile && !keyFile) return undefined;
+  if (!certFile || !keyFile) throw new TeleportError('BadParameter', 'please provide both --key-file and --cert-file');
+  const pair = { keyFile: resolve(env.cwd, keyFile), certFile: resolve(env.cwd, certFile) };
+  for (const file of Object.values(pair)) {
+    if (!existsSync(file)) throw new TeleportError('NotFound', `open ${file}: no such file or directory`);
+  }
+  return pair;
+}
+
+async function explain(env: Env, path: string, dataDir: string): Promise<void> {
+  const isClosed = !(await canWrite(dataDir));
+  printLine(env);
+  printLine(env, `A Teleport configuration file has been created at "${path}".`);
+  printLine(env, 'To start Teleport with this configuration file, run:');
+  printLine(env);
+  printLine(env, `${isClosed ? 'sudo ' : ''}teleport start --config="${path}"`);
+  printLine(env);
+  if (isClosed) {
+    printLine(env, `"sudo" is there because ${userInfo().username} may not write to ${dataDir}.`);
+    printLine(env, 'To run without it, give that folder to this user, or choose another with --data-dir.');
+    printLine(env);
+  }
+  printLine(env, 'Happy Teleporting!');
+}
+
+/** The folder, or the nearest one above that exists. */
+async function canWrite(folder: string): Promise<boolean> {
+  for (let at = resolve(folder); ; at = dirname(at)) {
+    if (!existsSync(at) && dirname(at) !== at) continue;
+    return await access(at, constants.W_OK).then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+async function isFilled(folder: string): Promise<boolean> {
+  return await readdir(folder).then(
+    (names) => names.length > 0,
+    () => false,
+  );
+}

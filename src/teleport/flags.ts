@@ -1,0 +1,102 @@
+/** Options that several commands of `teleport` share. Spec: cli reference, 7; database service reference, 12. Data only. */
+import type { OptionSpec } from '../cli/command.js';
+
+export const DEBUG: OptionSpec = { name: 'debug', short: 'd', kind: 'boolean', description: 'Write debug logs.' };
+
+const option = (name: string, description: string, more: Partial<OptionSpec> = {}): OptionSpec => ({
+  name,
+  description,
+  ...more,
+});
+/** Taken so that scripts written for Teleport run; does nothing here. */
+const accepted = (name: string, kind: OptionSpec['kind'] = 'boolean', more: Partial<OptionSpec> = {}): OptionSpec => ({
+  name,
+  kind,
+  hidden: true,
+  description: 'Accepted; has no meaning here.',
+  ...more,
+});
+
+export const CONFIG: OptionSpec = {
+  name: 'config',
+  short: 'c',
+  kind: 'file',
+  description: 'Configuration file [/etc/teleport.yaml].',
+};
+
+/** Of `start` and `db start`. */
+export const START: readonly OptionSpec[] = [
+  DEBUG,
+  CONFIG,
+  option('token', 'Invitation token, or the absolute path of a file that holds it.'),
+  option('auth-server', 'Address of an Auth or Proxy Service to join [127.0.0.1:3025].', { kind: 'list' }),
+  option('ca-pin', 'CA pin of the cluster, as "tctl status" shows it.', { kind: 'list' }),
+  option('data-dir', 'Folder for state instead of data_dir of the file [/var/lib/teleport].'),
+  option('nodename', 'Name of this host in the cluster.'),
+  option('pid-file', 'File to write the process id to.'),
+  option('diag-addr', 'Address for /metrics, /healthz and /readyz.'),
+  option('insecure', 'Do not check the certificate of the Proxy when joining. For tests only.', { kind: 'boolean' }),
+  accepted('fips'),
+  accepted('skip-version-check'),
+  accepted('debug-service', 'boolean', { default: true }),
+];
+
+/** Only of `start`. */
+export const START_HOST: readonly OptionSpec[] = [
+  option('roles', 'What to run: proxy, auth, db; overrides the file.', { short: 'r', kind: 'list' }),
+  option('listen-ip', 'IP address to listen on [0.0.0.0].', { short: 'l' }),
+  accepted('labels', 'string'),
+  accepted('advertise-ip', 'string'),
+  accepted('permit-user-env'),
+];
+
+/** One static database, of `db start` and `db configure create`. */
+export const DATABASE: readonly OptionSpec[] = [
+  option('name', 'Name of the database.'),
+  option('protocol', 'Protocol of the database: postgres.'),
+  option('uri', 'Address of the database, host:port.'),
+  option('labels', 'Labels of the database, for example env=prod,region=us-west.'),
+  option('aws-region', 'AWS region of the database; found out from a Redshift endpoint.'),
+  option('aws-account-id', 'AWS account of the database.'),
+  option('aws-assume-role-arn', 'Role to assume on the way to the database.'),
+  option('aws-external-id', 'External id for that role.'),
+  option('aws-redshift-cluster-id', 'Redshift cluster identifier; found out from the endpoint.'),
+  option('aws-rds-instance-id', 'RDS instance identifier.'),
+  option('aws-rds-cluster-id', 'Aurora cluster identifier.'),
+  accepted('aws-elasticache-group-id', 'string'),
+  accepted('aws-elasticache-serverless-cache-name', 'string'),
+  accepted('aws-memorydb-cluster-name', 'string'),
+];
+
+/** `--redshift-discovery` and the like. */
+export const DISCOVERY: readonly OptionSpec[] = [
+  option('redshift-discovery', 'AWS regions in which to look for Redshift clusters.', { kind: 'list' }),
+  option('redshift-serverless-discovery', 'AWS regions in which to look for Redshift Serverless.', { kind: 'list' }),
+  option('rds-discovery', 'AWS regions in which to look for RDS and Aurora.', { kind: 'list' }),
+  option('rdsproxy-discovery', 'AWS regions in which to look for RDS Proxy.', { kind: 'list' }),
+  option('elasticache-discovery', 'AWS regions, written as they are.', { kind: 'list', hidden: true }),
+  option('elasticache-serverless-discovery', 'AWS regions, written as they are.', { kind: 'list', hidden: true }),
+  option('memorydb-discovery', 'AWS regions, written as they are.', { kind: 'list', hidden: true }),
+  option('opensearch-discovery', 'AWS regions, written as they are.', { kind: 'list', hidden: true }),
+];
+
+/** `-o, --output` of what makes a file. @param file  what `file` stands for */
+export function outputOption(file: string): OptionSpec {
+  return {
+    name: 'output',
+    short: 'o',
+    default: 'stdout',
+    description: `Where to: stdout, file (${file}), or file:///path.`,
+  };
+}
+
+/** Of `print-iam` and `create-iam`. */
+export const IAM: readonly OptionSpec[] = [
+  option('types', 'Database types, by commas: rds, rdsproxy, redshift, redshift-serverless and others.', {
+    short: 'r',
+    kind: 'list',
+  }),
+  option('role', 'IAM role of the Database Service. Not together with --user.'),
+  option('user', 'IAM user of the Database Service. Not together with --role.'),
+  option('assumes-roles', 'More roles that it may assume, names or ARNs, by commas.', { kind: 'list' }),
+];

@@ -1,0 +1,103 @@
+/**
+ * The configuration that `teleport configure` makes, as a record whose members stand in the order of the file. Pure.
+ * Source: cli.md 7.3.
+ */
+import { TeleportError } from '../errors.js';
+
+export interface SampleOptions {
+  nodename: string;
+  dataDir: string;
+  roles: readonly string[];
+  version: string;
+  clusterName?: string | undefined;
+  acme: boolean;
+  acmeEmail?: string | undefined;
+  /** host or host:port. */
+  publicAddr?: string | undefined;
+  /** Absolute paths. */
+  keypair?: { keyFile: string; certFile: string } | undefined;
+  token?: string | undefined;
+  joinMethod: string;
+  authServer?: string | undefined;
+  proxy?: string | undefined;
+  nodeLabels?: Record<string, string> | undefined;
+}
+
+const VERSIONS = ['v1', 'v2', 'v3'];
+const ROLES = ['auth', 'proxy', 'node', 'db'];
+const HTTPS_PORT = 443;
+
+/** @throws BadParameter for what contradicts itself */
+export function sampleConfig(options: SampleOptions): Record<string, unknown> {
+  check(options);
+  const { roles, version } = options;
+  const on = (role: string) => (roles.includes(role) ? 'yes' : 'no');
+  return {
+    version,
+    teleport: {
+      nodename: options.nodename,
+      data_dir: options.dataDir,
+      join_params: { token_name: options.token ?? '', method: options.joinMethod },
+      ...addresses(options),
+      log: { output: 'stderr', severity: 'INFO', format: { output: 'text' } },
+      ca_pin: '',
+      diag_addr: '',
+    },
+    auth_service: {
+      enabled: on('auth'),
+      ...(roles.includes('auth') ? { listen_addr: '0.0.0.0:3025' } : {}),
+      ...(roles.includes('auth') && options.clusterName ? { cluster_name: options.clusterName } : {}),
+      ...(roles.includes('auth') && version !== 'v1' ? { proxy_listener_mode: 'multiplex' } : {}),
+    },
+    ssh_service: {
+      enabled: on('node'),
+      ...(roles.includes('node') && options.nodeLabels ? { labels: options.nodeLabels } : {}),
+    },
+    proxy_service: proxyService(options, on('proxy')),
+    // A database service needs databases, which only `db configure create` asks for.
+    ...(roles.includes('db') ? { db_service: { enabled: 'no', databases: [] } } : {}),
+  };
+}
+
+function check({ version, roles, acme, clusterName, keypair, authServer, proxy }: SampleOptions): void {
+  if (!VERSIONS.includes(version)) throw bad(`version must be one of ${VERSIONS.join(', ')}`);
+  const unknown = roles.find((role) => !ROLES.includes(role));
+  if (unknown !== undefined) throw bad(`unknown role: '${unknown}'`, `Known roles: ${ROLES.join(', ')}.`);
+  if (acme && keypair) throw bad('could not use --key-file/--cert-file when ACME is enabled');
+  if (acme && !clusterName)
+    throw bad('please provide --cluster-name when using ACME, for example --cluster-name=example.com');
+  if (authServer && proxy && version === 'v3')
+    throw bad('--auth-server and --proxy cannot both be set with --version=v3');
+}
+
+function addresses({ version, authServer, proxy }: SampleOptions): Record<string, unknown> {
+  if (version !== 'v3') {
+    const all = [authServer, proxy].filter((address) => address);
+    return all.length > 0 ? { auth_servers: all } : {};
+  }
+  return { ...(authServer ? { auth_server: authServer } : {}), ...(proxy ? { proxy_server: proxy } : {}) };
+}
+
+function proxyService(options: SampleOptions, enabled: string): Record<string, unknown> {
+  const { acme, keypair } = options;
+  const isOn = enabled === 'yes';
+  const address = options.publicAddr || (acme ? options.clusterName : undefined);
+  const [host, port = HTTPS_PORT] = address ? splitPublicAddr(address) : [];
+  return {
+    enabled,
+    ...(isOn && host ? { web_listen_addr: `0.0.0.0:${port}`, public_addr: `${host}:${port}` } : {}),
+    https_keypairs: isOn && keypair ? [{ key_file: keypair.keyFile, cert_file: keypair.certFile }] : [],
+    https_keypairs_reload_interval: '0s',
+    acme: isOn && acme ? { enabled: 'yes', ...(options.acmeEmail ? { email: options.acmeEmail } : {}) } : {},
+  };
+}
+
+function splitPublicAddr(address: string): [host: string, port?: number] {
+  const match = /^(\[[0-9a-fA-F:]+\]|[^:/\s]+)(?::(\d{1,5}))?$/.exec(address);
+  if (!match) throw bad(`--public-addr: "${address}" is not an address, expected HOST or HOST:PORT`);
+  return match[2] ? [match[1]!, Number(match[2])] : [match[1]!];
+}
+
+function bad(message: string, hint?: string): TeleportError {
+  return new TeleportError('BadParameter', message, { hint });
+}
