@@ -1,0 +1,218 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isTeleportError, type TeleportError } from '../../src/errors.js';
+import { readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from '../../src/teleport/config.js';
+import { parseConfigText } from '../../src/teleport/config-schema.js';
+
+const FILE = '/etc/teleport.yaml';
+
+function from(text: string, flags: StartFlags = {}): TeleportConfig {
+  return teleportConfig(flags, FILE, parseConfigText(text, FILE));
+}
+
+function refusal(text: string, flags: StartFlags = {}): TeleportError {
+  try {
+    from(text, flags);
+  } catch (error) {
+    if (isTeleportError(error)) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+test('without a file all three services run on this host, with every default filled in', () => {
+  expect(teleportConfig({}, undefined, {})).toEqual({
+    nodename: hostname(),
+    dataDir: '/var/lib/teleport',
+    log: { level: 'info', output: 'stderr', format: 'text' },
+    caPins: [],
+    insecure: false,
+    ignored: [],
+    auth: {
+      listen: { host: '127.0.0.1', port: 3025 },
+      clusterName: hostname(),
+      secondFactor: 'otp',
+      signatureSuite: 'balanced-v1',
+      sessionTtl: '12h0m0s',
+      disconnectExpiredCert: false,
+      lockingMode: 'best_effort',
+      staticTokens: [],
+    },
+    proxy: { listen: { host: '127.0.0.1', port: 3080 }, publicAddr: [], keypairs: [], proxyProtocol: false },
+    db: { databases: [], resources: [], aws: [] },
+  });
+});
+
+test('an empty file runs Auth and Proxy; the Database Service must be asked for', () => {
+  const config = from('');
+  expect([config.auth !== undefined, config.proxy !== undefined, config.db]).toEqual([true, true, undefined]);
+  expect(config.proxy?.listen).toEqual({ host: '0.0.0.0', port: 3080 });
+});
+
+test('the file is read in full', () => {
+  const config = from(`
+version: v3
+teleport:
+  nodename: host1
+  data_dir: /data
+  pid_file: /run/t.pid
+  auth_token: abc
+  proxy_server: proxy.example.com:443
+  ca_pin: sha256:aa
+  diag_addr: 127.0.0.1:3000
+  log: {severity: WARN, output: stderr, format: {output: json}}
+auth_service:
+  enabled: no
+proxy_service:
+  enabled: "no"
+ssh_service:
+  enabled: yes
+db_service:
+  enabled: true
+  resources:
+  - labels: {env: [dev, test]}
+    aws: {assume_role_arn: 'arn:aws:iam::123456789012:role/r'}
+  aws:
+  - types: [redshift]
+    regions: [us-east-1]
+    tags: {'*': '*'}
+  databases:
+  - name: sales
+    description: the sales
+    protocol: postgres
+    uri: c1.abc.us-east-1.redshift.amazonaws.com:5439
+    static_labels: {env: dev}
+    aws: {assume_role_arn: 'arn:aws:iam::123456789012:role/r', external_id: x}
+    admin_user: {name: admin}
+    dynamic_labels: [{name: up, period: 5m, command: [uptime]}]
+`);
+  expect(config).toMatchObject({
+    file: FILE,
+    nodename: 'host1',
+    dataDir: '/data',
+    pidFile: '/run/t.pid',
+    token: 'abc',
+    proxyServer: { host: 'proxy.example.com', port: 443 },
+    caPins: ['sha256:aa'],
+    diagAddr: { host: '127.0.0.1', port: 3000 },
+    log: { level: 'warn', output: 'stderr', format: 'json' },
+    ignored: ['ssh_service'],
+  });
+  expect(config.auth ?? config.proxy).toBeUndefined();
+  expect(config.db?.resources).toEqual([
+    { labels: { env: ['dev', 'test'] }, aws: { assume_role_arn: 'arn:aws:iam::123456789012:role/r' } },
+  ]);
+  expect(config.db?.aws).toEqual([{ types: ['redshift'], regions: ['us-east-1'], tags: { '*': '*' } }]);
+  expect(config.db?.databases).toEqual([
+    {
+      kind: 'db',
+      version: 'v3',
+      metadata: {
+        name: 'sales',
+        description: 'the sales',
+        labels: { env: 'dev', 'teleport.dev/origin': 'config-file' },
+      },
+      spec: {
+        protocol: 'postgres',
+        uri: 'c1.abc.us-east-1.redshift.amazonaws.com:5439',
+        tls: { mode: 'verify-full' },
+        aws: { assume_role_arn: 'arn:aws:iam::123456789012:role/r', external_id: 'x', account_id: '123456789012' },
+        admin_user: { name: 'admin' },
+        dynamic_labels: { up: { period: '5m', command: ['uptime'] } },
+      },
+    },
+  ]);
+});
+
+test('the command line wins over the file', () => {
+  const config = from(
+    'teleport: {nodename: a, data_dir: /a, auth_token: t, proxy_server: p:443, ca_pin: sha256:a, diag_addr: ":1"}',
+    {
+      roles: ['db'],
+      nodename: 'b',
+      dataDir: '/b',
+      token: 'u',
+      authServer: ['auth.example.com'],
+      caPin: ['sha256:b'],
+      diagAddr: '127.0.0.1:2',
+      pidFile: '/b.pid',
+      debug: true,
+      insecure: true,
+      database: { name: 'pg', protocol: 'postgres', uri: 'localhost:5432' },
+    },
+  );
+  expect(config).toMatchObject({
+    nodename: 'b',
+    dataDir: '/b',
+    token: 'u',
+    authServer: { host: 'auth.example.com', port: 3025 },
+    caPins: ['sha256:b'],
+    diagAddr: { host: '127.0.0.1', port: 2 },
+    pidFile: '/b.pid',
+    log: { level: 'debug' },
+    insecure: true,
+  });
+  expect(config.proxyServer ?? config.auth ?? config.proxy).toBeUndefined();
+  expect(config.db?.databases.map(({ metadata }) => metadata.name)).toEqual(['pg']);
+});
+
+test('a token may be the absolute path of a file', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'teleport-config-'));
+  try {
+    writeFileSync(join(dir, 'token'), 'abc\n');
+    expect(teleportConfig({ token: join(dir, 'token') }, undefined, {}).token).toBe('abc');
+    expect(() => teleportConfig({ token: join(dir, 'none') }, undefined, {})).toThrow(
+      `cannot read the join token from ${join(dir, 'none')}`,
+    );
+    expect(() => readConfigFile(join(dir, 'none.yaml'))).toThrow(`path '${join(dir, 'none.yaml')}' does not exist`);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
+test('an unknown key is refused with its line, its place and what is allowed there', () => {
+  const { message } = refusal('version: v3\nteleport:\n  nodenamez: a\n');
+  expect(message).toMatch(
+    /^failed parsing the config file: \/etc\/teleport\.yaml\n\tline 3: field nodenamez not found in teleport, allowed: nodename, data_dir, /,
+  );
+  expect(refusal('teleports: {}').message).toContain('line 1: field teleports not found in the file, allowed: version,');
+});
+
+test('all mistakes of a file are told at once', () => {
+  const { message, hint } = refusal(`version: v4
+auth_service:
+  enabled: maybe
+db_service:
+  databases:
+  - name: a
+    tls: {mode: verify_full}
+    urii: x
+  aws: redshift
+`);
+  expect(message.split('\n')).toEqual([
+    'failed parsing the config file: /etc/teleport.yaml',
+    '\tline 1: version: expected one of v1, v2, v3, got "v4"',
+    '\tline 3: auth_service.enabled: expected yes or no',
+    '\tline 7: db_service.databases[0].tls.mode: expected one of verify-full, verify-ca, insecure, got "verify_full"',
+    expect.stringMatching(/^\tline 8: field urii not found in db_service\.databases\[0\], allowed: name, description, /),
+    '\tline 9: db_service.aws: expected a list',
+  ]);
+  expect(hint).toContain('teleport configure --test=/etc/teleport.yaml');
+});
+
+test('broken YAML is refused with its line', () => {
+  expect(refusal('a: [1\nb: 2').message).toMatch(/^failed parsing the config file: \/etc\/teleport\.yaml\n\tline \d: /);
+});
+
+test.each([
+  ['teleport: {nodename: a}', { roles: ['bogus'] }, "unknown role: 'bogus'"],
+  ['{auth_service: {enabled: no}, proxy_service: {enabled: no}}', {}, 'config: enable at least one of auth_service'],
+  ['{auth_service: {enabled: no}}', {}, 'config: auth_server or proxy_server is required'],
+  ['teleport: {log: {severity: loud}}', {}, 'unsupported logger severity: "loud"'],
+  ['teleport: {diag_addr: "a:b:c"}', {}, 'diag_addr: "a:b:c" is not an address'],
+  ['proxy_service: {https_key_file: /k}', {}, 'please provide both https_key_file and https_cert_file'],
+  ['auth_service: {authentication: {second_factors: [webauthn]}}', {}, 'second factor "webauthn" is not supported'],
+])('%s %j is refused', (text, flags, message) => {
+  expect(refusal(text, flags).message).toContain(message);
+});

@@ -1,0 +1,251 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runProgram } from '../../src/cli/program.js';
+import { program } from '../../src/teleport/commands.js';
+import { teleportConfig } from '../../src/teleport/config.js';
+import { parseConfigText } from '../../src/teleport/config-schema.js';
+import { unit } from '../../src/teleport/install-systemd.js';
+import { memoryEnv } from '../support/env.js';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'teleport-configure-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+async function teleport(...argv: string[]) {
+  const env = memoryEnv({ home: dir });
+  const status = await runProgram(program, argv, env);
+  return { status, out: env.out(), err: env.err() };
+}
+
+/** Lines that are no remark, as a reader of YAML takes them. */
+const bare = (text: string) => text.split('\n').filter((line) => line.trim() !== '' && !line.trim().startsWith('#'));
+
+// The lines of Teleport 18.3.0's own output.
+const TOP = (nodename: string) => [
+  'version: v3',
+  'teleport:',
+  `  nodename: ${nodename}`,
+  '  data_dir: /var/lib/teleport',
+  '  join_params:',
+  '    token_name: ""',
+  '    method: token',
+  '  log:',
+  '    output: stderr',
+  '    severity: INFO',
+  '    format:',
+  '      output: text',
+  '  ca_pin: ""',
+  '  diag_addr: ""',
+];
+
+test('configure prints what Teleport prints, and start accepts it', async () => {
+  const { out, err, status } = await teleport('configure', '--node-name=host1');
+  expect({ err, status }).toEqual({ err: '', status: 0 });
+  expect(out.split('\n').findIndex((line) => !line.startsWith('#'))).toBe(7);
+  expect(bare(out)).toEqual([
+    ...TOP('host1'),
+    'auth_service:',
+    '  enabled: "yes"',
+    '  listen_addr: 0.0.0.0:3025',
+    '  proxy_listener_mode: multiplex',
+    'ssh_service:',
+    '  enabled: "yes"',
+    'proxy_service:',
+    '  enabled: "yes"',
+    '  https_keypairs: []',
+    '  https_keypairs_reload_interval: 0s',
+    '  acme: {}',
+  ]);
+  expect(out.endsWith('acme: {}\n\n')).toBe(true);
+  const config = teleportConfig({}, 'f', parseConfigText(out, 'f'));
+  expect(config.auth?.listen).toEqual({ host: '0.0.0.0', port: 3025 });
+  expect(config.proxy?.listen).toEqual({ host: '0.0.0.0', port: 3080 });
+});
+
+test.each(['--acme-email', '--email'])('ACME sets the web port and the public address (%s)', async (flag) => {
+  const { out } = await teleport('configure', '--cluster-name=t.example.com', '--acme', `${flag}=u@example.com`);
+  expect(bare(out).slice(14)).toEqual([
+    'auth_service:',
+    '  enabled: "yes"',
+    '  listen_addr: 0.0.0.0:3025',
+    '  cluster_name: t.example.com',
+    '  proxy_listener_mode: multiplex',
+    'ssh_service:',
+    '  enabled: "yes"',
+    'proxy_service:',
+    '  enabled: "yes"',
+    '  web_listen_addr: 0.0.0.0:443',
+    '  public_addr: t.example.com:443',
+    '  https_keypairs: []',
+    '  https_keypairs_reload_interval: 0s',
+    '  acme:',
+    '    enabled: "yes"',
+    '    email: u@example.com',
+  ]);
+  const config = teleportConfig({}, 'f', parseConfigText(out, 'f'));
+  expect(config.proxy).toMatchObject({ publicAddr: ['t.example.com:443'], acme: { email: 'u@example.com' } });
+});
+
+test('role db is left for `db configure create`', async () => {
+  const { out, err, status } = await teleport('configure', '--roles=db');
+  expect(bare(out)).toEqual([
+    ...TOP(hostname()),
+    'auth_service:',
+    '  enabled: "no"',
+    'ssh_service:',
+    '  enabled: "no"',
+    'proxy_service:',
+    '  enabled: "no"',
+    '  https_keypairs: []',
+    '  https_keypairs_reload_interval: 0s',
+    '  acme: {}',
+    'db_service:',
+    '  enabled: "no"',
+    '  databases: []',
+  ]);
+  expect(err).toContain('Role db requires further configuration, db_service will be disabled.');
+  expect(status).toBe(0);
+});
+
+test('a file is written once, closed to others, and checked with --test', async () => {
+  const file = join(dir, 'sub', 'teleport.yaml');
+  const wrote = await teleport('configure', `--output=file://${file}`, `--data-dir=${dir}/data`);
+  expect(wrote.out).toBe(
+    `\nA Teleport configuration file has been created at "${file}".\nTo start Teleport with this configuration file, run:\n\nteleport start --config="${file}"\n\nHappy Teleporting!\n`,
+  );
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(readFileSync(file, 'utf8')).toMatch(/^version: v3\n/);
+  const again = await teleport('configure', `--output=${file}`);
+  expect(again.err).toContain(`will not overwrite existing file ${file}, rm -f ${file} and try again`);
+  expect(again.status).toBe(1);
+  expect(await teleport('configure', `--test=${file}`)).toEqual({ status: 0, out: '', err: `OK ${file}\n` });
+  writeFileSync(file, 'bogus: 1\n');
+  const failed = await teleport('configure', `--test=${file}`);
+  expect(failed.err).toMatch(/^FAIL .*\n.*ERROR: .*failed parsing the config file:/);
+  expect([failed.status, failed.out]).toEqual([1, '']);
+});
+
+test('certificate files are made absolute and must exist, both of them', async () => {
+  const files = ['cert.pem', 'key.pem'].map((name) => join(dir, name));
+  expect((await teleport('configure', '--cert-file=cert.pem')).err).toContain(
+    'please provide both --key-file and --cert-file',
+  );
+  expect((await teleport('configure', '--cert-file=cert.pem', '--key-file=key.pem')).err).toContain(
+    `open ${files[1]}: no such file or directory`,
+  );
+  for (const file of files) writeFileSync(file, '');
+  const { out } = await teleport('configure', '--cert-file=cert.pem', '--key-file=key.pem', '--public-addr=a.b:8443');
+  const { keypairs, publicAddr, listen } = teleportConfig({}, 'f', parseConfigText(out, 'f')).proxy!;
+  expect(keypairs).toEqual([{ keyFile: files[1], certFile: files[0] }]);
+  expect([publicAddr, listen.port]).toEqual([['a.b:8443'], 8443]);
+});
+
+test('an agent configuration has the members of Teleport in their order', async () => {
+  const { out } = await teleport(
+    ...'db configure create --proxy=proxy.example.com:443 --name=redshift --protocol=postgres'.split(' '),
+    ...'--uri=rs.example.com:5439 --labels=env=dev,a=b --ca-pin=sha256:0000 --dynamic-resources-labels=env=x,t=y'.split(
+      ' ',
+    ),
+    ...'--dynamic-resources-labels=z=1 --redshift-serverless-discovery=us-west-2 --redshift-discovery=us-east-1'.split(
+      ' ',
+    ),
+    ...'--aws-redshift-cluster-id=c1 --aws-region=us-east-1 --trust-system-cert-pool --ca-cert-file=/ca.pem'.split(' '),
+  );
+  expect(out.startsWith('\n#\n')).toBe(true);
+  expect(bare(out)).toEqual([
+    'version: v3',
+    'teleport:',
+    `  nodename: "${hostname()}"`,
+    '  data_dir: "/var/lib/teleport"',
+    '  proxy_server: "proxy.example.com:443"',
+    '  auth_token: "/tmp/token"',
+    '  ca_pin:',
+    '  - "sha256:0000"',
+    'db_service:',
+    '  enabled: true',
+    '  resources:',
+    '  - labels:',
+    '      "env": "x"',
+    '      "t": "y"',
+    '  - labels:',
+    '      "z": "1"',
+    '  aws:',
+    '  - types: ["redshift"]',
+    '    regions:',
+    '    - "us-east-1"',
+    '    tags:',
+    '      "*": "*"',
+    '  - types: ["redshift-serverless"]',
+    '    regions:',
+    '    - "us-west-2"',
+    '    tags:',
+    '      "*": "*"',
+    '  databases:',
+    '  - name: "redshift"',
+    '    protocol: "postgres"',
+    '    uri: "rs.example.com:5439"',
+    '    tls:',
+    '      ca_cert_file: "/ca.pem"',
+    '      trust_system_cert_pool: true',
+    '    aws:',
+    '      region: "us-east-1"',
+    '      redshift:',
+    '        cluster_id: "c1"',
+    '    static_labels:',
+    '      "a": "b"',
+    '      "env": "dev"',
+    'auth_service:',
+    '  enabled: "no"',
+    'ssh_service:',
+    '  enabled: "no"',
+    'proxy_service:',
+    '  enabled: "no"',
+  ]);
+});
+
+test('the commented samples of an agent configuration are valid when the marks are taken away', async () => {
+  const file = join(dir, 'a.yaml');
+  expect((await teleport('db', 'configure', 'create', '-o', `file://${file}`)).out).toBe(
+    `Wrote config to file "${file}". Now you can start the server. Happy Teleporting!\n`,
+  );
+  const text = readFileSync(file, 'utf8');
+  expect(bare(text)).toContain('  enabled: true');
+  const open = text.replace(/^ {2}# (?=(resources|aws|azure|databases):|-| )/gm, '  ');
+  const { db } = teleportConfig({ token: 't' }, 'f', parseConfigText(open, 'f'));
+  expect(db?.databases.map(({ metadata }) => metadata.name)).toEqual(['redshift', 'redshift-serverless', 'self-hosted']);
+  expect([db?.resources.length, db?.aws.length]).toEqual([1, 1]);
+  const again = await teleport('db', 'configure', 'create', '-o', `file://${file}`);
+  expect(again.err).toContain('will not overwrite existing file');
+});
+
+test('a systemd unit names the program, its files and its limit', async () => {
+  const text = unit({
+    envFile: '/etc/default/teleport',
+    pidFile: '/run/teleport.pid',
+    fdLimit: 524_288,
+    teleportPath: '/usr/local/bin/teleport',
+  });
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  expect(lines).toEqual([
+    '[Unit]',
+    'Description=Teleport Service',
+    'After=network.target',
+    '[Service]',
+    'Type=simple',
+    'Restart=always',
+    'RestartSec=5',
+    'EnvironmentFile=-/etc/default/teleport',
+    'ExecStart=/usr/local/bin/teleport start --config /etc/teleport.yaml --pid-file=/run/teleport.pid',
+    'ExecReload=/bin/sh -c "exec pkill -HUP -L -F /run/teleport.pid"',
+    'PIDFile=/run/teleport.pid',
+    'LimitNOFILE=524288',
+    '[Install]',
+    'WantedBy=multi-user.target',
+  ]);
+  const file = join(dir, 'teleport.service');
+  expect((await teleport('install', 'systemd', `--output=${file}`)).out).toBe('');
+  expect(existsSync(file)).toBe(true);
+});
