@@ -12,6 +12,8 @@ export const MOST_FRAME_BYTES = 256 * 1024 * 1024;
 export const PING_INTERVAL_MS = 30_000;
 
 const HEADER_BYTES = 4;
+/** What may wait in each direction; a stream's usual 16 KiB is a single TLS record. */
+const BUFFER_BYTES = 256 * 1024;
 const PING = Buffer.alloc(HEADER_BYTES);
 
 export interface PingStreamOptions {
@@ -31,7 +33,7 @@ export class PingStream extends Duplex {
   #onDrain: (() => void) | undefined;
 
   constructor(below: Duplex, options: PingStreamOptions = {}) {
-    super({ allowHalfOpen: true });
+    super({ allowHalfOpen: true, readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark: BUFFER_BYTES });
     this.#below = below;
     this.#mostFrameBytes = options.mostFrameBytes ?? MOST_FRAME_BYTES;
     below.on('data', (chunk: Buffer) => this.#take(chunk));
@@ -54,20 +56,17 @@ export class PingStream extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#below.cork();
-    const flows = this.#frame(chunk);
-    process.nextTick(() => this.#below.uncork());
-    if (flows) done();
-    else this.#onDrain = done;
+    this.#frame([chunk], chunk.length, done);
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#below.cork();
-    let flows = true;
-    for (const { chunk } of chunks) flows = this.#frame(chunk);
-    process.nextTick(() => this.#below.uncork());
-    if (flows) done();
-    else this.#onDrain = done;
+    let bytes = 0;
+    for (const { chunk } of chunks) bytes += chunk.length;
+    this.#frame(
+      chunks.map(({ chunk }) => chunk),
+      bytes,
+      done,
+    );
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -81,13 +80,18 @@ export class PingStream extends Duplex {
     done(error);
   }
 
-  /** Length and payload as two writes; nobody can come between them. */
-  #frame(chunk: Buffer): boolean {
-    if (chunk.length === 0) return !this.#below.writableNeedDrain; // would be a ping
+  /** One frame for all that waits: length and payload, corked so that they leave together and are never joined by a copy. */
+  #frame(chunks: Buffer[], bytes: number, done: () => void): void {
+    if (bytes === 0) return done(); // would be a ping
+    const below = this.#below;
     const header = Buffer.allocUnsafe(HEADER_BYTES);
-    header.writeUInt32BE(chunk.length);
-    this.#below.write(header);
-    return this.#below.write(chunk);
+    header.writeUInt32BE(bytes);
+    below.cork();
+    below.write(header);
+    for (const chunk of chunks) below.write(chunk);
+    process.nextTick(() => below.uncork());
+    if (below.writableLength <= BUFFER_BYTES) done();
+    else this.#onDrain = done;
   }
 
   #take(chunk: Buffer): void {

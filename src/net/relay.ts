@@ -32,6 +32,8 @@ export interface RelayResult {
 }
 
 const HALF_CLOSE_TIMEOUT_MS = 600_000;
+/** Bytes that may wait for a slow reader before the other side is stopped. */
+const MOST_WAITING_BYTES = 512 * 1024;
 
 /**
  * Join two streams until both directions have ended; both are destroyed then.
@@ -95,7 +97,8 @@ function pump(
   const write = (chunk: Buffer) => {
     // Bytes for a peer that is gone have nowhere to go; reading on would only hide that.
     if (to.destroyed || to.writableEnded) settle();
-    else if (!to.write(chunk)) from.pause();
+    // A stream says "enough" at 16 KiB, which is one TLS record: stopping there would wait for each record on its way.
+    else if (!to.write(chunk) && to.writableLength > MOST_WAITING_BYTES) from.pause();
   };
   const onData = (chunk: Buffer) => {
     count.bytes += chunk.length;
@@ -116,7 +119,7 @@ function pump(
       holding = false;
       write(chunk);
       if (ended) finish();
-      else if (!to.writableNeedDrain) from.resume();
+      else if (to.writableLength <= MOST_WAITING_BYTES) from.resume();
     }, settle);
   };
   const onEnd = () => {
