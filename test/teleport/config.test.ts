@@ -176,7 +176,9 @@ test('an unknown key is refused with its line, its place and what is allowed the
   expect(message).toMatch(
     /^failed parsing the config file: \/etc\/teleport\.yaml\n\tline 3: field nodenamez not found in teleport, allowed: nodename, data_dir, /,
   );
-  expect(refusal('teleports: {}').message).toContain('line 1: field teleports not found in the file, allowed: version,');
+  expect(refusal('teleports: {}').message).toContain(
+    'line 1: field teleports not found in the file, allowed: version,',
+  );
 });
 
 test('all mistakes of a file are told at once', () => {
@@ -195,7 +197,9 @@ db_service:
     '\tline 1: version: expected one of v1, v2, v3, got "v4"',
     '\tline 3: auth_service.enabled: expected yes or no',
     '\tline 7: db_service.databases[0].tls.mode: expected one of verify-full, verify-ca, insecure, got "verify_full"',
-    expect.stringMatching(/^\tline 8: field urii not found in db_service\.databases\[0\], allowed: name, description, /),
+    expect.stringMatching(
+      /^\tline 8: field urii not found in db_service\.databases\[0\], allowed: name, description, /,
+    ),
     '\tline 9: db_service.aws: expected a list',
   ]);
   expect(hint).toContain('teleport configure --test=/etc/teleport.yaml');

@@ -215,7 +215,11 @@ test('the commented samples of an agent configuration are valid when the marks a
   expect(bare(text)).toContain('  enabled: true');
   const open = text.replace(/^ {2}# (?=(resources|aws|azure|databases):|-| )/gm, '  ');
   const { db } = teleportConfig({ token: 't' }, 'f', parseConfigText(open, 'f'));
-  expect(db?.databases.map(({ metadata }) => metadata.name)).toEqual(['redshift', 'redshift-serverless', 'self-hosted']);
+  expect(db?.databases.map(({ metadata }) => metadata.name)).toEqual([
+    'redshift',
+    'redshift-serverless',
+    'self-hosted',
+  ]);
   expect([db?.resources.length, db?.aws.length]).toEqual([1, 1]);
   const again = await teleport('db', 'configure', 'create', '-o', `file://${file}`);
   expect(again.err).toContain('will not overwrite existing file');

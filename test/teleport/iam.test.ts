@@ -43,11 +43,7 @@ const RDS = [
 
 test.each([
   ['redshift', REDSHIFT, ['--assumes-roles=arn:aws:iam::123456789012:role/redshift-user-role']],
-  [
-    'redshift-serverless',
-    SERVERLESS,
-    ['--assumes-roles=arn:aws:iam::123456789012:role/redshift-serverless-user-role'],
-  ],
+  ['redshift-serverless', SERVERLESS, ['--assumes-roles=arn:aws:iam::123456789012:role/redshift-serverless-user-role']],
   ['rds', RDS, []],
 ])('print-iam for %s is the document of the reference page', async (type, statements, more) => {
   const { out, status } = await teleport(['db', 'configure', 'aws', 'print-iam', '--types', type, '--policy', ...more]);
@@ -75,7 +71,7 @@ const seen = ({ passes, skipped }: ReturnType<typeof planPolicies>) => ({
   passes: passes.map(({ accountId, target, statements }) => [
     accountId,
     target.name,
-    statements.map(({ sid, actions, resources }) => (resources.includes('*') ? (sid ?? actions[0]) : resources)).flat(),
+    statements.flatMap(({ sid, actions, resources }) => (resources.includes('*') ? (sid ?? actions[0]) : resources)),
   ]),
   skipped,
 });
@@ -84,11 +80,7 @@ test('matchers with and without role make a pass each; the base identity may ass
   expect(seen(planPolicies(two, { identity: NOBODY, manual: true }))).toEqual({
     passes: [
       ['*', 'username', ['RedshiftConnectAsDBUser', DATABASE_ROLE, R1, R2, 'RedshiftFetchMetadata']],
-      [
-        '123456789012',
-        'r1',
-        ['RedshiftServerlessFetchMetadata', 'redshift-serverless:ListWorkgroups'],
-      ],
+      ['123456789012', 'r1', ['RedshiftServerlessFetchMetadata', 'redshift-serverless:ListWorkgroups']],
     ],
     skipped: [],
   });
@@ -177,7 +169,9 @@ describe('against IAM', () => {
   test('a target that does not exist ends with what AWS said', async () => {
     const argv = ['db', 'configure', 'aws', 'create-iam', '--types=redshift', '--role=nobody', '--confirm'];
     const { out, err, status } = await teleport(argv);
-    expect(out).toContain('❌[AWS] [123456789012] Attach IAM policies to "nobody"... failed.\nFailure reason: NoSuchEntity');
+    expect(out).toContain(
+      '❌[AWS] [123456789012] Attach IAM policies to "nobody"... failed.\nFailure reason: NoSuchEntity',
+    );
     expect(err).toContain('bootstrap failed to execute, check logs above to see the cause');
     expect(status).toBe(1);
   });
