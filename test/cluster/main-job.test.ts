@@ -1,9 +1,16 @@
 /** The job from end to end: sign up, log in, run SQL on three kinds of database, log out. */
 import { existsSync, readdirSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
-import { roleResource, type Started, startTestCluster, type TestCluster, until } from '../support/cluster.js';
+import {
+  type AuditRecord,
+  roleResource,
+  type Started,
+  startTestCluster,
+  type TestCluster,
+  until,
+} from '../support/cluster.js';
+import { cancelQuery } from '../support/pg-cancel.js';
 
 const ANALYST = roleResource('analyst', { db_users: ['analyst', 'reporting'], db_names: ['dev', 'postgres'] });
 const DATABASES = [
@@ -49,18 +56,6 @@ async function clientOf(db: string, dbUser = 'analyst', dbName = 'dev'): Promise
   client.on('error', () => {});
   await client.connect();
   return client;
-}
-
-/** What psql sends at Ctrl-C, on a connection of its own. */
-function cancel(client: pg.Client): void {
-  const { processID, secretKey, port } = client as unknown as { processID: number; secretKey: number; port: number };
-  const packet = Buffer.alloc(16);
-  [16, 80_877_102, processID, secretKey].forEach((value, index) => {
-    packet.writeInt32BE(value, index * 4);
-  });
-  const socket = connect(port, '127.0.0.1');
-  socket.on('error', () => {});
-  socket.end(packet).resume();
 }
 
 test('a person logs in with password and code and sees who they are', async () => {
@@ -116,7 +111,7 @@ test.each(['orders', 'sales'])('a query in flight on %s is cancelled within a se
     return active.length > 0 || undefined;
   });
   const start = performance.now();
-  cancel(client);
+  cancelQuery(client);
   await refused;
   expect(performance.now() - start).toBeLessThan(1000);
   expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);

@@ -16,6 +16,8 @@ import { type AgentAws, type Databases, startAgentAws, startDatabases } from './
 import { type MemoryEnv, type MemoryEnvOptions, memoryEnv } from './env.js';
 import { type Person, signUp } from './sign-up.js';
 
+export { roleResource } from './databases.js';
+
 export interface UserOptions {
   name: string;
   roles: string[];
@@ -234,12 +236,6 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
       cause: error,
     });
   }
-}
-
-/** A role for databases. */
-export function roleResource(name: string, allow: Record<string, unknown>, options: Record<string, unknown> = {}) {
-  const all = { db_labels: { '*': '*' }, ...allow };
-  return { kind: 'role', version: 'v7', metadata: { name }, spec: { allow: all, options } };
 }
 
 /** Asks again until there is an answer; for what other processes do in their own time. */

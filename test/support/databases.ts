@@ -119,3 +119,10 @@ export async function startDatabases(files: DatabaseFiles, { aws }: { aws?: AwsD
 function databaseResource(name: string, labels: Record<string, string>, spec: Record<string, unknown>) {
   return { kind: 'db', version: 'v3', metadata: { name, labels }, spec: { protocol: 'postgres', ...spec } };
 }
+
+/** A role for databases, on all of them unless `allow` says otherwise. */
+export function roleResource(name: string, allow: Record<string, unknown>, options: Record<string, unknown> = {}) {
+  const all = { db_labels: { '*': '*' }, ...allow };
+  const hasOptions = Object.keys(options).length > 0;
+  return { kind: 'role', version: 'v7', metadata: { name }, spec: { allow: all, ...(hasOptions ? { options } : {}) } };
+}

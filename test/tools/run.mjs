@@ -1,6 +1,7 @@
 // Run a TypeScript file of this checkout: `node test/tools/run.mjs test/demo/demo.ts [arguments]`.
 // Our own sources are bundled, packages are left where npm put them.
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -27,8 +28,6 @@ await mkdir(folder, { recursive: true });
 const file = resolve(folder, `run-${process.pid}.mjs`);
 await writeFile(file, outputFiles[0].contents);
 process.argv = [process.argv[0], resolve(entry), ...rest];
-try {
-  await import(pathToFileURL(file).href);
-} finally {
-  await rm(file, { force: true });
-}
+// Also when the file itself ends the process.
+process.once('exit', () => rmSync(file, { force: true }));
+await import(pathToFileURL(file).href);
