@@ -53,8 +53,7 @@ export async function pageToken(gateway: Gateway, request: WebRequest): Promise<
   await request.body();
   const { user, usage, otpauthUrl } = await userToken(gateway, request, 'bad or expired token');
   if (otpauthUrl === '') return json({ user, usage });
-  const { toString: draw } = await import('qrcode');
-  const svg = await draw(otpauthUrl, { type: 'svg', margin: 4 });
+  const svg = await (await qrcode()).toString(otpauthUrl, { type: 'svg', margin: 4 });
   const secret = new URL(otpauthUrl).searchParams.get('secret') ?? '';
   return json({ user, usage, qr: `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`, secret });
 }
@@ -69,6 +68,11 @@ async function userToken(gateway: Gateway, { params }: WebRequest, refusal: stri
 }
 
 async function qrPng(text: string): Promise<Buffer> {
-  const { toBuffer } = await import('qrcode');
-  return await toBuffer(text, { type: 'png', width: QR_PIXELS });
+  return await (await qrcode()).toBuffer(text, { type: 'png', width: QR_PIXELS });
+}
+
+/** A CommonJS package: only its `default` is there both in Node and in our bundle. */
+async function qrcode(): Promise<typeof import('qrcode')> {
+  const loaded = (await import('qrcode')) as unknown as { default: typeof import('qrcode') };
+  return loaded.default;
 }
