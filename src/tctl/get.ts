@@ -6,7 +6,15 @@ import { labelsText, print, printTctlJson, printTctlYaml, tableText, truncatedTa
 import { TeleportError } from '../errors.js';
 import { printable } from '../resources/printable.js';
 import { parseRefs, type ResourceRef } from '../resources/ref.js';
-import type { AnyResource, Database, DatabaseServer, Lock, Role } from '../resources/types.js';
+import {
+  type AnyResource,
+  CA_TYPES,
+  type CaType,
+  type Database,
+  type DatabaseServer,
+  type Lock,
+  type Role,
+} from '../resources/types.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { listDatabaseServers, listDatabases, listRoles, listTokens, listUsers } from './lists.js';
 
@@ -36,7 +44,7 @@ export async function run(env: Env, args: GetArgs): Promise<void> {
 /** What a reference means: one, or all of a kind. @throws NotFound for a name that is not there */
 export async function fetchResources(
   client: AuthClient,
-  { kind, name }: ResourceRef,
+  { kind, subKind, name }: ResourceRef,
   { withSecrets }: { withSecrets: boolean },
 ): Promise<AnyResource[]> {
   switch (kind) {
@@ -63,9 +71,20 @@ export async function fetchResources(
     case 'cluster_networking_config':
       if (name) throw new TeleportError('BadParameter', 'only simple `tctl get cluster_networking_config` can be used');
       return [fromMessage('cluster_networking_config', await client.clusterConfig.getClusterNetworkingConfig({}))];
+    case 'cert_authority': {
+      const types = subKind ? [subKind] : name && isCaType(name) ? [name] : CA_TYPES;
+      const wanted = subKind || (name && !isCaType(name)) ? name : undefined;
+      const lists = await Promise.all(types.map((type) => client.trust.getCertAuthorities({ type })));
+      const found = lists.flatMap(({ certAuthoritiesV2 }) => fromMessages('cert_authority', certAuthoritiesV2));
+      return named(found, wanted, 'cert authority');
+    }
     default:
       throw new TeleportError('NotImplemented', `getting resources of type "${kind}" is not supported`);
   }
+}
+
+function isCaType(word: string): word is CaType {
+  return (CA_TYPES as readonly string[]).includes(word);
 }
 
 /** All without a name; else those of this name or discovered name. */

@@ -2,7 +2,7 @@
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
-import { parseRefs } from '../resources/ref.js';
+import { parseRef, SINGLETONS } from '../resources/ref.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { listDatabaseServers, listDatabases } from './lists.js';
 
@@ -13,8 +13,13 @@ export interface RmArgs extends AdminArgs {
 const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 
 export async function run(env: Env, args: RmArgs): Promise<void> {
-  const [ref] = parseRefs(args.resource);
-  if (!ref?.name) {
+  const ref = parseRef(args.resource);
+  if (SINGLETONS.has(ref.kind)) {
+    throw new TeleportError('BadParameter', 'This resource is managed by static configuration.', {
+      hint: 'Change the section "auth_service" of the configuration file and start the Auth Service again.',
+    });
+  }
+  if (!ref.name) {
     throw new TeleportError('BadParameter', 'provide a full resource name to delete, for example:\n$ tctl rm role/dba');
   }
   const { kind, name } = ref;

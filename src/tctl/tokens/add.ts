@@ -42,16 +42,18 @@ export async function run(env: Env, args: TokensAddArgs): Promise<void> {
     throw new TeleportError(
       'AlreadyExists',
       `failed to create token ("${name}" already exists), please use another name`,
-      {
-        cause: error,
-      },
     );
   }
   const value = { expires: expires.toISOString(), roles, token: name };
   if (args.format === 'text') return printLine(env, name);
   if (args.format === 'json') return printJson(env, value, { indent: 1, newline: false });
-  if (args.format === 'yaml') return print(env, (await yamlText(value)).replace(/^- /gm, '    - '));
+  if (args.format === 'yaml') return print(env, tokenYaml(await yamlText(value)));
   await explain(env, client, args, roles, name);
+}
+
+/** Teleport prints this one with another YAML writer: lists four columns in, the time without quotes. */
+function tokenYaml(text: string): string {
+  return text.replace(/^- /gm, '    - ').replace(/^(expires: )"(.*)"$/m, '$1$2');
 }
 
 async function explain(

@@ -16,6 +16,8 @@ const MAX_TTL_MS = 24 * 3_600_000;
 export async function run(env: Env, args: UsersResetArgs): Promise<void> {
   checkTtl(args.ttl, MAX_TTL_MS);
   await using client = await connectAdmin(env, args);
+  // Says in Teleport's words when there is no such user.
+  await client.users.getUser({ name: args.account });
   const token = await client.auth.createResetPasswordToken({
     name: args.account,
     type: 'password',
