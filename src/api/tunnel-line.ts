@@ -138,7 +138,10 @@ export function serveLine(socket: TLSSocket, options: ServeLineOptions): TunnelL
     begun.once('close', () => socket.destroy());
     begun.setLocalWindowSize(TUNNEL_CONNECTION_WINDOW_BYTES);
     // The Proxy's pings come every 15 s; a line without them is dead, whatever TCP believes.
-    begun.setTimeout(options.silenceTimeoutMs, () => line.destroy());
+    // (The session's own timeout counts streams and not pings, so an idle line would die of it.)
+    const silence = setTimeout(() => line.destroy(), options.silenceTimeoutMs).unref();
+    begun.on('ping', () => silence.refresh());
+    begun.once('close', () => clearTimeout(silence));
   });
   server.on('sessionError', () => {});
   server.on('stream', (stream, headers) => {

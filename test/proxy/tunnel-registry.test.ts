@@ -36,20 +36,37 @@ async function agent(
   hostId: string,
   databases: TunnelHello['databases'],
   onConnection: Parameters<typeof serveLine>[1]['onConnection'],
+  more: { silenceTimeoutMs?: number; registry?: TunnelRegistry } = {},
 ) {
+  const accepting = more.registry ?? registry;
   const [ours, theirs] = await pair();
   const hello = (): TunnelHello => ({ hostId, hostname: hostId, version: '1', databases });
   const line = serveLine(ours as TLSSocket, {
     hello,
     onConnection,
     onStanding: () => {},
-    silenceTimeoutMs: 60_000,
+    silenceTimeoutMs: more.silenceTimeoutMs ?? 60_000,
     log: silent,
   });
-  registry.accept(theirs, { hostId });
-  while (!registry.agents().some((known) => known.hostId === hostId)) await registry.changed();
+  accepting.accept(theirs, { hostId });
+  while (!accepting.agents().some((known) => known.hostId === hostId)) await accepting.changed();
   return line;
 }
+
+test("an idle line lives as long as the Proxy's pings come, and no longer", async () => {
+  const quick = createTunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 20 });
+  await agent('idle', [], () => {}, { silenceTimeoutMs: 200, registry: quick });
+  // Three times the limit of silence: that it outlives this is what is asked.
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  expect(quick.agents()).toHaveLength(1);
+  await quick.close();
+
+  const mute = createTunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 60_000 });
+  await agent('mute', [], () => {}, { silenceTimeoutMs: 50, registry: mute });
+  await mute.changed();
+  expect(mute.agents()).toEqual([]);
+  await mute.close();
+});
 
 test('healthy agents come before unknown ones before unhealthy ones', async () => {
   const asked: string[] = [];
