@@ -191,6 +191,13 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       await state.audit.append(events.map(agentEvent));
       return {};
     },
+    async *watchLocks(_, context) {
+      await asAgent(context);
+      const changes = state.store.watch(`${keyOf('lock')}/`, context.signal);
+      const all = async () => ({ locks: (await state.locks.list()).map((lock) => toMessage('lock', lock)) });
+      yield await all();
+      for await (const _change of changes) yield await all();
+    },
     async *watchDatabases(_, context) {
       await asAgent(context);
       const folder = `${keyOf('db')}/`;

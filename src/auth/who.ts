@@ -6,9 +6,9 @@
 import type { Caller } from '../api/caller.js';
 import { TeleportError } from '../errors.js';
 import { decodeIdentity, type Identity, type SystemRole, systemRoleOf } from '../identity/identity.js';
-import { lockInForce } from '../rbac/limits.js';
+import { lockInForce, lockText } from '../rbac/limits.js';
 import { expandRole } from '../rbac/templates.js';
-import type { Lock, Role, User } from '../resources/types.js';
+import type { Role, User } from '../resources/types.js';
 import type { AuthState } from './state.js';
 
 export type Who =
@@ -51,16 +51,7 @@ export const expanded = (roles: readonly Role[], user: Pick<User, 'spec'>): Role
 export async function refuseLocked(state: AuthState, identity: Identity): Promise<void> {
   const lock = lockInForce(await state.locks.list(), { identity, now: state.now() });
   if (lock === undefined) return;
-  const text = `lock targeting ${targetText(lock)} is in force`;
-  throw new TeleportError('AccessDenied', lock.spec.message ? `${text}: ${lock.spec.message}` : text);
-}
-
-/** `User:"alice"` */
-function targetText({ spec: { target } }: Lock): string {
-  return Object.entries(target)
-    .filter(([, value]) => value)
-    .map(([name, value]) => `${name.replace(/(^|_)(.)/g, (_, __, letter: string) => letter.toUpperCase())}:"${value}"`)
-    .join(' ');
+  throw new TeleportError('AccessDenied', lockText(lock));
 }
 
 /** Name for audit: the user, or `<host id>.<cluster>`. */

@@ -30,12 +30,14 @@ import type { CancelRequest, StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
 import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
 import { type ConnectContext, connectDatabase, type DatabaseConnection, dialDatabase } from './connect.js';
+import type { LockWatch } from './lock-watch.js';
 import { startMonitor } from './monitor.js';
 import type { Caller, Session } from './session.js';
 import { type AuditServer, createSessionAudit, type SessionAudit } from './session-audit.js';
 
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
+  locks: LockWatch;
   spool: AuditSpool;
   server: AuditServer;
   log: Logger;
@@ -146,6 +148,7 @@ async function pump(
     client.destroy();
     socket.destroy();
   });
+  using _locks = context.locks.during(session.identity, monitor.end);
   try {
     await relay(client, socket, {
       onAtoB: (chunk) => {

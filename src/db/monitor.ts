@@ -14,6 +14,8 @@ export interface MonitorLimits {
 export interface Monitor {
   /** Bytes came from the client. */
   touch(): void;
+  /** End the session now, for a reason that comes from elsewhere. */
+  end(reason: string): void;
   stop(): void;
 }
 
@@ -63,6 +65,7 @@ export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (r
     touch: () => {
       if (idleTimeoutMs) lastRead = now().getTime();
     },
+    end,
     stop,
   };
 }

@@ -5,6 +5,7 @@
  * Source: database-service.md sections 6 to 8; the tunnel is `api/tunnel.ts`.
  */
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, toMessage } from '../api/convert.js';
 import { dialAuth } from '../api/dial.js';
@@ -15,14 +16,15 @@ import { createCredentialCache } from '../aws/credential-cache.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { matchesLabels } from '../rbac/labels.js';
-import type { Database, DatabaseServer, LabelSelector, TargetHealth } from '../resources/types.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
+import type { Database, DatabaseServer, LabelSelector, TargetHealth } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
 import { createAuthorizer, isSelected } from './authorize.js';
 import { createAwsLogins } from './aws-login.js';
 import { createClientCertificates } from './client-certificate.js';
 import { type EngineContext, serveSession } from './engine.js';
 import { type HealthCheck, startHealthCheck } from './health.js';
+import { watchLocks } from './lock-watch.js';
 import { completeMetadata } from './metadata.js';
 import { createRegistry } from './registry.js';
 
@@ -75,7 +77,15 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
     },
     log: log.child('AUDIT'),
   });
+  const locks = watchLocks({
+    fetch: (signal) => auth.databaseAgent.watchLocks({}, { signal, timeoutMs: 0 }),
+    serverId: identity.hostId,
+    now,
+    log: log.child('DB'),
+    signal: stop.signal,
+  });
   const context: EngineContext = {
+    locks,
     authorizer: createAuthorizer({
       registry,
       auth: client,
@@ -191,7 +201,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       await Promise.all(registry.all().map(({ metadata }) => withdraw(metadata.name)));
       if (drainMs > 0 && running.size > 0) await settled(Promise.all(running), drainMs);
       stop.abort();
-      await Promise.all([tunnel.close(), watching]);
+      await Promise.all([tunnel.close(), watching, locks.ended]);
       await settled(Promise.all(running), 5_000);
       await settled(spool.drained(), 2_000);
       await spool.close();
@@ -227,10 +237,7 @@ async function watchResources(
       options.log.warn('Watching db resources failed, trying again.', { error: messageOf(error) });
     }
     const pauseMs = Math.min(30_000, 500 * 2 ** failures++);
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, pauseMs);
-      signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-    });
+    await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
 }
 

@@ -52,6 +52,14 @@ export function lockInForce(
   });
 }
 
+/** `lock targeting User:"alice" is in force: MESSAGE` */
+export function lockText({ spec: { target, message } }: Lock): string {
+  const word = (name: string) => name.replace(/(^|_)(.)/g, (_, __, letter: string) => letter.toUpperCase());
+  const whom = Object.entries(target).filter(([, value]) => value);
+  const text = `lock targeting ${whom.map(([name, value]) => `${word(name)}:"${value}"`).join(' ')} is in force`;
+  return message ? `${text}: ${message}` : text;
+}
+
 /** A role that was stored with a duration that cannot be read must not open or close anything: it counts as unset. */
 function durationOf(text: string | undefined): number | undefined {
   try {
