@@ -1,13 +1,13 @@
 /** The job from end to end: sign up, log in, run SQL on three kinds of database, log out. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import {
   type AuditRecord,
   roleResource,
-  type Started,
   startTestCluster,
   type TestCluster,
+  type Tunnel,
   until,
 } from '../support/cluster.js';
 import { cancelQuery } from '../support/pg-cancel.js';
@@ -20,7 +20,7 @@ const DATABASES = [
 ];
 
 let cluster: TestCluster;
-const tunnels: Record<string, Started> = {};
+const tunnels: Record<string, Tunnel> = {};
 
 beforeAll(async () => {
   cluster = await startTestCluster({
@@ -31,31 +31,13 @@ beforeAll(async () => {
   });
 }, 40_000);
 afterAll(async () => {
-  await Promise.all(Object.values(tunnels).map((one) => one.stop()));
   await cluster?.stop();
 });
 
-/** A client on a tunnel of `proxy db`, which is started when it is first asked for. */
-async function clientOf(db: string, dbUser = 'analyst', dbName = 'dev'): Promise<pg.Client> {
-  const key = `${db} ${dbUser} ${dbName}`;
-  tunnels[key] ??= cluster.startTsh(
-    'alice',
-    'proxy',
-    'db',
-    db,
-    '--tunnel',
-    `--db-user=${dbUser}`,
-    `--db-name=${dbName}`,
-  );
-  const { env } = tunnels[key];
-  const port = await until(
-    `proxy db ${db} listens: ${env.err()}`,
-    async () => /127\.0\.0\.1:(\d+)/.exec(env.out())?.[1],
-  );
-  const client = new pg.Client({ host: '127.0.0.1', port: Number(port), user: dbUser, database: dbName });
-  client.on('error', () => {});
-  await client.connect();
-  return client;
+/** A client on a tunnel that is started when it is first asked for. */
+async function clientOf(db: string, dbUser = 'analyst'): Promise<pg.Client> {
+  tunnels[`${db} ${dbUser}`] ??= await cluster.tunnel('alice', db, { dbUser });
+  return await tunnels[`${db} ${dbUser}`]!.connect();
 }
 
 test('a person logs in with password and code and sees who they are', async () => {
@@ -151,7 +133,7 @@ test('the passwords that AWS made are in no log', () => {
 
 test('db logout and logout leave nothing', async () => {
   expect((await cluster.tsh('alice', 'db', 'logout')).status).toBe(0);
-  await Promise.all(Object.values(tunnels).map((one) => one.stop()));
+  await Promise.all(Object.values(tunnels).map((one) => one.started.stop()));
   expect((await cluster.tsh('alice', 'logout')).status).toBe(0);
   const base = join(cluster.dir, 'alice', '.tsh');
   const left = existsSync(base) ? readdirSync(base, { recursive: true }).map(String) : [];

@@ -6,6 +6,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { runProgram } from '../../src/cli/program.js';
 import { createLogger } from '../../src/log.js';
 import { program as tctlProgram } from '../../src/tctl/commands.js';
@@ -54,6 +55,13 @@ export interface Started {
   stop(): Promise<Outcome>;
 }
 
+export interface Tunnel {
+  port: number;
+  /** A client that has logged in. */
+  connect(): Promise<pg.Client>;
+  started: Started;
+}
+
 export interface TestCluster {
   /** `localhost:PORT`. */
   proxyAddr: string;
@@ -77,6 +85,8 @@ export interface TestCluster {
   /** Start a command that goes on, such as `proxy db`. */
   startTsh(home: string, ...args: string[]): Started;
   envOf(home: string, options?: MemoryEnvOptions): MemoryEnv;
+  /** `proxy db --tunnel` as the home's person, when it listens. */
+  tunnel(home: string, db: string, options?: { dbUser?: string; dbName?: string }): Promise<Tunnel>;
   addUser(user: UserOptions): Promise<Person>;
   /** `tsh login` as a person at a terminal; refuses when it fails. */
   login(home: string, user: string, ...args: string[]): Promise<Outcome>;
@@ -107,9 +117,11 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
   const dataDir = join(dir, 'data');
   const configFile = join(dir, 'teleport.yaml');
   const undo: (() => Promise<unknown>)[] = [() => rm(dir, { recursive: true, force: true, maxRetries: 3 })];
+  const tunnels: Started[] = [];
   let logged = '';
 
   const stop = async () => {
+    await Promise.all(tunnels.map((one) => one.stop()));
     for (const one of undo.splice(0).reverse()) await one();
   };
   try {
@@ -179,6 +191,17 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
       startTsh,
       envOf,
       typeLogin,
+      async tunnel(home, db, { dbUser = 'analyst', dbName = 'dev' } = {}) {
+        const started = startTsh(home, 'proxy', 'db', db, '--tunnel', `--db-user=${dbUser}`, `--db-name=${dbName}`);
+        tunnels.push(started);
+        let ended: Outcome | undefined;
+        void started.outcome.then((outcome) => (ended = outcome));
+        const port = await until(`proxy db ${db} listens`, async () => {
+          if (ended) throw new Error(`proxy db: ${ended.stderr}`);
+          return /127\.0\.0\.1:(\d+)/.exec(started.env.out())?.[1];
+        });
+        return { port: Number(port), started, connect: () => clientOn(Number(port), dbUser, dbName) };
+      },
       async addUser({ name, roles }) {
         const added = await cluster.tctl('users', 'add', name, `--roles=${roles.join(',')}`, '--format=json');
         if (added.status !== 0) throw new Error(`tctl users add: ${added.stderr}`);
@@ -236,6 +259,14 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
       cause: error,
     });
   }
+}
+
+async function clientOn(port: number, user: string, database: string): Promise<pg.Client> {
+  const client = new pg.Client({ host: '127.0.0.1', port, user, database });
+  // What ends a connection is told by its queries; without a listener it would end the process.
+  client.on('error', () => {});
+  await client.connect();
+  return client;
 }
 
 /** Asks again until there is an answer; for what other processes do in their own time. */

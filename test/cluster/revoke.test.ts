@@ -1,0 +1,82 @@
+/** What takes access away: a lock, a role that is gone, the end of a certificate. */
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+
+const DEV = { db_users: ['analyst'], db_names: ['dev'] };
+const BRIEF_TTL_S = 6;
+
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await startTestCluster({
+    postgres: true,
+    roles: [
+      roleResource('analyst', DEV),
+      roleResource('guest', DEV),
+      roleResource('brief', DEV, { max_session_ttl: `${BRIEF_TTL_S}s`, disconnect_expired_cert: true }),
+    ],
+    users: [
+      { name: 'alice', roles: ['analyst'] },
+      { name: 'gus', roles: ['guest'] },
+      { name: 'mona', roles: ['analyst'] },
+      { name: 'bea', roles: ['brief'] },
+    ],
+  });
+}, 40_000);
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+test('a locked person opens no connection, not even through a tunnel that is there, and may again after the lock', async () => {
+  await cluster.login('alice', 'alice');
+  const tunnel = await cluster.tunnel('alice', 'orders');
+  await (await tunnel.connect()).end();
+
+  const locked = await cluster.tctl('lock', '--user=alice', '--message=gone', '--ttl=1h');
+  expect(locked).toMatchObject({ status: 0, stderr: '' });
+  await expect(tunnel.connect()).rejects.toThrow(/access denied/);
+  const { status, stderr } = await cluster.tsh('alice', 'db', 'login', 'orders', '--db-user=analyst', '--db-name=dev');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/lock targeting User:"alice" is in force|access denied/);
+
+  const name = /"(.*)"/.exec(locked.stdout)?.[1];
+  expect((await cluster.tctl('rm', `lock/${name}`)).status).toBe(0);
+  await (await tunnel.connect()).end();
+});
+
+test('a session that runs ends when its person is locked, and the audit log says why', async () => {
+  await cluster.login('mona', 'mona');
+  const client = await (await cluster.tunnel('mona', 'orders')).connect();
+  const ended = new Promise((resolve) => client.once('end', resolve));
+  expect((await cluster.tctl('lock', '--user=mona', '--message=gone', '--ttl=1h')).status).toBe(0);
+  await ended;
+  const events = await cluster.auditEvents((all) => all.some(({ event }) => event === 'client.disconnect'));
+  expect(events.find(({ event }) => event === 'client.disconnect')).toMatchObject({
+    code: 'T3006I',
+    user: 'mona',
+    reason: 'lock targeting User:"mona" is in force: gone',
+  });
+});
+
+test('a role that is removed opens nothing any more, although the certificate names it', async () => {
+  await cluster.login('gus', 'gus');
+  const tunnel = await cluster.tunnel('gus', 'orders');
+  await (await tunnel.connect()).end();
+
+  await cluster.tctl('users', 'update', 'gus', '--set-roles=analyst');
+  expect((await cluster.tctl('rm', 'role/guest')).status).toBe(0);
+  await expect(tunnel.connect()).rejects.toThrow(/role guest is not found/);
+});
+
+test('with disconnect_expired_cert a session ends with its certificate, and a new one wants a new login', async () => {
+  await cluster.login('bea', 'bea');
+  const client = await (await cluster.tunnel('bea', 'orders')).connect();
+  await new Promise((resolve) => client.once('end', resolve));
+
+  const isBeas = ({ event, user }: { event: string; user?: unknown }) =>
+    event === 'client.disconnect' && user === 'bea';
+  const events = await cluster.auditEvents((all) => all.some(isBeas));
+  expect(events.find(isBeas)?.reason).toMatch(/^client certificate expired at /);
+  const { status, stderr } = await cluster.tsh('bea', 'db', 'ls');
+  expect(status).toBe(1);
+  expect(stderr).toContain('ssh: cert has expired');
+});
