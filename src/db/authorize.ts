@@ -17,7 +17,6 @@ import { autoUserMode } from '../rbac/auto-users.js';
 import { checkDatabaseAccess } from '../rbac/check.js';
 import { lockInForce, sessionLimitsOf } from '../rbac/limits.js';
 import { expandRole } from '../rbac/templates.js';
-import type { Database } from '../resources/types.js';
 import type { MonitorLimits } from './monitor.js';
 import type { Registry } from './registry.js';
 import type { Caller, Session } from './session.js';
@@ -37,6 +36,8 @@ export interface AuthorizerOptions {
   /** User CA certificates, PEM; `refresh` asks Auth again. */
   userCas: (refresh: boolean) => Promise<string[]>;
   clusterName: string;
+  /** Our host id, which a lock may target. */
+  serverId: string;
   now: () => Date;
 }
 
@@ -81,7 +82,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         clientAddr: caller.clientAddr,
         startedAt: options.now(),
       };
-      const lock = lockInForce(session.locks, { identity, now: options.now() });
+      const lock = lockInForce(session.locks, { identity, serverId: options.serverId, now: options.now() });
       if (lock) throw new TeleportError('AccessDenied', 'access denied');
       return session;
     },
@@ -131,13 +132,4 @@ export function sessionLimits(session: Session): MonitorLimits {
       : {}),
     ...(limits.clientIdleTimeoutMs ? { idleTimeoutMs: limits.clientIdleTimeoutMs } : {}),
   };
-}
-
-/** True when a `db` resource is one that the matchers select. */
-export function isSelected(
-  database: Database,
-  matchers: { labels: Record<string, string | string[]> }[],
-  matches: (selector: Record<string, string | string[]>, labels: Record<string, string>) => boolean,
-): boolean {
-  return matchers.some(({ labels }) => matches(labels, database.metadata.labels ?? {}));
 }

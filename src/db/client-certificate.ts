@@ -7,7 +7,7 @@
  */
 import type { AuthClient } from '../api/client.js';
 import { generateKey, privateKeyPem } from '../pki/keys.js';
-import { createCsr, NAME_OID } from '../pki/x509.js';
+import { createCsr, NAME_OID, readCertificate } from '../pki/x509.js';
 
 export interface ClientCertificate {
   certPem: string;
@@ -54,8 +54,15 @@ export function createClientCertificates(auth: () => Promise<AuthClient>, now: (
       const entry = { until: at + TTL_MS - RENEW_BEFORE_MS, certificate };
       issued.set(dbUser, entry);
       if (issued.size > MAX_USERS) issued.delete(issued.keys().next().value!);
-      // A failed request must not be remembered.
-      certificate.catch(() => issued.get(dbUser) === entry && issued.delete(dbUser));
+      certificate.then(
+        ({ certPem }) => {
+          // Auth may give less than was asked for.
+          const end = readCertificate(certPem).notAfter.getTime();
+          entry.until = Math.min(entry.until, end - (end - at) / 4);
+        },
+        // A failed request must not be remembered.
+        () => issued.get(dbUser) === entry && issued.delete(dbUser),
+      );
       return certificate;
     },
   };

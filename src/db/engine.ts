@@ -29,6 +29,7 @@ import { encodeError } from '../pg/sqlstate.js';
 import type { CancelRequest, StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
 import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
+import { refuseAutoUser } from './auto-user.js';
 import { type ConnectContext, connectDatabase, type DatabaseConnection, dialDatabase } from './connect.js';
 import type { LockWatch } from './lock-watch.js';
 import { startMonitor } from './monitor.js';
@@ -49,6 +50,10 @@ export interface EngineContext extends ConnectContext {
 const MAX_AUDITED_BODY_BYTES = 256 * 1024;
 /** How long the other half may still send after one half has ended. */
 const HALF_CLOSE_TIMEOUT_MS = 30_000;
+/** How long a client may take to read our last words. */
+const FAREWELL_TIMEOUT_MS = 5_000;
+/** Records that may be unwritten before the client has to wait: it may send statements without reading answers. */
+const MAX_UNWRITTEN_RECORDS = 1000;
 
 /** Serve one connection from the tunnel up to its end. Never throws. */
 export async function serveSession(context: EngineContext, client: Duplex, caller: Caller): Promise<void> {
@@ -62,14 +67,25 @@ export async function serveSession(context: EngineContext, client: Duplex, calle
     if (message.type === 'CancelRequest') {
       checkAccess(session);
       await cancelStatement(context, session, message);
-      client.end();
+      hangUp(client);
     } else {
       await runSession(context, client, session, message);
     }
   } catch (error) {
     context.log.debug('Database connection refused.', { error: messageOf(error), client: caller.clientAddr });
-    if (!client.destroyed) client.end(encodeError(error));
+    hangUp(client, encodeError(error));
   }
+}
+
+/** The last bytes for a client; one that does not take them is cut off after a while. */
+function hangUp(client: Duplex, lastWords?: Buffer): void {
+  if (client.destroyed) return;
+  const timer = setTimeout(() => client.destroy(), FAREWELL_TIMEOUT_MS);
+  timer.unref();
+  client.once('close', () => clearTimeout(timer));
+  if (lastWords) client.write(lastWords);
+  client.end();
+  client.resume(); // what it still says is of no interest, but must not keep the stream open
 }
 
 async function runSession(
@@ -85,10 +101,16 @@ async function runSession(
     if (isTeleportError(error, 'AccessDenied')) await audit.refused(error);
     throw error;
   }
+  refuseAutoUser(session);
   const { socket, loggedIn } = await connectDatabase(context, session);
   socket.on('error', () => {});
   try {
     await audit.started(loggedIn.backendKey?.pid);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+  try {
     client.write(
       encodeReady({
         parameters: loggedIn.parameters,
@@ -114,27 +136,36 @@ async function pump(
   session: Session,
   audit: SessionAudit,
 ): Promise<void> {
-  /** The records that are still being written; the next answer waits for them. */
+  const cut = new AbortController();
+  /** The records that are still being written; rejected for good once one has failed. */
   let recording: Promise<void> | undefined;
+  let unwritten = 0;
+  let hasFailed = false;
+  const fail = (error: unknown) => {
+    if (hasFailed) return;
+    hasFailed = true;
+    context.log.error('Cannot record a statement, ending its session.', { error: messageOf(error), sid: session.id });
+    setTimeout(() => cut.abort(), FAREWELL_TIMEOUT_MS).unref();
+    const problem = new TeleportError('LimitExceeded', `audit record failed: ${messageOf(error)}`);
+    if (client.destroyed || client.writableEnded) cut.abort();
+    else client.end(encodeError(problem), () => cut.abort());
+  };
   const record = (written: Promise<void>) => {
+    unwritten += 1;
     const all: Promise<void> = recording ? Promise.all([recording, written]).then(() => {}) : written;
     recording = all;
+    written.then(() => {
+      unwritten -= 1;
+    }, fail);
     all.then(
       () => {
         if (recording === all) recording = undefined;
       },
-      (error: unknown) => {
-        // A statement without its record must not be answered.
-        context.log.error('Cannot record a statement, ending its session.', {
-          error: messageOf(error),
-          sid: session.id,
-        });
-        if (!client.destroyed)
-          client.end(encodeError(new TeleportError('LimitExceeded', `audit record failed: ${messageOf(error)}`)));
-        socket.destroy();
-      },
+      () => {},
     );
   };
+  /** A statement without its record is never answered: what waits for it waits until the session is cut. */
+  const recorded = () => recording?.catch(() => new Promise<never>(() => {}));
   const scanner = createScanner({
     side: 'frontend',
     wanted: (tag) => (AUDITED_TAGS.has(tag) ? MAX_AUDITED_BODY_BYTES : undefined),
@@ -154,9 +185,11 @@ async function pump(
       onAtoB: (chunk) => {
         monitor.touch();
         scanner.push(chunk);
+        return hasFailed || unwritten > MAX_UNWRITTEN_RECORDS ? recorded() : undefined;
       },
-      onBtoA: () => recording,
+      onBtoA: recorded,
       halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
+      signal: cut.signal,
     });
   } finally {
     monitor.stop();

@@ -4,7 +4,7 @@
  *
  * Source: database-service.md 8.7 (every 30 s, time limit 5 s, healthy after 2, unhealthy after 1).
  */
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { HealthStatus, TargetHealth } from '../resources/types.js';
 
 export interface HealthCheck {
@@ -36,6 +36,7 @@ export function startHealthCheck(options: HealthOptions): HealthCheck {
   let lastGood: boolean | undefined;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
+  let socket: Socket | undefined;
 
   const settle = (error: Error | undefined) => {
     if (stopped) return;
@@ -60,18 +61,19 @@ export function startHealthCheck(options: HealthOptions): HealthCheck {
     timer.unref();
   };
   const check = () => {
-    const socket = connect({ host, port });
+    const tried = connect({ host, port });
+    socket = tried;
     let done = false;
     const finish = (error?: Error) => {
       if (done) return;
       done = true;
-      socket.destroy();
+      tried.destroy();
       settle(error);
     };
-    socket.setTimeout(timeoutMs, () => finish(new Error(`dial tcp ${uri}: i/o timeout`)));
-    socket.once('connect', () => finish());
-    socket.once('error', finish);
-    socket.unref();
+    tried.setTimeout(timeoutMs, () => finish(new Error(`dial tcp ${uri}: i/o timeout`)));
+    tried.once('connect', () => finish());
+    tried.on('error', finish);
+    tried.unref();
   };
   check();
   return {
@@ -79,6 +81,7 @@ export function startHealthCheck(options: HealthOptions): HealthCheck {
     stop() {
       stopped = true;
       clearTimeout(timer);
+      socket?.destroy();
     },
   };
 }

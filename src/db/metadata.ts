@@ -6,17 +6,17 @@
  */
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
-import { awsOf } from '../resources/database-type.js';
+import { awsOf, isSet } from '../resources/database-type.js';
 import type { Database } from '../resources/types.js';
 import { isRedshift } from './connect.js';
 import type { Registry } from './registry.js';
 
 export async function completeMetadata(database: Database, registry: Registry, log: Logger): Promise<void> {
-  if (!isRedshift(database)) return;
+  if (!isRedshift(database) || isSet(database.status?.aws)) return;
   try {
     const { fetchMetadata } = await import('../aws/metadata.js');
     const found = await fetchMetadata(awsOf(database));
-    registry.update({
+    registry.complete(database, {
       ...database,
       // What was written by hand wins over a tag of the same name.
       metadata: { ...database.metadata, labels: { ...found.labels, ...database.metadata.labels } },

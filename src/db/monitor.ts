@@ -1,9 +1,11 @@
 /**
  * The limits that end a running session: the certificate's end (`disconnect_expired_cert`), silence of the client
- * (`client_idle_timeout`), a lock. The connection is closed without a PostgreSQL message, the reason goes to the audit log.
+ * (`client_idle_timeout`). The connection is closed without a PostgreSQL message, the reason goes to the audit log.
  *
  * Source: database-service.md section 2.
  */
+import { formatDurationMs } from '../resources/duration.js';
+
 export interface MonitorLimits {
   /** When the certificate ends, if a role or the cluster wants sessions to end with it. */
   disconnectAt?: Date | undefined;
@@ -42,7 +44,7 @@ export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (r
   if (disconnectAt) {
     const arm = () => {
       const left = disconnectAt.getTime() - now().getTime();
-      if (left <= 0) return end(`client certificate expired at ${disconnectAt.toISOString()}`);
+      if (left <= 0) return end(`client certificate expired at ${goTime(disconnectAt)}`);
       expiry = setTimeout(arm, Math.min(left, MAX_TIMER_MS));
     };
     arm();
@@ -54,12 +56,14 @@ export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (r
       const silentMs = now().getTime() - (lastRead || startedAt);
       if (silentMs >= idleTimeoutMs) {
         return end(
-          lastRead === 0 ? 'Client reported no activity' : `Client exceeded idle timeout of ${idleTimeoutMs / 1000}s`,
+          lastRead === 0
+            ? 'Client reported no activity'
+            : `Client exceeded idle timeout of ${formatDurationMs(idleTimeoutMs)}`,
         );
       }
-      idle = setTimeout(look, idleTimeoutMs - silentMs);
+      idle = setTimeout(look, Math.min(idleTimeoutMs - silentMs, MAX_TIMER_MS));
     };
-    idle = setTimeout(look, idleTimeoutMs);
+    idle = setTimeout(look, Math.min(idleTimeoutMs, MAX_TIMER_MS));
   }
   return {
     touch: () => {
@@ -68,4 +72,9 @@ export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (r
     end,
     stop,
   };
+}
+
+/** As Go prints a time: `2026-05-06 07:08:09 +0000 UTC`. */
+function goTime(at: Date): string {
+  return `${at.toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`;
 }

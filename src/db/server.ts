@@ -15,11 +15,12 @@ import { openAuditSpool } from '../audit/spool.js';
 import { createCredentialCache } from '../aws/credential-cache.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
+import { amazonRoots } from '../net/roots.js';
 import { matchesLabels } from '../rbac/labels.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import type { Database, DatabaseServer, LabelSelector, TargetHealth } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
-import { createAuthorizer, isSelected } from './authorize.js';
+import { createAuthorizer } from './authorize.js';
 import { createAwsLogins } from './aws-login.js';
 import { createClientCertificates } from './client-certificate.js';
 import { type EngineContext, serveSession } from './engine.js';
@@ -46,6 +47,9 @@ export interface DatabaseServiceOptions {
   heartbeatMs?: number;
 }
 
+/** Between a heartbeat that failed and the next. */
+const HEARTBEAT_RETRY_MS = 10_000;
+
 export interface DatabaseService {
   databases(): Database[];
   /** Resolves when every Proxy has heard our first hello. */
@@ -64,19 +68,28 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
   const registry = createRegistry(databases);
   const health = new Map<string, { uri: string; check: HealthCheck }>();
   const running = new Set<Promise<void>>();
+  let draining = false;
 
   const route: AuthRoute = options.authRoute ?? { kind: 'proxy', ...proxies[0]! };
   const auth = await dialAuth(route, identity, { version });
   const client = () => Promise.resolve(auth);
-
-  let userCas = fetchCas(auth, 'user');
   const spool = await openAuditSpool({
     dir: join(options.dataDir, 'audit-spool'),
     ship: async (events, signal) => {
       await auth.databaseAgent.emitAuditEvents({ events }, { signal });
     },
     log: log.child('AUDIT'),
+  }).catch(async (error: unknown) => {
+    await auth.close();
+    throw error;
   });
+
+  let userCas: Promise<string[]>;
+  const askUserCas = () => {
+    userCas = fetchCas(auth, 'user');
+    userCas.catch(() => {}); // told to whoever waits for it
+  };
+  askUserCas();
   const locks = watchLocks({
     fetch: (signal) => auth.databaseAgent.watchLocks({}, { signal, timeoutMs: 0 }),
     serverId: identity.hostId,
@@ -90,14 +103,16 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       registry,
       auth: client,
       userCas: (refresh) => {
-        if (refresh) userCas = fetchCas(auth, 'user');
+        if (refresh) askUserCas();
         return userCas;
       },
       clusterName: identity.clusterName,
+      serverId: identity.hostId,
       now,
     }),
     aws: createAwsLogins(createCredentialCache({ now })),
     clientCertificates: createClientCertificates(client, now),
+    amazonRoots: amazonRoots(),
     spool,
     server: { hostId: identity.hostId, version, clusterName: identity.clusterName, now },
     log: log.child('DB'),
@@ -119,14 +134,26 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
     auth.auth.deleteDatabaseServer({ namespace: 'default', hostId: identity.hostId, name }).catch((error: unknown) => {
       log.debug('Cannot withdraw a database.', { db: name, error: messageOf(error) });
     });
-  const announceAll = () =>
-    Promise.all(
-      registry.all().map((database) =>
-        announce(database).catch((error: unknown) => {
+  /** @returns whether Auth has heard all of them */
+  const announceAll = async () => {
+    const heard = registry.all().map((database) =>
+      announce(database).then(
+        () => true,
+        (error: unknown) => {
           log.warn('Heartbeat failed.', { db: database.metadata.name, error: messageOf(error) });
-        }),
+          return false;
+        },
       ),
     );
+    return (await Promise.all(heard)).every(Boolean);
+  };
+  let heartbeat: NodeJS.Timeout | undefined;
+  // One that failed is repeated soon: the announcement before it must not run out meanwhile.
+  const beatLater = (allHeard: boolean) => {
+    if (draining) return;
+    const waitMs = allHeard ? heartbeatMs : Math.min(heartbeatMs, HEARTBEAT_RETRY_MS);
+    heartbeat = setTimeout(() => void announceAll().then(beatLater), waitMs);
+  };
   const watchHealth = (database: Database) => {
     const { name } = database.metadata;
     const known = health.get(name);
@@ -141,7 +168,6 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
   };
 
   // The tunnel
-  let draining = false;
   const changed = new Set<() => void>();
   const tellProxies = () => {
     for (const listener of changed) listener();
@@ -171,6 +197,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       const database = registry.get(name);
       if (database) {
         watchHealth(database);
+        void completeMetadata(database, registry, log);
         void announce(database).catch((error: unknown) => {
           log.warn('Heartbeat failed.', { db: name, error: messageOf(error) });
         });
@@ -184,9 +211,8 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
   });
 
   registry.all().forEach(watchHealth);
-  await announceAll();
+  beatLater(await announceAll());
   for (const database of registry.all()) void completeMetadata(database, registry, log);
-  const heartbeat = setInterval(() => void announceAll(), heartbeatMs);
   const watching = options.resources.length > 0 ? watchResources(options, auth, registry, stop.signal) : undefined;
 
   return {
@@ -196,7 +222,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
     async close({ drainMs = 0 } = {}) {
       draining = true;
       tellProxies();
-      clearInterval(heartbeat);
+      clearTimeout(heartbeat);
       for (const { check } of health.values()) check.stop();
       await Promise.all(registry.all().map(({ metadata }) => withdraw(metadata.name)));
       if (drainMs > 0 && running.size > 0) await settled(Promise.all(running), drainMs);
@@ -223,13 +249,11 @@ async function watchResources(
       for await (const change of auth.databaseAgent.watchDatabases({}, { signal, timeoutMs: 0 })) {
         if (change.initial) known.clear();
         for (const message of change.put) {
-          const database = fromMessage('db', message);
-          known.set(database.metadata.name, database);
+          const database = readable(message, options.log);
+          if (database) known.set(database.metadata.name, database);
         }
         for (const name of change.deleted) known.delete(name);
-        registry.setResources(
-          [...known.values()].filter((database) => isSelected(database, options.resources, matchesLabels)),
-        );
+        registry.setResources([...known.values()].flatMap((database) => selectedBy(database, options.resources) ?? []));
         failures = 0;
       }
     } catch (error) {
@@ -239,6 +263,25 @@ async function watchResources(
     const pauseMs = Math.min(30_000, 500 * 2 ** failures++);
     await sleep(pauseMs, undefined, { signal }).catch(() => {});
   }
+}
+
+/** One resource that cannot be read must not cost the others. */
+function readable(message: Parameters<typeof fromMessage<'db'>>[1], log: Logger): Database | undefined {
+  try {
+    const database = databaseWithDefaults(fromMessage('db', message));
+    checkDatabase(database);
+    return database;
+  } catch (error) {
+    log.warn('Ignoring a db resource.', { db: message.metadata?.name, error: messageOf(error) });
+    return undefined;
+  }
+}
+
+/** The resource if a matcher selects it, with the AWS role of that matcher. */
+function selectedBy(database: Database, matchers: DatabaseServiceOptions['resources']): Database | undefined {
+  const matcher = matchers.find(({ labels }) => matchesLabels(labels, database.metadata.labels ?? {}));
+  if (!matcher?.aws?.assume_role_arn) return matcher && database;
+  return { ...database, spec: { ...database.spec, aws: { ...database.spec.aws, ...matcher.aws } } };
 }
 
 async function fetchCas(auth: AuthClient, type: string): Promise<string[]> {

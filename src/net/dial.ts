@@ -18,7 +18,7 @@ import { dialError, handshakeError, joinHostPort } from './socket-errors.js';
 
 export { proxyFor } from './http-proxy.js';
 export { systemRoots } from './roots.js';
-export { type CertificateProblem, certificateProblem, isDisconnect } from './socket-errors.js';
+export { type CertificateProblem, certificateAlert, certificateProblem, isDisconnect } from './socket-errors.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** Between keep-alive probes: what Go's dialler uses. */

@@ -59,6 +59,20 @@ export function certificateProblem(error: unknown): CertificateProblem | undefin
   return undefined;
 }
 
+/**
+ * The peer's word against our own certificate, wherever in the chain of causes it is said: `unknown certificate
+ * authority`, `certificate expired`, … Undefined when it was something else. Source: RFC 8446, section 6.2.
+ */
+export function certificateAlert(error: unknown): string | undefined {
+  let link = error as { cause?: unknown } | null | undefined;
+  for (let depth = 0; depth < 16 && typeof link === 'object' && link !== null; depth++) {
+    const alert = ALERT.exec(nodeCodeOf(link) ?? '')?.[1];
+    if (alert && /CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE/.test(alert)) return alertText(alert);
+    link = link.cause as typeof link;
+  }
+  return undefined;
+}
+
 /** `dial tcp 127.0.0.1:1: connect: connection refused`, `dial tcp: lookup nope: no such host`. */
 export function dialError(error: unknown, address: string): TeleportError {
   // A name with several addresses fails with one error for each.
@@ -92,6 +106,13 @@ export function joinHostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
+/** How OpenSSL's name of an alert looks in Node's error codes. */
+const ALERT = /^ERR_SSL_(?:TLSV1|SSLV3|TLSV13|SSL\/TLS)_ALERT_(.+)$/;
+
+function alertText(name: string): string {
+  return name.toLowerCase().replaceAll('_', ' ');
+}
+
 function handshakeText(error: unknown, problem: CertificateProblem | undefined): string {
   switch (problem) {
     case 'unknown-authority':
@@ -102,8 +123,8 @@ function handshakeText(error: unknown, problem: CertificateProblem | undefined):
       return `tls: failed to verify certificate: x509: ${(error as { reason?: string }).reason ?? messageOf(error)}`;
     case undefined: {
       const code = nodeCodeOf(error) ?? '';
-      const alert = /^ERR_SSL_(?:TLSV1|SSLV3|TLSV13|SSL\/TLS)_ALERT_(.+)$/.exec(code)?.[1];
-      if (alert) return `remote error: tls: ${alert.toLowerCase().replaceAll('_', ' ')}`;
+      const alert = ALERT.exec(code)?.[1];
+      if (alert) return `remote error: tls: ${alertText(alert)}`;
       if (code === 'ECONNRESET') return 'the connection was closed during the TLS handshake';
       return `tls: ${messageOf(error)}`;
     }
