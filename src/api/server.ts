@@ -10,6 +10,7 @@ import { type ConnectRouter, createContextValues, type Interceptor, type StreamR
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { TeleportError } from '../errors.js';
 import { type Logger, silent } from '../log.js';
+import { endSession } from '../net/end-session.js';
 import { type Caller, callerKey } from './caller.js';
 import { toConnectError } from './status.js';
 import { supportedClient } from './version-gate.js';
@@ -60,7 +61,7 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     const announced = request.headers.version;
     if (typeof announced === 'string' && !supportedClient(announced)) {
       log.warn('Client version is not supported', { version: announced });
-      request.stream.session?.destroy();
+      endSession(request.stream.session);
       return;
     }
     response.on('error', () => {});
@@ -77,6 +78,8 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
       callers.set(session, caller);
       sessions.add(session);
       session.on('error', (error) => log.debug('Auth session ended', { error }));
+      // A half-open socket does not end its session by itself.
+      socket.once('end', () => endSession(session));
       session.once('close', () => {
         sessions.delete(session);
         socket.destroy();

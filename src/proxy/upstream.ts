@@ -1,11 +1,12 @@
 /**
  * Connections from the Proxy to the Auth Service: raw ones for clients (TLS routing by `teleport-auth@…`), and the bytes
- * of a `ProxyCluster` stream. Each begins with a PROXY header, so that Auth sees the client's address and not ours.
+ * of a `ProxyCluster` stream. To an Auth Service on this machine each begins with a PROXY header, so that Auth sees the
+ * client's address and not ours. Auth believes (and understands) the header from loopback only.
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { dialTcp } from '../net/dial.js';
-import { type Endpoint, encodeProxyHeader } from '../net/proxy-protocol.js';
+import { addressList, type Endpoint, encodeProxyHeader } from '../net/proxy-protocol.js';
 import { relay } from '../net/relay.js';
 
 export interface Upstream {
@@ -15,13 +16,15 @@ export interface Upstream {
   forward(connection: Duplex, client: Endpoint): Promise<void>;
 }
 
+const LOOPBACK = addressList(['127.0.0.0/8', '::1']);
+
 /** @param options.timeoutMs  for dialling, default 10 s */
 export function createUpstream(options: { host: string; port: number; timeoutMs?: number }): Upstream {
   const { host, port, timeoutMs = 10_000 } = options;
   const dial = async (client: Endpoint): Promise<Socket> => {
     const socket = await dialTcp({ host, port, timeoutMs, allowHalfOpen: true });
-    const destination = { address: socket.remoteAddress ?? '127.0.0.1', port };
-    socket.write(encodeProxyHeader(client, destination));
+    const { remoteAddress = '' } = socket;
+    if (LOOPBACK.has(remoteAddress)) socket.write(encodeProxyHeader(client, { address: remoteAddress, port }));
     return socket;
   };
   return {

@@ -12,6 +12,7 @@ import {
 import type { Duplex } from 'node:stream';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
+import { endSession } from '../net/end-session.js';
 import type { Endpoint } from '../net/proxy-protocol.js';
 import { acceptUpgrade, UPGRADE_PATH } from '../net/websocket.js';
 import { type Answer, pathNotFound, send, thrownAnswer } from './web/answer.js';
@@ -146,7 +147,7 @@ export function createWebServer(options: WebServerOptions): WebServer {
         visitors.set(session, visitor);
         session.setTimeout(idleTimeoutMs, () => session.close());
         session.once('close', () => connection.destroy());
-        connection.once('end', () => session.destroy());
+        connection.once('end', () => endSession(session));
       };
       http2.once('session', begun);
       http2.emit('connection', connection);

@@ -1,0 +1,48 @@
+import { PassThrough } from 'node:stream';
+import { addressList, decodeProxyHeader, encodeProxyHeader, takeProxyHeader } from '../../src/net/proxy-protocol.js';
+
+test.each([
+  ['203.0.113.7', '127.0.0.1', '203.0.113.7'],
+  ['::1', '127.0.0.1', '::1'],
+  ['2001:db8::1:0:5', '::1', '2001:db8::1:0:5'],
+  ['::ffff:192.0.2.1', '127.0.0.1', '192.0.2.1'],
+])('version 2 carries %s', (address, destination, read) => {
+  const header = encodeProxyHeader({ address, port: 40_000 }, { address: destination, port: 3025 });
+  expect(decodeProxyHeader(header)).toEqual({ source: { address: read, port: 40_000 }, length: header.length });
+  for (let cut = 1; cut < header.length; cut++) expect(decodeProxyHeader(header.subarray(0, cut))).toBeUndefined();
+});
+
+test('version 1, LOCAL and UNKNOWN', () => {
+  const line = Buffer.from('PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\nrest');
+  expect(decodeProxyHeader(line)).toEqual({ source: { address: '192.0.2.1', port: 5 }, length: line.length - 4 });
+  expect(decodeProxyHeader(Buffer.from('PROXY UNKNOWN\r\n'))).toEqual({ source: undefined, length: 15 });
+  const local = Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex');
+  expect(decodeProxyHeader(local)).toEqual({ source: undefined, length: 16 });
+  expect(decodeProxyHeader(Buffer.from('160301', 'hex'))).toBeNull();
+});
+
+test.each(['PROXY TCP4 nonsense 1 2 3\r\n', `PROXY ${'x'.repeat(120)}`, 'PROXY TCP4 1.1.1.1 1.1.1.1 99999 1\r\n'])(
+  '%j is refused',
+  (text) => {
+    expect(() => decodeProxyHeader(Buffer.from(text))).toThrow('broken PROXY header');
+  },
+);
+
+test('the header is taken, what follows stays', async () => {
+  const stream = new PassThrough();
+  stream.write(encodeProxyHeader({ address: '192.0.2.1', port: 5 }, { address: '192.0.2.2', port: 6 }));
+  stream.end('rest');
+  expect(await takeProxyHeader(stream, { timeoutMs: 1_000 })).toEqual({ address: '192.0.2.1', port: 5 });
+  expect((await stream.toArray()).join('')).toBe('rest');
+});
+
+test('networks', () => {
+  const list = addressList(['127.0.0.0/8', '::1']);
+  expect(['127.9.9.9', '::1', '::ffff:127.0.0.1', '10.0.0.1', 'x'].map((address) => list.has(address))).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+  ]);
+});

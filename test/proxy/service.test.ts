@@ -1,0 +1,243 @@
+/** The one port, with real sockets: each protocol name that we serve, each way in for PostgreSQL. */
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { authAlpn } from '../../src/api/alpn.js';
+import { dialAuth } from '../../src/api/dial.js';
+import { runTunnel, type TunnelAgent, type TunnelConnection } from '../../src/api/tunnel-agent.js';
+import { silent } from '../../src/log.js';
+import { PingStream } from '../../src/net/ping-stream.js';
+import { encodeProxyHeader } from '../../src/net/proxy-protocol.js';
+import { upgradeConnection } from '../../src/net/websocket.js';
+import { decodeBackend } from '../../src/pg/decode.js';
+import { encodeFirst } from '../../src/pg/startup.js';
+import { deadlineIn, readExactly, readMessage } from '../../src/pg/stream.js';
+import { CLUSTER, HEX, startTestProxy, type TestProxy, type UserAttributes } from './cluster.js';
+
+let peer: TestProxy;
+let agent: TunnelAgent;
+const seen: TunnelConnection[] = [];
+const STARTUP = encodeFirst({
+  type: 'StartupMessage',
+  protocolVersion: 0x30000,
+  parameters: new Map([['user', 'bob']]),
+});
+
+beforeAll(async () => {
+  peer = await startTestProxy({ proxyProtocol: true });
+  const serve = (stream: Duplex, connection: TunnelConnection) => {
+    seen.push(connection);
+    stream.on('error', () => {});
+    stream.pipe(stream);
+  };
+  agent = runTunnel({
+    proxies: [{ host: '127.0.0.1', port: peer.port }],
+    identity: peer.cluster.host('Db', 'db-host'),
+    hello: () => ({
+      hostId: 'db-host',
+      hostname: 'n',
+      version: '18.3.0',
+      databases: [{ name: 'sales', health: 'healthy' }],
+    }),
+    onConnection: serve,
+    log: silent,
+  });
+  while (peer.proxy.agents().length === 0) await peer.proxy.agentsChanged();
+});
+afterAll(async () => {
+  await agent.close();
+  await peer.close();
+});
+
+function tcp(): Socket {
+  const socket = connectTcp({ host: '127.0.0.1', port: peer.port, noDelay: true });
+  socket.on('error', () => {});
+  return socket;
+}
+
+async function tls(options: ConnectionOptions): Promise<TLSSocket> {
+  const socket = connectTls({ host: '127.0.0.1', port: peer.port, rejectUnauthorized: false, ...options });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('secureConnect', resolve);
+    socket.once('error', reject);
+    socket.once('close', () => reject(Object.assign(new Error('closed'), { code: 'CLOSED' })));
+  });
+  socket.on('error', () => {});
+  return socket;
+}
+
+const user = (attributes: UserAttributes = {}) =>
+  peer.cluster.user({ name: 'alice', database: 'sales', usage: 'usage:db', ...attributes });
+const POSTGRES = ['teleport-postgres-ping', 'teleport-postgres'];
+
+async function echoes(stream: Duplex): Promise<void> {
+  stream.write(STARTUP);
+  expect(await readExactly(stream, STARTUP.length, deadlineIn(5_000))).toEqual(STARTUP);
+  stream.destroy();
+}
+
+async function refusal(stream: Duplex, first: Buffer = STARTUP): Promise<{ message: string | undefined }> {
+  stream.write(first);
+  const { tag, body } = await readMessage(stream, { timeoutMs: 5_000 });
+  const decoded = decodeBackend(tag, body);
+  stream.destroy();
+  return {
+    message: decoded.type === 'ErrorResponse' ? decoded.fields.find(([name]) => name === 'M')?.[1] : decoded.type,
+  };
+}
+
+async function innerTls(below: Duplex, options: ConnectionOptions): Promise<TLSSocket> {
+  below.write(encodeFirst({ type: 'SSLRequest' }));
+  expect((await readExactly(below, 1, deadlineIn(5_000))).toString()).toBe('S');
+  const inner = connectTls({ socket: below, servername: 'localhost', ca: peer.cluster.hostCa.certPem, ...options });
+  inner.on('error', () => {});
+  await once(inner, 'secureConnect');
+  return inner;
+}
+
+test.each([
+  [['http/1.1'], 'http/1.1'],
+  [['h2'], 'h2'],
+  [['h2', 'http/1.1'], 'http/1.1'],
+  [[], false],
+  [['teleport-reversetunnel'], 'teleport-reversetunnel'],
+  [['teleport-proxy-grpc', 'h2'], 'h2'],
+  [['teleport-postgres', 'teleport-postgres-ping'], 'teleport-postgres-ping'],
+  [['teleport-postgres'], 'teleport-postgres'],
+])('%j negotiates %s with the web certificate', async (alpn, negotiated) => {
+  const socket = await tls(alpn.length > 0 ? { ALPNProtocols: alpn } : {});
+  expect(socket.alpnProtocol).toBe(negotiated);
+  expect(socket.getPeerCertificate().subject.CN).toBe('localhost');
+  socket.destroy();
+});
+
+test('unknown names are closed without an alert, ACME gets the alert no_application_protocol', async () => {
+  await expect(tls({ ALPNProtocols: ['nope'] })).rejects.toMatchObject({ code: 'ECONNRESET' });
+  await expect(tls({ ALPNProtocols: ['acme-tls/1'] })).rejects.toMatchObject({
+    code: 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL',
+  });
+});
+
+test('plain HTTP and SSH are dropped', async () => {
+  for (const first of ['GET / HTTP/1.1\r\n\r\n', 'SSH-2.0-x\r\n']) {
+    const socket = tcp();
+    socket.write(first);
+    expect((await socket.toArray().catch(() => [])).length).toBe(0);
+  }
+});
+
+test('Auth is reached by name, by tctl’s bare h2, and through ProxyCluster, and sees the client', async () => {
+  const { cert, key } = peer.cluster.user();
+  const credentials = { clusterName: CLUSTER, hostCaPems: [peer.cluster.hostCa.certPem], certPem: cert, keyPem: key };
+  await using client = await dialAuth({ kind: 'proxy', host: '127.0.0.1', port: peer.port }, credentials, {
+    version: '18.3.0',
+  });
+  expect((await client.auth.ping({})).remoteAddr).toMatch(/^127\.0\.0\.1:\d+$/);
+  for (const alpn of [[authAlpn(CLUSTER), 'h2'], ['h2']]) {
+    const socket = await tls({
+      ALPNProtocols: alpn,
+      servername: HEX,
+      ca: peer.cluster.hostCa.certPem,
+      rejectUnauthorized: true,
+    });
+    expect(socket.alpnProtocol).toBe('h2');
+    expect([socket.getPeerCertificate().subject.O].flat()).toEqual(['Auth']);
+    socket.destroy();
+  }
+  expect(peer.auth.clients).toContain('127.0.0.1');
+});
+
+test('a connection upgrade leads to the same services, with the host certificate', async () => {
+  const web = await tls({});
+  const below = await upgradeConnection(web, { host: 'localhost', protocol: 'alpn-ping', timeoutMs: 5_000 });
+  const socket = connectTls({
+    socket: below,
+    servername: 'localhost',
+    ca: peer.cluster.hostCa.certPem,
+    ALPNProtocols: POSTGRES,
+    ...user(),
+  });
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  expect(socket.alpnProtocol).toBe('teleport-postgres-ping');
+  await echoes(new PingStream(socket));
+});
+
+describe('PostgreSQL', () => {
+  test('tunnel mode, plain and with pings, and N to an SSLRequest', async () => {
+    await echoes(await tls({ ALPNProtocols: ['teleport-postgres'], ...user() }));
+    await echoes(new PingStream(await tls({ ALPNProtocols: POSTGRES, ...user() })));
+    const socket = await tls({ ALPNProtocols: ['teleport-postgres'], ...user() });
+    socket.write(Buffer.concat([encodeFirst({ type: 'SSLRequest' }), encodeFirst({ type: 'GSSENCRequest' })]));
+    expect((await readExactly(socket, 2, deadlineIn(5_000))).toString()).toBe('NN');
+    await echoes(socket);
+    expect(seen.at(-1)?.clientAddr).toMatch(/^127\.0\.0\.1:\d+$/);
+    expect(seen.at(-1)?.certificateDer.length).toBeGreaterThan(300);
+  });
+
+  test('non-tunnel mode: the certificate is inside, under pings', async () => {
+    const outer = new PingStream(await tls({ ALPNProtocols: POSTGRES }));
+    await echoes(await innerTls(outer, user()));
+  });
+
+  test('direct mode on the same port, with a PROXY header in front', async () => {
+    const socket = tcp();
+    await once(socket, 'connect');
+    socket.write(encodeProxyHeader({ address: '203.0.113.9', port: 77 }, { address: '127.0.0.1', port: peer.port }));
+    await echoes(await innerTls(socket, user({ pinnedIp: '203.0.113.9' })));
+    expect(seen.at(-1)?.clientAddr).toBe('203.0.113.9:77');
+  });
+
+  test('a cancel goes through inside TLS and is cut outside', async () => {
+    const cancel = encodeFirst({ type: 'CancelRequest', pid: 1, secret: Buffer.alloc(4) });
+    const socket = await tls({ ALPNProtocols: ['teleport-postgres'], ...user() });
+    socket.end(cancel);
+    expect(Buffer.concat((await socket.toArray()) as Buffer[])).toEqual(cancel);
+    const plain = tcp();
+    plain.end(cancel);
+    expect((await plain.toArray().catch(() => [])).length).toBe(0);
+  });
+
+  test('a certificate with a database in it means the database, whatever the protocol name', async () => {
+    await echoes(await tls({ ALPNProtocols: ['http/1.1'], ...user() }));
+  });
+
+  test.each<[string, UserAttributes, string]>([
+    [
+      'an unknown database',
+      { database: 'nope' },
+      `database "nope" not found among registered databases in cluster "${CLUSTER}"`,
+    ],
+    ['another use', { usage: 'usage:kube' }, 'access denied: invalid client certificate'],
+    ['another cluster', { routeToCluster: 'leaf' }, 'cluster "leaf" is not found'],
+    ['another address', { pinnedIp: '192.0.2.7' }, 'pinned IP does not match observed client IP'],
+    ['an expired certificate', { expired: true }, 'access denied: the certificate has expired'],
+  ])('refused with a reason: %s', async (_name, attributes, text) => {
+    const inner = await innerTls(await tls({ ALPNProtocols: ['teleport-postgres'] }), user(attributes));
+    expect(await refusal(inner)).toEqual({ message: text });
+  });
+
+  test('a foreign authority and no certificate at all are refused with a reason', async () => {
+    const foreign = user({ ca: peer.cluster.hostCa });
+    const open = () => tls({ ALPNProtocols: ['teleport-postgres'] });
+    expect((await refusal(await innerTls(await open(), foreign))).message).toMatch(/signed by an unknown authority/);
+    expect((await refusal(await innerTls(await open(), {}))).message).toMatch(/client certificate is required/);
+    expect((await refusal(await open())).message).toMatch(/client certificate is required/);
+  });
+
+  test('in tunnel mode an unknown database is told as well', async () => {
+    const socket = await tls({ ALPNProtocols: ['teleport-postgres'], ...user({ database: 'nope' }) });
+    expect((await refusal(socket)).message).toMatch(/not found among registered databases/);
+  });
+});
+
+test('the web certificate can be replaced', async () => {
+  const { certPem, keyPem } = peer.cluster.host('Proxy', 'renewed');
+  peer.proxy.setWebCertificate({ certPem, keyPem });
+  const socket = await tls({});
+  expect(socket.getPeerCertificate().subject.CN).toBe(`renewed.${CLUSTER}`);
+  socket.destroy();
+  expect(() => peer.proxy.setWebCertificate({ certPem: 'x', keyPem })).toThrow();
+  (await tls({})).destroy();
+});
