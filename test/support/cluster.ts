@@ -33,6 +33,8 @@ export interface ClusterOptions {
   roles?: object[];
   /** Made and signed up. */
   users?: UserOptions[];
+  /** A Database Service in the same process; default true. */
+  agent?: boolean;
   /** Default `off`: a code counts once in 30 s. */
   secondFactor?: 'otp' | 'off';
   /** More of the section `auth_service`. */
@@ -129,7 +131,7 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
     if (aws) undo.push(() => aws.aws.stop(), useEnvironment(aws.env));
 
     const writeConfig = (ports: { auth: number; proxy: number }) =>
-      writeFile(configFile, JSON.stringify(configOf(dataDir, ports, secondFactor, options.auth)));
+      writeFile(configFile, JSON.stringify(configOf(dataDir, ports, options)));
     const start = async () => {
       const { file, raw } = readConfigFile(configFile);
       const log = createLogger({ component: 'PROC', level: 'debug', write: (line) => (logged += line) });
@@ -289,7 +291,8 @@ async function expectOk(running: Promise<Outcome>): Promise<void> {
   if (status !== 0) throw new Error(stderr);
 }
 
-function configOf(dataDir: string, ports: { auth: number; proxy: number }, secondFactor: string, auth: object = {}) {
+function configOf(dataDir: string, ports: { auth: number; proxy: number }, options: ClusterOptions) {
+  const { secondFactor = 'off', auth = {}, agent = true } = options;
   return {
     version: 'v3',
     teleport: { nodename: 'localhost', data_dir: dataDir, log: { severity: 'DEBUG' } },
@@ -301,7 +304,7 @@ function configOf(dataDir: string, ports: { auth: number; proxy: number }, secon
       ...auth,
     },
     proxy_service: { enabled: 'yes', web_listen_addr: `127.0.0.1:${ports.proxy}` },
-    db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] },
+    db_service: { enabled: agent ? 'yes' : 'no', resources: [{ labels: { '*': '*' } }] },
   };
 }
 

@@ -1,0 +1,108 @@
+/** Services that go and come back: an agent apart from Auth and Proxy, and a cluster that starts again. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createLogger } from '../../src/log.js';
+import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
+import { type RunningTeleport, startTeleport } from '../../src/teleport/start.js';
+import {
+  type AuditRecord,
+  roleResource,
+  startTestCluster,
+  type TestCluster,
+  type Tunnel,
+  until,
+} from '../support/cluster.js';
+
+let cluster: TestCluster;
+let agent: RunningTeleport;
+let tunnel: Tunnel;
+let agentLog = '';
+
+beforeAll(async () => {
+  cluster = await startTestCluster({
+    postgres: true,
+    agent: false,
+    roles: [roleResource('analyst', { db_users: ['analyst'], db_names: ['dev'] })],
+    users: [{ name: 'alice', roles: ['analyst'] }],
+  });
+  // An agent trusts the Proxy's certificate as every program of its host does.
+  process.env.SSL_CERT_FILE = cluster.webCaFile;
+  const { stdout: token } = await cluster.tctl('tokens', 'add', '--type=db', '--format=text');
+  agent = await startAgent(token.trim());
+}, 40_000);
+afterAll(async () => {
+  delete process.env.SSL_CERT_FILE;
+  await agent?.close({ drainMs: 0 });
+  await cluster?.stop();
+});
+
+async function startAgent(token?: string): Promise<RunningTeleport> {
+  const dir = join(cluster.dir, 'agent');
+  await mkdir(dir, { recursive: true });
+  const config = {
+    version: 'v3',
+    teleport: {
+      nodename: 'agent',
+      data_dir: join(dir, 'data'),
+      proxy_server: cluster.proxyAddr,
+      ...(token ? { join_params: { method: 'token', token_name: token } } : {}),
+    },
+    auth_service: { enabled: 'no' },
+    proxy_service: { enabled: 'no' },
+    db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] },
+  };
+  await writeFile(join(dir, 'teleport.yaml'), JSON.stringify(config));
+  const { file, raw } = readConfigFile(join(dir, 'teleport.yaml'));
+  const log = createLogger({ component: 'PROC', level: 'debug', write: (line) => (agentLog += line) });
+  return await startTeleport(teleportConfig({}, file, raw), { log });
+}
+
+/** One row through the tunnel, as soon as there is a way. */
+const row = (text: string) =>
+  until('a query runs', async () => {
+    const client = await tunnel.connect().catch(() => undefined);
+    if (!client) return undefined;
+    const { rows } = await client.query(text);
+    await client.end();
+    return rows[0];
+  });
+
+test('an agent joins with a token through the Proxy and serves its databases', async () => {
+  await cluster.login('alice', 'alice');
+  await cluster.untilListed('alice', ['orders']);
+  tunnel = await cluster.tunnel('alice', 'orders');
+  expect(await row('select 1 as one')).toEqual({ one: 1 });
+});
+
+test('after Auth and Proxy were started again the agent is back, logins and data are as before', async () => {
+  const before = agentLog.length;
+  await cluster.restart();
+  expect(await row('select 2 as two')).toEqual({ two: 2 });
+  expect(agentLog.slice(before)).not.toMatch(/ ERRO/);
+  expect((await cluster.tsh('alice', 'status')).status).toBe(0);
+  expect((await cluster.tctl('users', 'ls')).stdout).toMatch(/^alice +analyst/m);
+  await cluster.login('second-home', 'alice');
+});
+
+test('an agent that has joined starts again without a token', async () => {
+  await agent.close({ drainMs: 0 });
+  agent = await startAgent();
+  expect(await row('select 3 as three')).toEqual({ three: 3 });
+});
+
+test('what an agent recorded while Auth was away reaches the audit log, once', async () => {
+  const client = await tunnel.connect();
+  await client.query('select 4 as four');
+  // With the Proxy the session ends, and its end is recorded where nobody takes it yet.
+  await cluster.teleport.close({ drainMs: 0 });
+  await cluster.restart();
+  const events = await cluster.auditEvents((all) => sessionOf(all).includes('db.session.end'));
+  expect(sessionOf(events)).toEqual(['db.session.start', 'db.session.query', 'db.session.end']);
+  expect(new Set(events.map(({ uid }) => uid)).size).toBe(events.length);
+  await client.end().catch(() => {});
+});
+
+function sessionOf(events: AuditRecord[]): string[] {
+  const sid = events.find(({ db_query }) => db_query === 'select 4 as four')?.sid;
+  return sid === undefined ? [] : events.filter((one) => one.sid === sid).map(({ event }) => event);
+}
