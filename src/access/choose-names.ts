@@ -9,6 +9,8 @@ import { TeleportError } from '../errors.js';
 export interface Candidates {
   allowed: string[];
   denied: string[];
+  /** The roles could not be read. */
+  unknown?: boolean;
 }
 
 const WILDCARD = '*';
@@ -34,6 +36,9 @@ function only({ allowed }: Candidates): string | undefined {
 }
 
 function fail(database: string, candidates: Candidates, what: 'user' | 'name', trait: string): never {
+  if (candidates.unknown) {
+    throw new TeleportError('BadParameter', `please provide the database ${what} using the --db-${what} flag`);
+  }
   if (candidates.allowed.length === 0) {
     throw new TeleportError(
       'AccessDenied',

@@ -9,7 +9,6 @@ import type { AuthClient } from '../api/client.js';
 import { TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { generateKey, privateKeyPem, publicKeyPem, readPrivateKey } from '../pki/keys.js';
-import { readCertificate } from '../pki/x509.js';
 import { activeDatabase } from '../profile/active-database.js';
 import { deletePgServices, pgServiceName, putPgService } from '../profile/pg-service-file.js';
 import type { DatabaseKeys, ProfileStore } from '../profile/store.js';
@@ -36,6 +35,9 @@ import {
   REQUESTER,
 } from './cluster-calls.js';
 import { clusterConnector } from './connector.js';
+
+/** A certificate with less than this left is not used for a new connection. */
+const LEAST_LIFE_MS = 10_000;
 
 /** What one login is, and how to speak to its cluster. */
 export interface ClusterContext {
@@ -98,21 +100,22 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     });
 
   const issue = async (route: Route, requester: number): Promise<DatabaseKeys> => {
-    const { username, cluster, accessRequests, expires, tlsKeyPem } = context();
-    const key = await databaseKey(tlsKeyPem);
-    const request: CertificateRequest = {
-      username,
-      clusterName: cluster,
-      database: route.database,
-      dbUser: route.dbUser,
-      dbName: route.dbName,
-      dbRoles: route.dbRoles,
-      tlsPublicKey: publicKeyPem(key),
-      expires,
-      requester,
-      accessRequests,
-    };
     return await context().withAuth(async (auth) => {
+      // Read here and not before: a login in between sets another end and may bring another key.
+      const { username, cluster, accessRequests, expires, tlsKeyPem } = context();
+      const key = await databaseKey(tlsKeyPem);
+      const request: CertificateRequest = {
+        username,
+        clusterName: cluster,
+        database: route.database,
+        dbUser: route.dbUser,
+        dbName: route.dbName,
+        dbRoles: route.dbRoles,
+        tlsPublicKey: publicKeyPem(key),
+        expires,
+        requester,
+        accessRequests,
+      };
       if (await isMfaRequired(auth, request)) {
         throw new TeleportError(
           'AccessDenied',
@@ -120,8 +123,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
           { hint: 'Ask an administrator for a role without "require_session_mfa" for this database.' },
         );
       }
-      // A login in between may have changed whose certificate sets the end.
-      const certPem = await generateDatabaseCertificate(auth, { ...request, expires: context().expires });
+      const certPem = await generateDatabaseCertificate(auth, request);
       return { certPem, keyPem: privateKeyPem(key) };
     });
   };
@@ -160,8 +162,13 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
       const { database } = found;
       const { name } = database.metadata;
       const kept = await stored(name);
-      const dbUser = request.dbUser || kept?.dbUser || chooseDbUser(name, found.users);
-      const dbName = request.dbName || kept?.dbName || chooseDbName(name, found.names);
+      const given = { dbUser: request.dbUser || kept?.dbUser, dbName: request.dbName || kept?.dbName };
+      // An active database comes without what the roles allow; that is asked only when something is missing.
+      const isShort = !given.dbUser || !given.dbName;
+      const [asked] = isShort && found.users.unknown ? await databases({ name }) : [];
+      const { users, names } = asked ?? found;
+      const dbUser = given.dbUser || chooseDbUser(name, users);
+      const dbName = given.dbName || chooseDbName(name, names);
       return { database, dbUser, dbName, dbRoles: request.dbRoles ?? kept?.dbRoles ?? [] };
     },
 
@@ -196,7 +203,9 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
       const requester = options.isExec ? REQUESTER.dbExec : REQUESTER.localProxyTunnel;
       const fetch = () => (options.inMemory ? issue(route, requester) : login(route));
       const usable = kept && isFor(kept, route) ? kept : undefined;
-      const keys = renewed(usable ?? (await fetch()), fetch, context);
+      const first = usable ?? (await fetch());
+      // A client that brings its own certificate would not see a new one: then nothing is renewed.
+      const keys = options.clientTls ? async () => first : renewed(first, fetch, context);
       return clusterConnector({
         dial: async ({ withCertificate }) => context().dialPostgres(withCertificate ? await keys() : undefined),
         log: context().log,
@@ -241,26 +250,20 @@ function isFor(kept: ActiveDatabase, route: Route): boolean {
 
 /** The same keys until they are about to end, then fetched once for all who wait. */
 function renewed(first: DatabaseKeys, fetch: () => Promise<DatabaseKeys>, context: () => ClusterContext) {
-  let current = Promise.resolve(first);
-  let endsAt = readCertificate(first.certPem).notAfter;
-  let isFetching = false;
+  let current = first;
+  let fetching: Promise<DatabaseKeys> | undefined;
   return async (): Promise<DatabaseKeys> => {
-    const keys = await current;
-    if (activeDatabase(keys, context().now()) !== undefined || isFetching) return await current;
-    isFetching = true;
-    current = fetch().then(
-      (next) => {
-        endsAt = readCertificate(next.certPem).notAfter;
-        isFetching = false;
-        context().log.debug('Database certificate renewed.', { until: endsAt.toISOString() });
+    const soon = new Date(context().now().getTime() + LEAST_LIFE_MS);
+    if (activeDatabase(current, soon) !== undefined) return current;
+    fetching ??= fetch()
+      .then((next) => {
+        current = next;
+        context().log.debug('Database certificate renewed.');
         return next;
-      },
-      (error: unknown) => {
-        isFetching = false;
-        current = Promise.resolve(keys);
-        throw error;
-      },
-    );
-    return await current;
+      })
+      .finally(() => {
+        fetching = undefined;
+      });
+    return await fetching;
   };
 }

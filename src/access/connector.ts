@@ -19,6 +19,7 @@
 import type { Duplex } from 'node:stream';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
+import { certificateAlert } from '../net/dial.js';
 import { relay } from '../net/relay.js';
 import { readStartup } from '../pg/backend.js';
 import { encodeError } from '../pg/sqlstate.js';
@@ -32,33 +33,58 @@ export interface ClusterConnectorOptions {
   clientTls?: boolean | undefined;
   /** Dial once at once: the client is about to come. */
   warm?: boolean | undefined;
-  /** Told of each refusal at login: the first message of the server was an ErrorResponse. */
+  /** Told when the cluster refuses the database user or name. */
   onRefused?: (() => void) | undefined;
 }
 
 /** Tag of an ErrorResponse. */
 const ERROR_RESPONSE = 0x45;
+/** The words of a cluster that refuses user or name; real ones send no SQLSTATE. Source: cli.md 4.10. */
+const ACCESS_DENIED = 'access to db denied';
 /** How long a client may take for its first packet: psql asks a person nothing here, a GUI may keep a connection ready. */
 const FIRST_PACKET_TIMEOUT_MS = 60_000;
+/** For the first answer: the agent may have to dial, ask AWS and log in, each with a deadline of its own. */
+const FIRST_ANSWER_TIMEOUT_MS = 120_000;
+/** How long a client may take to read why it is refused. */
+const FAREWELL_TIMEOUT_MS = 5_000;
 /** The other half may still send for this long after one has ended. */
 const HALF_CLOSE_TIMEOUT_MS = 30_000;
 
 export function clusterConnector(options: ClusterConnectorOptions): Connector {
   const { log, clientTls = false, warm = false, onRefused = () => {} } = options;
   const open = new Set<Duplex>();
+  let isClosed = false;
   const track = (stream: Duplex) => {
     open.add(stream);
     stream.on('error', () => {}).once('close', () => open.delete(stream));
+    if (isClosed) stream.destroy();
     return stream;
   };
   let ahead = warm ? options.dial({ withCertificate: true }).then(track) : undefined;
   ahead?.catch(() => {}); // told when it is used
-  const dial = async (withCertificate: boolean) => {
-    const waiting = withCertificate ? ahead : undefined;
-    if (waiting) ahead = undefined;
+  const dial = async (withCertificate: boolean) => track(await options.dial({ withCertificate }));
+  const takeAhead = async () => {
+    const waiting = ahead;
+    ahead = undefined;
     const ready = await waiting;
-    // What was dialled ahead may have been closed meanwhile.
-    return ready && !ready.destroyed && !ready.readableEnded ? ready : track(await options.dial({ withCertificate }));
+    return ready && !ready.destroyed && !ready.readableEnded ? ready : undefined;
+  };
+  /** Send the first packet up and wait for the answer to begin. Undefined: the server closed without a word. */
+  const ask = async (packet: Buffer, client: Duplex, kind: { withCertificate: boolean; isCancel: boolean }) => {
+    const ready = kind.withCertificate && !kind.isCancel ? await takeAhead() : undefined;
+    if (ready) {
+      ready.write(packet);
+      const answer = await firstAnswer(ready, client).catch(() => 'none');
+      if (answer === 'some') return ready;
+      // What was dialled ahead may have been closed meanwhile, which only shows now: once more with a new one.
+      ready.destroy();
+      if (client.destroyed) return undefined;
+    }
+    const upstream = await dial(kind.withCertificate);
+    upstream.write(packet);
+    if ((await firstAnswer(upstream, client)) === 'some') return upstream;
+    upstream.destroy();
+    return undefined;
   };
   const first = async (client: Duplex) => {
     if (!clientTls) return await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
@@ -69,37 +95,97 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
       track(client);
       try {
         const { message, packet, duplex } = await first(client);
-        const upstream = await dial(!clientTls || message.type === 'CancelRequest');
+        const isCancel = message.type === 'CancelRequest';
+        const upstream = await ask(packet, client, { withCertificate: !clientTls || isCancel, isCancel });
+        if (upstream === undefined) {
+          // Nobody ever answers a CancelRequest.
+          if (isCancel) return hangUp(client);
+          throw new TeleportError('ConnectionProblem', NO_ANSWER);
+        }
         let isFirst = true;
-        let failure: unknown;
-        upstream.once('error', (error) => {
-          failure = error;
-        });
-        upstream.write(packet);
         await relay(duplex, upstream, {
           onBtoA: (chunk) => {
-            if (isFirst && chunk[0] === ERROR_RESPONSE) onRefused();
+            if (isFirst && chunk[0] === ERROR_RESPONSE && chunk.includes(ACCESS_DENIED)) onRefused();
             isFirst = false;
           },
           halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
         });
-        if (isFirst && failure !== undefined) onRefused();
       } catch (error) {
         log.debug('Local connection failed.', { error: messageOf(error) });
-        onRefused();
-        if (!client.destroyed) client.end(encodeError(asProblem(error)));
+        hangUp(client, encodeError(asProblem(error)));
       }
     },
-    open: () => dial(true),
+    open: async () => (await takeAhead()) ?? (await dial(true)),
     async [Symbol.asyncDispose]() {
+      isClosed = true;
       for (const stream of open) stream.destroy();
       await ahead?.then((stream) => stream.destroy()).catch(() => {});
     },
   };
 }
 
+const NO_ANSWER =
+  'the proxy closed the connection without an answer: the database or your certificate is unknown to it';
+
+/**
+ * Wait until the server has begun to speak; its bytes stay in the stream. Only then can the client's connection be given
+ * over: a proxy that does not like our certificate says so here, in an alert, and the client must hear of it.
+ *
+ * @returns `none` when it closed, or the client left, without a word
+ * @throws what broke the connection
+ */
+function firstAnswer(upstream: Duplex, client: Duplex): Promise<'some' | 'none'> {
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
+      clearTimeout(timer);
+      upstream.off('readable', onReadable).off('end', onNone).off('close', onNone).off('error', onError);
+      client.off('close', onLeft);
+      act();
+    };
+    const onReadable = () => {
+      if (upstream.readableLength > 0) settle(() => resolve('some'));
+    };
+    const onNone = () => settle(() => resolve('none'));
+    const onError = (error: unknown) => settle(() => reject(error));
+    const onLeft = () =>
+      settle(() => {
+        upstream.destroy();
+        resolve('none');
+      });
+    const onLate = () =>
+      settle(() => {
+        upstream.destroy();
+        reject(new TeleportError('ConnectionProblem', `no answer within ${FIRST_ANSWER_TIMEOUT_MS / 1000} s`));
+      });
+    const timer = setTimeout(onLate, FIRST_ANSWER_TIMEOUT_MS);
+    upstream.on('readable', onReadable).on('end', onNone).on('close', onNone).on('error', onError);
+    client.on('close', onLeft);
+    if (upstream.errored) onError(upstream.errored);
+    else if (upstream.destroyed) onNone();
+    else if (client.destroyed) onLeft();
+  });
+}
+
+/** The last bytes for a client; one that does not take them is cut off after a while. */
+function hangUp(client: Duplex, lastWords?: Buffer): void {
+  if (client.destroyed) return;
+  const timer = setTimeout(() => client.destroy(), FAREWELL_TIMEOUT_MS);
+  timer.unref();
+  client.once('close', () => clearTimeout(timer));
+  if (lastWords) client.write(lastWords);
+  client.end();
+  client.resume();
+}
+
 function asProblem(error: unknown): unknown {
   if (isTeleportError(error)) return error;
+  const alert = certificateAlert(error);
+  if (alert !== undefined) {
+    return new TeleportError('ConnectionProblem', `the proxy refused our certificate: remote error: tls: ${alert}`, {
+      cause: error,
+      hint: "Log in again: 'tsh login', then 'tsh db login'.",
+    });
+  }
   return new TeleportError('ConnectionProblem', `connection to the proxy failed: ${messageOf(error)}`, {
     cause: error,
   });

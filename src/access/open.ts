@@ -6,6 +6,8 @@ import type { Duplex } from 'node:stream';
 import { ALPN, PING_SUFFIX } from '../api/alpn.js';
 import type { AuthClient } from '../api/client.js';
 import type { Env } from '../cli/env.js';
+import { waitingFor } from '../cli/progress.js';
+import { TeleportError } from '../errors.js';
 import { dialTcp, dialTls } from '../net/dial.js';
 import { PingStream } from '../net/ping-stream.js';
 import { requestTls } from '../pg/frontend.js';
@@ -25,9 +27,6 @@ export async function openAccess(env: Env, args: LoginArgs): Promise<ClusterAcce
   });
   return clusterAccess(() => context);
 }
-
-/** The same for commands that only look at what is stored; they never ask for a password. */
-export const openLocalAccess = openAccess;
 
 /** Calls on Auth as the person who is logged in, for `tctl`. */
 export async function loginAuthClient(env: Env, args: LoginArgs): Promise<AuthClient> {
@@ -79,7 +78,11 @@ function contextOf(
           return await next.withAuth(work);
         }
         client ??= connectCluster(session, { vars: env.vars, insecure, now: env.now(), signal: env.signal });
-        return await work((await client).api);
+        client.catch(() => {
+          client = undefined;
+        });
+        const { api } = await client;
+        return await waitingFor(env, `the cluster ${session.cluster}`, work(api));
       }),
     dialPostgres: (keys) => dialPostgres(env, session, insecure, keys),
     close,
@@ -108,7 +111,14 @@ async function dialPostgres(
     const target = splitAddress(profile.postgresProxyAddr ?? profile.webProxyAddr, 5432);
     const socket = await dialTcp({ ...target, vars: env.vars, timeoutMs: 30_000 });
     if (!keys) return socket;
-    await requestTls(socket);
+    try {
+      if (!(await requestTls(socket))) {
+        throw new TeleportError('ConnectionProblem', `${target.host}:${target.port} refused TLS connection`);
+      }
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
     return await dialTls({ ...mutual, ...target, socket, ca: await hostCas() });
   }
   const upgraded = isUpgraded(session, { vars: env.vars });
@@ -123,5 +133,5 @@ async function dialPostgres(
     { vars: env.vars, insecure, isUpgraded: upgraded, protocol: 'alpn' },
   );
   const { alpnProtocol } = stream as Duplex & { alpnProtocol?: string | false | null };
-  return alpnProtocol && alpnProtocol.endsWith(PING_SUFFIX) ? new PingStream(stream) : stream;
+  return typeof alpnProtocol === 'string' && alpnProtocol.endsWith(PING_SUFFIX) ? new PingStream(stream) : stream;
 }

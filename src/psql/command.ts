@@ -15,12 +15,14 @@ export interface PsqlTarget {
   tls?: { rootCert: string; cert: string; key: string; mode: 'verify-full' | 'verify-ca' };
 }
 
-/** `postgres://USER@HOST:PORT/DB?…`; user query-escaped, empty parts left out. */
+/** `postgres://USER@HOST:PORT/DB?…`; user query-escaped, name and paths as they are, empty parts left out. */
 export function connectionUri({ host, port, dbUser, dbName, tls }: PsqlTarget): string {
-  const user = dbUser === '' ? '' : `${queryEscape(dbUser)}@`;
   if (host.startsWith('/')) {
-    return `postgres://${user}/${dbName}?host=${encodeURIComponent(host)}&port=${port}`;
+    // Nobody but psql reads this form, and psql takes a `+` for itself.
+    const user = dbUser === '' ? '' : `${encodeURIComponent(dbUser)}@`;
+    return `postgres://${user}/${encodeURIComponent(dbName)}?host=${encodeURIComponent(host)}&port=${port}`;
   }
+  const user = dbUser === '' ? '' : `${queryEscape(dbUser)}@`;
   const at = host.includes(':') ? `[${host}]` : host;
   const query = tls ? `?sslrootcert=${tls.rootCert}&sslcert=${tls.cert}&sslkey=${tls.key}&sslmode=${tls.mode}` : '';
   return `postgres://${user}${at}:${port}/${dbName}${query}`;

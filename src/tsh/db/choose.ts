@@ -15,7 +15,6 @@ export interface Selectors {
   query?: string | undefined;
 }
 
-const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 const NOT_LOGGED_IN = "please login using 'tsh db login' first (use 'tsh db ls' to see registered databases)";
 
 /** `k=v,k2=v2` as a record. @throws BadParameter for anything else */
@@ -99,22 +98,28 @@ function oneOf(
   );
 }
 
-/** For `db env`, `db config`, `db logout`: only databases that one is logged into. */
-export function chooseActive(
-  active: readonly ActiveDatabase[],
-  labelsOf: (name: string) => Record<string, string> | undefined,
-  selectors: Selectors,
-): ActiveDatabase[] {
-  if (!selectors.db && !selectors.labels && !selectors.query && active.length === 0) {
-    throw new TeleportError('NotFound', NOT_LOGGED_IN);
+/**
+ * For `db env`, `db config`, `db logout`: the databases that one is logged into and that are meant. The cluster is asked
+ * only where what is stored cannot tell: for labels, a query, or the beginning of a name.
+ */
+export async function chooseActive(access: Access, selectors: Selectors): Promise<ActiveDatabase[]> {
+  const active = await access.active();
+  const { db, labels, query } = selectors;
+  if (active.length === 0 && !db && !labels && !query) throw new TeleportError('NotFound', NOT_LOGGED_IN);
+  const named = db ? active.filter(({ name }) => name === db) : active;
+  if (!labels && !query && named.length > 0) return named;
+  const notLoggedIn = new TeleportError('NotFound', `not logged into ${described(selectors)}`);
+  if (db ? !active.some(({ name }) => name.startsWith(db)) : active.length === 0) throw notLoggedIn;
+  const found = await access.databases({ name: db, labels: parseLabels(labels), query: query || undefined });
+  if (found.length === 0 && db) {
+    throw new TeleportError(
+      'NotFound',
+      `${described(selectors)} not found, use 'tsh db ls' to see registered databases`,
+    );
   }
-  const wanted = parseLabels(selectors.labels);
-  const matches = active.filter(({ name }) => {
-    const labels = labelsOf(name) ?? {};
-    const hasName = !selectors.db || name === selectors.db || labels[DISCOVERED_NAME] === selectors.db;
-    return hasName && Object.entries(wanted ?? {}).every(([key, value]) => labels[key] === value);
-  });
-  if (matches.length === 0) throw new TeleportError('NotFound', `not logged into ${described(selectors)}`);
+  const names = new Set(found.map(({ database }) => database.metadata.name));
+  const matches = active.filter(({ name }) => names.has(name));
+  if (matches.length === 0) throw notLoggedIn;
   return matches;
 }
 
@@ -128,8 +133,8 @@ function described({ db, labels, query }: Selectors): string {
 }
 
 /** Exactly one active database, for `db env` and `db config`. */
-export function chooseOneActive(active: readonly ActiveDatabase[], selectors: Selectors): ActiveDatabase {
-  const matches = chooseActive(active, () => undefined, selectors);
+export async function chooseOneActive(access: Access, selectors: Selectors): Promise<ActiveDatabase> {
+  const matches = await chooseActive(access, selectors);
   if (matches.length === 1) return matches[0]!;
   const names = matches.map(({ name }) => name).sort();
   throw new TeleportError(

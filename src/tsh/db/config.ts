@@ -1,5 +1,5 @@
 /** `tsh db config`: connection settings of an active database, for people, scripts and psql. Source: cli.md 4.9. */
-import { openLocalAccess } from '../../access/open.js';
+import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
 import { connectionUri } from '../../psql/command.js';
@@ -14,8 +14,8 @@ export interface DbConfigArgs extends SelectorArgs {
 const LABEL_WIDTH = 11;
 
 export async function run(env: Env, args: DbConfigArgs): Promise<void> {
-  const access = await openLocalAccess(env, args);
-  const active = chooseOneActive(await access.active(), args);
+  await using access = await openAccess(env, args);
+  const active = await chooseOneActive(access, args);
   const info = await access.connectionInfo(active.name);
   if (args.format === 'cmd') {
     const uri = connectionUri({

@@ -5,7 +5,6 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { reportError } from '../../cli/exit.js';
-import { waitingFor } from '../../cli/progress.js';
 import { TeleportError } from '../../errors.js';
 import { startLocalProxy } from '../../localproxy/listener.js';
 import { psqlArguments } from '../../psql/command.js';
@@ -23,17 +22,13 @@ export async function run(env: Env, args: DbConnectArgs): Promise<number> {
   const psql = await findPsql(env.vars.PATH);
   if (psql === undefined) throw psqlMissing();
   await using access = await openAccess(env, args);
-  const database = await waitingFor(env, 'Looking for the database', chooseDatabase(env, access, args));
+  const database = await chooseDatabase(env, access, args);
   const route = await access.route(database, routeRequest(args));
   let isRefused = false;
   const onRefused = () => {
     isRefused = true;
   };
-  await using connector = await waitingFor(
-    env,
-    'Fetching a certificate',
-    access.connector(route, { inMemory: args.tunnel, warm: true, onRefused }),
-  );
+  await using connector = await access.connector(route, { inMemory: args.tunnel, warm: true, onRefused });
   const at =
     env.platform === 'win32' ? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const) : ({ kind: 'unix' } as const);
   await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });

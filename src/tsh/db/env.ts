@@ -1,5 +1,5 @@
 /** `tsh db env`: connection settings of an active database as environment variables. Source: cli.md 4.8. */
-import { openLocalAccess } from '../../access/open.js';
+import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
 import type { SelectorArgs } from './args.js';
@@ -10,8 +10,8 @@ export interface DbEnvArgs extends SelectorArgs {
 }
 
 export async function run(env: Env, args: DbEnvArgs): Promise<void> {
-  const access = await openLocalAccess(env, args);
-  const active = chooseOneActive(await access.active(), args);
+  await using access = await openAccess(env, args);
+  const active = await chooseOneActive(access, args);
   const info = await access.connectionInfo(active.name);
   const variables: [string, string][] = [
     ['PGDATABASE', active.dbName],

@@ -2,7 +2,6 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
-import { waitingFor } from '../../cli/progress.js';
 import { clusterPart, type RouteArgs, routeRequest } from './args.js';
 import { chooseDatabase } from './choose.js';
 
@@ -11,9 +10,9 @@ const PLAIN = '\u001b[0m';
 
 export async function run(env: Env, args: RouteArgs): Promise<void> {
   await using access = await openAccess(env, args);
-  const database = await waitingFor(env, 'Looking for the database', chooseDatabase(env, access, args));
+  const database = await chooseDatabase(env, access, args);
   const route = await access.route(database, routeRequest(args));
-  await waitingFor(env, 'Fetching a certificate', access.login(route));
+  await access.login(route);
   const name = route.database.metadata.name;
   const missing = `${route.dbUser ? '' : ' --db-user=<user>'}${route.dbName ? '' : ' --db-name=<name>'}`;
   printLine(env, `Connection information for database "${name}" has been saved.`);

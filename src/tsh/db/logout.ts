@@ -1,15 +1,14 @@
 /** `tsh db logout`: remove stored credentials, of one database or of all. Source: cli.md 4.6. */
-import { openLocalAccess } from '../../access/open.js';
+import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import type { SelectorArgs } from './args.js';
 import { chooseActive } from './choose.js';
 
 export async function run(env: Env, args: SelectorArgs): Promise<void> {
-  const access = await openLocalAccess(env, args);
-  const active = await access.active();
+  await using access = await openAccess(env, args);
   const hasSelector = Boolean(args.db || args.labels || args.query);
-  const chosen = hasSelector ? chooseActive(active, () => undefined, args) : active;
+  const chosen = hasSelector ? await chooseActive(access, args) : await access.active();
   await access.logout(chosen.map(({ name }) => name));
   if (chosen.length === 1) printLine(env, `Logged out of database ${chosen[0]!.name}`);
   else printLine(env, 'Logged out of all databases');

@@ -2,7 +2,6 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { print, printJson, printLine, printYaml } from '../../cli/output.js';
-import { waitingFor } from '../../cli/progress.js';
 import { printableDatabase } from '../../resources/printable.js';
 import type { GlobalArgs } from './args.js';
 import { parseLabels } from './choose.js';
@@ -23,10 +22,7 @@ const HINT_ROWS = 20;
 export async function run(env: Env, args: DbLsArgs): Promise<void> {
   const filter = { labels: parseLabels(args.labels), search: searchWords(args.search), query: args.query || undefined };
   await using access = await openAccess(env, args);
-  const [found, active] = await Promise.all([
-    waitingFor(env, 'Listing databases', access.databases(filter)),
-    access.active(),
-  ]);
+  const [found, active] = await Promise.all([access.databases(filter), access.active()]);
   const databases = found.map(
     (one): ListedDatabase => ({
       ...one,

@@ -5,7 +5,6 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
-import { waitingFor } from '../../cli/progress.js';
 import { TeleportError } from '../../errors.js';
 import { isLoopback, startLocalProxy } from '../../localproxy/listener.js';
 import { connectionUri } from '../../psql/command.js';
@@ -22,12 +21,12 @@ export interface ProxyDbArgs extends RouteArgs {
 export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
   const at = listenAddress(args);
   await using access = await openAccess(env, args);
-  const database = await waitingFor(env, 'Looking for the database', chooseDatabase(env, access, args));
+  const database = await chooseDatabase(env, access, args);
   const route = await access.route(database, routeRequest(args));
   const name = route.database.metadata.name;
   await using connector = await access.connector(route, { inMemory: args.tunnel, clientTls: !args.tunnel });
   await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
-  const address = `${local.host === 'localhost' ? '127.0.0.1' : local.host}:${local.port}`;
+  const { address } = local;
   if (args.tunnel) {
     printLine(
       env,
@@ -43,7 +42,12 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
   );
   if (isRandom) printLine(env);
   if (args.tunnel) {
-    const uri = connectionUri({ host: 'localhost', port: local.port, dbUser: route.dbUser, dbName: route.dbName });
+    const uri = connectionUri({
+      host: isLoopback(local.host) ? 'localhost' : local.host,
+      port: local.port,
+      dbUser: route.dbUser,
+      dbName: route.dbName,
+    });
     printLine(
       env,
       'Use the following command to connect to the database or to the address above using other database GUI/CLI clients:',
