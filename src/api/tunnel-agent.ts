@@ -1,24 +1,25 @@
 /**
- * The agent's end of the tunnel (`tunnel.ts` has the picture): dial every Proxy, show the host certificate, serve HTTP/2
- * on the connection that was dialled, hand each `POST /v1/connect` to the Database Service as a Duplex, dial again when
- * the connection is gone.
+ * The agent's end of the tunnel (`tunnel.ts` has the picture): a control connection to every Proxy, dialled again when it
+ * is gone, and beside it a few data connections dialled ahead. Each one that a client is put on goes to the Database
+ * Service as a Duplex and is replaced at once.
  *
- * States of a line to one Proxy: dialling → standing (the Proxy asked for the hello) → gone → waiting → dialling.
- * A Proxy that says drain is left: a new line is dialled beside the old one, which ends with its last stream.
+ * States of the control line to one Proxy: dialling → standing (the Proxy has answered) → gone → waiting → dialling.
+ * A Proxy that says drain is left: a new line is dialled; what is open on it runs to its end.
  */
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { dialTls } from '../net/dial.js';
 import { hexName } from './alpn.js';
 import type { HostIdentity } from './host-identity.js';
-import { TUNNEL_ALPN, type TunnelHello } from './tunnel.js';
-import { type OnTunnelConnection, serveLine, type TunnelLine } from './tunnel-line.js';
+import { TUNNEL_ALPN, type TunnelConnection, type TunnelHello } from './tunnel.js';
+import { type ControlLine, offerConnection, serveControl } from './tunnel-line.js';
 
-export type { TunnelConnection } from './tunnel-line.js';
+export type { TunnelConnection } from './tunnel.js';
 
 export interface TunnelAgentOptions {
-  /** Web addresses of the Proxies; one connection is kept to each. */
+  /** Web addresses of the Proxies; one control connection is kept to each. */
   proxies: readonly { host: string; port: number }[];
   /** Host identity of role Db. The Proxy is verified against its `hostCaPems`, by the cluster's hex name. */
   identity: HostIdentity;
@@ -27,10 +28,12 @@ export interface TunnelAgentOptions {
   /** Registers a listener for changes of `hello()`; returns its removal. */
   onChange?: (listener: () => void) => () => void;
   /** One database connection. The callee owns the stream and ends it; an 'error' listener is on it already. */
-  onConnection: OnTunnelConnection;
+  onConnection: (stream: Duplex, connection: TunnelConnection) => void;
   log: Logger;
   /** Ends everything at once. */
   signal?: AbortSignal;
+  /** Data connections kept ready at each Proxy. Default 4. */
+  spares?: number;
   /** For TCP and TLS together, default 10 s. */
   connectTimeoutMs?: number;
   /** First wait after a failure, default 500; doubled up to `maxBackoffMs` (30 s); half of each wait is random. */
@@ -41,7 +44,7 @@ export interface TunnelAgentOptions {
 }
 
 export interface TunnelAgent {
-  /** Resolves when every Proxy has asked for the hello once. Never rejects. */
+  /** Resolves when every Proxy has answered once. Never rejects. */
   readonly connected: Promise<void>;
   /** Proxies that have heard the hello and are connected now. */
   standing(): number;
@@ -52,10 +55,15 @@ export interface TunnelAgent {
 /** A line that stood this long ends the row of failures. */
 const STABLE_MS = 10_000;
 
-/** Keep one connection to every Proxy until closed. */
+/** How many data connections are dialled at the same time at most; clients beyond that wait for their turn. */
+const MAX_DIALLING = 32;
+
+/** Keep the connections to every Proxy until closed. */
 export function runTunnel(options: TunnelAgentOptions): TunnelAgent {
   const stop = new AbortController();
-  const lines = new Set<TunnelLine>();
+  const lines = new Set<ControlLine>();
+  const inUse = new Set<Duplex>();
+  const idleWaiters = new Set<() => void>();
   let isDraining = false;
   const hello = (): TunnelHello => (isDraining ? { ...options.hello(), draining: true } : options.hello());
   const tellAll = (): void => {
@@ -67,19 +75,35 @@ export function runTunnel(options: TunnelAgentOptions): TunnelAgent {
     options.signal?.removeEventListener('abort', halt);
     stop.abort();
     for (const line of lines) line.destroy();
+    for (const stream of inUse) stream.destroy();
   };
   if (options.signal?.aborted) halt();
   else options.signal?.addEventListener('abort', halt, { once: true });
 
-  const kept = options.proxies.map((proxy) => keep(proxy, { ...options, hello }, lines, stop.signal));
+  const onConnection = (stream: Duplex, connection: TunnelConnection): void => {
+    inUse.add(stream);
+    stream.once('close', () => {
+      inUse.delete(stream);
+      if (inUse.size > 0) return;
+      for (const resolve of idleWaiters) resolve();
+      idleWaiters.clear();
+    });
+    try {
+      options.onConnection(stream, connection);
+    } catch (error) {
+      options.log.error('A database connection failed.', { error: messageOf(error) });
+      stream.destroy();
+    }
+  };
+  const kept = options.proxies.map((proxy) => keep(proxy, { ...options, hello, onConnection }, lines, stop.signal));
   return {
     connected: Promise.all(kept.map(({ heard }) => heard)).then(() => {}),
-    standing: () => [...lines].filter((line) => line.isStanding && !line.isLeft).length,
+    standing: () => kept.filter(({ isStanding }) => isStanding()).length,
     async close({ drainMs = 0 } = {}) {
       isDraining = true;
       if (drainMs > 0 && !stop.signal.aborted) {
         tellAll();
-        const idle = Promise.all([...lines].map((line) => line.idle()));
+        const idle = inUse.size === 0 ? undefined : new Promise<void>((resolve) => idleWaiters.add(resolve));
         await Promise.race([idle, pause(drainMs, stop.signal)]);
       }
       halt();
@@ -92,14 +116,15 @@ export function runTunnel(options: TunnelAgentOptions): TunnelAgent {
 function keep(
   proxy: { host: string; port: number },
   options: TunnelAgentOptions,
-  lines: Set<TunnelLine>,
+  lines: Set<ControlLine>,
   signal: AbortSignal,
-): { heard: Promise<void>; ended: Promise<void> } {
+): { heard: Promise<void>; ended: Promise<void>; isStanding: () => boolean } {
   const { minBackoffMs = 500, maxBackoffMs = 30_000, silenceTimeoutMs = 60_000, log } = options;
   let heardNow: () => void = () => {};
   const heard = new Promise<void>((resolve) => {
     heardNow = resolve;
   });
+  let isStanding = false;
   const address = `${proxy.host}:${proxy.port}`;
 
   const run = async (): Promise<void> => {
@@ -107,11 +132,24 @@ function keep(
       const startedAt = performance.now();
       try {
         const socket = await dialProxy(proxy, options, signal);
-        const line = serveLine(socket, { ...options, silenceTimeoutMs, onStanding: heardNow });
+        const data = keepSpares(() => dialProxy(proxy, options, signal), options, signal);
+        const line = serveControl(socket, {
+          hello: options.hello(),
+          onStanding: () => {
+            isStanding = true;
+            heardNow();
+            data.start();
+          },
+          onDial: data.dial,
+          silenceTimeoutMs,
+          log,
+        });
         lines.add(line);
         void line.gone.then(() => lines.delete(line));
         if (signal.aborted) line.destroy();
         await line.over;
+        isStanding = false;
+        data.stop();
         if (!signal.aborted) log.info('Tunnel to the Proxy Service ended, dialling again.', { proxy: address });
       } catch (error) {
         if (signal.aborted) return;
@@ -122,7 +160,77 @@ function keep(
       await pause(waitMs / 2 + (Math.random() * waitMs) / 2, signal);
     }
   };
-  return { heard, ended: run() };
+  return { heard, ended: run(), isStanding: () => isStanding };
+}
+
+/** Data connections of one control line: so many kept ready, more when the Proxy asks. */
+function keepSpares(dial: () => Promise<Duplex>, options: TunnelAgentOptions, signal: AbortSignal) {
+  const { spares = 4, minBackoffMs = 500, maxBackoffMs = 30_000, log } = options;
+  const waiting = new Set<Duplex>();
+  /** Dialling now, and how many are wanted beyond that. */
+  let dialling = 0;
+  let wanted = 0;
+  let failures = 0;
+  let isStarted = false;
+  let isStopped = false;
+
+  const offer = async (): Promise<void> => {
+    let socket: Duplex;
+    try {
+      socket = await dial();
+      failures = 0;
+    } catch (error) {
+      if (isStopped || signal.aborted) return;
+      log.debug('Cannot dial a tunnel connection.', { error: messageOf(error) });
+      await pause(Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures++, 16)), signal);
+      return;
+    } finally {
+      dialling -= 1;
+    }
+    if (isStopped) return void socket.destroy();
+    waiting.add(socket);
+    const taken = offerConnection(socket);
+    const settled = () => {
+      waiting.delete(socket);
+      fill();
+    };
+    taken.then(
+      (connection) => {
+        settled();
+        options.onConnection(socket, connection);
+      },
+      (error: unknown) => {
+        log.debug('A waiting tunnel connection ended.', { error: messageOf(error) });
+        settled();
+      },
+    );
+  };
+  const fill = (): void => {
+    if (!isStarted || isStopped || signal.aborted) return;
+    while (dialling < MAX_DIALLING && waiting.size + dialling < spares + wanted) {
+      if (waiting.size + dialling >= spares) wanted -= 1;
+      dialling += 1;
+      void offer().then(fill);
+    }
+  };
+  const stop = (): void => {
+    isStopped = true;
+    signal.removeEventListener('abort', stop);
+    // Those that a client is on are no longer in here.
+    for (const socket of waiting) socket.destroy();
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  return {
+    start(): void {
+      isStarted = true;
+      fill();
+    },
+    dial(count: number): void {
+      wanted += count;
+      fill();
+    },
+    stop,
+  };
 }
 
 async function dialProxy(
@@ -139,6 +247,8 @@ async function dialProxy(
     key: identity.keyPem,
     timeoutMs: connectTimeoutMs,
     signal,
+    // A client may end its half and still wait for an answer.
+    allowHalfOpen: true,
   });
   const roles = [socket.getPeerCertificate().subject?.O ?? []].flat();
   if (socket.alpnProtocol === TUNNEL_ALPN && roles.includes('Proxy')) return socket;

@@ -1,38 +1,47 @@
 /**
  * The agent tunnel: what a Proxy and a Database Service say to each other. No foreign program looks here.
  *
- * The agent dials the Proxy's web port: TLS, ALPN `teleshift-tunnel`, its host certificate (role Db). Over that one
- * connection runs HTTP/2 with the roles turned round: the *agent* is the HTTP/2 server, the *Proxy* opens streams.
+ * The agent dials the Proxy's web port: TLS, ALPN `teleshift-tunnel`, its host certificate (role Db). The first line says
+ * what the connection is for; a line is one JSON object and a newline.
  *
- *     Proxy                                   agent
- *       | GET  /v1/hello                        |   answers JSON TunnelHello and keeps the stream open: each further
- *       |                                       |   line is a new TunnelHello (its databases changed)
- *       | POST /v1/connect  headers below       |   :status 200, then raw PostgreSQL bytes both ways
- *       | POST /v1/drain                        |   the Proxy is going away: dial again elsewhere
+ *     agent                                                     Proxy
+ *       | {"hello": {hostId, hostname, version, databases}}  ──▶  | the control connection, one per agent and Proxy;
+ *       |                                                         | a further hello when something has changed
+ *       | ◀──────────────────────────────────────── {"ping": n}   | every 15 s; answered {"pong": n}
+ *       | ◀──────────────────────────────────────── {"dial": n}   | n clients wait: dial n data connections now
+ *       | ◀────────────────────────────────────── {"drain": true} | the Proxy is going away: dial again elsewhere
+ *       |                                                         |
+ *       | {"spare": true}  ──────────────────────────────────▶    | a data connection, dialled ahead and kept waiting
+ *       | ◀────────────────── {"certificate": …, "clientAddr": …} | a client has come: its certificate and address
+ *       | one byte, `+`  ────────────────────────────────────▶    | taken; from here on raw PostgreSQL bytes both ways
  *
- * The POST carries the user's certificate. The Proxy has seen the proof of its key; the agent verifies the certificate
- * against the User CA again and takes the identity, the route and every decision from it.
+ * One database connection is one TLS connection: bytes are framed by nobody, a slow reader stops nobody else, and what is
+ * open goes on when the control connection breaks. Because some are dialled ahead, a client waits for no handshake.
+ *
+ * The Proxy has seen the proof of the user's key; the agent verifies the certificate against the User CA again and takes
+ * the identity, the route and every decision from it.
  */
 
 export const TUNNEL_ALPN = 'teleshift-tunnel';
 
-/** Flow-control windows that carried 0.8 of one TLS connection on loopback (16 MiB a stream, 32 MiB a connection). */
-export const TUNNEL_STREAM_WINDOW_BYTES = 16 * 1024 * 1024;
-export const TUNNEL_CONNECTION_WINDOW_BYTES = 32 * 1024 * 1024;
+/** Says that the agent has taken a connection. */
+export const TUNNEL_TAKEN = 0x2b;
+
+/** Longest line: some ten thousand databases with long names in a hello, or a certificate with long traits. */
+export const MAX_TUNNEL_LINE_BYTES = 4 * 1024 * 1024;
 
 export interface TunnelHello {
   hostId: string;
   hostname: string;
   version: string;
   databases: { name: string; health: 'healthy' | 'unhealthy' | 'unknown' }[];
-  /** True when the agent is stopping: no new streams, please. */
+  /** True when the agent is stopping: no new connections, please. */
   draining?: boolean;
 }
 
-/** Request headers of `POST /v1/connect`. */
-export const TUNNEL_HEADERS = {
-  /** base64 of the user's certificate, DER. */
-  certificate: 'x-teleshift-certificate',
+/** What came with a connection. The certificate is to be verified again: the Proxy is not believed. */
+export interface TunnelConnection {
+  certificateDer: Buffer;
   /** `ip:port` of the user, for audit. */
-  clientAddr: 'x-teleshift-client-addr',
-} as const;
+  clientAddr: string;
+}

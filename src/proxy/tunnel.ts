@@ -1,34 +1,24 @@
 /**
- * The Proxy's end of the tunnels: agents that have dialled in, which databases each offers, and new streams to them.
- * The picture of the conversation is in `api/tunnel.ts`. Order of agents: `database-service.md` 8.1.
+ * The Proxy's end of the tunnels: agents that have dialled in, which databases each offers, and the data connections that
+ * wait for clients. The picture of the conversation is in `api/tunnel.ts`. Order of agents: `database-service.md` 8.1.
  *
- * An agent that dials again while its old connection still stands gets new streams on the new one only; the old one
- * lives until its last stream has ended.
+ * An agent that dials again while its old control connection still stands is known by the new one only; what clients use
+ * lives on until it ends.
  */
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect as connectHttp2,
-  constants,
-  sensitiveHeaders,
-} from 'node:http2';
 import type { Duplex } from 'node:stream';
-import {
-  TUNNEL_CONNECTION_WINDOW_BYTES,
-  TUNNEL_HEADERS,
-  TUNNEL_STREAM_WINDOW_BYTES,
-  type TunnelHello,
-} from '../api/tunnel.js';
+import { createLineReader } from '../api/lines.js';
+import { MAX_TUNNEL_LINE_BYTES, TUNNEL_TAKEN, type TunnelHello } from '../api/tunnel.js';
 import { messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { createHelloReader } from './tunnel-hello.js';
+import { deadlineIn, readExactly } from '../pg/stream.js';
+import { helloOf } from './tunnel-hello.js';
 
 export interface TunnelRegistryOptions {
   clusterName: string;
   log: Logger;
   /** Default 15 s; two answers missing end the connection. */
   pingIntervalMs?: number;
-  /** For the hello of a new agent and for a new stream. Default 10 s. */
+  /** For the first line of a connection, and for a data connection to be there and taken. Default 10 s. */
   answerTimeoutMs?: number;
   /** Shuffles agents of the same health. Default Math.random. */
   random?: () => number;
@@ -38,7 +28,7 @@ export interface TunnelRegistry {
   /** Take over a connection whose TLS is done; `hostId` is what its host certificate says. */
   accept(socket: Duplex, peer: { hostId: string }): void;
   /**
-   * A stream to an agent that offers the database; the next agent is tried when one cannot be reached.
+   * A connection to an agent that offers the database; the next agent is tried when one cannot be reached.
    *
    * @throws TeleportError `NotFound` when no agent offers it, `ConnectionProblem` when none can be reached
    */
@@ -49,28 +39,37 @@ export interface TunnelRegistry {
   streams(): number;
   /** Resolves at the next change of `agents()`. */
   changed(): Promise<void>;
-  /** Tell the agents to go, wait up to `drainMs` for open streams, hang up. */
+  /** Tell the agents to go, wait up to `drainMs` for open connections, hang up. */
   close(options?: { drainMs?: number }): Promise<void>;
 }
 
 interface Agent {
   hostId: string;
-  session: ClientHttp2Session;
-  hello: TunnelHello | undefined;
-  streams: number;
-  /** A newer connection of the same agent has taken over. */
-  isOld: boolean;
+  control: Duplex;
+  hello: TunnelHello;
+  /** Clients that wait for a data connection, the longest waiting first. */
+  waiting: Set<Waiter>;
+}
+
+interface Waiter {
+  take(connection: Duplex): void;
+  fail(why: string): void;
 }
 
 const HEALTH_ORDER = { healthy: 0, unknown: 1, unhealthy: 2 } as const;
 const MISSED_PINGS = 2;
-/** See `api/tunnel-line.ts`. */
-const MAX_SESSION_MEMORY_MB = 16_384;
+/** Data connections that one agent may keep waiting; more are closed. */
+const MAX_SPARES = 256;
 
 export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegistry {
   const { clusterName, log, pingIntervalMs = 15_000, answerTimeoutMs = 10_000, random = Math.random } = options;
-  const agents = new Set<Agent>();
-  const waiters = new Set<() => void>();
+  const agents = new Map<string, Agent>();
+  /** Data connections that wait, by the host id of their certificate; the one that came last is used first. */
+  const spares = new Map<string, Duplex[]>();
+  /** Everything that was accepted and not closed. */
+  const sockets = new Set<Duplex>();
+  const inUse = new Set<Duplex>();
+  const changeWaiters = new Set<() => void>();
   const idleWaiters = new Set<() => void>();
   let isClosing = false;
 
@@ -78,81 +77,126 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
     for (const resolve of set) resolve();
     set.clear();
   };
-  const streamCount = (): number => [...agents].reduce((sum, agent) => sum + agent.streams, 0);
-  const streamEnded = (agent: Agent): void => {
-    agent.streams -= 1;
-    if (agent.isOld && agent.streams === 0) agent.session.destroy();
-    if (streamCount() === 0) wake(idleWaiters);
-  };
 
-  const heard = (agent: Agent, hello: TunnelHello): void => {
-    if (hello.hostId !== agent.hostId) {
-      log.warn('An agent says it is another host than its certificate.', { host: agent.hostId });
-      agent.session.destroy();
-      return;
+  const heard = (control: Duplex, hostId: string, hello: TunnelHello): void => {
+    if (hello.hostId !== hostId) {
+      throw new TeleportError('Protocol', 'an agent says it is another host than its certificate');
     }
-    const isNew = agent.hello === undefined;
-    agent.hello = hello;
-    if (isNew) {
-      for (const other of agents) {
-        if (other === agent || other.hostId !== agent.hostId) continue;
-        other.isOld = true;
-        if (other.streams === 0) other.session.destroy();
-      }
+    const known = agents.get(hostId);
+    if (known?.control === control) known.hello = hello;
+    else {
+      agents.set(hostId, { hostId, control, hello, waiting: known?.waiting ?? new Set() });
+      known?.control.destroy();
       log.info('Agent connected.', { host: hello.hostname, databases: hello.databases.length });
     }
-    wake(waiters);
+    wake(changeWaiters);
   };
 
-  const accept = (socket: Duplex, { hostId }: { hostId: string }): void => {
-    socket.on('error', () => {});
-    if (isClosing) return void socket.destroy();
-    const session = connectHttp2('https://agent.invalid', {
-      createConnection: () => socket,
-      maxSessionMemory: MAX_SESSION_MEMORY_MB,
-      peerMaxConcurrentStreams: 10_000,
-      settings: { enablePush: false, initialWindowSize: TUNNEL_STREAM_WINDOW_BYTES },
+  const serveControl = (socket: Duplex, hostId: string): ((line: Record<string, unknown>) => void) => {
+    let sent = 0;
+    let answered = 0;
+    const ping = (): void => {
+      if (sent - answered >= MISSED_PINGS) socket.destroy();
+      else say(socket, { ping: ++sent });
+    };
+    const timer = setInterval(ping, pingIntervalMs).unref();
+    socket.once('close', () => {
+      clearInterval(timer);
+      const agent = agents.get(hostId);
+      if (agent?.control !== socket) return;
+      agents.delete(hostId);
+      for (const waiter of agent.waiting) waiter.fail('the agent is gone');
+      for (const spare of spares.get(hostId) ?? []) spare.destroy();
+      log.info('Agent disconnected.', { host: agent.hello.hostname });
+      wake(changeWaiters);
     });
-    const agent: Agent = { hostId, session, hello: undefined, streams: 0, isOld: false };
-    agents.add(agent);
-    session.on('error', (error) => log.debug('Tunnel broke.', { host: hostId, error }));
-    session.once('connect', () => session.setLocalWindowSize(TUNNEL_CONNECTION_WINDOW_BYTES));
-    // A half-open socket does not end its session by itself, and an agent that is gone sends no more.
-    socket.once('end', () => session.destroy());
-    const stopPings = keepAlive(session, pingIntervalMs);
-    session.once('close', () => {
-      stopPings();
+    let isKnown = false;
+    return ({ hello, pong }) => {
+      if (typeof pong === 'number') answered = pong;
+      if (hello === undefined) return;
+      heard(socket, hostId, helloOf(hello));
+      // The first ping is the agent's sign that it is known.
+      if (!isKnown) ping();
+      isKnown = true;
+    };
+  };
+
+  const keepSpare = (socket: Duplex, hostId: string): void => {
+    const waiting = agents.get(hostId)?.waiting;
+    const [first] = waiting ?? [];
+    if (waiting && first) {
+      waiting.delete(first);
+      first.take(socket);
+      return;
+    }
+    const kept = spares.get(hostId) ?? [];
+    spares.set(hostId, kept);
+    if (kept.length >= MAX_SPARES) return void socket.destroy();
+    kept.push(socket);
+    // A connection that waits is silent: bytes or an end mean that it is of no use.
+    const useless = (): void => {
+      if (socket.read() !== null || socket.readableEnded) socket.destroy();
+    };
+    const end = (): void => void socket.destroy();
+    socket.on('readable', useless).on('end', end);
+    const leave = (): void => {
+      socket.off('readable', useless).off('end', end).off('close', leave);
+      const at = kept.indexOf(socket);
+      if (at >= 0) kept.splice(at, 1);
+      if (kept.length === 0 && spares.get(hostId) === kept) spares.delete(hostId);
+    };
+    socket.on('close', leave);
+    leaving.set(socket, leave);
+  };
+  /** How a connection stops waiting. */
+  const leaving = new WeakMap<Duplex, () => void>();
+
+  /** A data connection of the agent: one that waits, or the next that it dials. */
+  const dataConnection = (agent: Agent): Promise<Duplex> => {
+    const ready = spares.get(agent.hostId)?.at(-1);
+    if (ready) {
+      leaving.get(ready)?.();
+      return Promise.resolve(ready);
+    }
+    say(agent.control, { dial: 1 });
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => waiter.fail(`no data connection within ${answerTimeoutMs} ms`), answerTimeoutMs);
+      const waiter: Waiter = {
+        take(connection) {
+          clearTimeout(timer);
+          resolve(connection);
+        },
+        fail(why) {
+          clearTimeout(timer);
+          agent.waiting.delete(waiter);
+          reject(new TeleportError('ConnectionProblem', why));
+        },
+      };
+      agent.waiting.add(waiter);
+    });
+  };
+
+  const connect = async (agent: Agent, user: { certificateDer: Buffer; clientAddr: string }): Promise<Duplex> => {
+    const socket = await dataConnection(agent);
+    inUse.add(socket);
+    socket.once('close', () => {
+      inUse.delete(socket);
+      if (inUse.size === 0) wake(idleWaiters);
+    });
+    try {
+      say(socket, { certificate: user.certificateDer.toString('base64'), clientAddr: user.clientAddr });
+      const answer = await readExactly(socket, 1, deadlineIn(answerTimeoutMs));
+      if (answer[0] !== TUNNEL_TAKEN) throw new TeleportError('Protocol', 'the agent did not take the connection');
+      return socket;
+    } catch (error) {
       socket.destroy();
-      agents.delete(agent);
-      if (agent.hello && !agent.isOld) log.info('Agent disconnected.', { host: agent.hello.hostname });
-      wake(waiters);
-      if (streamCount() === 0) wake(idleWaiters);
-    });
-    const stream = session.request({ ':path': '/v1/hello' });
-    const timer = setTimeout(() => session.destroy(), answerTimeoutMs);
-    const read = createHelloReader((hello) => {
-      clearTimeout(timer);
-      heard(agent, hello);
-    });
-    stream.on('data', (chunk: Buffer) => {
-      try {
-        read(chunk);
-      } catch (error) {
-        log.warn('An agent sends no valid hello.', { host: hostId, error: messageOf(error) });
-        session.destroy();
-      }
-    });
-    stream.on('error', () => {});
-    stream.once('close', () => {
-      clearTimeout(timer);
-      session.close();
-    });
+      throw error;
+    }
   };
 
   const offering = (database: string): Agent[] => {
     const found: { agent: Agent; order: number; lot: number }[] = [];
-    for (const agent of agents) {
-      if (agent.isOld || !agent.hello || agent.session.closed) continue;
+    for (const agent of agents.values()) {
       const offer = agent.hello.databases.find(({ name }) => name === database);
       if (!offer) continue;
       const order = HEALTH_ORDER[offer.health] + (agent.hello.draining ? 3 : 0);
@@ -162,7 +206,39 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
   };
 
   return {
-    accept,
+    accept(socket, { hostId }) {
+      socket.on('error', () => {});
+      if (isClosing) return void socket.destroy();
+      sockets.add(socket);
+      const timer = setTimeout(() => socket.destroy(), answerTimeoutMs);
+      socket.once('close', () => {
+        clearTimeout(timer);
+        sockets.delete(socket);
+      });
+      let control: ((line: Record<string, unknown>) => void) | undefined;
+      const read = createLineReader(MAX_TUNNEL_LINE_BYTES, (line) => {
+        clearTimeout(timer);
+        if (!control && line.spare === true) {
+          socket.off('data', onData).off('end', onEnd);
+          socket.pause();
+          keepSpare(socket, hostId);
+          return;
+        }
+        control ??= serveControl(socket, hostId);
+        control(line);
+      });
+      const onData = (chunk: Buffer): void => {
+        try {
+          read(chunk);
+        } catch (error) {
+          log.warn('An agent says what is not understood.', { host: hostId, error: messageOf(error) });
+          socket.destroy();
+        }
+      };
+      // A half-open socket does not close by itself, and an agent that has ended says nothing more.
+      const onEnd = (): void => void socket.destroy();
+      socket.on('data', onData).on('end', onEnd);
+    },
     async open(database, user) {
       const candidates = offering(database);
       if (candidates.length === 0) {
@@ -177,7 +253,7 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
       let last: unknown;
       for (const agent of candidates) {
         try {
-          return await openStream(agent, user, answerTimeoutMs, () => streamEnded(agent));
+          return await connect(agent, user);
         } catch (error) {
           last = error;
           log.warn('Cannot reach an agent.', { db: database, host: agent.hostId, error: messageOf(error) });
@@ -185,13 +261,13 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
       }
       throw new TeleportError('ConnectionProblem', 'failed to connect to any of the database servers', { cause: last });
     },
-    agents: () => [...agents].flatMap(({ hello, isOld }) => (hello && !isOld ? [hello] : [])),
-    streams: streamCount,
-    changed: () => new Promise((resolve) => waiters.add(resolve)),
+    agents: () => [...agents.values()].map(({ hello }) => hello),
+    streams: () => inUse.size,
+    changed: () => new Promise((resolve) => changeWaiters.add(resolve)),
     async close({ drainMs = 0 } = {}) {
       isClosing = true;
-      for (const { session } of agents) sayDrain(session);
-      if (drainMs > 0 && streamCount() > 0) {
+      for (const { control } of agents.values()) say(control, { drain: true });
+      if (drainMs > 0 && inUse.size > 0) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, drainMs);
           idleWaiters.add(() => {
@@ -200,69 +276,13 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
           });
         });
       }
-      const gone = [...agents].map(({ session }) => new Promise((resolve) => session.once('close', resolve)));
-      for (const { session } of agents) session.destroy();
+      const gone = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+      for (const socket of sockets) socket.destroy();
       await Promise.all(gone);
     },
   };
 }
 
-function openStream(
-  agent: Agent,
-  user: { certificateDer: Buffer; clientAddr: string },
-  timeoutMs: number,
-  onEnd: () => void,
-): Promise<ClientHttp2Stream> {
-  return new Promise((resolve, reject) => {
-    const stream = agent.session.request(
-      {
-        ':method': 'POST',
-        ':path': '/v1/connect',
-        [TUNNEL_HEADERS.certificate]: user.certificateDer.toString('base64'),
-        [TUNNEL_HEADERS.clientAddr]: user.clientAddr,
-        // Nothing of a user's certificate goes into the tables of header compression, where it would push out the rest.
-        [sensitiveHeaders]: [TUNNEL_HEADERS.certificate, TUNNEL_HEADERS.clientAddr],
-      } as Record<string, string>,
-      { endStream: false },
-    );
-    agent.streams += 1;
-    const fail = (why: string): void => {
-      clearTimeout(timer);
-      stream.close(constants.NGHTTP2_CANCEL);
-      reject(new TeleportError('ConnectionProblem', why));
-    };
-    const timer = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
-    stream.on('error', (error) => fail(messageOf(error)));
-    stream.once('close', () => {
-      fail('the tunnel closed');
-      onEnd();
-    });
-    stream.once('response', (headers) => {
-      if (headers[':status'] !== 200) return fail(`the agent answered ${headers[':status']}`);
-      clearTimeout(timer);
-      resolve(stream);
-    });
-  });
-}
-
-/** Ping until it closes; two answers missing destroy it. Returns how to stop. */
-function keepAlive(session: ClientHttp2Session, intervalMs: number): () => void {
-  let missed = 0;
-  const timer = setInterval(() => {
-    if (session.destroyed || session.connecting) return;
-    if (missed >= MISSED_PINGS) return session.destroy();
-    missed += 1;
-    session.ping((error) => {
-      if (!error) missed = 0;
-    });
-  }, intervalMs);
-  timer.unref();
-  return () => clearInterval(timer);
-}
-
-function sayDrain(session: ClientHttp2Session): void {
-  if (session.closed || session.destroyed) return;
-  const stream = session.request({ ':method': 'POST', ':path': '/v1/drain' });
-  stream.on('error', () => {});
-  stream.resume();
+function say(socket: Duplex, object: object): void {
+  if (socket.writable) socket.write(`${JSON.stringify(object)}\n`);
 }

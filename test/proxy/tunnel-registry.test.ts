@@ -1,11 +1,10 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
-import type { TunnelHello } from '../../src/api/tunnel.js';
-import { serveLine } from '../../src/api/tunnel-line.js';
+import type { TunnelConnection, TunnelHello } from '../../src/api/tunnel.js';
+import { offerConnection, serveControl } from '../../src/api/tunnel-line.js';
 import { silent } from '../../src/log.js';
 import { createTunnelRegistry, type TunnelRegistry } from '../../src/proxy/tunnel.js';
-import { createHelloReader } from '../../src/proxy/tunnel-hello.js';
+import { helloOf } from '../../src/proxy/tunnel-hello.js';
 
 const USER = { certificateDer: Buffer.alloc(3000, 7), clientAddr: '192.0.2.1:5' };
 
@@ -24,7 +23,12 @@ async function pair(): Promise<[Socket, Socket]> {
   const server = createServer({ noDelay: true, allowHalfOpen: true });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
-  const dialled = connect({ port: (server.address() as { port: number }).port, host: '127.0.0.1', noDelay: true });
+  const dialled = connect({
+    port: (server.address() as { port: number }).port,
+    host: '127.0.0.1',
+    noDelay: true,
+    allowHalfOpen: true,
+  });
   const both: [Socket, Socket] = [await accepted, dialled];
   server.close();
   for (const socket of both) socket.on('error', () => {});
@@ -32,19 +36,33 @@ async function pair(): Promise<[Socket, Socket]> {
   return both;
 }
 
+type OnConnection = (stream: Duplex, connection: TunnelConnection) => void;
+
+/** One data connection that the agent offers; what it does with its client. */
+async function offer(hostId: string, onConnection: OnConnection, accepting = registry): Promise<void> {
+  const [ours, theirs] = await pair();
+  accepting.accept(theirs, { hostId });
+  offerConnection(ours).then(
+    (connection) => onConnection(ours, connection),
+    () => {},
+  );
+}
+
+/** An agent that dials a data connection whenever it is asked to. */
 async function agent(
   hostId: string,
   databases: TunnelHello['databases'],
-  onConnection: Parameters<typeof serveLine>[1]['onConnection'],
+  onConnection: OnConnection,
   more: { silenceTimeoutMs?: number; registry?: TunnelRegistry } = {},
 ) {
   const accepting = more.registry ?? registry;
   const [ours, theirs] = await pair();
-  const hello = (): TunnelHello => ({ hostId, hostname: hostId, version: '1', databases });
-  const line = serveLine(ours as TLSSocket, {
-    hello,
-    onConnection,
+  const line = serveControl(ours, {
+    hello: { hostId, hostname: hostId, version: '1', databases },
     onStanding: () => {},
+    onDial: (count) => {
+      for (let i = 0; i < count; i++) void offer(hostId, onConnection, accepting);
+    },
     silenceTimeoutMs: more.silenceTimeoutMs ?? 60_000,
     log: silent,
   });
@@ -100,12 +118,15 @@ test('bytes, certificate, address and half-close go through', async () => {
   await agent('a', [{ name: 'd', health: 'healthy' }], (stream, connection) => {
     got = connection;
     // Echo that answers only after the other half was closed.
-    void stream.toArray().then((chunks) => stream.end(Buffer.concat(chunks as Buffer[])));
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk)).once('end', () => stream.end(Buffer.concat(chunks)));
   });
   const stream = await registry.open('d', USER);
   const sent = Buffer.alloc(5_000_000, 'abc');
   stream.end(sent);
-  expect(Buffer.concat((await stream.toArray()) as Buffer[]).equals(sent)).toBe(true);
+  const back = Buffer.concat((await stream.toArray()) as Buffer[]);
+  expect(back.length).toBe(sent.length);
+  expect(back.equals(sent)).toBe(true);
   expect(got).toEqual(USER);
 });
 
@@ -122,7 +143,7 @@ test('a slow reader does not stop the others', async () => {
       },
     }).pipe(stream);
   });
-  // Three clients that read nothing: each fills its own window (16 MiB), together more than the connection's (32 MiB).
+  // Three clients that read nothing.
   const slow = await Promise.all([1, 2, 3].map(() => registry.open('d', USER)));
   for (const stream of slow) stream.pause();
   const quick = await registry.open('d', USER);
@@ -149,14 +170,57 @@ test('drain waits for open streams, then hangs up', async () => {
   expect(registry.agents()).toEqual([]);
 });
 
-test('a hello is read across chunks and refused when it is none', () => {
-  const heard: TunnelHello[] = [];
-  const read = createHelloReader((hello) => heard.push(hello));
+test('a connection that was dialled ahead is used without asking for one, and not when it has ended', async () => {
+  let dials = 0;
+  const [ours, theirs] = await pair();
+  serveControl(ours, {
+    hello: { hostId: 'h', hostname: 'h', version: '1', databases: [{ name: 'd', health: 'healthy' }] },
+    onStanding: () => {},
+    onDial: (count) => {
+      dials += count;
+      void offer('h', (stream) => stream.end('dialled'));
+    },
+    silenceTimeoutMs: 60_000,
+    log: silent,
+  });
+  registry.accept(theirs, { hostId: 'h' });
+  await registry.changed();
+  await offer('h', (stream) => stream.end('ahead'));
+  const [dead, deadEnd] = await pair();
+  registry.accept(deadEnd, { hostId: 'h' });
+  dead.end('{"spare": true}\n');
+  await new Promise((resolve) => deadEnd.once('close', resolve));
+  expect((await (await registry.open('d', USER)).toArray()).join('')).toBe('ahead');
+  expect(dials).toBe(0);
+  expect((await (await registry.open('d', USER)).toArray()).join('')).toBe('dialled');
+  expect(dials).toBe(1);
+});
+
+test('many clients at once each get a connection of their own', async () => {
+  await agent('a', [{ name: 'd', health: 'healthy' }], (stream, { clientAddr }) => stream.end(clientAddr));
+  const all = await Promise.all(
+    Array.from({ length: 40 }, async (_, i) => {
+      const stream = await registry.open('d', { ...USER, clientAddr: `192.0.2.1:${i}` });
+      return (await stream.toArray()).join('');
+    }),
+  );
+  expect(new Set(all).size).toBe(40);
+});
+
+test('what is no line, an endless line and a hello without its fields end the connection', async () => {
+  for (const bytes of ['nonsense\n', '[]\n', '{"hello": {"hostId": "x"}}\n', Buffer.alloc(5 * 1024 * 1024, 'a')]) {
+    const [ours, theirs] = await pair();
+    registry.accept(theirs, { hostId: 'x' });
+    ours.write(bytes);
+    await new Promise((resolve) => theirs.once('close', resolve));
+  }
+  expect(registry.agents()).toEqual([]);
+});
+
+test('an unknown health is unknown, and a hello that is none is refused', () => {
   const hello = { hostId: 'h', hostname: 'n', version: '1', databases: [{ name: 'd', health: 'odd' }] };
-  const line = Buffer.from(`${JSON.stringify(hello)}\n`);
-  for (const byte of line) read(Buffer.of(byte));
-  expect(heard).toEqual([{ ...hello, databases: [{ name: 'd', health: 'unknown' }] }]);
-  for (const broken of ['{}', 'x', '[]', '{"hostId":1}']) {
-    expect(() => createHelloReader(() => {})(Buffer.from(`${broken}\n`))).toThrow(/hello/);
+  expect(helloOf(hello).databases).toEqual([{ name: 'd', health: 'unknown' }]);
+  for (const wrong of [undefined, {}, { ...hello, databases: {} }, { ...hello, databases: [{}] }]) {
+    expect(() => helloOf(wrong)).toThrow('a hello without');
   }
 });

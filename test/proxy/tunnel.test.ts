@@ -76,7 +76,11 @@ test('a host that is no Database Service cannot open a tunnel', async () => {
 test('an agent that claims another host id than its certificate is cut', async () => {
   const hello = () => ({ hostId: 'somebody-else', hostname: 'n', version: '1', databases: [] });
   const agent = startAgent('host-b', [], (stream) => stream.end(), { hello });
-  await agent.connected;
+  const result = await Promise.race([
+    agent.connected.then(() => 'connected'),
+    new Promise<string>((resolve) => setTimeout(() => resolve('refused'), 300)),
+  ]);
+  expect(result).toBe('refused');
   expect(peer.proxy.agents()).toEqual([]);
 });
 
