@@ -120,6 +120,7 @@ test('bytes, certificate, address and half-close go through', async () => {
     // Echo that answers only after the other half was closed.
     const chunks: Buffer[] = [];
     stream.on('data', (chunk: Buffer) => chunks.push(chunk)).once('end', () => stream.end(Buffer.concat(chunks)));
+    stream.resume();
   });
   const stream = await registry.open('d', USER);
   const sent = Buffer.alloc(5_000_000, 'abc');
