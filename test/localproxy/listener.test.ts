@@ -1,0 +1,93 @@
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { isLoopback, startLocalProxy } from '../../src/localproxy/listener.js';
+
+const echo = async (client: NodeJS.ReadWriteStream) => void client.pipe(client);
+const runtimeDir = process.env.XDG_RUNTIME_DIR;
+afterEach(() => {
+  if (runtimeDir === undefined) delete process.env.XDG_RUNTIME_DIR;
+  else process.env.XDG_RUNTIME_DIR = runtimeDir;
+});
+
+function ask(target: { path: string } | { host: string; port: number }): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(target as { path: string }, () => socket.write('hello'));
+    socket.on('error', reject);
+    socket.on('data', (chunk) => {
+      resolve(chunk.toString());
+      socket.destroy();
+    });
+  });
+}
+
+describe('local proxy', () => {
+  test('listens on a Unix socket that only its owner can reach, where libpq looks for it', async () => {
+    const local = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    const path = join(local.host, `.s.PGSQL.${local.port}`);
+    expect(local.address).toBe(path);
+    expect(statSync(local.host).mode & 0o777).toBe(0o700);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(await ask({ path })).toBe('hello');
+    await local.close();
+  });
+
+  test('cuts open connections and removes its folder when closed', async () => {
+    const local = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    const client = connect({ path: local.address });
+    const gone = new Promise((resolve) => client.once('close', resolve));
+    client.on('error', () => {}).resume();
+    await new Promise((resolve) => client.once('connect', resolve));
+    await local[Symbol.asyncDispose]();
+    await gone;
+    expect(existsSync(local.host)).toBe(false);
+  });
+
+  test('takes the temporary folder where XDG_RUNTIME_DIR cannot be used', async () => {
+    process.env.XDG_RUNTIME_DIR = '/nowhere/at/all';
+    await using missing = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    expect(dirname(missing.host)).toBe(tmpdir());
+    const deep = mkdtempSync(join(tmpdir(), 'd'.repeat(90)));
+    process.env.XDG_RUNTIME_DIR = deep;
+    await using short = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    expect(dirname(short.host)).toBe(tmpdir());
+    rmSync(deep, { recursive: true });
+  });
+
+  test('listens on loopback TCP and says where', async () => {
+    await using local = await startLocalProxy({ at: { kind: 'tcp', host: '127.0.0.1', port: 0 }, serve: echo });
+    expect(local.address).toBe(`127.0.0.1:${local.port}`);
+    expect(await ask({ host: '127.0.0.1', port: local.port })).toBe('hello');
+  });
+
+  test('says that an address is in use as Teleport says it', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const { port } = other.address() as { port: number };
+    const start = startLocalProxy({ at: { kind: 'tcp', host: '127.0.0.1', port }, serve: echo });
+    await expect(start).rejects.toThrow(`listen tcp 127.0.0.1:${port}: bind: address already in use`);
+    await new Promise((resolve) => other.close(resolve));
+  });
+
+  test('survives a connector that fails and closes that client only', async () => {
+    const serve = () => Promise.reject(new Error('broken'));
+    await using local = await startLocalProxy({ at: { kind: 'unix' }, serve });
+    const client = connect({ path: local.address });
+    client.on('error', () => {}).resume();
+    await new Promise((resolve) => client.once('close', resolve));
+  });
+
+  test.each([
+    ['127.0.0.1', true],
+    ['127.8.0.1', true],
+    ['localhost', true],
+    ['::1', true],
+    ['0.0.0.0', false],
+    ['127.0.0.1.example.com', false],
+    ['192.168.0.1', false],
+  ])('%s is loopback: %s', (host, expected) => {
+    expect(isLoopback(host)).toBe(expected);
+  });
+});
