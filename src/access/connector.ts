@@ -144,6 +144,8 @@ function firstAnswer(upstream: Duplex, client: Duplex): Promise<'some' | 'none'>
     };
     const onReadable = () => {
       if (upstream.readableLength > 0) settle(() => resolve('some'));
+      // Where somebody listens for 'readable', the end is told only to who reads; this takes nothing out.
+      else upstream.read(0);
     };
     const onNone = () => settle(() => resolve('none'));
     const onError = (error: unknown) => settle(() => reject(error));
