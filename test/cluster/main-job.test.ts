@@ -93,7 +93,7 @@ test.each(['orders', 'sales'])('a query in flight on %s is cancelled within a se
     return active.length > 0 || undefined;
   });
   const start = performance.now();
-  cancelQuery(client);
+  await cancelQuery(client);
   await refused;
   expect(performance.now() - start).toBeLessThan(1000);
   expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);

@@ -188,7 +188,7 @@ async function cancelThrough(stage: Stage, port: number): Promise<void> {
   );
   await untilSleeping(port);
   const start = performance.now();
-  cancelQuery(client);
+  await cancelQuery(client);
   const answer = await running;
   if (!answer.includes('57014')) throw new Error(answer);
   stage.say(`${answer}, after ${Math.round(performance.now() - start)} ms\n`);

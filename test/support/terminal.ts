@@ -28,7 +28,7 @@ export function findTerminal(): OpenTerminal | undefined {
   const quote = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
   if (output('script', '--version').includes('util-linux')) {
     return (command, options) =>
-      terminalOf(spawn('script', ['-qefc', command.map(quote).join(' '), '/dev/null'], { ...of(options) }));
+      terminalOf(spawn('script', ['-qefc', `exec ${command.map(quote).join(' ')}`, '/dev/null'], { ...of(options) }));
   }
   if (output('python3', '-c', 'import os, pty; print(os.waitstatus_to_exitcode(0))').trim() === '0') {
     return (command, options) => terminalOf(spawn('python3', ['-c', PYTHON, ...command], { ...of(options) }));
