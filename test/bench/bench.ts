@@ -1,0 +1,173 @@
+/**
+ * `npm run bench`: what the programs cost, as ratios of things measured in the same run on the same machine, written to
+ * `docs/benchmarks.md`. `npm run bench -- --quick` measures little and writes nothing.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { benchRelay } from '../../src/net/relay.bench.js';
+import { findPsql } from '../../src/psql/run.js';
+import { type BenchCluster, ON_ORDERS, programArgs, startBenchCluster } from './cluster.js';
+import { copyRate, ended, firstRow, idleMemory, inTurns, median, residentKib, roundTrips, WAYS } from './measure.js';
+
+interface Line {
+  what: string;
+  measured: string;
+  ratio: string;
+  target: string;
+}
+
+const isQuick = process.argv.includes('--quick');
+const few = (full: number, quick: number) => (isQuick ? quick : full);
+const lines: Line[] = [];
+const add = (what: string, measured: string, ratio: string, target: string) => {
+  lines.push({ what, measured, ratio, target });
+  console.log([what, measured, ratio, target && `(target: ${target})`].filter(Boolean).join('  '));
+};
+const ms = (value: number) => `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
+const times = (value: number) => `${value.toFixed(2)} ×`;
+
+const psql = await findPsql(process.env.PATH);
+await startUp();
+const cluster = await startBenchCluster();
+try {
+  await commands(cluster);
+  await connections(cluster);
+  await latency(cluster);
+  await copies(cluster);
+  await memory(cluster);
+} finally {
+  await cluster.stop();
+}
+if (!isQuick) {
+  const loops: string[] = [];
+  await benchRelay((line) => {
+    loops.push(line);
+    console.log(line);
+  });
+  await writeFile('docs/benchmarks.md', page(loops));
+  console.log('wrote docs/benchmarks.md');
+}
+
+/** Programs that only start and end, in an empty home. */
+async function startUp(): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'bench-home-'));
+  const vars = { PATH: process.env.PATH ?? '', HOME: home };
+  const node = (...args: string[]) => ended(process.execPath, args, vars);
+  const took = await inTurns(few(21, 3), {
+    node: () => node('-e', '0'),
+    version: () => node(...programArgs('tsh', 'version')),
+    help: () => node(...programArgs('tsh', '--help')),
+  });
+  await rm(home, { recursive: true });
+  add('`node -e 0`', ms(took.node), '', '');
+  add('`tsh version`', ms(took.version), `${times(took.version / took.node)} of \`node -e 0\``, '≤ 1.3 ×');
+  add('`tsh --help`', ms(took.help), `${times(took.help / took.node)} of \`node -e 0\``, '≤ 1.3 ×');
+}
+
+/** Whole commands as a person starts them. */
+async function commands({ vars, direct }: BenchCluster): Promise<void> {
+  const tsh = (...args: string[]) => ended(process.execPath, programArgs('tsh', ...args), vars);
+  const works: Record<string, () => Promise<unknown>> = {
+    node: () => ended(process.execPath, ['-e', '0'], vars),
+    ls: () => tsh('db', 'ls'),
+    exec: () => tsh('db', 'exec', 'select 1', '--dbs=orders', ...ON_ORDERS),
+    ...(psql
+      ? {
+          connect: () => tsh('db', 'connect', 'orders', ...ON_ORDERS, '--', '-c', 'select 1'),
+          psql: () =>
+            ended(psql, ['-d', directUri(direct), '-c', 'select 1'], { ...vars, PGPASSWORD: direct.password }),
+        }
+      : {}),
+  };
+  const { node = 0, ls = 0, exec = 0, connect, psql: plain } = await inTurns(few(11, 2), works);
+  const ofNode = (value: number) => `${times(value / node)} of \`node -e 0\``;
+  add('`tsh db ls`', ms(ls), ofNode(ls), '');
+  add('`tsh db exec "select 1"`, to its end', ms(exec), ofNode(exec), '');
+  if (connect && plain) {
+    const added = `${ofNode(connect)}; ${times(connect / plain)} of psql direct (${ms(plain)})`;
+    add('`tsh db connect -- -c "select 1"`, to its end', ms(connect), added, '');
+  }
+}
+
+function directUri({ host, port, user, database, caFile }: BenchCluster['direct']): string {
+  return `host=${host} port=${port} user=${user} dbname=${database} sslmode=verify-full sslrootcert=${caFile}`;
+}
+
+/** Connect, first row, disconnect: one at a time, then ten at once. */
+async function connections(cluster: BenchCluster): Promise<void> {
+  const ten = (way: (typeof WAYS)[number]) => Promise.all(Array.from({ length: 10 }, () => firstRow(cluster, way)));
+  const rounds = few(31, 3);
+  const one = await inTurns(rounds, {
+    direct: () => firstRow(cluster, 'direct'),
+    tunnel: () => firstRow(cluster, 'tunnel'),
+  });
+  const many = await inTurns(rounds, { direct: () => ten('direct'), tunnel: () => ten('tunnel') });
+  add(
+    'connect to first row through `tsh proxy db --tunnel`',
+    ms(one.tunnel),
+    `${times(one.tunnel / one.direct)} of direct TLS (${ms(one.direct)})`,
+    '',
+  );
+  add(
+    '10 parallel connects to first row',
+    ms(many.tunnel),
+    `${times(many.tunnel / one.tunnel)} of one; direct ${times(many.direct / one.direct)} of one (${ms(many.direct)})`,
+    '≤ 1.3 × of one',
+  );
+}
+
+async function latency(cluster: BenchCluster): Promise<void> {
+  const trip = await roundTrips(cluster, few(4000, 200));
+  const ratio = `${times(trip.tunnel / trip.direct)} of direct TLS (${trip.direct.toFixed(3)} ms)`;
+  add('`select 1` on an open connection', `${trip.tunnel.toFixed(3)} ms`, ratio, '≤ 0.41 ms, or ≤ 6.8 × of direct');
+}
+
+async function copies(cluster: BenchCluster): Promise<void> {
+  const bytes = few(200, 20) * 1_000_000;
+  const rates = { direct: [] as number[], tunnel: [] as number[] };
+  for (let round = 0; round < few(5, 1); round++) {
+    for (const way of WAYS) rates[way].push(await copyRate(cluster, way, bytes, psql));
+  }
+  const [direct, tunnel] = [median(rates.direct), median(rates.tunnel)];
+  const ratio = `${times(tunnel / direct)} of direct TLS (${direct.toFixed(0)} MB/s)`;
+  add(`COPY out, ${bytes / 1e6} MB`, `${tunnel.toFixed(0)} MB/s`, ratio, '≥ 209 MB/s, or ≥ 1.02 × of direct');
+}
+
+async function memory(cluster: BenchCluster): Promise<void> {
+  const proxy = residentKib(cluster.pids['tsh proxy db']);
+  const grown = await idleMemory(cluster, few(200, 20));
+  const parts = Object.entries(grown).map(([name, kib]) => `${name} ${kib.toFixed(0)}`);
+  const all = Object.values(grown).reduce((sum, kib) => sum + kib, 0);
+  add('memory of an idle connection, whole path', `${all.toFixed(0)} KiB`, parts.join(', '), '≤ 200 KiB');
+  add('`tsh proxy db` process after the work above', `${(proxy / 1024).toFixed(0)} MiB`, '', '≤ 80 MiB');
+}
+
+function page(loops: readonly string[]): string {
+  const cores = availableParallelism();
+  const memoryGib = Math.round(totalmem() / 2 ** 30);
+  return `# Benchmarks
+
+<!-- Written by \`npm run bench\`. -->
+
+${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${process.platform} ${process.arch}, ${cores} cores, ${memoryGib} GiB of memory, everything on this one machine and over
+loopback. Command: \`npm run bench\`. All processes share the cores, so absolute numbers say little elsewhere; the ratios are of
+things measured in turns in the same run.
+
+| What | Measured | Ratio | Target |
+|---|---|---|---|
+${lines.map(({ what, measured, ratio, target }) => `| ${what} | ${measured} | ${ratio} | ${target} |`).join('\n')}
+
+The cluster is one process with Auth, Proxy and Database Service, the local proxy another, PostgreSQL (without fsync) the third;
+the client is ${psql ? 'psql for COPY and the `pg` package for the rest' : 'this program'}. "Direct" is the same client on the same server over TLS, without us. Numbers are medians. Every statement
+of the tunnel is in the audit log; the direct ones have none. Two targets stand for figures of Teleport 18 on another machine
+(0.82 ms a \`select\` where direct was 0.06 ms; 349 MB of COPY in 5 s where direct took 1.7 s): half of its latency, and three times
+its throughput, each also as a ratio to direct.
+
+What the relay alone does between two sockets of one process, beside nothing and beside \`pipe\`:
+
+\`\`\`
+${loops.join('\n')}
+\`\`\`
+`;
+}
