@@ -1,0 +1,183 @@
+/**
+ * An agent without Auth and Proxy: `serveSession` behind a TCP port, with the real authorizer, roles and locks given by
+ * the test, certificates made on the spot, and a spool whose records the test can hold back or fail.
+ */
+import { X509Certificate } from 'node:crypto';
+import { connect, createServer, type Socket } from 'node:net';
+import type { AuthClient } from '../../src/api/client.js';
+import { toMessage } from '../../src/api/convert.js';
+import type { AuditSpool } from '../../src/audit/spool.js';
+import { createCredentialCache } from '../../src/aws/credential-cache.js';
+import { createAuthorizer } from '../../src/db/authorize.js';
+import { createAwsLogins } from '../../src/db/aws-login.js';
+import { createClientCertificates } from '../../src/db/client-certificate.js';
+import { type EngineContext, serveSession } from '../../src/db/engine.js';
+import { createRegistry } from '../../src/db/registry.js';
+import { encodeSubject, newIdentity, type RouteToDatabase } from '../../src/identity/identity.js';
+import { silent } from '../../src/log.js';
+import { connectSession, type Session } from '../../src/pg/session.js';
+import { generateKey, publicHalf } from '../../src/pki/keys.js';
+import { issueLeaf, readCsr } from '../../src/pki/x509.js';
+import { databaseWithDefaults, roleWithDefaults } from '../../src/resources/defaults.js';
+import type { Database, Lock, Role } from '../../src/resources/types.js';
+import { createTestCa, type TestCa } from '../support/ca.js';
+
+export interface AuditRecord {
+  event: string;
+  code: string;
+  [field: string]: unknown;
+}
+
+export interface TestAgent {
+  port: number;
+  /** Everything appended to the spool, whether its record became durable or not. */
+  events: AuditRecord[];
+  names(): string[];
+  roles: Role[];
+  locks: Lock[];
+  context: EngineContext;
+  /** How the spool takes records; default: at once. */
+  spool: { append: (events: object[]) => Promise<void> };
+  userCa: TestCa;
+  /** The user certificate that the next connections bring. */
+  as(route: Partial<RouteToDatabase>, options?: { now?: Date; ca?: TestCa; expires?: Date }): Promise<void>;
+  socket(): Promise<Socket>;
+  /** Logged in, by a connection of its own. */
+  session(login: { user: string; database?: string; parameters?: [string, string][] }): Promise<Session>;
+  /** Resolves when every session has ended. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface TestAgentOptions {
+  databases: object[];
+  dbClientCa?: TestCa;
+  /** Authorities of database servers. */
+  databaseCas?: string[];
+  now?: () => Date;
+}
+
+export const USER = 'alice';
+const HOUR_MS = 3_600_000;
+
+export async function startTestAgent(options: TestAgentOptions): Promise<TestAgent> {
+  const { now = () => new Date(), dbClientCa } = options;
+  const userCa = await createTestCa('User CA');
+  const userKey = await generateKey('ecdsa-p256');
+  let certificateDer = Buffer.alloc(0);
+  const running = new Set<Promise<void>>();
+  const sockets = new Set<Socket>();
+  const agent = { events: [], roles: [], locks: [], userCa } as unknown as TestAgent;
+  agent.spool = { append: async () => {} };
+
+  const auth = {
+    databaseAgent: {
+      getSessionAccess: async () => ({
+        userExists: true,
+        roles: agent.roles.map((role) => toMessage('role', role)),
+        locks: agent.locks.map((lock) => toMessage('lock', lock)),
+        authPreference: undefined,
+      }),
+    },
+    auth: {
+      generateDatabaseCert: async ({ csr }: { csr: Uint8Array }) => {
+        const { publicKey, subject } = readCsr(Buffer.from(csr).toString());
+        const at = now().getTime();
+        const values = [...subject].map(([oid, list]) => ({ oid, values: [...list] }));
+        const cert = issueLeaf({
+          ca: dbClientCa!,
+          publicKey,
+          subject: values as never,
+          notBefore: new Date(at - 60_000),
+          notAfter: new Date(at + HOUR_MS),
+        });
+        return { cert: Buffer.from(cert), caCerts: (options.databaseCas ?? []).map((pem) => Buffer.from(pem)) };
+      },
+    },
+  } as unknown as AuthClient;
+
+  const spool: AuditSpool = {
+    append(events) {
+      agent.events.push(...(events as AuditRecord[]));
+      return agent.spool.append(events);
+    },
+    drained: async () => {},
+    close: async () => {},
+  };
+  agent.context = {
+    authorizer: createAuthorizer({
+      registry: createRegistry(options.databases.map((one) => databaseWithDefaults(one as Database))),
+      auth: async () => auth,
+      userCas: async () => [userCa.certPem],
+      clusterName: 'test.example.com',
+      serverId: 'host-1',
+      now,
+    }),
+    aws: createAwsLogins(createCredentialCache({ now })),
+    clientCertificates: createClientCertificates(async () => auth, now),
+    amazonRoots: [],
+    spool,
+    locks: { during: () => ({ [Symbol.dispose]() {} }), ended: Promise.resolve() },
+    server: { hostId: 'host-1', version: '18.3.0', clusterName: 'test.example.com', now },
+    log: silent,
+  };
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    const session = serveSession(agent.context, socket, { certificateDer, clientAddr: '192.0.2.1:4711' }).finally(() =>
+      running.delete(session),
+    );
+    running.add(session);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+
+  Object.assign(agent, {
+    port: (server.address() as { port: number }).port,
+    names: () => agent.events.map(({ event }) => event),
+    async as(route, { now: at = now(), ca = userCa, expires = new Date(at.getTime() + HOUR_MS) } = {}) {
+      const identity = newIdentity({
+        username: USER,
+        groups: ['analyst'],
+        usage: ['usage:db'],
+        teleportCluster: 'test.example.com',
+        routeToCluster: 'test.example.com',
+        routeToDatabase: { serviceName: 'pg', protocol: 'postgres', ...route },
+        expires,
+      });
+      const pem = issueLeaf({
+        ca,
+        publicKey: publicHalf(userKey),
+        subject: encodeSubject(identity),
+        notBefore: new Date(at.getTime() - 2 * HOUR_MS),
+        notAfter: expires,
+      });
+      certificateDer = new X509Certificate(pem).raw;
+    },
+    socket: () =>
+      new Promise<Socket>((resolve, reject) => {
+        const socket = connect({ host: '127.0.0.1', port: agent.port, allowHalfOpen: true }, () => resolve(socket));
+        sockets.add(socket);
+        socket.on('error', reject);
+      }),
+    session: async (login) => connectSession(await agent.socket(), login),
+    async idle() {
+      while (running.size > 0) await Promise.all(running);
+    },
+    async stop() {
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(running);
+      await new Promise((resolve) => server.close(resolve));
+    },
+  } satisfies Partial<TestAgent>);
+  return agent;
+}
+
+/** A role as Auth keeps it. */
+export function role(allow: Record<string, unknown>, options: Record<string, unknown> = {}): Role {
+  return roleWithDefaults({
+    kind: 'role',
+    version: 'v7',
+    metadata: { name: 'analyst' },
+    spec: { allow: { db_labels: { '*': '*' }, db_users: ['*'], db_names: ['*'], ...allow }, deny: {}, options },
+  } as unknown as Role);
+}

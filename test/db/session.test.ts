@@ -1,0 +1,418 @@
+/** One session after the other on a real PostgreSQL server that wants client certificates. */
+
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { TeleportError } from '../../src/errors.js';
+import { decodeBackend } from '../../src/pg/decode.js';
+import { encodeFrontend } from '../../src/pg/encode.js';
+import { isServerError } from '../../src/pg/server-error.js';
+import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
+import { readMessage } from '../../src/pg/stream.js';
+import { createTestCa, type TestCa } from '../support/ca.js';
+import { type Postgres, startPostgres } from '../support/postgres.js';
+import { role, startTestAgent, type TestAgent } from './agent.js';
+
+let server: Postgres;
+let agent: TestAgent;
+let strangerCa: TestCa;
+let clock: () => Date = () => new Date();
+
+beforeAll(async () => {
+  const [dbCa, dbClientCa, stranger] = await Promise.all([
+    createTestCa('DB CA'),
+    createTestCa('DB client CA'),
+    createTestCa('Stranger'),
+  ]);
+  strangerCa = stranger;
+  server = await startPostgres({
+    tls: { ...(await dbCa.issue(['localhost'])), ca: dbClientCa.certPem },
+    users: [{ name: 'analyst' }],
+    databases: [{ name: 'dev', owner: 'analyst' }],
+  });
+  const plain = await startPlain();
+  const database = (name: string, spec: object = {}) => ({
+    kind: 'db',
+    version: 'v3',
+    metadata: { name, labels: { env: 'dev' } },
+    spec: { protocol: 'postgres', uri: `localhost:${server.port}`, ...spec },
+  });
+  agent = await startTestAgent({
+    databases: [
+      database('pg'),
+      database('wrong-ca', { tls: { ca_cert: stranger.certPem } }),
+      database('wrong-name', { tls: { server_name: 'db.example.com' } }),
+      database('verify-ca', { tls: { mode: 'verify-ca', server_name: 'db.example.com' } }),
+      database('verify-ca-wrong', { tls: { mode: 'verify-ca', ca_cert: stranger.certPem } }),
+      database('insecure', { tls: { mode: 'insecure', ca_cert: stranger.certPem } }),
+      database('no-tls', { uri: `localhost:${plain}` }),
+      database('gone', { uri: 'localhost:1' }),
+      database('with-admin', { admin_user: { name: 'postgres' } }),
+    ],
+    dbClientCa,
+    databaseCas: [dbCa.certPem],
+    now: () => clock(),
+  });
+}, 40_000);
+let stopPlain = () => {};
+async function startPlain(): Promise<number> {
+  const { createServer } = await import('node:net');
+  const plain = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end('N'));
+  }).listen(0, '127.0.0.1');
+  stopPlain = () => void plain.close();
+  await once(plain, 'listening');
+  return (plain.address() as { port: number }).port;
+}
+afterAll(async () => {
+  await agent?.stop();
+  await server?.stop();
+  stopPlain();
+});
+beforeEach(async () => {
+  await agent.idle();
+  clock = () => new Date();
+  agent.events.length = 0;
+  agent.roles = [role({})];
+  agent.locks = [];
+  agent.spool.append = async () => {};
+  await agent.as({ serviceName: 'pg' });
+});
+
+const LOGIN = { user: 'analyst', database: 'dev' };
+
+async function pgClient(): Promise<pg.Client> {
+  const client = new pg.Client({ host: '127.0.0.1', port: agent.port, ...LOGIN });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+async function refusal(login: { user: string; database?: string } = LOGIN): Promise<string> {
+  const session = await agent.session(login).catch((error: unknown) => error as Error);
+  if (session instanceof Error) return session.message;
+  session.close();
+  throw new Error('was let in');
+}
+
+/** Everything up to the end of the connection. */
+async function rest(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+describe('a session', () => {
+  test('is in the database as the user of the StartupMessage, without a password', async () => {
+    await agent.as({ serviceName: 'pg', username: 'somebody', database: 'else' });
+    const session = await agent.session(LOGIN);
+    const [result] = await session.query('select current_user, current_database()');
+    expect(result?.rows).toEqual([['analyst', 'dev']]);
+    session.close();
+  });
+
+  test('takes what the StartupMessage leaves out from the certificate', async () => {
+    await agent.as({ serviceName: 'pg', username: 'analyst', database: 'dev' });
+    const socket = await agent.socket();
+    const parameters = new Map([['client_encoding', 'UTF8']]);
+    socket.write(encodeFirst({ type: 'StartupMessage', protocolVersion: PROTOCOL_3_0, parameters }));
+    const { tag, body } = await readMessage(socket);
+    expect(decodeBackend(tag, body)).toEqual({ type: 'AuthenticationOk' });
+    socket.end(encodeFrontend({ type: 'Terminate' }));
+    await rest(socket);
+  });
+
+  test('passes startup parameters on, but neither application_name nor protocol options', async () => {
+    const session = await agent.session({
+      ...LOGIN,
+      parameters: [
+        ['application_name', 'psql of alice'],
+        ['DateStyle', 'German'],
+        ['options', '-c work_mem=5MB'],
+        ['_pq_.some_option', 'on'],
+      ],
+    });
+    expect(session.unrecognizedOptions).toEqual(['_pq_.some_option']);
+    const shown = await session.query('show application_name; show datestyle; show work_mem');
+    expect(shown.map(({ rows }) => rows[0]![0])).toEqual(['', 'German, DMY', '5MB']);
+    session.close();
+    await agent.idle();
+    expect(agent.events[0]).toMatchObject({ event: 'db.session.start', user_agent: 'psql of alice' });
+  });
+
+  test('records extended-protocol statements in order, with who and where', async () => {
+    const client = await pgClient();
+    const { rows } = await client.query('select $1::int + 1 as sum', [41]);
+    expect(rows).toEqual([{ sum: 42 }]);
+    await client.query('select 1');
+    await expect(client.query('select nope')).rejects.toMatchObject({ code: '42703' });
+    await client.end();
+    await agent.idle();
+    expect(agent.events.map(({ event, code }) => `${event} ${code}`)).toEqual([
+      'db.session.start TDB00I',
+      'db.session.postgres.statements.parse TPG00I',
+      'db.session.postgres.statements.bind TPG01I',
+      'db.session.postgres.statements.execute TPG02I',
+      'db.session.query TDB02I',
+      'db.session.query TDB02I',
+      'db.session.end TDB01I',
+    ]);
+    expect(agent.events.map(({ ei }) => ei ?? 0)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(new Set(agent.events.map(({ sid }) => sid)).size).toBe(1);
+    expect(agent.events[2]).toMatchObject({ parameters: ['41'] });
+    for (const event of agent.events) {
+      expect(event).toMatchObject({
+        user: 'alice',
+        db_service: 'pg',
+        db_user: 'analyst',
+        db_name: 'dev',
+        db_protocol: 'postgres',
+        db_type: 'self-hosted',
+        cluster_name: 'test.example.com',
+      });
+    }
+  });
+
+  test('brings notices, a result of 20 MB and a result after an error', async () => {
+    const client = await pgClient();
+    const notices: string[] = [];
+    client.on('notice', ({ message }) => notices.push(message ?? ''));
+    await client.query("do $$ begin raise notice 'heard'; end $$");
+    expect(notices).toEqual(['heard']);
+    const { rows } = await client.query("select repeat('x', 1000) as text from generate_series(1, 20000)");
+    expect(rows.length).toBe(20_000);
+    await expect(client.query('select 1/0')).rejects.toMatchObject({ code: '22012' });
+    expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    await client.end();
+  });
+
+  test('copies in and out', async () => {
+    const session = await agent.session(LOGIN);
+    const { duplex } = session;
+    const untilReady = async () => {
+      const data: Buffer[] = [];
+      for (;;) {
+        const { tag, body } = await readMessage(duplex);
+        const message = decodeBackend(tag, body);
+        if (message.type === 'CopyData') data.push(message.data);
+        if (message.type === 'ErrorResponse') throw new Error(JSON.stringify(message.fields));
+        if (message.type === 'ReadyForQuery') return Buffer.concat(data).toString();
+      }
+    };
+    await session.query('create table copied (n int, word text)');
+    duplex.write(encodeFrontend({ type: 'Query', query: 'copy copied from stdin' }));
+    await readMessage(duplex); // CopyInResponse
+    const lines = Array.from({ length: 50_000 }, (_, n) => `${n}\tword ${n}\n`);
+    for (let at = 0; at < lines.length; at += 1000) {
+      const data = Buffer.from(lines.slice(at, at + 1000).join(''));
+      if (!duplex.write(encodeFrontend({ type: 'CopyData', data }))) await once(duplex, 'drain');
+    }
+    duplex.write(encodeFrontend({ type: 'CopyDone' }));
+    await untilReady();
+    duplex.write(encodeFrontend({ type: 'Query', query: 'copy (select * from copied order by n) to stdout' }));
+    expect(await untilReady()).toBe(lines.join(''));
+    session.close();
+    await agent.idle();
+    expect(agent.names().filter((name) => name === 'db.session.query')).toHaveLength(3);
+  });
+
+  test('still brings the answer to a client that has closed its half', async () => {
+    const session = await agent.session(LOGIN);
+    session.duplex.end(encodeFrontend({ type: 'Query', query: "select pg_sleep(0.1), 'late' as word" }));
+    expect((await rest(session.duplex as Socket)).toString('latin1')).toContain('late');
+    await agent.idle();
+    expect(agent.names().at(-1)).toBe('db.session.end');
+  });
+
+  test('ends in the database when the client is gone', async () => {
+    const session = await agent.session(LOGIN);
+    const pid = session.backendKey!.pid;
+    (session.duplex as Socket).resetAndDestroy();
+    await agent.idle();
+    expect(agent.names()).toEqual(['db.session.start', 'db.session.end']);
+    for (let left = 100; ; left--) {
+      const alive = await server.query('select 1 from pg_stat_activity where pid = $1', { values: [pid] });
+      if (alive.length === 0) break;
+      expect(left).toBeGreaterThan(0);
+    }
+  });
+
+  test('ends for the client when the database is gone, with what the database said', async () => {
+    const session = await agent.session(LOGIN);
+    await server.query('select pg_terminate_backend($1)', { values: [session.backendKey!.pid] });
+    expect((await rest(session.duplex as Socket)).toString()).toContain('57P01');
+    session.duplex.destroy();
+  });
+});
+
+describe('a cancel request', () => {
+  test('on a connection of its own ends the statement with the rights of the certificate', async () => {
+    await agent.as({ serviceName: 'pg', username: 'analyst' });
+    const session = await agent.session(LOGIN);
+    const { pid, secret } = session.backendKey!;
+    const running = session.query('select pg_sleep(30)');
+    running.catch(() => {});
+    while (
+      (
+        await server.query(
+          "select 1 from pg_stat_activity where query like 'select pg_sleep(30)%' and state = 'active'",
+        )
+      ).length === 0
+    );
+    const socket = await agent.socket();
+    socket.end(encodeFirst({ type: 'CancelRequest', pid, secret }));
+    expect((await rest(socket)).length).toBe(0);
+    await expect(running).rejects.toMatchObject({ sqlState: '57014' });
+    expect(await session.query('select 1')).toHaveLength(1);
+    session.close();
+  });
+
+  test('without a user in the certificate is refused', async () => {
+    const socket = await agent.socket();
+    socket.write(encodeFirst({ type: 'CancelRequest', pid: 1, secret: Buffer.from('abcd') }));
+    expect((await rest(socket)).toString()).toContain('user name must not be empty');
+  });
+});
+
+describe('the record of a statement', () => {
+  test('holds the answer back until it is durable', async () => {
+    const session = await agent.session(LOGIN);
+    let release = () => {};
+    agent.spool.append = () => new Promise((resolve) => (release = resolve));
+    let answered = false;
+    const answer = session.query('select 7').then((results) => {
+      answered = true;
+      return results;
+    });
+    // The database has long answered when a second session has seen the first one idle.
+    const idle = "select 1 from pg_stat_activity where pid = $1 and state = 'idle' and query = 'select 7'";
+    while ((await server.query(idle, { values: [session.backendKey!.pid] })).length === 0);
+    expect(answered).toBe(false);
+    release();
+    expect((await answer)[0]!.rows).toEqual([['7']]);
+    agent.spool.append = async () => {};
+    session.close();
+  });
+
+  test('that fails ends the session with an ErrorResponse and no answer', async () => {
+    const session = await agent.session(LOGIN);
+    agent.spool.append = () => Promise.reject(new TeleportError('LimitExceeded', 'the spool is full'));
+    session.duplex.write(encodeFrontend({ type: 'Query', query: "select 'secret answer'" }));
+    const bytes = (await rest(session.duplex as Socket)).toString();
+    expect(bytes).toContain('audit record failed: the spool is full');
+    expect(bytes).not.toContain('secret answer');
+    session.duplex.destroy();
+    await agent.idle();
+  });
+
+  test('of the start that fails lets nobody in', async () => {
+    agent.spool.append = () => Promise.reject(new TeleportError('LimitExceeded', 'the spool is full'));
+    expect(await refusal()).toBe('the spool is full');
+    await agent.idle();
+    expect(agent.names()).toEqual(['db.session.start']);
+  });
+});
+
+describe('a limit', () => {
+  test('of silence ends the session without a message and is audited', async () => {
+    agent.roles = [role({}, { client_idle_timeout: '200ms' })];
+    const session = await agent.session(LOGIN);
+    await session.query('select 1');
+    expect((await rest(session.duplex as Socket)).length).toBe(0);
+    session.duplex.destroy();
+    await agent.idle();
+    expect(agent.names()).toEqual(['db.session.start', 'db.session.query', 'client.disconnect', 'db.session.end']);
+    expect(agent.events[2]).toMatchObject({ code: 'T3006I', reason: 'Client exceeded idle timeout of 200ms' });
+  });
+
+  test('of the certificate ends the session where a role asks for it', async () => {
+    agent.roles = [role({}, { disconnect_expired_cert: true })];
+    // Certificates end on whole seconds.
+    const expires = new Date(Math.ceil((Date.now() + 300) / 1000) * 1000);
+    await agent.as({ serviceName: 'pg' }, { expires });
+    const session = await agent.session(LOGIN);
+    await rest(session.duplex as Socket);
+    expect(Date.now()).toBeGreaterThanOrEqual(expires.getTime());
+    session.duplex.destroy();
+    await agent.idle();
+    expect(agent.events.find(({ event }) => event === 'client.disconnect')).toMatchObject({
+      reason: `client certificate expired at ${expires.toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`,
+    });
+  });
+});
+
+describe('a refusal', () => {
+  test.each([
+    { of: 'the user', allow: { db_users: ['other'] } },
+    { of: 'the name', allow: { db_names: ['other'] } },
+    { of: 'the labels', allow: { db_labels: { env: 'prod' } } },
+  ])('by $of is told in the words of the cluster and audited', async ({ allow }) => {
+    agent.roles = [role(allow)];
+    expect(await refusal()).toBe(
+      'access to db denied. User does not have permissions. Confirm database user and name.',
+    );
+    expect(agent.events.map(({ code }) => code)).toEqual(['TDB00W']);
+    expect(agent.events[0]).toMatchObject({ success: false, db_user: 'analyst' });
+  });
+
+  test('by a lock, an empty user and an unknown database is told', async () => {
+    agent.locks = [
+      { kind: 'lock', version: 'v2', metadata: { name: 'l' }, spec: { target: { user: 'alice' } } } as never,
+    ];
+    expect(await refusal()).toBe('access denied');
+    agent.locks = [];
+    expect(await refusal({ user: '' })).toBe('user name must not be empty');
+    await agent.as({ serviceName: 'nope' });
+    expect(await refusal()).toBe('database "nope" not found among registered databases in cluster "test.example.com"');
+  });
+
+  test('of a certificate from elsewhere or after its end comes before anything else', async () => {
+    await agent.as({ serviceName: 'pg' }, { ca: strangerCa });
+    expect(await refusal()).not.toBe('');
+    await agent.as({ serviceName: 'pg' }, { expires: new Date(Date.now() - 60_000) });
+    expect(await refusal()).not.toBe('');
+    expect(agent.events).toEqual([]);
+  });
+
+  test('of an automatic user says why', async () => {
+    agent.roles = [role({}, { create_db_user_mode: 'keep' })];
+    const start = 'your Teleport role requires automatic database user provisioning but';
+    expect(await refusal()).toBe('please use your Teleport username ("alice") to connect instead of "analyst"');
+    expect(await refusal({ user: 'alice' })).toBe(
+      `${start} this database doesn't have admin user configured, contact your Teleport administrator`,
+    );
+    await agent.as({ serviceName: 'with-admin' });
+    expect(await refusal({ user: 'alice' })).toMatch(`${start} an attempt to activate database user "alice" failed`);
+  });
+
+  test('by the database keeps its SQLSTATE, a refused login becomes one of access', async () => {
+    const unknown = await agent.session({ user: 'analyst', database: 'nope' }).catch((error: unknown) => error);
+    expect(isServerError(unknown, '3D000')).toBe(true);
+    expect(await refusal({ user: 'nobody' })).toBe('FATAL: role "nobody" does not exist (SQLSTATE 28000)');
+  });
+});
+
+describe('TLS to the database', () => {
+  test.each([
+    [
+      'wrong-ca',
+      /^Database service cannot validate database's certificate: .*unknown authority\. Please verify if the correct CA bundle is used in the database config\.$/,
+    ],
+    ['verify-ca-wrong', /^Database service cannot validate database's certificate: .*unknown authority/],
+    ['wrong-name', /^Database service cannot validate database's certificate: .*db\.example\.com/],
+    ['no-tls', /refused TLS connection$/],
+    ['gone', /connection refused/],
+  ])('of "%s" is refused with %s', async (serviceName, text) => {
+    await agent.as({ serviceName });
+    expect(await refusal()).toMatch(text);
+  });
+
+  test.each(['verify-ca', 'insecure'])('of "%s" is as loose as its mode says', async (serviceName) => {
+    await agent.as({ serviceName });
+    const session = await agent.session(LOGIN);
+    expect(await session.query('select 1')).toHaveLength(1);
+    session.close();
+  });
+});
