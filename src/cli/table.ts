@@ -39,7 +39,9 @@ export function truncatedTableText(
     taken += Math.min(needed, share) + (needed > share ? 4 : 1);
     return Math.min(needed, share);
   });
-  const rest = Math.max(0, options.columns - taken - 4);
+  // With no room left at all the real one does not cut.
+  const left = options.columns - taken - 4;
+  const rest = left > 0 ? left : Number.POSITIVE_INFINITY;
   const cut = rows.map((row) =>
     titles.map((title, i) => truncate(row[i] ?? '', title === options.truncated ? rest : limits[i]!)),
   );

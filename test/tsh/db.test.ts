@@ -1,0 +1,155 @@
+/** `tsh db` and `tsh proxy db` against a whole cluster, compared with what the real tsh prints. */
+
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { runTsh } from '../../src/tsh/main.js';
+import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { runTranscript } from '../support/golden.js';
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await startTestCluster({
+    postgres: true,
+    roles: [roleResource('analyst', { db_users: ['postgres', 'reader'], db_names: ['bench'] })],
+    users: [{ name: 'alice', roles: ['analyst'] }],
+  });
+  const { postgres } = cluster.databases!;
+  await postgres.query('create database bench');
+  const resource = {
+    kind: 'db',
+    version: 'v3',
+    metadata: { name: 'pg', description: 'self-hosted postgres', labels: { env: 'dev' } },
+    spec: { protocol: 'postgres', uri: `localhost:${postgres.port}` },
+  };
+  await cluster.tctlWith(documents([resource]), 'create');
+  await cluster.tctl('rm', 'db/orders');
+  await cluster.login('alice', 'alice');
+  await cluster.untilListed('alice', ['pg']);
+  while (JSON.parse((await cluster.tsh('alice', 'db', 'ls', '-f', 'json')).stdout).length !== 1);
+}, 60_000);
+afterAll(() => cluster?.stop());
+
+const ROUTE = ['--db-user=postgres', '--db-name=bench'];
+
+/** Run with a program named psql that writes what it got and saw to a file, and ends with psql's status. */
+async function connect(args: string[], sql: string): Promise<{ status: number; stderr: string; seen: string }> {
+  const bin = join(cluster.dir, 'bin');
+  const out = join(cluster.dir, 'psql.out');
+  mkdirSync(bin, { recursive: true });
+  const file = join(bin, 'psql');
+  writeFileSync(
+    file,
+    `#!/bin/sh\n{ echo "$@"; exec /usr/bin/psql -X -A -t -c '${sql}' "$1"; } > ${out} 2>&1 < /dev/null\n`,
+  );
+  chmodSync(file, 0o755);
+  const env = cluster.envOf('alice', { vars: { PATH: `${bin}:${process.env.PATH}` } });
+  const status = await runTsh(['db', 'connect', ...args], env);
+  return { status, stderr: env.err(), seen: readFileSync(out, 'utf8') };
+}
+
+const withPsql = existsSync('/usr/bin/psql') ? test : test.skip;
+
+test('list, login, config, env, exec and logout print what the real tsh prints', async () => {
+  const { expected, actual } = await runTranscript('test/transcripts/tsh-db.txt', {
+    run: ([, ...words], { vars }) =>
+      Object.keys(vars).length > 0 ? Promise.reject(new Error('no vars here')) : cluster.tsh('alice', ...words),
+    replace: () => ({
+      HOME: join(cluster.dir, 'alice'),
+      PORT: cluster.proxyAddr.split(':')[1]!,
+      CLUSTER: cluster.name,
+    }),
+  });
+  expect(actual).toBe(expected);
+});
+
+describe('db connect', () => {
+  withPsql('gives psql one URI of a private socket, no secret, and its status back', async () => {
+    const good = await connect(['pg', ...ROUTE], 'select current_user, current_database()');
+    expect(good).toMatchObject({ status: 0, stderr: '' });
+    const [argument, answer] = good.seen.split('\n');
+    expect(argument).toMatch(/^postgres:\/\/postgres@\/bench\?host=%2F\S+&port=5432$/);
+    expect(answer).toBe('postgres|bench');
+    const folder = decodeURIComponent(/host=([^&]+)/.exec(argument!)![1]!);
+    expect(existsSync(folder)).toBe(false);
+    const bad = await connect(['pg', ...ROUTE], 'select nope');
+    expect(bad).toMatchObject({ status: 1, stderr: '\u001b[31mERROR: \u001b[0mexit status 1\n\n' });
+  });
+
+  withPsql('keeps nothing of a database with --tunnel', async () => {
+    await cluster.tsh('alice', 'db', 'logout');
+    const { status } = await connect(['pg', ...ROUTE, '--tunnel'], 'select 1');
+    expect(status).toBe(0);
+    const files = readdirSync(join(cluster.dir, 'alice', '.tsh'), { recursive: true }).map(String);
+    expect(files.filter((name) => /-db\/.*\.(crt|key)$/.test(name))).toEqual([]);
+  });
+
+  withPsql('says what to do when the cluster refuses the user', async () => {
+    const refused = await connect(['pg', '--db-user=nobody', '--db-name=bench', '--tunnel'], 'select 1');
+    expect(refused.status).toBe(2);
+    expect(refused.seen).toContain('access to db denied. User does not have permissions.');
+    expect(refused.stderr).toMatch(
+      /^\u001b\[31mERROR: \u001b\[0mexit status 2: '\S+\/psql' exited with the above error\. Use 'tsh db ls' to see your available logins/,
+    );
+  });
+});
+
+describe('proxy db', () => {
+  test('with --tunnel needs no certificate of the client, ends with 0 when told to, and closes its port', async () => {
+    const started = cluster.startTsh('alice', 'proxy', 'db', 'pg', '--tunnel', ...ROUTE);
+    const text = await untilOut(started.env.out, /\$ psql \S+\n/);
+    const port = /on 127\.0\.0\.1:(\d+)\.$/m.exec(text)?.[1];
+    expect(text).toBe(
+      `Started authenticated tunnel for the PostgreSQL database "pg" in cluster "${cluster.name}" on 127.0.0.1:${port}.\n` +
+        'To avoid port randomization, you can choose the listening port using the --port flag.\n\n' +
+        'Use the following command to connect to the database or to the address above using other database GUI/CLI clients:\n' +
+        `  $ psql postgres://postgres@localhost:${port}/bench\n`,
+    );
+    const client = new pg.Client({ host: '127.0.0.1', port: Number(port), user: 'postgres', database: 'bench' });
+    client.on('error', () => {});
+    await client.connect();
+    expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    expect(await started.stop()).toMatchObject({ status: 0, stderr: '' });
+    const again = new pg.Client({ host: '127.0.0.1', port: Number(port), user: 'postgres', database: 'bench' });
+    await expect(again.connect()).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  withPsql('without --tunnel takes a client with its own TLS and the stored certificate', async () => {
+    const started = cluster.startTsh('alice', 'proxy', 'db', 'pg', ...ROUTE);
+    const text = await untilOut(started.env.out, /target database name is "bench"\.\n\n/);
+    const keys = join(cluster.dir, 'alice', '.tsh', 'keys', 'localhost');
+    const files = {
+      ca: join(keys, 'cas', `${cluster.name}.pem`),
+      cert: join(keys, 'alice-db', cluster.name, 'pg.crt'),
+      key: join(keys, 'alice-db', cluster.name, 'pg.key'),
+    };
+    const port = /^Started DB proxy on 127\.0\.0\.1:(\d+)$/m.exec(text)?.[1];
+    expect(text).toBe(
+      `Started DB proxy on 127.0.0.1:${port}\n` +
+        'To avoid port randomization, you can choose the listening port using the --port flag.\n\n' +
+        'Use the following credentials to connect to the pg proxy:\n' +
+        `  ca_file=${files.ca}\n  cert_file=${files.cert}\n  key_file=${files.key}\n\n` +
+        'Your database user is "postgres". The target database name is "bench".\n\n',
+    );
+    const { runPsql } = await import('../../src/psql/run.js');
+    const uri = `postgres://postgres@localhost:${port}/bench?sslrootcert=${files.ca}&sslcert=${files.cert}&sslkey=${files.key}&sslmode=verify-full`;
+    const { stdout, stderr } = await runPsql({
+      file: '/usr/bin/psql',
+      args: ['-X', '-A', '-t', '-c', 'select 7', uri],
+      env: { PATH: process.env.PATH, HOME: cluster.dir },
+      stdio: { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' },
+    });
+    expect([stderr, stdout]).toEqual(['', '7\n']);
+    expect(await started.stop()).toMatchObject({ status: 0 });
+  });
+});
+
+async function untilOut(out: () => string, pattern: RegExp): Promise<string> {
+  const deadline = Date.now() + 10_000;
+  while (!pattern.test(out())) {
+    if (Date.now() > deadline) throw new Error(`never printed ${pattern}: ${out()}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return out();
+}
