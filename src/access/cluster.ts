@@ -36,9 +36,6 @@ import {
 } from './cluster-calls.js';
 import { clusterConnector } from './connector.js';
 
-/** A certificate with less than this left is not used for a new connection. */
-const LEAST_LIFE_MS = 10_000;
-
 /** What one login is, and how to speak to its cluster. */
 export interface ClusterContext {
   store: ProfileStore;
@@ -253,8 +250,7 @@ function renewed(first: DatabaseKeys, fetch: () => Promise<DatabaseKeys>, contex
   let current = first;
   let fetching: Promise<DatabaseKeys> | undefined;
   return async (): Promise<DatabaseKeys> => {
-    const soon = new Date(context().now().getTime() + LEAST_LIFE_MS);
-    if (activeDatabase(current, soon) !== undefined) return current;
+    if (activeDatabase(current, context().now()) !== undefined) return current;
     fetching ??= fetch()
       .then((next) => {
         current = next;
