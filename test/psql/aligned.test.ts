@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { alignedText, NUMBER_TYPES } from '../../src/psql/aligned.js';
+import { errorText } from '../../src/psql/error-text.js';
 import { findPsql, runPsql } from '../../src/psql/run.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
 
@@ -27,6 +28,23 @@ async function ours(sql: string): Promise<string> {
   }
 }
 
+/** What psql makes of a statement. */
+async function run(sql: string) {
+  return await runPsql({
+    file: psql!,
+    args: ['-X', '-c', sql],
+    env: {
+      PATH: process.env.PATH,
+      PGHOST: server.socketDir,
+      PGPORT: String(server.port),
+      PGUSER: 'postgres',
+      PGCLIENTENCODING: 'UTF8',
+      LC_ALL: 'C.UTF-8',
+    },
+    stdio: { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' },
+  });
+}
+
 const STATEMENTS = [
   'select 42 as answer',
   "select 'a' as long_column_name, 1 as n, null as nothing",
@@ -38,22 +56,31 @@ const STATEMENTS = [
   'create temp table t (a int)',
 ];
 
+const MISTAKES = [
+  'select nope',
+  "select 1,\n\t'größe' || nope\nfrom pg_class",
+  'select 1/0',
+  'create table t (a int unique); insert into t values (1), (1)',
+  'select lenght(1)',
+];
+
+describe('the text of an error', () => {
+  test.each(MISTAKES)('of "%s" is what psql prints', async (sql) => {
+    if (psql === undefined) return;
+    const client = new pg.Client({ host: server.socketDir, port: server.port, user: 'postgres', database: 'postgres' });
+    await client.connect();
+    const error = (await client.query(sql).catch((thrown: unknown) => thrown)) as pg.DatabaseError;
+    await client.end();
+    const { severity = '', message, detail, hint, position } = error;
+    const ours = errorText({ severity, message, detail, hint, position: Number(position ?? 0) }, sql);
+    expect(ours).toBe((await run(sql)).stderr);
+  });
+});
+
 describe('aligned text', () => {
   test.each(STATEMENTS)('of "%s" is what psql prints', async (sql) => {
     if (psql === undefined) return;
-    const { stdout } = await runPsql({
-      file: psql,
-      args: ['-X', '-c', sql],
-      env: {
-        PATH: process.env.PATH,
-        PGHOST: server.socketDir,
-        PGPORT: String(server.port),
-        PGUSER: 'postgres',
-        PGCLIENTENCODING: 'UTF8',
-        LC_ALL: 'C.UTF-8',
-      },
-      stdio: { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' },
-    });
+    const { stdout } = await run(sql);
     const text = await ours(sql);
     expect(sql.startsWith('create') ? text.replace('CREATE', 'CREATE TABLE') : text).toBe(stdout);
   });

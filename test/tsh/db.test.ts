@@ -95,6 +95,25 @@ describe('db connect', () => {
   });
 });
 
+test('db exec without psql speaks PostgreSQL itself and prints the same', async () => {
+  const exec = async (sql: string) => {
+    const env = cluster.envOf('alice', { vars: { PATH: join(cluster.dir, 'none') } });
+    const status = await runTsh(['db', 'exec', sql, '--dbs=pg', ...ROUTE], env);
+    return { status, out: env.out(), err: env.err() };
+  };
+  expect(await exec("select 1 as one, 'a' as text")).toEqual({
+    status: 0,
+    out: 'Fetching databases by name ...\n\nExecuting command for "pg".\n one | text \n-----+------\n   1 | a\n(1 row)\n\n',
+    err: '',
+  });
+  expect(await exec('select nope')).toMatchObject({
+    status: 0,
+    err: expect.stringMatching(
+      /^ERROR: {2}column "nope" does not exist\nLINE 1: select nope;?\n {15}\^\nFailed to execute/,
+    ),
+  });
+});
+
 describe('proxy db', () => {
   test('with --tunnel needs no certificate of the client, ends with 0 when told to, and closes its port', async () => {
     const started = cluster.startTsh('alice', 'proxy', 'db', 'pg', '--tunnel', ...ROUTE);

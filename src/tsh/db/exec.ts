@@ -15,6 +15,7 @@ import { isServerError } from '../../pg/server-error.js';
 import { connectSession } from '../../pg/session.js';
 import { alignedText, NUMBER_TYPES } from '../../psql/aligned.js';
 import { psqlArguments } from '../../psql/command.js';
+import { errorText } from '../../psql/error-text.js';
 import { findPsql, runPsql } from '../../psql/run.js';
 import { type RouteArgs, routeRequest } from './args.js';
 import { parseLabels } from './choose.js';
@@ -204,7 +205,9 @@ async function ownText(connector: Connector, route: Route, sql: string) {
     return { status: 0, stdout, stderr: '' };
   } catch (error) {
     if (!isServerError(error)) throw error;
-    return { status: 1, stdout: '', stderr: `${error.severity}:  ${error.message}\n` };
+    const { severity, message, detail, hint, fields } = error;
+    const position = Number(fields.find(([code]) => code === 'P')?.[1] ?? 0);
+    return { status: 1, stdout: '', stderr: errorText({ severity, message, detail, hint, position }, sql) };
   } finally {
     session.close();
   }
