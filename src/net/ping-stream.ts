@@ -82,7 +82,11 @@ export class PingStream extends Duplex {
 
   /** One frame for all that waits: length and payload, corked so that they leave together and are never joined by a copy. */
   #frame(chunks: Buffer[], bytes: number, done: () => void): void {
-    if (bytes === 0) return done(); // would be a ping
+    // An empty frame would be a ping.
+    if (bytes === 0) {
+      done();
+      return;
+    }
     const below = this.#below;
     const header = Buffer.allocUnsafe(HEADER_BYTES);
     header.writeUInt32BE(bytes);
