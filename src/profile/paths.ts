@@ -38,6 +38,14 @@ export function profileBase(vars: Record<string, string | undefined>, home: stri
   return vars.TELEPORT_HOME ? normalize(vars.TELEPORT_HOME).replace(/(.)\/+$/, '$1') : join(home, '.tsh');
 }
 
+/** Where a machine and a person keep settings of `tsh`: aliases and headers. */
+export function tshConfigPaths(
+  base: string,
+  vars: Record<string, string | undefined>,
+): { machine: string; own: string } {
+  return { machine: vars.TELEPORT_GLOBAL_TSH_CONFIG || '/etc/tsh.yaml', own: basePaths(base).config };
+}
+
 /** `~/.pg_service.conf`; neither `TELEPORT_HOME` nor `PGSERVICEFILE` moves it. */
 export function pgServicePath(home: string): string {
   return join(home, '.pg_service.conf');

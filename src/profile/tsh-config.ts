@@ -4,7 +4,7 @@
  */
 import { messageOf, TeleportError } from '../errors.js';
 import { readIfThere } from './lock.js';
-import { basePaths } from './paths.js';
+import { tshConfigPaths } from './paths.js';
 
 export interface TshConfig {
   /** Alias → definition; a person's own beat those of the machine. */
@@ -13,14 +13,10 @@ export interface TshConfig {
   addHeaders: { proxy: string; headers: Record<string, string> }[];
 }
 
-const GLOBAL_FILE = '/etc/tsh.yaml';
-
 /** Both files, merged. The YAML library is loaded only when there is one. */
 export async function readTshConfig(base: string, vars: Record<string, string | undefined>): Promise<TshConfig> {
-  const [machine, own] = await Promise.all([
-    readOne(vars.TELEPORT_GLOBAL_TSH_CONFIG || GLOBAL_FILE),
-    readOne(basePaths(base).config),
-  ]);
+  const paths = tshConfigPaths(base, vars);
+  const [machine, own] = await Promise.all([readOne(paths.machine), readOne(paths.own)]);
   return {
     aliases: { ...machine.aliases, ...own.aliases },
     addHeaders: [...own.addHeaders, ...machine.addHeaders],

@@ -2,7 +2,6 @@
  * Aliases of `tsh.yaml`: the first word that is not an option may stand for a command line, of `tsh` (`$TSH …`) or of
  * another program. Spec: cli reference, 2.5; login-and-profile reference, 9.
  */
-import { spawn } from 'node:child_process';
 import type { Env } from '../cli/env.js';
 import { nodeCodeOf, TeleportError } from '../errors.js';
 import { profileBase } from '../profile/paths.js';
@@ -98,6 +97,7 @@ function splitWords(text: string): string[] {
 
 async function runOther(executable: string, args: string[], env: Env): Promise<number> {
   using _signals = env.holdSignals();
+  const { spawn } = await import('node:child_process');
   const child = spawn(executable, args, { stdio: 'inherit', env: env.vars });
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', (error) => {

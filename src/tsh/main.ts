@@ -1,4 +1,5 @@
 /** The `tsh` program: aliases put in place, then its table run against the real process. */
+import { existsSync } from 'node:fs';
 import { type Env, processEnv } from '../cli/env.js';
 import { leave, leaveWhenNobodyReads, reportError } from '../cli/exit.js';
 import { runProgram } from '../cli/program.js';
@@ -13,7 +14,10 @@ export async function main(): Promise<void> {
 /** One command line of `tsh`, its exit status. @param argv  the words after the program's name */
 export async function runTsh(argv: readonly string[], env: Env): Promise<number> {
   try {
-    // Aliases may take the place of any command, so they come before the table.
+    // Aliases may take the place of any command, so they come before the table; most people have none.
+    const { profileBase, tshConfigPaths } = await import('../profile/paths.js');
+    const { machine, own } = tshConfigPaths(profileBase(env.vars, env.home), env.vars);
+    if (!existsSync(machine) && !existsSync(own)) return await runProgram(program, argv, env);
     const { expandAlias } = await import('./aliases.js');
     const expanded = await expandAlias(argv, env);
     if (expanded.kind === 'done') return expanded.status;

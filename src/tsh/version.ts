@@ -1,4 +1,5 @@
 /** `tsh version`: this client's, and the proxy's when somebody is logged in. Loads nothing for the first. */
+import { existsSync } from 'node:fs';
 import type { Env } from '../cli/env.js';
 import type { GlobalArgs } from './flags.js';
 
@@ -41,8 +42,10 @@ export async function run(env: Env, args: VersionArgs): Promise<void> {
 }
 
 async function proxyVersions(env: Env, args: VersionArgs): Promise<Partial<Versions>> {
+  const { basePaths, profileBase } = await import('../profile/paths.js');
+  // Nobody is logged in: nothing of the login's code is read.
+  if (!args.proxy && !existsSync(basePaths(profileBase(env.vars, env.home)).currentProfile)) return {};
   const { diskStore } = await import('../profile/disk-store.js');
-  const { profileBase } = await import('../profile/paths.js');
   const { openSession } = await import('../profile/session.js');
   const store = diskStore(profileBase(env.vars, env.home));
   const session = await openSession(store, { proxy: args.proxy || undefined }).catch(() => undefined);

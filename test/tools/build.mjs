@@ -10,6 +10,17 @@ const REQUIRE_FOR_COMMONJS =
 
 export const NATIVE = ['libsql', '@node-rs/argon2', 'keytar'];
 
+/** Commander can run subcommands as programs of their own, for which it loads child_process and, with it, net and dgram. */
+const commanderRunsNothing = {
+  name: 'commander-runs-nothing',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      importer.includes('node_modules/commander/') ? { path: 'child_process', namespace: 'nothing' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
 await rm('dist', { recursive: true, force: true });
 await build({
   entryPoints: ['bin/tsh.ts', 'bin/tctl.ts', 'bin/teleport.ts'],
@@ -25,6 +36,7 @@ await build({
   // The same for yaml, whose ES modules hide behind its browser entry.
   alias: { yaml: resolve('node_modules/yaml/browser/index.js') },
   external: NATIVE,
+  plugins: [commanderRunsNothing],
   banner: { js: REQUIRE_FOR_COMMONJS },
   chunkNames: 'chunks/[name]-[hash]',
   legalComments: 'linked',
