@@ -10,6 +10,7 @@ import { fromMessage, toMessage } from '../api/convert.js';
 import type {
   AuthService,
   CertsSchema,
+  HostCertsRequest,
   IsMFARequiredRequest,
   JoinService,
   RouteToDatabase as RouteMessage,
@@ -91,7 +92,7 @@ export function authHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthS
       return certs(issued);
     },
     generateHostCerts: async (request, context) => {
-      mayMakeHost(await whoOf(context), request.hostId, request.role);
+      mayMakeHost(await whoOf(context), request);
       return certs(
         hostCertificates(state, {
           hostId: request.hostId,
@@ -369,11 +370,13 @@ function must<T>(value: T | undefined, name: string): T {
   return value;
 }
 
-/** An administrator's tool may make any host; a host only itself, in a role that it has. */
-function mayMakeHost(who: Who, hostId: string, role: string): void {
+/** An administrator's tool may make any host; a host only itself, in a role that it has, with no roles that it has not. */
+function mayMakeHost(who: Who, { hostId, role, systemRoles }: HostCertsRequest): void {
   if (who.kind === 'host' && who.role === 'Admin') return;
-  const isItself = who.kind === 'host' && who.hostId === hostId;
-  if (isItself && (who.role === role || who.identity.systemRoles.includes(role))) return;
+  if (who.kind === 'host' && who.hostId === hostId) {
+    const has = (name: string) => who.role === name || who.identity.systemRoles.includes(name);
+    if (has(role) && systemRoles.every(has)) return;
+  }
   throw new TeleportError('AccessDenied', 'access denied');
 }
 

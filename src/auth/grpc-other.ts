@@ -158,9 +158,10 @@ export function proxyGatewayHandlers(state: AuthState): Partial<ServiceImpl<type
       return {};
     },
     registerProxy: async (request, context) => {
-      const { hostId } = await asProxy(context);
+      const who = await asProxy(context);
       await registerProxy(state, {
-        hostId: request.hostId || hostId,
+        // A Proxy speaks for itself only: people are sent to the address that stands here.
+        hostId: who.role === 'Admin' ? request.hostId : who.hostId,
         hostname: request.hostname,
         publicAddr: request.publicAddr,
       });

@@ -40,7 +40,15 @@ import type { AuthState } from './state.js';
 import { whoCalls } from './who.js';
 
 const FIRST_BYTES_TIMEOUT_MS = 15_000;
+const REST_IDLE_TIMEOUT_MS = 60_000;
 const MAX_CONNECTIONS = 20_000;
+
+export interface ListenAt {
+  host: string;
+  port: number;
+  /** HTTP/1.1 connections without a word for so long are cut. Default 60 s. */
+  idleTimeoutMs?: number;
+}
 
 export interface AuthListener {
   address: { host: string; port: number };
@@ -48,7 +56,7 @@ export interface AuthListener {
 }
 
 /** @throws TeleportError `AlreadyExists` when the port is taken */
-export async function openListener(state: AuthState, at: { host: string; port: number }): Promise<AuthListener> {
+export async function openListener(state: AuthState, at: ListenAt): Promise<AuthListener> {
   const { clusterName, nodename, log } = state;
   const own = await issueHostIdentity(state, {
     role: 'Admin',
@@ -62,6 +70,8 @@ export async function openListener(state: AuthState, at: { host: string; port: n
     void answer(state, callers.get(request.socket) ?? { remoteAddr: '' }, request, response);
   });
   rest.on('clientError', (_, socket) => socket.destroy());
+  // A server that never listens does not watch its own deadlines; the one of the socket works.
+  rest.timeout = at.idleTimeoutMs ?? REST_IDLE_TIMEOUT_MS;
   const addresses = new WeakMap<object, string>();
 
   const tls = makeTlsServer({

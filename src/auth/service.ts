@@ -17,7 +17,7 @@ import type { Store } from '../store/store.js';
 import { openAuthorities } from './ca.js';
 import { openDataDir } from './data-dir.js';
 import { issueHostIdentity } from './host-certs.js';
-import { openListener } from './listener.js';
+import { type ListenAt, openListener } from './listener.js';
 import { hashPassword } from './secrets.js';
 import { type AuthState, authPreference, recordsIn } from './state.js';
 import { parseStaticToken } from './tokens.js';
@@ -26,7 +26,7 @@ export interface AuthOptions {
   /** Created 0700; see `data-dir.ts`. */
   dataDir: string;
   clusterName: string;
-  listen: { host: string; port: number };
+  listen: ListenAt;
   /** Default: the data directory's own. */
   hostId?: string;
   nodename: string;

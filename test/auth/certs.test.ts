@@ -241,6 +241,48 @@ describe('joining', () => {
   });
 });
 
+describe('GenerateHostCerts', () => {
+  const HOST = '6e6c2c6e-0000-4000-8000-000000000002';
+  const request = (more: object) => ({ hostId: HOST, role: 'Instance', publicTlsKey: tlsPublicKey, ...more });
+
+  test('a host makes itself anew with the roles that it has, and can never add one', async () => {
+    const nobody = await cluster.as({});
+    const joined = await nobody.join.registerUsingToken(request({ token: 'static-secret' }));
+    const instance = await cluster.as({ certPem: text(joined.tls), keyPem: privateKeyPem(tlsKey) });
+    const again = await instance.auth.generateHostCerts(request({ systemRoles: ['Db'] }));
+    expect(decodeIdentity(text(again.tls)).systemRoles).toEqual(['Db']);
+    for (const more of [
+      { systemRoles: ['Db', 'Admin'] },
+      { role: 'Admin' },
+      { role: 'Node' },
+      { role: 'Db', hostId: 'another' },
+    ]) {
+      await expect(instance.auth.generateHostCerts(request(more))).rejects.toMatchObject({ code: 'AccessDenied' });
+    }
+    await expect(alice.auth.generateHostCerts(request({}))).rejects.toMatchObject({ code: 'AccessDenied' });
+    await expect(nobody.auth.generateHostCerts(request({}))).rejects.toMatchObject({ code: 'AccessDenied' });
+  });
+
+  test('a token that names more than joinable roles gives none of them to an instance', async () => {
+    const loose = await Cluster.start({ staticTokens: ['db,admin:loose-secret'] });
+    try {
+      const nobody = await loose.as({});
+      const joined = await nobody.join.registerUsingToken(request({ token: 'loose-secret' }));
+      expect(decodeIdentity(text(joined.tls)).systemRoles).toEqual(['Db']);
+    } finally {
+      await loose.remove();
+    }
+  });
+
+  test('a request to join with endless names is refused before anything is written down', async () => {
+    const nobody = await cluster.as({});
+    const before = (await cluster.events('instance.join')).length;
+    const long = request({ token: 'wrong', nodeName: 'x'.repeat(100_000) });
+    await expect(nobody.join.registerUsingToken(long)).rejects.toMatchObject({ code: 'BadParameter' });
+    expect((await cluster.events('instance.join')).length).toBe(before);
+  });
+});
+
 test('GenerateDatabaseCert makes both ends of a self-hosted connection, each to be trusted by the other', async () => {
   const csr = Buffer.from(createCsr({ subject: [{ oid: NAME_OID.commonName, values: ['reader'] }], key: tlsKey }));
   const agent = await cluster.asHost('Db');
@@ -298,6 +340,29 @@ describe('the port', () => {
       { spec: { public_addrs: ['proxy.example.com:443'] } },
     ]);
     expect((await get('/v2/proxies', {})).status).toBe(403);
+  });
+
+  test('a Proxy announces itself only, whatever host it names', async () => {
+    const proxy = await cluster.asHost('Proxy');
+    const { certPem, keyPem, hostId } = await cluster.identity('Proxy');
+    await proxy.proxyGateway.registerProxy({
+      hostId: 'somebody-else',
+      hostname: 'p',
+      publicAddr: 'proxy.example.com:443',
+    });
+    expect((await get('/v2/proxies', { certPem, keyPem })).body).toMatchObject([{ metadata: { name: hostId } }]);
+  });
+
+  test('an HTTP/1.1 connection that says nothing is cut', async () => {
+    const quick = await Cluster.start({ listen: { host: '127.0.0.1', port: 0, idleTimeoutMs: 100 } });
+    try {
+      const { hostCaPems } = await quick.identity('Node');
+      const to = { ...quick.auth.address, servername: hexName(CLUSTER), alpn: ['http/1.1'] };
+      const socket = await dialTls({ ...to, ca: hostCaPems, timeoutMs: 5_000 });
+      await new Promise((resolve) => socket.resume().once('close', resolve));
+    } finally {
+      await quick.remove();
+    }
   });
 
   test('an unknown protocol alone is refused by an alert', async () => {
