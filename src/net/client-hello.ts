@@ -9,6 +9,9 @@ export const MOST_CLIENT_HELLO_BYTES = 16 * 1024;
 /** Most bytes to keep while waiting for a whole one: the message, and record headers for tiny fragments. Ours. */
 export const MOST_CLIENT_HELLO_RECORD_BYTES = 32 * 1024;
 
+/** Most records that one may be cut into: each arriving byte reads them all again. Ours. */
+const MOST_RECORDS = 256;
+
 const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
@@ -56,6 +59,7 @@ export function parseClientHello(bytes: Buffer): ClientHello | { complete: false
 function handshakeMessage(bytes: Buffer): Buffer | undefined {
   const parts: Buffer[] = [];
   let have = 0;
+  let wanted: number | undefined;
   for (let at = 0; at < bytes.length; ) {
     if (bytes[at] !== HANDSHAKE_RECORD) throw broken('not a TLS handshake record');
     if (at + 1 < bytes.length && bytes[at + 1] !== 3) throw broken('not a TLS version');
@@ -64,16 +68,14 @@ function handshakeMessage(bytes: Buffer): Buffer | undefined {
     if (length === 0 || length > 16_384) throw broken('a record of impossible length');
     const part = bytes.subarray(at + 5, at + 5 + length);
     parts.push(part);
+    if (parts.length > MOST_RECORDS) throw broken('a ClientHello in too many records');
     have += part.length;
     at += 5 + length;
-    const start = parts.length === 1 ? part : Buffer.concat(parts);
-    if (start.length !== have) throw broken('records');
-    if (have >= 1 && start[0] !== CLIENT_HELLO) throw broken('the first message is not a ClientHello');
+    if (have >= 1 && parts[0]![0] !== CLIENT_HELLO) throw broken('the first message is not a ClientHello');
     if (have < 4) continue;
-    const wanted = start.readUIntBE(1, 3);
+    wanted ??= Buffer.concat(parts).readUIntBE(1, 3);
     if (wanted > MOST_CLIENT_HELLO_BYTES) throw broken('a ClientHello that is too long');
-    if (have >= 4 + wanted) return start.subarray(4, 4 + wanted);
-    parts.splice(0, parts.length, start);
+    if (have >= 4 + wanted) return Buffer.concat(parts).subarray(4, 4 + wanted);
   }
   if (bytes.length > MOST_CLIENT_HELLO_RECORD_BYTES) throw broken('a ClientHello in too many records');
   return undefined;

@@ -109,8 +109,11 @@ function acceptWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer)
   });
   return new Promise((resolve, reject) => {
     const refuse = () => reject(new TeleportError('Protocol', 'not a WebSocket request'));
-    // `ws` has answered the request itself by then.
-    server.once('wsClientError', refuse);
+    // `ws` leaves the answer to whoever listens for this.
+    server.once('wsClientError', () => {
+      socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+      refuse();
+    });
     socket.once('close', refuse);
     server.handleUpgrade(request, socket, head, (tunnel) => {
       socket.off('close', refuse);

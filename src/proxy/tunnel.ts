@@ -216,9 +216,12 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
         sockets.delete(socket);
       });
       let control: ((line: Record<string, unknown>) => void) | undefined;
+      let isSpare = false;
       const read = createLineReader(MAX_TUNNEL_LINE_BYTES, (line) => {
         clearTimeout(timer);
+        if (isSpare) throw new TeleportError('Protocol', 'a data connection says more than one line');
         if (!control && line.spare === true) {
+          isSpare = true;
           socket.off('data', onData).off('end', onEnd);
           socket.pause();
           keepSpare(socket, hostId);

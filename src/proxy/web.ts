@@ -107,17 +107,20 @@ export function createWebServer(options: WebServerOptions): WebServer {
     (socket as { setTimeout?: (ms: number) => void }).setTimeout?.(0);
     void upgrade(request, socket, head, client).catch((error: unknown) => {
       log.debug('A connection upgrade was refused.', { from: client.address, error: messageOf(error) });
+      hangUp(socket);
     });
   });
   const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer, client: Endpoint): Promise<void> => {
     const path = pathOf(request.url ?? '');
     if (request.method !== 'GET' || path === undefined || path.replace(/^\/v1/, '') !== UPGRADE_PATH) {
-      return refuse(socket, pathNotFound(options.settings.version));
+      refuse(socket, pathNotFound(options.settings.version));
+      return hangUp(socket);
     }
     try {
       take.high(client.address);
     } catch (error) {
-      return refuse(socket, thrownAnswer(error));
+      refuse(socket, thrownAnswer(error));
+      return hangUp(socket);
     }
     options.onUpgrade(await acceptUpgrade(request, socket, head), client);
   };
@@ -166,6 +169,19 @@ function pathOf(url: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** How long a refused client may take to read why. */
+const LINGER_MS = 5_000;
+
+/** End a connection that no server watches any more. */
+function hangUp(socket: Duplex): void {
+  if (socket.destroyed) return;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  socket.once('close', () => clearTimeout(timer));
+  socket.once('end', () => socket.destroy());
+  socket.resume();
+  if (!socket.writableEnded) socket.end();
 }
 
 function refuse(socket: Duplex, { status, headers, body }: Answer): void {

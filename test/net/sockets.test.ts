@@ -33,6 +33,10 @@ test('hostile ClientHellos are refused, and none is waited for without end', () 
     record(Buffer.from([2, 0, 0, 0])),
     record(Buffer.from([1, 0xff, 0xff, 0xff])),
     Buffer.from([22, 3, 1, 0xff, 0xff]),
+    // A whole message, but in a thousand records.
+    Buffer.concat(
+      [Buffer.from([1, 0, 4, 0]), Buffer.alloc(1024)].flatMap((part) => [...part].map((b) => record(Buffer.from([b])))),
+    ),
     record(hello('0000ffff')),
     record(hello('00100005000302')),
     record(hello('0010000400020000')),

@@ -119,6 +119,15 @@ test('the answer to a WebSocket request has exactly the four headers, and pings 
   expect(names.sort()).toEqual(['connection', 'sec-websocket-accept', 'sec-websocket-protocol', 'upgrade']);
 });
 
+test('a WebSocket request without its key is answered with 400 and ended', async () => {
+  await using server = await upgradeServer((tunnel) => void tunnel.resume());
+  const client = connect(server.port, '127.0.0.1');
+  client.write(`GET ${UPGRADE_PATH} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+  let text = '';
+  for await (const chunk of client) text += (chunk as Buffer).toString('latin1');
+  expect(text).toMatch(/^HTTP\/1\.1 400 /);
+});
+
 test('the older raw upgrade is answered, its bytes framed for alpn-ping; unknown kinds get 404', async () => {
   await using server = await upgradeServer((tunnel) => void tunnel.pipe(tunnel));
   const ask = async (kind: string, until: Buffer) => {

@@ -71,6 +71,14 @@ async function agent(
   return line;
 }
 
+test('a data connection that offers itself twice is closed, and no client is put on it', async () => {
+  const [ours, theirs] = await pair();
+  registry.accept(theirs, { hostId: 'h' });
+  const closed = new Promise((resolve) => theirs.once('close', resolve));
+  ours.resume().write('{"spare": true}\n{"spare": true}\n');
+  await closed;
+});
+
 test("an idle line lives as long as the Proxy's pings come, and no longer", async () => {
   const quick = createTunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 20 });
   await agent('idle', [], () => {}, { silenceTimeoutMs: 200, registry: quick });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { connect as connectTls } from 'node:tls';
 import jsQR from 'jsqr';
 import { PNG } from 'pngjs';
 import { createLimiter } from '../../src/proxy/web/limits.js';
@@ -136,6 +137,26 @@ test('motd, connectors, channels, the root and methods', async () => {
   expect((await call('GET', '/v2/webapi/ping')).status).toBe(404);
   expect((await call('GET', '/web/config.js')).text).toMatch(/^var GRV_CONFIG = \{.*\};$/);
   expect((await call('GET', '/webapi/connectionupgrade')).status).toBe(404);
+});
+
+test('a refused upgrade is answered and ended by the Proxy, whatever was wrong with it', async () => {
+  for (const [path, kind] of [
+    ['/webapi/connectionupgrade', 'websocket'],
+    ['/webapi/connectionupgrade', 'nothing'],
+    ['/webapi/elsewhere', 'websocket'],
+  ]) {
+    const socket = connectTls({ host: '127.0.0.1', port: peer.port, rejectUnauthorized: false, allowHalfOpen: true });
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${kind}\r\n\r\n`);
+    let text = '';
+    socket
+      .on('error', () => {})
+      .on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1');
+      });
+    await new Promise((resolve) => socket.once('end', resolve));
+    expect(text).toMatch(/^HTTP\/1\.1 40[04] /);
+    socket.destroy();
+  }
 });
 
 test('second factors are told as Teleport tells them', async () => {
