@@ -99,6 +99,10 @@ export async function upsertServer(state: AuthState, who: Who, server: DatabaseS
   const { hostId } = mayOffer(who, server.spec.host_id);
   const name = server.metadata.name || server.spec.database?.metadata.name;
   if (!name || !server.spec.database) throw new TeleportError('BadParameter', 'missing database in database server');
+  // Every list goes by the database's own name: one offer without it would break the list for everybody.
+  if (server.spec.database.metadata?.name !== name) {
+    throw new TeleportError('BadParameter', 'a database server must have the name of its database');
+  }
   const latest = state.now().getTime() + SERVER_TTL_MS;
   const asked = server.metadata.expires ? Date.parse(server.metadata.expires) : latest;
   const expires = new Date(Math.min(asked, latest));

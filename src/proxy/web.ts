@@ -87,11 +87,13 @@ export function createWebServer(options: WebServerOptions): WebServer {
     visitor?.began();
     request.on('error', () => {});
     response.on('error', () => {});
-    void answer(request, visitor?.client.address ?? '').then((result) => {
+    const reply = async (): Promise<void> => {
+      const result = await answer(request, visitor?.client.address ?? '');
       // A body that nobody read would stand in the way of the next request.
       request.resume();
       send(response, result);
-    });
+    };
+    reply().catch((error: unknown) => log.error('A web answer could not be sent.', { error: messageOf(error) }));
   };
 
   const http1 = createServer({ keepAlive: true, noDelay: false }, (request, response) => {

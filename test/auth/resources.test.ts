@@ -85,6 +85,14 @@ describe('ListResources', () => {
     await expect(agent.auth.upsertDatabaseServer(server('x', {}, 'other-host'))).rejects.toMatchObject({
       code: 'AccessDenied',
     });
+    const nameless = server('x', {});
+    for (const metadata of [undefined, { name: 'y' }]) {
+      const database = { ...nameless.server.spec.database, metadata };
+      const offer = { server: { ...nameless.server, spec: { ...nameless.server.spec, database } } };
+      await expect(agent.auth.upsertDatabaseServer(offer as typeof nameless)).rejects.toMatchObject({
+        code: 'BadParameter',
+      });
+    }
     await expect(alice.auth.upsertDatabaseServer(server('x', {}))).rejects.toMatchObject({ code: 'AccessDenied' });
     await agent.auth.deleteDatabaseServer({ hostId: HOST(), name: 'payroll' });
     await expect(agent.auth.deleteDatabaseServer({ hostId: HOST(), name: 'payroll' })).rejects.toMatchObject({

@@ -145,7 +145,7 @@ test('a refused upgrade is answered and ended by the Proxy, whatever was wrong w
     ['/webapi/connectionupgrade', 'nothing'],
     ['/webapi/elsewhere', 'websocket'],
   ]) {
-    const socket = connectTls({ host: '127.0.0.1', port: peer.port, rejectUnauthorized: false, allowHalfOpen: true });
+    const socket = connectTls({ host: '127.0.0.1', port: peer.port, rejectUnauthorized: false });
     socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: ${kind}\r\n\r\n`);
     let text = '';
     socket
