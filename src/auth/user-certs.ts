@@ -126,7 +126,10 @@ export async function reissue(state: AuthState, who: Who, request: ReissueReques
     facts: {
       ...(caller?.loginIp ? { loginIp: caller.loginIp } : {}),
       ...(caller
-        ? { activeRequests: caller.activeRequests }
+        ? {
+            activeRequests: caller.activeRequests,
+            ...(caller.impersonator ? { impersonator: caller.impersonator } : {}),
+          }
         : { impersonator: who.kind === 'host' ? who.identity.username : '' }),
       ...(request.route?.serviceName ? { routeToDatabase: request.route } : {}),
       ...(request.usage === USAGE_DATABASE ? { usage: [DATABASE_USAGE] } : {}),

@@ -122,6 +122,15 @@ describe('GenerateUserCerts', () => {
     ).rejects.toMatchObject({ code: 'AccessDenied', message: 'access denied' });
   });
 
+  test('who signed for a user stays named in what that user asks for next', async () => {
+    const signed = await admin.auth.generateUserCerts(request({ usage: 0, routeToDatabase: undefined }));
+    const { impersonator } = decodeIdentity(text(signed.tls));
+    const signedFor = await cluster.as({ certPem: text(signed.tls), keyPem: privateKeyPem(tlsKey) });
+    const again = await signedFor.auth.generateUserCerts(request());
+    expect(impersonator).not.toBe('');
+    expect(decodeIdentity(text(again.tls)).impersonator).toBe(impersonator);
+  });
+
   test('the certificate for a database is no way into Auth, and neither is one of another authority', async () => {
     const issued = await alice.auth.generateUserCerts(request());
     const restricted = await cluster.as({ certPem: text(issued.tls), keyPem: privateKeyPem(tlsKey) });
