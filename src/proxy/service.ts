@@ -31,6 +31,9 @@ import { createTunnelRegistry } from './tunnel.js';
 import { createUpstream } from './upstream.js';
 import { createWebServer, type WebServerOptions } from './web.js';
 
+/** Most open connections of clients and agents together; what comes above it is closed unread. Ours. */
+const MAX_CONNECTIONS = 20_000;
+
 export interface WebCertificate {
   /** Leaf first. */
   certPem: string;
@@ -169,6 +172,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
 
     const listener = await listen({
       ...options.listen,
+      mostConnections: MAX_CONNECTIONS,
       onConnection: (socket) => {
         const client = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
         attend(router.route(socket, client), socket, client);
