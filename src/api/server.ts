@@ -147,12 +147,16 @@ function answerUnknown(request: Http2ServerRequest, response: Http2ServerRespons
   const [, service = '', method = ''] = request.url.split('/', 3);
   const text = known.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
   request.resume();
-  response.writeHead(200, {
-    'content-type': 'application/grpc',
-    'grpc-status': '12',
-    'grpc-message': encodeURIComponent(text),
-  });
-  response.end();
+  // One frame of headers that ends the stream: with an empty body after it, grpc-go misses the trailers and says Internal.
+  response.stream.respond(
+    {
+      ':status': 200,
+      'content-type': 'application/grpc',
+      'grpc-status': '12',
+      'grpc-message': encodeURIComponent(text),
+    },
+    { endStream: true },
+  );
 }
 
 /** The library would register every method of a service; we want the missing ones to be unknown, as Go's are. */

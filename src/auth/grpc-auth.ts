@@ -271,7 +271,8 @@ export function authHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthS
       return { provisionTokens: all.map((token) => toMessage('token', token)) };
     },
     getStaticTokens: async (_, context) => {
-      requireRule(await whoOf(context), 'static_tokens', 'read');
+      // Static tokens have no rule of their own.
+      requireRule(await whoOf(context), 'token', 'list', 'read');
       return {
         kind: 'static_tokens',
         version: 'v2',

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
+import { connect as connectHttp2, constants } from 'node:http2';
 import { type AddressInfo, connect as connectTcp } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, createServer, type TLSSocket } from 'node:tls';
@@ -163,6 +164,36 @@ test('unknown methods and services are NotImplemented in the words of grpc-go', 
     code: 'NotImplemented',
     message: `unknown service ${TrustService.typeName}`,
   });
+});
+
+test('the answer to an unknown method is one frame of headers that ends the stream, as grpc-go wants it', async () => {
+  const host = ca.issue('Admin', []);
+  const socket = connectTls({
+    port,
+    host: '127.0.0.1',
+    servername: NAME,
+    ALPNProtocols: ['h2'],
+    ca: [ca.cert],
+    ...host,
+  });
+  const session = connectHttp2('https://auth', { createConnection: () => socket });
+  try {
+    for (const path of ['/proto.AuthService/Missing', '/teleport.missing.v1.MissingService/Get']) {
+      const call = session.request({
+        ':method': 'POST',
+        ':path': path,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      call.end(Buffer.alloc(5));
+      const [headers, flags] = await once(call, 'response');
+      expect([headers['grpc-status'], flags & constants.NGHTTP2_FLAG_END_STREAM]).toEqual(['12', 1]);
+      call.resume();
+      await once(call, 'close');
+    }
+  } finally {
+    session.destroy();
+  }
 });
 
 test('too large a request is refused with status 8 and the text of grpc-go', async () => {

@@ -303,3 +303,11 @@ test('after a restart authorities, users, secrets and static order are as before
     await other.remove();
   }
 });
+
+test('static tokens are read with the rule for tokens, as tctl of an editor asks', async () => {
+  const { spec } = await editor.auth.getStaticTokens({});
+  expect(spec?.staticTokens).toEqual([]);
+  await expect(alice.auth.getStaticTokens({})).rejects.toMatchObject({
+    message: 'access denied to perform action "list" on "token", access denied to perform action "read" on "token"',
+  });
+});
