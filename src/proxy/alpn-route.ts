@@ -67,10 +67,16 @@ export function chooseRoute(
   return { action: 'close' };
 }
 
-/** tctl: `h2` alone (gRPC) or `http/1.1` alone (the older REST calls), with the cluster's hex name as SNI. */
+/** What every host certificate is valid for. */
+const ANY_HOST = 'teleport.cluster.local';
+
+/**
+ * tctl: `h2` alone (gRPC) or `http/1.1` alone (the older REST calls), with the cluster's hex name as SNI. Teleport's API
+ * client for Go, which does not know the name of the cluster, says the name of any host.
+ */
 function asksForAuth(serverName: string, alpn: readonly string[], clusterName: string): boolean {
   const isAlone = alpn.length === 1 && (alpn[0] === ALPN.h2 || alpn[0] === ALPN.http1);
-  return isAlone && clusterOfHexName(serverName) === clusterName;
+  return isAlone && (serverName === ANY_HOST || clusterOfHexName(serverName) === clusterName);
 }
 
 /**

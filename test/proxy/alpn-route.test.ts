@@ -40,6 +40,7 @@ test.each([
   ['auth by name alone; what can be negotiated is Auth’s business', [`teleport-auth@${HEX}`], undefined],
   ['tctl gRPC', ['h2'], HEX],
   ['tctl REST', ['http/1.1'], HEX],
+  ['API client for Go', ['h2'], 'teleport.cluster.local'],
 ])('forwarded to Auth: %s', (_name, alpn, serverName) => {
   expect(chooseRoute({ serverName, alpn }, cluster)).toEqual({ action: 'forward' });
 });
