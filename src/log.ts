@@ -1,10 +1,11 @@
 /**
- * One line per event on stderr, in Teleport's text form: time, level, component, message, fields.
+ * One line per event on stderr, in Teleport's text form (time, level, component, message, fields) or as a JSON object.
  * Knows which field names are secret and never prints their values.
  */
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogFormat = 'text' | 'json';
 export type LogFields = Record<string, unknown>;
 
 export interface Logger {
@@ -19,19 +20,22 @@ export interface Logger {
 export interface LogOptions {
   component: string;
   level: LogLevel;
-  /** Default: process.stderr. */
+  /** Default `text`. */
+  format?: LogFormat;
+  /** Takes whole lines. Default: process.stderr. */
   write?: (line: string) => void;
   now?: () => Date;
 }
 
 const SECRET = /pass(word)?$|token|secret|key$|credential|otp/i;
 
-export function createLogger({ component, level, write, now }: LogOptions): Logger {
+export function createLogger({ component, level, format = 'text', write, now }: LogOptions): Logger {
   const sink = write ?? ((line: string) => void process.stderr.write(line));
   const least = LOG_LEVELS.indexOf(level);
   const at = (lvl: LogLevel) => (message: string, fields?: LogFields) => {
     if (LOG_LEVELS.indexOf(lvl) < least) return;
     const time = (now?.() ?? new Date()).toISOString();
+    if (format === 'json') return sink(jsonLine({ timestamp: time, level: lvl, component, message }, fields));
     const name = `[${component}]`.padEnd(11);
     const tail = fields ? Object.entries(fields).map(([k, v]) => ` ${k}:${SECRET.test(k) ? '***' : text(v)}`) : [];
     sink(`${time} ${lvl.toUpperCase().padEnd(4)} ${name} ${message}${tail.join('')}\n`);
@@ -41,12 +45,22 @@ export function createLogger({ component, level, write, now }: LogOptions): Logg
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    child: (name) => createLogger({ component: name, level, write: sink, ...(now ? { now } : {}) }),
+    child: (name) => createLogger({ component: name, level, format, write: sink, ...(now ? { now } : {}) }),
   };
 }
 
 /** A logger that says nothing. */
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+
+/** The fixed members first; a field of the same name gets an underscore. */
+function jsonLine(fixed: Record<string, unknown>, fields: LogFields = {}): string {
+  const line = { ...fixed };
+  for (const [key, value] of Object.entries(fields)) {
+    const plain = value instanceof Error ? value.message : value;
+    line[key in fixed ? `${key}_` : key] = SECRET.test(key) ? '***' : plain;
+  }
+  return `${JSON.stringify(line)}\n`;
+}
 
 function text(value: unknown): string {
   if (value instanceof Error) return JSON.stringify(value.message);

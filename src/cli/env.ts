@@ -24,6 +24,8 @@ export interface Env {
   now(): Date;
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP; its reason is a `Signalled`. */
   signal: AbortSignal;
+  /** While held, SIGHUP calls `listener` and stops nothing: a service reads its files again. */
+  onHangup(listener: () => void): Disposable;
   /** While held, signals are swallowed: they belong to a child program on the same terminal. */
   holdSignals(): Disposable;
   /** Says nothing unless `--debug`. */
@@ -50,9 +52,14 @@ const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export function processEnv(proc: NodeJS.Process): Env {
   const stop = new AbortController();
   let held = 0;
+  const hangups = new Set<() => void>();
   for (const name of SIGNALS) {
     const onSignal = () => {
       if (held > 0) return;
+      if (name === 'SIGHUP' && hangups.size > 0) {
+        for (const listener of hangups) listener();
+        return;
+      }
       if (stop.signal.aborted) {
         proc.removeListener(name, onSignal);
         proc.kill(proc.pid, name);
@@ -95,6 +102,10 @@ export function processEnv(proc: NodeJS.Process): Env {
     platform: proc.platform,
     now: () => new Date(),
     signal: stop.signal,
+    onHangup(listener) {
+      hangups.add(listener);
+      return { [Symbol.dispose]: () => void hangups.delete(listener) };
+    },
     holdSignals() {
       held += 1;
       let open = true;

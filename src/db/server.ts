@@ -23,6 +23,7 @@ import { checkDatabase } from '../resources/validate-database.js';
 import { createAuthorizer } from './authorize.js';
 import { createAwsLogins } from './aws-login.js';
 import { createClientCertificates } from './client-certificate.js';
+import { type AwsMatcher, checkMatchers, runDiscovery } from './discovery.js';
 import { type EngineContext, serveSession } from './engine.js';
 import { type HealthCheck, startHealthCheck } from './health.js';
 import { watchLocks } from './lock-watch.js';
@@ -39,6 +40,8 @@ export interface DatabaseServiceOptions {
   databases: Database[];
   /** Which db resources of the cluster this agent offers as well. */
   resources: { labels: LabelSelector; aws?: { assume_role_arn?: string; external_id?: string } }[];
+  /** Where to look for databases in AWS. */
+  aws?: readonly AwsMatcher[];
   dataDir: string;
   version: string;
   log: Logger;
@@ -64,6 +67,8 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
   const { identity, proxies, version, log, now = () => new Date(), heartbeatMs = 5 * 60_000 } = options;
   const databases = options.databases.map(databaseWithDefaults);
   for (const database of databases) checkDatabase(database);
+  const { aws = [] } = options;
+  checkMatchers(aws);
   const stop = new AbortController();
   const registry = createRegistry(databases);
   const health = new Map<string, { uri: string; check: HealthCheck }>();
@@ -214,6 +219,12 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
   beatLater(await announceAll());
   for (const database of registry.all()) void completeMetadata(database, registry, log);
   const watching = options.resources.length > 0 ? watchResources(options, auth, registry, stop.signal) : undefined;
+  const discovering = runDiscovery({
+    matchers: aws,
+    onFound: registry.setCloud,
+    signal: stop.signal,
+    log: log.child('DISCOVERY'),
+  });
 
   return {
     databases: () => registry.all(),
@@ -228,7 +239,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       if (drainMs > 0 && running.size > 0) await settled(Promise.all(running), drainMs);
       stop.abort();
       await Promise.all([tunnel.close(), watching, locks.ended]);
-      await settled(Promise.all(running), 5_000);
+      await settled(Promise.all([...running, discovering]), 5_000);
       await settled(spool.drained(), 2_000);
       await spool.close();
       await auth.close();

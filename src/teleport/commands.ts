@@ -27,11 +27,16 @@ export const program: ProgramSpec = {
       options: [
         outputOption('/etc/teleport.yaml'),
         { name: 'cluster-name', description: 'Name of the cluster, best a DNS name.' },
-        { name: 'acme', kind: 'boolean', description: "Take the Proxy's certificate from an ACME authority." },
+        {
+          name: 'acme',
+          kind: 'boolean',
+          description:
+            'Write the section acme; no certificate is fetched yet, and "start" refuses it without https_keypairs.',
+        },
         {
           name: 'acme-email',
           aliases: ['email'],
-          description: 'Address for the ACME authority.',
+          description: 'E-mail address in that section.',
         },
         { name: 'public-addr', description: 'Address that people use for the Proxy, host or host:port.' },
         { name: 'cert-file', description: 'TLS certificate of the Proxy.' },
@@ -54,7 +59,6 @@ export const program: ProgramSpec = {
       ],
       examples: [
         'teleport configure --cluster-name=teleport.example.com --public-addr=teleport.example.com -o file',
-        'teleport configure --acme --acme-email=ops@example.com --cluster-name=teleport.example.com -o file',
         'teleport configure --test=/etc/teleport.yaml',
       ],
       load: () => import('./configure.js'),

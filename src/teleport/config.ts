@@ -7,9 +7,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { parseDuration } from '../cli/duration.js';
+import type { AwsMatcher } from '../db/discovery.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import type { Database, LabelSelector, SignatureSuite } from '../resources/types.js';
 import { OTHER_SERVICES, parseConfigText } from './config-schema.js';
+import { unusedSettings } from './unused-settings.js';
 
 export interface HostPort {
   host: string;
@@ -19,14 +22,6 @@ export interface HostPort {
 export interface ResourceMatcher {
   labels: LabelSelector;
   aws?: { assume_role_arn?: string; external_id?: string };
-}
-
-export interface AwsMatcher {
-  types: string[];
-  regions: string[];
-  tags?: LabelSelector;
-  assume_role_arn?: string;
-  external_id?: string;
 }
 
 export interface AuthConfig {
@@ -50,8 +45,9 @@ export interface ProxyConfig {
   publicAddr: string[];
   /** PEM files; absent: a self-signed certificate in the data folder. */
   keypairs: { keyFile: string; certFile: string }[];
+  /** How often `keypairs` are read again; 0: only on SIGHUP. */
+  reloadIntervalMs: number;
   proxyProtocol: boolean;
-  acme?: { email: string; uri?: string };
 }
 
 export interface DatabaseConfig {
@@ -78,6 +74,8 @@ export interface TeleportConfig {
   db?: DatabaseConfig;
   /** Enabled sections of products that this program does not have. */
   ignored: string[];
+  /** Settings and flags that were given and have no effect here, as they are typed. */
+  unused: string[];
 }
 
 export interface StartFlags {
@@ -93,6 +91,9 @@ export interface StartFlags {
   pidFile?: string | undefined;
   diagAddr?: string | undefined;
   listenIp?: string | undefined;
+  fips?: boolean | undefined;
+  permitUserEnv?: boolean | undefined;
+  advertiseIp?: string | undefined;
   /** One more entry of `db_service.databases`. */
   database?: Record<string, unknown> | undefined;
 }
@@ -103,6 +104,8 @@ const ROLES = ['proxy', 'auth', 'db', 'node', 'app', 'windowsdesktop', 'discover
 /** Default ports of the two listeners, Teleport's own. */
 const AUTH_PORT = 3025;
 const WEB_PORT = 3080;
+/** What a timer can hold. */
+const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 type Raw = Record<string, unknown>;
 
@@ -139,12 +142,13 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
     caPins: (flags.caPin?.length ? flags.caPin : ((global.ca_pin as string[] | undefined) ?? [])).flatMap(pinsOf),
     insecure: flags.insecure ?? false,
     ignored: OTHER_SERVICES.filter((name) => name !== 'debug_service' && isOn((raw[name] as Raw | undefined)?.enabled)),
+    unused: unusedSettings(flags, raw, enabled),
   };
   if (file !== undefined) config.file = file;
   const pidFile = flags.pidFile ?? text(global, 'pid_file');
   if (pidFile) config.pidFile = pidFile;
   const diag = flags.diagAddr ?? text(global, 'diag_addr');
-  if (diag) config.diagAddr = hostPort(diag, 3000, 'diag_addr');
+  if (diag) config.diagAddr = hostPort(diag.startsWith(':') ? `127.0.0.1${diag}` : diag, 3000, 'diag_addr');
   const token = flags.token ?? text(section(global, 'join_params'), 'token_name') ?? text(global, 'auth_token');
   if (token) config.token = tokenValue(token);
 
@@ -244,7 +248,25 @@ function proxyConfig(raw: Raw, listenIp: string | undefined, hasFile: boolean): 
       throw new TeleportError('BadParameter', 'please provide both https_key_file and https_cert_file');
     keypairs.push({ keyFile, certFile });
   }
-  const config: ProxyConfig = {
+  if (isOn(acme.enabled) && keypairs.length === 0) {
+    throw new TeleportError(
+      'NotImplemented',
+      'proxy_service.acme: fetching a certificate from an ACME authority is not supported',
+      {
+        hint: 'Give the Proxy a certificate with "https_keypairs" (key_file, cert_file), or set "acme: {enabled: no}".',
+      },
+    );
+  }
+  const interval = text(raw, 'https_keypairs_reload_interval') ?? '0s';
+  const reloadIntervalMs = parseDuration(interval);
+  if (reloadIntervalMs === undefined || reloadIntervalMs < 0 || reloadIntervalMs > LONGEST_INTERVAL_MS) {
+    throw new TeleportError(
+      'BadParameter',
+      `proxy_service.https_keypairs_reload_interval: "${interval}" is not an interval`,
+      { hint: 'Write it as 30m, 1h or 24h, at most 24 days; 0 switches it off.' },
+    );
+  }
+  return {
     listen: hostPort(
       text(raw, 'web_listen_addr') ?? `${listenIp ?? (hasFile ? '0.0.0.0' : '127.0.0.1')}:${WEB_PORT}`,
       WEB_PORT,
@@ -255,14 +277,9 @@ function proxyConfig(raw: Raw, listenIp: string | undefined, hasFile: boolean): 
       return `${host}:${port}`;
     }),
     keypairs,
+    reloadIntervalMs,
     proxyProtocol: text(raw, 'proxy_protocol') === 'on',
   };
-  if (isOn(acme.enabled)) {
-    config.acme = { email: text(acme, 'email') ?? '' };
-    const uri = text(acme, 'uri');
-    if (uri) config.acme.uri = uri;
-  }
-  return config;
 }
 
 /** The section `db_service` of a whole file. Certificates that it names are read. */

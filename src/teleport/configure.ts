@@ -41,7 +41,7 @@ const HEADER = `#
 #
 # Before the first start:
 #  1. set cluster_name and public_addr to the names that people will use,
-#     and give the Proxy a certificate for them (https_keypairs or acme).
+#     and give the Proxy a certificate for them (https_keypairs).
 #
 `;
 
@@ -76,6 +76,11 @@ export async function run(env: Env, args: ConfigureArgs): Promise<number | undef
   if (args.roles.includes('db')) {
     env.stderr.write(
       "\u001b[31mERROR:\u001b[0m Role db requires further configuration, db_service will be disabled. Use 'teleport db configure' command to create Teleport database service configurations.\n",
+    );
+  }
+  if (args.acme) {
+    env.stderr.write(
+      '\u001b[33mWARNING:\u001b[0m Certificates are not fetched from an ACME authority: "teleport start" will ask for https_keypairs.\n',
     );
   }
   if (path === undefined) {

@@ -34,7 +34,7 @@ export const START: readonly OptionSpec[] = [
   option('data-dir', 'Folder for state instead of data_dir of the file [/var/lib/teleport].'),
   option('nodename', 'Name of this host in the cluster.'),
   option('pid-file', 'File to write the process id to.'),
-  option('diag-addr', 'Address for /metrics, /healthz and /readyz.'),
+  option('diag-addr', 'Address for /metrics, /healthz and /readyz, host:port; a port alone is on 127.0.0.1.'),
   option('insecure', 'Do not check the certificate of the Proxy when joining. For tests only.', { kind: 'boolean' }),
   accepted('fips'),
   accepted('skip-version-check'),

@@ -1,6 +1,6 @@
 /**
  * `teleport start`: Auth, Proxy and Database Service in one process or any of them. They meet only over the network, also
- * here, so that they can move apart. A first SIGTERM or SIGINT drains and stops; a second one ends at once.
+ * here, so that they can move apart. A first SIGTERM or SIGINT drains and stops; a second one ends at once. SIGHUP reads the web certificate again.
  *
  * Source: cli.md 7.1.
  */
@@ -10,8 +10,11 @@ import type { AuthService } from '../auth/service.js';
 import type { Env } from '../cli/env.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
+import { joinHostPort } from '../net/socket-errors.js';
 import type { SystemRole } from '../resources/types.js';
+import { startCertificateReload } from './certificate-reload.js';
 import { type HostPort, readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from './config.js';
+import { type Metric, processMetrics, type Readiness, startDiagnostics } from './diagnostics.js';
 import {
   hostId,
   prepareDataDir,
@@ -22,6 +25,7 @@ import {
   webCertificate,
   writePid,
 } from './host-files.js';
+import { type LogOutput, openLogOutput } from './log-output.js';
 import { VERSION } from './version-number.js';
 
 /** How long running sessions may go on after a first SIGTERM. */
@@ -30,12 +34,26 @@ const DRAIN_MS = 5_000;
 export async function run(env: Env, flags: StartFlags): Promise<number> {
   const { file, raw } = readConfigFile(flags.config);
   const config = teleportConfig(flags, file, raw);
-  const log = createLogger({
-    component: 'PROC',
-    level: config.log.level,
-    write: (line) => void env.stderr.write(line),
-  });
+  const output = openLogOutput(config.log.output, env);
+  try {
+    const { level, format } = config.log;
+    return await serve(env, config, output, createLogger({ component: 'PROC', level, format, write: output.write }));
+  } finally {
+    output.close();
+  }
+}
+
+async function serve(env: Env, config: TeleportConfig, output: LogOutput, log: Logger): Promise<number> {
   await using running = await startTeleport(config, { log, now: env.now });
+  using _hangups = env.onHangup(() => {
+    try {
+      output.reopen();
+    } catch (error) {
+      log.warn('Cannot open the log again, keeping the old file.', { error: messageOf(error) });
+    }
+    log.info('Reading certificates again.');
+    void running.reload();
+  });
   if (config.pidFile) await writePid(config.pidFile, process.pid);
   await new Promise<void>((resolve) => {
     if (env.signal.aborted) resolve();
@@ -49,7 +67,11 @@ export async function run(env: Env, flags: StartFlags): Promise<number> {
 export interface RunningTeleport extends AsyncDisposable {
   auth?: HostPort;
   proxy?: HostPort;
+  /** Where /healthz, /readyz and /metrics are. */
+  diag?: HostPort;
   sessions(): number;
+  /** Read the web certificate again, where it comes from files of the configuration. Never rejects. */
+  reload(): Promise<void>;
   close(options?: { drainMs?: number }): Promise<void>;
 }
 
@@ -65,14 +87,35 @@ export async function startTeleport(
     ...(config.file ? { config_file: config.file } : {}),
   });
   for (const service of config.ignored) log.warn('This program does not have this service, ignoring it.', { service });
+  for (const key of config.unused) log.warn('This setting has no effect in this program.', { setting: key });
 
   const stack = new AsyncDisposableStackOf();
+  let readiness: Readiness = 'starting';
+  const gauges: (() => Metric)[] = [];
+  const becomeReady = () => {
+    if (readiness === 'starting') readiness = 'ok';
+  };
   const running: RunningTeleport = {
     sessions: () => 0,
-    close: ({ drainMs = DRAIN_MS } = {}) => stack.close(drainMs),
+    reload: async () => {},
+    close({ drainMs = DRAIN_MS } = {}) {
+      readiness = 'draining';
+      return stack.close(drainMs);
+    },
     [Symbol.asyncDispose]: () => running.close(),
   };
   try {
+    // First, so that it answers while the others start and while they drain.
+    if (config.diagAddr) {
+      const diagnostics = await startDiagnostics({
+        ...config.diagAddr,
+        readiness: () => readiness,
+        metrics: () => [...processMetrics(VERSION), ...gauges.map((read) => read())],
+      });
+      stack.push(diagnostics);
+      running.diag = diagnostics.address;
+      log.info('Diagnostics are served.', { addr: joinHostPort(diagnostics.address.host, diagnostics.address.port) });
+    }
     let auth: AuthService | undefined;
     if (config.auth) {
       const { startAuth } = await import('../auth/service.js');
@@ -96,7 +139,7 @@ export async function startTeleport(
     let proxyAt: HostPort | undefined = config.proxyServer;
     if (config.proxy) {
       const { startProxy } = await import('../proxy/service.js');
-      const { publicAddr, keypairs } = config.proxy;
+      const { publicAddr, keypairs, reloadIntervalMs } = config.proxy;
       const publicHosts = publicAddr.map((addr) => addr.replace(/:\d+$/, ''));
       const names = ['localhost', '127.0.0.1', '::1', config.nodename, hostname(), ...publicHosts];
       const identity = await join('Proxy', [...new Set(names)]);
@@ -118,6 +161,26 @@ export async function startTeleport(
       stack.push(proxy);
       proxyAt = { host: connectable(proxy.address.host), port: proxy.address.port };
       running.proxy = proxyAt;
+      gauges.push(
+        gauge(
+          'teleport_reverse_tunnels_connected',
+          'Agents that have dialled in to this Proxy.',
+          () => proxy.agents().length,
+        ),
+        gauge('teleport_proxy_db_active_connections_total', 'Database connections open at this Proxy.', proxy.sessions),
+      );
+      if (keypairs[0]) {
+        const files = keypairs[0];
+        const certificate = startCertificateReload({
+          shown: webCert,
+          read: () => readKeypair(files),
+          apply: proxy.setWebCertificate,
+          intervalMs: reloadIntervalMs,
+          log: log.child('PROXY'),
+        });
+        stack.push(certificate);
+        running.reload = certificate.reload;
+      }
       log.info('Proxy Service is listening.', {
         addr: `${proxy.address.host}:${proxy.address.port}`,
         public_addr: proxy.publicAddr,
@@ -135,6 +198,7 @@ export async function startTeleport(
         authRoute: route,
         databases: config.db.databases,
         resources: config.db.resources,
+        aws: config.db.aws,
         dataDir: config.dataDir,
         version: VERSION,
         log: log.child('DB'),
@@ -142,10 +206,19 @@ export async function startTeleport(
       });
       stack.push(db);
       running.sessions = db.sessions;
+      gauges.push(
+        gauge('teleport_db_active_connections_total', 'Database connections that this agent serves.', db.sessions),
+        gauge('teleport_db_databases', 'Databases that this agent offers.', () => db.databases().length),
+      );
       const isUp = db.ready().then(() => log.info('Database Service is ready.', { databases: db.databases().length }));
       // A Proxy elsewhere may come later; our own is there.
       if (config.proxy) await isUp;
+      else {
+        void isUp.then(becomeReady, () => {});
+        return running;
+      }
     }
+    becomeReady();
     return running;
   } catch (error) {
     await stack.close(0);
@@ -208,6 +281,10 @@ function joinRoute({ proxyServer, authServer }: TeleportConfig, role: SystemRole
 /** An address to dial for a socket that listens everywhere. */
 function connectable(host: string): string {
   return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+}
+
+function gauge(name: string, help: string, value: () => number): () => Metric {
+  return () => ({ name, type: 'gauge', help, value: value() });
 }
 
 interface Closable {

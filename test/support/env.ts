@@ -43,6 +43,7 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
   const stop = new AbortController();
   let raw = false;
   let held = 0;
+  const hangups = new Set<() => void>();
   if (options.tty?.stdin) {
     input.isTTY = true;
     input.setRawMode = (on) => {
@@ -63,6 +64,10 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
     platform: options.platform ?? 'linux',
     now: options.now ?? (() => new Date()),
     signal: stop.signal,
+    onHangup(listener) {
+      hangups.add(listener);
+      return { [Symbol.dispose]: () => void hangups.delete(listener) };
+    },
     holdSignals() {
       held += 1;
       return {
@@ -81,7 +86,9 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
     type: (text) => void input.write(text),
     endInput: () => void input.end(),
     interrupt(name = 'SIGINT') {
-      if (held === 0) stop.abort(new Signalled(name));
+      if (held > 0) return;
+      if (name === 'SIGHUP' && hangups.size > 0) for (const listener of hangups) listener();
+      else stop.abort(new Signalled(name));
     },
     get rawMode() {
       return raw;

@@ -29,6 +29,7 @@ test('without a file all three services run on this host, with every default fil
     caPins: [],
     insecure: false,
     ignored: [],
+    unused: [],
     auth: {
       listen: { host: '127.0.0.1', port: 3025 },
       clusterName: hostname(),
@@ -39,7 +40,13 @@ test('without a file all three services run on this host, with every default fil
       lockingMode: 'best_effort',
       staticTokens: [],
     },
-    proxy: { listen: { host: '127.0.0.1', port: 3080 }, publicAddr: [], keypairs: [], proxyProtocol: false },
+    proxy: {
+      listen: { host: '127.0.0.1', port: 3080 },
+      publicAddr: [],
+      keypairs: [],
+      reloadIntervalMs: 0,
+      proxyProtocol: false,
+    },
     db: { databases: [], resources: [], aws: [] },
   });
 });
@@ -216,7 +223,21 @@ test.each([
   ['teleport: {log: {severity: loud}}', {}, 'unsupported logger severity: "loud"'],
   ['teleport: {diag_addr: "a:b:c"}', {}, 'diag_addr: "a:b:c" is not an address'],
   ['proxy_service: {https_key_file: /k}', {}, 'please provide both https_key_file and https_cert_file'],
+  ['proxy_service: {acme: {enabled: yes}}', {}, 'fetching a certificate from an ACME authority is not supported'],
+  ['proxy_service: {https_keypairs_reload_interval: often}', {}, '"often" is not an interval'],
+  ['proxy_service: {https_keypairs_reload_interval: 999h}', {}, '"999h" is not an interval'],
   ['auth_service: {authentication: {second_factors: [webauthn]}}', {}, 'second factor "webauthn" is not supported'],
 ])('%s %j is refused', (text, flags, message) => {
   expect(refusal(text, flags).message).toContain(message);
+});
+
+test('settings without effect are named, those of services that do not run are not', () => {
+  const { unused } = from(
+    `teleport: {auth_token: t, proxy_server: "p:443", advertise_ip: 192.0.2.1, cache: {}, storage: {path: /x}}
+auth_service: {enabled: no, license_file: /l}
+proxy_service: {enabled: yes, mysql_listen_addr: ":3036", https_keypairs_reload_interval: 1h}
+`,
+    { fips: true },
+  );
+  expect(unused).toEqual(['teleport.advertise_ip', 'teleport.storage', 'proxy_service.mysql_listen_addr', '--fips']);
 });

@@ -1,0 +1,108 @@
+import { checkMatchers, runDiscovery } from '../../src/db/discovery.js';
+import { createRegistry } from '../../src/db/registry.js';
+import { createLogger } from '../../src/log.js';
+import { databaseWithDefaults } from '../../src/resources/defaults.js';
+import type { Database } from '../../src/resources/types.js';
+import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
+
+const region = 'us-east-1';
+let aws: AwsDouble;
+const before = { ...process.env };
+beforeEach(async () => {
+  aws = await startAwsDouble();
+});
+afterEach(async () => {
+  process.env = { ...before };
+  await aws.stop();
+});
+
+function database(name: string, origin: string): Database {
+  return databaseWithDefaults({
+    kind: 'db',
+    version: 'v3',
+    metadata: { name, labels: { origin } },
+    spec: { protocol: 'postgres', uri: 'localhost:5432' },
+  } as Database);
+}
+
+test('what is found in AWS is offered as long as it is there, and wins over other databases of its name', async () => {
+  const statement = { Effect: 'Allow' as const, Action: ['redshift:*', 'redshift-serverless:*'], Resource: '*' };
+  const role = aws.addRole('finder', {
+    trust: { Statement: { Effect: 'Allow', Principal: '*', Action: 'sts:AssumeRole' } } as never,
+    policies: [{ Statement: statement }],
+  });
+  const agent = aws.addUser('agent', {
+    policies: [{ Statement: { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' } }],
+  });
+  process.env = { ...before, ...aws.env(agent) };
+  aws.addRedshiftCluster({ id: 'sales', tags: { env: 'prod', 'teleport.dev/db-admin': 'boss' } });
+  aws.addRedshiftCluster({ id: 'other', tags: { env: 'dev' } });
+  aws.addServerlessWorkgroup({ name: 'reports', tags: { env: 'prod' } });
+  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'reports', address: 'ep.local', port: 5439 });
+
+  const registry = createRegistry([database('sales', 'static'), database('plain', 'static')]);
+  registry.setResources([database('sales', 'resource')]);
+  const logged: string[] = [];
+  const stop = new AbortController();
+  let rounds = 0;
+  const changes: string[][] = [];
+  registry.onChange((names) => changes.push([...names].sort()));
+  await runDiscovery({
+    matchers: [
+      {
+        types: ['redshift', 'redshift-serverless', 'rds'],
+        regions: [region],
+        tags: { env: 'prod' },
+        assume_role_arn: role.arn,
+      },
+    ],
+    onFound: (found) => {
+      registry.setCloud(found);
+      rounds += 1;
+      if (rounds === 1) {
+        const sales = registry.get('sales')!;
+        expect(registry.all().map(({ metadata }) => metadata.name)).toEqual([
+          'sales',
+          'plain',
+          'reports',
+          'reports-ep',
+        ]);
+        expect(sales.metadata.labels).toMatchObject({
+          env: 'prod',
+          region,
+          'teleport.dev/origin': 'cloud',
+          'teleport.dev/discovery-type': 'redshift',
+        });
+        expect(sales.spec).toMatchObject({
+          uri: 'sales.abc123.us-east-1.redshift.amazonaws.com:5439',
+          aws: { region, redshift: { cluster_id: 'sales' }, assume_role_arn: role.arn },
+          admin_user: { name: 'boss' },
+        });
+        expect(registry.get('reports-ep')!.spec.tls?.server_name).toMatch(/^reports\./);
+        // Busy is no reason to forget what was found; not allowed is one.
+        aws.failNext('redshift:DescribeClusters', { code: 'InvalidParameterValue', times: 1 });
+        aws.failNext('redshift-serverless:ListWorkgroups', { code: 'AccessDeniedException', status: 403, times: 1 });
+      } else stop.abort();
+    },
+    signal: stop.signal,
+    log: createLogger({ component: 'T', level: 'warn', write: (line) => logged.push(line) }),
+    intervalMs: 1,
+  });
+  expect(changes).toEqual([
+    ['reports', 'reports-ep', 'sales'],
+    ['reports', 'reports-ep'],
+  ]);
+  expect(registry.get('sales')!.metadata.labels).toMatchObject({ 'teleport.dev/origin': 'cloud' });
+  registry.setCloud([]);
+  expect(registry.get('sales')!.metadata.labels).toEqual({ origin: 'resource' });
+  expect(logged.join('')).toMatch(/does not look for databases of this type\. .*type:rds\n/);
+  expect(logged.filter((line) => line.includes('Cannot look for databases in AWS.'))).toHaveLength(2);
+});
+
+test.each([
+  [{ types: ['redshift'], regions: [region] }, 'missing parameter Labels'],
+  [{ types: ['oracle'], regions: [], tags: { '*': '*' } }, 'unknown matcher type "oracle". Supported AWS matcher'],
+  [{ types: [], regions: [], tags: { '*': '*' }, integration: 'x' }, 'integration is not supported'],
+])('the matcher %j is refused', (matcher, message) => {
+  expect(() => checkMatchers([matcher])).toThrow(message);
+});
