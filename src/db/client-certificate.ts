@@ -8,17 +8,7 @@
 import type { AuthClient } from '../api/client.js';
 import { generateKey, privateKeyPem } from '../pki/keys.js';
 import { createCsr, NAME_OID, readCertificate } from '../pki/x509.js';
-
-export interface ClientCertificate {
-  certPem: string;
-  keyPem: string;
-  /** db authority: signs the server certificates of `tctl auth sign --format=db`. */
-  databaseCaPems: string[];
-}
-
-export interface ClientCertificates {
-  get(dbUser: string): Promise<ClientCertificate>;
-}
+import type { ClientCertificate, ClientCertificates } from '../upstream/connect.js';
 
 /** Lifetime asked for; renewed when less than a quarter is left. */
 const TTL_MS = 60 * 60 * 1000;

@@ -5,6 +5,7 @@
  * Source: database-service.md 8.7 (every 30 s, time limit 5 s, healthy after 2, unhealthy after 1).
  */
 import { connect, type Socket } from 'node:net';
+import { splitUri } from '../resources/database-uri.js';
 import type { HealthStatus, TargetHealth } from '../resources/types.js';
 
 export interface HealthCheck {
@@ -84,10 +85,4 @@ export function startHealthCheck(options: HealthOptions): HealthCheck {
       socket?.destroy();
     },
   };
-}
-
-/** `host:port` or `[v6]:port` in two. */
-export function splitUri(uri: string): [host: string, port: number] {
-  const match = /^(?:\[([^\]]+)\]|([^:/]+)):(\d+)$/.exec(uri);
-  return [match?.[1] ?? match?.[2] ?? uri, Number(match?.[3] ?? 5432)];
 }

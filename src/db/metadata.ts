@@ -8,7 +8,7 @@ import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { awsOf, isSet } from '../resources/database-type.js';
 import type { Database } from '../resources/types.js';
-import { isRedshift } from './connect.js';
+import { isRedshift } from '../upstream/connect.js';
 import type { Registry } from './registry.js';
 
 export async function completeMetadata(database: Database, registry: Registry, log: Logger): Promise<void> {

@@ -20,8 +20,8 @@ import { matchesLabels } from '../rbac/labels.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import type { Database, DatabaseServer, LabelSelector, TargetHealth } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
+import { createAwsLogins } from '../upstream/aws-login.js';
 import { createAuthorizer } from './authorize.js';
-import { createAwsLogins } from './aws-login.js';
 import { createClientCertificates } from './client-certificate.js';
 import { type AwsMatcher, checkMatchers, runDiscovery } from './discovery.js';
 import { type EngineContext, serveSession } from './engine.js';
@@ -116,6 +116,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       now,
     }),
     aws: createAwsLogins(createCredentialCache({ now })),
+    checker: 'Database service',
     clientCertificates: createClientCertificates(client, now),
     amazonRoots: amazonRoots(),
     spool,

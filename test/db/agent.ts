@@ -9,7 +9,6 @@ import { toMessage } from '../../src/api/convert.js';
 import type { AuditSpool } from '../../src/audit/spool.js';
 import { createCredentialCache } from '../../src/aws/credential-cache.js';
 import { createAuthorizer } from '../../src/db/authorize.js';
-import { createAwsLogins } from '../../src/db/aws-login.js';
 import { createClientCertificates } from '../../src/db/client-certificate.js';
 import { type EngineContext, serveSession } from '../../src/db/engine.js';
 import { createRegistry } from '../../src/db/registry.js';
@@ -20,6 +19,7 @@ import { generateKey, publicHalf } from '../../src/pki/keys.js';
 import { issueLeaf, readCsr } from '../../src/pki/x509.js';
 import { databaseWithDefaults, roleWithDefaults } from '../../src/resources/defaults.js';
 import type { Database, Lock, Role } from '../../src/resources/types.js';
+import { createAwsLogins } from '../../src/upstream/aws-login.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
 
 export interface AuditRecord {
@@ -114,6 +114,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
       now,
     }),
     aws: createAwsLogins(createCredentialCache({ now })),
+    checker: 'Database service',
     clientCertificates: createClientCertificates(async () => auth, now),
     amazonRoots: [],
     spool,

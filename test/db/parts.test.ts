@@ -2,10 +2,11 @@ import { createServer } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import { createClientCertificates } from '../../src/db/client-certificate.js';
-import { splitUri, startHealthCheck } from '../../src/db/health.js';
+import { startHealthCheck } from '../../src/db/health.js';
 import { startMonitor } from '../../src/db/monitor.js';
 import { createRegistry } from '../../src/db/registry.js';
 import { issueLeaf, readCsr } from '../../src/pki/x509.js';
+import { splitUri } from '../../src/resources/database-uri.js';
 import type { Database, TargetHealth } from '../../src/resources/types.js';
 import { createTestCa } from '../support/ca.js';
 

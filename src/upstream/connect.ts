@@ -1,7 +1,7 @@
 /**
  * To the database and through its login: TCP, SSLRequest, TLS with the checks of the database's `tls.mode`, StartupMessage,
  * credentials. Redshift and Redshift Serverless log in with a temporary password from AWS (`aws-login.ts`), everything
- * else with a client certificate of the cluster's db_client authority (`client-certificate.ts`).
+ * else with a client certificate that the caller provides.
  *
  * Source: database-service.md sections 4.5 and 5.
  */
@@ -11,18 +11,27 @@ import { certificateAlert, certificateProblem, dialTcp, dialTls } from '../net/d
 import { type LoggedIn, login, requestTls } from '../pg/frontend.js';
 import { isServerError } from '../pg/server-error.js';
 import { databaseType } from '../resources/database-type.js';
+import { splitUri } from '../resources/database-uri.js';
 import type { Database } from '../resources/types.js';
-import type { AwsLogins } from './aws-login.js';
-import type { ClientCertificates } from './client-certificate.js';
-import { splitUri } from './health.js';
+import type { AwsLogins, LoginAs } from './aws-login.js';
 
-export interface ConnectOptions {
+export interface ConnectOptions extends LoginAs {
   database: Database;
-  dbUser: string;
-  dbName: string;
   startupParameters: Iterable<readonly [string, string]>;
   /** For TCP, TLS and login together. Default 30 s. */
   timeoutMs?: number;
+}
+
+/** A certificate for one database user, signed by the cluster's db_client authority. */
+export interface ClientCertificate {
+  certPem: string;
+  keyPem: string;
+  /** db authority: signs the server certificates of `tctl auth sign --format=db`. */
+  databaseCaPems: string[];
+}
+
+export interface ClientCertificates {
+  get(dbUser: string): Promise<ClientCertificate>;
 }
 
 export interface ConnectContext {
@@ -30,6 +39,8 @@ export interface ConnectContext {
   clientCertificates: ClientCertificates;
   /** Who signs Redshift's certificates, PEM; `amazonRoots()` looked up once, for it reads every root there is. */
   amazonRoots: readonly string[];
+  /** Who checks the server, as messages name it. */
+  checker: 'Database service' | 'tsh';
 }
 
 export interface DatabaseConnection {
@@ -43,12 +54,13 @@ const LOGIN_REFUSED = new Set(['28000', '28P01']);
 
 /** @throws ConnectionProblem, AccessDenied (the database refused us; its text), ServerError (anything else it said) */
 export async function connectDatabase(context: ConnectContext, options: ConnectOptions): Promise<DatabaseConnection> {
-  const { database, dbUser, dbName, startupParameters, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { database, dbUser, dbName, autoCreate, dbGroups, startupParameters, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const usesAws = isRedshift(database);
+  const as: LoginAs = { dbUser, dbName, autoCreate, dbGroups };
   const endsAt = performance.now() + timeoutMs;
   const leftMs = () => Math.max(1, endsAt - performance.now());
   for (let attempt = 1; ; attempt++) {
-    const credential = usesAws ? await context.aws.credential(database, dbUser, dbName) : undefined;
+    const credential = usesAws ? await context.aws.credential(database, as) : undefined;
     const socket = await dialDatabase(context, database, dbUser, leftMs());
     try {
       const loggedIn = await login(socket, {
@@ -65,7 +77,7 @@ export async function connectDatabase(context: ConnectContext, options: ConnectO
       if (!LOGIN_REFUSED.has(error.sqlState)) throw error;
       // A password can die between minting and use, or the database was told to forget it: once more with a fresh one.
       if (credential?.isCached && attempt === 1) {
-        context.aws.forget(database, dbUser, dbName);
+        context.aws.forget(database, as);
         continue;
       }
       throw new TeleportError('AccessDenied', `${error.severity}: ${error.message} (SQLSTATE ${error.sqlState})`, {
@@ -113,7 +125,7 @@ export async function dialDatabase(
     });
   } catch (error) {
     socket.destroy();
-    throw refusedCertificate(error) ?? explained(error, database);
+    throw refusedCertificate(error) ?? explained(error, database, context.checker);
   }
 }
 
@@ -133,27 +145,27 @@ function refusedCertificate(error: unknown): TeleportError | undefined {
 }
 
 /** TLS failures in the words of Teleport's troubleshooting pages. */
-function explained(error: unknown, database: Database): unknown {
+function explained(error: unknown, database: Database, checker: ConnectContext['checker']): unknown {
   const problem = certificateProblem(error);
   const legacyName = /Common Name|no alternative|subjectAltName/i.test(messageOf(error));
   if (problem === 'unknown-authority') {
     return new TeleportError(
       'ConnectionProblem',
-      `Database service cannot validate database's certificate: ${messageOf(error)}. Please verify if the correct CA bundle is used in the database config.`,
+      `${checker} cannot validate database's certificate: ${messageOf(error)}. Please verify if the correct CA bundle is used in the database config.`,
       { cause: error },
     );
   }
   if (problem === 'expired') {
     return new TeleportError(
       'ConnectionProblem',
-      'Connection Failure. Database service could not validate database’s certificate: certificate expired or is not yet valid.',
+      `Connection Failure. ${checker} could not validate database’s certificate: certificate expired or is not yet valid.`,
       { cause: error },
     );
   }
   if (problem === 'name') {
     return new TeleportError(
       'ConnectionProblem',
-      `Database service cannot validate database's certificate: ${messageOf(error)}.`,
+      `${checker} cannot validate database's certificate: ${messageOf(error)}.`,
       {
         cause: error,
         hint: legacyName

@@ -1,0 +1,152 @@
+/**
+ * Which AWS call makes the password for a Redshift database and user, and with whose rights.
+ *
+ * | Database | Database user | Call |
+ * |---|---|---|
+ * | Redshift | `role/NAME` or a role ARN | assume that role, GetClusterCredentialsWithIAM |
+ * | Redshift | anything else | GetClusterCredentials |
+ * | Redshift Serverless | role name, `role/NAME` or ARN | assume that role, GetCredentials |
+ * | either | none: a person's own IAM identity | the same two, nothing assumed |
+ *
+ * `assume_role_arn` of the database comes before the user's role; `external_id` is used once, on the first of the two.
+ * Source: database-service.md section 4.
+ */
+import { createHash } from 'node:crypto';
+import type { AssumeRole } from '../aws/clients.js';
+import type { CredentialCache } from '../aws/credential-cache.js';
+import { TeleportError } from '../errors.js';
+import { awsOf, databaseType } from '../resources/database-type.js';
+import type { Database } from '../resources/types.js';
+
+export interface AwsCredential {
+  user: string;
+  password: string;
+  /** Not minted for this connection. */
+  isCached: boolean;
+}
+
+/** Who one will be inside the database. */
+export interface LoginAs {
+  /** Empty: the database user that belongs to the principal's own IAM identity. */
+  dbUser: string;
+  dbName: string;
+  /** GetClusterCredentials only: make the user when there is none, put it into groups for this session. */
+  autoCreate?: boolean | undefined;
+  dbGroups?: readonly string[] | undefined;
+}
+
+export interface AwsLogins {
+  credential(database: Database, as: LoginAs): Promise<AwsCredential>;
+  forget(database: Database, as: LoginAs): void;
+}
+
+/** Whose rights the calls are made with, before the roles that database and user name. */
+export interface Principal {
+  /** Whom a refusal speaks to. */
+  asker: 'agent' | 'person';
+  /** Profile of the shared files. */
+  profile?: string | undefined;
+  chain?: readonly AssumeRole[] | undefined;
+  /** Who AWS says that it is; a role that it already has is not assumed again. */
+  identity?: { arn: string; accountId: string } | undefined;
+}
+
+export function createAwsLogins(cache: CredentialCache, principal: Principal = { asker: 'agent' }): AwsLogins {
+  return {
+    async credential(database, as) {
+      let isCached = true;
+      const minted = await cache.get(keyFor(principal, database, as), () => {
+        isCached = false;
+        return mint(principal, database, as);
+      });
+      return { user: minted.user, password: minted.password, isCached };
+    },
+    forget: (database, as) => cache.drop(keyFor(principal, database, as)),
+  };
+}
+
+async function mint(principal: Principal, database: Database, { dbUser, dbName, autoCreate, dbGroups }: LoginAs) {
+  const aws = awsOf(database);
+  const region = required(aws.region, 'aws.region', database);
+  const credentials = await import('../aws/credentials.js');
+  const { roleArnOf, isRoleUser } = await import('../aws/endpoint.js');
+  const { asker, profile, chain = [], identity } = principal;
+  const ownRole: AssumeRole[] = aws.assume_role_arn
+    ? [...chain, { roleArn: aws.assume_role_arn, ...(aws.external_id ? { externalId: aws.external_id } : {}) }]
+    : [...chain];
+  const withUserRole = async (): Promise<AssumeRole[]> => {
+    if (dbUser === '' && asker === 'person') return ownRole;
+    const known = aws.account_id ?? accountOf(aws.assume_role_arn) ?? identity?.accountId;
+    const accountId = known ?? (await callerAccount(principal, region, ownRole));
+    const roleArn = roleArnOf(dbUser, { region, accountId });
+    if (identity && isSessionOf(identity.arn, roleArn)) return ownRole;
+    return [
+      ...ownRole,
+      { roleArn, ...(aws.external_id && !aws.assume_role_arn ? { externalId: aws.external_id } : {}) },
+    ];
+  };
+  const place = { region, accountId: aws.account_id, dbName, asker, profile };
+  if (databaseType(database) === 'redshift-serverless') {
+    return credentials.serverlessCredentials({
+      ...place,
+      workgroup: aws.redshift_serverless?.workgroup_name ?? '',
+      workgroupId: aws.redshift_serverless?.workgroup_id,
+      chain: await withUserRole(),
+    });
+  }
+  const clusterId = required(aws.redshift?.cluster_id, 'aws.redshift.cluster_id', database);
+  if (isRoleUser(dbUser) || (dbUser === '' && asker === 'person')) {
+    return credentials.redshiftIamCredentials({ ...place, clusterId, chain: await withUserRole() });
+  }
+  return credentials.redshiftCredentials({
+    ...place,
+    clusterId,
+    dbUser,
+    chain: ownRole,
+    ...(autoCreate ? { autoCreate } : {}),
+    ...(dbGroups ? { dbGroups: [...dbGroups] } : {}),
+  });
+}
+
+function keyFor(principal: Principal, database: Database, { dbUser, dbName, autoCreate, dbGroups }: LoginAs): string {
+  const aws = awsOf(database);
+  const parts = [
+    principal.profile,
+    principal.chain,
+    principal.identity?.arn,
+    aws.region,
+    aws.redshift?.cluster_id,
+    aws.redshift_serverless?.workgroup_name,
+    aws.assume_role_arn,
+    aws.external_id,
+    dbUser,
+    dbName,
+    autoCreate,
+    dbGroups,
+  ];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** Last resort for `role/NAME`: the account that the principal itself is in. */
+async function callerAccount({ profile }: Principal, region: string, chain: AssumeRole[]): Promise<string> {
+  const { callerIdentity } = await import('../aws/sts.js');
+  return (await callerIdentity({ region, chain, profile })).accountId;
+}
+
+/** Whether `arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION` is a session of `arn:aws:iam::ACCOUNT:role/PATH/NAME`. */
+function isSessionOf(sessionArn: string, roleArn: string): boolean {
+  const session = /^arn:([^:]+):sts::(\d+):assumed-role\/([^/]+)\//.exec(sessionArn);
+  const role = /^arn:([^:]+):iam::(\d+):role\/(?:.*\/)?([^/]+)$/.exec(roleArn);
+  return session !== null && role !== null && session.slice(1).join() === role.slice(1).join();
+}
+
+function accountOf(arn: string | undefined): string | undefined {
+  return arn?.split(':')[4] || undefined;
+}
+
+function required(value: string | undefined, key: string, database: Database): string {
+  if (value) return value;
+  throw new TeleportError('BadParameter', `database "${database.metadata.name}" has no ${key}`, {
+    hint: `Set ${key} in the configuration of the database, or let the agent read it: it needs redshift:DescribeClusters.`,
+  });
+}
