@@ -1,6 +1,7 @@
 /**
  * Which Redshift databases there are in a region: clusters, Serverless workgroups and their VPC endpoints, each with the
- * name, address and labels that Teleport's discovery gives it.
+ * name, address and labels that Teleport's discovery gives it. What is paused, being made or being deleted is left out
+ * unless it is asked for.
  *
  * Source: database-service.md sections 7.1 (limits) and 7.2.
  */
@@ -13,16 +14,23 @@ export interface FoundDatabase {
   name: string;
   description: string;
   protocol: 'postgres';
-  /** `host:port`. */
+  /** `host:port`; empty while AWS has given none, which only one that is unavailable can lack. */
   uri: string;
   /** For TLS, where it is not the host. */
   serverName?: string;
   aws: AwsPlace;
   labels: Record<string, string>;
-  /** AWS's word for how it is. */
+  /** AWS's word for how it is: `available`, `paused`, `AVAILABLE`, … */
   status: string;
+  /** False for one that nobody can enter now. */
+  isAvailable: boolean;
   /** Database that AWS made with the cluster. */
   defaultDatabase?: string;
+}
+
+export interface DiscoverOptions extends ClientOptions {
+  /** Give those that cannot be entered now as well. Default false. */
+  unavailable?: boolean;
 }
 
 /** Pages of one listing that are read; the rest is left out, as Teleport does. */
@@ -31,7 +39,7 @@ const CLUSTER_SKIPPED = new Set(['creating', 'deleting', 'hardware-failure', 'pa
 const WORKGROUP_SKIPPED = new Set(['CREATING', 'DELETING']);
 
 /** @throws TeleportError from AWS */
-export async function discoverRedshift(options: ClientOptions): Promise<FoundDatabase[]> {
+export async function discoverRedshift(options: DiscoverOptions): Promise<FoundDatabase[]> {
   const { region } = options;
   const sdk = await import('@aws-sdk/client-redshift');
   const client = new sdk.RedshiftClient(await clientConfig(options));
@@ -48,7 +56,8 @@ export async function discoverRedshift(options: ClientOptions): Promise<FoundDat
         DBName,
         Tags = [],
       } = cluster;
-      if (!id || !endpoint?.Address || CLUSTER_SKIPPED.has(status)) return [];
+      const isAvailable = endpoint?.Address !== undefined && !CLUSTER_SKIPPED.has(status);
+      if (!id || !(isAvailable || options.unavailable)) return [];
       const accountId = parseArn(cluster.ClusterNamespaceArn ?? '')?.accountId;
       const tags = tagLabels(Tags.map(({ Key, Value }) => [Key, Value]));
       return [
@@ -56,10 +65,11 @@ export async function discoverRedshift(options: ClientOptions): Promise<FoundDat
           name: nameFrom(tags, id),
           description: `Redshift cluster in ${region}`,
           protocol: 'postgres',
-          uri: `${endpoint.Address}:${endpoint.Port ?? 5439}`,
+          uri: addressOf(endpoint?.Address, endpoint?.Port),
           aws: { region, ...(accountId ? { account_id: accountId } : {}), redshift: { cluster_id: id } },
           labels: { ...tags, ...placeLabels(region, accountId, 'redshift') },
           status,
+          isAvailable,
           ...(DBName ? { defaultDatabase: DBName } : {}),
         },
       ];
@@ -70,7 +80,7 @@ export async function discoverRedshift(options: ClientOptions): Promise<FoundDat
 }
 
 /** Workgroups, and VPC endpoints where listing them is allowed. @throws TeleportError from AWS */
-export async function discoverServerless(options: ClientOptions): Promise<FoundDatabase[]> {
+export async function discoverServerless(options: DiscoverOptions): Promise<FoundDatabase[]> {
   const { region } = options;
   const sdk = await import('@aws-sdk/client-redshift-serverless');
   const client = new sdk.RedshiftServerlessClient(await clientConfig(options));
@@ -94,7 +104,8 @@ export async function discoverServerless(options: ClientOptions): Promise<FoundD
         status = 'unknown',
         endpoint,
       } = workgroup;
-      if (!name || !endpoint?.address || WORKGROUP_SKIPPED.has(status)) continue;
+      const isAvailable = endpoint?.address !== undefined && !WORKGROUP_SKIPPED.has(status);
+      if (!name || !(isAvailable || options.unavailable)) continue;
       const answer = await tolerant(async () => [
         await aws(() => client.send(new sdk.ListTagsForResourceCommand({ resourceArn }))),
       ]);
@@ -107,26 +118,28 @@ export async function discoverServerless(options: ClientOptions): Promise<FoundD
         ...placeLabels(region, accountId, 'redshift-serverless'),
         ...(workgroup.namespaceName ? { namespace: workgroup.namespaceName } : {}),
       };
-      const vpcId = endpoint.vpcEndpoints?.[0]?.vpcId;
+      const vpcId = endpoint?.vpcEndpoints?.[0]?.vpcId;
       found.push({
         name: nameFrom(tags, name),
         description: `Redshift Serverless workgroup in ${region}`,
         protocol: 'postgres',
-        uri: `${endpoint.address}:${endpoint.port ?? 5439}`,
+        uri: addressOf(endpoint?.address, endpoint?.port),
         aws: { ...place, redshift_serverless: ids },
         labels: { ...common, 'endpoint-type': 'workgroup', ...(vpcId ? { 'vpc-id': vpcId } : {}) },
         status,
+        isAvailable,
       });
       for (const one of endpoints) {
-        if (one.workgroupName !== name || one.endpointStatus !== 'ACTIVE' || !one.endpointName || !one.address)
-          continue;
+        const { endpointStatus = 'unknown' } = one;
+        const isReachable = isAvailable && endpointStatus === 'ACTIVE' && one.address !== undefined;
+        if (one.workgroupName !== name || !one.endpointName || !(isReachable || options.unavailable)) continue;
         const ownVpc = one.vpcEndpoint?.vpcId;
         found.push({
           name: `${name}-${one.endpointName}`,
           description: `Redshift Serverless endpoint in ${region}`,
           protocol: 'postgres',
-          uri: `${one.address}:${one.port ?? 5439}`,
-          serverName: endpoint.address,
+          uri: addressOf(one.address, one.port),
+          ...(endpoint?.address ? { serverName: endpoint.address } : {}),
           aws: { ...place, redshift_serverless: { ...ids, endpoint_name: one.endpointName } },
           labels: {
             ...common,
@@ -134,7 +147,8 @@ export async function discoverServerless(options: ClientOptions): Promise<FoundD
             workgroup: name,
             ...(ownVpc ? { 'vpc-id': ownVpc } : {}),
           },
-          status: one.endpointStatus,
+          status: endpointStatus,
+          isAvailable: isReachable,
         });
       }
     }
@@ -164,6 +178,10 @@ async function tolerant<T>(read: () => Promise<T[]>): Promise<T[]> {
     if (isTeleportError(error, 'AccessDenied')) return [];
     throw error;
   }
+}
+
+function addressOf(host: string | undefined, port = 5439): string {
+  return host ? `${host}:${port}` : '';
 }
 
 function nameFrom(tags: Record<string, string>, name: string): string {

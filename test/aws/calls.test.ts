@@ -1,4 +1,5 @@
 import { redshiftCredentials, redshiftIamCredentials, serverlessCredentials } from '../../src/aws/credentials.js';
+import { findCustomDomain } from '../../src/aws/custom-domain.js';
 import { discoverRedshift, discoverServerless } from '../../src/aws/discover.js';
 import { fetchMetadata } from '../../src/aws/metadata.js';
 import { callerIdentity } from '../../src/aws/sts.js';
@@ -205,4 +206,42 @@ test('every usable database of a region is found, over several pages', async () 
     Statement: { Effect: 'Deny', Action: 'redshift-serverless:ListEndpointAccess', Resource: '*' },
   });
   expect(await discoverServerless({ region })).toHaveLength(1);
+});
+
+test('what cannot be entered now is found when it is asked for, with its status', async () => {
+  be(aws.addUser('agent', { policies: [allow(['redshift:*', 'redshift-serverless:*'])] }));
+  aws.addRedshiftCluster({ id: 'on' });
+  aws.addRedshiftCluster({ id: 'off', status: 'paused' });
+  aws.addRedshiftCluster({ id: 'new', status: 'creating', endpoint: undefined });
+  aws.addServerlessWorkgroup({ name: 'wg', status: 'CREATING', endpoint: undefined });
+  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg', address: 'ep.local', port: 5439 });
+  const short = (list: Awaited<ReturnType<typeof discoverRedshift>>) =>
+    list.map(({ name, status, isAvailable, uri }) => [name, status, isAvailable, uri.replace(/\..*:/, ':')]);
+  expect(short(await discoverRedshift({ region }))).toEqual([['on', 'available', true, 'on:5439']]);
+  expect(short(await discoverServerless({ region }))).toEqual([]);
+  expect(short(await discoverRedshift({ region, unavailable: true }))).toEqual([
+    ['on', 'available', true, 'on:5439'],
+    ['off', 'paused', false, 'off:5439'],
+    ['new', 'creating', false, ''],
+  ]);
+  expect(short(await discoverServerless({ region, unavailable: true }))).toEqual([
+    ['wg', 'CREATING', false, ''],
+    ['wg-ep', 'ACTIVE', false, 'ep:5439'],
+  ]);
+});
+
+test('a custom domain leads to its cluster or workgroup', async () => {
+  const user = aws.addUser('alice', { policies: [allow('redshift:DescribeCustomDomainAssociations')] });
+  be(user);
+  aws.addCustomDomain('db.example.com', { clusterId: 'c1' });
+  aws.addCustomDomain('wg.example.com', { workgroup: 'wg' });
+  expect(await findCustomDomain({ region }, 'DB.example.com')).toEqual({ clusterId: 'c1' });
+  // It may stand for a workgroup, and that could not be asked.
+  expect((await failure(findCustomDomain({ region }, 'wg.example.com'))).message).toContain(
+    'not authorized to perform: redshift-serverless:ListCustomDomainAssociations',
+  );
+  aws.attachPolicy(user, allow('redshift-serverless:ListCustomDomainAssociations'));
+  expect(await findCustomDomain({ region }, 'wg.example.com')).toEqual({ workgroup: 'wg' });
+  expect(await findCustomDomain({ region }, 'other.example.com')).toBeUndefined();
+  expect(await findCustomDomain({ region: 'eu-west-1' }, 'db.example.com')).toBeUndefined();
 });

@@ -115,6 +115,8 @@ export interface AwsDouble {
   addRedshiftCluster(cluster: ClusterOptions): Cluster;
   addServerlessWorkgroup(workgroup: WorkgroupOptions): Workgroup;
   addServerlessEndpoint(endpoint: EndpointOptions): VpcEndpoint;
+  /** A custom domain name of a cluster or of a workgroup. */
+  addCustomDomain(name: string, of: { clusterId?: string; workgroup?: string; region?: string }): void;
   /** Keys of a user, or of a session of a role that lasts an hour. */
   accessKeyFor(principal: Principal): AwsKeys;
   /** Environment of a process that calls this double as the principal; without one it has no credentials. */
@@ -124,6 +126,8 @@ export interface AwsDouble {
   /** The next calls of `service:Action` fail so, before anything is checked. */
   failNext(action: string, failure: Failure): void;
   checkPassword(question: PasswordQuestion): PasswordAnswer;
+  /** Whether a cluster or workgroup takes connections: unknown and `available` ones do, a paused one does not. */
+  isUp(of: { clusterId?: string | undefined; workgroup?: string | undefined }): boolean;
   stop(): Promise<void>;
 }
 
@@ -149,6 +153,7 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
     clusters: [],
     workgroups: [],
     endpoints: [],
+    customDomains: [],
     grants: [],
     webIdentities: new Map(),
     pageSize: options.pageSize ?? 100,
@@ -284,6 +289,14 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
       world.endpoints.push(made);
       return made;
     },
+    addCustomDomain(name, of) {
+      world.customDomains.push({
+        name,
+        region: of.region ?? region,
+        clusterId: of.clusterId,
+        workgroup: of.workgroup,
+      });
+    },
     accessKeyFor,
     env(principal) {
       const keys = principal && accessKeyFor(principal);
@@ -304,6 +317,11 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
     },
     failNext: (action, failure) => void failures.push({ ...failure, action, left: failure.times ?? 1 }),
     checkPassword: (question) => checkPassword(world, question),
+    isUp({ clusterId, workgroup }) {
+      const found =
+        world.clusters.find(({ id }) => id === clusterId) ?? world.workgroups.find(({ name }) => name === workgroup);
+      return !/^(paused|creating|deleting)$/i.test(found?.status ?? '');
+    },
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -1,7 +1,8 @@
 /**
  * A stand-in for Redshift clusters and workgroups: a TLS front on a real PostgreSQL server. It lets in only who brings an
  * unexpired password that the AWS double made for this user, database and cluster, knows Redshift's start-up parameters,
- * says version 8.0.2, and has just enough of Redshift's catalogue; after the login PostgreSQL answers.
+ * says version 8.0.2, and has just enough of Redshift's catalogue; after the login PostgreSQL answers. A cluster that the
+ * AWS double calls paused takes no connections.
  */
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -115,7 +116,8 @@ export async function startRedshiftDouble(options: RedshiftDoubleOptions): Promi
 
   async function serve(cluster: RedshiftClusterOptions, socket: Socket): Promise<void> {
     const failure = failures.shift();
-    if (failure?.kind === 'refuse') return void socket.resetAndDestroy();
+    const isUp = aws.isUp({ clusterId: cluster.id, workgroup: cluster.workgroup });
+    if (failure?.kind === 'refuse' || !isUp) return void socket.resetAndDestroy();
     if (failure?.kind === 'silent') return void socket.resume();
     const tls = failure?.kind === 'certificate' ? failure.tls : cluster.tls;
     let serverName: string | undefined;

@@ -35,9 +35,29 @@ export const redshiftActions: Record<string, (call: QueryCall) => XmlValue> = {
     return { TaggedResources: list('TaggedResource', tagged) };
   },
 
+  DescribeCustomDomainAssociations(call) {
+    const { world, params, region } = call;
+    authorize(world, call.caller, 'redshift:DescribeCustomDomainAssociations', ['*']);
+    const { CustomDomainName: wanted } = params;
+    const domains = world.customDomains.filter(
+      (one) => one.region === region && one.clusterId !== undefined && (!wanted || one.name === wanted),
+    );
+    if (wanted && domains.length === 0) {
+      throw new AwsFault('CustomDomainAssociationNotFoundFault', `Custom domain ${wanted} is not found.`, 404);
+    }
+    const { items, next } = page(domains, params.Marker, world.pageSize);
+    const associations = items.map((one) => ({
+      CustomDomainCertificateArn: `arn:aws:acm:${region}:${call.caller.principal.accountId}:certificate/${one.name}`,
+      CertificateAssociations: list('CertificateAssociation', [
+        { CustomDomainName: one.name, ClusterIdentifier: one.clusterId },
+      ]),
+    }));
+    return { Marker: next, Associations: list('Association', associations) };
+  },
+
   GetClusterCredentials(call) {
     const { world, params } = call;
-    const id = params.ClusterIdentifier ?? '';
+    const id = clusterIdOf(call);
     const user = params.DbUser ?? '';
     const groups = valueList(params, 'DbGroups').filter((group) => group !== '');
     const autoCreate = params.AutoCreate === 'true';
@@ -62,7 +82,7 @@ export const redshiftActions: Record<string, (call: QueryCall) => XmlValue> = {
 
   GetClusterCredentialsWithIAM(call) {
     const { world, params, caller } = call;
-    const id = params.ClusterIdentifier ?? '';
+    const id = clusterIdOf(call);
     const resource = arnOf(call, `dbname:${id}/${params.DbName ?? '*'}`);
     authorize(world, caller, 'redshift:GetClusterCredentialsWithIAM', [resource], { 'redshift:dbname': params.DbName });
     clusterOf(call, id);
@@ -93,6 +113,12 @@ function grant(
   return { DbUser: made.user, DbPassword: password, Expiration: new Date(expiresAtMs) };
 }
 
+/** Named itself, or by its custom domain. */
+function clusterIdOf({ world, params, region }: QueryCall): string {
+  const domain = world.customDomains.find((one) => one.name === params.CustomDomainName && one.region === region);
+  return params.ClusterIdentifier ?? domain?.clusterId ?? '';
+}
+
 function clusterOf({ world, region, caller }: QueryCall, id: string): Cluster {
   const found = world.clusters.find(
     (one) => one.id === id && one.region === region && one.accountId === caller.principal.accountId,
@@ -107,12 +133,14 @@ function arnOf({ region, caller }: QueryCall, rest: string): string {
 
 const tagsOf = (cluster: Cluster) => Object.entries(cluster.tags).map(([Key, Value]) => ({ Key, Value }));
 
+const AVAILABILITY: Record<string, string> = { available: 'Available', paused: 'Paused', modifying: 'Modifying' };
+
 function describe(cluster: Cluster): XmlValue {
   return {
     ClusterIdentifier: cluster.id,
     NodeType: 'ra3.xlplus',
     ClusterStatus: cluster.status,
-    ClusterAvailabilityStatus: cluster.status === 'available' ? 'Available' : 'Unavailable',
+    ClusterAvailabilityStatus: AVAILABILITY[cluster.status] ?? 'Unavailable',
     MasterUsername: cluster.masterUser,
     DBName: cluster.dbName,
     Endpoint: cluster.endpoint && { Address: cluster.endpoint.address, Port: cluster.endpoint.port },

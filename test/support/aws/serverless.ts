@@ -39,6 +39,20 @@ export const serverlessActions: Record<string, (call: JsonCall) => unknown> = {
     if (!endpoint) throw missing(`Endpoint ${text(call, 'endpointName')} is not found.`);
     return { endpoint: describeEndpoint(endpoint) };
   },
+  ListCustomDomainAssociations(call) {
+    may(call, 'ListCustomDomainAssociations', '*');
+    const wanted = text(call, 'customDomainName');
+    const domains = call.world.customDomains.filter(
+      (one) => one.region === call.region && one.workgroup !== undefined && (!wanted || one.name === wanted),
+    );
+    const { items, next } = page(domains, text(call, 'nextToken'), call.world.pageSize);
+    const associations = items.map((one) => ({
+      customDomainCertificateArn: arnOf(call, `certificate/${one.name}`).replace(':redshift-serverless:', ':acm:'),
+      customDomainName: one.name,
+      workgroupName: one.workgroup,
+    }));
+    return { associations, nextToken: next };
+  },
   ListTagsForResource(call) {
     const arn = text(call, 'resourceArn') ?? '';
     may(call, 'ListTagsForResource', arn);
@@ -48,7 +62,10 @@ export const serverlessActions: Record<string, (call: JsonCall) => unknown> = {
   },
   GetCredentials(call) {
     const { world, caller } = call;
-    const name = text(call, 'workgroupName');
+    const domain = text(call, 'customDomainName');
+    const name =
+      text(call, 'workgroupName') ??
+      world.customDomains.find((one) => one.name === domain && one.region === call.region)?.workgroup;
     const workgroup = findWorkgroup(call, name);
     may(call, 'GetCredentials', workgroup?.arn ?? arnOf(call, 'workgroup/*'));
     if (!workgroup) throw missing(`Workgroup ${name ?? 'null'} is not found.`);

@@ -93,6 +93,14 @@ export interface VpcEndpoint {
   vpcId: string;
 }
 
+/** A name of its owner in front of a cluster or a workgroup. */
+export interface CustomDomain {
+  name: string;
+  region: string;
+  clusterId: string | undefined;
+  workgroup: string | undefined;
+}
+
 /** A database password that a call has made. */
 export interface Grant {
   clusterId: string | undefined;
@@ -120,6 +128,7 @@ export interface World {
   clusters: Cluster[];
   workgroups: Workgroup[];
   endpoints: VpcEndpoint[];
+  customDomains: CustomDomain[];
   grants: Grant[];
   webIdentities: Map<string, { provider: string; subject: string; audience: string }>;
   /** Most elements on one page of a listing. */
