@@ -1,12 +1,16 @@
 /**
- * The system's keychain through keytar's interface: four calls, loaded when first used, each with a time limit. It fails
+ * The system's keychain through keytar's interface: four calls, begun when first used, each with a time limit. It fails
  * closed: where there is no keychain, or it is locked, or it hangs, the caller gets an error and never a file instead.
+ *
+ * keytar runs in a child process (`keychain-child.ts`): a call that never comes back (a mute bus, a question to the person
+ * that nobody answers) holds a thread of its process, and such a process cannot even exit. A child can be ended.
  */
-import { TeleportError } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
 
 export interface Keychain {
   /** The secret of an account, or undefined. */
   get(account: string): Promise<string | undefined>;
+  /** @throws TeleportError `LimitExceeded` for a secret longer than an entry may be */
   set(account: string, secret: string): Promise<void>;
   /** True when there was one. */
   delete(account: string): Promise<boolean>;
@@ -22,46 +26,131 @@ export interface KeytarModule {
   findCredentials(service: string): Promise<{ account: string; password: string }[]>;
 }
 
+/** keytar, and a way to be rid of a call that does not come back. */
+export interface OpenKeytar {
+  keytar: KeytarModule;
+  /** Everything under way is given up. */
+  abandon(): void;
+}
+
 export interface KeychainOptions {
   /** Name under which entries are kept. Default `teleshift`. */
   service?: string;
   /** Default 30 s: the system may be asking the person to unlock it. */
   timeoutMs?: number;
-  load?: () => Promise<KeytarModule>;
+  /** Gives up what is under way. */
+  signal?: AbortSignal | undefined;
+  /** The bus is found through these. Default: the process's. */
+  vars?: Record<string, string | undefined>;
+  platform?: NodeJS.Platform;
+  /** Default: a child process. */
+  open?: () => Promise<OpenKeytar>;
 }
+
+/** Windows' CRED_MAX_CREDENTIAL_BLOB_SIZE, 5 × 512 (wincred.h); others have no limit that we know: 64 KiB was tried. */
+const MOST_BYTES_WINDOWS = 2560;
+const MOST_BYTES = 65_536;
 
 /** A keychain; nothing is loaded or asked before the first call. */
 export function openKeychain(options: KeychainOptions = {}): Keychain {
-  const { service = 'teleshift', timeoutMs = 30_000, load = loadKeytar } = options;
-  let loading: Promise<KeytarModule> | undefined;
-  const ask = async <T>(what: string, call: (keytar: KeytarModule) => Promise<T>): Promise<T> => {
-    loading ??= load();
-    const work = loading.then(call);
+  const {
+    service = 'teleshift',
+    timeoutMs = 30_000,
+    signal,
+    vars = process.env,
+    platform = process.platform,
+  } = options;
+  const open = options.open ?? (async () => (await import('./keychain-process.js')).keytarInChild(vars));
+  let opening: Promise<OpenKeytar> | undefined;
+  const ask = async <T>(what: 'read' | 'written', call: (keytar: KeytarModule) => Promise<T>): Promise<T> => {
+    signal?.throwIfAborted();
+    opening ??= open();
+    const mine = opening;
+    const giveUp = () => {
+      if (opening === mine) opening = undefined;
+      mine.then((opened) => opened.abandon()).catch(() => {});
+    };
+    const work = mine.then(({ keytar }) => call(keytar));
     work.catch(() => {});
-    let timer: NodeJS.Timeout | undefined;
+    const stop = new AbortController();
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
+      const timer = setTimeout(() => {
+        giveUp();
+        reject(new Error(`no answer within ${timeoutMs / 1000} s`));
+      }, timeoutMs);
+      const onAbort = () => {
+        giveUp();
+        reject(signal!.reason as Error);
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      stop.signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      });
     });
     try {
       return await Promise.race([work, late]);
     } catch (cause) {
-      throw new TeleportError('AccessDenied', `the system keychain could not ${what}`, {
-        cause,
-        hint: 'Unlock the keychain and try again, or log in with --credential-store=file.',
-      });
+      signal?.throwIfAborted();
+      throw refusal(what, cause, platform);
     } finally {
-      clearTimeout(timer);
+      stop.abort();
     }
   };
   return {
-    get: (account) => ask('be read', async (k) => (await k.getPassword(service, account)) ?? undefined),
-    set: (account, secret) => ask('be written', (k) => k.setPassword(service, account, secret)),
-    delete: (account) => ask('be written', (k) => k.deletePassword(service, account)),
-    list: () => ask('be read', async (k) => (await k.findCredentials(service)).map((entry) => entry.account)),
+    get: (account) => ask('read', async (k) => (await k.getPassword(service, account)) ?? undefined),
+    async set(account, secret) {
+      const most = platform === 'win32' ? MOST_BYTES_WINDOWS : MOST_BYTES;
+      const bytes = Buffer.byteLength(secret);
+      if (bytes > most) {
+        throw new TeleportError('LimitExceeded', `a keychain entry holds ${most} bytes, ${account} needs ${bytes}`, {
+          hint: 'Log in with --credential-store=file.',
+        });
+      }
+      await ask('written', (k) => k.setPassword(service, account, secret));
+    },
+    delete: (account) => ask('written', (k) => k.deletePassword(service, account)),
+    list: () => ask('read', async (k) => (await k.findCredentials(service)).map((entry) => entry.account)),
   };
 }
 
-async function loadKeytar(): Promise<KeytarModule> {
-  const loaded = (await import('keytar')) as unknown as { default?: KeytarModule } & KeytarModule;
-  return loaded.default ?? loaded;
+/** What keytar, libsecret and D-Bus say → why, and what to do. Texts: libsecret 0.20, GLib 2.74, dlopen of glibc 2.36. */
+const REASONS: readonly (readonly [RegExp, string, string])[] = [
+  [
+    /autolaunch D-Bus|DBUS_SESSION_BUS_ADDRESS|Could not connect|Failed to connect to|Error receiving data|connection is closed/i,
+    'there is no D-Bus session bus',
+    'Log in at the desktop, or start the command with "dbus-run-session" and a Secret Service such as gnome-keyring',
+  ],
+  [
+    /not provided by any \.service|org\.freedesktop\.DBus\.Error\.(ServiceUnknown|NameHasNoOwner)|does not have an owner|activat/i,
+    'no Secret Service answers on the D-Bus session bus',
+    'Install and start one, such as gnome-keyring or KeePassXC',
+  ],
+  [/libsecret/i, 'the library libsecret is missing', 'Install it (Debian: libsecret-1-0, Fedora: libsecret)'],
+  [
+    /Cannot find (module|package)|invalid ELF|ERR_DLOPEN|dlopen|GLIBC/i,
+    'keytar is not installed for this system',
+    'Reinstall tsh without "--omit=optional"',
+  ],
+  [/locked|dismissed|cancell?ed|prompt/i, 'it is locked', 'Unlock the keychain and try again'],
+  [
+    /no answer within/i,
+    'it does not answer',
+    'Look whether it asks for its password in a window, unlock it and try again',
+  ],
+];
+
+function refusal(what: 'read' | 'written', cause: unknown, platform: NodeJS.Platform): TeleportError {
+  const text = messageOf(cause);
+  const [, reason, advice] = REASONS.find(([words]) => words.test(text)) ?? [
+    undefined,
+    undefined,
+    platform === 'linux'
+      ? 'Look whether a Secret Service is running and unlocked'
+      : 'Unlock the keychain and try again',
+  ];
+  return new TeleportError('AccessDenied', `the system keychain cannot be ${what}${reason ? `: ${reason}` : ''}`, {
+    cause,
+    hint: `${advice}, or keep keys in files with "tsh login --credential-store=file".`,
+  });
 }

@@ -7,6 +7,7 @@
  *     ├── PROXY.yaml                          0660   `profile.ts`
  *     ├── known_hosts                         0600   SSH host authorities of all proxies
  *     ├── config/config.yaml                         written by people: aliases, headers
+ *     ├── config/keychain             0600   ours; exists while the keychain may hold entries, `keychain-secrets.ts`
  *     ├── .lock                               0600   ours; exists while a `tsh` writes
  *     └── keys/                               0700
  *         └── PROXY/                          0700
@@ -57,6 +58,7 @@ export function basePaths(base: string) {
     currentProfile: join(base, 'current-profile'),
     knownHosts: join(base, 'known_hosts'),
     config: join(base, 'config', 'config.yaml'),
+    keychainMark: join(base, 'config', 'keychain'),
     keys: join(base, 'keys'),
     lock: join(base, '.lock'),
   };

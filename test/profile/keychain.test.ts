@@ -1,17 +1,8 @@
 import { type KeytarModule, openKeychain } from '../../src/profile/keychain.js';
-
-function fakeKeytar(): KeytarModule {
-  const kept = new Map<string, string>();
-  return {
-    getPassword: async (_service, account) => kept.get(account) ?? null,
-    setPassword: async (_service, account, password) => void kept.set(account, password),
-    deletePassword: async (_service, account) => kept.delete(account),
-    findCredentials: async () => [...kept].map(([account, password]) => ({ account, password })),
-  };
-}
+import { fakeKeytar } from '../support/fake-keytar.js';
 
 test('get, set, list and delete through keytar', async () => {
-  const keychain = openKeychain({ load: async () => fakeKeytar() });
+  const keychain = openKeychain({ open: async () => fakeKeytar() });
   await keychain.set('a', 's3cret');
   expect(await keychain.get('a')).toBe('s3cret');
   expect(await keychain.get('b')).toBeUndefined();
@@ -19,9 +10,59 @@ test('get, set, list and delete through keytar', async () => {
   expect([await keychain.delete('a'), await keychain.delete('a')]).toEqual([true, false]);
 });
 
-test('a keychain that is missing or hangs is an error with advice, and nothing else', async () => {
-  const missing = openKeychain({ load: () => Promise.reject(new Error('libsecret not found')) });
-  await expect(missing.get('a')).rejects.toMatchObject({ code: 'AccessDenied', hint: expect.stringContaining('file') });
-  const hanging = openKeychain({ load: () => new Promise(() => {}), timeoutMs: 10 });
-  await expect(hanging.set('a', 'b')).rejects.toMatchObject({ code: 'AccessDenied' });
+test.each([
+  ['Cannot autolaunch D-Bus without X11 $DISPLAY', 'there is no D-Bus session bus'],
+  ['The name org.freedesktop.secrets was not provided by any .service files', 'no Secret Service answers'],
+  ['libsecret-1.so.0: cannot open shared object file: No such file or directory', 'the library libsecret is missing'],
+  ["Cannot find package 'keytar' imported from /x/y.js", 'keytar is not installed'],
+  ['Cannot create an item in a locked collection', 'it is locked'],
+])('a keychain that says "%s" is refused with the reason "%s"', async (text, reason) => {
+  const broken = { ...fakeKeytar().keytar, setPassword: () => Promise.reject(new Error(text)) };
+  const keychain = openKeychain({ open: async () => ({ keytar: broken, abandon: () => {} }), platform: 'linux' });
+  await expect(keychain.set('a', 'b')).rejects.toMatchObject({
+    code: 'AccessDenied',
+    message: expect.stringContaining(`the system keychain cannot be written: ${reason}`),
+    hint: expect.stringContaining('--credential-store=file'),
+  });
+});
+
+test('a keychain that hangs is given up after the time limit, and the next call begins anew', async () => {
+  let opened = 0;
+  let abandoned = 0;
+  const mute = { ...fakeKeytar().keytar, getPassword: () => new Promise<never>(() => {}) } satisfies KeytarModule;
+  const keychain = openKeychain({
+    timeoutMs: 10,
+    open: async () => {
+      opened++;
+      return { keytar: mute, abandon: () => void abandoned++ };
+    },
+  });
+  await expect(keychain.get('a')).rejects.toMatchObject({ message: expect.stringContaining('it does not answer') });
+  await expect(keychain.get('a')).rejects.toMatchObject({ code: 'AccessDenied' });
+  expect([opened, abandoned]).toEqual([2, 2]);
+});
+
+test('Ctrl-C gives up a call that is waiting', async () => {
+  const stop = new AbortController();
+  let abandoned = 0;
+  const mute = { ...fakeKeytar().keytar, getPassword: () => new Promise<never>(() => {}) } satisfies KeytarModule;
+  const keychain = openKeychain({
+    signal: stop.signal,
+    open: async () => ({ keytar: mute, abandon: () => void abandoned++ }),
+  });
+  const reading = keychain.get('a');
+  stop.abort(new Error('stopped by SIGINT'));
+  await expect(reading).rejects.toThrow('stopped by SIGINT');
+  expect(abandoned).toBe(1);
+});
+
+test('a secret longer than an entry may be is refused by size, and nothing is written', async () => {
+  const { keytar, abandon } = fakeKeytar();
+  const keychain = openKeychain({ platform: 'win32', open: async () => ({ keytar, abandon }) });
+  await keychain.set('a', 'x'.repeat(2560));
+  await expect(keychain.set('b', 'x'.repeat(2561))).rejects.toMatchObject({
+    code: 'LimitExceeded',
+    message: 'a keychain entry holds 2560 bytes, b needs 2561',
+  });
+  expect(await keychain.list()).toEqual(['a']);
 });
