@@ -1,65 +1,205 @@
 /**
- * Temporary database credentials, each fetched once however many connections wait for it, and renewed ahead of its end.
- * The key says for whom and what; a failed fetch is not remembered. Memory only.
+ * Temporary database credentials: each fetched once however many connections wait for it, renewed ahead of its end, and
+ * judged by AWS's clock where ours is wrong. `tsh` and the Database Service share the rules; only `tsh` gives a storage.
+ *
+ *   none ── asked for ──▶ being fetched ──▶ good ── 5 min left ──▶ good, renewed behind ──▶ good
+ *                              │                                        │
+ *                              └─ refused: told to all who wait         └─ failed: the present one until 30 s before its
+ *                                 and to whoever asks at once after        end, and tried again a minute later
  */
+import { createHash } from 'node:crypto';
+import { messageOf, TeleportError } from '../errors.js';
+import { clockProblem } from './clock.js';
+
 export interface DatabaseCredential {
   /** As the database wants it: `IAM:analyst`, `IAMR:role`. */
   user: string;
   password: string;
+  /** By AWS's clock. */
   expiresAt: Date;
+  /** AWS's clock minus ours when it answered. Undefined: it did not say. */
+  skewMs?: number | undefined;
+}
+
+export interface CachedCredential {
+  credential: DatabaseCredential;
+  /** Made while this call waited, for it or for another. */
+  isFresh: boolean;
 }
 
 export interface CredentialCache {
-  get(key: string, fetch: () => Promise<DatabaseCredential>): Promise<DatabaseCredential>;
-  /** Forget one that the database refused. */
-  drop(key: string): void;
+  /**
+   * @param key  of `credentialKey`
+   * @param mint  asks AWS; its refusals are passed on
+   */
+  get(key: string, mint: () => Promise<DatabaseCredential>): Promise<CachedCredential>;
+  /** Forget one that the database refused. A newer one that took its place stays. */
+  drop(key: string, refused: { password: string }): Promise<void>;
+}
+
+/** Where credentials survive the process. Values are secret. Its failures are told to `warn` and stop nobody. */
+export interface CredentialStorage {
+  read(key: string): Promise<string | undefined>;
+  write(key: string, text: string): Promise<void>;
+  delete(key: string): Promise<void>;
 }
 
 export interface CredentialCacheOptions {
   now: () => Date;
+  /** Default: none, memory only. Only for principals whose identity is part of the key. */
+  storage?: CredentialStorage;
+  /** Told, once each, that this machine's clock is wrong or that the storage failed. */
+  warn?: (text: string) => void;
   /** A new one is fetched behind the scenes when less than this is left. Default 5 min; AWS gives 15 min and more. */
   renewAheadMs?: number;
   /** One with less than this left is not handed out. Default 30 s. */
   leastLifeMs?: number;
+  /** Between two attempts to renew ahead. Default 1 min. */
+  renewAgainMs?: number;
+  /** How long a denial is repeated without asking AWS. Default 1 s: a flood of connections is one call. */
+  denialMs?: number;
   /** Keys remembered at the same time; the longest unused goes first. Default 10 000. */
   maxEntries?: number;
 }
 
 interface Entry {
   current?: DatabaseCredential | undefined;
-  fetching?: Promise<DatabaseCredential> | undefined;
+  /** By our clock, milliseconds. */
+  endsAtMs: number;
+  /** Password that the database refused: not taken from a storage that could not delete it. */
+  refused?: string | undefined;
+  fetching?: Promise<CachedCredential> | undefined;
+  renewAtMs?: number | undefined;
+  denied?: { error: TeleportError; untilMs: number } | undefined;
+}
+
+/** AWS gives a database password 15 minutes, or up to an hour when asked. */
+const SHORTEST_LIFE_MS = 15 * 60_000;
+const LONGEST_LIFE_MS = 60 * 60_000;
+/** Answers of AWS that asking again at once would not change. */
+const FINAL = new Set(['AccessDenied', 'NotFound', 'BadParameter']);
+
+/** One name for everything that a credential depends on; nothing can be read from it. */
+export function credentialKey(parts: readonly unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
 export function createCredentialCache(options: CredentialCacheOptions): CredentialCache {
-  const { now, renewAheadMs = 5 * 60_000, leastLifeMs = 30_000, maxEntries = 10_000 } = options;
+  const { now, storage, warn = () => {}, maxEntries = 10_000 } = options;
+  const { renewAheadMs = 5 * 60_000, leastLifeMs = 30_000, renewAgainMs = 60_000, denialMs = 1_000 } = options;
   const entries = new Map<string, Entry>();
-  const refresh = (key: string, entry: Entry, fetch: () => Promise<DatabaseCredential>) => {
-    entry.fetching ??= fetch().then(
-      (credential) => {
-        entry.current = credential;
-        entry.fetching = undefined;
-        return credential;
-      },
-      (error: unknown) => {
-        entry.fetching = undefined;
-        if (!entry.current && entries.get(key) === entry) entries.delete(key);
+  const nowMs = () => now().getTime();
+  const said = new Set<'clock' | 'storage'>();
+  const say = (text: string, what: 'clock' | 'storage') => {
+    if (said.has(what)) return;
+    said.add(what);
+    warn(text);
+  };
+
+  /** Storage is a convenience: nobody waits for a repaired one. */
+  const stored = async <T>(work: (storage: CredentialStorage) => Promise<T>): Promise<T | undefined> => {
+    if (!storage) return undefined;
+    try {
+      return await work(storage);
+    } catch (error) {
+      say(`Database credentials are not kept between commands: ${messageOf(error)}`, 'storage');
+      return undefined;
+    }
+  };
+
+  const keep = (entry: Entry, credential: DatabaseCredential): number => {
+    const skewMs = credential.skewMs ?? guessedSkewMs(credential.expiresAt.getTime() - nowMs());
+    const problem = clockProblem(skewMs);
+    if (problem) say(problem, 'clock');
+    else said.delete('clock');
+    entry.current = credential;
+    entry.endsAtMs = credential.expiresAt.getTime() - skewMs;
+    entry.renewAtMs = undefined;
+    entry.denied = undefined;
+    return skewMs;
+  };
+
+  const fromStorage = async (key: string, entry: Entry): Promise<CachedCredential | undefined> => {
+    const text = await stored((where) => where.read(key));
+    if (text === undefined) return undefined;
+    const credential = readCredential(text);
+    const leftMs = credential ? credential.expiresAt.getTime() - credential.skewMs - nowMs() : 0;
+    // More than AWS ever gives: the clock has been turned back since.
+    if (credential && credential.password !== entry.refused && leftMs >= leastLifeMs && leftMs <= LONGEST_LIFE_MS) {
+      keep(entry, credential);
+      return { credential, isFresh: false };
+    }
+    await stored((where) => where.delete(key));
+    return undefined;
+  };
+
+  const fromAws = async (key: string, entry: Entry, mint: () => Promise<DatabaseCredential>) => {
+    const credential = await mint();
+    const skewMs = keep(entry, credential);
+    for (const [other, { endsAtMs, fetching }] of entries) {
+      if (!fetching && endsAtMs <= nowMs()) entries.delete(other); // a dead password is not kept in memory
+    }
+    await stored((where) => where.write(key, JSON.stringify({ ...credential, skewMs })));
+    return { credential, isFresh: true };
+  };
+
+  const fetch = (key: string, entry: Entry, mint: () => Promise<DatabaseCredential>, isRenewal: boolean) => {
+    entry.fetching ??= (async () => {
+      try {
+        const known = isRenewal || entry.current ? undefined : await fromStorage(key, entry);
+        return known ?? (await fromAws(key, entry, mint));
+      } catch (error) {
+        entry.renewAtMs = nowMs() + renewAgainMs;
+        if (error instanceof TeleportError && FINAL.has(error.code)) {
+          entry.denied = { error, untilMs: nowMs() + denialMs };
+        }
         throw error;
-      },
-    );
+      } finally {
+        entry.fetching = undefined;
+      }
+    })();
     return entry.fetching;
   };
+
   return {
-    async get(key, fetch) {
-      const entry = entries.get(key) ?? {};
+    async get(key, mint) {
+      const entry: Entry = entries.get(key) ?? { endsAtMs: 0 };
       // Moved to the end: the first of the map is the longest unused.
       entries.delete(key);
       entries.set(key, entry);
       if (entries.size > maxEntries) entries.delete(entries.keys().next().value!);
-      const left = entry.current ? entry.current.expiresAt.getTime() - now().getTime() : 0;
-      if (!entry.current || left < leastLifeMs) return await refresh(key, entry, fetch);
-      if (left < renewAheadMs) refresh(key, entry, fetch).catch(() => {}); // the present one is good for a while
-      return entry.current;
+      const leftMs = entry.current ? entry.endsAtMs - nowMs() : 0;
+      if (!entry.current || leftMs < leastLifeMs) {
+        if (!entry.fetching && entry.denied && nowMs() < entry.denied.untilMs) throw entry.denied.error;
+        return await fetch(key, entry, mint, false);
+      }
+      const isTime = leftMs < renewAheadMs && nowMs() >= (entry.renewAtMs ?? 0);
+      if (isTime) fetch(key, entry, mint, true).catch(() => {}); // the present one is good for a while
+      return { credential: entry.current, isFresh: false };
     },
-    drop: (key) => void entries.delete(key),
+    async drop(key, refused) {
+      const entry = entries.get(key);
+      if (entry?.current?.password !== refused.password) return;
+      entry.current = undefined;
+      entry.refused = refused.password;
+      await stored((where) => where.delete(key));
+    },
   };
+}
+
+/** What the clocks differ by, when AWS did not say: a password that is over or too good to be true on arrival tells. */
+function guessedSkewMs(leftMs: number): number {
+  return leftMs > 0 && leftMs <= LONGEST_LIFE_MS ? 0 : leftMs - SHORTEST_LIFE_MS;
+}
+
+/** Undefined for what this program did not write. */
+function readCredential(text: string): (DatabaseCredential & { skewMs: number }) | undefined {
+  try {
+    const { user, password, expiresAt, skewMs } = JSON.parse(text) as Record<string, unknown>;
+    const end = new Date(String(expiresAt));
+    if (typeof user !== 'string' || typeof password !== 'string' || typeof skewMs !== 'number') return undefined;
+    return Number.isNaN(end.getTime()) ? undefined : { user, password, expiresAt: end, skewMs };
+  } catch {
+    return undefined;
+  }
 }

@@ -6,6 +6,7 @@
  */
 import { TeleportError } from '../errors.js';
 import { type AssumeRole, assumedConfig, clientConfig } from './clients.js';
+import { watchClock } from './clock.js';
 import type { DatabaseCredential } from './credential-cache.js';
 import { partitionOf } from './endpoint.js';
 import { fromAws } from './errors.js';
@@ -31,6 +32,7 @@ export async function redshiftCredentials(
 ): Promise<DatabaseCredential> {
   const { RedshiftClient, GetClusterCredentialsCommand } = await import('@aws-sdk/client-redshift');
   const client = new RedshiftClient(await clientConfig(options));
+  const skewMs = watchClock(client);
   try {
     const answer = await client.send(
       new GetClusterCredentialsCommand({
@@ -41,7 +43,7 @@ export async function redshiftCredentials(
         DbGroups: options.dbGroups ?? [],
       }),
     );
-    return credential(answer.DbUser, answer.DbPassword, answer.Expiration);
+    return credential(answer.DbUser, answer.DbPassword, answer.Expiration, skewMs());
   } catch (error) {
     throw refused(error, [
       'Could not generate Redshift IAM auth token:',
@@ -70,11 +72,12 @@ export async function redshiftIamCredentials(options: Place & { clusterId: strin
   const { RedshiftClient, GetClusterCredentialsWithIAMCommand } = await import('@aws-sdk/client-redshift');
   const config = await assume('Could not generate Redshift IAM role auth token:', options);
   const client = new RedshiftClient(config);
+  const skewMs = watchClock(client);
   try {
     const answer = await client.send(
       new GetClusterCredentialsWithIAMCommand({ ClusterIdentifier: options.clusterId, DbName: options.dbName }),
     );
-    return credential(answer.DbUser, answer.DbPassword, answer.Expiration);
+    return credential(answer.DbUser, answer.DbPassword, answer.Expiration, skewMs());
   } catch (error) {
     const policy = policyText('redshift:GetClusterCredentialsWithIAM', [
       redshiftArn(options, `dbname:${options.clusterId || '{cluster_id}'}/*`),
@@ -92,11 +95,12 @@ export async function serverlessCredentials(
   const { RedshiftServerlessClient, GetCredentialsCommand } = await import('@aws-sdk/client-redshift-serverless');
   const config = await assume('Could not generate Redshift Serverless auth token:', options);
   const client = new RedshiftServerlessClient(config);
+  const skewMs = watchClock(client);
   try {
     const answer = await client.send(
       new GetCredentialsCommand({ workgroupName: options.workgroup, dbName: options.dbName }),
     );
-    return credential(answer.dbUser, answer.dbPassword, answer.expiration);
+    return credential(answer.dbUser, answer.dbPassword, answer.expiration, skewMs());
   } catch (error) {
     const policy = policyText('redshift-serverless:GetCredentials', [
       arn(options, 'redshift-serverless', `workgroup/${options.workgroupId || '{workgroup_id}'}`),
@@ -111,9 +115,11 @@ function credential(
   user: string | undefined,
   password: string | undefined,
   expiresAt: Date | undefined,
+  skewMs: number | undefined,
 ): DatabaseCredential {
   if (!user || !password) throw new TeleportError('Protocol', 'AWS answered without a database user or password');
-  return { user, password, expiresAt: expiresAt ?? new Date(Date.now() + DEFAULT_LIFE_MS) };
+  const end = expiresAt ?? new Date(Date.now() + (skewMs ?? 0) + DEFAULT_LIFE_MS);
+  return { user, password, expiresAt: end, skewMs };
 }
 
 /** The chain's roles, assumed; a role that cannot be assumed is another thing to mend than one that lacks the permission. */

@@ -4,6 +4,7 @@
  * Source: "Common errors" of each service's API reference; the SDK's own names for what fails before AWS is reached.
  */
 import { type ErrorCode, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { clockProblem, skewOf } from './clock.js';
 
 /** Where the SDK looked, for the error that says it found nothing. */
 const TRIED =
@@ -41,7 +42,11 @@ export function fromAws(error: unknown): TeleportError {
   }
   const said = name && name !== 'Error' ? `${name}: ${text}` : text;
   const found = NAMES.find(([pattern]) => pattern.test(name));
-  if (found) return new TeleportError(found[1], said, { cause: error, hint: found[2] });
+  if (found) {
+    // An answer has AWS's own time on it: a wrong clock need not be guessed.
+    const hint = found[2] === STALE ? (clockProblem(skewOf(error, Date.now())) ?? STALE) : found[2];
+    return new TeleportError(found[1], said, { cause: error, hint });
+  }
   const answered = nodeCodeOf(error) === undefined && httpStatusOf(error) !== undefined;
   return new TeleportError('ConnectionProblem', said, { cause: error, hint: answered ? undefined : NETWORK });
 }

@@ -115,7 +115,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       serverId: identity.hostId,
       now,
     }),
-    aws: createAwsLogins(createCredentialCache({ now })),
+    aws: createAwsLogins(createCredentialCache({ now, warn: (text) => log.warn(text) })),
     checker: 'Database service',
     clientCertificates: createClientCertificates(client, now),
     amazonRoots: amazonRoots(),

@@ -11,9 +11,8 @@
  * `assume_role_arn` of the database comes before the user's role; `external_id` is used once, on the first of the two.
  * Source: database-service.md section 4.
  */
-import { createHash } from 'node:crypto';
 import type { AssumeRole } from '../aws/clients.js';
-import type { CredentialCache } from '../aws/credential-cache.js';
+import { type CredentialCache, credentialKey } from '../aws/credential-cache.js';
 import { TeleportError } from '../errors.js';
 import { awsOf, databaseType } from '../resources/database-type.js';
 import type { Database } from '../resources/types.js';
@@ -21,7 +20,7 @@ import type { Database } from '../resources/types.js';
 export interface AwsCredential {
   user: string;
   password: string;
-  /** Not minted for this connection. */
+  /** Made before this connection asked: it may have died since. */
   isCached: boolean;
 }
 
@@ -37,7 +36,8 @@ export interface LoginAs {
 
 export interface AwsLogins {
   credential(database: Database, as: LoginAs): Promise<AwsCredential>;
-  forget(database: Database, as: LoginAs): void;
+  /** Never again the one that the database refused. */
+  forget(database: Database, as: LoginAs, refused: AwsCredential): Promise<void>;
 }
 
 /** Whose rights the calls are made with, before the roles that database and user name. */
@@ -54,14 +54,11 @@ export interface Principal {
 export function createAwsLogins(cache: CredentialCache, principal: Principal = { asker: 'agent' }): AwsLogins {
   return {
     async credential(database, as) {
-      let isCached = true;
-      const minted = await cache.get(keyFor(principal, database, as), () => {
-        isCached = false;
-        return mint(principal, database, as);
-      });
-      return { user: minted.user, password: minted.password, isCached };
+      const key = keyFor(principal, database, as);
+      const { credential, isFresh } = await cache.get(key, () => mint(principal, database, as));
+      return { user: credential.user, password: credential.password, isCached: !isFresh };
     },
-    forget: (database, as) => cache.drop(keyFor(principal, database, as)),
+    forget: (database, as, refused) => cache.drop(keyFor(principal, database, as), refused),
   };
 }
 
@@ -110,7 +107,7 @@ async function mint(principal: Principal, database: Database, { dbUser, dbName, 
 
 function keyFor(principal: Principal, database: Database, { dbUser, dbName, autoCreate, dbGroups }: LoginAs): string {
   const aws = awsOf(database);
-  const parts = [
+  return credentialKey([
     principal.profile,
     principal.chain,
     principal.identity?.arn,
@@ -121,10 +118,9 @@ function keyFor(principal: Principal, database: Database, { dbUser, dbName, auto
     aws.external_id,
     dbUser,
     dbName,
-    autoCreate,
-    dbGroups,
-  ];
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+    autoCreate ?? false,
+    [...(dbGroups ?? [])].sort(),
+  ]);
 }
 
 /** Last resort for `role/NAME`: the account that the principal itself is in. */

@@ -77,7 +77,7 @@ export async function connectDatabase(context: ConnectContext, options: ConnectO
       if (!LOGIN_REFUSED.has(error.sqlState)) throw error;
       // A password can die between minting and use, or the database was told to forget it: once more with a fresh one.
       if (credential?.isCached && attempt === 1) {
-        context.aws.forget(database, as);
+        await context.aws.forget(database, as, credential);
         continue;
       }
       throw new TeleportError('AccessDenied', `${error.severity}: ${error.message} (SQLSTATE ${error.sqlState})`, {

@@ -145,6 +145,44 @@ test('unknown credentials, throttling and an unreachable service each have their
   });
 });
 
+test('a clock that is wrong is read from the answers: the call works, a refusal names the minutes', async () => {
+  aws.addRedshiftCluster({ id: 'c1' });
+  be(aws.addUser('agent', { policies: [allow('redshift:*')] }));
+  const question = { region, clusterId: 'c1', accountId, dbUser: 'bob', dbName: 'dev', chain: [] };
+  for (const [minutes, words] of [
+    [20, '20 minutes behind'],
+    [-30, '30 minutes ahead of'],
+  ] as const) {
+    aws.setClockSkewMs(minutes * 60_000);
+    const { skewMs = 0, expiresAt } = await redshiftCredentials(question);
+    expect(Math.abs(skewMs - minutes * 60_000)).toBeLessThan(2_000);
+    expect(Math.abs(expiresAt.getTime() - Date.now() - (minutes + 15) * 60_000)).toBeLessThan(2_000);
+    process.env.AWS_SECRET_ACCESS_KEY = 'wrong';
+    const { hint } = await failure(callerIdentity({ region }));
+    expect(hint).toContain(`The clock of this machine is ${words} AWS's.`);
+    be(aws.addUser(`agent${minutes}`, { policies: [allow('redshift:*')] }));
+  }
+});
+
+test('throttling is tried again with back-off, a denial is not', async () => {
+  aws.addRedshiftCluster({ id: 'c1' });
+  const agent = aws.addUser('agent');
+  be(agent);
+  const question = { region, clusterId: 'c1', accountId, dbUser: 'bob', dbName: 'dev', chain: [] };
+  await failure(redshiftCredentials(question));
+  expect(aws.count('redshift:GetClusterCredentials')).toBe(1);
+  aws.attachPolicy(agent, allow('redshift:*'));
+  aws.failNext('redshift:GetClusterCredentials', { code: 'Throttling', times: 2 });
+  expect((await redshiftCredentials(question)).user).toBe('IAM:bob');
+  expect(aws.count('redshift:GetClusterCredentials')).toBe(4);
+  aws.failNext('redshift:GetClusterCredentials', { code: 'ThrottlingException', times: 9 });
+  expect(await failure(redshiftCredentials(question))).toMatchObject({
+    code: 'LimitExceeded',
+    hint: expect.stringContaining('Wait a little'),
+  });
+  expect(aws.count('redshift:GetClusterCredentials')).toBe(8);
+}, 30_000);
+
 test('the rights of an EC2 instance are used where there are no others', async () => {
   aws.setInstanceProfile(aws.addRole('node'));
   be();
