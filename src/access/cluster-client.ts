@@ -48,7 +48,7 @@ export interface ClusterClient extends AsyncDisposable {
  * @throws LoginNeeded when the certificates have ended or there are none
  */
 export async function connectCluster(session: Session, options: ConnectOptions): Promise<ClusterClient> {
-  const keys = usableKeys(session, options.now ?? new Date());
+  const keys = await usableKeys(session, options.now ?? new Date());
   const cluster = options.cluster ?? session.cluster;
   const cas = await session.store.hostCas(session.name);
   const casOf = (...clusters: string[]) =>

@@ -11,7 +11,7 @@ import type { Logger } from '../log.js';
 import { generateKey, privateKeyPem, publicKeyPem, readPrivateKey } from '../pki/keys.js';
 import { activeDatabase } from '../profile/active-database.js';
 import { deletePgServices, pgServiceName, putPgService } from '../profile/pg-service-file.js';
-import type { DatabaseKeys, ProfileStore } from '../profile/store.js';
+import type { DatabaseKeys, ProfileStore, ActiveDatabase as StoredDatabase } from '../profile/store.js';
 import { allowedNames, allowedUsers, databaseRolesOf } from '../rbac/allowed.js';
 import type {
   Access,
@@ -48,10 +48,8 @@ export interface ClusterContext {
   cluster: string;
   rootCluster: string;
   accessRequests: string[];
-  /** Of the login certificate. */
-  expires: Date;
-  /** PEM of the login's TLS key; an RSA one serves for databases as well. */
-  tlsKeyPem: string;
+  /** End of the login certificate; PEM of the login's TLS key, of which an RSA one serves for databases as well. */
+  credentials(): Promise<{ expires: Date; tlsKeyPem: string }>;
   insecure: boolean;
   pgServiceFile: string;
   now: () => Date;
@@ -90,6 +88,12 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     const { store, profileName, username, cluster, now } = context();
     return (await store.databases(profileName, username, cluster, now())).find((one) => one.name === name);
   };
+  /** Undefined when the key is gone: then there is a new one to be fetched. */
+  const keysOf = async ({ name, certPem }: StoredDatabase): Promise<DatabaseKeys | undefined> => {
+    const { store, profileName, username, cluster } = context();
+    const keyPem = await store.databaseKey(profileName, username, cluster, name, certPem);
+    return keyPem === undefined ? undefined : { keyPem, certPem };
+  };
   const databases: Access['databases'] = (filter: DatabaseFilter, options = {}) =>
     context().withAuth(async (auth) => {
       const [found, me] = await Promise.all([listDatabases(auth, filter, options), ownOnce(auth)]);
@@ -99,7 +103,8 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
   const issue = async (route: Route, requester: number): Promise<DatabaseKeys> => {
     return await context().withAuth(async (auth) => {
       // Read here and not before: a login in between sets another end and may bring another key.
-      const { username, cluster, accessRequests, expires, tlsKeyPem } = context();
+      const { username, cluster, accessRequests, credentials } = context();
+      const { expires, tlsKeyPem } = await credentials();
       const key = await databaseKey(tlsKeyPem);
       const request: CertificateRequest = {
         username,
@@ -199,7 +204,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
       const kept = await stored(name);
       const requester = options.isExec ? REQUESTER.dbExec : REQUESTER.localProxyTunnel;
       const fetch = () => (options.inMemory ? issue(route, requester) : login(route));
-      const usable = kept && isFor(kept, route) ? kept : undefined;
+      const usable = kept && isFor(kept, route) ? await keysOf(kept) : undefined;
       const first = usable ?? (await fetch());
       // A client that brings its own certificate would not see a new one: then nothing is renewed.
       const keys = options.clientTls ? async () => first : renewed(first, fetch, context);
@@ -250,7 +255,7 @@ function renewed(first: DatabaseKeys, fetch: () => Promise<DatabaseKeys>, contex
   let current = first;
   let fetching: Promise<DatabaseKeys> | undefined;
   return async (): Promise<DatabaseKeys> => {
-    if (activeDatabase(current, context().now()) !== undefined) return current;
+    if (activeDatabase(current.certPem, context().now()) !== undefined) return current;
     fetching ??= fetch()
       .then((next) => {
         current = next;

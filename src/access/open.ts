@@ -58,11 +58,9 @@ function contextOf(
     cluster: session.cluster,
     rootCluster: session.rootCluster,
     accessRequests: [],
-    get expires() {
-      return usableKeys(session, env.now()) && session.facts!.tlsExpiresAt;
-    },
-    get tlsKeyPem() {
-      return usableKeys(session, env.now()).tlsKeyPem;
+    credentials: async () => {
+      const { tlsKeyPem } = await usableKeys(session, env.now());
+      return { tlsKeyPem, expires: session.facts!.tlsExpiresAt };
     },
     insecure,
     pgServiceFile: pgServicePath(env.home),

@@ -1,6 +1,6 @@
 /** What a database certificate says about itself. Attribute types: certificates reference, 4.2. */
 import { readCertificate } from '../pki/x509.js';
-import { type ActiveDatabase, type DatabaseKeys, LEAST_LIFE_MS } from './store.js';
+import { type ActiveDatabase, LEAST_LIFE_MS } from './store.js';
 
 const ROUTE = {
   name: '1.3.9999.2.1',
@@ -11,12 +11,12 @@ const ROUTE = {
 } as const;
 
 /** The login that a certificate stands for; undefined when it names no database or ends within five seconds. */
-export function activeDatabase(keys: DatabaseKeys, now: Date): ActiveDatabase | undefined {
-  const { subject, notAfter } = readCertificate(keys.certPem);
+export function activeDatabase(certPem: string, now: Date): ActiveDatabase | undefined {
+  const { subject, notAfter } = readCertificate(certPem);
   const name = subject.get(ROUTE.name)?.[0];
   if (name === undefined || notAfter.getTime() - now.getTime() < LEAST_LIFE_MS) return undefined;
   return {
-    ...keys,
+    certPem,
     name,
     protocol: subject.get(ROUTE.protocol)?.[0] ?? '',
     dbUser: subject.get(ROUTE.dbUser)?.[0] ?? '',

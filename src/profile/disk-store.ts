@@ -2,31 +2,56 @@
  * Logins in the folder `~/.tsh`, in the layout of Teleport 18. Writers take one lock; every file is put into its place
  * whole. A key is only believed together with a certificate for it, so a reader between two writes reads again.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeCodeOf, TeleportError } from '../errors.js';
 import { readPrivateKey, sameKey } from '../pki/keys.js';
 import { issuerOf, NAME_OID, publicKeyOf, splitPem } from '../pki/x509.js';
 import { activeDatabase } from './active-database.js';
+import { deleteEntries, moveKeys, secretOpener } from './key-places.js';
+import type { KeychainOptions } from './keychain.js';
 import { readIfThere, withLock, writeWhole } from './lock.js';
 import {
   basePaths,
   CA_MODE,
   FOLDER_MODE,
   KEPT_AT_LOGOUT,
+  keyAccounts,
+  keyFolder,
   PROFILE_MODE,
   profilePath,
   proxyPaths,
   SECRET_MODE,
   userPaths,
 } from './paths.js';
-import { parseProfile, profileName, profileText } from './profile.js';
-import type { ActiveDatabase, DatabaseKeys, HostCa, ProfileStore, UserKeys } from './store.js';
+import { type Profile, parseProfile, profileName, profileText } from './profile.js';
+import type { CredentialStoreKind, SecretStore } from './secret-store.js';
+import {
+  type ActiveDatabase,
+  type DatabaseKeys,
+  type HostCa,
+  LoginNeeded,
+  type ProfileStore,
+  type UserCerts,
+  type UserKeys,
+} from './store.js';
 import { wipe } from './wipe.js';
 
+export interface DiskStoreOptions {
+  /** How the keychain is asked, when a profile keeps its keys there. */
+  keychain?: KeychainOptions;
+}
+
 /** The store in this folder; it need not exist yet. */
-export function diskStore(base: string): ProfileStore {
+export function diskStore(base: string, options: DiskStoreOptions = {}): ProfileStore {
   const paths = basePaths(base);
+  const open = secretOpener(base, options.keychain);
+  /** Profiles of which it was said where their keys go. */
+  const chosen = new Map<string, CredentialStoreKind>();
+  const recorded = async (name: string) => chosen.get(name) ?? (await readProfile(base, name))?.credentialStore;
+  const kindOf = async (name: string) => (await recorded(name)) ?? 'file';
+  const secretsOf = async (name: string) => await open(await kindOf(name));
   const locked = async <T>(work: () => Promise<T>): Promise<T> => {
     await mkdir(base, { recursive: true, mode: FOLDER_MODE });
     return await withLock(paths.lock, work);
@@ -42,36 +67,62 @@ export function diskStore(base: string): ProfileStore {
       const files = entries.filter((entry) => entry.isFile() && /^[^.].*\.yaml$/.test(entry.name));
       return files.map(({ name }) => name.slice(0, -'.yaml'.length)).sort();
     },
-    async readProfile(name) {
-      const path = profilePath(base, name);
-      const text = await readIfThere(path);
-      return text === undefined ? undefined : await parseProfile(text, path);
-    },
+    readProfile: async (name) => await readProfile(base, name),
     profileFile: (name) => profilePath(base, name),
     async saveProfile(profile, options = {}) {
       const name = profileName(profile);
       await locked(async () => {
-        await writeWhole(profilePath(base, name), profileText(profile), PROFILE_MODE);
+        const credentialStore = await recorded(name);
+        const text = profileText({ ...profile, ...(credentialStore ? { credentialStore } : {}) });
+        await writeWhole(profilePath(base, name), text, PROFILE_MODE);
         if (options.makeCurrent ?? true) await writeWhole(paths.currentProfile, `${name}\n`, PROFILE_MODE);
       });
     },
 
+    credentialStore: kindOf,
+    async setCredentialStore(name, kind) {
+      return await locked(async () => {
+        const from = await kindOf(name);
+        const record = async () => {
+          chosen.set(name, kind);
+          const profile = await readProfile(base, name);
+          if (profile === undefined) return;
+          await writeWhole(profilePath(base, name), profileText({ ...profile, credentialStore: kind }), PROFILE_MODE);
+        };
+        return await moveKeys(keyFolder(name), { from: await open(from), to: await open(kind), record });
+      });
+    },
+
+    async readCerts(name, user, cluster) {
+      const files = userPaths(base, name, user);
+      const certs = await readCerts(files, cluster);
+      if (certs === undefined || existsSync(files.tlsKey)) return certs;
+      return (await kindOf(name)) === 'keychain' ? certs : undefined;
+    },
     async readKeys(name, user, cluster) {
-      const seen = await readUser(base, name, user, cluster);
-      if (seen !== 'torn') return seen;
-      const again = await locked(() => readUser(base, name, user, cluster));
+      const read = async () => await readUser(base, name, user, cluster, await secretsOf(name));
+      const seen = await read();
+      if (typeof seen !== 'string') return seen;
+      // Another process may be writing.
+      const again = await locked(read);
+      if (again === 'keyless') return undefined;
       if (again !== 'torn') return again;
-      throw new TeleportError('BadParameter', `the key and the certificate of ${user} do not belong together`, {
+      throw new LoginNeeded('BadParameter', `the key and the certificate of ${user} do not belong together`, {
         hint: `Log in again with "tsh login --proxy=${name} --user=${user}".`,
       });
     },
     async saveKeys(name, user, cluster, keys) {
       const files = userPaths(base, name, user);
+      const accounts = keyAccounts(name, user);
       await locked(async () => {
-        if (await areOtherKeys(files, keys)) for (const path of files.all) await wipe(path);
-        await writeWhole(files.tlsKey, lined(keys.tlsKeyPem), SECRET_MODE);
+        const secrets = await secretsOf(name);
+        if (await areOtherKeys(secrets, accounts, keys)) {
+          for (const path of files.all) await wipe(path);
+          await deleteEntries(open, keyFolder(name), accounts.owns);
+        }
+        await secrets.set(accounts.tls, lined(keys.tlsKeyPem));
         await writeWhole(files.tlsCert, lined(keys.tlsCertPem), SECRET_MODE);
-        await writeWhole(files.sshKey, lined(keys.sshKeyPem), SECRET_MODE);
+        await secrets.set(accounts.ssh, lined(keys.sshKeyPem));
         await writeWhole(files.sshPublicKey, lined(keys.sshPublicKey), SECRET_MODE);
         if (keys.sshCert) await writeWhole(files.sshCert(cluster), lined(keys.sshCert), SECRET_MODE);
       });
@@ -97,15 +148,14 @@ export function diskStore(base: string): ProfileStore {
     async databases(name, user, cluster, now) {
       const files = userPaths(base, name, user);
       const found = (await entriesOf(files.dbFolder(cluster))).filter((entry) => /^[^.].*\.crt$/.test(entry.name));
+      if (found.length === 0) return [];
+      const kind = await kindOf(name);
       const read = found.map(async (entry): Promise<ActiveDatabase | undefined> => {
         const database = entry.name.slice(0, -'.crt'.length);
-        const [keyPem, certPem] = await Promise.all([
-          readIfThere(files.dbKey(cluster, database)),
-          readIfThere(files.dbCert(cluster, database)),
-        ]);
-        if (!keyPem || !certPem) return undefined;
+        const certPem = await readIfThere(files.dbCert(cluster, database));
+        if (!certPem || (kind === 'file' && !existsSync(files.dbKey(cluster, database)))) return undefined;
         try {
-          return activeDatabase({ keyPem, certPem }, now);
+          return activeDatabase(certPem, now);
         } catch {
           return undefined; // half a file of another program; it is no login
         }
@@ -113,10 +163,14 @@ export function diskStore(base: string): ProfileStore {
       const all = (await Promise.all(read)).filter((one) => one !== undefined);
       return all.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
+    async databaseKey(name, user, cluster, database, certPem) {
+      const key = await (await secretsOf(name)).get(keyAccounts(name, user).database(cluster, database));
+      return key !== undefined && isPair(key, certPem) ? key : undefined;
+    },
     async saveDatabase(name, user, cluster, database, keys: DatabaseKeys) {
       const files = userPaths(base, name, user);
       await locked(async () => {
-        await writeWhole(files.dbKey(cluster, database), lined(keys.keyPem), SECRET_MODE);
+        await (await secretsOf(name)).set(keyAccounts(name, user).database(cluster, database), lined(keys.keyPem));
         await writeWhole(files.dbCert(cluster, database), lined(keys.certPem), SECRET_MODE);
       });
     },
@@ -124,7 +178,7 @@ export function diskStore(base: string): ProfileStore {
       const files = userPaths(base, name, user);
       return await locked(async () => {
         const certGone = await wipe(files.dbCert(cluster, database));
-        const keyGone = await wipe(files.dbKey(cluster, database));
+        const keyGone = await (await secretsOf(name)).delete(keyAccounts(name, user).database(cluster, database));
         return certGone || keyGone;
       });
     },
@@ -142,7 +196,7 @@ export function diskStore(base: string): ProfileStore {
       return await locked(async () => {
         let found = false;
         for (const path of userPaths(base, name, user).all) found = (await wipe(path)) || found;
-        return found;
+        return (await deleteEntries(open, keyFolder(name), keyAccounts(name, user).owns)) || found;
       });
     },
     async deleteAll() {
@@ -152,45 +206,64 @@ export function diskStore(base: string): ProfileStore {
           const path = join(base, entry.name);
           if (!KEPT_AT_LOGOUT.includes(entry.name) && path !== paths.lock) await wipe(path);
         }
+        await deleteEntries(open, '', () => true);
       });
     },
   };
 }
 
-/** Undefined: no keys. `torn`: a key and a certificate that do not belong together, maybe because one is being written. */
+async function readProfile(base: string, name: string): Promise<Profile | undefined> {
+  const path = profilePath(base, name);
+  const text = await readIfThere(path);
+  return text === undefined ? undefined : await parseProfile(text, path);
+}
+
+async function readCerts(files: ReturnType<typeof userPaths>, cluster: string): Promise<UserCerts | undefined> {
+  const [tlsCertPem, sshPublicKey, sshCert] = await Promise.all(
+    [files.tlsCert, files.sshPublicKey, files.sshCert(cluster)].map(readIfThere),
+  );
+  if (!tlsCertPem?.trim()) return undefined;
+  return { tlsCertPem, sshPublicKey: sshPublicKey?.trim() ?? '', sshCert: sshCert?.trim() || undefined };
+}
+
+/**
+ * Undefined: no certificates. `keyless`: no key to them. `torn`: a key and a certificate that do not belong together,
+ * maybe because one is being written.
+ */
 async function readUser(
   base: string,
   name: string,
   user: string,
   cluster: string,
-): Promise<UserKeys | undefined | 'torn'> {
-  const files = userPaths(base, name, user);
-  const [tlsKeyPem, tlsCertPem, sshKeyPem, sshPublicKey, sshCert] = await Promise.all(
-    [files.tlsKey, files.tlsCert, files.sshKey, files.sshPublicKey, files.sshCert(cluster)].map(readIfThere),
-  );
-  if (!tlsKeyPem?.trim() || !tlsCertPem?.trim()) return undefined;
-  try {
-    if (!sameKey(readPrivateKey(tlsKeyPem), publicKeyOf(tlsCertPem))) return 'torn';
-  } catch (error) {
-    if (tlsKeyPem.includes('PIV YUBIKEY')) {
-      throw new TeleportError('NotImplemented', `the key of ${user} is on a hardware token`, {
-        cause: error,
-        hint: 'Hardware keys are not supported. Use a role without require_session_mfa: hardware_key.',
-      });
-    }
-    return 'torn';
+  secrets: SecretStore,
+): Promise<UserKeys | undefined | 'keyless' | 'torn'> {
+  const certs = await readCerts(userPaths(base, name, user), cluster);
+  if (certs === undefined) return undefined;
+  const accounts = keyAccounts(name, user);
+  const [tlsKeyPem, sshKeyPem] = await Promise.all([secrets.get(accounts.tls), secrets.get(accounts.ssh)]);
+  if (!tlsKeyPem?.trim()) return 'keyless';
+  if (tlsKeyPem.includes('PIV YUBIKEY')) {
+    throw new TeleportError('NotImplemented', `the key of ${user} is on a hardware token`, {
+      hint: 'Hardware keys are not supported. Use a role without require_session_mfa: hardware_key.',
+    });
   }
-  return {
-    tlsKeyPem,
-    tlsCertPem,
-    sshKeyPem: sshKeyPem ?? '',
-    sshPublicKey: sshPublicKey?.trim() ?? '',
-    sshCert: sshCert?.trim() || undefined,
-  };
+  return isPair(tlsKeyPem, certs.tlsCertPem) ? { ...certs, tlsKeyPem, sshKeyPem: sshKeyPem ?? '' } : 'torn';
 }
 
-async function areOtherKeys(files: ReturnType<typeof userPaths>, keys: UserKeys): Promise<boolean> {
-  const stored = await Promise.all([readIfThere(files.tlsKey), readIfThere(files.sshKey)]);
+function isPair(keyPem: string, certPem: string): boolean {
+  try {
+    return sameKey(readPrivateKey(keyPem), publicKeyOf(certPem));
+  } catch {
+    return false;
+  }
+}
+
+async function areOtherKeys(
+  secrets: SecretStore,
+  accounts: ReturnType<typeof keyAccounts>,
+  keys: UserKeys,
+): Promise<boolean> {
+  const stored = await Promise.all([secrets.get(accounts.tls), secrets.get(accounts.ssh)]);
   return [keys.tlsKeyPem, keys.sshKeyPem].some((pem, i) => {
     const before = stored[i]?.trim();
     if (!before || before === pem.trim()) return false;

@@ -33,13 +33,18 @@ export function memoryStore({ profile, keys, hostCas, vars = {} }: MemoryStoreOp
     saveProfile: async (changed) => {
       current = changed;
     },
+    credentialStore: async () => 'file',
+    setCredentialStore: refuse,
+    readCerts: async () => keys,
     readKeys: async () => keys,
     saveKeys: refuse,
     hostCas: async () => hostCas,
     saveHostCas: async () => {},
     // The identity itself counts when it was issued for a database.
     databases: async (_name, _user, _cluster, now) =>
-      [...saved.values()].map((one) => activeDatabase(one, now)).filter((one) => one !== undefined),
+      [...saved.values()].map((one) => activeDatabase(one.certPem, now)).filter((one) => one !== undefined),
+    databaseKey: async (_name, _user, _cluster, _database, certPem) =>
+      [...saved.values()].find((one) => one.certPem === certPem)?.keyPem,
     saveDatabase: async (_name, _user, cluster, database, pair) => {
       saved.set(`${cluster}/${database}`, pair);
     },

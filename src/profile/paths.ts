@@ -103,6 +103,24 @@ export function userPaths(base: string, proxyHost: string, user: string) {
   };
 }
 
+/** Names of one user's private keys, wherever they are kept (`secret-store.ts`): those of the files above. */
+export function keyAccounts(proxyHost: string, user: string) {
+  const stem = `${keyFolder(proxyHost)}/${part(user)}`;
+  const databases = `${stem}-db/`;
+  return {
+    ssh: stem,
+    tls: `${stem}.key`,
+    database: (cluster: string, database: string) => `${databases}${part(cluster)}/${part(database)}.key`,
+    /** Whether an account is this user's. */
+    owns: (account: string) => account === stem || account === `${stem}.key` || account.startsWith(databases),
+  };
+}
+
+/** The folder of all keys of a proxy, as the start of an account. */
+export function keyFolder(proxyHost: string): string {
+  return `keys/${part(proxyHost)}`;
+}
+
 /** The host of `host:port`, `[::1]:443`, `host`: the name of a profile. */
 export function hostOf(address: string): string {
   const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(address);

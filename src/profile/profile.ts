@@ -4,6 +4,7 @@
  */
 import { messageOf, TeleportError } from '../errors.js';
 import { hostOf } from './paths.js';
+import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret-store.js';
 
 export interface Profile {
   /** `host:port`; its host is the name of the profile. */
@@ -33,6 +34,8 @@ export interface Profile {
   /** Go duration. */
   sshDialTimeout?: string;
   ssoHost?: string;
+  /** Ours; real `tsh` ignores it, and leaves it out when it writes the file. Absent: files, and nobody has chosen. */
+  credentialStore?: CredentialStoreKind;
   /** Keys of other programs, kept as they were read. */
   other?: Record<string, unknown>;
 }
@@ -64,6 +67,7 @@ const FIELDS: readonly (readonly [string, keyof Profile | 'dir', Kind, string?])
   ['saml_slo_enabled', 'samlSloEnabled', 'flag'],
   ['ssh_dial_timeout', 'sshDialTimeout', 'text'],
   ['sso_host', 'ssoHost', 'text'],
+  ['credential_store', 'credentialStore', 'text'],
 ];
 
 /** The name of a profile: the host of its web address. */
@@ -105,6 +109,10 @@ export async function parseProfile(text: string, path: string): Promise<Profile 
       const isRight = isFlag ? typeof value === 'boolean' : typeof value === 'string' || typeof value === 'number';
       if (value === null || value === '') continue;
       if (!isRight) throw broken(path, lineOf(text, key), `${key} must be ${isFlag ? 'true or false' : 'text'}`);
+      // A place that we do not know must not turn into files.
+      if (key === 'credential_store' && !CREDENTIAL_STORES.some((kind) => kind === value)) {
+        throw broken(path, lineOf(text, key), `${key} must be ${CREDENTIAL_STORES.join(' or ')}`);
+      }
       profile[field[1]] = isFlag ? value : String(value);
     }
   }

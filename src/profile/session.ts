@@ -8,10 +8,9 @@ import type { Traits } from '../identity/traits.js';
 import { NAME_OID, readCertificate } from '../pki/x509.js';
 import { hostOf } from './paths.js';
 import type { Profile } from './profile.js';
-import type { ProfileStore, UserKeys } from './store.js';
+import { LoginNeeded, type ProfileStore, type UserCerts, type UserKeys } from './store.js';
 
-/** A new login, and then the same once more, may succeed. */
-export class LoginNeeded extends TeleportError {}
+export { LoginNeeded } from './store.js';
 
 export interface Session {
   store: ProfileStore;
@@ -23,8 +22,8 @@ export interface Session {
   cluster: string;
   /** The cluster that issued the certificates; as `cluster` when there are none. */
   rootCluster: string;
-  /** Absent after `tsh logout --proxy --user`, which leaves the profile. */
-  keys?: UserKeys;
+  /** Absent after `tsh logout --proxy --user`, which leaves the profile. The keys to them: `usableKeys`. */
+  certs?: UserCerts;
   facts?: SessionFacts;
 }
 
@@ -76,12 +75,12 @@ export async function sessionOf(
 ): Promise<Session> {
   const user = profile.user ?? '';
   const home = profile.cluster ?? name;
-  let keys = user === '' ? undefined : await store.readKeys(name, user, cluster);
+  let certs = user === '' ? undefined : await store.readCerts(name, user, cluster);
   // `--cluster` may name a leaf for which no SSH certificate was ever made: the one of the profile's cluster will do.
-  if (keys && !keys.sshCert && cluster !== home) keys = await store.readKeys(name, user, home);
-  if (keys === undefined) return { store, name, profile, user, cluster, rootCluster: home };
-  const rootCluster = rootClusterOf(keys.tlsCertPem) ?? home;
-  return { store, name, profile, user, cluster, rootCluster, keys, facts: factsOf(keys) };
+  if (certs && !certs.sshCert && cluster !== home) certs = await store.readCerts(name, user, home);
+  if (certs === undefined) return { store, name, profile, user, cluster, rootCluster: home };
+  const rootCluster = rootClusterOf(certs.tlsCertPem) ?? home;
+  return { store, name, profile, user, cluster, rootCluster, certs, facts: factsOf(certs) };
 }
 
 /** The cluster that issued a user certificate: CN of its issuer. */
@@ -90,20 +89,23 @@ export function rootClusterOf(certPem: string): string | undefined {
 }
 
 /**
- * The keys of a session that can be used now.
+ * The keys of a session that can be used now; read when they are asked for, from wherever they are.
  *
  * @throws LoginNeeded `ssh: cert has expired` (real tsh's text for every kind of expiry), or when there are none
+ * @throws TeleportError `AccessDenied` when the keychain refuses
  */
-export function usableKeys(session: Session, now: Date): UserKeys {
-  const { keys, facts } = session;
-  if (keys === undefined || facts === undefined) {
-    throw new LoginNeeded('NotFound', `no credentials for ${session.user || 'any user'} at ${session.name}`, {
-      hint: `Log in with "tsh login --proxy=${session.profile.webProxyAddr}".`,
-    });
+export async function usableKeys(session: Session, now: Date): Promise<UserKeys> {
+  const { certs, facts, store, name, user } = session;
+  const hint = `Log in with "tsh login --proxy=${session.profile.webProxyAddr}".`;
+  if (certs === undefined || facts === undefined) {
+    throw new LoginNeeded('NotFound', `no credentials for ${user || 'any user'} at ${name}`, { hint });
   }
   if (facts.expiresAt <= now || facts.tlsExpiresAt <= now)
     throw new LoginNeeded('AccessDenied', 'ssh: cert has expired');
-  return keys;
+  const keys = await store.readKeys(name, user, session.cluster);
+  if (keys !== undefined) return { ...keys, sshCert: certs.sshCert };
+  const where = (await store.credentialStore(name)) === 'keychain' ? 'in the system keychain' : 'there';
+  throw new LoginNeeded('NotFound', `the private key of ${user} at ${name} is not ${where}`, { hint });
 }
 
 /** Host of what was typed after `--proxy`. */
@@ -111,7 +113,7 @@ export function proxyHostOf(typed: string): string {
   return hostOf(typed.replace(/^https:\/\//, '').split(',')[0]!);
 }
 
-function factsOf(keys: UserKeys): SessionFacts {
+function factsOf(keys: UserCerts): SessionFacts {
   const tlsExpiresAt = readCertificate(keys.tlsCertPem).notAfter;
   if (!keys.sshCert) {
     return { roles: [], traits: {}, logins: [], extensions: [], expiresAt: tlsExpiresAt, tlsExpiresAt };

@@ -2,17 +2,26 @@
  * What commands may ask of the place where logins are kept. Two places answer: the folder `~/.tsh` (`disk-store.ts`) and
  * memory, for an identity file given with `-i` (`memory-store.ts`). A profile is named by its proxy's host.
  */
+import { TeleportError } from '../errors.js';
 import type { Profile } from './profile.js';
+import type { CredentialStoreKind } from './secret-store.js';
 
-/** Keys and certificates of one user for one cluster, as text. */
-export interface UserKeys {
-  tlsKeyPem: string;
+/** A new login, and then the same once more, may succeed. */
+export class LoginNeeded extends TeleportError {}
+
+/** Certificates of one user for one cluster, as text; nothing in it is secret. */
+export interface UserCerts {
   tlsCertPem: string;
-  sshKeyPem: string;
   /** `authorized_keys` line without comment. */
   sshPublicKey: string;
   /** `TYPE BASE64`; absent when there is none for that cluster. */
   sshCert?: string | undefined;
+}
+
+/** The same with the private keys. */
+export interface UserKeys extends UserCerts {
+  tlsKeyPem: string;
+  sshKeyPem: string;
 }
 
 /** Host authorities of one cluster. */
@@ -23,14 +32,15 @@ export interface HostCa {
   knownHosts?: string[];
 }
 
-/** A key with its certificate; `certPath` and `keyPath` are what other programs are told. */
+/** A key with its certificate. */
 export interface DatabaseKeys {
   keyPem: string;
   certPem: string;
 }
 
 /** A database that one is logged into: what its certificate says. */
-export interface ActiveDatabase extends DatabaseKeys {
+export interface ActiveDatabase {
+  certPem: string;
   name: string;
   protocol: string;
   dbUser: string;
@@ -59,7 +69,19 @@ export interface ProfileStore {
   profileFile(name: string): string;
   saveProfile(profile: Profile, options?: { makeCurrent?: boolean }): Promise<void>;
 
-  /** @returns undefined when the user has no keys here */
+  /** Where the private keys of a profile are. */
+  credentialStore(name: string): Promise<CredentialStoreKind>;
+  /**
+   * Keep the private keys of a profile in this place from now on. Those that are there are moved, whosever they are.
+   *
+   * @returns why entries of a keychain could not be removed, when they could not
+   * @throws TeleportError `AccessDenied` when the keychain is the new place and refuses: then nothing has changed
+   */
+  setCredentialStore(name: string, kind: CredentialStoreKind): Promise<TeleportError | undefined>;
+
+  /** Never asks a keychain. @returns undefined when the user has no certificates here, or no files of keys to them */
+  readCerts(name: string, user: string, cluster: string): Promise<UserCerts | undefined>;
+  /** @returns undefined when the user has no keys here. @throws LoginNeeded when key and certificate are no pair */
   readKeys(name: string, user: string, cluster: string): Promise<UserKeys | undefined>;
   /** Other keys than the stored ones remove everything of that user first, database certificates included. */
   saveKeys(name: string, user: string, cluster: string, keys: UserKeys): Promise<void>;
@@ -67,8 +89,16 @@ export interface ProfileStore {
   hostCas(name: string): Promise<HostCa[]>;
   saveHostCas(name: string, cas: readonly HostCa[]): Promise<void>;
 
-  /** Databases whose certificate lives at least five seconds more. Sorted by name. */
+  /** Databases whose certificate lives at least five seconds more. Sorted by name. Never asks a keychain. */
   databases(name: string, user: string, cluster: string, now: Date): Promise<ActiveDatabase[]>;
+  /** @returns undefined when there is no key to this certificate */
+  databaseKey(
+    name: string,
+    user: string,
+    cluster: string,
+    database: string,
+    certPem: string,
+  ): Promise<string | undefined>;
   saveDatabase(name: string, user: string, cluster: string, database: string, keys: DatabaseKeys): Promise<void>;
   /** @returns false when there was nothing to delete */
   deleteDatabase(name: string, user: string, cluster: string, database: string): Promise<boolean>;
@@ -76,7 +106,7 @@ export interface ProfileStore {
 
   /** Keys and certificates of one user at one proxy. @returns false when there were none */
   deleteUser(name: string, user: string): Promise<boolean>;
-  /** Everything. */
+  /** Everything. @throws TeleportError `AccessDenied` when all files are gone and entries of a keychain are not */
   deleteAll(): Promise<void>;
 }
 

@@ -48,7 +48,7 @@ export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
   const isSameProxy = current !== undefined && (!args.proxy || proxyHostOf(args.proxy) === current.name);
   const isSameUser = current !== undefined && (!args.user || !args.proxy || args.user === current.user);
   let session: Session;
-  if (current?.keys?.sshCert && isLive(current, env.now()) && isSameProxy && isSameUser) {
+  if (current?.certs?.sshCert && isLive(current, env.now()) && isSameProxy && isSameUser) {
     session = await keepSession(env, args, current, cluster);
     return await showStatus(env, args, session);
   }
@@ -95,7 +95,7 @@ async function keepSession(
 
 /** The same keys, certificates for another cluster. */
 async function reissue(env: Env, args: LoginCommandArgs, session: Session, cluster: string): Promise<void> {
-  const keys = usableKeys(session, env.now());
+  const keys = await usableKeys(session, env.now());
   await using client = await connectCluster(session, {
     vars: env.vars,
     insecure: args.insecure,

@@ -35,7 +35,7 @@ export async function run(env: Env, args: GlobalArgs): Promise<number> {
   for (const name of await store.names()) {
     const session = await readable(store, name);
     if (session === undefined) continue;
-    if (session.keys && !isLive(session, env.now())) {
+    if (session.certs && !isLive(session, env.now())) {
       env.stderr.write(`Credentials expired for proxy "${session.profile.webProxyAddr}", skipping...\n`);
     } else await forgetServices(env, session);
   }

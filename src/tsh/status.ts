@@ -68,7 +68,7 @@ export async function otherSessions(store: ProfileStore, but: string): Promise<S
     if (name === but) continue;
     const profile = await store.readProfile(name).catch(() => undefined);
     const session = profile && (await sessionOf(store, name, profile).catch(() => undefined));
-    if (session?.keys) sessions.push(session);
+    if (session?.certs) sessions.push(session);
   }
   return sessions;
 }
@@ -83,7 +83,7 @@ async function activeSession(env: Env, args: StatusArgs, store: ProfileStore): P
     const session = args.identity
       ? await currentSession(env, args)
       : await openSession(store, { proxy: args.proxy || undefined });
-    return session.keys && !session.keys.sshCert ? undefined : session;
+    return session.certs && !session.certs.sshCert ? undefined : session;
   } catch (error) {
     if (args.identity) throw error;
     if (isTeleportError(error, 'NotFound') || (await store.currentName()) === undefined) return undefined;

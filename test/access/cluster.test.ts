@@ -75,6 +75,8 @@ beforeEach(async () => {
       },
     },
   } as unknown as AuthClient;
+  const tlsKeyPem = privateKeyPem(await generateKey('ecdsa-p256'));
+  const end = new Date(nowMs + 12 * HOUR_MS);
   const profile = { webProxyAddr: 'localhost:3080', user: 'alice', cluster: 'test' };
   context = {
     store: memoryStore({
@@ -89,8 +91,7 @@ beforeEach(async () => {
     cluster: 'test',
     rootCluster: 'test',
     accessRequests: [],
-    expires: new Date(nowMs + 12 * HOUR_MS),
-    tlsKeyPem: privateKeyPem(await generateKey('ecdsa-p256')),
+    credentials: async () => ({ expires: end, tlsKeyPem }),
     insecure: false,
     pgServiceFile: join(folder, 'pg_service.conf'),
     now: () => new Date(nowMs),
@@ -137,11 +138,11 @@ describe('a certificate in memory', () => {
     const later = new Date(nowMs + 12 * HOUR_MS);
     context = {
       ...old,
-      get expires(): Date {
+      credentials: async () => {
         throw new TeleportError('AccessDenied', 'the login has ended');
       },
       withAuth: (work) => {
-        context = { ...old, expires: later };
+        context = { ...old, credentials: async () => ({ ...(await old.credentials()), expires: later }) };
         return old.withAuth(work);
       },
     };
