@@ -13,7 +13,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   net: [],
   pki: [],
   pg: [],
-  aws: [],
+  aws: ['net'],
   store: [],
   audit: [],
   resources: [],

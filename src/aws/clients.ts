@@ -39,12 +39,14 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
     throw new TeleportError('BadParameter', `role chain contains more than ${MAX_CHAIN} roles`);
   // The SDK announces the end of Node 20 on standard error at every start.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+  const { httpsAgent } = await import('./agent.js');
   const providers = await import('@aws-sdk/credential-providers');
   const settings = {
     region,
     maxAttempts: MAX_ATTEMPTS,
     // Without the last one the SDK only warns when a time limit has passed.
     requestHandler: {
+      httpsAgent: httpsAgent(process.env, CONNECT_TIMEOUT_MS),
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       throwOnRequestTimeout: true,
@@ -52,7 +54,7 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
   };
   let credentials = providers.fromNodeProviderChain({
     ...(profile ? { profile } : {}),
-    clientConfig: { region },
+    clientConfig: settings,
   }) as ReturnType<typeof providers.fromNodeProviderChain>;
   for (const { roleArn, externalId, sessionName, tags } of chain) {
     credentials = providers.fromTemporaryCredentials({

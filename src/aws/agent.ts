@@ -1,0 +1,54 @@
+/**
+ * How AWS's HTTPS endpoints are reached: through the proxy that HTTPS_PROXY names unless NO_PROXY excepts them, trusting
+ * the authorities of AWS_CA_BUNDLE alone where it is set. The SDK for JavaScript obeys none of the three; the `aws`
+ * command obeys all.
+ *
+ * Source: AWS CLI user guide, "Using an HTTP proxy" and "Environment variables".
+ */
+import { readFileSync } from 'node:fs';
+import { Agent, type AgentOptions } from 'node:https';
+import type { Duplex } from 'node:stream';
+import { messageOf, TeleportError } from '../errors.js';
+import { dialTls } from '../net/dial.js';
+
+type Vars = Record<string, string | undefined>;
+
+/** @throws BadParameter when AWS_CA_BUNDLE cannot be used */
+export function httpsAgent(vars: Vars, connectTimeoutMs: number): Agent {
+  return new DialAgent(vars, connectTimeoutMs, bundleOf(vars));
+}
+
+class DialAgent extends Agent {
+  readonly #dial: (target: { host: string; port: number; servername?: string }) => Promise<Duplex>;
+
+  constructor(vars: Vars, timeoutMs: number, ca: string | undefined) {
+    super({ keepAlive: true });
+    this.#dial = (target) => dialTls({ ...target, vars, timeoutMs, alpn: ['http/1.1'], ...(ca ? { ca } : {}) });
+  }
+
+  override createConnection(
+    options: AgentOptions,
+    callback?: (error: Error | null, stream: Duplex) => void,
+  ): undefined {
+    const { host, port, servername } = options as { host?: string; port?: number | string; servername?: string };
+    const target = { host: host ?? 'localhost', port: Number(port ?? 443), ...(servername ? { servername } : {}) };
+    this.#dial(target).then(
+      (socket) => callback?.(null, socket),
+      (error: Error) => callback?.(error, undefined as unknown as Duplex),
+    );
+  }
+}
+
+function bundleOf({ AWS_CA_BUNDLE: file }: Vars): string | undefined {
+  if (!file) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new TeleportError('BadParameter', `AWS_CA_BUNDLE: ${messageOf(error)}`, { cause: error });
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new TeleportError('BadParameter', `AWS_CA_BUNDLE: there is no certificate in ${file}`, {
+    hint: 'Name a file of PEM certificates, or unset the variable to trust the public authorities.',
+  });
+}
