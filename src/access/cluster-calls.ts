@@ -77,6 +77,31 @@ function predicateOf(filter: DatabaseFilter, names: string[]): string {
   return filter.query ? `(${byName}) && (${filter.query})` : byName;
 }
 
+export interface RemoteCluster {
+  name: string;
+  /** `online`, `offline`. */
+  status: string;
+  labels: Record<string, string>;
+}
+
+/** Pages that we follow; each holds the server's own number of clusters. */
+const MOST_PAGES = 1000;
+
+/** The leaves of a root cluster, sorted by name. */
+export async function remoteClusters(root: AuthClient): Promise<RemoteCluster[]> {
+  const found: RemoteCluster[] = [];
+  let pageToken = '';
+  for (let page = 0; page < MOST_PAGES; page++) {
+    const answer = await root.presence.listRemoteClusters({ pageToken });
+    for (const { metadata, status } of answer.remoteClusters) {
+      found.push({ name: metadata?.name ?? '', status: status?.connection ?? '', labels: metadata?.labels ?? {} });
+    }
+    pageToken = answer.nextPageToken;
+    if (pageToken === '') break;
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 export interface OwnAccess {
   username: string;
   /** Templates expanded with the traits below. */

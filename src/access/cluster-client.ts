@@ -10,10 +10,13 @@
 import type { Duplex } from 'node:stream';
 import { ALPN, authAlpn, hexName } from '../api/alpn.js';
 import { type AuthClient, openAuthClient } from '../api/client.js';
+import { messageOf, TeleportError } from '../errors.js';
 import { forcedConnUpgrade } from '../net/conn-upgrade-test.js';
 import { type DialTlsOptions, dialTls } from '../net/dial.js';
 import type { Session } from '../profile/session.js';
 import { usableKeys } from '../profile/session.js';
+import type { HostCa } from '../profile/store.js';
+import { fetchHostCas } from './host-cas.js';
 import { splitAddress } from './proxy-addresses.js';
 import { webTrust } from './proxy-client.js';
 import { proxyClusterStream } from './proxy-cluster-stream.js';
@@ -36,6 +39,8 @@ export interface ConnectOptions {
 
 export interface ClusterClient extends AsyncDisposable {
   readonly api: AuthClient;
+  /** The root cluster, which alone signs certificates of its people; `api` itself unless a leaf is called. */
+  readonly root: AuthClient;
   /** The cluster that is called. */
   readonly cluster: string;
   readonly rootCluster: string;
@@ -43,14 +48,15 @@ export interface ClusterClient extends AsyncDisposable {
 }
 
 /**
- * Calls to the session's cluster. Dialled by the first call.
+ * Calls to the session's cluster, or to a leaf behind the same Proxy. Dialled by the first call.
  *
- * @throws LoginNeeded when the certificates have ended or there are none
+ * @throws LoginNeeded when the certificates have ended or there are none; TeleportError `NotFound` when neither the
+ *   profile nor the root cluster knows the cluster
  */
 export async function connectCluster(session: Session, options: ConnectOptions): Promise<ClusterClient> {
   const keys = await usableKeys(session, options.now ?? new Date());
   const cluster = options.cluster ?? session.cluster;
-  const cas = await session.store.hostCas(session.name);
+  let cas = await session.store.hostCas(session.name);
   const casOf = (...clusters: string[]) =>
     cas.filter((ca) => clusters.includes(ca.cluster)).flatMap((ca) => ca.tlsPems);
   const { profile, rootCluster } = session;
@@ -64,38 +70,75 @@ export async function connectCluster(session: Session, options: ConnectOptions):
     timeoutMs: options.dialTimeoutMs ?? 30_000,
     ...(options.signal ? { signal: options.signal } : {}),
   };
-  const opened: AuthClient[] = [];
-  const open = (connect: () => Promise<Duplex>): AuthClient => {
-    const client = openAuthClient({
+  const authClient = (connect: () => Promise<Duplex>): AuthClient =>
+    openAuthClient({
       connect,
       authority: sni,
       version: CLIENT_VERSION,
       ...(options.callTimeoutMs ? { defaultTimeoutMs: options.callTimeoutMs } : {}),
     });
-    opened.unshift(client);
-    return client;
+  let proxy: AuthClient | undefined;
+  /** The Proxy's transport service, for separate ports: one connection for every cluster behind it. */
+  const transportOnce = (address: string) => {
+    const dial = () =>
+      dialTls({
+        ...mutual,
+        alpn: [ALPN.proxySshGrpc, ALPN.h2],
+        ca: profile.loadAllCas ? cas.flatMap((ca) => ca.tlsPems) : casOf(rootCluster, cluster),
+        ...splitAddress(address, 3023),
+      });
+    proxy ??= authClient(dial);
+    return proxy.transport;
   };
-  const inner = { ...mutual, alpn: [authAlpn(cluster), ALPN.h2], ca: casOf(cluster) };
-  let api: AuthClient;
-  if (profile.tlsRoutingEnabled ?? true) {
-    api = open(() => dialRouted(profile.webProxyAddr, inner, { ...options, isUpgraded: isUpgraded(session, options) }));
-  } else {
+  const dialAuth = async (target: string): Promise<Duplex> => {
+    const inner = { ...mutual, alpn: [authAlpn(target), ALPN.h2], ca: casOf(target) };
+    if (profile.tlsRoutingEnabled ?? true) {
+      return await dialRouted(profile.webProxyAddr, inner, { ...options, isUpgraded: isUpgraded(session, options) });
+    }
     const address = profile.sshProxyAddr ?? profile.webProxyAddr;
-    const outer = {
-      ...mutual,
-      alpn: [ALPN.proxySshGrpc, ALPN.h2],
-      ca: profile.loadAllCas ? cas.flatMap((ca) => ca.tlsPems) : casOf(rootCluster, cluster),
-    };
-    const proxy = open(() => dialTls({ ...outer, ...splitAddress(address, 3023) }));
-    api = open(async () => {
-      const stream = proxyClusterStream(proxy.transport, cluster);
-      return await dialTls({ ...inner, ...splitAddress(address, 3023), socket: stream });
+    const stream = proxyClusterStream(transportOnce(address), target);
+    return await dialTls({ ...inner, ...splitAddress(address, 3023), socket: stream });
+  };
+  const root = authClient(() => dialAuth(rootCluster));
+  let api = root;
+  const close = async () => {
+    await api.close();
+    await root.close();
+    await proxy?.close(); // last: the others' streams run in it
+  };
+  const client = { root, cluster, rootCluster, close, [Symbol.asyncDispose]: close };
+  if (cluster === rootCluster) return { ...client, api };
+  if (casOf(cluster).length === 0) {
+    try {
+      cas = await newCas(session, root, cluster);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
+  api = authClient(() =>
+    dialAuth(cluster).catch((cause: unknown) => {
+      options.signal?.throwIfAborted();
+      throw new TeleportError(
+        'ConnectionProblem',
+        `failed to connect to cluster ${cluster} through ${profile.webProxyAddr}: ${messageOf(cause)}`,
+        { cause, hint: `"tsh clusters" shows whether it is online.` },
+      );
+    }),
+  );
+  return { ...client, api };
+}
+
+/** The authorities of a leaf that joined after the login: asked of the root cluster, and kept. */
+async function newCas({ store, name }: Session, root: AuthClient, cluster: string): Promise<HostCa[]> {
+  const cas = await fetchHostCas(root, name);
+  if (!cas.some((ca) => ca.cluster === cluster)) {
+    throw new TeleportError('NotFound', `cluster ${JSON.stringify(cluster)} is not found`, {
+      hint: 'List the clusters with "tsh clusters".',
     });
   }
-  const close = async () => {
-    for (const client of opened) await client.close();
-  };
-  return { api, cluster, rootCluster, close, [Symbol.asyncDispose]: close };
+  if (!store.isVirtual) await store.saveHostCas(name, cas);
+  return cas;
 }
 
 /** Whether connections to the web address must be upgraded: the environment's word, else the profile's. */

@@ -33,6 +33,8 @@ import {
   type OwnAccess,
   ownAccess,
   REQUESTER,
+  type RemoteCluster,
+  remoteClusters,
 } from './cluster-calls.js';
 import { clusterConnector } from './connector.js';
 
@@ -57,16 +59,18 @@ export interface ClusterContext {
   /**
    * Run with a connection to Auth that is opened at the first call; logs in again and repeats once when the login has
    * run out and somebody can be asked.
+   *
+   * @param work  gets the selected cluster, and the root cluster, which signs the certificates for a leaf too
    */
-  withAuth<T>(work: (auth: AuthClient) => Promise<T>): Promise<T>;
+  withAuth<T>(work: (auth: AuthClient, root: AuthClient) => Promise<T>): Promise<T>;
   /** TLS to the Proxy with ALPN teleport-postgres(-ping), through whatever stands in front of it. */
   dialPostgres(keys: DatabaseKeys | undefined): Promise<Duplex>;
   close(): Promise<void>;
 }
 
 export interface ClusterAccess extends Access {
-  /** Many databases by name in one call, for `db exec`. */
-  byNames(names: string[]): Promise<AccessibleDatabase[]>;
+  /** Clusters behind the same Proxy, whichever is selected. */
+  leaves(): Promise<RemoteCluster[]>;
 }
 
 /** The context is asked anew for each step: a login in between replaces it. */
@@ -101,7 +105,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     });
 
   const issue = async (route: Route, requester: number): Promise<DatabaseKeys> => {
-    return await context().withAuth(async (auth) => {
+    return await context().withAuth(async (auth, root) => {
       // Read here and not before: a login in between sets another end and may bring another key.
       const { username, cluster, accessRequests, credentials } = context();
       const { expires, tlsKeyPem } = await credentials();
@@ -125,7 +129,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
           { hint: 'Ask an administrator for a role without "require_session_mfa" for this database.' },
         );
       }
-      const certPem = await generateDatabaseCertificate(auth, request);
+      const certPem = await generateDatabaseCertificate(root, request);
       return { certPem, keyPem: privateKeyPem(key) };
     });
   };
@@ -158,7 +162,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     },
     active,
     databases,
-    byNames: (names) => databases({}, { names }),
+    leaves: () => context().withAuth((_auth, root) => remoteClusters(root)),
 
     async route(found: AccessibleDatabase, request: RouteRequest): Promise<Route> {
       const { database } = found;

@@ -79,8 +79,8 @@ function contextOf(
         client.catch(() => {
           client = undefined;
         });
-        const { api } = await client;
-        return await waitingFor(env, `the cluster ${session.cluster}`, work(api));
+        const { api, root } = await client;
+        return await waitingFor(env, `the cluster ${session.cluster}`, work(api, root));
       }),
     dialPostgres: (keys) => dialPostgres(env, session, insecure, keys),
     close,

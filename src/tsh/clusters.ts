@@ -1,4 +1,5 @@
 /** `tsh clusters`: the root cluster and its leaves. */
+import { remoteClusters } from '../access/cluster-calls.js';
 import { connectCluster } from '../access/cluster-client.js';
 import { sessionFor, withRelogin } from '../access/relogin.js';
 import type { Env } from '../cli/env.js';
@@ -20,9 +21,6 @@ interface Listed {
   selected: boolean;
 }
 
-/** Pages that we follow; each holds the server's own number of clusters. */
-const MOST_PAGES = 1000;
-
 export async function run(env: Env, args: ClustersArgs): Promise<void> {
   const listed = await withRelogin(env, args, await sessionFor(env, args), async (session): Promise<Listed[]> => {
     const { rootCluster, cluster: selected } = session;
@@ -40,24 +38,19 @@ export async function run(env: Env, args: ClustersArgs): Promise<void> {
       labels: null,
       selected: selected === rootCluster,
     };
-    const leaves: Listed[] = [];
-    let pageToken = '';
-    for (let page = 0; page < MOST_PAGES; page++) {
-      const answer = await waitingFor(env, 'the cluster', client.api.presence.listRemoteClusters({ pageToken }));
-      for (const { metadata, status } of answer.remoteClusters) {
-        const labels = metadata?.labels ?? {};
-        leaves.push({
-          cluster_name: metadata?.name ?? '',
-          status: status?.connection ?? '',
+    const leaves = await waitingFor(env, 'the cluster', remoteClusters(client.root));
+    return [
+      root,
+      ...leaves.map(
+        ({ name, status, labels }): Listed => ({
+          cluster_name: name,
+          status,
           cluster_type: 'leaf',
           labels: Object.keys(labels).length > 0 ? labels : null,
-          selected: metadata?.name === selected,
-        });
-      }
-      pageToken = answer.nextPageToken;
-      if (pageToken === '') break;
-    }
-    return [root, ...leaves.sort((a, b) => (a.cluster_name < b.cluster_name ? -1 : 1))];
+          selected: name === selected,
+        }),
+      ),
+    ];
   });
   if (args.format === 'json') return printJson(env, listed);
   if (args.format === 'yaml') return await printYaml(env, listed);

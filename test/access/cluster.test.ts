@@ -96,7 +96,7 @@ beforeEach(async () => {
     pgServiceFile: join(folder, 'pg_service.conf'),
     now: () => new Date(nowMs),
     log: silent,
-    withAuth: (work) => work(auth),
+    withAuth: (work) => work(auth, auth),
     dialPostgres: async (keys) => {
       dialled.push(keys);
       return new PassThrough();

@@ -20,6 +20,7 @@ import { findPsql, runPsql } from '../../psql/run.js';
 import { type RouteArgs, routeRequest } from './args.js';
 import { parseLabels } from './choose.js';
 import { searchWords } from './ls.js';
+import { inParallel } from './parallel.js';
 
 export interface DbExecArgs extends RouteArgs {
   command: string;
@@ -47,13 +48,9 @@ export async function run(env: Env, args: DbExecArgs): Promise<void> {
   if (args.outputDir) await mkdir(args.outputDir, { mode: 0o700 });
 
   const outcomes: Outcome[] = new Array(databases.length);
-  let next = 0;
-  const worker = async () => {
-    for (let i = next++; i < databases.length && !env.signal.aborted; i = next++) {
-      outcomes[i] = await executeOn(env, access, databases[i]!, args);
-    }
-  };
-  await Promise.all(Array.from({ length: args.parallel }, worker));
+  await inParallel(databases, args.parallel, async (database, i) => {
+    if (!env.signal.aborted) outcomes[i] = await executeOn(env, access, database, args);
+  });
   env.signal.throwIfAborted();
   await summarize(env, args, outcomes);
 }

@@ -1,10 +1,12 @@
 /** `tsh db ls`: the databases that one may use. Source: cli.md 4.1. */
+import type { DatabaseFilter } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { print, printJson, printLine, printYaml } from '../../cli/output.js';
 import { printableDatabase } from '../../resources/printable.js';
 import type { GlobalArgs } from './args.js';
 import { parseLabels } from './choose.js';
+import { everyDatabase, listDatabasesOf, oneFailure } from './every-cluster.js';
 import { databaseTable, type ListedDatabase } from './table.js';
 
 export interface DbLsArgs extends GlobalArgs {
@@ -21,23 +23,26 @@ const HINT_ROWS = 20;
 
 export async function run(env: Env, args: DbLsArgs): Promise<void> {
   const filter = { labels: parseLabels(args.labels), search: searchWords(args.search), query: args.query || undefined };
+  const { databases, failures } = args.all
+    ? await everyDatabase(env, args, filter)
+    : { databases: await ownDatabases(env, args, filter), failures: [] };
+  await printDatabases(env, args, databases);
+  if (failures.length > 0) throw oneFailure(failures);
+}
+
+async function ownDatabases(env: Env, args: DbLsArgs, filter: DatabaseFilter): Promise<ListedDatabase[]> {
   await using access = await openAccess(env, args);
-  const [found, active] = await Promise.all([access.databases(filter), access.active()]);
-  const databases = found.map(
-    (one): ListedDatabase => ({
-      ...one,
-      active: active.find(({ name }) => name === one.database.metadata.name),
-      proxy: access.proxyAddress,
-      cluster: access.clusterName,
-    }),
-  );
+  return await listDatabasesOf(access, filter, args.cluster ? [`--cluster=${args.cluster}`] : []);
+}
+
+async function printDatabases(env: Env, args: DbLsArgs, databases: ListedDatabase[]): Promise<void> {
   if (args.format !== 'text') {
     const values = databases.map((listed) => (args.all ? withPlace(listed) : withUsers(listed)));
     if (args.format === 'json') printJson(env, values);
     else await printYaml(env, values);
     return;
   }
-  print(env, databaseTable(env, databases, { verbose: args.verbose, all: args.all, clusterFlag: args.cluster }));
+  print(env, databaseTable(env, databases, { verbose: args.verbose, all: args.all }));
   printLine(env);
   if (databases.length >= HINT_ROWS && !args.labels && !args.search && !args.query) {
     printLine(env, "hint: use 'tsh db ls --search foo,bar' to filter keywords");

@@ -13,17 +13,18 @@ export interface ListedDatabase extends AccessibleDatabase {
   /** `--all` only. */
   proxy?: string;
   cluster?: string;
+  /** What the suggested command needs to find it: `--cluster=…`. */
+  flags?: readonly string[];
 }
 
 const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 
-/** @param clusterFlag  `--cluster` where it was given, for the suggested command */
 export function databaseTable(
   env: Env,
   databases: readonly ListedDatabase[],
-  options: { verbose: boolean; all?: boolean; clusterFlag?: string | undefined },
+  options: { verbose: boolean; all?: boolean },
 ): string {
-  const { verbose, all = false, clusterFlag } = options;
+  const { verbose, all = false } = options;
   const place = all ? ['Proxy', 'Cluster'] : [];
   const titles = verbose
     ? [
@@ -44,7 +45,7 @@ export function databaseTable(
     const where = all ? [listed.proxy ?? '', listed.cluster ?? ''] : [];
     const head = [...where, nameCell(listed, verbose), metadata.description ?? ''];
     const labels = labelsText(metadata.labels ?? {}, { verbose });
-    const connect = listed.active ? connectCommand(listed.active, clusterFlag) : '';
+    const connect = listed.active ? connectCommand(listed.active, listed.flags) : '';
     const users = usersCell(listed.users);
     return verbose
       ? [...head, spec.protocol, databaseType(listed.database), spec.uri, users, rolesCell(listed), labels, connect]
@@ -80,10 +81,10 @@ function rolesCell({ users, dbRoles }: ListedDatabase): string {
 }
 
 /** The command that connects with what is stored; what is not stored stays a placeholder. */
-export function connectCommand(active: ActiveDatabase, clusterFlag?: string): string {
+function connectCommand(active: ActiveDatabase, flags: readonly string[] = []): string {
   return [
     'tsh db connect',
-    clusterFlag ? ` --cluster=${clusterFlag}` : '',
+    ...flags.map((flag) => ` ${flag}`),
     active.dbUser ? '' : ' --db-user=<user>',
     active.dbName ? '' : ' --db-name=<name>',
     ` ${active.name}`,

@@ -1,0 +1,124 @@
+/**
+ * Databases of all clusters of all logins, for `tsh db ls --all`. A cluster that gives no answer is told after the list
+ * of the others. Source: cli.md 4.1.
+ */
+import type { DatabaseFilter } from '../../access/access.js';
+import type { ClusterAccess } from '../../access/cluster.js';
+import { openAccess } from '../../access/open.js';
+import { sessionFor } from '../../access/relogin.js';
+import type { Env } from '../../cli/env.js';
+import { isTeleportError, messageOf, TeleportError } from '../../errors.js';
+import type { Session } from '../../profile/session.js';
+import { isLive, otherSessions } from '../status.js';
+import type { GlobalArgs } from './args.js';
+import { inParallel } from './parallel.js';
+import type { ListedDatabase } from './table.js';
+
+/** Leaves of one proxy that are asked at once. Teleport's number. */
+const MOST_AT_ONCE = 10;
+
+/** @throws when there is no login at all, and when nothing was found and a cluster gave no answer */
+export async function everyDatabase(
+  env: Env,
+  args: GlobalArgs,
+  filter: DatabaseFilter,
+): Promise<{ databases: ListedDatabase[]; failures: TeleportError[] }> {
+  const current = await sessionFor(env, args);
+  const others = args.identity ? [] : await otherSessions(current.store, current.name);
+  const databases: ListedDatabase[] = [];
+  const failures: TeleportError[] = [];
+  const guarded = async (cluster: string, work: () => Promise<unknown>) => {
+    try {
+      await work();
+    } catch (error) {
+      env.signal.throwIfAborted();
+      failures.push(failureOf(cluster, error));
+    }
+  };
+  const open = (session: Session, cluster: string) =>
+    openAccess(env, session === current ? { ...args, cluster } : { ...ofOther(args, session), cluster });
+  const list = async (session: Session, access: ClusterAccess) => {
+    const cluster = access.clusterName;
+    const isSelected = cluster === (session.profile.cluster ?? session.cluster);
+    const flags = [
+      ...(session === current && !args.proxy ? [] : [`--proxy=${session.profile.webProxyAddr}`]),
+      ...(isSelected ? [] : [`--cluster=${cluster}`]),
+    ];
+    databases.push(...(await listDatabasesOf(access, filter, flags)));
+  };
+  const listLeaf = (session: Session, cluster: string) =>
+    guarded(cluster, async () => {
+      await using access = await open(session, cluster);
+      await list(session, access);
+    });
+  const listProfile = async (session: Session) => {
+    if (args.cluster) return await listLeaf(session, args.cluster);
+    await guarded(session.rootCluster, async () => {
+      await using access = await open(session, session.rootCluster);
+      // First and alone: a login that has run out is made anew here, and asked for once.
+      const leaves = await access.leaves().catch((error: unknown) => {
+        if (!isTeleportError(error, 'AccessDenied')) throw error;
+        env.log.debug('Cannot list leaf clusters.', { error: messageOf(error) });
+        return [];
+      });
+      await Promise.all([
+        guarded(session.rootCluster, () => list(session, access)),
+        inParallel(leaves, MOST_AT_ONCE, ({ name }) => listLeaf(session, name)),
+      ]);
+    });
+  };
+  await listProfile(current);
+  await Promise.all(others.filter((session) => isUsable(env, session)).map(listProfile));
+  if (databases.length === 0 && failures.length > 0) throw oneFailure(failures);
+  return { databases: databases.sort((a, b) => compare(placeOf(a), placeOf(b))), failures };
+}
+
+/** Databases of one cluster as they are listed. @param flags  what a command needs to find them again */
+export async function listDatabasesOf(
+  access: ClusterAccess,
+  filter: DatabaseFilter,
+  flags: readonly string[],
+): Promise<ListedDatabase[]> {
+  const [found, active] = await Promise.all([access.databases(filter), access.active()]);
+  return found.map((one) => ({
+    ...one,
+    active: active.find(({ name }) => name === one.database.metadata.name),
+    proxy: access.proxyAddress,
+    cluster: access.clusterName,
+    flags,
+  }));
+}
+
+/** Several failures as one error, a line for each. */
+export function oneFailure(failures: readonly TeleportError[]): TeleportError {
+  if (failures.length === 1) return failures[0]!;
+  const lines = failures.map(({ message }) => message).sort();
+  return new TeleportError('ConnectionProblem', lines.join('\n'));
+}
+
+function failureOf(cluster: string, cause: unknown): TeleportError {
+  const why = messageOf(cause);
+  const message = why.includes(cluster) ? why : `failed to list databases for cluster ${cluster}: ${why}`;
+  const { code, hint } = isTeleportError(cause) ? cause : { code: 'ConnectionProblem' as const, hint: undefined };
+  return new TeleportError(code, message, { cause, hint });
+}
+
+/** The arguments of a command that goes to another login: proxy and person are the profile's. */
+function ofOther(args: GlobalArgs, { profile }: Session): GlobalArgs {
+  return { ...args, proxy: profile.webProxyAddr, user: undefined };
+}
+
+function isUsable(env: Env, session: Session): boolean {
+  if (isLive(session, env.now())) return true;
+  env.stderr.write(`Credentials expired for proxy "${session.profile.webProxyAddr}", skipping...\n`);
+  return false;
+}
+
+function placeOf({ proxy = '', cluster = '', database }: ListedDatabase): string[] {
+  return [proxy, cluster, database.metadata.name];
+}
+
+function compare(a: readonly string[], b: readonly string[]): number {
+  const i = a.findIndex((part, at) => part !== b[at]);
+  return i < 0 ? 0 : a[i]! < b[i]! ? -1 : 1;
+}
