@@ -5,22 +5,26 @@
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, createServer, type TLSSocket } from 'node:tls';
 import { Code, ConnectError } from '@connectrpc/connect';
+import { authAlpn } from '../../src/api/alpn.js';
 import { AuthService } from '../../src/api/gen/authservice_pb.js';
 import { PresenceService } from '../../src/api/gen/presence_pb.js';
 import { TrustService } from '../../src/api/gen/trust_pb.js';
+import { UsersService } from '../../src/api/gen/users_pb.js';
 import { createAuthHttp2Server } from '../../src/api/server.js';
 import { encodeSubject, newIdentity } from '../../src/identity/identity.js';
 import { userPrincipals, userSshCertificate } from '../../src/identity/ssh-cert.js';
+import { peekClientHello } from '../../src/net/peek.js';
 import { acceptUpgrade } from '../../src/net/websocket.js';
 import { generateKey, readPublicKey } from '../../src/pki/keys.js';
 import { authorizedKeyLine, readAuthorizedKey } from '../../src/pki/ssh.js';
 import { createCa, issueLeaf } from '../../src/pki/x509.js';
 import { createTestCa } from './ca.js';
+import { currentUser, databaseCalls, startFakeLeaf } from './fake-leaf.js';
 
 export const CLUSTER = 'peer.local';
 
@@ -36,7 +40,13 @@ export interface FakeCluster extends AsyncDisposable {
   lifetimeMs?: number;
   /** Changes to the ping's `auth`. */
   auth: Record<string, unknown>;
+  /** `leaf.local` answers; otherwise its connections are closed, as those of a leaf without a tunnel. */
+  isLeafOnline?: boolean;
+  /** The cluster that each certificate for a database is for. */
+  routes: string[];
 }
+
+const LEAF = 'leaf.local';
 
 export async function startFakeCluster(options: { now: () => Date }): Promise<FakeCluster> {
   const { now } = options;
@@ -55,15 +65,24 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
   const sshCaLine = `${authorizedKeyLine(sshCaKey)}\n`;
   const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-  const cluster = { calls: [], logins: [], auth: {}, webCaFile } as unknown as FakeCluster;
+  const cluster = { calls: [], logins: [], routes: [], auth: {}, webCaFile } as unknown as FakeCluster;
+  const leaf = await startFakeLeaf(LEAF, cluster.calls);
 
-  const issue = (request: { user: string; ssh: string; tls: string; ttlMs: number; cluster: string }) => {
+  const issue = (request: {
+    user: string;
+    ssh: string;
+    tls: string;
+    ttlMs: number;
+    cluster: string;
+    database?: { serviceName: string; protocol: string; username: string; database: string };
+  }) => {
     const expires = new Date(Math.floor((now().getTime() + (cluster.lifetimeMs ?? request.ttlMs)) / 1000) * 1000);
     const identity = newIdentity({
       username: request.user,
       groups: ['capture-db', 'access'],
       teleportCluster: CLUSTER,
       routeToCluster: request.cluster,
+      ...(request.database?.serviceName ? { routeToDatabase: request.database } : {}),
       expires,
       principals: userPrincipals([]),
       traits: { db_users: ['reader'], logins: null },
@@ -71,7 +90,9 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
       privateKeyPolicy: 'none',
     });
     return {
-      ssh: `${userSshCertificate({ identity, publicKey: readAuthorizedKey(request.ssh), caKey: sshCaKey, now: now() })}\n`,
+      ssh: request.ssh
+        ? `${userSshCertificate({ identity, publicKey: readAuthorizedKey(request.ssh), caKey: sshCaKey, now: now() })}\n`
+        : '',
       tls: issueLeaf({
         ca: userCa,
         publicKey: readPublicKey(request.tls),
@@ -178,6 +199,16 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
               {
                 spec: {
                   type: 'host',
+                  clusterName: LEAF,
+                  activeKeys: {
+                    ssh: [{ publicKey: Buffer.from(sshCaLine) }],
+                    tls: [{ cert: Buffer.from(leaf.hostCaPem) }],
+                  },
+                },
+              },
+              {
+                spec: {
+                  type: 'host',
                   clusterName: CLUSTER,
                   activeKeys: {
                     ssh: [{ publicKey: Buffer.from(sshCaLine) }],
@@ -193,27 +224,31 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
         listRemoteClusters({ pageToken }) {
           cluster.calls.push('ListRemoteClusters');
           if (pageToken === '') {
-            const leaf = {
-              metadata: { name: 'leaf.local', labels: { env: 'dev' } },
-              status: { connection: 'offline' },
+            const remote = {
+              metadata: { name: LEAF, labels: { env: 'dev' } },
+              status: { connection: cluster.isLeafOnline ? 'online' : 'offline' },
             };
-            return { remoteClusters: [leaf], nextPageToken: 'more' };
+            return { remoteClusters: [remote], nextPageToken: 'more' };
           }
           return { remoteClusters: [] };
         },
       });
+      router.service(UsersService, currentUser);
       router.service(AuthService, {
+        ...databaseCalls('root-db', cluster.calls),
         getClusterAlerts() {
           cluster.calls.push('GetClusterAlerts');
           return {};
         },
         generateUserCerts(request) {
           cluster.calls.push('GenerateUserCerts');
-          if (request.routeToCluster !== CLUSTER && request.routeToCluster !== 'leaf.local') {
+          if (request.routeToCluster !== CLUSTER && request.routeToCluster !== LEAF) {
             throw new ConnectError(`remote cluster "${request.routeToCluster}" is not found`, Code.NotFound);
           }
+          if (request.routeToDatabase?.serviceName) cluster.routes.push(request.routeToCluster);
           const certs = issue({
             user: request.username,
+            ...(request.routeToDatabase ? { database: request.routeToDatabase } : {}),
             ssh: Buffer.from(request.sshPublicKey).toString(),
             tls: Buffer.from(request.tlsPublicKey).toString(),
             ttlMs: Number(request.expires!.seconds) * 1000 - now().getTime(),
@@ -247,12 +282,24 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     } else if (socket.alpnProtocol) socket.destroy();
     else http.emit('connection', socket);
   });
-  await new Promise<void>((done) => server.listen(0, done));
-  cluster.port = (server.address() as AddressInfo).port;
+  const front = createTcpServer((connection) => {
+    connection.on('error', () => {});
+    peekClientHello(connection, { timeoutMs: 10_000 }).then(
+      ({ alpn }) => {
+        if (!alpn.includes(authAlpn(LEAF))) server.emit('connection', connection);
+        else if (cluster.isLeafOnline) leaf.accept(connection);
+        else connection.destroy();
+      },
+      () => connection.destroy(),
+    );
+  });
+  await new Promise<void>((done) => front.listen(0, done));
+  cluster.port = (front.address() as AddressInfo).port;
   cluster[Symbol.asyncDispose] = async () => {
     await grpc.close({ graceMs: 0 });
     for (const socket of sockets) socket.destroy();
-    await new Promise<void>((done) => server.close(() => done()));
+    await leaf.close();
+    await new Promise<void>((done) => front.close(() => done()));
     rmSync(folder, { recursive: true, force: true });
   };
   return cluster;

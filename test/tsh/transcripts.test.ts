@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runTsh } from '../../src/tsh/main.js';
@@ -23,7 +23,9 @@ beforeEach(() => {
   now = wholeSecond();
   cluster.calls.length = 0;
   cluster.logins.length = 0;
+  cluster.routes.length = 0;
   cluster.auth = {};
+  cluster.isLeafOnline = false;
   delete cluster.lifetimeMs;
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
@@ -66,6 +68,64 @@ test('tsh login, status, clusters, logout', async () => {
   const { expected, actual } = await golden('tsh-login');
   expect(actual.replaceAll(`${home}/`, '').replaceAll('{HOME}/', '')).toBe(expected);
   expect(statSync(join(home, 'ci.pem')).mode & 0o777).toBe(0o600);
+});
+
+test('tsh with a leaf cluster', async () => {
+  cluster.isLeafOnline = true;
+  const { expected, actual } = await golden('tsh-leaf');
+  expect(actual).toBe(expected);
+  // The leaf says whether a second factor is wanted, the root signs.
+  expect(cluster.calls).toContain('leaf.local: IsMFARequired');
+  expect(cluster.routes).toEqual(['leaf.local']);
+  const files = readdirSync(join(home, '.tsh'), { recursive: true }).map(String);
+  expect(files).toEqual(
+    expect.arrayContaining(['keys/localhost/cas/leaf.local.pem', 'keys/localhost/cas/peer.local.pem']),
+  );
+});
+
+test('db ls --all names a cluster that gives no answer, lists the others and fails', async () => {
+  await login();
+  const { stdout, stderr, status } = await tsh(['db', 'ls', '--all', '--format=json']);
+  expect(JSON.parse(stdout)).toMatchObject([
+    { proxy: `localhost:${cluster.port}`, cluster: 'peer.local', database: { metadata: { name: 'root-db' } } },
+  ]);
+  expect(stderr).toContain(`failed to connect to cluster leaf.local through localhost:${cluster.port}: `);
+  expect(status).toBe(1);
+});
+
+test('db ls --all leaves out a login that has run out, and says so', async () => {
+  cluster.isLeafOnline = true;
+  await login();
+  const folder = join(home, '.tsh');
+  const profile = readFileSync(join(folder, 'localhost.yaml'), 'utf8');
+  cpSync(join(folder, 'keys/localhost'), join(folder, 'keys/127.0.0.1'), { recursive: true });
+  writeFileSync(join(folder, '127.0.0.1.yaml'), profile.replaceAll('localhost:', '127.0.0.1:'));
+  const both = await tsh(['db', 'ls', '--all', '--format=json']);
+  expect(both).toMatchObject({ status: 0, stderr: '' });
+  const places = JSON.parse(both.stdout).map((one: Record<string, string>) => `${one.proxy} ${one.cluster}`);
+  const { port } = cluster;
+  expect(places).toEqual([
+    `127.0.0.1:${port} leaf.local`,
+    `127.0.0.1:${port} peer.local`,
+    `localhost:${port} leaf.local`,
+    `localhost:${port} peer.local`,
+  ]);
+  cluster.lifetimeMs = 120_000;
+  now = new Date(now.getTime() + 13 * 3_600_000);
+  await login();
+  const one = await tsh(['db', 'ls', '--all', '--format=json']);
+  expect(JSON.parse(one.stdout)).toHaveLength(2);
+  expect(one).toMatchObject({ status: 0, stderr: `Credentials expired for proxy "127.0.0.1:${port}", skipping...\n` });
+});
+
+test('authorities of a leaf that joined after the login are fetched and kept', async () => {
+  cluster.isLeafOnline = true;
+  await login();
+  rmSync(join(home, '.tsh/keys/localhost/cas/leaf.local.pem'));
+  cluster.calls.length = 0;
+  expect((await tsh(['db', 'ls', '--cluster=leaf.local'])).status).toBe(0);
+  expect((await tsh(['db', 'ls', '--cluster=leaf.local'])).status).toBe(0);
+  expect(cluster.calls.filter((call) => call === 'GetCertAuthorities')).toHaveLength(1);
 });
 
 const login = (extra: string[] = [], answers = ['correct', '123456']) =>
