@@ -95,10 +95,10 @@ export const program: ProgramSpec = {
         { name: 'search', description: 'Words that must all be found, by commas.' },
         SELECTORS[1]!,
         formatOption('text', 'json', 'yaml'),
-        { name: 'all', short: 'R', kind: 'boolean', description: 'Of all profiles and clusters.' },
+        { name: 'all', short: 'R', kind: 'boolean', description: 'Databases of all clusters of all logins.' },
       ],
       arguments: { labels: { description: 'Labels to filter by, key=value separated by commas.' } },
-      examples: ['tsh db ls', 'tsh db ls env=prod', "tsh db ls -f json | jq -r '.[].metadata.name'"],
+      examples: ['tsh db ls', 'tsh db ls env=prod', 'tsh db ls --all', "tsh db ls -f json | jq -r '.[].metadata.name'"],
       load: () => import('./db/ls.js'),
     }),
     command({
