@@ -29,14 +29,19 @@ export interface AccessibleDatabase {
   names: AllowedNames;
   /** Database roles of an automatic user. */
   dbRoles: string[];
+  /** What a pasted URL, or AWS, says about who and where; what is typed comes first. */
+  suggested?: RouteRequest;
 }
 
 /** A database, and who and where in it. What `tsh db login` stores. */
 export interface Route {
   database: Database;
+  /** Empty, on AWS only: the user of the person's own IAM identity. */
   dbUser: string;
   dbName: string;
   dbRoles: string[];
+  autoCreate?: boolean;
+  dbGroups?: string[];
 }
 
 /** Gives local connections the way to one database. */
@@ -55,6 +60,10 @@ export interface RouteRequest {
   dbUser?: string | undefined;
   dbName?: string | undefined;
   dbRoles?: string[] | undefined;
+  /** AWS only: make the user when there is none. */
+  autoCreate?: boolean | undefined;
+  /** AWS only: groups that the user is in for this session. */
+  dbGroups?: string[] | undefined;
 }
 
 /** A database that one is logged into: a stored credential that lives on. */
@@ -73,8 +82,13 @@ export interface ConnectionInfo {
   host: string;
   port: number;
   caFile: string;
-  certFile: string;
-  keyFile: string;
+  /** Client certificate and key: clusters. */
+  certFile?: string;
+  keyFile?: string;
+  /** A password file of libpq, good for minutes: AWS. */
+  passFile?: string;
+  /** Who logs in, where it is not the user of the route. */
+  dbUser?: string;
   sslMode: 'verify-full' | 'verify-ca';
 }
 

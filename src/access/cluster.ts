@@ -167,6 +167,11 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     async route(found: AccessibleDatabase, request: RouteRequest): Promise<Route> {
       const { database } = found;
       const { name } = database.metadata;
+      if (request.autoCreate || request.dbGroups) {
+        throw new TeleportError('BadParameter', '--auto-create and --db-groups work with --aws only', {
+          hint: 'In a cluster an administrator turns on automatic users: "create_db_user_mode" of a role.',
+        });
+      }
       const kept = await stored(name);
       const given = { dbUser: request.dbUser || kept?.dbUser, dbName: request.dbName || kept?.dbName };
       // An active database comes without what the roles allow; that is asked only when something is missing.

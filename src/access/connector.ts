@@ -20,6 +20,7 @@ import type { Duplex } from 'node:stream';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { certificateAlert } from '../net/dial.js';
+import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
 import { readStartup } from '../pg/backend.js';
 import { encodeError } from '../pg/sqlstate.js';
@@ -45,8 +46,6 @@ const ACCESS_DENIED = 'access to db denied';
 const FIRST_PACKET_TIMEOUT_MS = 60_000;
 /** For the first answer: the agent may have to dial, ask AWS and log in, each with a deadline of its own. */
 const FIRST_ANSWER_TIMEOUT_MS = 120_000;
-/** How long a client may take to read why it is refused. */
-const FAREWELL_TIMEOUT_MS = 5_000;
 /** The other half may still send for this long after one has ended. */
 const HALF_CLOSE_TIMEOUT_MS = 30_000;
 
@@ -166,17 +165,6 @@ function firstAnswer(upstream: Duplex, client: Duplex): Promise<'some' | 'none'>
     else if (upstream.destroyed) onNone();
     else if (client.destroyed) onLeft();
   });
-}
-
-/** The last bytes for a client; one that does not take them is cut off after a while. */
-function hangUp(client: Duplex, lastWords?: Buffer): void {
-  if (client.destroyed) return;
-  const timer = setTimeout(() => client.destroy(), FAREWELL_TIMEOUT_MS);
-  timer.unref();
-  client.once('close', () => clearTimeout(timer));
-  if (lastWords) client.write(lastWords);
-  client.end();
-  client.resume();
 }
 
 function asProblem(error: unknown): unknown {

@@ -33,8 +33,11 @@ export interface CredentialCache {
    * @param mint  asks AWS; its refusals are passed on
    */
   get(key: string, mint: () => Promise<DatabaseCredential>): Promise<CachedCredential>;
-  /** Forget one that the database refused. A newer one that took its place stays. */
-  drop(key: string, refused: { password: string }): Promise<void>;
+  /**
+   * Forget one that the database refused; a newer one that took its place stays. Without `refused`: forget whatever is
+   * there, in the storage as well.
+   */
+  drop(key: string, refused?: { password: string }): Promise<void>;
 }
 
 /** Where credentials survive the process. Values are secret. Its failures are told to `warn` and stop nobody. */
@@ -179,6 +182,10 @@ export function createCredentialCache(options: CredentialCacheOptions): Credenti
     },
     async drop(key, refused) {
       const entry = entries.get(key);
+      if (!refused) {
+        entries.delete(key);
+        return void (await stored((where) => where.delete(key)));
+      }
       if (entry?.current?.password !== refused.password) return;
       entry.current = undefined;
       entry.refused = refused.password;

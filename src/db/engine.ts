@@ -20,6 +20,7 @@ import type { Duplex } from 'node:stream';
 import type { AuditSpool } from '../audit/spool.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
+import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
 import { AUDITED_TAGS, auditedStatement } from '../pg/audit-text.js';
 import { encodeReady, negotiation } from '../pg/backend.js';
@@ -75,17 +76,6 @@ export async function serveSession(context: EngineContext, client: Duplex, calle
     context.log.debug('Database connection refused.', { error: messageOf(error), client: caller.clientAddr });
     hangUp(client, encodeError(error));
   }
-}
-
-/** The last bytes for a client; one that does not take them is cut off after a while. */
-function hangUp(client: Duplex, lastWords?: Buffer): void {
-  if (client.destroyed) return;
-  const timer = setTimeout(() => client.destroy(), FAREWELL_TIMEOUT_MS);
-  timer.unref();
-  client.once('close', () => clearTimeout(timer));
-  if (lastWords) client.write(lastWords);
-  client.end();
-  client.resume(); // what it still says is of no interest, but must not keep the stream open
 }
 
 async function runSession(

@@ -13,8 +13,10 @@ export interface PgService {
   dbName?: string | undefined;
   sslMode: 'verify-full' | 'verify-ca';
   sslRootCert: string;
-  sslCert: string;
-  sslKey: string;
+  sslCert?: string;
+  sslKey?: string;
+  /** Password file of libpq. */
+  passFile?: string | undefined;
 }
 
 /** `CLUSTER-DATABASE`: the word after `service=`. */
@@ -62,6 +64,7 @@ function ours(name: string, service: PgService): Section {
     ['sslrootcert', service.sslRootCert],
     ['sslcert', service.sslCert],
     ['sslkey', service.sslKey],
+    ['passfile', service.passFile],
     ['gssencmode', 'disable'],
   ];
   // A line break in a value would begin a setting of its own.

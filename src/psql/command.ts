@@ -12,7 +12,13 @@ export interface PsqlTarget {
   dbUser: string;
   dbName: string;
   /** Direct TLS with files, for the commands that are printed for people. */
-  tls?: { rootCert: string; cert: string; key: string; mode: 'verify-full' | 'verify-ca' };
+  tls?: {
+    rootCert: string;
+    cert?: string | undefined;
+    key?: string | undefined;
+    passFile?: string | undefined;
+    mode: 'verify-full' | 'verify-ca';
+  };
 }
 
 /** `postgres://USER@HOST:PORT/DB?…`; user query-escaped, name and paths as they are, empty parts left out. */
@@ -24,8 +30,18 @@ export function connectionUri({ host, port, dbUser, dbName, tls }: PsqlTarget): 
   }
   const user = dbUser === '' ? '' : `${queryEscape(dbUser)}@`;
   const at = host.includes(':') ? `[${host}]` : host;
-  const query = tls ? `?sslrootcert=${tls.rootCert}&sslcert=${tls.cert}&sslkey=${tls.key}&sslmode=${tls.mode}` : '';
-  return `postgres://${user}${at}:${port}/${dbName}${query}`;
+  return `postgres://${user}${at}:${port}/${dbName}${tls ? tlsQuery(tls) : ''}`;
+}
+
+function tlsQuery({ rootCert, cert, key, passFile, mode }: NonNullable<PsqlTarget['tls']>): string {
+  const parameters = [
+    ['sslrootcert', rootCert],
+    ['sslcert', cert],
+    ['sslkey', key],
+    ['passfile', passFile],
+    ['sslmode', mode],
+  ];
+  return `?${parameters.flatMap(([name, value]) => (value ? [`${name}=${value}`] : [])).join('&')}`;
 }
 
 /** @param passthrough  what stood behind `--` on our own command line */

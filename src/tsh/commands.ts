@@ -1,8 +1,18 @@
 /** The command table of `tsh`: what is typed, what the help says, which file does it. Spec: cli reference, 2 to 4. */
 import { command, group, type ProgramSpec } from '../cli/command.js';
-import { ACCESS_REQUEST, CLUSTER, DATABASE_USER, formatOption, GLOBALS, SELECTORS, VERBOSE } from './flags.js';
+import {
+  ACCESS_REQUEST,
+  AWS,
+  AWS_USER,
+  CLUSTER,
+  DATABASE_USER,
+  formatOption,
+  GLOBALS,
+  SELECTORS,
+  VERBOSE,
+} from './flags.js';
 
-const DATABASE = { db: { description: 'Database service name, as "tsh db ls" shows it.' } };
+const DATABASE = { db: { description: 'Database name, as "tsh db ls" shows it, or a Redshift endpoint.' } };
 
 export const program: ProgramSpec = {
   name: 'tsh',
@@ -30,6 +40,7 @@ export const program: ProgramSpec = {
         { name: 'request-id', description: 'For access requests.', hidden: true },
         { name: 'scope', description: 'Scoped roles.', hidden: true },
         { name: 'kube-cluster', env: 'TELEPORT_KUBE_CLUSTER', description: 'For Kubernetes.', hidden: true },
+        ...AWS,
         VERBOSE,
       ],
       arguments: { cluster: { description: 'Root or leaf cluster to select.' } },
@@ -37,13 +48,16 @@ export const program: ProgramSpec = {
         'tsh login --proxy=teleport.example.com --user=alice',
         '# certificates for a program, valid for two hours',
         'tsh login --proxy=teleport.example.com --out=ci.pem --ttl=120',
+        '# no cluster: your own AWS identity',
+        'tsh login --aws --aws-profile=dev --region=us-east-1,eu-west-1',
       ],
       load: () => import('./login.js'),
     }),
     command({
       path: 'logout',
       summary: 'Delete the certificates of a session.',
-      examples: ['tsh logout', 'tsh logout --proxy=teleport.example.com --user=alice'],
+      options: [AWS[0]!, AWS[1]!],
+      examples: ['tsh logout', 'tsh logout --proxy=teleport.example.com --user=alice', 'tsh logout --aws'],
       load: () => import('./logout.js'),
     }),
     command({
@@ -85,7 +99,7 @@ export const program: ProgramSpec = {
       load: () => import('./version.js'),
     }),
 
-    group({ path: 'db', summary: 'Work with databases.', options: [CLUSTER] }),
+    group({ path: 'db', summary: 'Work with databases.', options: [CLUSTER, ...AWS] }),
     command({
       path: 'db ls [labels]',
       summary: 'List the databases that one may use.',
@@ -104,7 +118,7 @@ export const program: ProgramSpec = {
     command({
       path: 'db login [db]',
       summary: 'Retrieve credentials for a database.',
-      options: [...SELECTORS, ...DATABASE_USER, ...ACCESS_REQUEST],
+      options: [...SELECTORS, ...DATABASE_USER, ...AWS_USER, ...ACCESS_REQUEST],
       arguments: DATABASE,
       examples: ['tsh db login --db-user=analyst --db-name=dev sales', 'psql "service=example.com-sales"'],
       load: () => import('./db/login.js'),
@@ -147,6 +161,7 @@ export const program: ProgramSpec = {
       description: 'What follows -- goes to psql. The exit status is that of psql.',
       options: [
         ...DATABASE_USER,
+        ...AWS_USER,
         ...SELECTORS,
         ...ACCESS_REQUEST,
         { name: 'tunnel', kind: 'boolean', description: 'Keep the certificate in memory only.', hidden: true },
@@ -157,6 +172,8 @@ export const program: ProgramSpec = {
         'tsh db connect --db-user=analyst --db-name=dev sales',
         'echo "select 1" | tsh db connect sales',
         'tsh db connect sales -- --csv -c "select * from orders"',
+        '# no cluster and no login: your own AWS identity and an endpoint',
+        'tsh db connect sales.abc123.us-east-1.redshift.amazonaws.com:5439',
       ],
       load: () => import('./db/connect.js'),
     }),
@@ -168,6 +185,7 @@ export const program: ProgramSpec = {
         { name: 'search', description: 'Words that must all be found, by commas.' },
         { name: 'labels', description: 'Labels to filter by, key=value separated by commas.' },
         ...DATABASE_USER,
+        ...AWS_USER,
         { name: 'parallel', kind: 'int', default: 1, description: 'How many at once, 1 to 10.' },
         { name: 'output-dir', description: 'Folder for one output file a database and a summary; must not exist.' },
         { name: 'confirm', kind: 'boolean', default: true, description: 'Ask before the first one.' },
@@ -196,7 +214,9 @@ export const program: ProgramSpec = {
           description: 'Authenticated tunnel: clients need neither TLS nor a certificate.',
         },
         ...DATABASE_USER,
+        ...AWS_USER,
         CLUSTER,
+        ...AWS,
         ...SELECTORS,
         ...ACCESS_REQUEST,
       ],

@@ -108,6 +108,22 @@ export const DATABASE_USER: readonly OptionSpec[] = [
   { name: 'db-roles', short: 'r', kind: 'list', description: 'Database roles of an automatic user, by commas.' },
 ];
 
+/** Whose AWS identity, instead of a cluster's login. */
+export const AWS: readonly OptionSpec[] = [
+  { name: 'aws', kind: 'boolean', description: 'Your own AWS identity instead of a cluster.' },
+  { name: 'aws-profile', description: 'AWS profile of the shared files. Implies --aws.' },
+  { name: 'region', kind: 'list', description: 'AWS regions, by commas. Implies --aws.' },
+  { name: 'assume-role', description: 'ARN of an IAM role to assume. Implies --aws.' },
+  { name: 'external-id', description: 'External id that the role asks for.' },
+  { name: 'ca-file', kind: 'file', description: "Who signs the databases' certificates, PEM. Default: Amazon." },
+];
+
+/** Who one is inside a Redshift cluster, with --aws. */
+export const AWS_USER: readonly OptionSpec[] = [
+  { name: 'auto-create', kind: 'boolean', description: 'With --aws: create the database user when there is none.' },
+  { name: 'db-groups', kind: 'list', description: 'With --aws: groups to be in for this session, by commas.' },
+];
+
 /** Asking for access that one does not have yet. */
 export const ACCESS_REQUEST: readonly OptionSpec[] = [
   { name: 'request-reason', description: 'Reason for an access request.' },

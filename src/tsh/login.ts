@@ -10,6 +10,7 @@
 import { userInfo } from 'node:os';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { connectCluster } from '../access/cluster-client.js';
+import { type AwsArgs, hasAwsFlag } from '../access/open.js';
 import { joinAddress, parseProxy } from '../access/proxy-addresses.js';
 import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/session.js';
 import { type SignedIn, saveSignIn, signIn } from '../access/sign-in.js';
@@ -25,7 +26,7 @@ import type { GlobalArgs } from './flags.js';
 import { identityFormat, writeIdentity } from './identity-out.js';
 import { isLive, otherSessions, printStatus } from './status.js';
 
-export interface LoginCommandArgs extends GlobalArgs {
+export interface LoginCommandArgs extends GlobalArgs, AwsArgs {
   cluster?: string | undefined;
   out?: string | undefined;
   format: string;
@@ -39,6 +40,7 @@ export interface LoginCommandArgs extends GlobalArgs {
 const ALERTS_TIMEOUT_MS = 5_000;
 
 export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
+  if (hasAwsFlag(args)) return await (await import('./login-aws.js')).run(env, args);
   checkFlags(args);
   const store = personalStore(env);
   if (args.identity) return await flatten(env, args, store, args.identity);

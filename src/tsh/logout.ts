@@ -1,4 +1,5 @@
 /** `tsh logout`: one user of one proxy, or everybody. Asks no server. Spec: cli reference, 3.3. */
+import { type AwsArgs, hasAwsFlag, personalIdentities } from '../access/open.js';
 import { personalStore } from '../access/session.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
@@ -9,7 +10,8 @@ import type { ProfileStore } from '../profile/store.js';
 import type { GlobalArgs } from './flags.js';
 import { isLive } from './status.js';
 
-export async function run(env: Env, args: GlobalArgs): Promise<number> {
+export async function run(env: Env, args: GlobalArgs & AwsArgs): Promise<number> {
+  if (hasAwsFlag(args)) return await (await import('./logout-aws.js')).run(env, args);
   const store = personalStore(env);
   const { user } = args;
   const proxy = args.proxy ? proxyHostOf(args.proxy) : undefined;
@@ -28,7 +30,11 @@ export async function run(env: Env, args: GlobalArgs): Promise<number> {
     );
     return 0;
   }
-  if ((await store.currentName()) === undefined) {
+  for (const identity of await personalIdentities(env).list()) {
+    await (await import('./logout-aws.js')).forgetAws(env, identity);
+  }
+  if ((await store.currentName()) === undefined && (await store.names()).length === 0) {
+    await store.deleteAll();
     printLine(env, 'All users logged out.');
     return 0;
   }

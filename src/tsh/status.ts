@@ -10,6 +10,7 @@ import { openSession, type Session, sessionOf } from '../profile/session.js';
 import type { ProfileStore } from '../profile/store.js';
 import { printAlerts } from './alerts.js';
 import type { GlobalArgs } from './flags.js';
+import { type AwsStatus, awsRecord, awsStatus, NO_AWS, printAwsIdentities } from './status-aws.js';
 
 export interface StatusArgs extends GlobalArgs {
   format: 'text' | 'json' | 'yaml';
@@ -24,8 +25,10 @@ const ALERTS_TIMEOUT_MS = 750;
 export async function run(env: Env, args: StatusArgs): Promise<void> {
   const store = personalStore(env);
   const active = await activeSession(env, args, store);
-  if (active === undefined) throw new TeleportError('NotFound', 'Not logged in.');
-  await printStatus(env, args, active, await otherSessions(store, active.name));
+  const aws = args.identity ? NO_AWS : await awsStatus(env);
+  if (active === undefined && aws.identities.length === 0) throw new TeleportError('NotFound', 'Not logged in.');
+  await printStatus(env, args, active, active ? await otherSessions(store, active.name) : [], aws);
+  if (active === undefined) return;
   if (!isLive(active, env.now())) throw new TeleportError('AccessDenied', 'Active profile expired.');
   await printAlerts(env, active, {
     severity: 'high',
@@ -38,22 +41,26 @@ export async function run(env: Env, args: StatusArgs): Promise<void> {
 export async function printStatus(
   env: Env,
   args: { format: 'text' | 'json' | 'yaml'; verbose: boolean },
-  active: Session,
+  active: Session | undefined,
   others: readonly Session[],
+  aws: AwsStatus = NO_AWS,
 ): Promise<void> {
-  const profiles = await Promise.all([active, ...others].map((session) => describe(env, session)));
+  const sessions = active ? [active, ...others] : others;
+  const profiles = await Promise.all(sessions.map((session) => describe(env, session)));
   if (args.format !== 'text') {
     const environment = environmentOf(env);
     const value = {
-      active: recordOf(profiles[0]!),
+      active: profiles[0] ? recordOf(profiles[0]) : null,
       profiles: profiles.slice(1).map(recordOf),
+      ...(aws.identities.length > 0 ? { aws: aws.identities.map((one) => awsRecord(one, aws.current)) } : {}),
       ...(Object.keys(environment).length > 0 ? { environment } : {}),
     };
     return args.format === 'json' ? printJson(env, value) : await printYaml(env, value);
   }
   profiles.forEach((profile, i) => {
-    printBlock(env, profile, i === 0);
+    printBlock(env, profile, i === 0 && aws.current === undefined);
   });
+  printAwsIdentities(env, aws.identities, aws.current);
   if (args.verbose && Object.keys(environmentOf(env)).length > 0) {
     printLine(env, 'Active Environment:');
     for (const [name, value] of Object.entries(environmentOf(env))) printLine(env, `\t${name}=${value}`);

@@ -12,14 +12,12 @@
  * Source: database-service.md section 4.
  */
 import type { AssumeRole } from '../aws/clients.js';
-import { type CredentialCache, credentialKey } from '../aws/credential-cache.js';
+import { type CredentialCache, credentialKey, type DatabaseCredential } from '../aws/credential-cache.js';
 import { TeleportError } from '../errors.js';
 import { awsOf, databaseType } from '../resources/database-type.js';
 import type { Database } from '../resources/types.js';
 
-export interface AwsCredential {
-  user: string;
-  password: string;
+export interface AwsCredential extends DatabaseCredential {
   /** Made before this connection asked: it may have died since. */
   isCached: boolean;
 }
@@ -36,8 +34,8 @@ export interface LoginAs {
 
 export interface AwsLogins {
   credential(database: Database, as: LoginAs): Promise<AwsCredential>;
-  /** Never again the one that the database refused. */
-  forget(database: Database, as: LoginAs, refused: AwsCredential): Promise<void>;
+  /** Never again the one that the database refused; without one: whatever is kept. */
+  forget(database: Database, as: LoginAs, refused?: AwsCredential): Promise<void>;
 }
 
 /** Whose rights the calls are made with, before the roles that database and user name. */
@@ -46,6 +44,8 @@ export interface Principal {
   asker: 'agent' | 'person';
   /** Profile of the shared files. */
   profile?: string | undefined;
+  /** Tells apart whose credentials the default chain finds, for what is cached beyond this process. No secret. */
+  source?: string | undefined;
   chain?: readonly AssumeRole[] | undefined;
   /** Who AWS says that it is; a role that it already has is not assumed again. */
   identity?: { arn: string; accountId: string } | undefined;
@@ -56,7 +56,7 @@ export function createAwsLogins(cache: CredentialCache, principal: Principal = {
     async credential(database, as) {
       const key = keyFor(principal, database, as);
       const { credential, isFresh } = await cache.get(key, () => mint(principal, database, as));
-      return { user: credential.user, password: credential.password, isCached: !isFresh };
+      return { ...credential, isCached: !isFresh };
     },
     forget: (database, as, refused) => cache.drop(keyFor(principal, database, as), refused),
   };
@@ -109,6 +109,7 @@ function keyFor(principal: Principal, database: Database, { dbUser, dbName, auto
   const aws = awsOf(database);
   return credentialKey([
     principal.profile,
+    principal.source,
     principal.chain,
     principal.identity?.arn,
     aws.region,

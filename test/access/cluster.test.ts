@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { Route } from '../../src/access/access.js';
-import { type ClusterAccess, type ClusterContext, clusterAccess } from '../../src/access/cluster.js';
+import type { Access, Route } from '../../src/access/access.js';
+import { type ClusterContext, clusterAccess } from '../../src/access/cluster.js';
 import type { AuthClient } from '../../src/api/client.js';
 import { TeleportError } from '../../src/errors.js';
 import { encodeSubject, newIdentity } from '../../src/identity/identity.js';
@@ -32,7 +32,7 @@ let problem: Error | undefined;
 let mfa: boolean;
 let dialled: (DatabaseKeys | undefined)[];
 let context: ClusterContext;
-let access: ClusterAccess;
+let access: Access;
 let folder: string;
 
 beforeEach(async () => {

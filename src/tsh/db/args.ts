@@ -1,8 +1,9 @@
 /** Arguments that the database commands share, as the command table gives them. */
 import type { RouteRequest } from '../../access/access.js';
+import type { AwsArgs } from '../../access/open.js';
 import type { Selectors } from './choose.js';
 
-export interface GlobalArgs {
+export interface GlobalArgs extends AwsArgs {
   proxy?: string | undefined;
   user?: string | undefined;
   cluster?: string | undefined;
@@ -19,10 +20,18 @@ export interface RouteArgs extends SelectorArgs {
   dbRoles?: string[] | undefined;
   requestReason?: string | undefined;
   disableAccessRequest?: boolean | undefined;
+  autoCreate?: boolean | undefined;
+  dbGroups?: string[] | undefined;
 }
 
-export function routeRequest({ dbUser, dbName, dbRoles }: RouteArgs): RouteRequest {
-  return { dbUser, dbName, dbRoles: dbRoles?.length ? dbRoles : undefined };
+export function routeRequest({ dbUser, dbName, dbRoles, autoCreate, dbGroups }: RouteArgs): RouteRequest {
+  return {
+    dbUser,
+    dbName,
+    dbRoles: dbRoles?.length ? dbRoles : undefined,
+    autoCreate: autoCreate || undefined,
+    dbGroups: dbGroups?.length ? dbGroups : undefined,
+  };
 }
 
 /** `--cluster=NAME ` where it was given, for commands that are suggested. */

@@ -21,24 +21,32 @@ export async function run(env: Env, args: DbConfigArgs): Promise<void> {
     const uri = connectionUri({
       host: info.host,
       port: info.port,
-      dbUser: active.dbUser,
+      dbUser: info.dbUser ?? active.dbUser,
       dbName: active.dbName,
-      tls: { rootCert: info.caFile, cert: info.certFile, key: info.keyFile, mode: info.sslMode },
+      tls: {
+        rootCert: info.caFile,
+        cert: info.certFile,
+        key: info.keyFile,
+        passFile: info.passFile,
+        mode: info.sslMode,
+      },
     });
     // The first word of the line is the (empty) environment of the command, so it begins with a blank.
     printLine(env, ` ${(await findPsql(env.vars.PATH)) ?? 'psql'} "${uri}"`);
     return;
   }
-  const values: [string, string | number][] = [
+  const all: [string, string | number | undefined][] = [
     ['name', active.name],
     ['host', info.host],
     ['port', info.port],
-    ['user', active.dbUser],
+    ['user', info.dbUser ?? active.dbUser],
     ['database', active.dbName],
     ['ca', info.caFile],
     ['cert', info.certFile],
     ['key', info.keyFile],
+    ['passfile', info.passFile],
   ];
+  const values = all.filter(([, value]) => value !== undefined);
   if (args.format === 'text') {
     const label = (key: string) => (key === 'ca' ? 'CA' : key[0]!.toUpperCase() + key.slice(1));
     for (const [key, value] of values) printLine(env, `${`${label(key)}:`.padEnd(LABEL_WIDTH)}${value}`);

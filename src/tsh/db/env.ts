@@ -13,18 +13,19 @@ export async function run(env: Env, args: DbEnvArgs): Promise<void> {
   await using access = await openAccess(env, args);
   const active = await chooseOneActive(access, args);
   const info = await access.connectionInfo(active.name);
-  const variables: [string, string][] = [
+  const variables: [string, string | undefined][] = [
     ['PGDATABASE', active.dbName],
     ['PGGSSENCMODE', 'disable'],
     ['PGHOST', info.host],
+    ['PGPASSFILE', info.passFile],
     ['PGPORT', String(info.port)],
     ['PGSSLCERT', info.certFile],
     ['PGSSLKEY', info.keyFile],
     ['PGSSLMODE', info.sslMode],
     ['PGSSLROOTCERT', info.caFile],
-    ['PGUSER', active.dbUser],
+    ['PGUSER', info.dbUser ?? active.dbUser],
   ];
-  const values = variables.filter(([, value]) => value !== '');
+  const values = variables.flatMap(([name, value]) => (value ? [[name, value] as const] : []));
   if (args.format === 'json') printJson(env, Object.fromEntries(values));
   else if (args.format === 'yaml') await printYaml(env, Object.fromEntries(values));
   else for (const [name, value] of values) printLine(env, `export ${name}=${shellWord(value)}`);

@@ -57,10 +57,14 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
     const info = await access.connectionInfo(name);
     printLine(env, `Use the following credentials to connect to the ${name} proxy:`);
     printLine(env, `  ca_file=${info.caFile}`);
-    printLine(env, `  cert_file=${info.certFile}`);
-    printLine(env, `  key_file=${info.keyFile}`);
+    if (info.certFile) printLine(env, `  cert_file=${info.certFile}`);
+    if (info.keyFile) printLine(env, `  key_file=${info.keyFile}`);
+    if (info.passFile) printLine(env, `  pass_file=${info.passFile}`);
     printLine(env);
-    printLine(env, `Your database user is "${route.dbUser}". The target database name is "${route.dbName}".`);
+    printLine(
+      env,
+      `Your database user is "${info.dbUser ?? route.dbUser}". The target database name is "${route.dbName}".`,
+    );
     printLine(env);
   }
   await aborted(env.signal);

@@ -1,0 +1,110 @@
+/**
+ * A local client's connection to a Redshift database, entered with a person's own IAM identity.
+ *
+ *     client                        here                                            Redshift
+ *       SSLRequest ───────────────▶
+ *       ◀─────────────────────── N
+ *       StartupMessage ───────────▶ password from AWS, or the one still good
+ *                                   TCP, SSLRequest, TLS (chain and name verified), login ──▶
+ *       ◀── AuthenticationOk, BackendKeyData, ParameterStatus…, ReadyForQuery
+ *       ◀───────────────────────────────── bytes both ways ──────────────────────▶
+ *
+ * Client TLS: the client's own TLS and login go through to Redshift, copied as they are.
+ *
+ * A CancelRequest goes over a connection of its own, verified as well, and never asks AWS.
+ */
+import { Duplex, PassThrough } from 'node:stream';
+import { messageOf } from '../errors.js';
+import type { Logger } from '../log.js';
+import { dialTcp } from '../net/dial.js';
+import { hangUp } from '../net/hang-up.js';
+import { relay } from '../net/relay.js';
+import { encodeReady, isProtocolOption, negotiation, readStartup } from '../pg/backend.js';
+import { cancel } from '../pg/frontend.js';
+import { encodeError } from '../pg/sqlstate.js';
+import type { StartupMessage } from '../pg/startup.js';
+import { splitUri } from '../resources/database-uri.js';
+import { type ConnectContext, connectDatabase, dialDatabase } from '../upstream/connect.js';
+import type { Connector, Route } from './access.js';
+
+/** How long a client may take for its first packet: a GUI may keep a connection ready. */
+const FIRST_PACKET_TIMEOUT_MS = 60_000;
+const DIAL_TIMEOUT_MS = 30_000;
+/** The other half may still send for this long after one has ended. */
+const HALF_CLOSE_TIMEOUT_MS = 30_000;
+
+export interface AwsConnectorOptions {
+  route: Route;
+  context: ConnectContext;
+  log: Logger;
+  clientTls?: boolean | undefined;
+  /** Told when the connector is closed. */
+  onClose?: () => void;
+}
+
+export function awsConnector({ route, context, log, clientTls, onClose }: AwsConnectorOptions): Connector {
+  const open = new Set<Duplex>();
+  let isClosed = false;
+  const track = <S extends Duplex>(stream: S): S => {
+    open.add(stream);
+    stream.on('error', () => {}).once('close', () => open.delete(stream));
+    if (isClosed) stream.destroy();
+    return stream;
+  };
+  /** The user is always that of the route; another database of the same cluster may be asked for. */
+  const enter = async (startup?: StartupMessage) => {
+    const { database, dbUser, dbName, autoCreate, dbGroups } = route;
+    const asked = startup?.parameters.get('database') || dbName;
+    const kept = [...(startup?.parameters ?? [])].filter(([name]) => !isProtocolOption(name));
+    const options = { database, dbUser, dbName: asked, autoCreate, dbGroups, startupParameters: kept };
+    const entered = await connectDatabase(context, options);
+    track(entered.socket);
+    return entered;
+  };
+  const ready = ({ loggedIn }: Awaited<ReturnType<typeof enter>>, startup: StartupMessage) =>
+    encodeReady({
+      parameters: loggedIn.parameters,
+      backendKey: loggedIn.backendKey,
+      txStatus: loggedIn.txStatus,
+      negotiate: negotiation(startup),
+    });
+  const copy = async (client: Duplex, upstream: Duplex) =>
+    void (await relay(client, upstream, { halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS }));
+  const serve = async (client: Duplex) => {
+    if (clientTls) {
+      const [host, port] = splitUri(route.database.spec.uri);
+      return await copy(client, track(await dialTcp({ host, port, timeoutMs: DIAL_TIMEOUT_MS })));
+    }
+    const { message, duplex } = await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
+    if (message.type === 'CancelRequest') {
+      const socket = track(await dialDatabase(context, route.database, route.dbUser));
+      await cancel(socket, { pid: message.pid, secret: message.secret });
+      return hangUp(client);
+    }
+    const entered = await enter(message);
+    if (client.destroyed) return void entered.socket.destroy();
+    duplex.write(ready(entered, message));
+    await copy(duplex, entered.socket);
+  };
+  return {
+    async serve(client) {
+      track(client);
+      try {
+        await serve(client);
+      } catch (error) {
+        log.debug('Local connection failed.', { error: messageOf(error) });
+        hangUp(client, clientTls ? undefined : encodeError(error));
+      }
+    },
+    async open() {
+      const [up, down] = [new PassThrough(), new PassThrough()];
+      void this.serve(Duplex.from({ readable: up, writable: down }));
+      return track(Duplex.from({ readable: down, writable: up }));
+    },
+    async [Symbol.asyncDispose]() {
+      isClosed = true;
+      onClose?.();
+      for (const stream of open) stream.destroy();
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/** A Redshift database as AWS tells of it, as it was pasted and as it is stored, all made into a `db` resource. Pure. */
+import type { FoundDatabase } from '../aws/discover.js';
+import { TeleportError } from '../errors.js';
+import type { AwsDatabase } from '../profile/aws-identity.js';
+import type { Database } from '../resources/types.js';
+import type { AccessibleDatabase, ActiveDatabase, Route } from './access.js';
+
+/** How a database is, by AWS's own word. */
+export const STATUS_LABEL = 'teleport.dev/status';
+/** A stored login does not run out: its password is made anew. Far enough away to be shown as no end. */
+const NEVER = new Date(8_640_000_000_000_000);
+/** Who may enter as whom is decided by AWS when it is asked, not before. */
+const UNKNOWN = { allowed: [], denied: [], unknown: true };
+
+export function ofFound(found: FoundDatabase, caPem: string | undefined): AccessibleDatabase {
+  const { name, description, uri, serverName, aws, status, isAvailable, defaultDatabase } = found;
+  const labels = { ...found.labels, [STATUS_LABEL]: status };
+  const database: Database = {
+    kind: 'db',
+    version: 'v3',
+    metadata: { name, description, labels },
+    spec: { protocol: 'postgres', uri, aws: { ...aws }, ...tlsOf(serverName, caPem) },
+  };
+  if (!isAvailable) database.status = { ...database.status };
+  return {
+    database,
+    users: UNKNOWN,
+    names: UNKNOWN,
+    dbRoles: [],
+    ...(defaultDatabase ? { suggested: { dbName: defaultDatabase } } : {}),
+  };
+}
+
+export function pasted(
+  text: string,
+  uri: string,
+  aws: Database['spec']['aws'],
+  caPem: string | undefined,
+): AccessibleDatabase {
+  const database: Database = {
+    kind: 'db',
+    version: 'v3',
+    metadata: { name: text, labels: {} },
+    spec: { protocol: 'postgres', uri, ...(aws ? { aws } : {}), ...tlsOf(undefined, caPem) },
+  };
+  return { database, users: UNKNOWN, names: UNKNOWN, dbRoles: [] };
+}
+
+export function ofStored(one: AwsDatabase, caPem: string | undefined): Database {
+  return {
+    kind: 'db',
+    version: 'v3',
+    metadata: { name: one.name },
+    spec: { protocol: 'postgres', uri: one.uri, aws: one.aws, ...tlsOf(one.serverName, caPem) },
+  };
+}
+
+export function ofRoute({ database, dbUser, dbName, autoCreate, dbGroups }: Route): AwsDatabase {
+  const serverName = database.spec.tls?.server_name;
+  return {
+    name: database.metadata.name,
+    uri: database.spec.uri,
+    aws: { ...database.spec.aws },
+    dbUser,
+    dbName,
+    ...given({ serverName, autoCreate, dbGroups }),
+  };
+}
+
+export function activeOf({ name, dbUser, dbName }: AwsDatabase): ActiveDatabase {
+  return { name, protocol: 'postgres', dbUser, dbName, dbRoles: [], expiresAt: NEVER };
+}
+
+function tlsOf(serverName: string | undefined, caPem: string | undefined): Pick<Database['spec'], 'tls'> {
+  const tls = given({ server_name: serverName, ca_cert: caPem });
+  return Object.keys(tls).length > 0 ? { tls } : {};
+}
+
+/** @throws ConnectionProblem for a database that nobody can enter now */
+export function checkAvailable({ metadata, spec }: Database): void {
+  const status = metadata.labels?.[STATUS_LABEL];
+  if (spec.uri !== '' && !(status && UNAVAILABLE.test(status))) return;
+  const { region, redshift } = spec.aws ?? {};
+  const id = redshift?.cluster_id;
+  throw new TeleportError('ConnectionProblem', `database "${metadata.name}" is not available: AWS says "${status}"`, {
+    hint:
+      status === 'paused' && id
+        ? `Resume it: aws redshift resume-cluster --cluster-identifier ${id} --region ${region}`
+        : 'Wait until "tsh db ls -v" shows it as available.',
+  });
+}
+
+/** Words of AWS for what has no door now. */
+const UNAVAILABLE = /^(paused|creating|deleting|hardware-failure|incompatible-network)$/i;
+
+/** Without the members that nobody gave. */
+export function given<T extends object>(members: T): { [K in keyof T]?: NonNullable<T[K]> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as never;
+}

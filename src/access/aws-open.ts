@@ -1,0 +1,132 @@
+/**
+ * From a command's arguments to a person's own IAM identity: the one that flags name, else the stored one of the last
+ * `tsh login --aws`, else whatever the SDK's default chain finds. Nothing is asked of AWS here.
+ */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { createCredentialCache } from '../aws/credential-cache.js';
+import { defaultRegion } from '../aws/region.js';
+import type { Env } from '../cli/env.js';
+import { waitingFor } from '../cli/progress.js';
+import { messageOf, TeleportError } from '../errors.js';
+import { type AwsIdentities, type AwsIdentity, fileName } from '../profile/aws-identity.js';
+import { profileBase } from '../profile/paths.js';
+import { openSecrets, type SecretStore } from '../profile/secret-store.js';
+import { createAwsLogins, type Principal } from '../upstream/aws-login.js';
+import type { Access } from './access.js';
+import { awsAccess } from './aws.js';
+import { awsFiles } from './aws-files.js';
+import { isEndpoint, parseEndpoint } from './endpoint.js';
+import { type AwsArgs, type OpenArgs, personalIdentities } from './open.js';
+
+/** @throws BadParameter for an endpoint, a region or a file that cannot be read */
+export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
+  const base = profileBase(env.vars, env.home);
+  const identities = personalIdentities(env);
+  const asked = { ...args, awsProfile: args.awsProfile || endpointProfile(args) };
+  const identity = await storedIdentity(identities, asked);
+  const principal = principalOf(env, asked, identity);
+  const caFile = asked.caFile ? resolve(env.cwd, asked.caFile) : identity?.caFile;
+  const secrets = once(() =>
+    openSecrets(identity?.credentialStore ?? 'file', base, { signal: env.signal, vars: env.vars }),
+  );
+  // Without a login nobody has said who this is: then nothing is kept for the next command.
+  const storage = identity && credentialStorage(secretsFolder(identity.name), secrets);
+  const warn = (text: string) => void env.stderr.write(`WARNING: ${text}\n`);
+  const cache = createCredentialCache({ now: env.now, warn, ...(storage ? { storage } : {}) });
+  return awsAccess({
+    name: identity?.name ?? principal.profile ?? 'aws',
+    identity,
+    identities,
+    principal,
+    regions: once(async () => {
+      if (asked.region?.length) return asked.region;
+      if (identity?.regions.length) return identity.regions;
+      return [await defaultRegion(principal.profile)];
+    }),
+    logins: createAwsLogins(cache, principal),
+    caPem: caFile ? await readCa(caFile) : undefined,
+    files: awsFiles({ base, home: env.home, folder: identities.folder, caFile, secrets }),
+    now: env.now,
+    log: env.log,
+    warn,
+    waitingFor: (what, work) => waitingFor(env, what, work),
+  });
+}
+
+/** Where the secrets of one AWS login are. */
+export function secretsFolder(identityName: string): string {
+  return `aws/${fileName(identityName)}`;
+}
+
+/** The name under which a login with these flags is stored: `PROFILE`, `PROFILE+ROLE`. */
+export function identityName(args: AwsArgs, vars: Record<string, string | undefined>): string {
+  const profile = args.awsProfile || vars.AWS_PROFILE || 'default';
+  return args.assumeRole ? `${profile}+${args.assumeRole.replace(/^.*\//, '')}` : profile;
+}
+
+/** Rights of the flags, or of what was stored. */
+export function principalOf(env: Env, args: AwsArgs, identity?: AwsIdentity): Principal {
+  const role = args.assumeRole || identity?.assumeRole;
+  const externalId = args.externalId || identity?.externalId;
+  const { AWS_PROFILE, AWS_ACCESS_KEY_ID } = env.vars;
+  return {
+    asker: 'person',
+    profile: args.awsProfile || identity?.awsProfile,
+    source: createHash('sha256')
+      .update(JSON.stringify([AWS_PROFILE, AWS_ACCESS_KEY_ID]))
+      .digest('hex'),
+    chain: role ? [{ roleArn: role, ...(externalId ? { externalId } : {}) }] : [],
+    identity: identity && { arn: identity.arn, accountId: identity.accountId },
+  };
+}
+
+/** The login that the flags name, else the last one; undefined when there was none. */
+async function storedIdentity(identities: AwsIdentities, args: AwsArgs): Promise<AwsIdentity | undefined> {
+  if (args.awsProfile || args.assumeRole) {
+    const all = await identities.list();
+    return all.find(
+      (one) =>
+        (one.awsProfile ?? '') === (args.awsProfile ?? '') &&
+        (one.assumeRole ?? '') === (args.assumeRole ?? '') &&
+        (one.externalId ?? '') === (args.externalId ?? one.externalId ?? ''),
+    );
+  }
+  const name = (await identities.currentName()) ?? (await identities.list())[0]?.name;
+  return name === undefined ? undefined : await identities.read(name);
+}
+
+/** `Profile=` of a pasted JDBC URL. */
+function endpointProfile({ db }: OpenArgs): string | undefined {
+  return isEndpoint(db) ? parseEndpoint(db).profile : undefined;
+}
+
+function credentialStorage(folder: string, secrets: () => Promise<SecretStore>) {
+  const account = (key: string) => `${folder}/${key}`;
+  return {
+    read: async (key: string) => await (await secrets()).get(account(key)),
+    write: async (key: string, text: string) => await (await secrets()).set(account(key), text),
+    delete: async (key: string) => void (await (await secrets()).delete(account(key))),
+  };
+}
+
+async function readCa(path: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new TeleportError('BadParameter', `--ca-file: ${messageOf(error)}`, { cause: error });
+  }
+  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  throw new TeleportError('BadParameter', `--ca-file: ${path} holds no PEM certificate`);
+}
+
+/** The result of the first call, for all that follow. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * Redshift databases entered with a person's own IAM identity, without a cluster: found by asking AWS in each region, or
+ * taken from a pasted endpoint; temporary passwords are made by AWS when they are needed, kept while they are good.
+ *
+ * Source: Amazon Redshift's "Using IAM authentication to generate database user credentials".
+ */
+import { messageOf, TeleportError } from '../errors.js';
+import type { Logger } from '../log.js';
+import { amazonRoots } from '../net/roots.js';
+import type { AwsDatabase, AwsIdentities, AwsIdentity } from '../profile/aws-identity.js';
+import type { AwsLogins, Principal } from '../upstream/aws-login.js';
+import type { ConnectContext } from '../upstream/connect.js';
+import type { Access, ConnectionInfo, Connector, Route } from './access.js';
+import { awsConnector } from './aws-connector.js';
+import { activeOf, checkAvailable, ofRoute, ofStored } from './aws-database.js';
+import type { AwsFiles } from './aws-files.js';
+import { awsSearch } from './aws-search.js';
+
+export interface AwsContext {
+  /** Of the login, or what stands for it when there is none. */
+  name: string;
+  /** What `tsh login --aws` stored. */
+  identity: AwsIdentity | undefined;
+  identities: AwsIdentities;
+  principal: Principal;
+  regions(): Promise<string[]>;
+  logins: AwsLogins;
+  /** Who signs the databases' certificates, PEM; absent: Amazon. */
+  caPem: string | undefined;
+  files: AwsFiles;
+  now: () => Date;
+  log: Logger;
+  warn: (text: string) => void;
+  waitingFor<T>(what: string, work: Promise<T>): Promise<T>;
+}
+
+/** The database that every cluster and workgroup has unless somebody said otherwise. */
+const DEFAULT_DATABASE = 'dev';
+
+export function awsAccess(context: AwsContext): Access {
+  const { identity, logins, files } = context;
+  /** Names of this process's own changes are seen at once. */
+  const stored = async (): Promise<AwsDatabase[]> =>
+    identity ? ((await context.identities.read(identity.name))?.databases ?? []) : [];
+  const storedNamed = async (name: string) => (await stored()).find((one) => one.name === name);
+
+  /** Who opens connections to this database; AWS is asked for its roots once. */
+  const connectContext = (): ConnectContext => ({
+    aws: logins,
+    checker: 'tsh',
+    amazonRoots: context.caPem ? [] : amazonRoots(),
+    clientCertificates: {
+      get: () => Promise.reject(new TeleportError('BadParameter', 'only Redshift databases can be entered with IAM')),
+    },
+  });
+
+  const requireLogin = (what: string): AwsIdentity => {
+    if (identity) return identity;
+    throw new TeleportError('BadParameter', `${what} needs a login that can be remembered`, {
+      hint: 'Log in first: tsh login --aws',
+    });
+  };
+
+  const remember = async (route: Route): Promise<AwsDatabase> => {
+    const { name } = requireLogin('tsh db login');
+    const one = ofRoute(route);
+    await context.identities.changeDatabases(name, (all) => [...all.filter((other) => other.name !== one.name), one]);
+    return one;
+  };
+
+  /** Stored and made known to other programs. */
+  const login = async (route: Route) => {
+    const credential = await context.waitingFor('AWS', logins.credential(route.database, route));
+    const one = await remember(route);
+    if (await files.arePossible()) await files.write(context.name, one, credential);
+    return credential;
+  };
+
+  return {
+    clusterName: context.name,
+    proxyAddress: 'aws',
+    active: async () => (await stored()).map(activeOf).sort((a, b) => (a.name < b.name ? -1 : 1)),
+    databases: awsSearch(context),
+
+    async route(found, request) {
+      const { name } = found.database.metadata;
+      const kept = await storedNamed(name);
+      const database = found.database.spec.uri === '' && kept ? ofStored(kept, context.caPem) : found.database;
+      checkAvailable(database);
+      const { suggested } = found;
+      const autoCreate = request.autoCreate || suggested?.autoCreate || kept?.autoCreate;
+      const dbGroups = request.dbGroups ?? suggested?.dbGroups ?? kept?.dbGroups;
+      if (request.dbRoles?.length) {
+        throw new TeleportError('BadParameter', '--db-roles is for clusters', {
+          hint: 'With --aws, groups are given with --db-groups, and an IAM role with --db-user=role/NAME.',
+        });
+      }
+      return {
+        database,
+        dbUser: request.dbUser || kept?.dbUser || suggested?.dbUser || '',
+        dbName: request.dbName || kept?.dbName || suggested?.dbName || DEFAULT_DATABASE,
+        dbRoles: [],
+        ...(autoCreate ? { autoCreate } : {}),
+        ...(dbGroups?.length ? { dbGroups } : {}),
+      };
+    },
+
+    async login(route) {
+      requireLogin('tsh db login');
+      await login(route);
+    },
+
+    async logout(names) {
+      if (!identity) return;
+      for (const one of (await stored()).filter(({ name }) => names.includes(name))) {
+        await logins.forget(ofStored(one, undefined), one);
+      }
+      await context.identities.changeDatabases(identity.name, (all) => all.filter(({ name }) => !names.includes(name)));
+      await files.remove(identity.name, names);
+    },
+
+    async connectionInfo(name): Promise<ConnectionInfo> {
+      const one = await storedNamed(name);
+      if (!one) throw new TeleportError('NotFound', `not logged into database "${name}"`);
+      const credential = await context.waitingFor('AWS', logins.credential(ofStored(one, context.caPem), one));
+      return await files.write(context.name, one, credential);
+    },
+
+    async connector(route, options = {}): Promise<Connector> {
+      // Asked for before a client comes: what AWS refuses is told here, by us and with the next step.
+      if (options.clientTls) await login(route);
+      else await context.waitingFor('AWS', logins.credential(route.database, route));
+      const renewing = options.clientTls ? renewFile(() => login(route), context) : undefined;
+      return awsConnector({
+        route,
+        context: connectContext(),
+        log: context.log,
+        clientTls: options.clientTls,
+        ...(renewing ? { onClose: renewing } : {}),
+      });
+    },
+
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** How often a password file is looked at while a proxy that needs it runs: several times in a password's life. */
+const RENEW_MS = 60_000;
+
+/** Keep the password file good. @returns what ends it */
+function renewFile(login: () => Promise<unknown>, { log }: AwsContext): () => void {
+  const timer = setInterval(() => {
+    login().catch((error: unknown) => log.warn('Cannot renew the password file.', { error: messageOf(error) }));
+  }, RENEW_MS);
+  timer.unref();
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,152 @@
+/**
+ * AWS logins beside cluster profiles: who one is at AWS, where databases are looked for, and the databases that one is
+ * logged into. No secret is in these files; temporary passwords are in the credential store.
+ *
+ *     ~/.tsh/aws-profiles/   0700
+ *     ├── current            0600   name of the identity that commands use, while it is later than `current-profile`
+ *     ├── NAME.json          0600   one identity
+ *     └── amazon.pem         0600   Amazon's roots, for other programs
+ *     ~/.tsh/aws/NAME/              secrets of one identity (`secret-store.ts`)
+ */
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nodeCodeOf, TeleportError } from '../errors.js';
+import { readIfThere, withLock, writeWhole } from './lock.js';
+import { basePaths, FOLDER_MODE, SECRET_MODE } from './paths.js';
+import type { CredentialStoreKind } from './secret-store.js';
+import { wipe } from './wipe.js';
+
+/** A database that one is logged into, with the names chosen then. */
+export interface AwsDatabase {
+  name: string;
+  /** `host:port`. */
+  uri: string;
+  /** For TLS, where it is not the host. */
+  serverName?: string;
+  /** The `aws` member of a `db` resource. */
+  aws: Record<string, unknown>;
+  dbUser: string;
+  dbName: string;
+  autoCreate?: boolean;
+  dbGroups?: string[];
+}
+
+export interface AwsIdentity {
+  /** The AWS profile, or `default`; with an assumed role `PROFILE+ROLE`. */
+  name: string;
+  /** Profile of the shared files; absent: the default credential chain. */
+  awsProfile?: string;
+  regions: string[];
+  assumeRole?: string;
+  externalId?: string;
+  /** Absolute path; absent: Amazon's roots. */
+  caFile?: string;
+  accountId: string;
+  arn: string;
+  /** Where temporary passwords are kept between commands; absent: files. */
+  credentialStore?: CredentialStoreKind;
+  databases: AwsDatabase[];
+}
+
+export interface AwsIdentities {
+  /** The folder, for files of other programs. */
+  readonly folder: string;
+  /** The identity of the last login, if that was one at AWS. One file and two facts of files are read. */
+  currentName(): Promise<string | undefined>;
+  /** @returns undefined when there is none. @throws BadParameter for a broken file, which stays whole */
+  read(name: string): Promise<AwsIdentity | undefined>;
+  /** Every identity that can be read, by name. */
+  list(): Promise<AwsIdentity[]>;
+  save(identity: AwsIdentity, options?: { makeCurrent?: boolean }): Promise<void>;
+  /** Change the databases of a stored identity; concurrent changes are not lost. */
+  changeDatabases(name: string, change: (databases: AwsDatabase[]) => AwsDatabase[]): Promise<void>;
+  /** @returns false when there was none */
+  delete(name: string): Promise<boolean>;
+}
+
+export function awsIdentities(base: string): AwsIdentities {
+  const folder = join(base, 'aws-profiles');
+  const current = join(folder, 'current');
+  const fileOf = (name: string) => join(folder, `${fileName(name)}.json`);
+  const locked = async <T>(work: () => Promise<T>): Promise<T> => {
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    return await withLock(basePaths(base).lock, work);
+  };
+  const read = async (name: string): Promise<AwsIdentity | undefined> => {
+    const text = await readIfThere(fileOf(name));
+    return text === undefined ? undefined : parse(text, fileOf(name));
+  };
+  const write = (identity: AwsIdentity) =>
+    writeWhole(fileOf(identity.name), `${JSON.stringify(identity, undefined, 2)}\n`, SECRET_MODE);
+  return {
+    folder,
+    async currentName() {
+      const [own, cluster] = await Promise.all([changedAt(current), changedAt(basePaths(base).currentProfile)]);
+      if (own === undefined || (cluster !== undefined && cluster > own)) return undefined;
+      return (await readIfThere(current))?.trim() || undefined;
+    },
+    read,
+    async list() {
+      const names = (await entriesOf(folder)).filter((name) => name.endsWith('.json')).sort();
+      const all = await Promise.all(names.map((name) => read(name.slice(0, -'.json'.length)).catch(() => undefined)));
+      return all.filter((one) => one !== undefined);
+    },
+    async save(identity, options = {}) {
+      await locked(async () => {
+        await write(identity);
+        if (options.makeCurrent ?? true) await writeWhole(current, `${identity.name}\n`, SECRET_MODE);
+      });
+    },
+    async changeDatabases(name, change) {
+      await locked(async () => {
+        const identity = await read(name);
+        if (identity) await write({ ...identity, databases: change(identity.databases) });
+      });
+    },
+    async delete(name) {
+      return await locked(async () => {
+        if ((await readIfThere(current))?.trim() === name) await wipe(current);
+        return await wipe(fileOf(name));
+      });
+    },
+  };
+}
+
+/** Any name as the name of a file; AWS allows nearly anything in that of a profile. */
+export function fileName(name: string): string {
+  return encodeURIComponent(name).replace(/\./g, '%2E');
+}
+
+function parse(text: string, path: string): AwsIdentity {
+  try {
+    const value = JSON.parse(text) as Partial<AwsIdentity>;
+    const isWhole =
+      [value.name, value.accountId, value.arn].every((one) => typeof one === 'string') &&
+      [value.regions, value.databases].every(Array.isArray);
+    if (isWhole) return value as AwsIdentity;
+  } catch {
+    // told below
+  }
+  throw new TeleportError('BadParameter', `the AWS login ${path} cannot be read`, {
+    hint: 'Remove the file and log in again with "tsh login --aws".',
+  });
+}
+
+/** Nanoseconds, for two logins may come close upon each other. */
+async function changedAt(path: string): Promise<bigint | undefined> {
+  try {
+    return (await stat(path, { bigint: true })).mtimeNs;
+  } catch (error) {
+    if (nodeCodeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (nodeCodeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
