@@ -31,6 +31,8 @@ export interface AccessibleDatabase {
   dbRoles: string[];
   /** What a pasted URL, or AWS, says about who and where; what is typed comes first. */
   suggested?: RouteRequest;
+  /** What was typed, where that is not the name: an endpoint. */
+  askedAs?: string;
 }
 
 /** A database, and who and where in it. What `tsh db login` stores. */

@@ -58,7 +58,7 @@ export function awsSearch(context: AwsContext): Access['databases'] {
     const suggested = { ...found.suggested, ...given({ dbUser, dbName, autoCreate, dbGroups }) };
     // It goes by what was typed, as every database does.
     const metadata = { ...found.database.metadata, name: endpoint.text };
-    return { ...found, suggested, database: { ...found.database, metadata } };
+    return { ...found, suggested, askedAs: endpoint.typed, database: { ...found.database, metadata } };
   };
 
   /** The database that an endpoint leads to. AWS is asked only for what the host name does not say. */

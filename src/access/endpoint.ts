@@ -15,6 +15,8 @@ import { readRedshiftHost } from '../resources/redshift-host.js';
 import type { AwsMetadata } from '../resources/types.js';
 
 export interface Endpoint {
+  /** As it was typed. */
+  typed: string;
   /** What was pasted, without a password: it names the database in messages. */
   text: string;
   /** Absent in the JDBC form CLUSTER:REGION. */
@@ -36,9 +38,9 @@ export interface Endpoint {
 const DEFAULT_PORT = 5439;
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i;
 
-/** Whether a word is an endpoint and not the name of a database: names have neither dots nor slashes. */
+/** Whether a word is an endpoint and not the name of a database: names have no dot, no colon and no slash. */
 export function isEndpoint(text: string | undefined): text is string {
-  return text !== undefined && (/^[a-z+:]+:\/\//i.test(text) || /^[^/?#\s]+\.[^/?#\s]+/.test(text));
+  return text !== undefined && /[.:/]/.test(text);
 }
 
 /** @throws BadParameter that says which part cannot be read; never with a password in it */
@@ -72,6 +74,7 @@ export function parseEndpoint(text: string): Endpoint {
     profile: options.profile || undefined,
   };
   const common = {
+    typed: text,
     text: shown,
     hasPassword: password.length > 0 || options.password !== undefined || options.pwd !== undefined,
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

@@ -73,7 +73,7 @@ async function find(env: Env, access: Access, args: DbExecArgs): Promise<Accessi
     printLine(env, 'Fetching databases by name ...');
     const found = await access.databases({}, { names: args.dbs });
     return args.dbs.map((name) => {
-      const exact = found.find(({ database }) => database.metadata.name === name);
+      const exact = found.find(({ database, askedAs }) => (askedAs ?? database.metadata.name) === name);
       const discovered = found.filter(
         ({ database }) => database.metadata.labels?.['teleport.internal/discovered-name'] === name,
       );

@@ -1,0 +1,292 @@
+/** `tsh` without a cluster: a person's own IAM identity, against doubles of AWS and Redshift with PostgreSQL underneath. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { runTsh } from '../../src/tsh/main.js';
+import { type AwsDirect, SALES_HOST, startAwsDirect } from '../support/aws-direct.js';
+import { createTestCa } from '../support/ca.js';
+
+let world: AwsDirect;
+beforeAll(async () => {
+  world = await startAwsDirect();
+}, 40_000);
+afterAll(() => world?.stop());
+beforeEach(async () => {
+  world.aws.calls.length = 0;
+  world.redshift.logins.length = 0;
+});
+afterEach(() => world.tsh('logout'));
+
+const login = async (...more: string[]) => {
+  const result = await world.tsh('login', '--aws', '--region=us-east-1', `--ca-file=${world.caFile}`, ...more);
+  expect(result).toMatchObject({ status: 0, stderr: '' });
+  return result.stdout;
+};
+const exec = (sql: string, db: string, ...more: string[]) => world.tsh('db', 'exec', sql, `--dbs=${db}`, ...more);
+const passwords = () => world.aws.calls.filter(({ action }) => /Get(Cluster)?Credentials/.test(action));
+
+describe('login', () => {
+  test('says who one is and remembers it', async () => {
+    expect(await login()).toBe(
+      [
+        '> AWS profile:        default',
+        '  Logged in as:       arn:aws:iam::123456789012:user/alice',
+        '  Account:            123456789012',
+        '  Regions:            us-east-1',
+        '  Valid until:        as long as the AWS credentials',
+        '',
+        '',
+      ].join('\n'),
+    );
+    const status = await world.tsh('status', '--format=json');
+    expect(JSON.parse(status.stdout)).toEqual({
+      active: null,
+      profiles: [],
+      aws: [
+        {
+          profile: 'default',
+          active: true,
+          arn: 'arn:aws:iam::123456789012:user/alice',
+          account_id: '123456789012',
+          regions: ['us-east-1'],
+          credential_store: 'file',
+        },
+      ],
+    });
+  });
+
+  test('assumes a role, with its external id, and says when it may not', async () => {
+    const trust = {
+      Statement: [
+        {
+          Effect: 'Allow' as const,
+          Principal: { AWS: world.person.arn },
+          Action: 'sts:AssumeRole',
+          Condition: { StringEquals: { 'sts:ExternalId': 'x1' } },
+        },
+      ],
+    };
+    const role = world.aws.addRole('analytics', {
+      trust,
+      policies: [{ Statement: [{ Effect: 'Allow', Action: ['redshift:*'], Resource: '*' }] }],
+    });
+    expect(await login(`--assume-role=${role.arn}`, '--external-id=x1')).toContain(
+      'Logged in as:       arn:aws:sts::123456789012:assumed-role/analytics/',
+    );
+    const { status, stdout } = await exec('select current_user', 'sales');
+    expect(stdout).toContain('IAMR:analytics');
+    expect(status).toBe(0);
+    const refused = await world.tsh('login', '--aws', `--assume-role=${role.arn}`, '--external-id=wrong');
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain('is not authorized to perform: sts:AssumeRole');
+  });
+
+  test('refuses a region that is none, and credentials that are not there', async () => {
+    const { status, stderr } = await world.tsh('login', '--aws', '--region=us-east-1,Virginia');
+    expect(status).toBe(1);
+    expect(stderr).toContain('--region: "Virginia" is not an AWS region');
+    const names = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
+    const kept = names.map((name) => process.env[name]);
+    try {
+      for (const name of names) delete process.env[name];
+      const none = await world.tsh('login', '--aws', '--region=us-east-1');
+      expect(none.status).toBe(1);
+      expect(none.stderr).toContain('Looked at: environment variables (AWS_ACCESS_KEY_ID), shared files');
+    } finally {
+      names.forEach((name, i) => {
+        process.env[name] = kept[i];
+      });
+    }
+  });
+
+  test('logout leaves nothing', async () => {
+    await login();
+    await exec('select 1', 'sales', '--db-user=analyst');
+    await world.tsh('db', 'login', 'sales', '--db-user=analyst');
+    const out = await world.tsh('logout');
+    expect(out.status).toBe(0);
+    expect(readdirSync(join(world.dir, '.tsh'))).toEqual([]);
+    expect(readFileSync(join(world.dir, '.pg_service.conf'), 'utf8').trim()).toBe('');
+  });
+});
+
+describe('db ls', () => {
+  test('finds clusters and workgroups with tags, status and endpoint', async () => {
+    await login();
+    const { stdout, stderr } = await world.tsh('db', 'ls', '-v');
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/archive .*paused/);
+    expect(stdout).toMatch(/reports .*redshift-serverless +reports\S+:\d+ .*team=finance/);
+    expect(stdout).toMatch(/sales .* redshift +sales\S+:\d+ .*env=prod,.*team=sales/);
+    const found = JSON.parse((await world.tsh('db', 'ls', 'team=sales', '-f', 'json')).stdout);
+    expect(found.map((one: { metadata: { name: string } }) => one.metadata.name)).toEqual(['sales']);
+    expect(found[0].metadata.labels).toMatchObject({ env: 'prod', 'teleport.dev/status': 'available' });
+  });
+
+  test('without a login the default chain is used', async () => {
+    const { status, stdout } = await world.tsh('db', 'ls', '--aws', '--search=finance');
+    expect(status).toBe(0);
+    expect(stdout).toContain('reports');
+    expect(stdout).not.toContain('sales');
+  });
+
+  test('a region that denies is named, the others still show', async () => {
+    world.aws.failNext('redshift:DescribeClusters', { code: 'AccessDenied', status: 403, message: 'not you' });
+    const { status, stdout, stderr } = await world.tsh('db', 'ls', '--region=us-east-1,eu-west-1');
+    expect(status).toBe(0);
+    expect(stdout).toContain('reports');
+    expect(stderr).toMatch(/^WARNING: Redshift in (us-east|eu-west)-1 was not looked at: AccessDenied: not you\n$/);
+  });
+});
+
+describe('connections', () => {
+  test('as oneself, as a plain user, as a role, and on Serverless', async () => {
+    await login();
+    const trust = {
+      Statement: [{ Effect: 'Allow' as const, Principal: { AWS: world.person.arn }, Action: 'sts:AssumeRole' }],
+    };
+    const may = [{ Statement: [{ Effect: 'Allow' as const, Action: '*', Resource: '*' }] }];
+    world.aws.addRole('dba', { trust, policies: may });
+    await world.postgres.query('create role readers');
+    const who = async (db: string, ...more: string[]) => {
+      const { stdout, stderr } = await exec('select current_user as u', db, ...more);
+      return stdout + stderr;
+    };
+    expect(await who('sales')).toContain('IAM:alice');
+    expect(await who('sales', '--db-user=analyst')).toContain('analyst');
+    expect(await who('sales', '--db-user=role/dba')).toContain('IAMR:dba');
+    expect(await who('reports')).toContain('IAM:alice');
+    expect(await who('reports', '--db-user=dba')).toContain('IAMR:dba');
+    expect(await who('sales', '--db-user=newbie', '--auto-create', '--db-groups=readers')).toContain('newbie');
+    const created = world.aws.calls.filter(({ action }) => action === 'redshift:GetClusterCredentials').at(-1);
+    expect(created?.params).toMatchObject({ AutoCreate: 'true' });
+  });
+
+  test('one call to AWS however many connections and commands', async () => {
+    await login();
+    await exec('select 1', 'sales', '--db-user=analyst');
+    await exec('select 2', 'sales', '--db-user=analyst');
+    expect(passwords()).toHaveLength(1);
+    const folder = join(world.dir, '.tsh', 'aws', 'default');
+    for (const file of readdirSync(folder)) expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600);
+  });
+
+  test('a password that died before its use: once more with a fresh one', async () => {
+    await login();
+    await exec('select 1', 'sales', '--db-user=analyst');
+    world.aws.setClockSkewMs(3_600_000);
+    const { status } = await exec('select 1', 'sales', '--db-user=analyst');
+    world.aws.setClockSkewMs(0);
+    expect(status).toBe(0);
+    expect(passwords().filter(({ status }) => status === 200)).toHaveLength(2);
+  });
+
+  test('psql gets nothing secret', async () => {
+    await login();
+    const env = world.envOf({ vars: { PATH: `${world.dir}/bin:${process.env.PATH}` } });
+    const { mkdirSync, writeFileSync } = await import('node:fs');
+    mkdirSync(join(world.dir, 'bin'), { recursive: true });
+    const script = `#!/bin/sh\n{ env; echo "ARGS $@"; exec psql-real -X -A -t -c 'select current_user' "$1"; } > ${world.dir}/seen 2>&1`;
+    writeFileSync(join(world.dir, 'bin', 'psql'), script.replace('psql-real', '/usr/bin/psql'), { mode: 0o755 });
+    if (!existsSync('/usr/bin/psql')) return;
+    expect(await runTsh(['db', 'connect', 'sales', '--db-user=analyst'], env)).toBe(0);
+    const seen = readFileSync(join(world.dir, 'seen'), 'utf8');
+    expect(seen).toContain('\nanalyst\n');
+    expect(seen).toMatch(/^ARGS postgres:\/\/analyst@\/dev\?host=\S+&port=5432$/m);
+    expect(seen).not.toContain('PGPASS');
+  });
+
+  test('db login, env and config for other programs, db logout', async () => {
+    await login();
+    expect((await world.tsh('db', 'login', 'sales', '--db-user=analyst')).status).toBe(0);
+    expect((await world.tsh('db', 'ls')).stdout).toMatch(/> sales \(user: analyst, db: dev\)/);
+    const env = JSON.parse((await world.tsh('db', 'env', 'sales', '-f', 'json')).stdout);
+    expect(env).toMatchObject({ PGHOST: SALES_HOST, PGUSER: 'IAM:analyst', PGSSLMODE: 'verify-full' });
+    expect(readFileSync(env.PGPASSFILE, 'utf8')).toMatch(/^\*:\*:\*:IAM\\:analyst:.+\n$/);
+    expect(statSync(env.PGPASSFILE).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(world.dir, '.pg_service.conf'), 'utf8')).toContain('[default-sales]');
+    expect((await world.tsh('db', 'config', 'sales')).stdout).toContain('Passfile:');
+    expect((await world.tsh('db', 'logout', 'sales')).stdout).toBe('Logged out of database sales\n');
+    expect(existsSync(env.PGPASSFILE)).toBe(false);
+  });
+});
+
+describe('a pasted endpoint, with no login at all', () => {
+  test.each([
+    ['the endpoint', () => `${SALES_HOST}:${world.redshift.ports.sales}`],
+    ['a JDBC URL', () => `jdbc:redshift:iam://${SALES_HOST}:${world.redshift.ports.sales}/dev`],
+    ['a JDBC URL of cluster and region', () => 'jdbc:redshift:iam://sales:us-east-1/dev'],
+    ['a PostgreSQL URL', () => `postgresql://analyst@${SALES_HOST}:${world.redshift.ports.sales}/dev`],
+  ])('%s', async (_, endpoint) => {
+    const { status, stdout, stderr } = await exec('select current_user', endpoint(), '--ca-file', world.caFile);
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/IAM:alice|analyst/);
+    expect(existsSync(join(world.dir, '.tsh', 'aws'))).toBe(false);
+  });
+
+  test('a password in the URL is neither used nor shown', async () => {
+    const url = `postgresql://analyst:geheim@${SALES_HOST}:${world.redshift.ports.sales}/dev`;
+    const { status, stdout, stderr } = await exec('select 1', url, '--ca-file', world.caFile);
+    expect(status).toBe(0);
+    expect(stderr).toContain('WARNING: the password in the URL is not used');
+    expect(stdout + stderr).not.toContain('geheim');
+  });
+
+  test('a server with the certificate of another name is refused', async () => {
+    const tls = await (await createTestCa('Other')).issue('other.example.com');
+    world.redshift.failNext({ kind: 'certificate', tls });
+    const { stderr } = await exec('select 1', `${SALES_HOST}:${world.redshift.ports.sales}`, '--ca-file', world.caFile);
+    expect(stderr).toContain("tsh cannot validate database's certificate");
+  });
+});
+
+describe('bad input', () => {
+  const cases: [string, string[], RegExp][] = [
+    ['unknown database', ['nope'], /database "nope" not found/],
+    [
+      'paused',
+      ['archive'],
+      /database "archive" is not available: AWS says "paused"[\s\S]*aws redshift resume-cluster --cluster-identifier archive --region us-east-1/,
+    ],
+    ['bad port', [`${SALES_HOST}:99999`], /port "99999" is not a number from 1 to 65535/],
+    [
+      'not Redshift',
+      ['db.abc.us-east-1.rds.amazonaws.com:5432'],
+      /is AWS's, but not of a Redshift cluster or workgroup/,
+    ],
+    ['unknown scheme', ['mysql://a.example.com/x'], /scheme "mysql" is not one of/],
+    [
+      'unknown custom domain',
+      ['redshift.example.com:5439'],
+      /no cluster or workgroup in us-east-1 has this custom domain name/,
+    ],
+  ];
+  test.each(cases)('%s', async (_, args, text) => {
+    await login();
+    const { status, stderr } = await world.tsh('db', 'login', ...args);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(text);
+  });
+
+  test('a user that IAM denies gets the statement that is missing', async () => {
+    await login();
+    world.aws.attachPolicy(
+      world.person,
+      { Statement: [{ Effect: 'Deny', Action: 'redshift:GetClusterCredentials', Resource: '*' }] },
+      'no',
+    );
+    const { status, stderr } = await world.tsh('db', 'login', 'sales', '--db-user=nobody');
+    world.aws.attachPolicy(world.person, { Statement: [] }, 'no');
+    expect(status).toBe(1);
+    expect(stderr).toContain('Make sure that your IAM identity has permissions');
+    expect(stderr).toContain('"Action": "redshift:GetClusterCredentials"');
+  });
+
+  test('an error in the middle of the login is the server’s own', async () => {
+    await login();
+    world.redshift.failNext({ kind: 'error', sqlState: '57P03', message: 'the database system is starting up' });
+    const { stderr } = await exec('select 1', 'sales', '--db-user=analyst');
+    expect(stderr).toContain('the database system is starting up');
+  });
+});
