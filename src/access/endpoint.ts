@@ -38,9 +38,9 @@ export interface Endpoint {
 const DEFAULT_PORT = 5439;
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i;
 
-/** Whether a word is an endpoint and not the name of a database: names have no dot, no colon and no slash. */
+/** Whether a word is an endpoint and not the name of a database, which has no colon but may well have dots. */
 export function isEndpoint(text: string | undefined): text is string {
-  return text !== undefined && /[.:/]/.test(text);
+  return text !== undefined && (text.includes(':') || /\.amazonaws\.com(\.cn)?(\/|$)/i.test(text));
 }
 
 /** @throws BadParameter that says which part cannot be read; never with a password in it */

@@ -4,13 +4,14 @@
  */
 import type { DatabaseFilter } from '../../access/access.js';
 import type { ClusterAccess } from '../../access/cluster.js';
-import { openAccess } from '../../access/open.js';
+import { openCluster } from '../../access/cluster-open.js';
 import { sessionFor } from '../../access/relogin.js';
 import type { Env } from '../../cli/env.js';
 import { isTeleportError, messageOf, TeleportError } from '../../errors.js';
 import type { Session } from '../../profile/session.js';
 import { isLive, otherSessions } from '../status.js';
 import type { GlobalArgs } from './args.js';
+import { listDatabasesOf, oneFailure } from './list.js';
 import { inParallel } from './parallel.js';
 import type { ListedDatabase } from './table.js';
 
@@ -36,7 +37,7 @@ export async function everyDatabase(
     }
   };
   const open = (session: Session, cluster: string) =>
-    openAccess(env, session === current ? { ...args, cluster } : { ...ofOther(args, session), cluster });
+    openCluster(env, session === current ? { ...args, cluster } : { ...ofOther(args, session), cluster });
   const list = async (session: Session, access: ClusterAccess) => {
     const cluster = access.clusterName;
     const isSelected = cluster === (session.profile.cluster ?? session.cluster);
@@ -71,29 +72,6 @@ export async function everyDatabase(
   await Promise.all(others.filter((session) => isUsable(env, session)).map(listProfile));
   if (databases.length === 0 && failures.length > 0) throw oneFailure(failures);
   return { databases: databases.sort((a, b) => compare(placeOf(a), placeOf(b))), failures };
-}
-
-/** Databases of one cluster as they are listed. @param flags  what a command needs to find them again */
-export async function listDatabasesOf(
-  access: ClusterAccess,
-  filter: DatabaseFilter,
-  flags: readonly string[],
-): Promise<ListedDatabase[]> {
-  const [found, active] = await Promise.all([access.databases(filter), access.active()]);
-  return found.map((one) => ({
-    ...one,
-    active: active.find(({ name }) => name === one.database.metadata.name),
-    proxy: access.proxyAddress,
-    cluster: access.clusterName,
-    flags,
-  }));
-}
-
-/** Several failures as one error, a line for each. */
-export function oneFailure(failures: readonly TeleportError[]): TeleportError {
-  if (failures.length === 1) return failures[0]!;
-  const lines = failures.map(({ message }) => message).sort();
-  return new TeleportError('ConnectionProblem', lines.join('\n'));
 }
 
 function failureOf(cluster: string, cause: unknown): TeleportError {

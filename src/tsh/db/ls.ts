@@ -6,7 +6,7 @@ import { print, printJson, printLine, printYaml } from '../../cli/output.js';
 import { printableDatabase } from '../../resources/printable.js';
 import type { GlobalArgs } from './args.js';
 import { parseLabels } from './choose.js';
-import { everyDatabase, listDatabasesOf, oneFailure } from './every-cluster.js';
+import { listDatabasesOf, oneFailure } from './list.js';
 import { databaseTable, type ListedDatabase } from './table.js';
 
 export interface DbLsArgs extends GlobalArgs {
@@ -24,7 +24,7 @@ const HINT_ROWS = 20;
 export async function run(env: Env, args: DbLsArgs): Promise<void> {
   const filter = { labels: parseLabels(args.labels), search: searchWords(args.search), query: args.query || undefined };
   const { databases, failures } = args.all
-    ? await everyDatabase(env, args, filter)
+    ? await (await import('./every-cluster.js')).everyDatabase(env, args, filter)
     : { databases: await ownDatabases(env, args, filter), failures: [] };
   await printDatabases(env, args, databases);
   if (failures.length > 0) throw oneFailure(failures);
