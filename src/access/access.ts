@@ -112,6 +112,8 @@ export interface Access extends AsyncDisposable {
   readonly clusterName: string;
   /** `host:port`, as `db ls --all` shows it. */
   readonly proxyAddress: string;
+  /** Why a client that brings its own TLS cannot connect and needs `tsh proxy db`; undefined when it can. */
+  readonly unreachable?: string | undefined;
   /** Sorted by name. No call to anybody. */
   active(): Promise<ActiveDatabase[]>;
   databases(

@@ -54,6 +54,7 @@ function contextOf(
     profileName: session.name,
     webProxyAddr: profile.webProxyAddr,
     postgresProxyAddr: splitAddress(profile.postgresProxyAddr ?? profile.webProxyAddr, 443),
+    isUpgraded: (profile.tlsRoutingEnabled ?? true) && isUpgraded(session, { vars: env.vars }),
     username: session.user,
     cluster: session.cluster,
     rootCluster: session.rootCluster,

@@ -46,6 +46,8 @@ export interface ClusterContext {
   webProxyAddr: string;
   /** Where clients that bring their own TLS find PostgreSQL. */
   postgresProxyAddr: { host: string; port: number };
+  /** Something in front of the Proxy ends TLS: only connections inside a WebSocket reach it. */
+  isUpgraded: boolean;
   username: string;
   cluster: string;
   rootCluster: string;
@@ -159,6 +161,9 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     },
     get proxyAddress() {
       return context().webProxyAddr;
+    },
+    get unreachable() {
+      return context().isUpgraded ? 'Teleport Proxy is behind a layer 7 load balancer or reverse proxy' : undefined;
     },
     active,
     databases,

@@ -89,6 +89,7 @@ beforeEach(async () => {
     postgresProxyAddr: { host: 'localhost', port: 3080 },
     username: 'alice',
     cluster: 'test',
+    isUpgraded: false,
     rootCluster: 'test',
     accessRequests: [],
     credentials: async () => ({ expires: end, tlsKeyPem }),

@@ -30,6 +30,10 @@ export const CLUSTER = 'peer.local';
 
 export interface FakeCluster extends AsyncDisposable {
   port: number;
+  /** A balancer in front that ends TLS, knows no ALPN and passes HTTP and WebSockets on. */
+  balancerPort: number;
+  /** The ping announces the balancer. */
+  isBalanced?: boolean;
   /** PEM file with the authority of the web certificate, for SSL_CERT_FILE. */
   webCaFile: string;
   /** `METHOD /path` of the web API and `Method` of gRPC, in order. */
@@ -151,7 +155,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
       ssh: {
         listen_addr: `127.0.0.1:${cluster.port}`,
         web_listen_addr: `127.0.0.1:${cluster.port}`,
-        public_addr: `localhost:${cluster.port}`,
+        public_addr: `localhost:${cluster.isBalanced ? cluster.balancerPort : cluster.port}`,
         dial_timeout: 30_000_000_000,
       },
       db: {
@@ -295,11 +299,19 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
   });
   await new Promise<void>((done) => front.listen(0, done));
   cluster.port = (front.address() as AddressInfo).port;
+  const balancer = createServer({ cert: web.cert, key: web.key }, (socket) => {
+    sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)));
+    http.emit('connection', socket);
+  });
+  balancer.on('tlsClientError', () => {});
+  await new Promise<void>((done) => balancer.listen(0, done));
+  cluster.balancerPort = (balancer.address() as AddressInfo).port;
   cluster[Symbol.asyncDispose] = async () => {
     await grpc.close({ graceMs: 0 });
     for (const socket of sockets) socket.destroy();
     await leaf.close();
     await new Promise<void>((done) => front.close(() => done()));
+    await new Promise<void>((done) => balancer.close(() => done()));
     rmSync(folder, { recursive: true, force: true });
   };
   return cluster;

@@ -26,6 +26,7 @@ beforeEach(() => {
   cluster.routes.length = 0;
   cluster.auth = {};
   cluster.isLeafOnline = false;
+  cluster.isBalanced = false;
   delete cluster.lifetimeMs;
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
@@ -45,7 +46,12 @@ async function tsh(line: string[], { vars = {}, answers = [] }: Call = {}): Prom
   });
   for (const answer of answers) env.type(`${answer}\n`);
   const status = await runTsh(
-    line.map((word) => word.replaceAll('{PORT}', String(cluster.port)).replace(/^ci\.pem$/, join(home, 'ci.pem'))),
+    line.map((word) =>
+      word
+        .replaceAll('{PORT}', String(cluster.port))
+        .replaceAll('{BALANCER}', String(cluster.balancerPort))
+        .replace(/^ci\.pem$/, join(home, 'ci.pem')),
+    ),
     env,
   );
   return { stdout: env.out(), stderr: env.err(), status };
@@ -54,7 +60,12 @@ async function tsh(line: string[], { vars = {}, answers = [] }: Call = {}): Prom
 const golden = (file: string) =>
   runTranscript(`test/transcripts/${file}.txt`, {
     run: ([, ...words], call) => tsh(words, call),
-    replace: () => ({ HOME: home, PORT: String(cluster.port), RUNTIME: `node${process.versions.node}` }),
+    replace: () => ({
+      HOME: home,
+      PORT: String(cluster.port),
+      BALANCER: String(cluster.balancerPort),
+      RUNTIME: `node${process.versions.node}`,
+    }),
   });
 
 test('tsh without a profile', async () => {
@@ -239,7 +250,17 @@ test('an untrusted certificate says how to trust it; --insecure goes on and says
   );
 });
 
-test('behind a load balancer everything for the cluster goes through the connection upgrade', async () => {
+test('tsh behind a load balancer that ends TLS, which is noticed', async () => {
+  cluster.isBalanced = true;
+  const { expected, actual } = await golden('tsh-load-balancer');
+  expect(actual).toBe(expected);
+  expect(readFileSync(join(home, '.tsh/localhost.yaml'), 'utf8')).toContain(
+    'tls_routing_conn_upgrade_required: true\n',
+  );
+  expect(cluster.calls).toContain('UPGRADE alpn-ping');
+});
+
+test('when the environment says so everything for the cluster goes through the connection upgrade', async () => {
   const vars = { TELEPORT_TLS_ROUTING_CONN_UPGRADE: `localhost:${cluster.port}=yes` };
   const line = ['login', '--proxy=localhost:{PORT}', '--user=alice'];
   expect((await tsh(line, { vars, answers: ['correct', '123456'] })).stderr).not.toContain('ERROR');

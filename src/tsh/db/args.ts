@@ -1,6 +1,7 @@
 /** Arguments that the database commands share, as the command table gives them. */
-import type { RouteRequest } from '../../access/access.js';
+import type { Access, ActiveDatabase, RouteRequest } from '../../access/access.js';
 import type { AwsArgs } from '../../access/open.js';
+import { TeleportError } from '../../errors.js';
 import type { Selectors } from './choose.js';
 
 export interface GlobalArgs extends AwsArgs {
@@ -32,6 +33,36 @@ export function routeRequest({ dbUser, dbName, dbRoles, autoCreate, dbGroups }: 
     autoCreate: autoCreate || undefined,
     dbGroups: dbGroups?.length ? dbGroups : undefined,
   };
+}
+
+/** What stands behind `tsh db connect` or `tsh proxy db` for this database, with placeholders for what is not stored. */
+export function selectorText(
+  args: GlobalArgs,
+  { name, dbUser, dbName }: { name: string; dbUser: string; dbName: string },
+): string {
+  return `${clusterPart(args)}${dbUser ? '' : ' --db-user=<user>'}${dbName ? '' : ' --db-name=<name>'} ${name}`;
+}
+
+/** @throws TeleportError `BadParameter` for a command whose answer would lead nowhere */
+export function assertReachable(
+  command: string,
+  args: GlobalArgs,
+  { unreachable }: Access,
+  active: ActiveDatabase,
+): void {
+  if (unreachable === undefined) return;
+  const selector = selectorText(args, active);
+  throw new TeleportError(
+    'BadParameter',
+    [
+      `"${command}" is not supported when:`,
+      `  - ${unreachable}.`,
+      '',
+      'Please use one of the following commands to connect to the database:',
+      `    tsh db connect${selector}`,
+      `    tsh proxy db --tunnel${selector}`,
+    ].join('\n'),
+  );
 }
 
 /** `--cluster=NAME ` where it was given, for commands that are suggested. */

@@ -2,7 +2,7 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
-import type { SelectorArgs } from './args.js';
+import { assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 
 export interface DbEnvArgs extends SelectorArgs {
@@ -12,6 +12,7 @@ export interface DbEnvArgs extends SelectorArgs {
 export async function run(env: Env, args: DbEnvArgs): Promise<void> {
   await using access = await openAccess(env, args);
   const active = await chooseOneActive(access, args);
+  assertReachable('tsh db env', args, access, active);
   const info = await access.connectionInfo(active.name);
   const variables: [string, string | undefined][] = [
     ['PGDATABASE', active.dbName],

@@ -2,7 +2,7 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
-import { clusterPart, type RouteArgs, routeRequest } from './args.js';
+import { clusterPart, type RouteArgs, routeRequest, selectorText } from './args.js';
 import { chooseDatabase } from './choose.js';
 
 const YELLOW = '\u001b[33m';
@@ -13,16 +13,22 @@ export async function run(env: Env, args: RouteArgs): Promise<void> {
   const database = await chooseDatabase(env, access, args);
   const route = await access.route(database, routeRequest(args));
   await access.login(route);
-  const name = route.database.metadata.name;
-  const missing = `${route.dbUser ? '' : ' --db-user=<user>'}${route.dbName ? '' : ' --db-name=<name>'}`;
+  const { name } = route.database.metadata;
+  const selector = selectorText(args, { name, ...route });
+  const [what, command] = access.unreachable
+    ? ['You can start a local proxy for database GUI clients:', `tsh proxy db --tunnel${selector}`]
+    : [
+        'You can view the connect command for the native database CLI client:',
+        `tsh db config${clusterPart(args)} --format=cmd ${name}`,
+      ];
   printLine(env, `Connection information for database "${name}" has been saved.`);
   printLine(env);
   printLine(env, 'You can now connect to it using the following command:');
   printLine(env);
-  printLine(env, `  ${YELLOW}tsh db connect${clusterPart(args)}${missing} ${name}${PLAIN}`);
+  printLine(env, `  ${YELLOW}tsh db connect${selector}${PLAIN}`);
   printLine(env);
-  printLine(env, 'You can view the connect command for the native database CLI client:');
+  printLine(env, what);
   printLine(env);
-  printLine(env, `  ${YELLOW}tsh db config${clusterPart(args)} --format=cmd ${name}${PLAIN}`);
+  printLine(env, `  ${YELLOW}${command}${PLAIN}`);
   printLine(env);
 }
