@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   profile: ['pki', 'identity'],
   api: ['resources', 'identity', 'net', 'pki'],
   localproxy: ['net', 'pg'],
-  psql: [],
+  psql: ['cli'],
   upstream: ['aws', 'resources', 'pg', 'net'],
   access: [
     'profile',

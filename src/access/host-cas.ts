@@ -3,7 +3,7 @@ import type { AuthClient } from '../api/client.js';
 import { knownHostsLine } from '../identity/known-hosts.js';
 import { readAuthorizedKey } from '../pki/ssh.js';
 import type { HostCa } from '../profile/store.js';
-import type { LoginAnswer } from './proxy-client.js';
+import type { LoginAnswer } from './login-answer.js';
 
 /** The authorities of a login answer: exactly those of the root cluster. */
 export function hostCasOfAnswer(signers: LoginAnswer['hostSigners'], proxyHost: string): HostCa[] {

@@ -7,6 +7,16 @@ import { TeleportError } from '../errors.js';
 import { hostOf } from '../profile/paths.js';
 import type { Profile } from '../profile/profile.js';
 
+/** Kinds of single sign-on connectors. */
+export const SSO_TYPES = ['github', 'oidc', 'saml'] as const;
+export type SsoType = (typeof SSO_TYPES)[number];
+
+/** A connector as a ping announces it. */
+interface AnnouncedConnector {
+  name?: string;
+  display?: string;
+}
+
 /** The answer of `/webapi/ping`, as far as we use it. Everything may be missing. */
 export interface Ping {
   server_version?: string;
@@ -15,6 +25,10 @@ export interface Ping {
   auth?: {
     type?: string;
     local?: { name?: string };
+    allow_headless?: boolean;
+    github?: AnnouncedConnector & { EndpointURL?: string };
+    oidc?: AnnouncedConnector & { IssuerURL?: string };
+    saml?: AnnouncedConnector & { SSO?: string; singleLogoutEnabled?: boolean };
     has_motd?: boolean;
     load_all_cas?: boolean;
     /** Go duration. */
@@ -123,7 +137,15 @@ export function profileOfPing(ping: Ping, webAddr: string, options: { sshPort?: 
     tlsRoutingEnabled: tlsRouting,
     ...(ping.auth?.load_all_cas ? { loadAllCas: true } : {}),
     sshDialTimeout: dialTimeout(ssh.dial_timeout),
+    ...(ping.auth?.saml?.singleLogoutEnabled ? { samlSloEnabled: true } : {}),
+    ...optional('ssoHost', ssoHost(ping)),
   };
+}
+
+/** Host of the identity provider. */
+function ssoHost({ auth }: Ping): string | undefined {
+  const url = auth?.saml?.SSO ?? auth?.oidc?.IssuerURL ?? auth?.github?.EndpointURL;
+  return url !== undefined && URL.canParse(url) ? new URL(url).host : undefined;
 }
 
 function kubeAddress(kube: NonNullable<NonNullable<Ping['proxy']>['kube']>, webHost: string): string | undefined {

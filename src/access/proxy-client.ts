@@ -1,13 +1,15 @@
 /**
- * The Proxy's web API as `tsh` calls it: ping, find, message of the day, the login exchange. One connection is kept for
+ * The Proxy's web API as `tsh` calls it: ping, find, message of the day, the login exchanges. One connection is kept for
  * calls that follow each other. Spec: login-and-profile reference, 1 and 2.
  */
+import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import { dialTls, systemRoots } from '../net/dial.js';
-import { isLoopback, joinAddress, type Ping, splitAddress, type TypedProxy } from './proxy-addresses.js';
+import { type LoginAnswer, loginAnswer } from './login-answer.js';
+import { isLoopback, joinAddress, type Ping, type SsoType, splitAddress, type TypedProxy } from './proxy-addresses.js';
 import { webApiError } from './web-api-error.js';
 
 export interface ProxyClientOptions {
@@ -32,10 +34,8 @@ export interface LoginChallenge {
   totp_challenge?: boolean;
 }
 
-export interface LoginRequest {
-  user: string;
-  password: string;
-  totpCode: string;
+/** The keys that certificates are wanted for, and for how long and where. */
+export interface CertificateWish {
   /** `authorized_keys` line. */
   sshPublicKey: string;
   tlsPublicKeyPem: string;
@@ -45,13 +45,25 @@ export interface LoginRequest {
   routeToCluster: string;
 }
 
-export interface LoginAnswer {
-  username: string;
-  /** SSH certificate, one line. */
-  sshCert: string | undefined;
-  tlsCertPem: string;
-  hostSigners: { clusterName: string; sshKeys: string[]; tlsPems: string[] }[];
-  defaultRelayAddr?: string;
+export interface PasswordLoginRequest extends CertificateWish {
+  user: string;
+  password: string;
+  totpCode: string;
+}
+
+export interface SsoLoginRequest extends CertificateWish {
+  connectorType: SsoType;
+  connector: string;
+  /** Where the browser comes back to; holds the key that seals the answer. */
+  callbackUrl: string;
+  clientVersion: string;
+}
+
+/** Where the person logs in: one of the two is set. */
+export interface SsoLoginStart {
+  redirect_url?: string;
+  /** base64 of HTML. */
+  post_form?: string;
 }
 
 export interface ProxyClient extends Disposable {
@@ -61,7 +73,8 @@ export interface ProxyClient extends Disposable {
   find(): Promise<Ping>;
   motd(): Promise<string>;
   begin(user: string, password: string): Promise<LoginChallenge>;
-  finish(request: LoginRequest): Promise<LoginAnswer>;
+  finish(request: PasswordLoginRequest): Promise<LoginAnswer>;
+  startSso(request: SsoLoginRequest): Promise<SsoLoginStart>;
 }
 
 const WEBPROXY_CERT = '/var/lib/teleport/webproxy_cert.pem';
@@ -113,19 +126,27 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
       json<LoginChallenge>('POST', '/webapi/mfa/login/begin', { user, pass: password, passwordless: false }),
     async finish(request) {
       return loginAnswer(
-        await json<RawLoginAnswer>('POST', '/webapi/mfa/login/finish', {
+        await json('POST', '/webapi/mfa/login/finish', {
           user: request.user,
           password: request.password,
           webauthn_challenge_response: null,
           totp_code: request.totpCode,
-          ssh_pub_key: base64(`${request.sshPublicKey.trim()}\n`),
-          tls_pub_key: base64(request.tlsPublicKeyPem),
+          ...publicKeys(request),
           ttl: request.ttlMs * 1e6,
-          RouteToCluster: request.routeToCluster,
-          KubernetesCluster: '',
+          ...route(request),
         }),
       );
     },
+    startSso: (request) =>
+      json<SsoLoginStart>('POST', `/webapi/${request.connectorType}/login/console`, {
+        redirect_url: request.callbackUrl,
+        ...publicKeys(request),
+        cert_ttl: request.ttlMs * 1e6,
+        connector_id: request.connector,
+        ...route(request),
+        PKCEVerifier: randomBytes(32).toString('base64url'),
+        client_version: request.clientVersion,
+      }),
     [Symbol.dispose]: () => agent.destroy(),
   };
 }
@@ -278,31 +299,12 @@ function checkedPing(ping: Ping, address: string): Ping {
   );
 }
 
-interface RawLoginAnswer {
-  username?: string;
-  cert?: string | null;
-  tls_cert?: string | null;
-  host_signers?: { domain_name?: string; checking_keys?: string[] | null; tls_certs?: string[] | null }[] | null;
-  client_options?: { default_relay_addr?: string };
+function publicKeys({ sshPublicKey, tlsPublicKeyPem }: CertificateWish) {
+  return { ssh_pub_key: base64(`${sshPublicKey.trim()}\n`), tls_pub_key: base64(tlsPublicKeyPem) };
 }
 
-function loginAnswer(raw: RawLoginAnswer): LoginAnswer {
-  const relay = raw.client_options?.default_relay_addr;
-  if (!raw.tls_cert || !raw.username)
-    throw new TeleportError('Protocol', 'the proxy answered a login without a certificate');
-  if (!raw.host_signers?.length)
-    throw new TeleportError('Protocol', 'the proxy answered a login without host authorities');
-  return {
-    username: raw.username,
-    sshCert: raw.cert ? text(raw.cert).trim() : undefined,
-    tlsCertPem: text(raw.tls_cert),
-    hostSigners: raw.host_signers.map((signer) => ({
-      clusterName: signer.domain_name ?? '',
-      sshKeys: (signer.checking_keys ?? []).map((key) => text(key).trim()),
-      tlsPems: (signer.tls_certs ?? []).map(text),
-    })),
-    ...(relay ? { defaultRelayAddr: relay } : {}),
-  };
+function route({ routeToCluster }: CertificateWish) {
+  return { RouteToCluster: routeToCluster, KubernetesCluster: '' };
 }
 
 function headStart(ms: number, signal: AbortSignal): Promise<void> {
@@ -330,8 +332,4 @@ export function isUnreachable(error: unknown): boolean {
 
 function base64(value: string): string {
   return Buffer.from(value, 'utf8').toString('base64');
-}
-
-function text(value: string): string {
-  return Buffer.from(value, 'base64').toString('utf8');
 }

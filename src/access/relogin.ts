@@ -1,5 +1,5 @@
 /**
- * A command that finds its login expired asks for the password, and does its work once more. Spec: cli reference, 3.2;
+ * A command that finds its login expired asks for the password, or opens the browser, and does its work once more. Spec: cli reference, 3.2;
  * auth-grpc-and-routing reference, 3.3.
  */
 import { isExpiredCredentials } from '../api/status.js';
@@ -7,7 +7,7 @@ import type { Env } from '../cli/env.js';
 import { TeleportError } from '../errors.js';
 import { LoginNeeded, type Session, sessionOf } from '../profile/session.js';
 import { askProxy, type LoginArgs, personalStore } from './session.js';
-import { saveSignIn, signIn } from './sign-in.js';
+import { saveSignIn, signIn, ssoConnector } from './sign-in.js';
 
 export { currentSession as sessionFor, type LoginArgs } from './session.js';
 
@@ -45,10 +45,12 @@ export async function relogin(env: Env, args: LoginArgs, session: Session, error
   if (session.store.isVirtual) {
     throw new TeleportError('AccessDenied', 'cannot relogin in non-interactive session', { cause: error });
   }
-  if (!env.isTty.stdin) throw error;
+  // A password is typed at a terminal; single sign-on needs none.
+  if (!env.isTty.stdin && !session.profile.ssoHost) throw error;
   const store = personalStore(env);
   const proxy = await askProxy(env, args, { known: session.profile });
   using client = proxy.client;
+  if (!env.isTty.stdin && ssoConnector(proxy.ping) === undefined) throw error;
   const signedIn = await signIn(
     env,
     { ...proxy, client },
@@ -58,6 +60,7 @@ export async function relogin(env: Env, args: LoginArgs, session: Session, error
       routeToCluster: session.profile.cluster ?? '',
       ttlMs: args.ttl === undefined ? undefined : args.ttl * 60_000,
       insecure: args.insecure ?? false,
+      browser: args,
     },
   );
   const saved = await saveSignIn(env, store, proxy.profile, signedIn, {

@@ -18,11 +18,13 @@ import type { Profile } from '../profile/profile.js';
 import { openSession, proxyHostOf, type Session } from '../profile/session.js';
 import type { HostCa, ProfileStore, UserKeys } from '../profile/store.js';
 import { headersFor, readTshConfig } from '../profile/tsh-config.js';
+import { headlessArgs, headlessRefused, isHeadless } from './headless.js';
 import { joinAddress, type Ping, parseProxy, profileOfPing, splitAddress } from './proxy-addresses.js';
 import { findProxyAddress, type ProxyClient, type ProxyClientOptions, proxyClient, webTrust } from './proxy-client.js';
+import type { BrowserArgs } from './sso-sign-in.js';
 
 /** The flags that say where and as whom; those of the command table by their names. */
-export interface LoginArgs {
+export interface LoginArgs extends BrowserArgs {
   proxy?: string | undefined;
   user?: string | undefined;
   cluster?: string | undefined;
@@ -47,6 +49,7 @@ export function personalStore(env: Env): ProfileStore {
  * @throws TeleportError when no proxy is named, or there is no such profile
  */
 export async function currentSession(env: Env, args: LoginArgs): Promise<Session> {
+  if (isHeadless(args)) throw headlessArgs(env, args) && headlessRefused();
   const cluster = selectedCluster(env, args);
   if (args.identity) {
     const store = await identityStore(env, args, args.identity);

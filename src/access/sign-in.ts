@@ -1,16 +1,15 @@
 /**
- * Password login, as `tsh` does it with any second-factor setting: the challenge decides what is asked.
+ * A login from the first question to the files: which way it goes is the Proxy's to say, what comes of it is the same.
  *
- *     password ── begin ──> challenge ── OTP code ── finish ──> certificates ──> store ── GetCertAuthorities ──> store
+ *     ping ── password and code, or single sign-on ──> certificates ──> store ── GetCertAuthorities ──> store
  *
- * Questions go to the terminal of `env`; nothing secret is kept. Spec: login-and-profile reference, 2.
+ * Spec: login-and-profile reference, 2 and 3.
  */
 import type { KeyObject } from 'node:crypto';
 import { parseDuration } from '../cli/duration.js';
 import type { Env } from '../cli/env.js';
 import { waitingFor } from '../cli/progress.js';
-import { askSecret } from '../cli/prompt.js';
-import { isTeleportError, TeleportError } from '../errors.js';
+import { TeleportError } from '../errors.js';
 import { generateKey, openSshPrivateKeyPem, privateKeyPem, publicKeyPem, sameKey } from '../pki/keys.js';
 import { authorizedKeyLine, readSshCertificate } from '../pki/ssh.js';
 import { keyFor, type SignatureAlgorithmSuite, SUITES, suiteOfNumber } from '../pki/suites.js';
@@ -19,9 +18,11 @@ import { type Profile, profileName } from '../profile/profile.js';
 import { type Session, sessionOf } from '../profile/session.js';
 import type { HostCa, ProfileStore, UserKeys } from '../profile/store.js';
 import { connectCluster } from './cluster-client.js';
+import { headlessRefused } from './headless.js';
 import { fetchHostCas, hostCasOfAnswer } from './host-cas.js';
-import type { Ping } from './proxy-addresses.js';
+import { type Ping, SSO_TYPES } from './proxy-addresses.js';
 import type { AskedProxy, LoginArgs } from './session.js';
+import type { BrowserArgs, SsoConnector } from './sso-sign-in.js';
 
 export interface SignInOptions {
   user: string;
@@ -34,6 +35,8 @@ export interface SignInOptions {
   /** One key for SSH and TLS, as identity files have it. */
   oneKey?: boolean;
   insecure?: boolean;
+  /** For single sign-on. */
+  browser: BrowserArgs;
 }
 
 export interface SignedIn {
@@ -48,65 +51,57 @@ export interface SignedIn {
 const DEFAULT_TTL_MS = 12 * 3_600_000;
 
 /**
- * Ask for password and code, and exchange them for certificates. Nothing is stored.
+ * Exchange what the person proves for certificates. Nothing is stored.
  *
- * @throws TeleportError `BadParameter` without a terminal, `AccessDenied` with the proxy's text, `NotImplemented` for a
- *   login that needs a browser or a security key
+ * @throws TeleportError `BadParameter` without a terminal for a password, `AccessDenied` with the text of the Proxy or the
+ *   identity provider, `NotImplemented` for a login that needs a security key
  */
 export async function signIn(env: Env, proxy: AskedProxy, options: SignInOptions): Promise<SignedIn> {
   const { client, ping } = proxy;
-  checkIsLocal(ping);
+  const connector = ssoConnector(ping);
   const making = loginKeys(ping, options.oneKey ?? false);
   making.catch(() => {});
-  const password = await askSecret(env, `Enter password for Teleport user ${options.user}`, {
-    withoutTerminal: 'cannot perform password login without a terminal',
-  });
-  if (options.insecure) {
+  const asking = making.then((keys) => ({
+    sshPublicKey: authorizedKeyLine(keys.ssh),
+    tlsPublicKeyPem: publicKeyPem(keys.tls),
+    ttlMs: options.ttlMs ?? defaultTtlMs(ping),
+    routeToCluster: options.routeToCluster,
+  }));
+  asking.catch(() => {});
+  const warn = () => {
+    if (!options.insecure) return;
     env.stderr.write(`WARNING: You are using insecure connection to Teleport proxy https://${client.address}\n`);
+  };
+  const bySso = async (to: SsoConnector) => {
+    const { signInBySso } = await import('./sso-sign-in.js');
+    const wish = await asking;
+    warn();
+    return await signInBySso(env, proxy, to, wish, options.browser);
+  };
+  const byPassword = async () => {
+    const { signInByPassword } = await import('./password-sign-in.js');
+    return await signInByPassword(env, client, asking, { ...options, onPassword: warn });
+  };
+  const answer = await (connector ? bySso(connector) : byPassword());
+  const keys = await making;
+  const { sshCert, tlsCertPem } = answer;
+  if (!sshCert) throw new TeleportError('Protocol', 'SSH cert not found');
+  if (!sameKey(publicKeyOf(tlsCertPem), keys.tls) || !sameKey(readSshCertificate(sshCert).key, keys.ssh)) {
+    throw new TeleportError('Protocol', 'the proxy answered with certificates for other keys than ours');
   }
-  try {
-    const challenge = await waitingFor(env, 'the proxy', client.begin(options.user, password));
-    const isOtp = challenge.totp_challenge === true;
-    if (!isOtp && challenge.webauthn_challenge) throw onlySecurityKeys();
-    const totpCode = isOtp ? (await askSecret(env, 'Enter an OTP code from a device')).trim() : '';
-    const keys = await making;
-    const answer = await waitingFor(
-      env,
-      'the certificates',
-      client.finish({
-        user: options.user,
-        password,
-        totpCode,
-        sshPublicKey: authorizedKeyLine(keys.ssh),
-        tlsPublicKeyPem: publicKeyPem(keys.tls),
-        ttlMs: options.ttlMs ?? defaultTtlMs(ping),
-        routeToCluster: options.routeToCluster,
-      }),
-    );
-    const { sshCert, tlsCertPem } = answer;
-    if (!sshCert) throw new TeleportError('Protocol', 'SSH cert not found');
-    if (!sameKey(publicKeyOf(tlsCertPem), keys.tls) || !sameKey(readSshCertificate(sshCert).key, keys.ssh)) {
-      throw new TeleportError('Protocol', 'the proxy answered with certificates for other keys than ours');
-    }
-    return {
-      user: answer.username,
-      cluster: options.routeToCluster || answer.hostSigners[0]!.clusterName,
-      keys: {
-        tlsKeyPem: privateKeyPem(keys.tls),
-        tlsCertPem,
-        sshKeyPem: openSshPrivateKeyPem(keys.ssh),
-        sshPublicKey: authorizedKeyLine(keys.ssh),
-        sshCert,
-      },
-      hostCas: hostCasOfAnswer(answer.hostSigners, profileName(proxy.profile)),
-      ...(answer.defaultRelayAddr ? { defaultRelayAddr: answer.defaultRelayAddr } : {}),
-    };
-  } catch (error) {
-    if (isTeleportError(error, 'AccessDenied') && !options.isUserGiven) {
-      env.stderr.write(`Logging in as "${options.user}". If that is not your Teleport user, name it with --user.\n`);
-    }
-    throw error;
-  }
+  return {
+    user: answer.username,
+    cluster: options.routeToCluster || answer.hostSigners[0]!.clusterName,
+    keys: {
+      tlsKeyPem: privateKeyPem(keys.tls),
+      tlsCertPem,
+      sshKeyPem: openSshPrivateKeyPem(keys.ssh),
+      sshPublicKey: authorizedKeyLine(keys.ssh),
+      sshCert,
+    },
+    hostCas: hostCasOfAnswer(answer.hostSigners, profileName(proxy.profile)),
+    ...(answer.defaultRelayAddr ? { defaultRelayAddr: answer.defaultRelayAddr } : {}),
+  };
 }
 
 /**
@@ -168,18 +163,26 @@ async function loginKeys(ping: Ping, oneKey: boolean): Promise<{ ssh: KeyObject;
   return { ssh: await generateKey(keyFor(suite, 'user-ssh')), tls };
 }
 
-function checkIsLocal(ping: Ping): void {
+/**
+ * The connector of a cluster with single sign-on, undefined for a password.
+ *
+ * @throws TeleportError for connectors that are neither
+ */
+export function ssoConnector(ping: Ping): SsoConnector | undefined {
   const type = ping.auth?.type ?? 'local';
-  const name = ping.auth?.local?.name ?? '';
-  if (type === 'local' && (name === '' || name === 'local')) return;
-  const what = type === 'local' ? name : `single sign-on (${type})`;
-  throw new TeleportError('NotImplemented', `login with ${what} is not supported`, {
-    hint: 'What works: a local user with password and one-time code (--auth=local), or an identity file (-i FILE).',
-  });
-}
-
-function onlySecurityKeys(): TeleportError {
-  return new TeleportError('NotImplemented', 'this user logs in with a security key, which is not supported', {
-    hint: 'What works: a one-time code. Add such a device to the user, or use an identity file (-i FILE).',
-  });
+  const local = ping.auth?.local?.name ?? '';
+  if (type === 'local') {
+    if (local === '' || local === 'local') return undefined;
+    if (local === 'headless') throw headlessRefused(ping);
+    throw new TeleportError('NotImplemented', `login with ${local} is not supported`, {
+      hint: 'What works: password and one-time code (--auth=local), single sign-on (--auth=CONNECTOR), or an identity file (-i FILE).',
+    });
+  }
+  const known = SSO_TYPES.find((one) => one === type);
+  if (known === undefined) {
+    throw new TeleportError('BadParameter', `unsupported authentication type: ${JSON.stringify(type)}`);
+  }
+  const name = ping.auth?.[known]?.name;
+  if (!name) throw new TeleportError('Protocol', `the proxy announces ${known} without the name of a connector`);
+  return { type: known, name };
 }

@@ -76,6 +76,9 @@ export function userPrincipals(logins: readonly string[]): string[] {
   return [...own, INTERNAL_JOIN_PRINCIPAL];
 }
 
+const GITHUB_ID = 'github-id@goteleport.com';
+const GITHUB_LOGIN = 'github-login@goteleport.com';
+
 /** What `tsh status` shows of a user's SSH certificate. */
 export interface UserSshFacts {
   username: string;
@@ -85,8 +88,15 @@ export interface UserSshFacts {
   logins: string[];
   /** Names of the extensions that are not Teleport's bookkeeping, sorted. */
   extensions: string[];
+  /** Of a login through GitHub. */
+  github?: GitHubIdentity;
   validAfter?: Date;
   validBefore?: Date;
+}
+
+export interface GitHubIdentity {
+  id: string;
+  login: string;
 }
 
 /** @throws TeleportError `Protocol` or `BadParameter` when the line is not a certificate or its values are unreadable */
@@ -98,7 +108,8 @@ export function readUserSshCertificate(line: string): UserSshFacts {
     roles: isStringList(roles) ? roles : [],
     traits: decodeTraits(extensions['teleport-traits']),
     logins: principals.filter((principal) => !principal.startsWith('-teleport-')),
-    extensions: Object.keys(extensions).filter((name) => !name.startsWith('teleport-')),
+    extensions: Object.keys(extensions).filter((name) => !/^teleport-|^github-(id|login)@goteleport\.com$/.test(name)),
+    ...(extensions[GITHUB_ID] ? { github: { id: extensions[GITHUB_ID], login: extensions[GITHUB_LOGIN] ?? '' } } : {}),
     ...(validAfter ? { validAfter } : {}),
     ...(validBefore ? { validBefore } : {}),
   };

@@ -3,7 +3,7 @@
  * is: the one of `--proxy`, else the current one (login-and-profile reference, 6.6).
  */
 import { TeleportError } from '../errors.js';
-import { readUserSshCertificate } from '../identity/ssh-cert.js';
+import { type GitHubIdentity, readUserSshCertificate } from '../identity/ssh-cert.js';
 import type { Traits } from '../identity/traits.js';
 import { NAME_OID, readCertificate } from '../pki/x509.js';
 import { hostOf } from './paths.js';
@@ -35,6 +35,7 @@ export interface SessionFacts {
   logins: string[];
   /** Names of the other extensions, sorted. */
   extensions: string[];
+  github?: GitHubIdentity;
   /** End of the SSH certificate; of the TLS certificate when there is no SSH certificate. */
   expiresAt: Date;
   tlsExpiresAt: Date;
@@ -118,12 +119,13 @@ function factsOf(keys: UserCerts): SessionFacts {
   if (!keys.sshCert) {
     return { roles: [], traits: {}, logins: [], extensions: [], expiresAt: tlsExpiresAt, tlsExpiresAt };
   }
-  const { roles, traits, logins, extensions, validBefore } = readUserSshCertificate(keys.sshCert);
+  const { roles, traits, logins, extensions, github, validBefore } = readUserSshCertificate(keys.sshCert);
   return {
     roles: [...roles].sort(),
     traits,
     logins,
     extensions: [...extensions].sort(),
+    ...(github ? { github } : {}),
     expiresAt: validBefore ?? tlsExpiresAt,
     tlsExpiresAt,
   };

@@ -2,10 +2,8 @@
  * The child psql: finding it, giving it the terminal, its exit status. Ctrl-C belongs to psql: while it runs this process
  * ignores the signal (the caller holds them), or execa's clean-up would end psql in the middle of a session.
  */
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { constants as osConstants } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { findProgram } from '../cli/find-program.js';
 import { TeleportError } from '../errors.js';
 
 export interface RunOptions {
@@ -23,18 +21,9 @@ export interface Exited {
   stderr: string;
 }
 
-/** Only PATH is searched, as the real tsh does. Undefined when there is none. */
-export async function findPsql(path: string | undefined, program = 'psql'): Promise<string | undefined> {
-  for (const folder of (path ?? '').split(delimiter)) {
-    if (folder === '') continue;
-    const file = join(folder, program);
-    const isThere = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) return file;
-  }
-  return undefined;
+/** Undefined when there is none in PATH. */
+export async function findPsql(path: string | undefined): Promise<string | undefined> {
+  return await findProgram(path, 'psql');
 }
 
 /** What to say where psql is missing. */

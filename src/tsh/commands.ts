@@ -32,7 +32,7 @@ export const program: ProgramSpec = {
           description: 'Format of --out: file (one file for tsh -i) or openssh (key and certificate).',
         },
         { name: 'overwrite', kind: 'boolean', description: 'Replace an existing --out without asking.' },
-        { name: 'browser', description: 'For browser logins.', hidden: true },
+        { name: 'browser', description: 'none: print the link of a single sign-on login and open no browser.' },
         { name: 'request-roles', description: 'For access requests.', hidden: true },
         { name: 'request-reason', description: 'For access requests.', hidden: true },
         { name: 'request-reviewers', description: 'For access requests.', hidden: true },
@@ -46,6 +46,8 @@ export const program: ProgramSpec = {
       arguments: { cluster: { description: 'Root or leaf cluster to select.' } },
       examples: [
         'tsh login --proxy=teleport.example.com --user=alice',
+        '# single sign-on, on a machine without a browser',
+        'tsh login --proxy=teleport.example.com --auth=github --browser=none',
         '# certificates for a program, valid for two hours',
         'tsh login --proxy=teleport.example.com --out=ci.pem --ttl=120',
         '# no cluster: your own AWS identity',

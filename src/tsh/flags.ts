@@ -11,6 +11,9 @@ export interface GlobalArgs {
   insecure: boolean;
   auth?: string | undefined;
   headless: boolean;
+  bindAddr?: string | undefined;
+  callback?: string | undefined;
+  browserLogin?: string | undefined;
   skipVersionCheck: boolean;
   debug: boolean;
   mfaMode: string;
@@ -35,7 +38,11 @@ export const GLOBALS: readonly OptionSpec[] = [
   },
   { name: 'cert-format', description: 'SSH certificate format: standard or oldssh.' },
   { name: 'insecure', kind: 'boolean', description: "Do not verify the proxy's certificate. For tests only." },
-  { name: 'auth', env: 'TELEPORT_AUTH', description: 'Type of authentication, by connector name. Try: local.' },
+  {
+    name: 'auth',
+    env: 'TELEPORT_AUTH',
+    description: "Connector to log in with: local, or a name of the cluster's. Default: what the cluster says.",
+  },
   { name: 'skip-version-check', kind: 'boolean', description: 'Skip the comparison of client and server version.' },
   {
     name: 'debug',
@@ -63,7 +70,13 @@ export const GLOBALS: readonly OptionSpec[] = [
     description: 'Preferred mode for MFA: auto, cross-platform, platform, otp, sso. One-time codes work.',
   },
   { name: 'relay', env: 'TELEPORT_RELAY', description: 'Accepted; relays are not used.', hidden: true },
-  { name: 'headless', kind: 'boolean', env: 'TELEPORT_HEADLESS', description: 'Use headless login.', hidden: true },
+  {
+    name: 'headless',
+    kind: 'boolean',
+    env: 'TELEPORT_HEADLESS',
+    description: 'Headless login, the same as --auth=headless. Not for databases.',
+    hidden: true,
+  },
   {
     name: 'use-local-ssh-agent',
     kind: 'boolean',
@@ -73,9 +86,21 @@ export const GLOBALS: readonly OptionSpec[] = [
     hidden: true,
   },
   { name: 'enable-escape-sequences', kind: 'boolean', default: true, description: 'For SSH sessions.', hidden: true },
-  { name: 'bind-addr', env: 'TELEPORT_LOGIN_BIND_ADDR', description: 'For browser logins.', hidden: true },
-  { name: 'callback', description: 'For browser logins.', hidden: true },
-  { name: 'browser-login', env: 'TELEPORT_LOGIN_BROWSER', description: 'For browser logins.', hidden: true },
+  {
+    name: 'bind-addr',
+    env: 'TELEPORT_LOGIN_BIND_ADDR',
+    description: 'Address to listen on, host:port, while one logs in in a browser. Default: loopback, a free port.',
+  },
+  {
+    name: 'callback',
+    description: 'Base URL of that listener as the browser reaches it. Requires --bind-addr.',
+  },
+  {
+    name: 'browser-login',
+    env: 'TELEPORT_LOGIN_BROWSER',
+    description: 'none: print the link and open no browser.',
+    hidden: true,
+  },
   { name: 'mlock', env: 'TELEPORT_MLOCK_MODE', description: 'Accepted.', hidden: true },
   { name: 'piv-slot', env: 'TELEPORT_PIV_SLOT', description: 'Accepted.', hidden: true },
   { name: 'jumphost', short: 'J', description: 'For SSH sessions.', hidden: true },

@@ -4,12 +4,13 @@
  *
  *     valid session, same proxy and cluster    ping, status
  *     valid session, another cluster           new certificates for the same keys
- *     everything else                          password, code, certificates, profile
+ *     everything else                          password and code, or a browser; certificates, profile
  */
 
 import { userInfo } from 'node:os';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { connectCluster } from '../access/cluster-client.js';
+import { headlessArgs, headlessRefused, isHeadless } from '../access/headless.js';
 import { type AwsArgs, hasAwsFlag } from '../access/open.js';
 import { joinAddress, parseProxy } from '../access/proxy-addresses.js';
 import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/session.js';
@@ -42,6 +43,7 @@ const ALERTS_TIMEOUT_MS = 5_000;
 export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
   if (hasAwsFlag(args)) return await (await import('./login-aws.js')).run(env, args);
   checkFlags(args);
+  if (isHeadless(args)) return await headlessLogin(env, headlessArgs(env, args));
   const store = personalStore(env);
   if (args.identity) return await flatten(env, args, store, args.identity);
   if (args.out) return await loginToFile(env, args, args.out);
@@ -136,7 +138,7 @@ async function newSession(
   const name = args.proxy ? proxyHostOf(args.proxy) : await store.currentName();
   const known = name === undefined ? undefined : await store.readProfile(name);
   const { profile, signedIn } = await exchange(env, args, known, { cluster });
-  return await saveSignIn(env, store, profile, signedIn, args);
+  return await saveSignIn(env, store, profile, signedIn, { ...args, auth: args.auth || known?.authConnector });
 }
 
 /** `--out`: nothing is stored, the certificates go to a file. */
@@ -160,6 +162,7 @@ async function exchange(
   using client = proxy.client;
   if (proxy.ping.auth?.has_motd) env.stderr.write(`${(await client.motd()).trimEnd()}\n`);
   const user = args.user || known?.user || localUser(env);
+  if (args.user && (proxy.ping.auth?.type ?? 'local') !== 'local') warnOfUser(env, args.user);
   const signedIn = await signIn(env, proxy, {
     user,
     isUserGiven: Boolean(args.user),
@@ -167,8 +170,23 @@ async function exchange(
     ttlMs: args.ttl === undefined ? undefined : args.ttl * 60_000,
     oneKey: options.oneKey ?? false,
     insecure: args.insecure,
+    browser: args,
   });
   return { profile: proxy.profile, signedIn };
+}
+
+/** Whom the identity provider knows is for it to say. */
+function warnOfUser(env: Env, user: string): void {
+  env.stderr.write(
+    `WARNING: Ignoring Teleport user (${user}) for Single Sign-On (SSO) login.\nProvide the user name during the SSO flow instead. Use --auth=local if you did not intend to login with SSO.\n`,
+  );
+}
+
+/** What real tsh says to it, in the same order: who one is, whether the cluster has it, and that a login is not for it. */
+async function headlessLogin(env: Env, args: LoginCommandArgs): Promise<never> {
+  const proxy = await reachProxy(env, args, undefined);
+  proxy.client[Symbol.dispose]();
+  throw headlessRefused(proxy.ping);
 }
 
 /** `login -i FILE`: an identity file made into a profile on disk. */
@@ -214,12 +232,6 @@ function checkFlags(args: LoginCommandArgs): void {
   if (asked || args.scope) {
     throw new TeleportError('NotImplemented', `${asked || '--scope'} is not supported`, {
       hint: 'Log in with the roles that the user has.',
-    });
-  }
-  if (args.headless || (args.auth && args.auth !== 'local')) {
-    const what = args.headless ? 'headless' : args.auth!;
-    throw new TeleportError('NotImplemented', `login with ${what} is not supported`, {
-      hint: 'What works: a local user with password and one-time code (--auth=local), or an identity file (-i FILE).',
     });
   }
 }

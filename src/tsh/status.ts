@@ -135,6 +135,7 @@ function printBlock(env: Env, described: Described, isActive: boolean): void {
     ['Logins:', (facts?.logins ?? []).join(', '), true],
     ['Kubernetes:', profile.kubeProxyAddr ? 'enabled' : 'disabled'],
     ['Databases:', databases.join(', '), true],
+    ['GitHub username:', facts?.github?.login ?? '', true],
     ['Valid until:', `${goTime(validUntil)} [${left(validUntil, now)}]`],
     ['Extensions:', (facts?.extensions ?? []).join(', '), true],
   ];
@@ -161,6 +162,7 @@ function recordOf({ session, cluster, databases, validUntil }: Described): Recor
     ...list('databases', databases),
     valid_until: timeText(validUntil),
     ...list('extensions', facts?.extensions),
+    ...(facts?.github ? { github_identity: { UserID: facts.github.id, Username: facts.github.login } } : {}),
   };
 }
 

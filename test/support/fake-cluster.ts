@@ -1,8 +1,9 @@
 /**
  * A cluster as `tsh` sees it, small enough for one test file: one TLS port with the web API and Auth's gRPC behind ALPN.
- * It issues real certificates for the keys that a login brings. User `alice`, password `correct`, code `123456`.
+ * It issues real certificates for the keys that a login brings. User `alice`, password `correct`, code `123456`;
+ * `keyholder` has a security key instead of the code.
  */
-
+import { createCipheriv, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
@@ -48,9 +49,18 @@ export interface FakeCluster extends AsyncDisposable {
   isLeafOnline?: boolean;
   /** The cluster that each certificate for a database is for. */
   routes: string[];
+  /** Bodies of `…/login/console`. */
+  ssoLogins: Record<string, unknown>[];
+  /** Instead of a redirect, the HTML of a form. */
+  ssoForm?: string;
+  /** Where the identity provider and the Proxy send the browser in the end of the last single sign-on login. */
+  ssoCallback(options?: { user?: string }): string;
 }
 
 const LEAF = 'leaf.local';
+
+/** What the identity provider stands at. */
+export const IDENTITY_PROVIDER = 'https://github.com/login/oauth/authorize?state=1';
 
 export async function startFakeCluster(options: { now: () => Date }): Promise<FakeCluster> {
   const { now } = options;
@@ -69,7 +79,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
   const sshCaLine = `${authorizedKeyLine(sshCaKey)}\n`;
   const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-  const cluster = { calls: [], logins: [], routes: [], auth: {}, webCaFile } as unknown as FakeCluster;
+  const cluster = { calls: [], logins: [], routes: [], ssoLogins: [], auth: {}, webCaFile } as unknown as FakeCluster;
   const leaf = await startFakeLeaf(LEAF, cluster.calls);
 
   const issue = (request: {
@@ -110,36 +120,58 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
   const answers: Record<string, (body: Record<string, unknown>) => [number, unknown]> = {
     'GET /webapi/ping': () => [200, ping()],
     'GET /webapi/ping/local': () => [200, ping()],
+    'GET /webapi/ping/headless': () => [200, ping()],
+    'GET /webapi/ping/acme': () => [200, ping()],
     'GET /webapi/motd': () => [200, { Text: 'Be kind.' }],
-    'POST /webapi/mfa/login/begin': ({ user, pass }) =>
-      user === 'alice' && pass === 'correct'
-        ? [200, { webauthn_challenge: null, totp_challenge: true, sso_challenge: null }]
-        : [403, { error: { message: 'invalid credentials' } }],
+    'POST /webapi/mfa/login/begin': ({ user, pass }) => {
+      if (pass === 'correct' && user === 'alice') {
+        return [200, { webauthn_challenge: null, totp_challenge: true, sso_challenge: null }];
+      }
+      if (pass === 'correct' && user === 'keyholder') {
+        return [200, { webauthn_challenge: { publicKey: { challenge: 'AAAA' } }, totp_challenge: false }];
+      }
+      return [403, { error: { message: 'invalid credentials' } }];
+    },
     'POST /webapi/mfa/login/finish': (body) => {
       if (body.totp_code !== '123456') {
         return [403, { error: { message: 'invalid username, password or second factor' } }];
       }
       cluster.logins.push(body);
-      const text = (key: string) => Buffer.from(String(body[key]), 'base64').toString();
-      const certs = issue({
-        user: 'alice',
-        ssh: text('ssh_pub_key'),
-        tls: text('tls_pub_key'),
-        ttlMs: Number(body.ttl) / 1e6,
-        cluster: String(body.RouteToCluster) || CLUSTER,
-      });
-      return [
-        200,
-        {
-          username: 'alice',
-          cert: base64(certs.ssh),
-          tls_cert: base64(certs.tls),
-          host_signers: [
-            { domain_name: CLUSTER, checking_keys: [base64(sshCaLine)], tls_certs: [base64(hostCa.certPem)] },
-          ],
-        },
-      ];
+      return [200, loginAnswer('alice', body, body.ttl)];
     },
+  };
+  for (const type of ['github', 'oidc', 'saml']) {
+    answers[`POST /webapi/${type}/login/console`] = (body) => {
+      if (String(body.redirect_url).startsWith('http://example.com')) {
+        return [403, { error: { message: 'Failed to login due to a disallowed callback URL.' } }];
+      }
+      cluster.ssoLogins.push(body);
+      return cluster.ssoForm === undefined
+        ? [200, { redirect_url: IDENTITY_PROVIDER, post_form: '' }]
+        : [200, { redirect_url: '', post_form: base64(cluster.ssoForm) }];
+    };
+  }
+  cluster.ssoCallback = ({ user = 'octo' } = {}) => {
+    const body = cluster.ssoLogins.at(-1)!;
+    const url = new URL(String(body.redirect_url));
+    const answer = JSON.stringify(loginAnswer(user, body, body.cert_ttl));
+    return `${url.origin}${url.pathname}?${new URLSearchParams({ response: sealed(url.searchParams.get('secret_key')!, answer) })}`;
+  };
+  const loginAnswer = (user: string, body: Record<string, unknown>, ttl: unknown) => {
+    const text = (key: string) => Buffer.from(String(body[key]), 'base64').toString();
+    const certs = issue({
+      user,
+      ssh: text('ssh_pub_key'),
+      tls: text('tls_pub_key'),
+      ttlMs: Number(ttl) / 1e6,
+      cluster: String(body.RouteToCluster) || CLUSTER,
+    });
+    return {
+      username: user,
+      cert: base64(certs.ssh),
+      tls_cert: base64(certs.tls),
+      host_signers: [{ domain_name: CLUSTER, checking_keys: [base64(sshCaLine)], tls_certs: [base64(hostCa.certPem)] }],
+    };
   };
   const ping = () => ({
     auth: {
@@ -315,4 +347,12 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     rmSync(folder, { recursive: true, force: true });
   };
   return cluster;
+}
+
+/** The seal of a single sign-on answer, as Teleport makes it. @param key  hex, 32 bytes */
+export function sealed(key: string, plain: string): string {
+  const nonce = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'hex'), nonce);
+  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  return JSON.stringify({ ciphertext: ciphertext.toString('base64'), nonce: nonce.toString('base64') });
 }

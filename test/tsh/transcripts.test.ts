@@ -225,9 +225,13 @@ test('a user that nobody named gets a hint when refused, and ssh keys are of the
   expect(readdirSync(join(home, '.tsh')).sort()).toEqual(['current-profile', 'keys', 'known_hosts', 'localhost.yaml']);
 });
 
-test('single sign-on clusters are refused with what works', async () => {
-  cluster.auth = { type: 'github', github: { name: 'gh' } };
-  expect((await login()).stderr).toContain('login with single sign-on (github) is not supported');
+test('who has only security keys is told so in a sentence, once the password was right', async () => {
+  const refused = await tsh(['login', '--proxy=localhost:{PORT}', '--user=keyholder'], { answers: ['correct'] });
+  expect(refused).toMatchObject({ status: 1, stdout: '' });
+  expect(refused.stderr).toBe(
+    'Enter password for Teleport user keyholder:\n\u001b[31mERROR: \u001b[0mthis user logs in with a security key, which is not supported\nWhat works: a one-time code (add such a device to the user), single sign-on, or an identity file (-i FILE).\n\n',
+  );
+  expect(cluster.calls).toEqual(['GET /webapi/ping', 'POST /webapi/mfa/login/begin']);
 });
 
 test('nobody at the address: what was asked and why', async () => {
