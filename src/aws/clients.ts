@@ -5,7 +5,7 @@
  * Source: database-service.md 4.3; AWS SDK for JavaScript v3.
  */
 import { TeleportError } from '../errors.js';
-import { fromAws } from './errors.js';
+import { fromAws, withoutCredentials } from './errors.js';
 
 export { fromAws } from './errors.js';
 
@@ -19,6 +19,7 @@ export interface AssumeRole {
 }
 
 export interface ClientOptions {
+  /** Empty: that of the environment or the profile. */
   region: string;
   /** Roles to assume one after the other, at most two. */
   chain?: readonly AssumeRole[] | undefined;
@@ -33,16 +34,24 @@ const REQUEST_TIMEOUT_MS = 20_000;
 /** Tries of one call; a throttled one is tried again with back-off, a denied one is not. */
 const MAX_ATTEMPTS = 4;
 
-/** @throws BadParameter `role chain contains more than 2 roles` */
+/** Form of a region's name: `us-east-1`, `us-gov-west-1`, `me-central-1`. */
+const REGION = /^[a-z]{2,}(-[a-z]+)+-\d{1,2}$/;
+
+/** @throws BadParameter `role chain contains more than 2 roles`, and for a region that cannot be one */
 export async function clientConfig({ region, chain = [], profile }: ClientOptions) {
   if (chain.length > MAX_CHAIN)
     throw new TeleportError('BadParameter', `role chain contains more than ${MAX_CHAIN} roles`);
+  if (region !== '' && !REGION.test(region)) {
+    throw new TeleportError('BadParameter', `"${region}" is not an AWS region`, {
+      hint: 'Regions look like us-east-1 or eu-central-1.',
+    });
+  }
   // The SDK announces the end of Node 20 on standard error at every start.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const { httpsAgent } = await import('./agent.js');
   const providers = await import('@aws-sdk/credential-providers');
   const settings = {
-    region,
+    ...(region ? { region } : {}),
     maxAttempts: MAX_ATTEMPTS,
     // Without the last one the SDK only warns when a time limit has passed.
     requestHandler: {
@@ -52,10 +61,14 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
       throwOnRequestTimeout: true,
     },
   };
-  let credentials = providers.fromNodeProviderChain({
+  const found = providers.fromNodeProviderChain({
     ...(profile ? { profile } : {}),
     clientConfig: settings,
-  }) as ReturnType<typeof providers.fromNodeProviderChain>;
+  });
+  let credentials: typeof found = (caller) =>
+    found(caller).catch((error: unknown) => {
+      throw withoutCredentials(error, profile ?? process.env.AWS_PROFILE);
+    });
   for (const { roleArn, externalId, sessionName, tags } of chain) {
     credentials = providers.fromTemporaryCredentials({
       masterCredentials: credentials,

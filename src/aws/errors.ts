@@ -9,13 +9,15 @@ import { clockProblem, skewOf } from './clock.js';
 
 /** Where the SDK looked, for the error that says it found nothing. */
 const TRIED =
-  'Looked at: environment variables (AWS_ACCESS_KEY_ID), shared files (~/.aws/credentials, ~/.aws/config, AWS_PROFILE), SSO, web identity, container and instance metadata. For an SSO profile run: aws sso login';
+  'Looked at: environment variables (AWS_ACCESS_KEY_ID), shared files (~/.aws/credentials, ~/.aws/config, AWS_PROFILE), SSO, web identity, container and instance metadata.';
 const STALE =
   'AWS does not know the credentials, they have expired, or the clock of this machine is wrong. Renew them (for SSO: aws sso login) and look at: aws sts get-caller-identity';
 const BUSY = 'AWS limits how often it may be asked. Wait a little and try again.';
 const NETWORK = 'AWS was not reached. Check the region, the network and HTTPS_PROXY, then try again.';
 const UNTRUSTED =
   'Something on the way to AWS answers with a certificate of its own. If that is a proxy that you trust, name its authority: AWS_CA_BUNDLE=/path/ca.pem';
+
+const REGION_HINT = 'Name one, for example with AWS_REGION=us-east-1, or in the profile of ~/.aws/config.';
 
 /** Error names of AWS services by what they mean to us. */
 const NAMES: readonly (readonly [RegExp, ErrorCode, string?])[] = [
@@ -37,11 +39,9 @@ export function fromAws(error: unknown): TeleportError {
   if (error instanceof TeleportError) return isUnreached(error) ? unreached(error.message, error) : error;
   const name = error instanceof Error ? error.name : '';
   const text = messageOf(error);
-  if (name === 'CredentialsProviderError' || name === 'TokenProviderError') {
-    return new TeleportError('AccessDenied', `NoCredentialProviders: no valid providers in chain: ${text}`, {
-      cause: error,
-      hint: TRIED,
-    });
+  if (isNoCredentials(name)) return withoutCredentials(error, undefined);
+  if (name === 'Error' && text === 'Region is missing') {
+    return new TeleportError('BadParameter', 'no AWS region is known', { cause: error, hint: REGION_HINT });
   }
   const said = name && name !== 'Error' ? `${name}: ${text}` : text;
   const found = NAMES.find(([pattern]) => pattern.test(name));
@@ -54,12 +54,44 @@ export function fromAws(error: unknown): TeleportError {
   return answered ? new TeleportError('ConnectionProblem', said, { cause: error }) : unreached(said, error);
 }
 
+/**
+ * There are no AWS credentials, or those of an SSO session have run out.
+ *
+ * @param profile  of the shared files that was asked for
+ * @returns errors of another kind as `fromAws` gives them
+ */
+export function withoutCredentials(error: unknown, profile: string | undefined): TeleportError {
+  const name = error instanceof Error ? error.name : '';
+  if (!isNoCredentials(name)) return fromAws(error);
+  const text = messageOf(error);
+  const login = `aws sso login${profile ? ` --profile ${profile}` : ''}`;
+  return /\bSSO session\b/.test(text)
+    ? new TeleportError('AccessDenied', text.replace(/ To refresh this SSO session.*$/s, ''), {
+        cause: error,
+        hint: `Log in again: ${login}`,
+      })
+    : new TeleportError('AccessDenied', `NoCredentialProviders: no valid providers in chain: ${text}`, {
+        cause: error,
+        hint: `${TRIED} For an SSO profile run: ${login}`,
+      });
+}
+
+const isNoCredentials = (name: string) => name === 'CredentialsProviderError' || name === 'TokenProviderError';
+
 /** From our own dialler, which knows nothing of AWS. */
 function isUnreached(error: TeleportError): boolean {
   return error.code === 'ConnectionProblem' && error.hint === undefined;
 }
 
 function unreached(said: string, cause: unknown): TeleportError {
+  const host = /lookup (\S+): no such host|ENOTFOUND (\S+)/.exec(said)?.slice(1).find(Boolean);
+  const region = /\.([a-z0-9-]+)\.amazonaws\.com/.exec(host ?? '')?.[1];
+  if (region) {
+    return new TeleportError('ConnectionProblem', `AWS region "${region}" is not known here: ${said}`, {
+      cause,
+      hint: `Check the spelling of the region, and the name service of this machine.`,
+    });
+  }
   const hint = certificateProblem(cause) === 'unknown-authority' ? UNTRUSTED : NETWORK;
   return new TeleportError('ConnectionProblem', said, { cause, hint });
 }

@@ -92,7 +92,11 @@ async function runSession(
     throw error;
   }
   refuseAutoUser(session);
-  const { socket, loggedIn } = await connectDatabase(context, session);
+  const { socket, loggedIn } = await connectDatabase(context, session).catch((error: unknown) => {
+    // What is to be mended here is mended by whoever runs the agent: a role, a route, a certificate.
+    context.log.warn('Cannot enter a database.', { db: session.database.metadata.name, error: messageOf(error) });
+    throw error;
+  });
   socket.on('error', () => {});
   try {
     await audit.started(loggedIn.backendKey?.pid);

@@ -16,9 +16,8 @@ import { createCredentialCache } from '../aws/credential-cache.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { amazonRoots } from '../net/roots.js';
-import { matchesLabels } from '../rbac/labels.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
-import type { Database, DatabaseServer, LabelSelector, TargetHealth } from '../resources/types.js';
+import type { Database, DatabaseServer, TargetHealth } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
 import { createAwsLogins } from '../upstream/aws-login.js';
 import { createAuthorizer } from './authorize.js';
@@ -27,8 +26,9 @@ import { type AwsMatcher, checkMatchers, runDiscovery } from './discovery.js';
 import { type EngineContext, serveSession } from './engine.js';
 import { type HealthCheck, startHealthCheck } from './health.js';
 import { watchLocks } from './lock-watch.js';
-import { completeMetadata } from './metadata.js';
+import { importMetadata } from './metadata.js';
 import { createRegistry } from './registry.js';
+import { type ResourceMatcher, selectedBy } from './resource-matcher.js';
 
 export interface DatabaseServiceOptions {
   /** Role Db. */
@@ -39,7 +39,7 @@ export interface DatabaseServiceOptions {
   authRoute?: AuthRoute;
   databases: Database[];
   /** Which db resources of the cluster this agent offers as well. */
-  resources: { labels: LabelSelector; aws?: { assume_role_arn?: string; external_id?: string } }[];
+  resources: ResourceMatcher[];
   /** Where to look for databases in AWS. */
   aws?: readonly AwsMatcher[];
   dataDir: string;
@@ -71,6 +71,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
   checkMatchers(aws);
   const stop = new AbortController();
   const registry = createRegistry(databases);
+  const metadata = importMetadata({ registry, log, signal: stop.signal });
   const health = new Map<string, { uri: string; check: HealthCheck }>();
   const running = new Set<Promise<void>>();
   let draining = false;
@@ -203,7 +204,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       const database = registry.get(name);
       if (database) {
         watchHealth(database);
-        void completeMetadata(database, registry, log);
+        void metadata.complete(database);
         void announce(database).catch((error: unknown) => {
           log.warn('Heartbeat failed.', { db: name, error: messageOf(error) });
         });
@@ -218,7 +219,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
 
   registry.all().forEach(watchHealth);
   beatLater(await announceAll());
-  for (const database of registry.all()) void completeMetadata(database, registry, log);
+  for (const database of registry.all()) void metadata.complete(database);
   const watching = options.resources.length > 0 ? watchResources(options, auth, registry, stop.signal) : undefined;
   const discovering = runDiscovery({
     matchers: aws,
@@ -287,13 +288,6 @@ function readable(message: Parameters<typeof fromMessage<'db'>>[1], log: Logger)
     log.warn('Ignoring a db resource.', { db: message.metadata?.name, error: messageOf(error) });
     return undefined;
   }
-}
-
-/** The resource if a matcher selects it, with the AWS role of that matcher. */
-function selectedBy(database: Database, matchers: DatabaseServiceOptions['resources']): Database | undefined {
-  const matcher = matchers.find(({ labels }) => matchesLabels(labels, database.metadata.labels ?? {}));
-  if (!matcher?.aws?.assume_role_arn) return matcher && database;
-  return { ...database, spec: { ...database.spec, aws: { ...database.spec.aws, ...matcher.aws } } };
 }
 
 async function fetchCas(auth: AuthClient, type: string): Promise<string[]> {

@@ -5,13 +5,15 @@ import { TeleportError } from '../errors.js';
  * Wait for a promise, but not longer than `timeoutMs`. What was being waited for goes on by itself: end it in the caller.
  *
  * @param what  named in the error: `waiting for <what>`
+ * @param hint  of that error
  * @throws TeleportError `ConnectionProblem` when the time is over; otherwise what the promise throws
  */
-export async function withDeadline<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+export async function withDeadline<T>(promise: Promise<T>, timeoutMs: number, what: string, hint?: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new TeleportError('ConnectionProblem', `timed out after ${timeoutMs} ms waiting for ${what}`));
+      const text = `timed out after ${Math.round(timeoutMs)} ms waiting for ${what}`;
+      reject(new TeleportError('ConnectionProblem', text, { hint }));
     }, timeoutMs);
   });
   try {

@@ -5,6 +5,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
+  checkServerIdentity,
   connect as connectTls,
   type PeerCertificate,
   rootCertificates,
@@ -113,7 +114,7 @@ export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
     ...(options.secureContext ? { secureContext: options.secureContext } : authorities(options)),
     ...(options.cert !== undefined ? { cert: options.cert } : {}),
     ...(options.key !== undefined ? { key: options.key } : {}),
-    ...(options.checkServerIdentity ? { checkServerIdentity: options.checkServerIdentity } : {}),
+    checkServerIdentity: options.checkServerIdentity ?? checkName,
     rejectUnauthorized: options.rejectUnauthorized ?? true,
     minVersion: 'TLSv1.2',
   });
@@ -122,6 +123,14 @@ export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
     handshakeError(error, options.socket ? name : joinHostPort(name, port)),
   );
   return socket;
+}
+
+/** As Go checks it: a Common Name is no host name, where Node still takes it for one (RFC 6125, section 6.4.4). */
+function checkName(host: string, certificate: PeerCertificate): Error | undefined {
+  const problem = checkServerIdentity(host, certificate);
+  if (problem || certificate.subjectaltname) return problem;
+  const reason = 'certificate relies on legacy Common Name field, use SANs instead';
+  return Object.assign(new Error(reason), { code: 'ERR_TLS_CERT_ALTNAME_INVALID', reason });
 }
 
 function authorities(options: DialTlsOptions): { ca?: string[] } {

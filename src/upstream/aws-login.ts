@@ -8,14 +8,16 @@
  * | Redshift Serverless | role name, `role/NAME` or ARN | assume that role, GetCredentials |
  * | either | none: a person's own IAM identity | the same two, nothing assumed |
  *
- * `assume_role_arn` of the database comes before the user's role; `external_id` is used once, on the first of the two.
- * Source: database-service.md section 4.
+ * `assume_role_arn` of the database comes before the user's role; `external_id` is used once, on the first of the two,
+ * `session_tags` on the last.
+ * Source: database-service.md section 4; for the tags, which Teleport uses with DynamoDB only, its DynamoDB engine.
  */
 import type { AssumeRole } from '../aws/clients.js';
 import { type CredentialCache, credentialKey, type DatabaseCredential } from '../aws/credential-cache.js';
 import { TeleportError } from '../errors.js';
-import { awsOf, databaseType } from '../resources/database-type.js';
-import type { Database } from '../resources/types.js';
+import { withDeadline } from '../net/deadline.js';
+import { awsOf, databaseType, isSet } from '../resources/database-type.js';
+import type { AwsMetadata, Database } from '../resources/types.js';
 
 export interface AwsCredential extends DatabaseCredential {
   /** Made before this connection asked: it may have died since. */
@@ -36,6 +38,8 @@ export interface AwsLogins {
   credential(database: Database, as: LoginAs): Promise<AwsCredential>;
   /** Never again the one that the database refused; without one: whatever is kept. */
   forget(database: Database, as: LoginAs, refused?: AwsCredential): Promise<void>;
+  /** What AWS says about a database that does not answer; undefined when that explains nothing. Never rejects. */
+  whyDown(database: Database): Promise<TeleportError | undefined>;
 }
 
 /** Whose rights the calls are made with, before the roles that database and user name. */
@@ -51,15 +55,33 @@ export interface Principal {
   identity?: { arn: string; accountId: string } | undefined;
 }
 
+/** All tries of all calls together; psql waits meanwhile. */
+const MINT_TIMEOUT_MS = 25_000;
+const WHY_TIMEOUT_MS = 5_000;
+const NO_ANSWER =
+  'AWS was not reached, or it limits how often it may be asked. Check the network and HTTPS_PROXY, then try again.';
+
 export function createAwsLogins(cache: CredentialCache, principal: Principal = { asker: 'agent' }): AwsLogins {
   return {
     async credential(database, as) {
       const key = keyFor(principal, database, as);
-      const { credential, isFresh } = await cache.get(key, () => mint(principal, database, as));
+      const minting = cache.get(key, () => mint(principal, database, as));
+      const { credential, isFresh } = await withDeadline(minting, MINT_TIMEOUT_MS, 'a password from AWS', NO_ANSWER);
       return { ...credential, isCached: !isFresh };
     },
     forget: (database, as, refused) => cache.drop(keyFor(principal, database, as), refused),
+    whyDown: (database) =>
+      withDeadline(whyDown(principal, database), WHY_TIMEOUT_MS, 'AWS').catch((): undefined => undefined),
   };
+}
+
+async function whyDown({ profile, chain = [] }: Principal, database: Database): Promise<TeleportError | undefined> {
+  const { region = '', redshift, redshift_serverless: serverless, ...aws } = awsOf(database);
+  const { whyUnavailable } = await import('../aws/availability.js');
+  const id = redshift?.cluster_id || serverless?.workgroup_name;
+  if (!id) return undefined;
+  const kind = redshift?.cluster_id ? 'cluster' : 'workgroup';
+  return await whyUnavailable({ region, profile, chain: [...chain, ...ownRoleOf(aws)] }, { kind, id });
 }
 
 async function mint(principal: Principal, database: Database, { dbUser, dbName, autoCreate, dbGroups }: LoginAs) {
@@ -68,9 +90,7 @@ async function mint(principal: Principal, database: Database, { dbUser, dbName, 
   const credentials = await import('../aws/credentials.js');
   const { roleArnOf, isRoleUser } = await import('../aws/endpoint.js');
   const { asker, profile, chain = [], identity } = principal;
-  const ownRole: AssumeRole[] = aws.assume_role_arn
-    ? [...chain, { roleArn: aws.assume_role_arn, ...(aws.external_id ? { externalId: aws.external_id } : {}) }]
-    : [...chain];
+  const ownRole = [...chain, ...ownRoleOf(aws)];
   const withUserRole = async (): Promise<AssumeRole[]> => {
     if (dbUser === '' && asker === 'person') return ownRole;
     const known = aws.account_id ?? accountOf(aws.assume_role_arn) ?? identity?.accountId;
@@ -82,24 +102,28 @@ async function mint(principal: Principal, database: Database, { dbUser, dbName, 
       { roleArn, ...(aws.external_id && !aws.assume_role_arn ? { externalId: aws.external_id } : {}) },
     ];
   };
+  const tagged = (steps: AssumeRole[]) =>
+    steps.map((step, at) =>
+      isSet(aws.session_tags) && at === steps.length - 1 ? { ...step, tags: aws.session_tags } : step,
+    );
   const place = { region, accountId: aws.account_id, dbName, asker, profile };
   if (databaseType(database) === 'redshift-serverless') {
     return credentials.serverlessCredentials({
       ...place,
       workgroup: aws.redshift_serverless?.workgroup_name ?? '',
       workgroupId: aws.redshift_serverless?.workgroup_id,
-      chain: await withUserRole(),
+      chain: tagged(await withUserRole()),
     });
   }
   const clusterId = required(aws.redshift?.cluster_id, 'aws.redshift.cluster_id', database);
   if (isRoleUser(dbUser) || (dbUser === '' && asker === 'person')) {
-    return credentials.redshiftIamCredentials({ ...place, clusterId, chain: await withUserRole() });
+    return credentials.redshiftIamCredentials({ ...place, clusterId, chain: tagged(await withUserRole()) });
   }
   return credentials.redshiftCredentials({
     ...place,
     clusterId,
     dbUser,
-    chain: ownRole,
+    chain: tagged(ownRole),
     ...(autoCreate ? { autoCreate } : {}),
     ...(dbGroups ? { dbGroups: [...dbGroups] } : {}),
   });
@@ -117,11 +141,18 @@ function keyFor(principal: Principal, database: Database, { dbUser, dbName, auto
     aws.redshift_serverless?.workgroup_name,
     aws.assume_role_arn,
     aws.external_id,
+    aws.session_tags,
     dbUser,
     dbName,
     autoCreate ?? false,
     [...(dbGroups ?? [])].sort(),
   ]);
+}
+
+/** The role that the database itself names. */
+function ownRoleOf(aws: AwsMetadata): AssumeRole[] {
+  if (!aws.assume_role_arn) return [];
+  return [{ roleArn: aws.assume_role_arn, ...(aws.external_id ? { externalId: aws.external_id } : {}) }];
 }
 
 /** Last resort for `role/NAME`: the account that the principal itself is in. */

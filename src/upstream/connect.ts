@@ -61,7 +61,10 @@ export async function connectDatabase(context: ConnectContext, options: ConnectO
   const leftMs = () => Math.max(1, endsAt - performance.now());
   for (let attempt = 1; ; attempt++) {
     const credential = usesAws ? await context.aws.credential(database, as) : undefined;
-    const socket = await dialDatabase(context, database, dbUser, leftMs());
+    const socket = await dialDatabase(context, database, dbUser, leftMs()).catch(async (error: unknown) => {
+      const isDown = isTeleportError(error, 'ConnectionProblem') && certificateProblem(error) === undefined;
+      throw (usesAws && isDown && (await context.aws.whyDown(database))) || error;
+    });
     try {
       const loggedIn = await login(socket, {
         user: credential?.user ?? dbUser,
@@ -103,7 +106,9 @@ export async function dialDatabase(
   const roots = ownCa ? [ownCa] : isAws ? context.amazonRoots : (identity?.databaseCaPems ?? []);
   const endsAt = performance.now() + timeoutMs;
   const leftMs = () => Math.max(1, endsAt - performance.now());
-  const socket = await dialTcp({ host, port, timeoutMs });
+  const socket = await dialTcp({ host, port, timeoutMs }).catch((error: unknown) => {
+    throw unreached(error, context.checker, host, port);
+  });
   try {
     if (!(await requestTls(socket, { timeoutMs: leftMs() }))) {
       throw new TeleportError('ConnectionProblem', `database server ${database.spec.uri} refused TLS connection`, {
@@ -144,10 +149,20 @@ function refusedCertificate(error: unknown): TeleportError | undefined {
   );
 }
 
+/** The step that the troubleshooting pages give for time-outs. */
+function unreached(error: unknown, checker: ConnectContext['checker'], host: string, port: number): unknown {
+  if (!isTeleportError(error, 'ConnectionProblem')) return error;
+  const where = checker === 'tsh' ? 'This machine' : 'The machine of the Database Service';
+  return new TeleportError('ConnectionProblem', error.message, {
+    cause: error,
+    hint: `${where} does not reach the database. Look at routes, the database's security group and whether it is publicly accessible; try there: nc -zv ${host} ${port}`,
+  });
+}
+
 /** TLS failures in the words of Teleport's troubleshooting pages. */
 function explained(error: unknown, database: Database, checker: ConnectContext['checker']): unknown {
   const problem = certificateProblem(error);
-  const legacyName = /Common Name|no alternative|subjectAltName/i.test(messageOf(error));
+  const hasLegacyName = /legacy Common Name/.test(messageOf(error));
   if (problem === 'unknown-authority') {
     return new TeleportError(
       'ConnectionProblem',
@@ -168,8 +183,8 @@ function explained(error: unknown, database: Database, checker: ConnectContext['
       `${checker} cannot validate database's certificate: ${messageOf(error)}.`,
       {
         cause: error,
-        hint: legacyName
-          ? 'x509: certificate relies on legacy Common Name field, use SANs instead: rotate the certificate of the database.'
+        hint: hasLegacyName
+          ? 'Rotate the certificate of the database: in AWS as "Rotating your SSL/TLS certificate" describes, elsewhere with "tctl auth sign --format=db".'
           : `Set tls.server_name of "${database.metadata.name}" to a name in the certificate, or use tls.mode verify-ca.`,
       },
     );

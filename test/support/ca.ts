@@ -12,8 +12,11 @@ export interface TestCertificate {
 }
 
 export interface TestCa extends SigningCa {
-  /** A certificate for these names (DNS or IP; the first is the common name), good for a day on both sides of `now`. */
-  issue(names: string | string[], options?: { now?: Date }): Promise<TestCertificate>;
+  /**
+   * A certificate for these names (DNS or IP; the first is the common name), good for a day on both sides of `now`.
+   * `sans`: other subject alternative names than these.
+   */
+  issue(names: string | string[], options?: { now?: Date; sans?: string[] }): Promise<TestCertificate>;
 }
 
 const DAY_MS = 86_400_000;
@@ -25,14 +28,14 @@ export async function createTestCa(name = 'Test CA', options: { now?: Date } = {
   const ca = { certPem, key };
   return {
     ...ca,
-    async issue(names, { now: at = now } = {}) {
+    async issue(names, { now: at = now, sans } = {}) {
       const all = [names].flat();
       const privateKey = await generateKey('ecdsa-p256');
       const cert = issueLeaf({
         ca,
         publicKey: publicHalf(privateKey),
         subject: [{ oid: NAME_OID.commonName, values: [all[0] ?? 'nobody'] }],
-        sans: all,
+        sans: sans ?? all,
         notBefore: new Date(at.getTime() - DAY_MS),
         notAfter: new Date(at.getTime() + DAY_MS),
       });
