@@ -41,11 +41,7 @@ const REGION = /^[a-z]{2,}(-[a-z]+)+-\d{1,2}$/;
 export async function clientConfig({ region, chain = [], profile }: ClientOptions) {
   if (chain.length > MAX_CHAIN)
     throw new TeleportError('BadParameter', `role chain contains more than ${MAX_CHAIN} roles`);
-  if (region !== '' && !REGION.test(region)) {
-    throw new TeleportError('BadParameter', `"${region}" is not an AWS region`, {
-      hint: 'Regions look like us-east-1 or eu-central-1.',
-    });
-  }
+  if (region !== '') checkRegion(region);
   // The SDK announces the end of Node 20 on standard error at every start.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const { httpsAgent } = await import('./agent.js');
@@ -66,8 +62,14 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
     clientConfig: settings,
   });
   let credentials: typeof found = (caller) =>
-    found(caller).catch((error: unknown) => {
-      throw withoutCredentials(error, profile ?? process.env.AWS_PROFILE);
+    found(caller).catch(async (error: unknown) => {
+      // The chain says only that it found nothing; what is wrong with the profile is said by the profile alone.
+      const own =
+        profile &&
+        (await providers
+          .fromIni({ profile })()
+          .catch((reason: unknown) => reason));
+      throw withoutCredentials(own instanceof Error ? own : error, profile ?? process.env.AWS_PROFILE);
     });
   for (const { roleArn, externalId, sessionName, tags } of chain) {
     credentials = providers.fromTemporaryCredentials({
@@ -82,6 +84,14 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
     }) as typeof credentials;
   }
   return { ...settings, credentials };
+}
+
+/** @throws BadParameter for what cannot be the name of a region */
+export function checkRegion(region: string): void {
+  if (REGION.test(region)) return;
+  throw new TeleportError('BadParameter', `"${region}" is not an AWS region`, {
+    hint: 'Regions look like us-east-1 or eu-central-1.',
+  });
 }
 
 /**

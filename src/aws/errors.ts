@@ -64,8 +64,14 @@ export function withoutCredentials(error: unknown, profile: string | undefined):
   const name = error instanceof Error ? error.name : '';
   if (!isNoCredentials(name)) return fromAws(error);
   const text = messageOf(error);
+  if (profile && text.startsWith('Could not resolve credentials using profile')) {
+    return new TeleportError('NotFound', `there are no credentials in the AWS profile "${profile}"`, {
+      cause: error,
+      hint: 'See which profiles there are: aws configure list-profiles',
+    });
+  }
   const login = `aws sso login${profile ? ` --profile ${profile}` : ''}`;
-  return /\bSSO session\b/.test(text)
+  return /\bSSO (session|Token)\b/.test(text)
     ? new TeleportError('AccessDenied', text.replace(/ To refresh this SSO session.*$/s, ''), {
         cause: error,
         hint: `Log in again: ${login}`,

@@ -1,18 +1,28 @@
 /** Where the SDK looks when nobody names a region: AWS_REGION, AWS_DEFAULT_REGION, the profile of the shared files. */
-import { TeleportError } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
+import { checkRegion, clientConfig } from './clients.js';
 
-/** @throws BadParameter when there is none */
+/** @throws BadParameter when there is none, or what is there cannot be one */
 export async function defaultRegion(profile?: string): Promise<string> {
   const { STSClient } = await import('@aws-sdk/client-sts');
-  const client = new STSClient(profile ? { profile } : {});
+  const client = new STSClient({ ...(await clientConfig({ region: '', profile })), ...(profile ? { profile } : {}) });
+  let region = '';
+  let cause: unknown;
   try {
-    return await client.config.region();
+    region = await client.config.region();
   } catch (error) {
-    throw new TeleportError('BadParameter', 'no AWS region is known', {
-      cause: error,
-      hint: 'Give one with --region, or set AWS_REGION, or "region" of the profile in ~/.aws/config.',
-    });
+    cause = error;
+    // A name that not even a host could have is refused by the SDK.
+    region = /region="([^"]*)"/.exec(messageOf(error))?.[1] ?? '';
   } finally {
     client.destroy();
   }
+  if (region === '') {
+    throw new TeleportError('BadParameter', 'no AWS region is known', {
+      cause,
+      hint: 'Give one with --region, or set AWS_REGION, or "region" of the profile in ~/.aws/config.',
+    });
+  }
+  checkRegion(region);
+  return region;
 }

@@ -28,7 +28,14 @@ function database(name: string, origin: string): Database {
 test('what is found in AWS is offered as long as it is there, and wins over other databases of its name', async () => {
   const statement = { Effect: 'Allow' as const, Action: ['redshift:*', 'redshift-serverless:*'], Resource: '*' };
   const role = aws.addRole('finder', {
-    trust: { Statement: { Effect: 'Allow', Principal: '*', Action: 'sts:AssumeRole' } } as never,
+    trust: {
+      Statement: {
+        Effect: 'Allow',
+        Principal: '*',
+        Action: 'sts:AssumeRole',
+        Condition: { StringEquals: { 'sts:ExternalId': 'e1' } },
+      },
+    },
     policies: [{ Statement: statement }],
   });
   const agent = aws.addUser('agent', {
@@ -54,6 +61,7 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
         regions: [region],
         tags: { env: 'prod' },
         assume_role_arn: role.arn,
+        external_id: 'e1',
       },
     ],
     onFound: (found) => {
@@ -75,7 +83,7 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
         });
         expect(sales.spec).toMatchObject({
           uri: 'sales.abc123.us-east-1.redshift.amazonaws.com:5439',
-          aws: { region, redshift: { cluster_id: 'sales' }, assume_role_arn: role.arn },
+          aws: { region, redshift: { cluster_id: 'sales' }, assume_role_arn: role.arn, external_id: 'e1' },
           admin_user: { name: 'boss' },
         });
         expect(registry.get('reports-ep')!.spec.tls?.server_name).toMatch(/^reports\./);
