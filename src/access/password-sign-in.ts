@@ -16,6 +16,8 @@ export interface PasswordOptions {
   user: string;
   /** The person named the user; otherwise a refusal says how. */
   isUserGiven: boolean;
+  /** The cluster takes one-time codes at all. */
+  takesCodes: boolean;
   /** Called once the password is there, before anything is sent. */
   onPassword: () => void;
 }
@@ -29,7 +31,7 @@ export async function signInByPassword(
   env: Env,
   client: ProxyClient,
   wish: Promise<CertificateWish>,
-  { user, isUserGiven, onPassword }: PasswordOptions,
+  { user, isUserGiven, takesCodes, onPassword }: PasswordOptions,
 ): Promise<LoginAnswer> {
   const password = await askSecret(env, `Enter password for Teleport user ${user}`, {
     withoutTerminal: 'cannot perform password login without a terminal',
@@ -38,10 +40,13 @@ export async function signInByPassword(
   try {
     const challenge = await waitingFor(env, 'the proxy', client.begin(user, password));
     const isOtp = challenge.totp_challenge === true;
-    if (!isOtp && challenge.webauthn_challenge) throw onlySecurityKeys();
+    if (!isOtp && challenge.webauthn_challenge) throw onlySecurityKeys(takesCodes);
     const totpCode = isOtp ? (await askSecret(env, 'Enter an OTP code from a device')).trim() : '';
     return await waitingFor(env, 'the certificates', client.finish({ ...(await wish), user, password, totpCode }));
   } catch (error) {
+    if (isTeleportError(error, 'AccessDenied') && error.message.startsWith('missing second factor')) {
+      throw new TeleportError('AccessDenied', error.message, { hint: noDevice(user, takesCodes), cause: error.cause });
+    }
     if (isTeleportError(error, 'AccessDenied') && !isUserGiven) {
       env.stderr.write(`Logging in as "${user}". If that is not your Teleport user, name it with --user.\n`);
     }
@@ -49,8 +54,16 @@ export async function signInByPassword(
   }
 }
 
-function onlySecurityKeys(): TeleportError {
-  return new TeleportError('NotImplemented', 'this user logs in with a security key, which is not supported', {
-    hint: 'What works: a one-time code (add such a device to the user), single sign-on, or an identity file (-i FILE).',
-  });
+function onlySecurityKeys(takesCodes: boolean): TeleportError {
+  const hint = takesCodes
+    ? 'What works: a one-time code (add such a device to the user), single sign-on, or an identity file (-i FILE).'
+    : 'The cluster accepts nothing else for passwords. What works: single sign-on, or an identity file (-i FILE).';
+  return new TeleportError('NotImplemented', 'this user logs in with a security key, which is not supported', { hint });
+}
+
+/** The password was right, and the cluster had no device to ask for. */
+function noDevice(user: string, takesCodes: boolean): string {
+  return takesCodes
+    ? `The cluster wants a one-time code, and "${user}" has no device for it. An administrator sends a link to add one: tctl users reset ${user}`
+    : 'The cluster wants a security key, which is not supported. What works: single sign-on, or an identity file (-i FILE).';
 }

@@ -24,6 +24,7 @@ export interface Ping {
   cluster_name?: string;
   auth?: {
     type?: string;
+    second_factor?: string;
     local?: { name?: string };
     allow_headless?: boolean;
     github?: AnnouncedConnector & { EndpointURL?: string };

@@ -80,7 +80,8 @@ export async function signIn(env: Env, proxy: AskedProxy, options: SignInOptions
   };
   const byPassword = async () => {
     const { signInByPassword } = await import('./password-sign-in.js');
-    return await signInByPassword(env, client, asking, { ...options, onPassword: warn });
+    const takesCodes = ping.auth?.second_factor !== 'webauthn';
+    return await signInByPassword(env, client, asking, { ...options, takesCodes, onPassword: warn });
   };
   const answer = await (connector ? bySso(connector) : byPassword());
   const keys = await making;

@@ -101,6 +101,25 @@ export const program: ProgramSpec = {
       load: () => import('./version.js'),
     }),
 
+    group({ path: 'headless', summary: 'Headless logins of other machines.' }),
+    command({
+      path: 'headless approve <id>',
+      summary: 'Look at a headless login that waits for approval, and refuse it.',
+      description:
+        "Teleport's own tsh logs in headless for SSH and Kubernetes. Approving takes a security key, so it is done in a browser.",
+      options: [
+        {
+          name: 'skip-confirm',
+          kind: 'boolean',
+          env: 'TELEPORT_HEADLESS_SKIP_CONFIRM',
+          description: 'Do not ask whether to approve.',
+        },
+      ],
+      arguments: { id: { description: 'ID that the other machine shows.' } },
+      examples: ['tsh headless approve b5674a15-26ca-5a3e-8b20-8167374341c0'],
+      load: () => import('./headless/approve.js'),
+    }),
+
     group({ path: 'db', summary: 'Work with databases.', options: [CLUSTER, ...AWS] }),
     command({
       path: 'db ls [labels]',

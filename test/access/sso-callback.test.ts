@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { openSsoCallback, type SsoCallback } from '../../src/access/sso-callback.js';
-import { sealed } from '../support/fake-cluster.js';
+import { sealed } from '../support/fake-sso.js';
 
 const ANSWER = {
   username: 'octo',

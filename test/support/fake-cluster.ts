@@ -1,9 +1,8 @@
 /**
  * A cluster as `tsh` sees it, small enough for one test file: one TLS port with the web API and Auth's gRPC behind ALPN.
  * It issues real certificates for the keys that a login brings. User `alice`, password `correct`, code `123456`;
- * `keyholder` has a security key instead of the code.
+ * `keyholder` has a security key instead of the code, `newcomer` nothing.
  */
-import { createCipheriv, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
@@ -26,10 +25,11 @@ import { authorizedKeyLine, readAuthorizedKey } from '../../src/pki/ssh.js';
 import { createCa, issueLeaf } from '../../src/pki/x509.js';
 import { createTestCa } from './ca.js';
 import { currentUser, databaseCalls, startFakeLeaf } from './fake-leaf.js';
+import { type FakeSso, ssoCallback, ssoRoutes } from './fake-sso.js';
 
 export const CLUSTER = 'peer.local';
 
-export interface FakeCluster extends AsyncDisposable {
+export interface FakeCluster extends FakeSso, AsyncDisposable {
   port: number;
   /** A balancer in front that ends TLS, knows no ALPN and passes HTTP and WebSockets on. */
   balancerPort: number;
@@ -49,18 +49,13 @@ export interface FakeCluster extends AsyncDisposable {
   isLeafOnline?: boolean;
   /** The cluster that each certificate for a database is for. */
   routes: string[];
-  /** Bodies of `…/login/console`. */
-  ssoLogins: Record<string, unknown>[];
-  /** Instead of a redirect, the HTML of a form. */
-  ssoForm?: string;
   /** Where the identity provider and the Proxy send the browser in the end of the last single sign-on login. */
-  ssoCallback(options?: { user?: string }): string;
+  ssoCallback(): string;
+  /** The headless login that waits, by its state: 1 pending, 2 denied, 3 approved. */
+  headlessState?: number;
 }
 
 const LEAF = 'leaf.local';
-
-/** What the identity provider stands at. */
-export const IDENTITY_PROVIDER = 'https://github.com/login/oauth/authorize?state=1';
 
 export async function startFakeCluster(options: { now: () => Date }): Promise<FakeCluster> {
   const { now } = options;
@@ -130,32 +125,18 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
       if (pass === 'correct' && user === 'keyholder') {
         return [200, { webauthn_challenge: { publicKey: { challenge: 'AAAA' } }, totp_challenge: false }];
       }
+      if (pass === 'correct' && user === 'newcomer') return [200, { webauthn_challenge: null, totp_challenge: false }];
       return [403, { error: { message: 'invalid credentials' } }];
     },
     'POST /webapi/mfa/login/finish': (body) => {
+      if (body.user === 'newcomer') return [403, { error: { message: 'missing second factor' } }];
       if (body.totp_code !== '123456') {
         return [403, { error: { message: 'invalid username, password or second factor' } }];
       }
       cluster.logins.push(body);
       return [200, loginAnswer('alice', body, body.ttl)];
     },
-  };
-  for (const type of ['github', 'oidc', 'saml']) {
-    answers[`POST /webapi/${type}/login/console`] = (body) => {
-      if (String(body.redirect_url).startsWith('http://example.com')) {
-        return [403, { error: { message: 'Failed to login due to a disallowed callback URL.' } }];
-      }
-      cluster.ssoLogins.push(body);
-      return cluster.ssoForm === undefined
-        ? [200, { redirect_url: IDENTITY_PROVIDER, post_form: '' }]
-        : [200, { redirect_url: '', post_form: base64(cluster.ssoForm) }];
-    };
-  }
-  cluster.ssoCallback = ({ user = 'octo' } = {}) => {
-    const body = cluster.ssoLogins.at(-1)!;
-    const url = new URL(String(body.redirect_url));
-    const answer = JSON.stringify(loginAnswer(user, body, body.cert_ttl));
-    return `${url.origin}${url.pathname}?${new URLSearchParams({ response: sealed(url.searchParams.get('secret_key')!, answer) })}`;
+    ...ssoRoutes(cluster),
   };
   const loginAnswer = (user: string, body: Record<string, unknown>, ttl: unknown) => {
     const text = (key: string) => Buffer.from(String(body[key]), 'base64').toString();
@@ -173,6 +154,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
       host_signers: [{ domain_name: CLUSTER, checking_keys: [base64(sshCaLine)], tls_certs: [base64(hostCa.certPem)] }],
     };
   };
+  cluster.ssoCallback = () => ssoCallback(cluster, loginAnswer);
   const ping = () => ({
     auth: {
       type: 'local',
@@ -276,6 +258,14 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
           cluster.calls.push('GetClusterAlerts');
           return {};
         },
+        getHeadlessAuthentication({ id }) {
+          if (cluster.headlessState === undefined) throw new ConnectError('context deadline exceeded', Code.Unknown);
+          return { user: 'alice', state: cluster.headlessState, clientIpAddress: `192.0.2.1:${id.length}` };
+        },
+        updateHeadlessAuthenticationState({ state }) {
+          cluster.headlessState = state;
+          return {};
+        },
         generateUserCerts(request) {
           cluster.calls.push('GenerateUserCerts');
           if (request.routeToCluster !== CLUSTER && request.routeToCluster !== LEAF) {
@@ -347,12 +337,4 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     rmSync(folder, { recursive: true, force: true });
   };
   return cluster;
-}
-
-/** The seal of a single sign-on answer, as Teleport makes it. @param key  hex, 32 bytes */
-export function sealed(key: string, plain: string): string {
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', Buffer.from(key, 'hex'), nonce);
-  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
-  return JSON.stringify({ ciphertext: ciphertext.toString('base64'), nonce: nonce.toString('base64') });
 }

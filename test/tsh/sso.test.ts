@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runTsh } from '../../src/tsh/main.js';
 import { type MemoryEnv, memoryEnv } from '../support/env.js';
-import { type FakeCluster, IDENTITY_PROVIDER, sealed, startFakeCluster } from '../support/fake-cluster.js';
+import { type FakeCluster, startFakeCluster } from '../support/fake-cluster.js';
+import { IDENTITY_PROVIDER, sealed } from '../support/fake-sso.js';
 import { runTranscript } from '../support/golden.js';
 import { placeOpener } from '../support/opener.js';
 

@@ -28,6 +28,7 @@ beforeEach(() => {
   cluster.isLeafOnline = false;
   cluster.isBalanced = false;
   delete cluster.lifetimeMs;
+  delete cluster.headlessState;
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
@@ -225,6 +226,44 @@ test('a user that nobody named gets a hint when refused, and ssh keys are of the
   expect(readdirSync(join(home, '.tsh')).sort()).toEqual(['current-profile', 'keys', 'known_hosts', 'localhost.yaml']);
 });
 
+test('who has no device where one is wanted is told how to get one', async () => {
+  const line = ['login', '--proxy=localhost:{PORT}', '--user=newcomer'];
+  const refused = await tsh(line, { answers: ['correct'] });
+  expect(refused.stderr).toMatch(
+    /missing second factor\nThe cluster wants a one-time code, .*: tctl users reset newcomer\n/,
+  );
+  cluster.auth = { second_factor: 'webauthn' };
+  const keyWanted = await tsh(line, { answers: ['correct'] });
+  expect(keyWanted.stderr).toContain(
+    'missing second factor\nThe cluster wants a security key, which is not supported.',
+  );
+});
+
+test('tsh headless approve: what waits is shown and can be refused; letting it in is for the browser', async () => {
+  await login();
+  const approve = (answers: string[], ...flags: string[]) =>
+    tsh(['headless', 'approve', 'id-1', ...flags], { answers });
+  const nobody = await approve([]);
+  expect(nobody).toMatchObject({ status: 1, stderr: expect.stringContaining('no headless login "id-1" is waiting') });
+  cluster.headlessState = 1;
+  const refused = await approve(['n']);
+  expect(refused).toEqual({
+    status: 0,
+    stdout:
+      'Headless login attempt from IP address "192.0.2.1:4" requires approval.\nContact your administrator if you didn\'t initiate this login attempt.\n',
+    stderr: 'Approve? [y/N]: ',
+  });
+  expect(cluster.headlessState).toBe(2);
+  expect((await approve(['n'])).stderr).toContain('from a non-pending state: denied\n');
+  cluster.headlessState = 1;
+  for (const call of [approve(['y']), approve([], '--skip-confirm')]) {
+    expect((await call).stderr).toContain(
+      `with a security key, which is not supported\nApprove it in a browser: https://localhost:${cluster.port}/web/headless/id-1\n`,
+    );
+  }
+  expect(cluster.headlessState).toBe(1);
+});
+
 test('who has only security keys is told so in a sentence, once the password was right', async () => {
   const refused = await tsh(['login', '--proxy=localhost:{PORT}', '--user=keyholder'], { answers: ['correct'] });
   expect(refused).toMatchObject({ status: 1, stdout: '' });
@@ -232,6 +271,11 @@ test('who has only security keys is told so in a sentence, once the password was
     'Enter password for Teleport user keyholder:\n\u001b[31mERROR: \u001b[0mthis user logs in with a security key, which is not supported\nWhat works: a one-time code (add such a device to the user), single sign-on, or an identity file (-i FILE).\n\n',
   );
   expect(cluster.calls).toEqual(['GET /webapi/ping', 'POST /webapi/mfa/login/begin']);
+  cluster.auth = { second_factor: 'webauthn' };
+  const nothingElse = await tsh(['login', '--proxy=localhost:{PORT}', '--user=keyholder'], { answers: ['correct'] });
+  expect(nothingElse.stderr).toContain(
+    'The cluster accepts nothing else for passwords. What works: single sign-on, or',
+  );
 });
 
 test('nobody at the address: what was asked and why', async () => {
