@@ -17,32 +17,33 @@ export interface WatchedClient {
 /**
  * Watch the answers of a client.
  *
- * @param nowMs  our clock at the moment of the call
- * @returns AWS's clock minus ours in milliseconds as of its last answer, exact to a second; undefined before the first
+ * @returns AWS's clock when it gave its last answer, to a second; undefined before the first
  */
-export function watchClock(client: WatchedClient, nowMs: () => number = Date.now): () => number | undefined {
-  let skewMs: number | undefined;
+export function watchClock(client: WatchedClient): () => Date | undefined {
+  let at: Date | undefined;
   client.middlewareStack.add(
     (next: (args: unknown) => Promise<{ response: unknown }>) => async (args: unknown) => {
       const answer = await next(args);
-      skewMs = skewOf(answer.response, nowMs()) ?? skewMs;
+      at = dateOf(answer.response) ?? at;
       return answer;
     },
     { step: 'deserialize', name: 'watchClock' },
   );
-  return () => skewMs;
+  return () => at;
 }
 
-/** AWS's clock minus ours, from an HTTP response of the SDK or an error that carries one. Undefined where none is. */
-export function skewOf(source: unknown, nowMs: number): number | undefined {
-  const carrier = source as { headers?: Headers; $response?: { headers?: Headers } } | null | undefined;
-  const headers = carrier?.$response?.headers ?? carrier?.headers ?? {};
-  const date = Object.entries(headers).find(([name]) => name.toLowerCase() === 'date')?.[1];
-  const ms = Date.parse(date ?? '');
-  return Number.isNaN(ms) ? undefined : ms - nowMs;
+/** AWS's clock minus ours, from an error of the SDK. Undefined where AWS gave no answer. */
+export function skewOf(error: unknown, nowMs: number): number | undefined {
+  const at = dateOf((error as { $response?: unknown } | null)?.$response);
+  return at && at.getTime() - nowMs;
 }
 
-type Headers = Record<string, string>;
+function dateOf(response: unknown): Date | undefined {
+  const { headers = {} } = (response ?? {}) as { headers?: Record<string, string> };
+  const text = Object.entries(headers).find(([name]) => name.toLowerCase() === 'date')?.[1];
+  const at = new Date(text ?? '');
+  return Number.isNaN(at.getTime()) ? undefined : at;
+}
 
 /** A sentence with the step to take, when the clocks are too far apart. */
 export function clockProblem(skewMs: number | undefined): string | undefined {

@@ -17,8 +17,8 @@ export interface DatabaseCredential {
   password: string;
   /** By AWS's clock. */
   expiresAt: Date;
-  /** AWS's clock minus ours when it answered. Undefined: it did not say. */
-  skewMs?: number | undefined;
+  /** AWS's clock when it made it. Undefined: it did not say. */
+  answeredAt?: Date | undefined;
 }
 
 export interface CachedCredential {
@@ -110,8 +110,8 @@ export function createCredentialCache(options: CredentialCacheOptions): Credenti
     }
   };
 
-  const keep = (entry: Entry, credential: DatabaseCredential): number => {
-    const skewMs = credential.skewMs ?? guessedSkewMs(credential.expiresAt.getTime() - nowMs());
+  /** @param skewMs  AWS's clock minus ours */
+  const keep = (entry: Entry, credential: DatabaseCredential, skewMs: number) => {
     const problem = clockProblem(skewMs);
     if (problem) say(problem, 'clock');
     else said.delete('clock');
@@ -119,17 +119,16 @@ export function createCredentialCache(options: CredentialCacheOptions): Credenti
     entry.endsAtMs = credential.expiresAt.getTime() - skewMs;
     entry.renewAtMs = undefined;
     entry.denied = undefined;
-    return skewMs;
   };
 
   const fromStorage = async (key: string, entry: Entry): Promise<CachedCredential | undefined> => {
     const text = await stored((where) => where.read(key));
     if (text === undefined) return undefined;
-    const credential = readCredential(text);
-    const leftMs = credential ? credential.expiresAt.getTime() - credential.skewMs - nowMs() : 0;
+    const { credential, skewMs = 0 } = readCredential(text) ?? {};
+    const leftMs = credential ? credential.expiresAt.getTime() - skewMs - nowMs() : 0;
     // More than AWS ever gives: the clock has been turned back since.
     if (credential && credential.password !== entry.refused && leftMs >= leastLifeMs && leftMs <= LONGEST_LIFE_MS) {
-      keep(entry, credential);
+      keep(entry, credential, skewMs);
       return { credential, isFresh: false };
     }
     await stored((where) => where.delete(key));
@@ -138,11 +137,13 @@ export function createCredentialCache(options: CredentialCacheOptions): Credenti
 
   const fromAws = async (key: string, entry: Entry, mint: () => Promise<DatabaseCredential>) => {
     const credential = await mint();
-    const skewMs = keep(entry, credential);
+    const skewMs = skewOf(credential, nowMs());
+    keep(entry, credential, skewMs);
+    const { user, password, expiresAt } = credential;
     for (const [other, { endsAtMs, fetching }] of entries) {
       if (!fetching && endsAtMs <= nowMs()) entries.delete(other); // a dead password is not kept in memory
     }
-    await stored((where) => where.write(key, JSON.stringify({ ...credential, skewMs })));
+    await stored((where) => where.write(key, JSON.stringify({ user, password, expiresAt, skewMs })));
     return { credential, isFresh: true };
   };
 
@@ -194,18 +195,20 @@ export function createCredentialCache(options: CredentialCacheOptions): Credenti
   };
 }
 
-/** What the clocks differ by, when AWS did not say: a password that is over or too good to be true on arrival tells. */
-function guessedSkewMs(leftMs: number): number {
+/** Where AWS did not say the time, a password that is over or too good to be true on arrival tells it. */
+function skewOf({ expiresAt, answeredAt }: DatabaseCredential, nowMs: number): number {
+  if (answeredAt) return answeredAt.getTime() - nowMs;
+  const leftMs = expiresAt.getTime() - nowMs;
   return leftMs > 0 && leftMs <= LONGEST_LIFE_MS ? 0 : leftMs - SHORTEST_LIFE_MS;
 }
 
 /** Undefined for what this program did not write. */
-function readCredential(text: string): (DatabaseCredential & { skewMs: number }) | undefined {
+function readCredential(text: string): { credential: DatabaseCredential; skewMs: number } | undefined {
   try {
     const { user, password, expiresAt, skewMs } = JSON.parse(text) as Record<string, unknown>;
     const end = new Date(String(expiresAt));
     if (typeof user !== 'string' || typeof password !== 'string' || typeof skewMs !== 'number') return undefined;
-    return Number.isNaN(end.getTime()) ? undefined : { user, password, expiresAt: end, skewMs };
+    return Number.isNaN(end.getTime()) ? undefined : { credential: { user, password, expiresAt: end }, skewMs };
   } catch {
     return undefined;
   }

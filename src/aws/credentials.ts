@@ -33,7 +33,7 @@ export async function redshiftCredentials(
   const title = 'Could not generate Redshift IAM auth token:';
   const { RedshiftClient, GetClusterCredentialsCommand } = await import('@aws-sdk/client-redshift');
   const client = new RedshiftClient(await assume(title, options));
-  const skewMs = watchClock(client);
+  const awsTime = watchClock(client);
   try {
     const answer = await client.send(
       new GetClusterCredentialsCommand({
@@ -44,7 +44,7 @@ export async function redshiftCredentials(
         DbGroups: dbGroups,
       }),
     );
-    return credential(answer.DbUser, answer.DbPassword, answer.Expiration, skewMs());
+    return credential(answer.DbUser, answer.DbPassword, answer.Expiration, awsTime());
   } catch (error) {
     throwAbsent(error, options, 'cluster', clusterId);
     const actions = [
@@ -75,12 +75,12 @@ export async function redshiftIamCredentials(options: Place & { clusterId: strin
   const title = 'Could not generate Redshift IAM role auth token:';
   const { RedshiftClient, GetClusterCredentialsWithIAMCommand } = await import('@aws-sdk/client-redshift');
   const client = new RedshiftClient(await assume(title, options));
-  const skewMs = watchClock(client);
+  const awsTime = watchClock(client);
   try {
     const answer = await client.send(
       new GetClusterCredentialsWithIAMCommand({ ClusterIdentifier: clusterId, DbName: options.dbName }),
     );
-    return credential(answer.DbUser, answer.DbPassword, answer.Expiration, skewMs());
+    return credential(answer.DbUser, answer.DbPassword, answer.Expiration, awsTime());
   } catch (error) {
     throwAbsent(error, options, 'cluster', clusterId);
     const resource = resourceArn(options, 'redshift', `dbname:${clusterId || '{cluster_id}'}/*`);
@@ -98,10 +98,10 @@ export async function serverlessCredentials(
   const title = 'Could not generate Redshift Serverless auth token:';
   const { RedshiftServerlessClient, GetCredentialsCommand } = await import('@aws-sdk/client-redshift-serverless');
   const client = new RedshiftServerlessClient(await assume(title, options));
-  const skewMs = watchClock(client);
+  const awsTime = watchClock(client);
   try {
     const answer = await client.send(new GetCredentialsCommand({ workgroupName: workgroup, dbName: options.dbName }));
-    return credential(answer.dbUser, answer.dbPassword, answer.expiration, skewMs());
+    return credential(answer.dbUser, answer.dbPassword, answer.expiration, awsTime());
   } catch (error) {
     throwAbsent(error, options, 'workgroup', workgroup);
     const resource = resourceArn(options, 'redshift-serverless', `workgroup/${workgroupId || '{workgroup_id}'}`);
@@ -115,11 +115,11 @@ function credential(
   user: string | undefined,
   password: string | undefined,
   expiresAt: Date | undefined,
-  skewMs: number | undefined,
+  answeredAt: Date | undefined,
 ): DatabaseCredential {
   if (!user || !password) throw new TeleportError('Protocol', 'AWS answered without a database user or password');
-  const end = expiresAt ?? new Date(Date.now() + (skewMs ?? 0) + DEFAULT_LIFE_MS);
-  return { user, password, expiresAt: end, skewMs };
+  const end = expiresAt ?? new Date((answeredAt?.getTime() ?? Date.now()) + DEFAULT_LIFE_MS);
+  return { user, password, expiresAt: end, answeredAt };
 }
 
 /** A configuration with every role of the chain assumed. */

@@ -22,7 +22,12 @@ function setup(
     await Promise.resolve();
     if (outcome !== 'ok') throw outcome;
     const expiresAt = new Date(time + skewMs + 15 * MIN);
-    return { user: 'IAM:x', password: `p${calls}`, expiresAt, ...(saysDate ? { skewMs } : {}) };
+    return {
+      user: 'IAM:x',
+      password: `p${calls}`,
+      expiresAt,
+      ...(saysDate ? { answeredAt: new Date(time + skewMs) } : {}),
+    };
   };
   return {
     warnings,
