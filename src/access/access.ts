@@ -4,7 +4,9 @@
  * `access/cluster.ts` (our cluster and Teleport's alike) and `access/aws.ts` implement it; a command never asks which.
  */
 import type { Duplex } from 'node:stream';
+import type { AccessRequest } from '../resources/access-request.js';
 import type { Database } from '../resources/types.js';
+import type { NewAccessRequest } from './access-requests.js';
 
 export interface DatabaseFilter {
   name?: string | undefined;
@@ -107,6 +109,20 @@ export interface ConnectorOptions {
   isExec?: boolean;
 }
 
+/** Access that one does not have, asked of people who may give it. Each call goes to the root cluster. */
+export interface AccessRequests {
+  /** All that one may see. */
+  list(): Promise<AccessRequest[]>;
+  /** @throws NotFound `no access request matching "…"` */
+  find(id: string): Promise<AccessRequest>;
+  /** @throws NotImplemented where there are none, or the server's refusal */
+  create(wish: Omit<NewAccessRequest, 'user'>): Promise<AccessRequest>;
+  /** Wait for the decision, up to the end of the request. */
+  decided(request: AccessRequest): Promise<AccessRequest>;
+  /** The same login with requests taken up or given back (`*`: all); what was stored for databases goes. */
+  change(change: { add?: readonly string[]; drop?: readonly string[] }): Promise<void>;
+}
+
 export interface Access extends AsyncDisposable {
   /** The cluster that commands go to, as messages name it. */
   readonly clusterName: string;
@@ -128,4 +144,6 @@ export interface Access extends AsyncDisposable {
   logout(names: string[]): Promise<void>;
   connectionInfo(name: string): Promise<ConnectionInfo>;
   connector(route: Route, options?: ConnectorOptions): Promise<Connector>;
+  /** Absent where there is nobody to ask. */
+  readonly requests?: AccessRequests;
 }

@@ -18,6 +18,7 @@ import { type ClusterAccess, type ClusterContext, clusterAccess } from './cluste
 import { type ClusterClient, connectCluster, dialRouted, isUpgraded } from './cluster-client.js';
 import { splitAddress } from './proxy-addresses.js';
 import { webTrust } from './proxy-client.js';
+import { reissueLogin } from './reissue.js';
 import { type LoginArgs, sessionFor, withRelogin } from './relogin.js';
 
 /** Databases of the login that the arguments name. @throws when there is no login at all */
@@ -58,7 +59,7 @@ function contextOf(
     username: session.user,
     cluster: session.cluster,
     rootCluster: session.rootCluster,
-    accessRequests: [],
+    accessRequests: session.facts?.activeRequests ?? [],
     credentials: async () => {
       const { tlsKeyPem } = await usableKeys(session, env.now());
       return { tlsKeyPem, expires: session.facts!.tlsExpiresAt };
@@ -83,6 +84,23 @@ function contextOf(
         const { api, root } = await client;
         return await waitingFor(env, `the cluster ${session.cluster}`, work(api, root));
       }),
+    withRoot: (work) =>
+      withRelogin(env, args, session, async (current) => {
+        await using client = await connectCluster(current, {
+          vars: env.vars,
+          insecure,
+          cluster: current.rootCluster,
+          now: env.now(),
+          signal: env.signal,
+        });
+        return await work(client.root);
+      }),
+    async changeRequests(change) {
+      const next = await reissueLogin(env, session, { ...change, insecure, cluster: session.cluster });
+      await close();
+      replace(contextOf(env, args, next, replace));
+    },
+    signal: env.signal,
     dialPostgres: (keys) => dialPostgres(env, session, insecure, keys),
     close,
   };

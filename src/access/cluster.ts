@@ -16,6 +16,7 @@ import { allowedNames, allowedUsers, databaseRolesOf } from '../rbac/allowed.js'
 import type {
   Access,
   AccessibleDatabase,
+  AccessRequests,
   ActiveDatabase,
   ConnectionInfo,
   Connector,
@@ -24,6 +25,7 @@ import type {
   Route,
   RouteRequest,
 } from './access.js';
+import { awaitResolution, createAccessRequest, findAccessRequest, listAccessRequests } from './access-requests.js';
 import { chooseDbName, chooseDbUser } from './choose-names.js';
 import {
   type CertificateRequest,
@@ -65,6 +67,11 @@ export interface ClusterContext {
    * @param work  gets the selected cluster, and the root cluster, which signs the certificates for a leaf too
    */
   withAuth<T>(work: (auth: AuthClient, root: AuthClient) => Promise<T>): Promise<T>;
+  /** The same at the root cluster; nothing is said while it takes. */
+  withRoot<T>(work: (auth: AuthClient) => Promise<T>): Promise<T>;
+  /** The same login with access requests taken up or given back; this context is replaced. */
+  changeRequests(change: { add?: readonly string[]; drop?: readonly string[] }): Promise<void>;
+  readonly signal: AbortSignal;
   /** TLS to the Proxy with ALPN teleport-postgres(-ping), through whatever stands in front of it. */
   dialPostgres(keys: DatabaseKeys | undefined): Promise<Duplex>;
   close(): Promise<void>;
@@ -73,6 +80,9 @@ export interface ClusterContext {
 export interface ClusterAccess extends Access {
   /** Clusters behind the same Proxy, whichever is selected. */
   leaves(): Promise<RemoteCluster[]>;
+  /** Who is logged in. */
+  readonly username: string;
+  readonly requests: AccessRequests;
 }
 
 /** The context is asked anew for each step: a login in between replaces it. */
@@ -165,6 +175,9 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     get unreachable() {
       return context().isUpgraded ? 'Teleport Proxy is behind a layer 7 load balancer or reverse proxy' : undefined;
     },
+    get username() {
+      return context().username;
+    },
     active,
     databases,
     leaves: () => context().withAuth((_auth, root) => remoteClusters(root)),
@@ -190,6 +203,17 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
 
     async login(route) {
       await login(route);
+    },
+
+    requests: {
+      list: () => context().withRoot((auth) => listAccessRequests(auth)),
+      find: (id) => context().withRoot((auth) => findAccessRequest(auth, id)),
+      create: (wish) => context().withRoot((auth) => createAccessRequest(auth, { ...wish, user: context().username })),
+      decided: (request) => context().withRoot((auth) => awaitResolution(auth, request, context())),
+      async change(change) {
+        await context().changeRequests(change);
+        own = undefined;
+      },
     },
 
     async logout(names) {

@@ -53,7 +53,7 @@ export const DEFAULT_CALL_TIMEOUT_MS = 30_000;
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 /** Streams that live as long as somebody wants them; a deadline would cut them. */
-const ENDLESS = new Set(['SendKeepAlives', 'WatchDatabases', 'WatchLocks', 'ProxyCluster']);
+const ENDLESS = new Set(['SendKeepAlives', 'WatchDatabases', 'WatchLocks', 'WatchEvents', 'ProxyCluster']);
 
 /** Clients over one connection, which is opened by the first call. */
 export function openAuthClient(options: AuthClientOptions): AuthClient {

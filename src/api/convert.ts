@@ -17,10 +17,13 @@ import {
 } from '@bufbuild/protobuf';
 import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import { TeleportError } from '../errors.js';
+import type { AccessRequest } from '../resources/access-request.js';
 import { formatDurationNanos, parseDurationNanos } from '../resources/duration.js';
 import type { Kind, ResourceOfKind } from '../resources/types.js';
 import { ALWAYS, COUNTS, OTHER_WORDS, WORDS } from './field-rules.js';
 import {
+  type AccessRequestV3,
+  AccessRequestV3Schema,
   AuthPreferenceV2Schema,
   CertAuthorityV2Schema,
   ClusterNetworkingConfigV2Schema,
@@ -68,6 +71,11 @@ export function fromMessage<K extends Kind>(kind: K, message: MessageOfKind[K]):
 /** The same for many, in order. */
 export function fromMessages<K extends Kind>(kind: K, messages: readonly MessageOfKind[K][]): ResourceOfKind[K][] {
   return messages.map((message) => fromMessage(kind, message));
+}
+
+/** The same for an access request, which is made and read but never edited as a file. */
+export function accessRequestOf(message: AccessRequestV3): AccessRequest {
+  return readMessage(AccessRequestV3Schema, message as unknown as Fields) as unknown as AccessRequest;
 }
 
 type Fields = Record<string, unknown>;

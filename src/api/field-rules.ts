@@ -90,6 +90,9 @@ export const ALWAYS: Record<string, Record<string, () => unknown>> = {
     metadata: emptyMetadata,
     spec: () => ({ type: 'local', second_factors: [], signature_algorithm_suite: 'legacy' }),
   },
+  'types.AccessRequestV3': { metadata: emptyMetadata, spec: () => ({ user: '', roles: [] }) },
+  'types.AccessRequestSpecV3': { user: text, roles: list },
+  'types.AccessReview': { author: text },
   'types.Metadata': { name: text },
 };
 

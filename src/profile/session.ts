@@ -3,6 +3,7 @@
  * is: the one of `--proxy`, else the current one (login-and-profile reference, 6.6).
  */
 import { TeleportError } from '../errors.js';
+import { ATTRIBUTE_OID } from '../identity/attributes.js';
 import { type GitHubIdentity, readUserSshCertificate } from '../identity/ssh-cert.js';
 import type { Traits } from '../identity/traits.js';
 import { NAME_OID, readCertificate } from '../pki/x509.js';
@@ -36,6 +37,10 @@ export interface SessionFacts {
   /** Names of the other extensions, sorted. */
   extensions: string[];
   github?: GitHubIdentity;
+  /** Ids of the access requests whose roles or databases the certificates carry. */
+  activeRequests: string[];
+  /** Where the certificates are limited to single resources: `/cluster/kind/name`. */
+  allowedResources: string[];
   /** End of the SSH certificate; of the TLS certificate when there is no SSH certificate. */
   expiresAt: Date;
   tlsExpiresAt: Date;
@@ -115,9 +120,13 @@ export function proxyHostOf(typed: string): string {
 }
 
 function factsOf(keys: UserCerts): SessionFacts {
-  const tlsExpiresAt = readCertificate(keys.tlsCertPem).notAfter;
+  const { subject, notAfter: tlsExpiresAt } = readCertificate(keys.tlsCertPem);
+  const requested = {
+    activeRequests: subject.get(ATTRIBUTE_OID.activeRequests) ?? [],
+    allowedResources: textList(subject.get(ATTRIBUTE_OID.allowedResources)?.[0]),
+  };
   if (!keys.sshCert) {
-    return { roles: [], traits: {}, logins: [], extensions: [], expiresAt: tlsExpiresAt, tlsExpiresAt };
+    return { roles: [], traits: {}, logins: [], extensions: [], ...requested, expiresAt: tlsExpiresAt, tlsExpiresAt };
   }
   const { roles, traits, logins, extensions, github, validBefore } = readUserSshCertificate(keys.sshCert);
   return {
@@ -126,7 +135,18 @@ function factsOf(keys: UserCerts): SessionFacts {
     logins,
     extensions: [...extensions].sort(),
     ...(github ? { github } : {}),
+    ...requested,
     expiresAt: validBefore ?? tlsExpiresAt,
     tlsExpiresAt,
   };
+}
+
+/** A JSON list of texts; it is only shown, so that one which cannot be read is no reason to stop. */
+function textList(json: string | undefined): string[] {
+  try {
+    const value = JSON.parse(json ?? '[]') as unknown;
+    return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+  } catch {
+    return [];
+  }
 }

@@ -14,6 +14,8 @@ import {
 
 const DATABASE = { db: { description: 'Database name, as "tsh db ls" shows it, or a Redshift endpoint.' } };
 
+const REQUEST_ID = { 'request-id': { description: 'Id of the request, as "tsh request ls" shows it.' } };
+
 export const program: ProgramSpec = {
   name: 'tsh',
   version: '18.3.0',
@@ -33,11 +35,14 @@ export const program: ProgramSpec = {
         },
         { name: 'overwrite', kind: 'boolean', description: 'Replace an existing --out without asking.' },
         { name: 'browser', description: 'none: print the link of a single sign-on login and open no browser.' },
-        { name: 'request-roles', description: 'For access requests.', hidden: true },
-        { name: 'request-reason', description: 'For access requests.', hidden: true },
-        { name: 'request-reviewers', description: 'For access requests.', hidden: true },
-        { name: 'request-nowait', kind: 'boolean', description: 'For access requests.', hidden: true },
-        { name: 'request-id', description: 'For access requests.', hidden: true },
+        {
+          name: 'request-roles',
+          description: "Roles to request beside those that one has, by commas; '*' for all, 'no' for none.",
+        },
+        { name: 'request-reason', description: 'Reason for the request.' },
+        { name: 'request-reviewers', description: 'People who are told of the request, by commas.' },
+        { name: 'request-nowait', kind: 'boolean', description: 'Only make the request.' },
+        { name: 'request-id', description: 'Take up a request that was made before.' },
         { name: 'scope', description: 'Scoped roles.', hidden: true },
         { name: 'kube-cluster', env: 'TELEPORT_KUBE_CLUSTER', description: 'For Kubernetes.', hidden: true },
         ...AWS,
@@ -52,6 +57,8 @@ export const program: ProgramSpec = {
         'tsh login --proxy=teleport.example.com --out=ci.pem --ttl=120',
         '# no cluster: your own AWS identity',
         'tsh login --aws --aws-profile=dev --region=us-east-1,eu-west-1',
+        '# more roles for this login, once somebody approves',
+        'tsh login --request-roles=prod-dba --request-reason="to look at order 4711"',
       ],
       load: () => import('./login.js'),
     }),
@@ -214,6 +221,60 @@ export const program: ProgramSpec = {
       arguments: { command: { description: 'SQL to run.' } },
       examples: ['tsh db exec "select version()" --dbs=sales,hr --db-user=analyst --db-name=dev'],
       load: () => import('./db/exec.js'),
+    }),
+
+    group({ path: 'request', summary: 'Ask for access that one does not have.' }),
+    command({
+      path: 'request ls',
+      summary: 'List access requests.',
+      aliases: ['request list', 'requests ls', 'requests list'],
+      options: [
+        formatOption('text', 'json', 'yaml'),
+        { name: 'reviewable', kind: 'boolean', description: 'Only those that one may review.' },
+        { name: 'suggested', kind: 'boolean', description: 'Only those that name one as reviewer.' },
+        { name: 'my-requests', kind: 'boolean', description: 'Only those that one made.' },
+      ],
+      examples: ['tsh request ls', 'tsh request ls --my-requests --format=json'],
+      load: () => import('./request/ls.js'),
+    }),
+    command({
+      path: 'request show <request-id>',
+      summary: 'Show an access request.',
+      aliases: ['request details', 'requests show', 'requests details'],
+      options: [formatOption('text', 'json', 'yaml')],
+      arguments: REQUEST_ID,
+      examples: ['tsh request show 01a1fce1-e01f-7154-ad92-f72cecbfe2b6'],
+      load: () => import('./request/show.js'),
+    }),
+    command({
+      path: 'request create',
+      summary: 'Ask for roles or for single databases.',
+      aliases: ['request new', 'requests create', 'requests new'],
+      description: 'Waits until somebody decides; then the login carries what was approved.',
+      options: [
+        { name: 'roles', description: "Roles, by commas; '*' for all that one may ask for." },
+        { name: 'resource', kind: 'texts', description: 'One thing, as /CLUSTER/KIND/NAME. May be repeated.' },
+        { name: 'reason', description: 'Reason for the request.' },
+        { name: 'reviewers', description: 'People who are told of the request, by commas.' },
+        { name: 'nowait', kind: 'boolean', description: 'Only make the request.' },
+        { name: 'request-ttl', kind: 'duration', description: 'How long somebody may take to decide.' },
+        { name: 'session-ttl', kind: 'duration', description: 'How long certificates with the access live.' },
+        { name: 'max-duration', kind: 'duration', description: 'How long the access is for.' },
+        { name: 'assume-start-time', description: 'From when on it is needed: 2026-12-31T08:00:00Z.' },
+      ],
+      examples: [
+        'tsh request create --roles=prod-dba --reason="to look at order 4711"',
+        'tsh request create --resource=/example.com/db/sales --reason="to look at order 4711" --nowait',
+      ],
+      load: () => import('./request/create.js'),
+    }),
+    command({
+      path: 'request drop [request-id...]',
+      summary: 'Give back access that requests brought.',
+      aliases: ['requests drop'],
+      arguments: { 'request-id': { description: 'Requests to give back; none means all.' } },
+      examples: ['tsh request drop', 'tsh request drop 01a1fce1-e01f-7154-ad92-f72cecbfe2b6'],
+      load: () => import('./request/drop.js'),
     }),
 
     group({ path: 'proxy', summary: 'Local proxies.' }),

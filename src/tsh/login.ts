@@ -4,37 +4,33 @@
  *
  *     valid session, same proxy and cluster    ping, status
  *     valid session, another cluster           new certificates for the same keys
+ *     valid session, an access request         new certificates for the same keys, once it is approved
  *     everything else                          password and code, or a browser; certificates, profile
  */
 
 import { userInfo } from 'node:os';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import { connectCluster } from '../access/cluster-client.js';
 import { headlessArgs, headlessRefused, isHeadless } from '../access/headless.js';
 import { type AwsArgs, hasAwsFlag } from '../access/open.js';
 import { joinAddress, parseProxy } from '../access/proxy-addresses.js';
+import { reissueLogin } from '../access/reissue.js';
 import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/session.js';
 import { type SignedIn, saveSignIn, signIn } from '../access/sign-in.js';
 import type { Env } from '../cli/env.js';
-import { waitingFor } from '../cli/progress.js';
 import { isTeleportError, TeleportError } from '../errors.js';
-import { publicKeyPem, readPrivateKey } from '../pki/keys.js';
 import { type Profile, profileName } from '../profile/profile.js';
-import { openSession, proxyHostOf, type Session, sessionOf, usableKeys } from '../profile/session.js';
+import { openSession, proxyHostOf, type Session, sessionOf } from '../profile/session.js';
 import type { ProfileStore } from '../profile/store.js';
 import { printAlerts } from './alerts.js';
-import type { GlobalArgs } from './flags.js';
 import { identityFormat, writeIdentity } from './identity-out.js';
+import { type LoginRequestArgs, requestAtLogin, requestForLogin, wantsRequest } from './request/at-login.js';
 import { isLive, otherSessions, printStatus } from './status.js';
 
-export interface LoginCommandArgs extends GlobalArgs, AwsArgs {
+export interface LoginCommandArgs extends LoginRequestArgs, AwsArgs {
   cluster?: string | undefined;
   out?: string | undefined;
   format: string;
   overwrite: boolean;
   verbose: boolean;
-  requestRoles?: string | undefined;
-  requestId?: string | undefined;
   scope?: string | undefined;
 }
 
@@ -54,9 +50,10 @@ export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
   let session: Session;
   if (current?.certs?.sshCert && isLive(current, env.now()) && isSameProxy && isSameUser) {
     session = await keepSession(env, args, current, cluster);
+    if (wantsRequest(args)) session = await requestForLogin(env, args, session);
     return await showStatus(env, args, session);
   }
-  session = await newSession(env, args, store, cluster);
+  session = await requestAtLogin(env, args, await newSession(env, args, store, cluster));
   await showStatus(env, args, session);
   await printAlerts(env, session, {
     severity: 'low',
@@ -86,7 +83,9 @@ async function keepSession(
   proxy.client[Symbol.dispose]();
   const { store, name } = session;
   const isOther = cluster !== undefined && cluster !== session.profile.cluster;
-  if (isOther) await reissue(env, args, session, cluster);
+  if (isOther) {
+    await reissueLogin(env, session, { insecure: args.insecure, cluster, certFormat: args.certFormat });
+  }
   if (!isOther && !args.proxy) return session;
   const profile: Profile = {
     ...session.profile,
@@ -95,38 +94,6 @@ async function keepSession(
   };
   await store.saveProfile(profile);
   return await sessionOf(store, name, profile);
-}
-
-/** The same keys, certificates for another cluster. */
-async function reissue(env: Env, args: LoginCommandArgs, session: Session, cluster: string): Promise<void> {
-  const keys = await usableKeys(session, env.now());
-  await using client = await connectCluster(session, {
-    vars: env.vars,
-    insecure: args.insecure,
-    cluster: session.rootCluster,
-    now: env.now(),
-    signal: env.signal,
-  });
-  const call = client.api.auth.generateUserCerts({
-    username: session.user,
-    expires: timestampFromDate(session.facts!.tlsExpiresAt),
-    format: args.certFormat ?? '',
-    routeToCluster: cluster,
-    routeToDatabase: {},
-    routeToApp: {},
-    routeToWindowsDesktop: {},
-    sshPublicKey: Buffer.from(`${keys.sshPublicKey}\n`),
-    tlsPublicKey: Buffer.from(publicKeyPem(readPrivateKey(keys.tlsKeyPem))),
-  });
-  const certs = await waitingFor(env, `certificates for ${cluster}`, call);
-  if (certs.tls.length === 0 || certs.ssh.length === 0) {
-    throw new TeleportError('Protocol', 'the cluster answered without certificates');
-  }
-  await session.store.saveKeys(session.name, session.user, cluster, {
-    ...keys,
-    tlsCertPem: Buffer.from(certs.tls).toString('utf8'),
-    sshCert: Buffer.from(certs.ssh).toString('utf8').trim(),
-  });
 }
 
 async function newSession(
@@ -228,9 +195,13 @@ function checkFlags(args: LoginCommandArgs): void {
     throw new TeleportError('BadParameter', `invalid certificate format parameter: ${JSON.stringify(args.certFormat)}`);
   }
   if (args.out) identityFormat(args.format);
-  const asked = args.requestRoles && args.requestRoles !== 'no' ? '--request-roles' : args.requestId && '--request-id';
-  if (asked || args.scope) {
-    throw new TeleportError('NotImplemented', `${asked || '--scope'} is not supported`, {
+  if (args.out && wantsRequest(args)) {
+    throw new TeleportError('BadParameter', 'a file of --out cannot carry an access request', {
+      hint: 'Take up the request without --out, or have "tctl auth sign" write a file with the roles.',
+    });
+  }
+  if (args.scope) {
+    throw new TeleportError('NotImplemented', '--scope is not supported', {
       hint: 'Log in with the roles that the user has.',
     });
   }

@@ -130,12 +130,14 @@ function printBlock(env: Env, described: Described, isActive: boolean): void {
   const rows: [string, string, boolean?][] = [
     ['Profile URL:', `https://${profile.webProxyAddr}`],
     ['Logged in as:', user],
+    ['Active requests:', (facts?.activeRequests ?? []).join(', '), true],
     ['Cluster:', `${cluster}${from}`],
     ['Roles:', (facts?.roles ?? []).join(', ')],
     ['Logins:', (facts?.logins ?? []).join(', '), true],
     ['Kubernetes:', profile.kubeProxyAddr ? 'enabled' : 'disabled'],
     ['Databases:', databases.join(', '), true],
     ['GitHub username:', facts?.github?.login ?? '', true],
+    ['Allowed Resources:', facts?.allowedResources.length ? JSON.stringify(facts.allowedResources) : '', true],
     ['Valid until:', `${goTime(validUntil)} [${left(validUntil, now)}]`],
     ['Extensions:', (facts?.extensions ?? []).join(', '), true],
   ];
@@ -154,6 +156,7 @@ function recordOf({ session, cluster, databases, validUntil }: Described): Recor
   return {
     profile_url: `https://${profile.webProxyAddr}`,
     username: user,
+    ...list('active_requests', facts?.activeRequests),
     cluster,
     ...list('roles', facts?.roles),
     ...(traits.length > 0 ? { traits: Object.fromEntries(traits) } : {}),
@@ -163,7 +166,14 @@ function recordOf({ session, cluster, databases, validUntil }: Described): Recor
     valid_until: timeText(validUntil),
     ...list('extensions', facts?.extensions),
     ...(facts?.github ? { github_identity: { UserID: facts.github.id, Username: facts.github.login } } : {}),
+    ...(facts?.allowedResources.length ? { allowed_resources: facts.allowedResources.map(resourceRecord) } : {}),
   };
+}
+
+/** `/cluster/kind/name` in its parts. */
+function resourceRecord(text: string): Record<string, string> {
+  const [, cluster = '', kind = '', name = '', ...rest] = text.split('/');
+  return { cluster, kind, name, ...(rest.length > 0 ? { sub_resource: rest.join('/') } : {}) };
 }
 
 function environmentOf(env: Env): Record<string, string> {

@@ -98,6 +98,9 @@ beforeEach(async () => {
     now: () => new Date(nowMs),
     log: silent,
     withAuth: (work) => work(auth, auth),
+    withRoot: (work) => work(auth),
+    changeRequests: async () => {},
+    signal: new AbortController().signal,
     dialPostgres: async (keys) => {
       dialled.push(keys);
       return new PassThrough();

@@ -25,6 +25,7 @@ import { authorizedKeyLine, readAuthorizedKey } from '../../src/pki/ssh.js';
 import { createCa, issueLeaf } from '../../src/pki/x509.js';
 import { createTestCa } from './ca.js';
 import { currentUser, databaseCalls, startFakeLeaf } from './fake-leaf.js';
+import { type FakeRequests, fakeRequests } from './fake-requests.js';
 import { type FakeSso, ssoCallback, ssoRoutes } from './fake-sso.js';
 
 export const CLUSTER = 'peer.local';
@@ -43,6 +44,7 @@ export interface FakeCluster extends FakeSso, AsyncDisposable {
   logins: Record<string, unknown>[];
   /** Length of certificates, in ms; default: what was asked. */
   lifetimeMs?: number;
+  requests: FakeRequests;
   /** Changes to the ping's `auth`. */
   auth: Record<string, unknown>;
   /** `leaf.local` answers; otherwise its connections are closed, as those of a leaf without a tunnel. */
@@ -76,6 +78,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
 
   const cluster = { calls: [], logins: [], routes: [], ssoLogins: [], auth: {}, webCaFile } as unknown as FakeCluster;
   const leaf = await startFakeLeaf(LEAF, cluster.calls);
+  cluster.requests = fakeRequests({ now, calls: cluster.calls });
 
   const issue = (request: {
     user: string;
@@ -84,11 +87,17 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     ttlMs: number;
     cluster: string;
     database?: { serviceName: string; protocol: string; username: string; database: string };
+    requests?: string[];
   }) => {
+    const requested = cluster.requests.approved(request.requests ?? []);
     const expires = new Date(Math.floor((now().getTime() + (cluster.lifetimeMs ?? request.ttlMs)) / 1000) * 1000);
     const identity = newIdentity({
       username: request.user,
-      groups: ['capture-db', 'access'],
+      groups: ['capture-db', 'access', ...new Set(requested.flatMap(({ spec }) => spec!.roles))],
+      activeRequests: requested.map(({ metadata }) => metadata!.name),
+      allowedResources: requested.flatMap(({ spec }) =>
+        spec!.resourceIds.map(({ cluster, kind, name }) => `/${cluster}/${kind}/${name}`),
+      ),
       teleportCluster: CLUSTER,
       routeToCluster: request.cluster,
       ...(request.database?.serviceName ? { routeToDatabase: request.database } : {}),
@@ -254,6 +263,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
       router.service(UsersService, currentUser);
       router.service(AuthService, {
         ...databaseCalls('root-db', cluster.calls),
+        ...cluster.requests.handlers,
         getClusterAlerts() {
           cluster.calls.push('GetClusterAlerts');
           return {};
@@ -279,6 +289,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
             tls: Buffer.from(request.tlsPublicKey).toString(),
             ttlMs: Number(request.expires!.seconds) * 1000 - now().getTime(),
             cluster: request.routeToCluster,
+            requests: request.accessRequests.filter((id) => !request.dropAccessRequests.includes(id)),
           });
           return { ssh: Buffer.from(certs.ssh), tls: Buffer.from(certs.tls) };
         },

@@ -150,6 +150,7 @@ test('a login asks the proxy what real tsh asks, and nothing more', async () => 
     'POST /webapi/mfa/login/begin',
     'POST /webapi/mfa/login/finish',
     'GetCertAuthorities',
+    'GetAccessCapabilities',
     'GetClusterAlerts',
   ]);
   expect(cluster.logins[0]).toMatchObject({ user: 'alice', ttl: 30 * 60e9, RouteToCluster: '', KubernetesCluster: '' });

@@ -2,7 +2,7 @@
 import type { Access, ActiveDatabase, RouteRequest } from '../../access/access.js';
 import type { AwsArgs } from '../../access/open.js';
 import { TeleportError } from '../../errors.js';
-import type { Selectors } from './choose.js';
+import type { RequestArgs, Selectors } from './choose.js';
 
 export interface GlobalArgs extends AwsArgs {
   proxy?: string | undefined;
@@ -15,12 +15,10 @@ export interface GlobalArgs extends AwsArgs {
 
 export interface SelectorArgs extends GlobalArgs, Selectors {}
 
-export interface RouteArgs extends SelectorArgs {
+export interface RouteArgs extends SelectorArgs, RequestArgs {
   dbUser?: string | undefined;
   dbName?: string | undefined;
   dbRoles?: string[] | undefined;
-  requestReason?: string | undefined;
-  disableAccessRequest?: boolean | undefined;
   autoCreate?: boolean | undefined;
   dbGroups?: string[] | undefined;
 }

@@ -6,8 +6,16 @@
  */
 import type { Access, AccessibleDatabase, ActiveDatabase, DatabaseFilter } from '../../access/access.js';
 import type { Env } from '../../cli/env.js';
+import { printLine } from '../../cli/output.js';
+import { askLine } from '../../cli/prompt.js';
 import { TeleportError } from '../../errors.js';
 import { databaseTable } from './table.js';
+
+/** How access is asked for where a database is not there for one: flags of `db login`, `db connect`, `proxy db`. */
+export interface RequestArgs {
+  requestReason?: string | undefined;
+  disableAccessRequest?: boolean | undefined;
+}
 
 export interface Selectors {
   db?: string | undefined;
@@ -30,7 +38,11 @@ export function parseLabels(text: string | undefined): Record<string, string> | 
 }
 
 /** For `db login`, `db connect`, `proxy db`. */
-export async function chooseDatabase(env: Env, access: Access, selectors: Selectors): Promise<AccessibleDatabase> {
+export async function chooseDatabase(
+  env: Env,
+  access: Access,
+  selectors: Selectors & RequestArgs,
+): Promise<AccessibleDatabase> {
   const active = await access.active();
   const hasSelectors = Boolean(selectors.labels || selectors.query);
   let name = selectors.db;
@@ -52,7 +64,34 @@ export async function chooseDatabase(env: Env, access: Access, selectors: Select
   if (known) return fromActive(known);
   const filter: DatabaseFilter = { name, labels: parseLabels(selectors.labels), query: selectors.query || undefined };
   const found = await access.databases(filter);
+  if (found.length === 0 && access.requests && !selectors.disableAccessRequest) {
+    const got = await requested(env, access, filter, selectors);
+    if (got) return got;
+  }
   return oneOf(env, found, active, { ...selectors, db: name });
+}
+
+/** The database that one may only ask for: ask, wait, and look again with what was given. */
+async function requested(
+  env: Env,
+  access: Access,
+  filter: DatabaseFilter,
+  { requestReason, ...selectors }: Selectors & RequestArgs,
+): Promise<AccessibleDatabase | undefined> {
+  const requestable = await access.databases(filter, { useSearchAsRoles: true });
+  if (requestable.length === 0) return undefined;
+  const { name } = oneOf(env, requestable, [], { ...selectors, db: filter.name }).database.metadata;
+  const { makeRequest } = await import('../request/execute.js');
+  printLine(env, `You do not currently have access to ${JSON.stringify(name)}, attempting to request access.`);
+  printLine(env);
+  const reason =
+    requestReason ||
+    (await askLine(env, 'Enter request reason: ', {
+      withoutTerminal: 'an access request needs a reason, and nobody can be asked: give --request-reason',
+    }));
+  const resources = [{ cluster: access.clusterName, kind: 'db', name }];
+  await makeRequest(env, access.requests!, { resources, reason });
+  return oneOf(env, await access.databases({ name }), [], { db: name });
 }
 
 function fromActive({ name, protocol }: ActiveDatabase): AccessibleDatabase {

@@ -1,0 +1,29 @@
+/** `tsh request drop`: give back access that a request brought. Source: cli.md 3.9. */
+import { openCluster } from '../../access/cluster-open.js';
+import { currentSession } from '../../access/session.js';
+import type { Env } from '../../cli/env.js';
+import { printLine } from '../../cli/output.js';
+import type { GlobalArgs } from '../flags.js';
+import { otherSessions, printStatus } from '../status.js';
+
+export interface RequestDropArgs extends GlobalArgs {
+  /** None: all. */
+  requestId?: string[] | undefined;
+}
+
+export async function run(env: Env, args: RequestDropArgs): Promise<void> {
+  const drop = args.requestId?.length ? args.requestId : ['*'];
+  printLine(
+    env,
+    drop[0] === '*' && drop.length === 1
+      ? 'Dropping all active access requests...'
+      : `Dropping access request(s): ${drop.join(', ')}...`,
+  );
+  printLine(env);
+  {
+    await using access = await openCluster(env, args);
+    await access.requests.change({ drop });
+  }
+  const session = await currentSession(env, args);
+  await printStatus(env, { format: 'text', verbose: false }, session, await otherSessions(session.store, session.name));
+}
