@@ -9,6 +9,7 @@ import { benchRelay } from '../../src/net/relay.bench.js';
 import { findPsql } from '../../src/psql/run.js';
 import { type BenchCluster, ON_ORDERS, programArgs, startBenchCluster } from './cluster.js';
 import { copyRate, ended, firstRow, idleMemory, inTurns, median, residentKib, roundTrips, WAYS } from './measure.js';
+import { awsCalls } from './redshift.js';
 
 interface Line {
   what: string;
@@ -43,6 +44,7 @@ try {
   await latency(cluster);
   await copies(cluster);
   await memory(cluster);
+  await askedOfAws(cluster);
 } finally {
   await cluster.stop();
 }
@@ -166,6 +168,13 @@ async function memory(cluster: BenchCluster): Promise<void> {
   const all = Object.values(grown).reduce((sum, kib) => sum + kib, 0);
   add('memory of an idle connection, whole path', `${all.toFixed(0)} KiB`, parts.join(', '), '≤ 200 KiB', all <= 200);
   add('`tsh proxy db` process after all of the above', `${(proxy / 1024).toFixed(0)} MiB`);
+}
+
+/** Passwords of Redshift are made once and used by all. */
+async function askedOfAws({ redshift }: BenchCluster): Promise<void> {
+  const { connections, cancel } = await awsCalls(redshift.aws, redshift.tunnel, 100);
+  add('calls to AWS for 100 connections to Redshift', String(connections), '', '1', connections === 1);
+  add('calls to AWS for a cancel', String(cancel), '', '0', cancel === 0);
 }
 
 function page(loops: readonly string[]): string {

@@ -8,10 +8,12 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { runTsh } from '../../src/tsh/main.js';
+import type { AwsDouble } from '../support/aws-double.js';
 import { roleResource } from '../support/databases.js';
 import { memoryEnv } from '../support/env.js';
 import { startPostgres } from '../support/postgres.js';
 import { signUp } from '../support/sign-up.js';
+import { startBenchAws } from './redshift.js';
 
 export interface Direct {
   host: string;
@@ -30,6 +32,8 @@ export interface BenchCluster {
   vars: Record<string, string>;
   direct: Direct;
   tunnel: { host: string; port: number; user: string; database: string };
+  /** `tsh proxy db --tunnel` to a Redshift cluster, and the AWS that it belongs to. */
+  redshift: { tunnel: { host: string; port: number; user: string; database: string }; aws: AwsDouble };
   /** Processes on the way, by name. */
   pids: Record<'teleport' | 'tsh proxy db', number>;
   stop(): Promise<void>;
@@ -55,11 +59,13 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     const home = join(dir, 'home');
     await mkdir(home, { mode: 0o700 });
     const vars: Record<string, string> = { PATH: process.env.PATH ?? '', HOME: home };
+    const { aws, vars: awsVars, startRedshift } = await startBenchAws();
+    undo.push(aws.stop);
     const configFile = join(dir, 'teleport.yaml');
     await writeFile(configFile, JSON.stringify(configOf(join(dir, 'data'))));
     const teleport = await start(
       programArgs('teleport', 'start', `--config=${configFile}`),
-      vars,
+      { ...vars, ...awsVars },
       /Database Service is ready/,
     );
     undo.push(teleport.stop);
@@ -95,7 +101,11 @@ export async function startBenchCluster(): Promise<BenchCluster> {
       join(dir, 'role.json'),
       JSON.stringify(roleResource('bench', { db_users: ['analyst'], db_names: ['dev'] })),
     );
+    const redshift = await startRedshift(postgres);
+    undo.push(redshift.stop);
+    await writeFile(join(dir, 'sales.json'), JSON.stringify(redshift.database));
     await tctl('create', 'orders.json');
+    await tctl('create', 'sales.json');
     await tctl('create', 'role.json');
     const added = JSON.parse(await tctl('users', 'add', 'alice', '--roles=bench', '--format=json'));
     await signUp(added.spec.url, await readFile(vars.SSL_CERT_FILE, 'utf8'), {
@@ -104,8 +114,13 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     });
     await login(vars, home, proxyAddr);
     await untilListed(vars);
-    const tunnel = await start(programArgs('tsh', 'proxy', 'db', 'orders', '--tunnel', ...ON_ORDERS), vars, /\$ psql /);
-    undo.push(tunnel.stop);
+    const openTunnel = async (name: string) => {
+      const opened = await start(programArgs('tsh', 'proxy', 'db', name, '--tunnel', ...ON_ORDERS), vars, /\$ psql /);
+      undo.push(opened.stop);
+      const port = Number(/127\.0\.0\.1:(\d+)/.exec(opened.text())![1]);
+      return { pid: opened.pid, address: { host: '127.0.0.1', port, user: 'analyst', database: 'dev' } };
+    };
+    const [tunnel, sales] = [await openTunnel('orders'), await openTunnel('sales')];
     return {
       vars,
       direct: {
@@ -117,12 +132,8 @@ export async function startBenchCluster(): Promise<BenchCluster> {
         ca: databaseCa,
         caFile,
       },
-      tunnel: {
-        host: '127.0.0.1',
-        port: Number(/127\.0\.0\.1:(\d+)/.exec(tunnel.text())![1]),
-        user: 'analyst',
-        database: 'dev',
-      },
+      tunnel: tunnel.address,
+      redshift: { tunnel: sales.address, aws },
       pids: { teleport: teleport.pid, 'tsh proxy db': tunnel.pid },
       stop,
     };
@@ -161,7 +172,7 @@ async function login(vars: Record<string, string>, home: string, proxyAddr: stri
 
 async function untilListed(vars: Record<string, string>): Promise<void> {
   const deadline = Date.now() + READY_MS;
-  while (!(await run(programArgs('tsh', 'db', 'ls', '--format=json'), vars)).includes('"orders"')) {
+  while (!(await run(programArgs('tsh', 'db', 'ls', '--format=json'), vars)).includes('"sales"')) {
     if (Date.now() > deadline) throw new Error('the database was not listed in time');
   }
 }

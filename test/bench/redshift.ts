@@ -1,0 +1,78 @@
+/**
+ * Redshift in the measured cluster: the doubles of AWS and of one Redshift cluster stand in this process, and the
+ * `teleport` that is measured enters it. What counts is how often AWS is asked.
+ */
+import pg from 'pg';
+import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
+import { createTestCa } from '../support/ca.js';
+import { cancelQuery } from '../support/pg-cancel.js';
+import type { Postgres } from '../support/postgres.js';
+import { startRedshiftDouble } from '../support/redshift-double.js';
+
+export interface BenchAws {
+  aws: AwsDouble;
+  /** Environment of an agent that AWS knows. */
+  vars: Record<string, string>;
+  /** The `sales` cluster, and its db resource. */
+  startRedshift(postgres: Postgres): Promise<{ database: object; stop: () => Promise<void> }>;
+}
+
+export async function startBenchAws(): Promise<BenchAws> {
+  const aws = await startAwsDouble();
+  const policies = [{ Statement: { Effect: 'Allow' as const, Action: 'redshift:*', Resource: '*' } }];
+  const agent = aws.addUser('agent', { policies });
+  aws.addRedshiftCluster({ id: 'sales' });
+  return {
+    aws,
+    vars: aws.env(agent),
+    async startRedshift(postgres) {
+      const ca = await createTestCa('Redshift');
+      const clusters = [{ id: 'sales', tls: await ca.issue('localhost') }];
+      const redshift = await startRedshiftDouble({ aws, postgres, clusters });
+      const database = {
+        kind: 'db',
+        version: 'v3',
+        metadata: { name: 'sales', labels: { env: 'bench' } },
+        spec: {
+          protocol: 'postgres',
+          uri: `localhost:${redshift.port}`,
+          tls: { ca_cert: ca.certPem },
+          aws: { region: aws.region, account_id: aws.accountId, redshift: { cluster_id: 'sales' } },
+        },
+      };
+      return { database, stop: redshift.stop };
+    },
+  };
+}
+
+/** How often AWS is asked for a password while `count` connections come and go, ten at a time, and for one cancel. */
+export async function awsCalls(
+  aws: AwsDouble,
+  tunnel: { host: string; port: number; user: string; database: string },
+  count: number,
+): Promise<{ connections: number; cancel: number }> {
+  const connect = async () => {
+    const client = new pg.Client(tunnel);
+    await client.connect();
+    return client;
+  };
+  const before = aws.calls.length;
+  for (let left = count; left > 0; left -= 10) {
+    const clients = await Promise.all(Array.from({ length: Math.min(10, left) }, connect));
+    await Promise.all(clients.map((client) => client.end()));
+  }
+  const between = aws.calls.length;
+  const client = await connect();
+  const canceled = client.query('select pg_sleep(60)').then(
+    () => false,
+    (error: { code?: string }) => error.code === '57014',
+  );
+  // The statement must have begun: a cancel of an idle session does nothing.
+  const watcher = await connect();
+  const busy = "select 1 from pg_stat_activity where query like 'select pg_sleep(60)%' and state = 'active'";
+  while ((await watcher.query(busy)).rowCount === 0);
+  await cancelQuery(client);
+  if (!(await canceled)) throw new Error('the statement was not canceled');
+  await Promise.all([client.end(), watcher.end()]);
+  return { connections: between - before, cancel: aws.calls.length - between };
+}
