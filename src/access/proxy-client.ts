@@ -81,6 +81,8 @@ const WEBPROXY_CERT = '/var/lib/teleport/webproxy_cert.pem';
 const DEFAULT_TIMEOUT_MS = 30_000;
 /** Longest answer. Ours; a login answer of a large trust has some 10 KiB. */
 const MOST_BYTES = 4 * 1024 * 1024;
+const CHOOSE_CONNECTOR =
+  'The name comes from --auth, TELEPORT_AUTH or the last login. --auth=local asks for a password, --auth=NAME takes a connector.';
 const RACE_PORTS = [3080, 443] as const;
 const RACE_HEAD_START_MS = 250;
 const RACE_TIMEOUT_MS = 5_000;
@@ -110,10 +112,11 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
       const answer = await call('GET', path);
       if (answer.status !== 200) {
         const cause = webApiError(answer.status, answer.body);
+        const isConnector = connector !== undefined && cause.code === 'BadParameter';
         throw new TeleportError(
           cause.code,
-          `Teleport proxy at ${address} answered the ping with an error: ${cause.message}`,
-          { cause },
+          `Teleport proxy at ${address} answered the ping with an error: ${cause.message.trim()}`,
+          { cause, hint: isConnector ? CHOOSE_CONNECTOR : undefined },
         );
       }
       return checkedPing(parseJson<Ping>(answer, path), address);

@@ -26,7 +26,7 @@ import { createCa, issueLeaf } from '../../src/pki/x509.js';
 import { createTestCa } from './ca.js';
 import { currentUser, databaseCalls, startFakeLeaf } from './fake-leaf.js';
 import { type FakeRequests, fakeRequests } from './fake-requests.js';
-import { type FakeSso, ssoCallback, ssoRoutes } from './fake-sso.js';
+import { type FakeSso, GITHUB_IDENTITY, ssoCallback, ssoRoutes } from './fake-sso.js';
 
 export const CLUSTER = 'peer.local';
 
@@ -107,9 +107,10 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
       loginIp: '127.0.0.1',
       privateKeyPolicy: 'none',
     });
+    const certExtensions = request.user === 'octo' ? GITHUB_IDENTITY : {};
     return {
       ssh: request.ssh
-        ? `${userSshCertificate({ identity, publicKey: readAuthorizedKey(request.ssh), caKey: sshCaKey, now: now() })}\n`
+        ? `${userSshCertificate({ identity, publicKey: readAuthorizedKey(request.ssh), caKey: sshCaKey, now: now(), certExtensions })}\n`
         : '',
       tls: issueLeaf({
         ca: userCa,
@@ -126,6 +127,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     'GET /webapi/ping/local': () => [200, ping()],
     'GET /webapi/ping/headless': () => [200, ping()],
     'GET /webapi/ping/acme': () => [200, ping()],
+    'GET /webapi/ping/gone': () => [400, { error: { message: 'invalid connector name: gone; valid options: acme' } }],
     'GET /webapi/motd': () => [200, { Text: 'Be kind.' }],
     'POST /webapi/mfa/login/begin': ({ user, pass }) => {
       if (pass === 'correct' && user === 'alice') {

@@ -11,6 +11,9 @@ export interface FakeSso {
 /** Where the identity provider stands. */
 export const IDENTITY_PROVIDER = 'https://github.com/login/oauth/authorize?state=1';
 
+/** Extensions of the SSH certificate of `octo`, as Teleport writes them. */
+export const GITHUB_IDENTITY = { 'github-id@goteleport.com': '4711', 'github-login@goteleport.com': 'octo' };
+
 type Route = (body: Record<string, unknown>) => [number, unknown];
 
 /** `POST /webapi/TYPE/login/console`; a callback on example.com is refused. */
