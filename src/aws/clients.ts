@@ -30,7 +30,8 @@ export interface ClientOptions {
 /** Teleport's own limit: the database's role, then the user's. */
 const MAX_CHAIN = 2;
 const CONNECT_TIMEOUT_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 20_000;
+/** Three of them fit into the time that a database login has. */
+const REQUEST_TIMEOUT_MS = 8_000;
 /** Tries of one call; a throttled one is tried again with back-off, a denied one is not. */
 const MAX_ATTEMPTS = 4;
 

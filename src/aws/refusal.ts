@@ -21,10 +21,14 @@ export interface AskedPlace {
   asker?: Asker | undefined;
 }
 
+/** Nothing was refused: AWS was not reached, or is busy. No policy mends that. */
+const UNANSWERED = new Set(['ConnectionProblem', 'LimitExceeded']);
+
 /** `title`, AWS's words, advice; with the code and hint of AWS's error. */
 export function refused(title: string, error: unknown, advice: readonly string[]): TeleportError {
   const { code, hint, message } = fromAws(error);
-  const text = [title, '', `  ${message}`, ...(advice.length > 0 ? ['', ...advice] : [])].join('\n');
+  const isAdvised = advice.length > 0 && !UNANSWERED.has(code);
+  const text = [title, '', `  ${message}`, ...(isAdvised ? ['', ...advice] : [])].join('\n');
   return new TeleportError(code, `${text}\n`, { cause: error, hint });
 }
 

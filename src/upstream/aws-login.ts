@@ -55,18 +55,25 @@ export interface Principal {
   identity?: { arn: string; accountId: string } | undefined;
 }
 
-/** All tries of all calls together; psql waits meanwhile. */
-const MINT_TIMEOUT_MS = 25_000;
+export interface AwsLoginsOptions {
+  /** For all tries of all calls together; psql waits meanwhile. Default 25 s. */
+  timeoutMs?: number;
+}
+
 const WHY_TIMEOUT_MS = 5_000;
 const NO_ANSWER =
   'AWS was not reached, or it limits how often it may be asked. Check the network and HTTPS_PROXY, then try again.';
 
-export function createAwsLogins(cache: CredentialCache, principal: Principal = { asker: 'agent' }): AwsLogins {
+export function createAwsLogins(
+  cache: CredentialCache,
+  principal: Principal = { asker: 'agent' },
+  { timeoutMs = 25_000 }: AwsLoginsOptions = {},
+): AwsLogins {
   return {
     async credential(database, as) {
       const key = keyFor(principal, database, as);
       const minting = cache.get(key, () => mint(principal, database, as));
-      const { credential, isFresh } = await withDeadline(minting, MINT_TIMEOUT_MS, 'a password from AWS', NO_ANSWER);
+      const { credential, isFresh } = await withDeadline(minting, timeoutMs, 'a password from AWS', NO_ANSWER);
       return { ...credential, isCached: !isFresh };
     },
     forget: (database, as, refused) => cache.drop(keyFor(principal, database, as), refused),
