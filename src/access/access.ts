@@ -124,8 +124,10 @@ export interface AccessRequests {
 }
 
 export interface Access extends AsyncDisposable {
-  /** The cluster that commands go to, as messages name it. */
+  /** Name of the cluster, or of the AWS login. */
   readonly clusterName: string;
+  /** The same in a sentence: `cluster "example.com"`, `AWS profile "dev"`. */
+  readonly place: string;
   /** `host:port`, as `db ls --all` shows it. */
   readonly proxyAddress: string;
   /** Why a client that brings its own TLS cannot connect and needs `tsh proxy db`; undefined when it can. */

@@ -78,6 +78,7 @@ export function awsAccess(context: AwsContext): Access {
 
   return {
     clusterName: context.name,
+    place: `AWS profile "${context.name}"`,
     proxyAddress: 'aws',
     active: async () => (await stored()).map(activeOf).sort((a, b) => (a.name < b.name ? -1 : 1)),
     databases: awsSearch(context),

@@ -169,6 +169,9 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     get clusterName() {
       return context().cluster;
     },
+    get place() {
+      return `cluster "${context().cluster}"`;
+    },
     get proxyAddress() {
       return context().webProxyAddr;
     },

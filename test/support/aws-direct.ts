@@ -36,8 +36,9 @@ export interface AwsDirect {
   stop(): Promise<void>;
 }
 
-export async function startAwsDirect(): Promise<AwsDirect> {
-  const aws = await startAwsDouble();
+/** @param options.now  the clock of AWS, milliseconds */
+export async function startAwsDirect(options: { now?: () => number } = {}): Promise<AwsDirect> {
+  const aws = await startAwsDouble(options);
   const person = aws.addUser('alice', {
     policies: [
       {

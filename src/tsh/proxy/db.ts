@@ -30,7 +30,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
   if (args.tunnel) {
     printLine(
       env,
-      `Started authenticated tunnel for the PostgreSQL database "${name}" in cluster "${access.clusterName}" on ${address}.`,
+      `Started authenticated tunnel for the PostgreSQL database "${name}" in ${access.place} on ${address}.`,
     );
   } else {
     printLine(env, `Started DB proxy on ${address}`);
