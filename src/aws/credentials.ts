@@ -25,6 +25,9 @@ interface Place {
 /** What AWS gives when it names no end: its default of 15 minutes. */
 const DEFAULT_LIFE_MS = 15 * 60_000;
 
+/** A person's password lives as long as AWS allows: it is kept for the next command. An agent takes AWS's default. */
+const PERSONS_SECONDS = 3600;
+
 /** `GetClusterCredentials`: an existing database user (or a new one with `autoCreate`). */
 export async function redshiftCredentials(
   options: Place & { clusterId: string; dbUser: string; autoCreate?: boolean; dbGroups?: string[] },
@@ -42,6 +45,7 @@ export async function redshiftCredentials(
         DbName: options.dbName,
         AutoCreate: autoCreate,
         DbGroups: dbGroups,
+        ...(options.asker === 'person' ? { DurationSeconds: PERSONS_SECONDS } : {}),
       }),
     );
     return credential(answer.DbUser, answer.DbPassword, answer.Expiration, awsTime());
@@ -78,7 +82,11 @@ export async function redshiftIamCredentials(options: Place & { clusterId: strin
   const awsTime = watchClock(client);
   try {
     const answer = await client.send(
-      new GetClusterCredentialsWithIAMCommand({ ClusterIdentifier: clusterId, DbName: options.dbName }),
+      new GetClusterCredentialsWithIAMCommand({
+        ClusterIdentifier: clusterId,
+        DbName: options.dbName,
+        ...(options.asker === 'person' ? { DurationSeconds: PERSONS_SECONDS } : {}),
+      }),
     );
     return credential(answer.DbUser, answer.DbPassword, answer.Expiration, awsTime());
   } catch (error) {
@@ -100,7 +108,13 @@ export async function serverlessCredentials(
   const client = new RedshiftServerlessClient(await assume(title, options));
   const awsTime = watchClock(client);
   try {
-    const answer = await client.send(new GetCredentialsCommand({ workgroupName: workgroup, dbName: options.dbName }));
+    const answer = await client.send(
+      new GetCredentialsCommand({
+        workgroupName: workgroup,
+        dbName: options.dbName,
+        ...(options.asker === 'person' ? { durationSeconds: PERSONS_SECONDS } : {}),
+      }),
+    );
     return credential(answer.dbUser, answer.dbPassword, answer.expiration, awsTime());
   } catch (error) {
     throwAbsent(error, options, 'workgroup', workgroup);

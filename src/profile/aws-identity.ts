@@ -72,10 +72,11 @@ export function awsIdentities(base: string): AwsIdentities {
     await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
     return await withLock(basePaths(base).lock, work);
   };
-  const read = async (name: string): Promise<AwsIdentity | undefined> => {
-    const text = await readIfThere(fileOf(name));
-    return text === undefined ? undefined : parse(text, fileOf(name));
+  const readFrom = async (path: string): Promise<AwsIdentity | undefined> => {
+    const text = await readIfThere(path);
+    return text === undefined ? undefined : parse(text, path);
   };
+  const read = (name: string) => readFrom(fileOf(name));
   const write = (identity: AwsIdentity) =>
     writeWhole(fileOf(identity.name), `${JSON.stringify(identity, undefined, 2)}\n`, SECRET_MODE);
   return {
@@ -88,7 +89,7 @@ export function awsIdentities(base: string): AwsIdentities {
     read,
     async list() {
       const names = (await entriesOf(folder)).filter((name) => name.endsWith('.json')).sort();
-      const all = await Promise.all(names.map((name) => read(name.slice(0, -'.json'.length)).catch(() => undefined)));
+      const all = await Promise.all(names.map((name) => readFrom(join(folder, name)).catch(() => undefined)));
       return all.filter((one) => one !== undefined);
     },
     async save(identity, options = {}) {
