@@ -52,7 +52,9 @@ export function isTeleportError(value: unknown, code?: ErrorCode): value is Tele
 
 /** The text of anything thrown, without its stack. */
 export function messageOf(value: unknown): string {
-  return value instanceof Error ? value.message : String(value);
+  // Not only `instanceof Error`: Node's own errors belong to another realm under a test runner.
+  const message = (value as { message?: unknown } | null | undefined)?.message;
+  return typeof message === 'string' ? message : String(value);
 }
 
 /** Node's error code (`ECONNREFUSED`, `ENOENT`, …) of anything thrown, or undefined. */

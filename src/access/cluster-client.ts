@@ -20,9 +20,7 @@ import { fetchHostCas } from './host-cas.js';
 import { splitAddress } from './proxy-addresses.js';
 import { webTrust } from './proxy-client.js';
 import { proxyClusterStream } from './proxy-cluster-stream.js';
-
-/** Version that we announce: that of the protocol that we speak. */
-export const CLIENT_VERSION = '18.3.0';
+import { CLIENT_VERSION } from './versions.js';
 
 export interface ConnectOptions {
   vars: Record<string, string | undefined>;

@@ -4,13 +4,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import { dialTls, systemRoots } from '../net/dial.js';
+import { checkedPing } from './check-ping.js';
 import { type LoginAnswer, loginAnswer } from './login-answer.js';
 import { isLoopback, joinAddress, type Ping, type SsoType, splitAddress, type TypedProxy } from './proxy-addresses.js';
 import { webApiError } from './web-api-error.js';
+import { exchange, parseJson, TlsAgent } from './web-exchange.js';
 
 export interface ProxyClientOptions {
   /** Environment: SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY, NO_PROXY. */
@@ -79,8 +79,6 @@ export interface ProxyClient extends Disposable {
 
 const WEBPROXY_CERT = '/var/lib/teleport/webproxy_cert.pem';
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** Longest answer. Ours; a login answer of a large trust has some 10 KiB. */
-const MOST_BYTES = 4 * 1024 * 1024;
 const CHOOSE_CONNECTOR =
   'The name comes from --auth, TELEPORT_AUTH or the last login. --auth=local asks for a password, --auth=NAME takes a connector.';
 const RACE_PORTS = [3080, 443] as const;
@@ -90,21 +88,22 @@ const RACE_TIMEOUT_MS = 5_000;
 /** A client for one address. Nothing is dialled before the first call. */
 export function proxyClient(address: string, options: ProxyClientOptions): ProxyClient {
   const { host, port } = splitAddress(address, 3080);
+  const { timeoutMs = DEFAULT_TIMEOUT_MS, userAgent = 'teleshift', headers, signal } = options;
   const agent = new TlsAgent(() =>
     dialTls({
       host,
       port,
       vars: options.vars,
-      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      timeoutMs,
       rejectUnauthorized: !options.insecure,
       ...webTrust(host, options),
-      ...(options.signal ? { signal: options.signal } : {}),
+      ...(signal ? { signal } : {}),
     }),
   );
   const call = (method: string, path: string, body?: unknown) =>
-    exchange(agent, { address, host, port, method, path, body }, options);
+    exchange(agent, { address, method, path, body }, { timeoutMs, userAgent, headers, signal });
   const json = async <T>(method: string, path: string, body?: unknown): Promise<T> =>
-    parseJson<T>(await call(method, path, body), path);
+    parseJson<T>(await call(method, path, body), `${address}${path}`);
   return {
     address,
     async ping(connector) {
@@ -119,7 +118,7 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
           { cause, hint: isConnector ? CHOOSE_CONNECTOR : undefined },
         );
       }
-      return checkedPing(parseJson<Ping>(answer, path), address);
+      return checkedPing(parseJson<object>(answer, `${address}${path}`), address);
     },
     find: () => json<Ping>('GET', '/webapi/find'),
     async motd() {
@@ -200,106 +199,6 @@ export function webTrust(host: string, options: ProxyClientOptions): { ca?: stri
   } catch {
     return {}; // not ours to read: then it is not trusted
   }
-}
-
-interface Exchange {
-  address: string;
-  host: string;
-  port: number;
-  method: string;
-  path: string;
-  body: unknown;
-}
-
-interface Answer {
-  status: number;
-  body: string;
-}
-
-/** HTTP over sockets that `net` dials. */
-class TlsAgent extends Agent {
-  readonly #dial: () => Promise<Duplex>;
-
-  constructor(dial: () => Promise<Duplex>) {
-    super({ keepAlive: true, maxSockets: 1 });
-    this.#dial = dial;
-  }
-
-  override createConnection(_options: unknown, created?: (error: Error | null, stream: Duplex) => void): undefined {
-    this.#dial().then(
-      (socket) => created?.(null, socket),
-      (error: Error) => created?.(error, undefined as unknown as Duplex),
-    );
-  }
-}
-
-async function exchange(agent: Agent, call: Exchange, options: ProxyClientOptions): Promise<Answer> {
-  const { address, host, port, method, path, body } = call;
-  const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const late = AbortSignal.timeout(timeoutMs);
-  const signal = options.signal ? AbortSignal.any([late, options.signal]) : late;
-  const text = body === undefined ? undefined : JSON.stringify(body);
-  try {
-    return await new Promise<Answer>((resolve, reject) => {
-      const request = httpRequest(
-        {
-          agent,
-          host,
-          port,
-          method,
-          path,
-          signal,
-          headers: {
-            ...options.headers,
-            Host: address,
-            'User-Agent': options.userAgent ?? 'teleshift',
-            ...(text === undefined
-              ? {}
-              : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }),
-          },
-        },
-        (response) =>
-          void readBody(response).then((read) => resolve({ status: response.statusCode ?? 0, body: read }), reject),
-      );
-      request.on('error', reject);
-      request.end(text);
-    });
-  } catch (error) {
-    options.signal?.throwIfAborted();
-    const verb = `${method[0]}${method.slice(1).toLowerCase()}`;
-    const why = late.aborted ? `no answer within ${timeoutMs / 1000} s` : messageOf(error);
-    throw new TeleportError('ConnectionProblem', `${verb} "https://${address}${path}": ${why}`, { cause: error });
-  }
-}
-
-async function readBody(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MOST_BYTES) throw new TeleportError('Protocol', 'the answer of the proxy is too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function parseJson<T>({ status, body }: Answer, path: string): T {
-  if (status < 200 || status > 299) throw webApiError(status, body);
-  try {
-    const value: unknown = JSON.parse(body);
-    if (value !== null && typeof value === 'object') return value as T;
-  } catch {
-    // said below
-  }
-  throw new TeleportError('Protocol', `the proxy answered ${path} with something that is not a JSON object`);
-}
-
-function checkedPing(ping: Ping, address: string): Ping {
-  if (/^\d+\.\d+\.\d+/.test(ping.server_version ?? '')) return ping;
-  throw new TeleportError(
-    'Protocol',
-    `the server at ${address} is not a Teleport proxy: its version ${JSON.stringify(ping.server_version ?? '')} is not in dotted-tri format`,
-  );
 }
 
 function publicKeys({ sshPublicKey, tlsPublicKeyPem }: CertificateWish) {

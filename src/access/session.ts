@@ -22,6 +22,7 @@ import { headlessArgs, headlessRefused, isHeadless } from './headless.js';
 import { joinAddress, type Ping, parseProxy, profileOfPing, splitAddress } from './proxy-addresses.js';
 import { findProxyAddress, type ProxyClient, type ProxyClientOptions, proxyClient, webTrust } from './proxy-client.js';
 import type { BrowserArgs } from './sso-sign-in.js';
+import { CLIENT_VERSION, versionWarning } from './versions.js';
 
 /** The flags that say where and as whom; those of the command table by their names. */
 export interface LoginArgs extends BrowserArgs {
@@ -36,6 +37,7 @@ export interface LoginArgs extends BrowserArgs {
   /** Minutes. */
   ttl?: number | undefined;
   headless?: boolean | undefined;
+  skipVersionCheck?: boolean | undefined;
 }
 
 /** The store on disk. */
@@ -97,6 +99,7 @@ export async function askProxy(
     const client = proxyClient(address, web);
     try {
       const ping = await client.ping(args.auth || options.known?.authConnector || undefined);
+      if (!args.skipVersionCheck) warnOfVersions(env, ping, address);
       const profile = profileOfPing(ping, address, { sshPort: typed?.sshPort });
       if (!profile.tlsRoutingEnabled) return { client, ping, profile };
       const target = splitAddress(profile.webProxyAddr, 3080);
@@ -114,6 +117,12 @@ export async function askProxy(
     }
   };
   return await waitingFor(env, `the proxy ${host}`, work());
+}
+
+function warnOfVersions(env: Env, ping: Ping, address: string): void {
+  const { server_version: server = '', min_client_version: minClient } = ping;
+  const warning = versionWarning({ client: CLIENT_VERSION, server, minClient, address });
+  if (warning) env.stderr.write(warning);
 }
 
 /** Options for the web API of a proxy: trust, headers, cancel. */

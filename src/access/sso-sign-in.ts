@@ -9,12 +9,12 @@ import type { Env } from '../cli/env.js';
 import { waitingFor } from '../cli/progress.js';
 import { confirm } from '../cli/prompt.js';
 import { TeleportError } from '../errors.js';
-import { CLIENT_VERSION } from './cluster-client.js';
 import type { LoginAnswer } from './login-answer.js';
 import type { SsoType } from './proxy-addresses.js';
 import type { CertificateWish, SsoLoginStart } from './proxy-client.js';
 import type { AskedProxy } from './session.js';
 import { openSsoCallback, type SsoTarget } from './sso-callback.js';
+import { CLIENT_VERSION } from './versions.js';
 
 /** The flags of a login in a browser. */
 export interface BrowserArgs {

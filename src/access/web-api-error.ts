@@ -1,4 +1,5 @@
 /** Error answers of the web API as our errors. Spec: login-and-profile reference, 1.7. Pure. */
+import { STATUS_CODES } from 'node:http';
 import { type ErrorCode, TeleportError } from '../errors.js';
 
 const CODES: Record<number, ErrorCode> = {
@@ -19,11 +20,25 @@ const MOST_CHARACTERS = 2000;
 
 /**
  * What a status and a body mean. Texts that were added by wrapping come first, newest first, each deeper one a tab
- * further in; a body that is not JSON is the text itself.
+ * further in; a body that is not JSON is the text itself, unless it is a page.
+ *
+ * @param url  without scheme, told where the answer has no text
  */
-export function webApiError(status: number, body: string): TeleportError {
+export function webApiError(status: number, body: string, url?: string): TeleportError {
   const code = CODES[status] ?? 'Protocol';
-  return new TeleportError(code, (messageIn(body) ?? body.trim()).slice(0, MOST_CHARACTERS) || `HTTP status ${status}`);
+  const text = messageIn(body) ?? (isPage(body) ? '' : body.trim());
+  return new TeleportError(code, text.slice(0, MOST_CHARACTERS) || statusText(status, url));
+}
+
+/** `https://host:port/path: HTTP status 502 Bad Gateway`. */
+function statusText(status: number, url?: string): string {
+  const text = `HTTP status ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();
+  return url ? `https://${url}: ${text}` : text;
+}
+
+/** HTML of something in front of the Proxy; nobody reads that in a terminal. */
+function isPage(body: string): boolean {
+  return body.trimStart().startsWith('<');
 }
 
 function messageIn(body: string): string | undefined {

@@ -57,7 +57,10 @@ export class AuthSession {
     stream.once('close', () => {
       // The library waits for `error` or `response`; neither comes when TCP is closed under an open stream.
       if (!answered && stream.listenerCount('error') > 0) {
-        stream.emit('error', new TeleportError('ConnectionProblem', 'closed without an answer'));
+        stream.emit(
+          'error',
+          new TeleportError('ConnectionProblem', 'the Auth Service closed the connection without an answer'),
+        );
       }
     });
     return stream;

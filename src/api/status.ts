@@ -86,7 +86,8 @@ export function fromConnectError(error: unknown, options: { broken?: unknown } =
   if (error instanceof ConnectError && PARSE_FAILURES.has(error.code) && options.broken === undefined) {
     return new TeleportError('Protocol', error.rawMessage, { cause: error });
   }
-  const because = options.broken === undefined ? '' : `: ${messageOf(options.broken)}`;
+  const reason = options.broken ?? (error instanceof ConnectError ? error.rawMessage : undefined);
+  const because = reason === undefined ? '' : `: ${messageOf(reason)}`;
   return new TeleportError('ConnectionProblem', `the connection to the Auth Service was closed${because}`, {
     cause: options.broken ?? error,
   });
@@ -119,7 +120,10 @@ function isStatus(error: ConnectError): boolean {
 
 function fromStatus(error: ConnectError): TeleportError {
   const code = CODES.get(error.code);
-  if (code !== undefined) return new TeleportError(code, error.rawMessage, { cause: error });
+  if (code !== undefined) {
+    const text = error.rawMessage || `the Auth Service answered ${Code[error.code]} without a reason`;
+    return new TeleportError(code, text, { cause: error });
+  }
   return new TeleportError(
     RAW_CODES.get(error.code) ?? 'Protocol',
     `rpc error: code = ${Code[error.code]} desc = ${error.rawMessage}`,

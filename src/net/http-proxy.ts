@@ -53,7 +53,11 @@ export async function connectTunnel(
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
   if (status?.startsWith('2')) return;
   const why = status === undefined ? 'an answer that is not HTTP' : `HTTP status ${status}`;
-  throw new TeleportError('ConnectionProblem', `the HTTP proxy refused a tunnel to ${target}: ${why}`);
+  const hint =
+    status === '407'
+      ? 'Name user and password in the variable: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT.'
+      : undefined;
+  throw new TeleportError('ConnectionProblem', `the HTTP proxy refused a tunnel to ${target}: ${why}`, { hint });
 }
 
 function readHead(socket: Socket): Promise<string> {

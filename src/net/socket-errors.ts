@@ -109,6 +109,9 @@ export function joinHostPort(host: string, port: number): string {
 /** How OpenSSL's name of an alert looks in Node's error codes. */
 const ALERT = /^ERR_SSL_(?:TLSV1|SSLV3|TLSV13|SSL\/TLS)_ALERT_(.+)$/;
 
+/** OpenSSL's words for a peer that speaks another protocol: plain HTTP, SSH, a database. */
+const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST']);
+
 function alertText(name: string): string {
   return name.toLowerCase().replaceAll('_', ' ');
 }
@@ -125,6 +128,7 @@ function handshakeText(error: unknown, problem: CertificateProblem | undefined):
       const code = nodeCodeOf(error) ?? '';
       const alert = ALERT.exec(code)?.[1];
       if (alert) return `remote error: tls: ${alertText(alert)}`;
+      if (NO_TLS.has(code)) return 'tls: first record does not look like a TLS handshake';
       if (code === 'ECONNRESET') return 'the connection was closed during the TLS handshake';
       return `tls: ${messageOf(error)}`;
     }

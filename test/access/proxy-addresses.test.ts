@@ -57,7 +57,7 @@ test('error answers: code by status, texts newest first, other bodies as they ar
     'last\n\tfirst\n\t\tinner',
   );
   expect(webApiError(502, '<html>bad gateway</html>')).toMatchObject({ code: 'ConnectionProblem' });
-  expect(webApiError(500, '').message).toBe('HTTP status 500');
+  expect(webApiError(500, '').message).toBe('HTTP status 500 Internal Server Error');
 });
 
 test('headers by glob over host:port, the first entry wins', () => {
