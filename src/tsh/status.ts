@@ -122,6 +122,11 @@ async function describe(env: Env, session: Session): Promise<Described> {
   };
 }
 
+/** With an identity file it is off: nobody selected a cluster of Kubernetes for a program. */
+function hasKubernetes({ profile, store }: Session): boolean {
+  return Boolean(profile.kubeProxyAddr) && !store.isVirtual;
+}
+
 function printBlock(env: Env, described: Described, isActive: boolean): void {
   const { session, databases, validUntil, now } = described;
   const { facts, profile, user } = session;
@@ -134,7 +139,7 @@ function printBlock(env: Env, described: Described, isActive: boolean): void {
     ['Cluster:', `${cluster}${from}`],
     ['Roles:', (facts?.roles ?? []).join(', ')],
     ['Logins:', (facts?.logins ?? []).join(', '), true],
-    ['Kubernetes:', profile.kubeProxyAddr ? 'enabled' : 'disabled'],
+    ['Kubernetes:', hasKubernetes(session) ? 'enabled' : 'disabled'],
     ['Databases:', databases.join(', '), true],
     ['GitHub username:', facts?.github?.login ?? '', true],
     ['Allowed Resources:', facts?.allowedResources.length ? JSON.stringify(facts.allowedResources) : '', true],
@@ -161,7 +166,7 @@ function recordOf({ session, cluster, databases, validUntil }: Described): Recor
     ...list('roles', facts?.roles),
     ...(traits.length > 0 ? { traits: Object.fromEntries(traits) } : {}),
     ...list('logins', facts?.logins),
-    kubernetes_enabled: Boolean(profile.kubeProxyAddr),
+    kubernetes_enabled: hasKubernetes(session),
     ...list('databases', databases),
     valid_until: timeText(validUntil),
     ...list('extensions', facts?.extensions),

@@ -200,6 +200,8 @@ test('with an identity file nobody is asked for a password', async () => {
   cluster.lifetimeMs = 60_000;
   await login(['--out=ci.pem'].map((flag) => flag.replace('ci.pem', join(home, 'ci.pem'))));
   expect(readdirSync(home)).toEqual(['ci.pem']);
+  const status = await tsh(['status', '-i', 'ci.pem', '--proxy=localhost:{PORT}', '--format=json']);
+  expect(JSON.parse(status.stdout).active).toMatchObject({ username: 'alice', kubernetes_enabled: false });
   now = new Date(now.getTime() + 61_000);
   const clusters = await tsh(['clusters', '-i', 'ci.pem', '--proxy=localhost:{PORT}'], { answers: ['correct'] });
   expect(clusters.stderr).toBe(
