@@ -69,7 +69,7 @@ export async function whyUnavailable(
 }
 
 async function clusterStatus(options: ClientOptions, id: string): Promise<string | undefined> {
-  const { RedshiftClient, DescribeClustersCommand } = await import('@aws-sdk/client-redshift');
+  const { RedshiftClient, DescribeClustersCommand } = await import('./sdk/redshift.js');
   const client = new RedshiftClient(await clientConfig(options));
   try {
     const answer = await aws(() => client.send(new DescribeClustersCommand({ ClusterIdentifier: id })));
@@ -80,7 +80,7 @@ async function clusterStatus(options: ClientOptions, id: string): Promise<string
 }
 
 async function workgroupStatus(options: ClientOptions, workgroupName: string): Promise<string | undefined> {
-  const { RedshiftServerlessClient, GetWorkgroupCommand } = await import('@aws-sdk/client-redshift-serverless');
+  const { RedshiftServerlessClient, GetWorkgroupCommand } = await import('./sdk/redshift-serverless.js');
   const client = new RedshiftServerlessClient(await clientConfig(options));
   try {
     const answer = await aws(() => client.send(new GetWorkgroupCommand({ workgroupName })));

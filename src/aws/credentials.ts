@@ -34,7 +34,7 @@ export async function redshiftCredentials(
 ): Promise<DatabaseCredential> {
   const { clusterId, autoCreate = false, dbGroups = [] } = options;
   const title = 'Could not generate Redshift IAM auth token:';
-  const { RedshiftClient, GetClusterCredentialsCommand } = await import('@aws-sdk/client-redshift');
+  const { RedshiftClient, GetClusterCredentialsCommand } = await import('./sdk/redshift.js');
   const client = new RedshiftClient(await assume(title, options));
   const awsTime = watchClock(client);
   try {
@@ -77,7 +77,7 @@ export async function redshiftCredentials(
 export async function redshiftIamCredentials(options: Place & { clusterId: string }): Promise<DatabaseCredential> {
   const { clusterId } = options;
   const title = 'Could not generate Redshift IAM role auth token:';
-  const { RedshiftClient, GetClusterCredentialsWithIAMCommand } = await import('@aws-sdk/client-redshift');
+  const { RedshiftClient, GetClusterCredentialsWithIAMCommand } = await import('./sdk/redshift.js');
   const client = new RedshiftClient(await assume(title, options));
   const awsTime = watchClock(client);
   try {
@@ -104,7 +104,7 @@ export async function serverlessCredentials(
 ): Promise<DatabaseCredential> {
   const { workgroup, workgroupId } = options;
   const title = 'Could not generate Redshift Serverless auth token:';
-  const { RedshiftServerlessClient, GetCredentialsCommand } = await import('@aws-sdk/client-redshift-serverless');
+  const { RedshiftServerlessClient, GetCredentialsCommand } = await import('./sdk/redshift-serverless.js');
   const client = new RedshiftServerlessClient(await assume(title, options));
   const awsTime = watchClock(client);
   try {

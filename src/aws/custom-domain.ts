@@ -25,7 +25,7 @@ export async function findCustomDomain(options: ClientOptions, host: string): Pr
 }
 
 async function clusterOf(options: ClientOptions, name: string): Promise<CustomDomain | undefined> {
-  const sdk = await import('@aws-sdk/client-redshift');
+  const sdk = await import('./sdk/redshift.js');
   const client = new sdk.RedshiftClient(await clientConfig(options));
   try {
     const command = new sdk.DescribeCustomDomainAssociationsCommand({ CustomDomainName: name });
@@ -44,7 +44,7 @@ async function clusterOf(options: ClientOptions, name: string): Promise<CustomDo
 }
 
 async function workgroupOf(options: ClientOptions, name: string): Promise<CustomDomain | undefined> {
-  const sdk = await import('@aws-sdk/client-redshift-serverless');
+  const sdk = await import('./sdk/redshift-serverless.js');
   const client = new sdk.RedshiftServerlessClient(await clientConfig(options));
   try {
     const command = new sdk.ListCustomDomainAssociationsCommand({ customDomainName: name });

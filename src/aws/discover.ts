@@ -41,7 +41,7 @@ const WORKGROUP_SKIPPED = new Set(['CREATING', 'DELETING']);
 /** @throws TeleportError from AWS */
 export async function discoverRedshift(options: DiscoverOptions): Promise<FoundDatabase[]> {
   const { region } = options;
-  const sdk = await import('@aws-sdk/client-redshift');
+  const sdk = await import('./sdk/redshift.js');
   const client = new sdk.RedshiftClient(await clientConfig(options));
   try {
     const clusters = await pages(async (Marker: string | undefined) => {
@@ -82,7 +82,7 @@ export async function discoverRedshift(options: DiscoverOptions): Promise<FoundD
 /** Workgroups, and VPC endpoints where listing them is allowed. @throws TeleportError from AWS */
 export async function discoverServerless(options: DiscoverOptions): Promise<FoundDatabase[]> {
   const { region } = options;
-  const sdk = await import('@aws-sdk/client-redshift-serverless');
+  const sdk = await import('./sdk/redshift-serverless.js');
   const client = new sdk.RedshiftServerlessClient(await clientConfig(options));
   try {
     const workgroups = await pages(async (nextToken: string | undefined) => {

@@ -115,13 +115,13 @@ function numberOf({ VersionId }: { VersionId?: string | undefined }): number {
   return Number(VersionId?.slice(1) ?? 0);
 }
 
-type Sdk = typeof import('@aws-sdk/client-iam');
+type Sdk = typeof import('./sdk/iam.js');
 
 async function withIam<T>(
   options: ClientOptions,
   work: (client: InstanceType<Sdk['IAMClient']>, sdk: Sdk) => Promise<T>,
 ): Promise<T> {
-  const sdk = await import('@aws-sdk/client-iam');
+  const sdk = await import('./sdk/iam.js');
   const client = new sdk.IAMClient(await clientConfig(options));
   try {
     return await work(client, sdk);

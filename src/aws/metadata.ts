@@ -46,7 +46,7 @@ async function clusterMetadata(
   chain: AssumeRole[],
   kept: AwsPlace,
 ): Promise<Metadata> {
-  const { RedshiftClient, DescribeClustersCommand } = await import('@aws-sdk/client-redshift');
+  const { RedshiftClient, DescribeClustersCommand } = await import('./sdk/redshift.js');
   const client = new RedshiftClient(await clientConfig({ region, chain }));
   try {
     const { Clusters } = await aws(() => client.send(new DescribeClustersCommand({ ClusterIdentifier: clusterId })));
@@ -75,7 +75,7 @@ async function serverlessMetadata(
   chain: AssumeRole[],
   kept: AwsPlace,
 ): Promise<Metadata> {
-  const sdk = await import('@aws-sdk/client-redshift-serverless');
+  const sdk = await import('./sdk/redshift-serverless.js');
   const client = new sdk.RedshiftServerlessClient(await clientConfig({ region, chain }));
   try {
     const endpointName = place.redshift_serverless?.endpoint_name;

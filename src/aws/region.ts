@@ -1,10 +1,18 @@
-/** Where the SDK looks when nobody names a region: AWS_REGION, AWS_DEFAULT_REGION, the profile of the shared files. */
+/**
+ * Where the `aws` command and the SDKs look when nobody names a region: AWS_REGION, AWS_DEFAULT_REGION, the profile of the
+ * shared files. The SDK for JavaScript does not know the second.
+ */
 import { messageOf, TeleportError } from '../errors.js';
 import { checkRegion, clientConfig } from './clients.js';
 
 /** @throws BadParameter when there is none, or what is there cannot be one */
 export async function defaultRegion(profile?: string): Promise<string> {
-  const { STSClient } = await import('@aws-sdk/client-sts');
+  const named = process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION;
+  if (named) {
+    checkRegion(named);
+    return named;
+  }
+  const { STSClient } = await import('./sdk/sts.js');
   const client = new STSClient({ ...(await clientConfig({ region: '', profile })), ...(profile ? { profile } : {}) });
   let region = '';
   let cause: unknown;

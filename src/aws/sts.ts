@@ -8,7 +8,7 @@ export interface CallerIdentity {
 }
 
 export async function callerIdentity(options: ClientOptions): Promise<CallerIdentity> {
-  const { STSClient, GetCallerIdentityCommand } = await import('@aws-sdk/client-sts');
+  const { STSClient, GetCallerIdentityCommand } = await import('./sdk/sts.js');
   const client = new STSClient(await clientConfig(options));
   try {
     const { Account = '', Arn = '', UserId = '' } = await aws(() => client.send(new GetCallerIdentityCommand({})));

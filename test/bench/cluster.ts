@@ -3,51 +3,35 @@
  * behind it, a person who is logged in, and `tsh proxy db --tunnel`. The server is also open to direct connections over
  * TLS, with a password, so that both ways lead to the same tables.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { runTsh } from '../../src/tsh/main.js';
 import type { AwsDouble } from '../support/aws-double.js';
 import { roleResource } from '../support/databases.js';
 import { memoryEnv } from '../support/env.js';
 import { startPostgres } from '../support/postgres.js';
 import { signUp } from '../support/sign-up.js';
+import type { Target } from './measure.js';
+import { programArgs, READY_MS, run, start } from './processes.js';
 import { startBenchAws } from './redshift.js';
-
-export interface Direct {
-  host: string;
-  port: number;
-  user: string;
-  password: string;
-  database: string;
-  /** PEM of the authority of the server's certificate. */
-  ca: string;
-  /** The same as a file, for psql. */
-  caFile: string;
-}
 
 export interface BenchCluster {
   /** Environment of `tsh`, logged in. */
   vars: Record<string, string>;
-  direct: Direct;
-  tunnel: { host: string; port: number; user: string; database: string };
+  /** The server itself. */
+  direct: Target;
+  tunnel: Target;
   /** `tsh proxy db --tunnel` to a Redshift cluster, and the AWS that it belongs to. */
-  redshift: { tunnel: { host: string; port: number; user: string; database: string }; aws: AwsDouble };
+  redshift: { tunnel: Target; aws: AwsDouble };
   /** Processes on the way, by name. */
   pids: Record<'teleport' | 'tsh proxy db', number>;
   stop(): Promise<void>;
 }
 
-/** Command line of a built program. */
-export function programArgs(program: 'tsh' | 'tctl' | 'teleport', ...args: string[]): string[] {
-  return [resolve('dist', `${program}.js`), ...args];
-}
-
 export const ON_ORDERS = ['--db-user=analyst', '--db-name=dev'];
 
 const PASSWORD = 'correct horse battery';
-const READY_MS = 30_000;
 
 export async function startBenchCluster(): Promise<BenchCluster> {
   const dir = await mkdtemp(join(tmpdir(), 'bench-'));
@@ -64,6 +48,7 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     const configFile = join(dir, 'teleport.yaml');
     await writeFile(configFile, JSON.stringify(configOf(join(dir, 'data'))));
     const teleport = await start(
+      process.execPath,
       programArgs('teleport', 'start', `--config=${configFile}`),
       { ...vars, ...awsVars },
       /Database Service is ready/,
@@ -115,9 +100,10 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     await login(vars, home, proxyAddr);
     await untilListed(vars);
     const openTunnel = async (name: string) => {
-      const opened = await start(programArgs('tsh', 'proxy', 'db', name, '--tunnel', ...ON_ORDERS), vars, /\$ psql /);
+      const args = programArgs('tsh', 'proxy', 'db', name, '--tunnel', ...ON_ORDERS);
+      const opened = await start(process.execPath, args, vars, /\$ psql /);
       undo.push(opened.stop);
-      const port = Number(/127\.0\.0\.1:(\d+)/.exec(opened.text())![1]);
+      const port = tunnelPort(opened.text());
       return { pid: opened.pid, address: { host: '127.0.0.1', port, user: 'analyst', database: 'dev' } };
     };
     const [tunnel, sales] = [await openTunnel('orders'), await openTunnel('sales')];
@@ -141,6 +127,11 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     await stop();
     throw error;
   }
+}
+
+/** Where `tsh proxy db --tunnel` says that it listens. */
+export function tunnelPort(text: string): number {
+  return Number(/127\.0\.0\.1:(\d+)/.exec(text)![1]);
 }
 
 function configOf(dataDir: string) {
@@ -175,51 +166,4 @@ async function untilListed(vars: Record<string, string>): Promise<void> {
   while (!(await run(programArgs('tsh', 'db', 'ls', '--format=json'), vars)).includes('"sales"')) {
     if (Date.now() > deadline) throw new Error('the database was not listed in time');
   }
-}
-
-/** A Node program to its end. @returns its standard output. @throws Error with what it wrote when it fails */
-export async function run(args: string[], vars: Record<string, string>, cwd?: string): Promise<string> {
-  const child = spawn(process.execPath, args, { env: vars, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const status = await new Promise<number | null>((done, failed) => {
-    child.once('close', done).once('error', failed);
-  });
-  if (status !== 0) throw new Error(`${args.slice(0, 3).join(' ')} ended with ${status}: ${stderr}`);
-  return stdout;
-}
-
-async function start(args: string[], vars: Record<string, string>, ready: RegExp) {
-  const child = spawn(process.execPath, args, { env: vars, stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  const stop = () => stopChild(child);
-  try {
-    await new Promise<void>((done, failed) => {
-      const timer = setTimeout(() => failed(new Error(`not ready in time: ${text}`)), READY_MS);
-      const look = (chunk: string) => {
-        text += chunk;
-        if (!ready.test(text)) return;
-        clearTimeout(timer);
-        done();
-      };
-      child.stdout.setEncoding('utf8').on('data', look);
-      child.stderr.setEncoding('utf8').on('data', look);
-      child.once('exit', () => failed(new Error(`it ended: ${text}`))).once('error', failed);
-    });
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { pid: child.pid!, text: () => text, stop };
-}
-
-async function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((done) => child.once('exit', done));
-  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
-  child.kill('SIGTERM');
-  await ended;
-  clearTimeout(timer);
 }

@@ -1,14 +1,24 @@
 /** The measurements of `npm run bench`: milliseconds, MB/s and KiB; every pair of ways is measured in turns. */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { dialTcp, dialTls } from '../../src/net/dial.js';
 import { login, requestTls } from '../../src/pg/frontend.js';
-import type { BenchCluster, Direct } from './cluster.js';
+import { ended } from './processes.js';
 
-export type Way = 'direct' | 'tunnel';
-export const WAYS: readonly Way[] = ['direct', 'tunnel'];
+/** Where a client connects. With an authority it speaks TLS and verifies, else it does not. */
+export interface Target {
+  host: string;
+  port: number;
+  user: string;
+  database: string;
+  password?: string;
+  /** PEM of the authority of the server's certificate. */
+  ca?: string;
+  /** The same as a file, for psql. */
+  caFile?: string;
+}
 
 const MEGABYTE = 1_000_000;
 /** Length of the row that `copyRate` asks for, its newline included. */
@@ -40,81 +50,91 @@ export async function inTurns<Name extends string>(
   >;
 }
 
-/** A program from start to end, its output thrown away. */
-export async function ended(file: string, args: string[], vars: Record<string, string>): Promise<void> {
-  const child = spawn(file, args, { env: vars, stdio: 'ignore' });
-  const status = await new Promise((done, failed) => {
-    child.once('exit', done).once('error', failed);
-  });
-  if (status !== 0) throw new Error(`${file} ${args.join(' ')} ended with ${status}`);
-}
-
-export async function client({ direct, tunnel }: BenchCluster, way: Way): Promise<pg.Client> {
-  const one = new pg.Client(way === 'direct' ? { ...direct, ssl: { ca: direct.ca } } : tunnel);
+export async function client({ host, port, user, database, password, ca }: Target): Promise<pg.Client> {
+  const one = new pg.Client({ host, port, user, database, password: password ?? '', ...(ca ? { ssl: { ca } } : {}) });
   one.on('error', () => {});
   await one.connect();
   return one;
 }
 
 /** Connect, one query, its row. */
-export async function firstRow(cluster: BenchCluster, way: Way): Promise<void> {
-  const one = await client(cluster, way);
+export async function firstRow(target: Target): Promise<void> {
+  const one = await client(target);
   await one.query('select 1');
   await one.end();
 }
 
-/** Round trips of `select 1` on open connections, in turns of 50. @returns medians in ms */
-export async function roundTrips(cluster: BenchCluster, count: number): Promise<Record<Way, number>> {
-  const clients = { direct: await client(cluster, 'direct'), tunnel: await client(cluster, 'tunnel') };
-  const times: Record<Way, number[]> = { direct: [], tunnel: [] };
+/** The same `count` times at once. */
+export async function firstRows(target: Target, count: number): Promise<void> {
+  await Promise.all(Array.from({ length: count }, () => firstRow(target)));
+}
+
+/** Round trips of `select 1` on open connections, in turns of 50. @returns medians in ms, by name */
+export async function roundTrips<Name extends string>(
+  targets: Record<Name, Target>,
+  count: number,
+): Promise<Record<Name, number>> {
+  const names = Object.keys(targets) as Name[];
+  const ways = await Promise.all(
+    names.map(async (name) => ({ name, one: await client(targets[name]), times: [] as number[] })),
+  );
   for (let left = count + 200; left > 0; left -= 50) {
-    for (const way of WAYS) {
+    for (const { one, times } of ways) {
       for (let i = 0; i < 50; i++) {
         const start = performance.now();
-        await clients[way].query('select 1');
-        if (left <= count) times[way].push(performance.now() - start);
+        await one.query('select 1');
+        if (left <= count) times.push(performance.now() - start);
       }
     }
   }
-  await Promise.all(WAYS.map((way) => clients[way].end()));
-  return { direct: median(times.direct), tunnel: median(times.tunnel) };
+  await Promise.all(ways.map(({ one }) => one.end()));
+  return Object.fromEntries(ways.map(({ name, times }) => [name, median(times)])) as Record<Name, number>;
+}
+
+/** COPY through every target in turns. @returns medians in MB/s, by name */
+export async function copyRates<Name extends string>(
+  targets: Record<Name, Target>,
+  { bytes, rounds, psql }: { bytes: number; rounds: number; psql: string | undefined },
+): Promise<Record<Name, number>> {
+  const names = Object.keys(targets) as Name[];
+  const rates = names.map(() => [] as number[]);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, name] of names.entries()) rates[i]!.push(await copyRate(targets[name], bytes, psql));
+  }
+  return Object.fromEntries(names.map((name, i) => [name, median(rates[i]!)])) as Record<Name, number>;
 }
 
 /** COPY to the client, read and thrown away by psql where there is one, by this process elsewhere. @returns MB/s */
-export async function copyRate(cluster: BenchCluster, way: Way, bytes: number, psql?: string): Promise<number> {
+async function copyRate(target: Target, bytes: number, psql: string | undefined): Promise<number> {
   const rows = Math.round(bytes / ROW_BYTES);
   const sql = `copy (select repeat('x', ${ROW_BYTES - 1}) from generate_series(1, ${rows})) to stdout`;
   const start = performance.now();
   if (psql) {
-    const { direct, tunnel } = cluster;
-    const options =
-      way === 'direct' ? directOptions(direct) : `host=${tunnel.host} port=${tunnel.port} sslmode=disable`;
-    const { user, database, password } = way === 'direct' ? direct : { ...tunnel, password: '' };
-    await ended(psql, ['-qX', '-d', `${options} user=${user} dbname=${database}`, '-c', sql], {
+    await ended(psql, ['-qX', '-d', psqlUri(target), '-c', sql], {
       PATH: process.env.PATH ?? '',
       HOME: '/nonexistent',
-      PGPASSWORD: password,
+      PGPASSWORD: target.password ?? '',
     });
   } else {
-    const stream = await loggedIn(cluster, way);
+    const stream = await loggedIn(target);
     await drained(stream, sql);
     stream.destroy();
   }
   return (rows * ROW_BYTES) / MEGABYTE / ((performance.now() - start) / 1000);
 }
 
-function directOptions({ host, port, caFile }: Direct): string {
-  return `host=${host} port=${port} sslmode=verify-full sslrootcert=${caFile}`;
+export function psqlUri({ host, port, user, database, caFile }: Target): string {
+  const tls = caFile ? `sslmode=verify-full sslrootcert=${caFile}` : 'sslmode=disable';
+  return `host=${host} port=${port} user=${user} dbname=${database} ${tls}`;
 }
 
-async function loggedIn({ direct, tunnel }: BenchCluster, way: Way): Promise<Duplex> {
-  const { host, port, user, database } = way === 'direct' ? direct : tunnel;
+async function loggedIn({ host, port, user, database, password, ca }: Target): Promise<Duplex> {
   let stream: Duplex = await dialTcp({ host, port });
-  if (way === 'direct') {
+  if (ca) {
     await requestTls(stream);
-    stream = await dialTls({ host, port, socket: stream, ca: [direct.ca] });
+    stream = await dialTls({ host, port, socket: stream, ca: [ca] });
   }
-  await login(stream, { user, database, password: () => direct.password });
+  await login(stream, { user, database, password: () => password ?? '' });
   return stream;
 }
 
@@ -135,24 +155,28 @@ async function drained(stream: Duplex, sql: string): Promise<void> {
 }
 
 /** Growth of resident memory while `count` more connections are open and idle, in KiB a connection, by process. */
-export async function idleMemory(cluster: BenchCluster, count: number): Promise<Record<string, number>> {
+export async function idleMemory(
+  target: Target,
+  pids: Record<string, number>,
+  count: number,
+): Promise<Record<string, number>> {
   // What buffers and code a first crowd brings in stays; the second one is measured.
-  await crowd(cluster, Math.min(count, 50), async () => {});
-  const names = Object.entries(cluster.pids);
+  await crowd(target, Math.min(count, 50), async () => {});
+  const names = Object.entries(pids);
   await quiet();
   const before = names.map(([, pid]) => residentKib(pid));
   let after: number[] = [];
-  await crowd(cluster, count, async () => {
+  await crowd(target, count, async () => {
     await quiet();
     after = names.map(([, pid]) => residentKib(pid));
   });
   return Object.fromEntries(names.map(([name], i) => [name, (after[i]! - before[i]!) / count]));
 }
 
-async function crowd(cluster: BenchCluster, count: number, work: () => Promise<void>): Promise<void> {
+async function crowd(target: Target, count: number, work: () => Promise<void>): Promise<void> {
   const clients: pg.Client[] = [];
   while (clients.length < count) {
-    const batch = Array.from({ length: Math.min(10, count - clients.length) }, () => client(cluster, 'tunnel'));
+    const batch = Array.from({ length: Math.min(10, count - clients.length) }, () => client(target));
     clients.push(...(await Promise.all(batch)));
   }
   await work();

@@ -2,12 +2,12 @@
  * Redshift in the measured cluster: the doubles of AWS and of one Redshift cluster stand in this process, and the
  * `teleport` that is measured enters it. What counts is how often AWS is asked.
  */
-import pg from 'pg';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 import { createTestCa } from '../support/ca.js';
 import { cancelQuery } from '../support/pg-cancel.js';
 import type { Postgres } from '../support/postgres.js';
 import { startRedshiftDouble } from '../support/redshift-double.js';
+import { client as connectTo, type Target } from './measure.js';
 
 export interface BenchAws {
   aws: AwsDouble;
@@ -48,14 +48,10 @@ export async function startBenchAws(): Promise<BenchAws> {
 /** How often AWS is asked for a password while `count` connections come and go, ten at a time, and for one cancel. */
 export async function awsCalls(
   aws: AwsDouble,
-  tunnel: { host: string; port: number; user: string; database: string },
+  tunnel: Target,
   count: number,
 ): Promise<{ connections: number; cancel: number }> {
-  const connect = async () => {
-    const client = new pg.Client(tunnel);
-    await client.connect();
-    return client;
-  };
+  const connect = () => connectTo(tunnel);
   const before = aws.calls.length;
   for (let left = count; left > 0; left -= 10) {
     const clients = await Promise.all(Array.from({ length: Math.min(10, left) }, connect));

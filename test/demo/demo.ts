@@ -11,9 +11,10 @@ import { findPsql } from '../../src/psql/run.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { roleResource, SERVERLESS_ROLE, startAgentAws, startDatabases } from '../support/databases.js';
 import { memoryEnv } from '../support/env.js';
+import { freePort } from '../support/free-port.js';
 import { cancelQuery } from '../support/pg-cancel.js';
 import { type Person, signUp } from '../support/sign-up.js';
-import { freePort, openStage, type Running, type Stage } from './stage.js';
+import { openStage, type Running, type Stage } from './stage.js';
 
 const USER = 'alice';
 const PASSWORD = 'correct horse battery';
