@@ -20,6 +20,7 @@ import { splitAddress } from './proxy-addresses.js';
 import { webTrust } from './proxy-client.js';
 import { reissueLogin } from './reissue.js';
 import { type LoginArgs, sessionFor, withRelogin } from './relogin.js';
+import { pinnedHint } from './session.js';
 
 /** Databases of the login that the arguments name. @throws when there is no login at all */
 export async function openCluster(env: Env, args: LoginArgs): Promise<ClusterAccess> {
@@ -101,6 +102,7 @@ function contextOf(
       replace(contextOf(env, args, next, replace));
     },
     signal: env.signal,
+    hintOfSilence: session.facts?.pinnedIp && pinnedHint(session.facts.pinnedIp),
     dialPostgres: (keys) => dialPostgres(env, session, insecure, keys),
     close,
   };

@@ -72,6 +72,8 @@ export interface ClusterContext {
   /** The same login with access requests taken up or given back; this context is replaced. */
   changeRequests(change: { add?: readonly string[]; drop?: readonly string[] }): Promise<void>;
   readonly signal: AbortSignal;
+  /** Why the Proxy may close connections of this login without a word. */
+  hintOfSilence?: string | undefined;
   /** TLS to the Proxy with ALPN teleport-postgres(-ping), through whatever stands in front of it. */
   dialPostgres(keys: DatabaseKeys | undefined): Promise<Duplex>;
   close(): Promise<void>;
@@ -255,6 +257,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
         clientTls: options.clientTls,
         warm: options.warm,
         onRefused: options.onRefused,
+        hintOfSilence: context().hintOfSilence,
       });
     },
 

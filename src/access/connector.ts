@@ -34,6 +34,8 @@ export interface ClusterConnectorOptions {
   clientTls?: boolean | undefined;
   /** Dial once at once: the client is about to come. */
   warm?: boolean | undefined;
+  /** What may be the reason when the Proxy closes without a word. */
+  hintOfSilence?: string | undefined;
   /** Told when the cluster refuses the database user or name. */
   onRefused?: (() => void) | undefined;
 }
@@ -99,7 +101,7 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
         if (upstream === undefined) {
           // Nobody ever answers a CancelRequest.
           if (isCancel) return hangUp(client);
-          throw new TeleportError('ConnectionProblem', NO_ANSWER);
+          throw new TeleportError('ConnectionProblem', NO_ANSWER, { hint: options.hintOfSilence });
         }
         let isFirst = true;
         await relay(duplex, upstream, {

@@ -4,9 +4,9 @@
  */
 import { isExpiredCredentials } from '../api/status.js';
 import type { Env } from '../cli/env.js';
-import { TeleportError } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import { LoginNeeded, type Session, sessionOf } from '../profile/session.js';
-import { askProxy, type LoginArgs, personalStore } from './session.js';
+import { askProxy, type LoginArgs, personalStore, pinnedHint } from './session.js';
 import { saveSignIn, signIn, ssoConnector } from './sign-in.js';
 
 export { currentSession as sessionFor, type LoginArgs } from './session.js';
@@ -41,7 +41,7 @@ export function isLoginNeeded(error: unknown): boolean {
  * @param error  why; thrown again when a login cannot help or nobody can be asked
  */
 export async function relogin(env: Env, args: LoginArgs, session: Session, error: unknown): Promise<Session> {
-  if (!isLoginNeeded(error)) throw error;
+  if (!isLoginNeeded(error)) throw explained(error, session);
   if (session.store.isVirtual) {
     throw new TeleportError('AccessDenied', 'cannot relogin in non-interactive session', { cause: error });
   }
@@ -68,4 +68,11 @@ export async function relogin(env: Env, args: LoginArgs, session: Session, error
     auth: args.auth ?? session.profile.authConnector,
   });
   return args.cluster ? await sessionOf(store, saved.name, saved.profile, session.cluster) : saved;
+}
+
+/** A refusal because of the address comes with the one that would do. */
+function explained(error: unknown, { facts }: Session): unknown {
+  if (!facts?.pinnedIp || !isTeleportError(error, 'AccessDenied') || !error.message.startsWith('pinned IP'))
+    return error;
+  return new TeleportError(error.code, error.message, { hint: pinnedHint(facts.pinnedIp) });
 }

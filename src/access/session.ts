@@ -69,6 +69,11 @@ export function selectedCluster(env: Env, args: LoginArgs): string | undefined {
   return args.cluster || env.vars.TELEPORT_CLUSTER || env.vars.TELEPORT_SITE || undefined;
 }
 
+/** What to do where a login of role option `pin_source_ip` is used from another address. */
+export function pinnedHint(address: string): string {
+  return `Your login is good from ${address} only. To use it from here: "tsh logout", then "tsh login" again.`;
+}
+
 export interface AskedProxy {
   client: ProxyClient;
   ping: Ping;

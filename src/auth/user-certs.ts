@@ -3,7 +3,6 @@
  * signs one for a user. Shapes: certificates.md 4, 5, 6; the table of answers: auth-grpc-and-routing.md 3.4.
  */
 import type { KeyObject } from 'node:crypto';
-import { isIP } from 'node:net';
 import { CREDENTIALS_EXPIRED } from '../api/status.js';
 import { TeleportError } from '../errors.js';
 import {
@@ -14,10 +13,12 @@ import {
   type RouteToDatabase,
 } from '../identity/identity.js';
 import { userPrincipals, userSshCertificate } from '../identity/ssh-cert.js';
+import { ipOf } from '../net/ip.js';
 import { readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh.js';
 import { issueLeaf } from '../pki/x509.js';
 import { maxSessionTtlMs } from '../rbac/limits.js';
+import { pinsSourceIp } from '../rbac/pinned-ip.js';
 import { parseDurationMs } from '../resources/duration.js';
 import type { Role, User } from '../resources/types.js';
 import { sshLine } from './ca.js';
@@ -72,7 +73,7 @@ export async function certificatesAtLogin(state: AuthState, request: LoginReques
     ...request,
     roles,
     expires: new Date(state.now().getTime() + ttlMs),
-    facts: { ...(loginIp ? { loginIp } : {}) },
+    facts: { ...(loginIp ? { loginIp } : {}), ...pinned(request.user, roles, loginIp) },
   });
 }
 
@@ -125,6 +126,7 @@ export async function reissue(state: AuthState, who: Who, request: ReissueReques
     compatibility: request.format,
     facts: {
       ...(caller?.loginIp ? { loginIp: caller.loginIp } : {}),
+      ...pinned(subject, roles, caller?.loginIp),
       ...(caller
         ? {
             activeRequests: caller.activeRequests,
@@ -158,6 +160,16 @@ function endOf(state: AuthState, request: ReissueRequest, caller: Identity | und
     return new Date(Math.min(asked, now + Math.min(sessionTtlMs(state), maxSessionTtlMs(roles))));
   }
   return new Date(Math.min(asked, caller.expires.getTime()));
+}
+
+/** @throws BadParameter where certificates must be good from one address only, and it is not known */
+function pinned(user: User, roles: readonly Role[], loginIp: string | undefined): { pinnedIp?: string } {
+  if (!pinsSourceIp(roles)) return {};
+  if (loginIp) return { pinnedIp: loginIp };
+  throw new TeleportError(
+    'BadParameter',
+    `IP pinning is enabled for user ${JSON.stringify(user.metadata.name)} but there is no client IP information`,
+  );
 }
 
 interface Issue {
@@ -255,10 +267,3 @@ const databaseFields = (route: RouteToDatabase) => ({
   username: route.username,
   database: route.database,
 });
-
-/** The address without its port; undefined when it is none. */
-export function ipOf(addr: string): string | undefined {
-  const host = isIP(addr) ? addr : addr.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
-  const plain = host.startsWith('::ffff:') && isIP(host.slice(7)) === 4 ? host.slice(7) : host;
-  return isIP(plain) ? plain : undefined;
-}

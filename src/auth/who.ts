@@ -6,7 +6,9 @@
 import type { Caller } from '../api/caller.js';
 import { TeleportError } from '../errors.js';
 import { decodeIdentity, type Identity, type SystemRole, systemRoleOf } from '../identity/identity.js';
+import { ipOf } from '../net/ip.js';
 import { lockInForce, lockText } from '../rbac/limits.js';
+import { checkPinnedIp } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
 import type { Role, User } from '../resources/types.js';
 import type { AuthState } from './state.js';
@@ -16,7 +18,7 @@ export type Who =
   | { kind: 'host'; role: SystemRole; hostId: string; identity: Identity; remoteAddr: string }
   | { kind: 'user'; user: User; identity: Identity; roles: Role[]; remoteAddr: string };
 
-/** @throws TeleportError `AccessDenied` for a user who is gone or locked, `NotFound` for a role that is gone */
+/** @throws TeleportError `AccessDenied` for a user who is gone, locked or elsewhere than the certificate is good for, `NotFound` for a role that is gone */
 export async function whoCalls(state: AuthState, caller: Caller): Promise<Who> {
   const { certificate, remoteAddr } = caller;
   if (certificate === undefined) return { kind: 'nobody', remoteAddr };
@@ -29,7 +31,9 @@ export async function whoCalls(state: AuthState, caller: Caller): Promise<Who> {
   const user = await state.users.get(identity.username);
   if (user === undefined) throw new TeleportError('AccessDenied', 'access denied');
   await refuseLocked(state, identity);
-  return { kind: 'user', user, identity, roles: await rolesOf(state, identity.groups), remoteAddr };
+  const roles = await rolesOf(state, identity.groups);
+  checkPinnedIp({ pinnedIp: identity.pinnedIp, roles }, ipOf(remoteAddr));
+  return { kind: 'user', user, identity, roles, remoteAddr };
 }
 
 /** Definitions of these roles as they stand now, templates not filled in. @throws NotFound `role x is not found` */

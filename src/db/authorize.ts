@@ -10,12 +10,14 @@ import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages } from '../api/convert.js';
 import { TeleportError } from '../errors.js';
 import { decodeIdentity, type Identity } from '../identity/identity.js';
+import { ipOf } from '../net/ip.js';
 import { isProtocolOption } from '../pg/backend.js';
 import type { CancelRequest, StartupMessage } from '../pg/startup.js';
 import { verifyLeaf } from '../pki/verify.js';
 import { autoUserMode } from '../rbac/auto-users.js';
 import { checkDatabaseAccess } from '../rbac/check.js';
 import { lockInForce, sessionLimitsOf } from '../rbac/limits.js';
+import { checkPinnedIp } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
 import type { MonitorLimits } from './monitor.js';
 import type { Registry } from './registry.js';
@@ -84,6 +86,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       };
       const lock = lockInForce(session.locks, { identity, serverId: options.serverId, now: options.now() });
       if (lock) throw new TeleportError('AccessDenied', 'access denied');
+      checkPinnedIp({ pinnedIp: identity.pinnedIp, roles: session.roles }, ipOf(caller.clientAddr));
       return session;
     },
   };

@@ -88,6 +88,8 @@ export interface UserSshFacts {
   logins: string[];
   /** Names of the extensions that are not Teleport's bookkeeping, sorted. */
   extensions: string[];
+  /** Restrictions by name, such as `source-address`. */
+  criticalOptions: Record<string, string>;
   /** Of a login through GitHub. */
   github?: GitHubIdentity;
   validAfter?: Date;
@@ -101,7 +103,7 @@ export interface GitHubIdentity {
 
 /** @throws TeleportError `Protocol` or `BadParameter` when the line is not a certificate or its values are unreadable */
 export function readUserSshCertificate(line: string): UserSshFacts {
-  const { keyId, principals, extensions, validAfter, validBefore } = readSshCertificate(line);
+  const { keyId, principals, extensions, criticalOptions, validAfter, validBefore } = readSshCertificate(line);
   const roles = (parseJson(extensions['teleport-roles'] || 'null', 'roles') as { roles?: unknown } | null)?.roles;
   return {
     username: keyId,
@@ -109,6 +111,7 @@ export function readUserSshCertificate(line: string): UserSshFacts {
     traits: decodeTraits(extensions['teleport-traits']),
     logins: principals.filter((principal) => !principal.startsWith('-teleport-')),
     extensions: Object.keys(extensions).filter((name) => !/^teleport-|^github-(id|login)@goteleport\.com$/.test(name)),
+    criticalOptions,
     ...(extensions[GITHUB_ID] ? { github: { id: extensions[GITHUB_ID], login: extensions[GITHUB_LOGIN] ?? '' } } : {}),
     ...(validAfter ? { validAfter } : {}),
     ...(validBefore ? { validBefore } : {}),

@@ -37,6 +37,10 @@ export interface SessionFacts {
   /** Names of the other extensions, sorted. */
   extensions: string[];
   github?: GitHubIdentity;
+  /** Restrictions of the SSH certificate by name. */
+  criticalOptions: Record<string, string>;
+  /** The only address from which the certificates are good. */
+  pinnedIp?: string;
   /** Ids of the access requests whose roles or databases the certificates carry. */
   activeRequests: string[];
   /** Where the certificates are limited to single resources: `/cluster/kind/name`. */
@@ -121,21 +125,35 @@ export function proxyHostOf(typed: string): string {
 
 function factsOf(keys: UserCerts): SessionFacts {
   const { subject, notAfter: tlsExpiresAt } = readCertificate(keys.tlsCertPem);
-  const requested = {
+  const pinnedIp = subject.get(ATTRIBUTE_OID.pinnedIp)?.[0];
+  const fromTls = {
+    ...(pinnedIp ? { pinnedIp } : {}),
     activeRequests: subject.get(ATTRIBUTE_OID.activeRequests) ?? [],
     allowedResources: textList(subject.get(ATTRIBUTE_OID.allowedResources)?.[0]),
   };
   if (!keys.sshCert) {
-    return { roles: [], traits: {}, logins: [], extensions: [], ...requested, expiresAt: tlsExpiresAt, tlsExpiresAt };
+    return {
+      roles: [],
+      traits: {},
+      logins: [],
+      extensions: [],
+      criticalOptions: {},
+      ...fromTls,
+      expiresAt: tlsExpiresAt,
+      tlsExpiresAt,
+    };
   }
-  const { roles, traits, logins, extensions, github, validBefore } = readUserSshCertificate(keys.sshCert);
+  const { roles, traits, logins, extensions, criticalOptions, github, validBefore } = readUserSshCertificate(
+    keys.sshCert,
+  );
   return {
     roles: [...roles].sort(),
     traits,
     logins,
     extensions: [...extensions].sort(),
+    criticalOptions,
     ...(github ? { github } : {}),
-    ...requested,
+    ...fromTls,
     expiresAt: validBefore ?? tlsExpiresAt,
     tlsExpiresAt,
   };

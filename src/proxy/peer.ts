@@ -68,6 +68,6 @@ export function checkDatabaseUsage({ usages }: Peer): void {
 /** A certificate that is pinned to an address is good from there only. */
 export function checkPinnedIp({ pinnedIp }: Peer, address: string): void {
   if (pinnedIp !== '' && pinnedIp !== address.replace(/^::ffff:/, '')) {
-    throw new TeleportError('AccessDenied', 'pinned IP does not match observed client IP');
+    throw new TeleportError('AccessDenied', "pinned IP doesn't match observed client IP");
   }
 }

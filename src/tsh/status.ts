@@ -171,6 +171,7 @@ function recordOf({ session, cluster, databases, validUntil }: Described): Recor
     valid_until: timeText(validUntil),
     ...list('extensions', facts?.extensions),
     ...(facts?.github ? { github_identity: { UserID: facts.github.id, Username: facts.github.login } } : {}),
+    ...(Object.keys(facts?.criticalOptions ?? {}).length > 0 ? { critical_options: facts!.criticalOptions } : {}),
     ...(facts?.allowedResources.length ? { allowed_resources: facts.allowedResources.map(resourceRecord) } : {}),
   };
 }

@@ -378,3 +378,42 @@ describe('the port', () => {
     await expect(dial(['teleport-auth@x'])).rejects.toMatchObject({ code: 'ConnectionProblem' });
   });
 });
+
+describe('role option pin_source_ip', () => {
+  const HERE = '127.0.0.1:4711';
+  const route = { serviceName: 'sales', protocol: 'postgres' };
+
+  beforeAll(async () => {
+    await admin.auth.createRole({
+      role: { version: 'v7', metadata: { name: 'pinning' }, spec: { options: { pinSourceIp: true }, allow: {} } },
+    });
+  });
+
+  test('binds both certificates of a login, and those made from them, to the address', async () => {
+    const paula = await cluster.login('paula', await cluster.invite('paula', ['pinning']), { remoteAddr: HERE });
+    expect(decodeIdentity(paula.certPem).pinnedIp).toBe('127.0.0.1');
+    expect(readSshCertificate(paula.sshCert).criticalOptions).toEqual({ 'source-address': '127.0.0.1/32' });
+    const client = await cluster.as(paula);
+    const request = { username: 'paula', expires: inMs(600_000), usage: 3, routeToDatabase: route, tlsPublicKey };
+    const issued = await client.auth.generateUserCerts(request);
+    expect(decodeIdentity(text(issued.tls)).pinnedIp).toBe('127.0.0.1');
+  });
+
+  test('refuses calls from another address, and certificates where the address is not known', async () => {
+    const secret = await cluster.invite('peter', ['pinning']);
+    const elsewhere = await cluster.as(await cluster.login('peter', secret));
+    await expect(elsewhere.users.getUser({ currentUser: true })).rejects.toMatchObject({
+      code: 'AccessDenied',
+      message: "pinned IP doesn't match observed client IP",
+    });
+    const signed = admin.auth.generateUserCerts({
+      username: 'peter',
+      expires: inMs(600_000),
+      tlsPublicKey,
+      sshPublicKey,
+    });
+    await expect(signed).rejects.toThrow(
+      'IP pinning is enabled for user "peter" but there is no client IP information',
+    );
+  });
+});

@@ -211,7 +211,7 @@ describe('PostgreSQL', () => {
     ],
     ['another use', { usage: 'usage:kube' }, 'access denied: invalid client certificate'],
     ['another cluster', { routeToCluster: 'leaf' }, 'cluster "leaf" is not found'],
-    ['another address', { pinnedIp: '192.0.2.7' }, 'pinned IP does not match observed client IP'],
+    ['another address', { pinnedIp: '192.0.2.7' }, "pinned IP doesn't match observed client IP"],
     ['an expired certificate', { expired: true }, 'access denied: the certificate has expired'],
   ])('refused with a reason: %s', async (_name, attributes, text) => {
     const inner = await innerTls(await tls({ ALPNProtocols: ['teleport-postgres'] }), user(attributes));

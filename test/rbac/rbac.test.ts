@@ -6,6 +6,7 @@ import { checkDatabaseAccess } from '../../src/rbac/check.js';
 import { evaluateLabelExpression } from '../../src/rbac/expression.js';
 import { matchesLabels } from '../../src/rbac/labels.js';
 import { lockInForce, maxSessionTtlMs, sessionLimitsOf } from '../../src/rbac/limits.js';
+import { checkPinnedIp } from '../../src/rbac/pinned-ip.js';
 import { compileFilter, compilePredicate } from '../../src/rbac/predicate.js';
 import { expandRole, expandValue } from '../../src/rbac/templates.js';
 import type {
@@ -340,5 +341,21 @@ describe('limits', () => {
     expect(hits(lock({ server_id: 's' }), 's')).toBe(true);
     expect(hits(lock({ user: 'alice' }, '2029-12-31T00:00:00Z'))).toBe(false);
     expect(hits(lock({ user: 'alice' }, '2030-12-31T00:00:00Z'))).toBe(true);
+  });
+});
+
+describe('role option pin_source_ip', () => {
+  const ELSEWHERE = "pinned IP doesn't match observed client IP";
+  const pinning = [role(OPEN, {}, { pin_source_ip: true }), role(OPEN)];
+  test.each([
+    ['the address of the login', '203.0.113.7', pinning, '203.0.113.7', undefined],
+    ['another address', '203.0.113.7', pinning, '203.0.113.8', ELSEWHERE],
+    ['an address that is not known', '203.0.113.7', [], undefined, ELSEWHERE],
+    ['a login from before the option', undefined, pinning, '203.0.113.7', 'pinned IP is required for the user'],
+    ['a role without it', undefined, [role(OPEN)], '203.0.113.7', undefined],
+  ])('%s', (_, pinnedIp, roles, address, refusal) => {
+    const check = () => checkPinnedIp({ pinnedIp, roles }, address);
+    if (refusal) expect(check).toThrow(refusal);
+    else check();
   });
 });

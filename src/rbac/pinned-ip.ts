@@ -1,0 +1,24 @@
+/**
+ * Role option `pin_source_ip`: certificates are good from the address of the login only. Texts: database-service.md,
+ * section 2; Teleport 18.3.0 shows both as they are. Pure.
+ */
+import { TeleportError } from '../errors.js';
+import type { Role } from '../resources/types.js';
+
+/** True when any role wants it. */
+export function pinsSourceIp(roles: readonly Role[]): boolean {
+  return roles.some(({ spec }) => spec.options.pin_source_ip === true);
+}
+
+/** @param address  of the person, without port; undefined when it is not known */
+export function checkPinnedIp(
+  { pinnedIp, roles }: { pinnedIp: string | undefined; roles: readonly Role[] },
+  address: string | undefined,
+): void {
+  if (pinnedIp && pinnedIp !== address) {
+    throw new TeleportError('AccessDenied', "pinned IP doesn't match observed client IP");
+  }
+  if (!pinnedIp && pinsSourceIp(roles)) {
+    throw new TeleportError('AccessDenied', 'pinned IP is required for the user, but is not present on identity');
+  }
+}
