@@ -135,7 +135,7 @@ export async function discoverServerless(options: DiscoverOptions): Promise<Foun
         if (one.workgroupName !== name || !one.endpointName || !(isReachable || options.unavailable)) continue;
         const ownVpc = one.vpcEndpoint?.vpcId;
         found.push({
-          name: `${name}-${one.endpointName}`,
+          name: `${nameFrom(tags, name)}-${one.endpointName}`,
           description: `Redshift Serverless endpoint in ${region}`,
           protocol: 'postgres',
           uri: addressOf(one.address, one.port),

@@ -12,6 +12,7 @@ import { matchesLabels } from '../rbac/labels.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import type { Database, LabelSelector } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
+import { discoveredName } from './discovered-name.js';
 
 export interface AwsMatcher {
   types: string[];
@@ -140,12 +141,13 @@ function databaseOf(found: FoundDatabase, matcher: AwsMatcher): Database {
     ...(matcher.assume_role_arn ? { assume_role_arn: matcher.assume_role_arn } : {}),
     ...(matcher.external_id ? { external_id: matcher.external_id } : {}),
   };
+  const { name, labels } = discoveredName(found);
   const admin = found.labels[ADMIN_LABEL];
   const adminDatabase = found.labels[ADMIN_DATABASE_LABEL];
   return databaseWithDefaults({
     kind: 'db',
     version: 'v3',
-    metadata: { name: found.name, description: found.description, labels: found.labels },
+    metadata: { name, description: found.description, labels },
     spec: {
       protocol: found.protocol,
       uri: found.uri,

@@ -235,7 +235,7 @@ test('every usable database of a region is found, over several pages', async () 
     labels: { 'endpoint-type': 'workgroup', namespace: 'wg-ns', 'vpc-id': 'vpc-0a1b2c3d' },
   });
   expect(endpoint).toMatchObject({
-    name: 'wg-ep',
+    name: 'nice-ep',
     uri: 'ep.local:5439',
     serverName: 'wg.123456789012.us-east-1.redshift-serverless.amazonaws.com',
     labels: { 'endpoint-type': 'vpc-endpoint', workgroup: 'wg', 'vpc-id': 'vpc-0e1f2a3b' },

@@ -42,11 +42,16 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
     policies: [{ Statement: { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' } }],
   });
   process.env = { ...before, ...aws.env(agent) };
-  aws.addRedshiftCluster({ id: 'sales', tags: { env: 'prod', 'teleport.dev/db-admin': 'boss' } });
+  aws.addRedshiftCluster({
+    id: 'sales',
+    tags: { env: 'prod', TeleportDatabaseName: 'sales', 'teleport.dev/db-admin': 'boss' },
+  });
   aws.addRedshiftCluster({ id: 'other', tags: { env: 'dev' } });
   aws.addServerlessWorkgroup({ name: 'reports', tags: { env: 'prod' } });
   aws.addServerlessEndpoint({ name: 'ep', workgroup: 'reports', address: 'ep.local', port: 5439 });
 
+  const reports = `reports-redshift-serverless-${region}-${aws.accountId}`;
+  const endpoint = `reports-ep-redshift-serverless-${region}-${aws.accountId}`;
   const registry = createRegistry([database('sales', 'static'), database('plain', 'static')]);
   registry.setResources([database('sales', 'resource')]);
   const logged: string[] = [];
@@ -69,12 +74,7 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
       rounds += 1;
       if (rounds === 1) {
         const sales = registry.get('sales')!;
-        expect(registry.all().map(({ metadata }) => metadata.name)).toEqual([
-          'sales',
-          'plain',
-          'reports',
-          'reports-ep',
-        ]);
+        expect(registry.all().map(({ metadata }) => metadata.name)).toEqual(['sales', 'plain', reports, endpoint]);
         expect(sales.metadata.labels).toMatchObject({
           env: 'prod',
           region,
@@ -86,7 +86,7 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
           aws: { region, redshift: { cluster_id: 'sales' }, assume_role_arn: role.arn, external_id: 'e1' },
           admin_user: { name: 'boss' },
         });
-        expect(registry.get('reports-ep')!.spec.tls?.server_name).toMatch(/^reports\./);
+        expect(registry.get(endpoint)!.spec.tls?.server_name).toMatch(/^reports\./);
         // Busy is no reason to forget what was found; not allowed is one.
         aws.failNext('redshift:DescribeClusters', { code: 'InvalidParameterValue', times: 1 });
         aws.failNext('redshift-serverless:ListWorkgroups', { code: 'AccessDeniedException', status: 403, times: 1 });
@@ -97,8 +97,8 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
     intervalMs: 1,
   });
   expect(changes).toEqual([
-    ['reports', 'reports-ep', 'sales'],
-    ['reports', 'reports-ep'],
+    [endpoint, reports, 'sales'],
+    [endpoint, reports],
   ]);
   expect(registry.get('sales')!.metadata.labels).toMatchObject({ 'teleport.dev/origin': 'cloud' });
   registry.setCloud([]);

@@ -1,0 +1,25 @@
+/**
+ * The name of a database that was found in AWS: AWS's own and what makes it the only one of its name in the cluster,
+ * `sales` → `sales-redshift-us-east-1-123456789012`. AWS's own name stays as a label, by which `tsh` finds it too. Pure.
+ *
+ * Source: database-service.md 7.2; seen with `db_service.aws` of Teleport 18.3.0.
+ */
+import type { FoundDatabase } from '../aws/discover.js';
+import { DISCOVERED_NAME_LABEL } from '../resources/labels.js';
+
+/** AWS tags whose value is the name; nothing is put behind it. */
+const NAME_TAGS = ['TeleportDatabaseName', 'teleport.dev/database_name'] as const;
+const PART = /^[a-zA-Z0-9-]*[a-zA-Z0-9]$/;
+
+export function discoveredName(found: FoundDatabase): { name: string; labels: Record<string, string> } {
+  const { name, aws, labels } = found;
+  if (NAME_TAGS.some((tag) => labels[tag])) return { name, labels };
+  const type = labels['teleport.dev/discovery-type'] ?? '';
+  const lower = name.toLowerCase();
+  // What the name says already is not said twice.
+  const suffix = [type, aws.region ?? '', aws.account_id ?? ''].filter(
+    (part) => PART.test(part) && !lower.includes(part.toLowerCase()),
+  );
+  if (suffix.length === 0) return { name, labels };
+  return { name: [name, ...suffix].join('-'), labels: { ...labels, [DISCOVERED_NAME_LABEL]: name } };
+}
