@@ -102,17 +102,21 @@ function targetOf(start: SsoLoginStart): SsoTarget {
 }
 
 async function untilCallback(env: Env, answer: Promise<LoginAnswer>, timeoutMs: number): Promise<LoginAnswer> {
-  const late = AbortSignal.timeout(timeoutMs);
-  const stop = AbortSignal.any([late, env.signal]);
-  return await new Promise((resolve, reject) => {
-    const onStop = () => {
-      const timedOut = new TeleportError('ConnectionProblem', 'timed out waiting for callback', {
-        hint: 'Repeat the login and finish it in the browser within three minutes.',
-      });
-      reject(env.signal.aborted ? env.signal.reason : timedOut);
-    };
-    if (stop.aborted) onStop();
-    stop.addEventListener('abort', onStop, { once: true });
-    answer.then(resolve, reject).finally(() => stop.removeEventListener('abort', onStop));
+  let timer: NodeJS.Timeout | undefined;
+  let onSignal = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    const late = new TeleportError('ConnectionProblem', 'timed out waiting for callback', {
+      hint: 'Repeat the login and finish it in the browser within three minutes.',
+    });
+    timer = setTimeout(() => reject(late), timeoutMs);
+    onSignal = () => reject(env.signal.reason);
+    if (env.signal.aborted) onSignal();
+    env.signal.addEventListener('abort', onSignal);
   });
+  try {
+    return await Promise.race([answer, stopped]);
+  } finally {
+    clearTimeout(timer);
+    env.signal.removeEventListener('abort', onSignal);
+  }
 }
