@@ -1,7 +1,8 @@
 /**
  * `npm run demo`: the whole job on this machine, without an account anywhere. PostgreSQL is a real server from an npm
  * package, AWS and Redshift are the doubles of the tests, the cluster and every command are the built programs as
- * processes of their own. `npm run demo -- --keep` leaves it running and prints the environment to use it from a shell.
+ * processes of their own. First a cluster, then the same Redshift without one. `npm run demo -- --keep` leaves it running
+ * and prints the environment to use it from a shell.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,12 +15,14 @@ import { memoryEnv } from '../support/env.js';
 import { freePort } from '../support/free-port.js';
 import { cancelQuery } from '../support/pg-cancel.js';
 import { type Person, signUp } from '../support/sign-up.js';
-import { openStage, type Running, type Stage } from './stage.js';
+import { type AwsPerson, awsStory, makeAwsPerson, type Sql } from './aws-direct.js';
+import { openStage, quote, type Running, type Stage } from './stage.js';
 
 const USER = 'alice';
 const PASSWORD = 'correct horse battery';
 const CLUSTER = 'demo.example.com';
-const ON_DEV = ['--db-user=analyst', '--db-name=dev'];
+const onDevAs = (dbUser: string) => [`--db-user=${dbUser}`, '--db-name=dev'];
+const ON_DEV = onDevAs('analyst');
 
 /** What the services have said so far, for the case of a failure. */
 let serviceLog = () => '';
@@ -29,9 +32,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => void stage.close().finally(() => process.exit(130)));
 }
 try {
-  const { person, proxyAddr } = await story(stage);
+  const cast = await story(stage);
   tellTimes(stage);
-  if (isKept) await keep(stage, person, proxyAddr);
+  if (isKept) await keep(stage, cast);
   else stage.say('To play with such a cluster: npm run demo -- --keep');
 } catch (error) {
   console.error(`\nThe demo stopped: ${(error as Error).message}`);
@@ -41,7 +44,13 @@ try {
   await stage.close();
 }
 
-async function story(stage: Stage): Promise<{ person: Person; proxyAddr: string }> {
+interface Cast {
+  person: Person;
+  awsPerson: AwsPerson;
+  proxyAddr: string;
+}
+
+async function story(stage: Stage): Promise<Cast> {
   const { run, say, step } = stage;
 
   say('--- A cluster: Auth, Proxy and Database Service in one process\n');
@@ -50,7 +59,7 @@ async function story(stage: Stage): Promise<{ person: Person; proxyAddr: string 
   const proxyAddr = await step('teleport start', () => startCluster(stage, aws.env));
 
   say('--- Databases: PostgreSQL with a certificate of the cluster, Redshift, Redshift Serverless\n');
-  await step('databases', async () => {
+  const awsPerson = await step('databases', async () => {
     await run('tctl', ['auth', 'sign', '--format=db', '--host=localhost', '--out=server', '--ttl=24h']);
     const [cert, key, ca] = await Promise.all(
       ['crt', 'key', 'cas'].map((suffix) => readFile(join(stage.dir, `server.${suffix}`), 'utf8')),
@@ -59,6 +68,7 @@ async function story(stage: Stage): Promise<{ person: Person; proxyAddr: string 
     stage.onClose(() => databases.stop());
     await writeFile(join(stage.dir, 'databases.yaml'), yamlOf(databases.resources));
     await run('tctl', ['create', 'databases.yaml']);
+    return await makeAwsPerson(stage, aws.aws, databases.redshiftCa!);
   });
 
   say('--- A role, and a person who signs up\n');
@@ -74,8 +84,7 @@ async function story(stage: Stage): Promise<{ person: Person; proxyAddr: string 
   });
   const hasPsql = (await findPsql(stage.vars.PATH)) !== undefined;
   if (!hasPsql) say('(psql is not on this machine, so "db exec" instead of "db connect")\n');
-  const sql = (db: string, dbUser: string, text: string, refusal?: RegExp) => {
-    const where = [`--db-user=${dbUser}`, '--db-name=dev'];
+  const sql: Sql = (db, where, text, refusal) => {
     const args = hasPsql
       ? ['db', 'connect', db, ...where, '--', '-c', text]
       : ['db', 'exec', text, `--dbs=${db}`, ...where];
@@ -84,14 +93,14 @@ async function story(stage: Stage): Promise<{ person: Person; proxyAddr: string 
   await step('SQL on PostgreSQL', async () => {
     await sql(
       'orders',
-      'analyst',
+      ON_DEV,
       'create table orders as select i as id, i * 10 as amount from generate_series(1, 100) i',
     );
-    await sql('orders', 'analyst', 'select count(*), sum(amount) from orders');
+    await sql('orders', ON_DEV, 'select count(*), sum(amount) from orders');
   });
-  await step('SQL on Redshift', () => sql('sales', 'analyst', 'select current_user, version()'));
-  await step('SQL on Redshift Serverless', () => sql('reports', SERVERLESS_ROLE, 'select current_user'));
-  await step('a denied user', () => sql('orders', 'postgres', 'select 1', /access to db denied/));
+  await step('SQL on Redshift', () => sql('sales', ON_DEV, 'select current_user, version()'));
+  await step('SQL on Redshift Serverless', () => sql('reports', onDevAs(SERVERLESS_ROLE), 'select current_user'));
+  await step('a denied user', () => sql('orders', onDevAs('postgres'), 'select 1', /access to db denied/));
 
   say('--- A tool that speaks PostgreSQL, on a local port\n');
   const tunnel = await step('proxy db --tunnel', () => startTunnel(stage));
@@ -102,7 +111,9 @@ async function story(stage: Stage): Promise<{ person: Person; proxyAddr: string 
   say('--- And out\n');
   await step('tsh db logout', () => run('tsh', ['db', 'logout']));
   await step('tsh logout', () => run('tsh', ['logout']));
-  return { person, proxyAddr };
+
+  await awsStory(stage, awsPerson, sql);
+  return { person, awsPerson, proxyAddr };
 }
 
 /** Gives the address of the Proxy. */
@@ -214,7 +225,7 @@ async function open(port: number): Promise<pg.Client> {
   return client;
 }
 
-async function keep(stage: Stage, person: Person, proxyAddr: string): Promise<void> {
+async function keep(stage: Stage, { person, awsPerson, proxyAddr }: Cast): Promise<void> {
   const otp = join(stage.dir, 'bin', 'otp');
   const source = [
     `import { TOTP, Secret } from ${JSON.stringify(import.meta.resolve('otpauth'))};`,
@@ -233,6 +244,13 @@ async function keep(stage: Stage, person: Person, proxyAddr: string): Promise<vo
     `Then: tsh login; tsh db ls; tsh db connect sales ${ON_DEV.join(' ')}; tctl users ls`,
     `Password of ${USER}: ${person.password}`,
     `Code of now: ${person.code()}; later ones: otp (each counts once; secret ${person.totpSecret})`,
+    '',
+    'The same Redshift without the cluster, in a third shell:',
+    '',
+    `  export PATH=${join(stage.dir, 'bin')}:$PATH HOME=${stage.vars.HOME}`,
+    ...Object.entries(awsPerson.vars).map(([name, value]) => `  export ${name}=${quote(value)}`),
+    '',
+    `Then: tsh login --aws --ca-file=${awsPerson.caFile}; tsh db ls; tsh db connect sales --db-user=analyst; tsh status`,
     '',
     'Ctrl-C here ends everything and removes it.',
   ];

@@ -19,6 +19,8 @@ export interface DatabaseFiles {
 export interface Databases {
   postgres: Postgres;
   redshift: RedshiftDouble | undefined;
+  /** Who signs Redshift's certificates, in place of Amazon. PEM. */
+  redshiftCa: string | undefined;
   /** `db` resources. */
   resources: Record<string, unknown>[];
   stop(): Promise<void>;
@@ -76,12 +78,14 @@ export async function startDatabases(files: DatabaseFiles, { aws }: { aws?: AwsD
     databases: [{ name: 'dev', owner: 'analyst' }],
   });
   const orders = databaseResource('orders', { env: 'dev' }, { uri: `localhost:${postgres.port}` });
-  if (!aws) return { postgres, redshift: undefined, resources: [orders], stop: () => postgres.stop() };
+  if (!aws) {
+    return { postgres, redshift: undefined, redshiftCa: undefined, resources: [orders], stop: () => postgres.stop() };
+  }
   try {
     const ca = await createTestCa('Redshift CA');
     const tls = await ca.issue('localhost');
-    aws.addRedshiftCluster({ id: 'sales', tags: { team: 'sales' } });
-    aws.addServerlessWorkgroup({ name: 'reports' });
+    const sales = aws.addRedshiftCluster({ id: 'sales', tags: { team: 'sales' } });
+    const reports = aws.addServerlessWorkgroup({ name: 'reports' });
     const redshift = await startRedshiftDouble({
       aws,
       postgres,
@@ -90,6 +94,8 @@ export async function startDatabases(files: DatabaseFiles, { aws }: { aws?: AwsD
         { workgroup: 'reports', tls },
       ],
     });
+    sales.endpoint = { address: 'localhost', port: redshift.ports.sales! };
+    reports.endpoint = { address: 'localhost', port: redshift.ports.reports! };
     const redshiftResource = (name: string, kind: Record<string, unknown>) =>
       databaseResource(
         name,
@@ -109,7 +115,7 @@ export async function startDatabases(files: DatabaseFiles, { aws }: { aws?: AwsD
       await redshift.stop();
       await postgres.stop();
     };
-    return { postgres, redshift, resources, stop };
+    return { postgres, redshift, redshiftCa: ca.certPem, resources, stop };
   } catch (error) {
     await postgres.stop();
     throw error;
