@@ -40,8 +40,10 @@ export interface AccessibleDatabase {
 /** A database, and who and where in it. What `tsh db login` stores. */
 export interface Route {
   database: Database;
-  /** Empty, on AWS only: the user of the person's own IAM identity. */
+  /** May be empty only with `isUserOptional`. */
   dbUser: string;
+  /** Without a user one is there as oneself: the user of one's own IAM identity. */
+  isUserOptional?: boolean;
   dbName: string;
   dbRoles: string[];
   autoCreate?: boolean;
@@ -50,6 +52,8 @@ export interface Route {
 
 /** Gives local connections the way to one database. */
 export interface Connector extends AsyncDisposable {
+  /** Who one is in the database, where the route leaves it open. */
+  readonly dbUser?: string;
   /**
    * Serve one connection of a PostgreSQL client: its first packet (SSLRequest, GSSENCRequest, StartupMessage,
    * CancelRequest) up to its end. Never throws for what the client or the server did; ends the client with an
@@ -76,6 +80,8 @@ export interface ActiveDatabase {
   protocol: string;
   /** Empty when it was not given at login. */
   dbUser: string;
+  /** Without a user one is there as oneself. */
+  isUserOptional?: boolean;
   dbName: string;
   dbRoles: string[];
   expiresAt: Date;

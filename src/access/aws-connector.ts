@@ -35,6 +35,8 @@ const HALF_CLOSE_TIMEOUT_MS = 30_000;
 
 export interface AwsConnectorOptions {
   route: Route;
+  /** Whom AWS made the password for. */
+  dbUser: string;
   context: ConnectContext;
   log: Logger;
   clientTls?: boolean | undefined;
@@ -42,7 +44,7 @@ export interface AwsConnectorOptions {
   onClose?: () => void;
 }
 
-export function awsConnector({ route, context, log, clientTls, onClose }: AwsConnectorOptions): Connector {
+export function awsConnector({ route, dbUser, context, log, clientTls, onClose }: AwsConnectorOptions): Connector {
   const open = new Set<Duplex>();
   let isClosed = false;
   const track = <S extends Duplex>(stream: S): S => {
@@ -53,10 +55,10 @@ export function awsConnector({ route, context, log, clientTls, onClose }: AwsCon
   };
   /** The user is always that of the route; another database of the same cluster may be asked for. */
   const enter = async (startup?: StartupMessage) => {
-    const { database, dbUser, dbName, autoCreate, dbGroups } = route;
+    const { database, dbName, autoCreate, dbGroups } = route;
     const asked = startup?.parameters.get('database') || dbName;
     const kept = [...(startup?.parameters ?? [])].filter(([name]) => !isProtocolOption(name));
-    const options = { database, dbUser, dbName: asked, autoCreate, dbGroups, startupParameters: kept };
+    const options = { database, dbUser: route.dbUser, dbName: asked, autoCreate, dbGroups, startupParameters: kept };
     const entered = await connectDatabase(context, options);
     track(entered.socket);
     return entered;
@@ -87,6 +89,7 @@ export function awsConnector({ route, context, log, clientTls, onClose }: AwsCon
     await copy(duplex, entered.socket);
   };
   return {
+    dbUser,
     async serve(client) {
       track(client);
       try {

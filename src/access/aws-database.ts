@@ -68,7 +68,7 @@ export function ofRoute({ database, dbUser, dbName, autoCreate, dbGroups }: Rout
 }
 
 export function activeOf({ name, dbUser, dbName }: AwsDatabase): ActiveDatabase {
-  return { name, protocol: 'postgres', dbUser, dbName, dbRoles: [], expiresAt: NEVER };
+  return { name, protocol: 'postgres', dbUser, isUserOptional: true, dbName, dbRoles: [], expiresAt: NEVER };
 }
 
 function tlsOf(serverName: string | undefined, caPem: string | undefined): Pick<Database['spec'], 'tls'> {

@@ -101,6 +101,7 @@ export function awsAccess(context: AwsContext): Access {
         dbUser: request.dbUser || kept?.dbUser || suggested?.dbUser || '',
         dbName: request.dbName || kept?.dbName || suggested?.dbName || DEFAULT_DATABASE,
         dbRoles: [],
+        isUserOptional: true,
         ...(autoCreate ? { autoCreate } : {}),
         ...(dbGroups?.length ? { dbGroups } : {}),
       };
@@ -129,11 +130,13 @@ export function awsAccess(context: AwsContext): Access {
 
     async connector(route, options = {}): Promise<Connector> {
       // Asked for before a client comes: what AWS refuses is told here, by us and with the next step.
-      if (options.clientTls) await login(route);
-      else await context.waitingFor('AWS', logins.credential(route.database, route));
+      const { user } = options.clientTls
+        ? await login(route)
+        : await context.waitingFor('AWS', logins.credential(route.database, route));
       const renewing = options.clientTls ? renewFile(() => login(route), context) : undefined;
       return awsConnector({
         route,
+        dbUser: user,
         context: connectContext(),
         log: context.log,
         clientTls: options.clientTls,

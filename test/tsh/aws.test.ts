@@ -199,7 +199,10 @@ describe('connections', () => {
   test('db login, env and config for other programs, db logout', async () => {
     await login();
     expect((await world.tsh('db', 'login', 'sales', '--db-user=analyst')).status).toBe(0);
-    expect((await world.tsh('db', 'ls')).stdout).toMatch(/> sales \(user: analyst, db: dev\)/);
+    expect((await world.tsh('db', 'login', 'reports')).stdout).toContain('tsh db connect reports\u001b');
+    const listed = (await world.tsh('db', 'ls')).stdout;
+    expect(listed).toMatch(/> sales \(user: analyst, db: dev\)/);
+    expect(listed).toMatch(/tsh db connect reports/);
     const env = JSON.parse((await world.tsh('db', 'env', 'sales', '-f', 'json')).stdout);
     expect(env).toMatchObject({ PGHOST: SALES_HOST, PGUSER: 'IAM:analyst', PGSSLMODE: 'verify-full' });
     expect(readFileSync(env.PGPASSFILE, 'utf8')).toMatch(/^\*:\*:\*:IAM\\:analyst:.+\n$/);

@@ -36,9 +36,11 @@ export function routeRequest({ dbUser, dbName, dbRoles, autoCreate, dbGroups }: 
 /** What stands behind `tsh db connect` or `tsh proxy db` for this database, with placeholders for what is not stored. */
 export function selectorText(
   args: GlobalArgs,
-  { name, dbUser, dbName }: { name: string; dbUser: string; dbName: string },
+  route: { name: string; dbUser: string; dbName: string; isUserOptional?: boolean },
 ): string {
-  return `${clusterPart(args)}${dbUser ? '' : ' --db-user=<user>'}${dbName ? '' : ' --db-name=<name>'} ${name}`;
+  const user = route.dbUser || route.isUserOptional ? '' : ' --db-user=<user>';
+  const name = route.dbName ? '' : ' --db-name=<name>';
+  return `${clusterPart(args)}${user}${name} ${route.name}`;
 }
 
 /** @throws TeleportError `BadParameter` for a command whose answer would lead nowhere */

@@ -34,7 +34,12 @@ export async function run(env: Env, args: DbConnectArgs): Promise<number> {
   await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
   // Ctrl-C cancels the statement and must not end the proxy under it.
   using _signals = env.holdSignals();
-  const target = { host: local.host, port: local.port, dbUser: route.dbUser, dbName: route.dbName };
+  const target = {
+    host: local.host,
+    port: local.port,
+    dbUser: route.dbUser || (connector.dbUser ?? ''),
+    dbName: route.dbName,
+  };
   const { status } = await runPsql({ file: psql, args: psqlArguments(target, args.passthrough), env: env.vars });
   // psql has said what went wrong; this adds what to do, and psql's status becomes ours.
   if (status !== 0) reportError(psqlFailed(status, psql, isRefused), env);

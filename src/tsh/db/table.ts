@@ -85,7 +85,7 @@ function connectCommand(active: ActiveDatabase, flags: readonly string[] = []): 
   return [
     'tsh db connect',
     ...flags.map((flag) => ` ${flag}`),
-    active.dbUser ? '' : ' --db-user=<user>',
+    active.dbUser || active.isUserOptional ? '' : ' --db-user=<user>',
     active.dbName ? '' : ' --db-name=<name>',
     ` ${active.name}`,
   ].join('');

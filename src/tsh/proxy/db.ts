@@ -45,7 +45,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
     const uri = connectionUri({
       host: isLoopback(local.host) ? 'localhost' : local.host,
       port: local.port,
-      dbUser: route.dbUser,
+      dbUser: route.dbUser || (connector.dbUser ?? ''),
       dbName: route.dbName,
     });
     printLine(
