@@ -184,6 +184,10 @@ interface Issue {
 }
 
 async function issue(state: AuthState, { user, keys, roles, expires, ...request }: Issue): Promise<UserCertificates> {
+  // There are no leaves: a certificate for one would lead nowhere.
+  if (request.routeToCluster !== '' && request.routeToCluster !== state.clusterName) {
+    throw new TeleportError('NotFound', `remote cluster ${JSON.stringify(request.routeToCluster)} is not found`);
+  }
   const now = state.now();
   const ttlMs = expires.getTime() - now.getTime();
   const identity = newIdentity({

@@ -89,6 +89,12 @@ describe('GenerateUserCerts', () => {
       'BadParameter',
       'missing ServiceName field in a database-only UserCertsRequest',
     ],
+    [
+      'a cluster that is not there',
+      { routeToCluster: 'nope.example.com' },
+      'NotFound',
+      'remote cluster "nope.example.com" is not found',
+    ],
     ['no key', { tlsPublicKey: new Uint8Array() }, 'BadParameter', 'must provide a public key'],
     [
       'a one-time code for the session',
