@@ -8,6 +8,7 @@ import {
   listDatabases,
   ownAccess,
   REQUESTER,
+  remoteClusters,
 } from '../../src/access/cluster-calls.js';
 import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import {
@@ -16,6 +17,8 @@ import {
   UserCertsRequestSchema,
 } from '../../src/api/gen/authservice_pb.js';
 import { GetCertAuthoritiesRequestSchema } from '../../src/api/gen/trust_pb.js';
+import { decodeIdentity } from '../../src/identity/identity.js';
+import { allowedUsers } from '../../src/rbac/allowed.js';
 import { type RecordedAuth, recordedCall, startRecordedAuth } from '../support/recorded-calls.js';
 
 let server: RecordedAuth;
@@ -124,6 +127,49 @@ test('the authority, the alert and the empty lists of a login are read', async (
   expect((await auth.presence.listRemoteClusters({})).remoteClusters).toEqual([]);
   await auth.auth.getAccessCapabilities({});
   expect(await auth.auth.ping({})).toMatchObject({ clusterName: 'peer.local', serverVersion: '18.3.0' });
+});
+
+test('a leaf: listed by the root, its databases and roles by itself; the root signs for it', async () => {
+  const auth = await against(
+    'ListRemoteClusters.leaf',
+    'ListResources.leaf',
+    'GetCurrentUserRoles.leaf',
+    'GetUser.leaf',
+    'IsMFARequired.leaf',
+    'GenerateUserCerts.leaf',
+  );
+  expect(await remoteClusters(auth)).toEqual([{ name: 'leaf.example.com', status: 'online', labels: {} }]);
+  const databases = await listDatabases(auth, {});
+  expect(databases.map(({ metadata }) => metadata.name)).toEqual(['leaf-only', 'orders']);
+  const own = await ownAccess(auth);
+  expect(own.username).toBe('remote-alice-root.example.com');
+  const orders = databases[1]!;
+  expect(allowedUsers(own.roles, orders, own.username, own.traits).allowed.sort()).toEqual(['analyst', 'reader']);
+  const theirs = fromBinary(UserCertsRequestSchema, recordedCall('GenerateUserCerts.leaf').request);
+  const request = {
+    username: 'alice',
+    clusterName: 'leaf.example.com',
+    database: orders,
+    dbUser: 'analyst',
+    dbName: 'dev',
+    dbRoles: [],
+    tlsPublicKey: Buffer.from(theirs.tlsPublicKey).toString(),
+    expires: new Date(Number(theirs.expires!.seconds) * 1000),
+    requester: REQUESTER.none,
+    accessRequests: [],
+  };
+  expect(await isMfaRequired(auth, request)).toBe(false);
+  const [wanted, recorded] = requests('IsMFARequired.leaf', IsMFARequiredRequestSchema);
+  expect(wanted.target).toEqual(recorded.target);
+  const pem = await generateDatabaseCertificate(auth, request);
+  expect(decodeIdentity(pem)).toMatchObject({
+    username: 'alice',
+    teleportCluster: 'root.example.com',
+    routeToCluster: 'leaf.example.com',
+    routeToDatabase: { serviceName: 'orders', username: 'analyst', database: 'dev' },
+  });
+  const [ours] = requests('GenerateUserCerts.leaf', UserCertsRequestSchema);
+  expect([ours.routeToCluster, ours.routeToDatabase]).toEqual([theirs.routeToCluster, theirs.routeToDatabase]);
 });
 
 test('a method that the real server does not have is NotImplemented, from headers alone', async () => {

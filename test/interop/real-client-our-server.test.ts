@@ -87,6 +87,14 @@ test('the answers have what tsh reads', async () => {
   expect([authority?.spec?.clusterName, authority?.spec?.activeKeys?.tls.length]).toEqual([cluster.name, 1]);
 });
 
+test('a certificate for a leaf that is not there is refused in the words of Teleport', async () => {
+  const call = recordedCall('GenerateUserCerts.leaf');
+  const message = fromBinary(UserCertsRequestSchema, call.request);
+  message.expires!.seconds = BigInt(Math.floor(Date.now() / 1000) + 600);
+  const { status, text } = await sendRecorded(session, call, { request: toBinary(UserCertsRequestSchema, message) });
+  expect([status, text]).toEqual([5, 'remote cluster "leaf.example.com" is not found']);
+});
+
 test.each(recordedNames().filter((name) => MAKES_CERTIFICATES.test(name)))('%s: a certificate comes', async (name) => {
   const call = recordedCall(name);
   const message = fromBinary(UserCertsRequestSchema, call.request);
