@@ -121,6 +121,8 @@ export function awsAccess(context: AwsContext): Access {
       await files.remove(identity.name, names);
     },
 
+    hasKeyFiles: () => files.arePossible(),
+
     async connectionInfo(name): Promise<ConnectionInfo> {
       const one = await storedNamed(name);
       if (!one) throw new TeleportError('NotFound', `not logged into database "${name}"`);

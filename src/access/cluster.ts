@@ -148,12 +148,15 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     });
   };
 
+  const hasKeyFiles = async () => (await context().store.credentialStore(context().profileName)) === 'file';
+
   const login = async (route: Route): Promise<DatabaseKeys> => {
     const keys = await issue(route, REQUESTER.none);
     const { store, profileName, username, cluster, rootCluster, postgresProxyAddr, insecure, pgServiceFile } =
       context();
     const name = route.database.metadata.name;
     await store.saveDatabase(profileName, username, cluster, name, keys);
+    if (!(await hasKeyFiles())) return keys;
     const files = store.databasePaths(profileName, username, cluster, name, rootCluster);
     await putPgService(pgServiceFile, pgServiceName(cluster, name), {
       ...postgresProxyAddr,
@@ -220,6 +223,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
         own = undefined;
       },
     },
+    hasKeyFiles,
 
     async logout(names) {
       const { store, profileName, username, cluster, pgServiceFile } = context();
@@ -231,6 +235,15 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     },
 
     async connectionInfo(name): Promise<ConnectionInfo> {
+      if (!(await hasKeyFiles())) {
+        throw new TeleportError(
+          'BadParameter',
+          `the private key for "${name}" is in the system keychain, not in a file`,
+          {
+            hint: `Use "tsh db connect ${name}", or "tsh proxy db --tunnel ${name}" for other programs. Files: "tsh login --credential-store=file".`,
+          },
+        );
+      }
       const { store, profileName, username, cluster, rootCluster, postgresProxyAddr, insecure } = context();
       const files = store.databasePaths(profileName, username, cluster, name, rootCluster);
       return {

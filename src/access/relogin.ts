@@ -4,8 +4,10 @@
  */
 import { isExpiredCredentials } from '../api/status.js';
 import type { Env } from '../cli/env.js';
+import { waitingFor } from '../cli/progress.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { LoginNeeded, type Session, sessionOf } from '../profile/session.js';
+import type { ProfileStore } from '../profile/store.js';
 import { askProxy, type LoginArgs, personalStore, pinnedHint } from './session.js';
 import { saveSignIn, signIn, ssoConnector } from './sign-in.js';
 
@@ -35,6 +37,12 @@ export function isLoginNeeded(error: unknown): boolean {
   return error instanceof LoginNeeded || isExpiredCredentials(error);
 }
 
+/** Where keys go is tried before a password is asked for. */
+async function checkCredentialStore(env: Env, store: ProfileStore, name: string): Promise<void> {
+  if ((await store.credentialStore(name)) !== 'keychain') return;
+  await waitingFor(env, 'the system keychain', store.setCredentialStore(name, 'keychain'));
+}
+
 /**
  * Log in again as the same user for the same cluster.
  *
@@ -48,6 +56,7 @@ export async function relogin(env: Env, args: LoginArgs, session: Session, error
   // A password is typed at a terminal; single sign-on needs none.
   if (!env.isTty.stdin && !session.profile.ssoHost) throw error;
   const store = personalStore(env);
+  await checkCredentialStore(env, store, session.name);
   const proxy = await askProxy(env, args, { known: session.profile });
   using client = proxy.client;
   if (!env.isTty.stdin && ssoConnector(proxy.ping) === undefined) throw error;

@@ -42,7 +42,7 @@ export interface LoginArgs extends BrowserArgs {
 
 /** The store on disk. */
 export function personalStore(env: Env): ProfileStore {
-  return diskStore(profileBase(env.vars, env.home));
+  return diskStore(profileBase(env.vars, env.home), { keychain: { vars: env.vars, signal: env.signal } });
 }
 
 /**

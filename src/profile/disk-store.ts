@@ -81,6 +81,8 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
 
     credentialStore: kindOf,
     async setCredentialStore(name, kind) {
+      // Before the lock: the system may have to ask the person.
+      await (await open(kind)).check();
       return await locked(async () => {
         const from = await kindOf(name);
         const record = async () => {
@@ -89,7 +91,7 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
           if (profile === undefined) return;
           await writeWhole(profilePath(base, name), profileText({ ...profile, credentialStore: kind }), PROFILE_MODE);
         };
-        return await moveKeys(keyFolder(name), { from: await open(from), to: await open(kind), record });
+        return await moveKeys(open, keyFolder(name), { from, to: kind, record });
       });
     },
 
@@ -198,6 +200,9 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
         for (const path of userPaths(base, name, user).all) found = (await wipe(path)) || found;
         return (await deleteEntries(open, keyFolder(name), keyAccounts(name, user).owns)) || found;
       });
+    },
+    async deleteEntries() {
+      await deleteEntries(open, '', () => true);
     },
     async deleteAll() {
       if ((await entriesOf(base)).length === 0) return;

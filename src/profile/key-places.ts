@@ -35,31 +35,44 @@ const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File/
  * @throws TeleportError `AccessDenied` when the keychain is the new place and refuses; `record` has not been called
  */
 export async function moveKeys(
+  open: SecretOpener,
   folder: string,
-  move: { from: SecretStore; to: SecretStore; record: () => Promise<void> },
+  move: { from: CredentialStoreKind; to: CredentialStoreKind; record: () => Promise<void> },
 ): Promise<TeleportError | undefined> {
   const { from, to, record } = move;
-  if (from.kind === to.kind) {
-    await record();
-    return undefined;
-  }
-  try {
-    const moved: string[] = [];
-    for (const account of await from.list(folder)) {
-      const secret = await from.get(account);
-      if (secret === undefined || !PRIVATE_KEY.test(secret)) continue;
-      await to.set(account, secret);
-      moved.push(account);
+  if (from !== to) {
+    try {
+      const [source, target] = await Promise.all([open(from), open(to)]);
+      const accounts = await keysIn(source, folder);
+      for (const account of accounts) await target.set(account, (await source.get(account))!);
+      await record();
+      for (const account of accounts) await source.delete(account);
+      if (from === 'keychain') await forgetMark(open);
+      return undefined;
+    } catch (error) {
+      // A keychain that is out of reach must not keep anybody from going back to files.
+      if (to === 'keychain' || !isTeleportError(error, 'AccessDenied')) throw error;
+      await record();
+      return error;
     }
-    await record();
-    for (const account of moved) await from.delete(account);
-    return undefined;
-  } catch (error) {
-    // A keychain that is out of reach must not keep anybody from going back to files.
-    if (to.kind === 'keychain' || !isTeleportError(error, 'AccessDenied')) throw error;
-    await record();
-    return error;
   }
+  await record();
+  if (to === 'keychain') {
+    // What a crash in the middle of the way left in files.
+    const files = await open('file');
+    for (const account of await keysIn(files, folder)) await files.delete(account);
+  }
+  return undefined;
+}
+
+async function keysIn(secrets: SecretStore, folder: string): Promise<string[]> {
+  const accounts = await secrets.list(folder);
+  const isKey = await Promise.all(accounts.map(async (one) => PRIVATE_KEY.test((await secrets.get(one)) ?? '')));
+  return accounts.filter((_, i) => isKey[i]);
+}
+
+async function forgetMark(open: SecretOpener): Promise<void> {
+  if ((await (await open('keychain')).list('')).length === 0) await wipe(basePaths(open.base).keychainMark);
 }
 
 /**
@@ -73,14 +86,13 @@ export async function deleteEntries(
   folder: string,
   isMeant: (account: string) => boolean,
 ): Promise<boolean> {
-  const { keychainMark } = basePaths(open.base);
-  if (!existsSync(keychainMark)) return false;
+  if (!existsSync(basePaths(open.base).keychainMark)) return false;
   let accounts: string[];
   try {
     const secrets = await open('keychain');
     accounts = (await secrets.list(folder)).filter(isMeant);
     for (const account of accounts) await secrets.delete(account);
-    if ((await secrets.list('')).length === 0) await wipe(keychainMark);
+    await forgetMark(open);
   } catch (error) {
     throw new TeleportError('AccessDenied', 'keys are left in the system keychain', {
       cause: error,

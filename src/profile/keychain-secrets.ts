@@ -6,6 +6,7 @@
  * after a crash, or after another program has rewritten or removed the profile. The mark is in `config/`, which is all
  * that a real `tsh logout` leaves.
  */
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve, sep } from 'node:path';
 import { TeleportError } from '../errors.js';
@@ -14,6 +15,7 @@ import { writeWhole } from './lock.js';
 import { basePaths, SECRET_MODE } from './paths.js';
 import { parts, type SecretStore } from './secret-store.js';
 
+/** Content of an entry, and how its account begins, that shows whether the keychain can be used. */
 const TRIAL = 'trial';
 
 const MARK = `Private keys of this folder are in the system keychain, under the service "teleshift".
@@ -24,15 +26,35 @@ const MARK = `Private keys of this folder are in the system keychain, under the 
 export function keychainSecrets(base: string, keychain: Keychain = openKeychain()): SecretStore {
   const root = resolve(base);
   const entry = (account: string) => join(root, ...parts(account));
+  const check = async () => {
+    // A name of its own, so that two at once do not take it from each other.
+    const account = entry(`${TRIAL}-${randomUUID()}`);
+    await keychain.set(account, TRIAL);
+    const back = await keychain.get(account);
+    await keychain.delete(account);
+    if (back !== TRIAL) throw new TeleportError('AccessDenied', 'the system keychain does not give back what it took');
+  };
+  let opened: Promise<void> | undefined;
+  /** A locked keychain answers as if it were empty: its "nothing" counts once it has taken an entry. */
+  const surely = async <T>(nothing: T): Promise<T> => {
+    opened ??= check();
+    await opened.catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return nothing;
+  };
   return {
     kind: 'keychain',
-    get: async (account) => await keychain.get(entry(account)),
+    check,
+    get: async (account) => (await keychain.get(entry(account))) ?? (await surely(undefined)),
     async set(account, secret) {
       await putMark(base);
       await keychain.set(entry(account), secret);
     },
-    delete: async (account) => await keychain.delete(entry(account)),
+    delete: async (account) => (await keychain.delete(entry(account))) || (await surely(false)),
     async list(folder) {
+      await surely(undefined);
       const start = folder === '' ? root + sep : entry(folder) + sep;
       const accounts = (await keychain.list()).filter((account) => account.startsWith(start));
       return accounts.map((account) => account.slice(root.length + 1).replaceAll(sep, '/')).sort();
@@ -43,22 +65,6 @@ export function keychainSecrets(base: string, keychain: Keychain = openKeychain(
 /** True when there may be entries of this base folder. Asks no keychain. */
 export function mayHaveEntries(base: string): boolean {
   return existsSync(basePaths(base).keychainMark);
-}
-
-/**
- * Try whether the keychain takes an entry and gives it back; it is removed at once.
- *
- * @throws TeleportError `AccessDenied` with the reason
- */
-export async function tryKeychain(base: string, keychain: Keychain = openKeychain()): Promise<void> {
-  const account = join(resolve(base), TRIAL);
-  await keychain.set(account, TRIAL);
-  if ((await keychain.get(account)) !== TRIAL) {
-    throw new TeleportError('AccessDenied', 'the system keychain does not give back what was put into it', {
-      hint: 'Unlock the keychain and try again, or log in with --credential-store=file.',
-    });
-  }
-  await keychain.delete(account);
 }
 
 async function putMark(base: string): Promise<void> {

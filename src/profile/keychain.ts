@@ -70,18 +70,14 @@ export function openKeychain(options: KeychainOptions = {}): Keychain {
       if (opening === mine) opening = undefined;
       mine.then((opened) => opened.abandon()).catch(() => {});
     };
-    const work = mine.then(({ keytar }) => call(keytar));
+    const work = mine.then(({ keytar }) => withRetry(() => call(keytar)));
     work.catch(() => {});
     const stop = new AbortController();
     const late = new Promise<never>((_, reject) => {
       const timer = setTimeout(() => {
-        giveUp();
         reject(new Error(`no answer within ${timeoutMs / 1000} s`));
       }, timeoutMs);
-      const onAbort = () => {
-        giveUp();
-        reject(signal!.reason as Error);
-      };
+      const onAbort = () => reject(signal!.reason as Error);
       signal?.addEventListener('abort', onAbort, { once: true });
       stop.signal.addEventListener('abort', () => {
         clearTimeout(timer);
@@ -91,6 +87,8 @@ export function openKeychain(options: KeychainOptions = {}): Keychain {
     try {
       return await Promise.race([work, late]);
     } catch (cause) {
+      // libsecret stays with the service that it found first, also when that has ended and a new one has begun.
+      giveUp();
       signal?.throwIfAborted();
       throw refusal(what, cause, platform);
     } finally {
@@ -114,6 +112,20 @@ export function openKeychain(options: KeychainOptions = {}): Keychain {
   };
 }
 
+/** Another process has deleted an entry that libsecret was just looking at. Seen with gnome-keyring 42.1. */
+const VANISHED = /No such interface .*Secret\.Item|does not exist at path .*\/collection\/[^/]+\/\d+/;
+const TRIES = 3;
+
+async function withRetry<T>(call: () => Promise<T>): Promise<T> {
+  for (let left = TRIES - 1; ; left--) {
+    try {
+      return await call();
+    } catch (error) {
+      if (left === 0 || !VANISHED.test(messageOf(error))) throw error;
+    }
+  }
+}
+
 /** What keytar, libsecret and D-Bus say → why, and what to do. Texts: libsecret 0.20, GLib 2.74, dlopen of glibc 2.36. */
 const REASONS: readonly (readonly [RegExp, string, string])[] = [
   [
@@ -132,7 +144,10 @@ const REASONS: readonly (readonly [RegExp, string, string])[] = [
     'keytar is not installed for this system',
     'Reinstall tsh without "--omit=optional"',
   ],
-  [/locked|dismissed|cancell?ed|prompt/i, 'it is locked', 'Unlock the keychain and try again'],
+  // The second one: a keyring that was never set up.
+  [/locked|dismissed|cancell?ed|prompt|does not exist at path/i, 'it is locked', 'Unlock the keychain and try again'],
+  // keytar 7.10.6 crashes when it is asked for a list of entries that are locked.
+  [/helper process ended/i, 'it broke off', 'Unlock the keychain and try again'],
   [
     /no answer within/i,
     'it does not answer',
@@ -144,12 +159,12 @@ function refusal(what: 'read' | 'written', cause: unknown, platform: NodeJS.Plat
   const text = messageOf(cause);
   const [, reason, advice] = REASONS.find(([words]) => words.test(text)) ?? [
     undefined,
-    undefined,
+    undefined, // then its own words; no secret is in them
     platform === 'linux'
       ? 'Look whether a Secret Service is running and unlocked'
       : 'Unlock the keychain and try again',
   ];
-  return new TeleportError('AccessDenied', `the system keychain cannot be ${what}${reason ? `: ${reason}` : ''}`, {
+  return new TeleportError('AccessDenied', `the system keychain cannot be ${what}: ${reason ?? text}`, {
     cause,
     hint: `${advice}, or keep keys in files with "tsh login --credential-store=file".`,
   });

@@ -59,6 +59,7 @@ export function memoryStore({ profile, keys, hostCas, vars = {} }: MemoryStoreOp
       };
     },
     deleteUser: refuse,
+    deleteEntries: refuse,
     deleteAll: refuse,
   };
 }

@@ -21,6 +21,8 @@ export type CredentialStoreKind = (typeof CREDENTIAL_STORES)[number];
 
 export interface SecretStore {
   readonly kind: CredentialStoreKind;
+  /** @throws TeleportError `AccessDenied` with the reason when nothing can be kept here; leaves no trace */
+  check(): Promise<void>;
   /** @returns undefined when there is none. @throws TeleportError `AccessDenied` when it cannot be read, never a substitute */
   get(account: string): Promise<string | undefined>;
   /** Put or replace, whole or not at all. The secret comes back from `get` as it went in. */
@@ -57,6 +59,7 @@ export function fileSecrets(base: string): SecretStore {
   const path = (account: string) => join(base, ...parts(account));
   return {
     kind: 'file',
+    check: async () => {},
     get: async (account) => await readIfThere(path(account)),
     set: async (account, secret) => await writeWhole(path(account), secret, SECRET_MODE),
     delete: async (account) => await wipe(path(account)),

@@ -106,6 +106,8 @@ export interface ProfileStore {
 
   /** Keys and certificates of one user at one proxy. @returns false when there were none */
   deleteUser(name: string, user: string): Promise<boolean>;
+  /** What is left of earlier logins in the keychain. @throws TeleportError `AccessDenied` when it refuses */
+  deleteEntries(): Promise<void>;
   /** Everything. @throws TeleportError `AccessDenied` when all files are gone and entries of a keychain are not */
   deleteAll(): Promise<void>;
 }

@@ -1,16 +1,19 @@
 /**
- * What a person sets up for `tsh` in `/etc/tsh.yaml` and `~/.tsh/config/config.yaml`: aliases and headers. A missing
- * file is fine, an unknown key is left alone. Spec: login-and-profile reference, 9.
+ * What a person sets up for `tsh` in `/etc/tsh.yaml` and `~/.tsh/config/config.yaml`: aliases, headers, where keys are
+ * kept. A missing file is fine, an unknown key is left alone. Spec: login-and-profile reference, 9.
  */
 import { messageOf, TeleportError } from '../errors.js';
 import { readIfThere } from './lock.js';
 import { tshConfigPaths } from './paths.js';
+import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret-store.js';
 
 export interface TshConfig {
   /** Alias → definition; a person's own beat those of the machine. */
   aliases: Record<string, string>;
   /** A person's own come first. */
   addHeaders: { proxy: string; headers: Record<string, string> }[];
+  /** Where a login keeps private keys when nobody says it; real `tsh` does not know it. */
+  credentialStore?: CredentialStoreKind | undefined;
 }
 
 /** Both files, merged. The YAML library is loaded only when there is one. */
@@ -20,6 +23,7 @@ export async function readTshConfig(base: string, vars: Record<string, string | 
   return {
     aliases: { ...machine.aliases, ...own.aliases },
     addHeaders: [...own.addHeaders, ...machine.addHeaders],
+    credentialStore: own.credentialStore ?? machine.credentialStore,
   };
 }
 
@@ -40,7 +44,23 @@ async function readOne(path: string): Promise<TshConfig> {
   } catch (error) {
     throw new TeleportError('BadParameter', `failed to parse tsh configuration from ${path}: ${messageOf(error)}`);
   }
-  const { aliases, add_headers: addHeaders } = (parsed ?? {}) as { aliases?: unknown; add_headers?: unknown };
+  const {
+    aliases,
+    add_headers: addHeaders,
+    credential_store: store,
+  } = (isRecord(parsed) ? parsed : {}) as {
+    aliases?: unknown;
+    add_headers?: unknown;
+    credential_store?: unknown;
+  };
+  if (store !== undefined) {
+    config.credentialStore = CREDENTIAL_STORES.find((kind) => kind === store);
+    // A word that we do not know must not turn into files.
+    if (!config.credentialStore) {
+      const words = CREDENTIAL_STORES.join(' or ');
+      throw new TeleportError('BadParameter', `credential_store in ${path} must be ${words}`);
+    }
+  }
   for (const [name, definition] of Object.entries(isRecord(aliases) ? aliases : {})) {
     if (typeof definition === 'string') config.aliases[name] = definition;
   }

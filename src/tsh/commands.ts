@@ -34,6 +34,13 @@ export const program: ProgramSpec = {
           description: 'Format of --out: file (one file for tsh -i) or openssh (key and certificate).',
         },
         { name: 'overwrite', kind: 'boolean', description: 'Replace an existing --out without asking.' },
+        {
+          name: 'credential-store',
+          kind: 'enum',
+          values: ['file', 'keychain'],
+          env: 'TELEPORT_CREDENTIAL_STORE',
+          description: 'Where private keys are kept, remembered: in files, or in the system keychain.',
+        },
         { name: 'browser', description: 'none: print the link of a single sign-on login and open no browser.' },
         {
           name: 'request-roles',
@@ -59,6 +66,9 @@ export const program: ProgramSpec = {
         'tsh login --aws --aws-profile=dev --region=us-east-1,eu-west-1',
         '# more roles for this login, once somebody approves',
         'tsh login --request-roles=prod-dba --request-reason="to look at order 4711"',
+        '# private keys in the system keychain and in no file, from now on; and back',
+        'tsh login --proxy=teleport.example.com --user=alice --credential-store=keychain',
+        'tsh login --credential-store=file',
       ],
       load: () => import('./login.js'),
     }),

@@ -11,12 +11,13 @@ import type { Env } from '../cli/env.js';
 import { waitingFor } from '../cli/progress.js';
 import { TeleportError } from '../errors.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
+import { type CredentialStoreArgs, prepareAwsStore } from './credential-store.js';
 import { printAwsIdentities } from './status-aws.js';
 
 /** `us-east-1`, `us-gov-west-1`, `cn-north-1`. */
 const REGION = /^[a-z]{2}(-[a-z]+)+-\d+$/;
 
-export async function run(env: Env, args: AwsArgs): Promise<void> {
+export async function run(env: Env, args: AwsArgs & CredentialStoreArgs): Promise<void> {
   for (const region of args.region ?? []) {
     if (!REGION.test(region)) {
       throw new TeleportError('BadParameter', `--region: ${JSON.stringify(region)} is not an AWS region`, {
@@ -28,9 +29,10 @@ export async function run(env: Env, args: AwsArgs): Promise<void> {
   const awsProfile = args.awsProfile || env.vars.AWS_PROFILE || undefined;
   const regions = args.region?.length ? [...args.region] : [await defaultRegion(awsProfile)];
   const { chain } = principalOf(env, args);
-  const who = await waitingFor(env, 'AWS', callerIdentity({ region: regions[0]!, chain, profile: awsProfile }));
   const name = identityName(args, env.vars);
   const before = await identities.read(name).catch(() => undefined);
+  const credentialStore = await prepareAwsStore(env, args, before);
+  const who = await waitingFor(env, 'AWS', callerIdentity({ region: regions[0]!, chain, profile: awsProfile }));
   const isSame = before?.arn === who.arn;
   const identity: AwsIdentity = {
     name,
@@ -41,6 +43,7 @@ export async function run(env: Env, args: AwsArgs): Promise<void> {
     ...(args.caFile ? { caFile: resolve(env.cwd, args.caFile) } : {}),
     accountId: who.accountId,
     arn: who.arn,
+    ...(credentialStore ? { credentialStore } : {}),
     // Databases belong to whom one was; another identity begins without.
     databases: isSame ? before.databases : [],
   };

@@ -18,9 +18,11 @@ import { type SignedIn, saveSignIn, signIn } from '../access/sign-in.js';
 import type { Env } from '../cli/env.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { type Profile, profileName } from '../profile/profile.js';
-import { openSession, proxyHostOf, type Session, sessionOf } from '../profile/session.js';
+import type { CredentialStoreKind } from '../profile/secret-store.js';
+import { LoginNeeded, openSession, proxyHostOf, type Session, sessionOf, usableKeys } from '../profile/session.js';
 import type { ProfileStore } from '../profile/store.js';
 import { printAlerts } from './alerts.js';
+import { prepareCredentialStore, refuseKeyFile } from './credential-store.js';
 import { identityFormat, writeIdentity } from './identity-out.js';
 import { type LoginRequestArgs, requestAtLogin, requestForLogin, wantsRequest } from './request/at-login.js';
 import { isLive, otherSessions, printStatus } from './status.js';
@@ -31,6 +33,7 @@ export interface LoginCommandArgs extends LoginRequestArgs, AwsArgs {
   format: string;
   overwrite: boolean;
   verbose: boolean;
+  credentialStore?: CredentialStoreKind | undefined;
   scope?: string | undefined;
 }
 
@@ -41,14 +44,16 @@ export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
   checkFlags(args);
   if (isHeadless(args)) return await headlessLogin(env, headlessArgs(env, args));
   const store = personalStore(env);
+  if (args.out && !args.identity) return await loginToFile(env, args, store, args.out);
+  await prepareCredentialStore(env, store, args);
   if (args.identity) return await flatten(env, args, store, args.identity);
-  if (args.out) return await loginToFile(env, args, args.out);
   const current = await currentLogin(store);
   const cluster = selectedCluster(env, args);
   const isSameProxy = current !== undefined && (!args.proxy || proxyHostOf(args.proxy) === current.name);
   const isSameUser = current !== undefined && (!args.user || !args.proxy || args.user === current.user);
   let session: Session;
-  if (current?.certs?.sshCert && isLive(current, env.now()) && isSameProxy && isSameUser) {
+  const isGood = current?.certs?.sshCert && isLive(current, env.now()) && isSameProxy && isSameUser;
+  if (isGood && (await hasKeys(env, current))) {
     session = await keepSession(env, args, current, cluster);
     if (wantsRequest(args)) session = await requestForLogin(env, args, session);
     return await showStatus(env, args, session);
@@ -70,6 +75,16 @@ async function currentLogin(store: ProfileStore): Promise<Session | undefined> {
     if (isTeleportError(error, 'NotFound')) return undefined;
     throw error;
   });
+}
+
+/** False when the keys are gone from where they were kept, so that a new login is needed. */
+async function hasKeys(env: Env, session: Session): Promise<boolean> {
+  try {
+    return Boolean(await usableKeys(session, env.now()));
+  } catch (error) {
+    if (error instanceof LoginNeeded) return false;
+    throw error;
+  }
 }
 
 /** The session is good: look whether the proxy is there, and choose another cluster when one is asked for. */
@@ -109,8 +124,9 @@ async function newSession(
 }
 
 /** `--out`: nothing is stored, the certificates go to a file. */
-async function loginToFile(env: Env, args: LoginCommandArgs, out: string): Promise<void> {
+async function loginToFile(env: Env, args: LoginCommandArgs, store: ProfileStore, out: string): Promise<void> {
   const format = identityFormat(args.format);
+  await refuseKeyFile(env, store, args);
   if (!args.proxy) throw new TeleportError('BadParameter', 'No proxy address specified, missed --proxy flag?');
   const { profile, signedIn } = await exchange(env, args, undefined, {
     cluster: args.cluster,

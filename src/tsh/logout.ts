@@ -62,7 +62,7 @@ async function logoutOne(env: Env, store: ProfileStore, proxy: string, user: str
 }
 
 /** Sections of `~/.pg_service.conf` for databases that are active. */
-async function forgetServices(env: Env, { store, name, user, cluster }: Session): Promise<void> {
+export async function forgetServices(env: Env, { store, name, user, cluster }: Session): Promise<void> {
   const active = await store.databases(name, user, cluster, env.now());
   await deletePgServices(
     pgServicePath(env.home),

@@ -27,6 +27,7 @@ export function printAwsIdentities(env: Env, identities: readonly AwsIdentity[],
       ['Regions:', one.regions.join(', ')],
       ['Databases:', one.databases.map(({ name }) => name).join(', ')],
       ['Valid until:', 'as long as the AWS credentials'],
+      ['Credential store:', one.credentialStore === 'keychain' ? one.credentialStore : ''],
     ];
     rows
       .filter(([, value]) => value !== '')

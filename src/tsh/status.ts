@@ -6,8 +6,10 @@ import { currentSession, personalStore } from '../access/session.js';
 import type { Env } from '../cli/env.js';
 import { durationText, printJson, printLine, printYaml, timeText } from '../cli/output.js';
 import { isTeleportError, TeleportError } from '../errors.js';
+import { profileBase, userPaths } from '../profile/paths.js';
+import type { CredentialStoreKind } from '../profile/secret-store.js';
 import { openSession, type Session, sessionOf } from '../profile/session.js';
-import type { ProfileStore } from '../profile/store.js';
+import type { ActiveDatabase, ProfileStore } from '../profile/store.js';
 import { printAlerts } from './alerts.js';
 import type { GlobalArgs } from './flags.js';
 import { type AwsStatus, awsRecord, awsStatus, NO_AWS, printAwsIdentities } from './status-aws.js';
@@ -58,7 +60,7 @@ export async function printStatus(
     return args.format === 'json' ? printJson(env, value) : await printYaml(env, value);
   }
   profiles.forEach((profile, i) => {
-    printBlock(env, profile, i === 0 && aws.current === undefined);
+    printBlock(env, profile, { isActive: i === 0 && aws.current === undefined, verbose: args.verbose });
   });
   printAwsIdentities(env, aws.identities, aws.current);
   if (args.verbose && Object.keys(environmentOf(env)).length > 0) {
@@ -100,6 +102,8 @@ async function activeSession(env: Env, args: StatusArgs, store: ProfileStore): P
 
 interface Described {
   session: Session;
+  credentialStore: CredentialStoreKind;
+  secrets: Secret[];
   cluster: string;
   clusterFrom: string | undefined;
   databases: string[];
@@ -114,6 +118,8 @@ async function describe(env: Env, session: Session): Promise<Described> {
   const clusterFrom = ['TELEPORT_CLUSTER', 'TELEPORT_SITE'].find((variable) => env.vars[variable]);
   return {
     session,
+    credentialStore: await store.credentialStore(name),
+    secrets: secretsOf(env, session, home, databases),
     cluster: clusterFrom ? env.vars[clusterFrom]! : session.cluster,
     clusterFrom,
     databases: databases.map((database) => database.name),
@@ -127,8 +133,32 @@ function hasKubernetes({ profile, store }: Session): boolean {
   return Boolean(profile.kubeProxyAddr) && !store.isVirtual;
 }
 
-function printBlock(env: Env, described: Described, isActive: boolean): void {
-  const { session, databases, validUntil, now } = described;
+/** A private key, and the file or the entry of the keychain (its account) that holds it. */
+interface Secret {
+  name: string;
+  place: string;
+}
+
+/** Nothing of this is read: what is shown is where a command would look. */
+function secretsOf(
+  env: Env,
+  { store, name, user, certs }: Session,
+  cluster: string,
+  databases: ActiveDatabase[],
+): Secret[] {
+  if (store.isVirtual || certs === undefined) return [];
+  const paths = userPaths(profileBase(env.vars, env.home), name, user);
+  const found: [string, string][] = [
+    ['tls', paths.tlsKey],
+    ['ssh', paths.sshKey],
+    ...databases.map((one): [string, string] => [`db/${one.name}`, paths.dbKey(cluster, one.name)]),
+  ];
+  return found.map(([secret, place]) => ({ name: secret, place }));
+}
+
+function printBlock(env: Env, described: Described, args: { isActive: boolean; verbose: boolean }): void {
+  const { isActive, verbose } = args;
+  const { session, credentialStore, secrets, databases, validUntil, now } = described;
   const { facts, profile, user } = session;
   const cluster = isActive ? described.cluster : session.cluster;
   const from = isActive && described.clusterFrom ? ` (${described.clusterFrom})` : '';
@@ -145,6 +175,8 @@ function printBlock(env: Env, described: Described, isActive: boolean): void {
     ['Allowed Resources:', facts?.allowedResources.length ? JSON.stringify(facts.allowedResources) : '', true],
     ['Valid until:', `${goTime(validUntil)} [${left(validUntil, now)}]`],
     ['Extensions:', (facts?.extensions ?? []).join(', '), true],
+    ['Credential store:', secrets.length > 0 && (verbose || credentialStore !== 'file') ? credentialStore : '', true],
+    ...(verbose ? secrets.map(({ name, place }): [string, string] => [`  ${name} key:`, place]) : []),
   ];
   rows
     .filter(([, value, isOptional]) => value !== '' || !isOptional)
@@ -154,7 +186,14 @@ function printBlock(env: Env, described: Described, isActive: boolean): void {
   printLine(env);
 }
 
-function recordOf({ session, cluster, databases, validUntil }: Described): Record<string, unknown> {
+function recordOf({
+  session,
+  credentialStore,
+  secrets,
+  cluster,
+  databases,
+  validUntil,
+}: Described): Record<string, unknown> {
   const { facts, profile, user } = session;
   const list = (name: string, values: readonly string[] | undefined) => (values?.length ? { [name]: values } : {});
   const traits = Object.entries(facts?.traits ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -173,6 +212,8 @@ function recordOf({ session, cluster, databases, validUntil }: Described): Recor
     ...(facts?.github ? { github_identity: { UserID: facts.github.id, Username: facts.github.login } } : {}),
     ...(Object.keys(facts?.criticalOptions ?? {}).length > 0 ? { critical_options: facts!.criticalOptions } : {}),
     ...(facts?.allowedResources.length ? { allowed_resources: facts.allowedResources.map(resourceRecord) } : {}),
+    // Ours; programs that read the real one's answer skip what they do not know.
+    ...(secrets.length > 0 ? { credential_store: credentialStore, secrets } : {}),
   };
 }
 

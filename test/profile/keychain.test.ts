@@ -42,6 +42,24 @@ test('a keychain that hangs is given up after the time limit, and the next call 
   expect([opened, abandoned]).toEqual([2, 2]);
 });
 
+test('an entry that another process deletes meanwhile is asked for again', async () => {
+  const { keytar, abandon } = fakeKeytar();
+  const texts = [
+    'No such interface “org.freedesktop.Secret.Item” on object at path /org/freedesktop/secrets/collection/login/2',
+    'Object does not exist at path “/org/freedesktop/secrets/collection/login/2”',
+  ];
+  const busy: KeytarModule = {
+    ...keytar,
+    getPassword: async () => {
+      const text = texts.shift();
+      if (text) throw new Error(text);
+      return 'one';
+    },
+  };
+  const keychain = openKeychain({ open: async () => ({ keytar: busy, abandon }) });
+  expect(await keychain.get('a')).toBe('one');
+});
+
 test('Ctrl-C gives up a call that is waiting', async () => {
   const stop = new AbortController();
   let abandoned = 0;

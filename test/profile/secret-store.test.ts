@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKeychain } from '../../src/profile/keychain.js';
-import { keychainSecrets, mayHaveEntries, tryKeychain } from '../../src/profile/keychain-secrets.js';
+import { keychainSecrets, mayHaveEntries } from '../../src/profile/keychain-secrets.js';
 import { fileSecrets, type SecretStore } from '../../src/profile/secret-store.js';
 import { fakeKeytar } from '../support/fake-keytar.js';
 
@@ -79,7 +79,7 @@ test('a mark that holds no secret is there before the first entry', async () => 
 });
 
 test('trying the keychain leaves nothing in it, and no file', async () => {
-  await tryKeychain(base, keychain());
+  await keychainSecrets(base, keychain()).check();
   expect(kept.size).toBe(0);
   expect(existsSync(join(base, 'config'))).toBe(false);
 });

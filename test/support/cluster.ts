@@ -39,6 +39,8 @@ export interface ClusterOptions {
   secondFactor?: 'otp' | 'off';
   /** More of the section `auth_service`. */
   auth?: Record<string, unknown>;
+  /** More variables for every `tsh`. */
+  vars?: Record<string, string>;
   /** The services' clock. */
   now?: () => Date;
 }
@@ -147,7 +149,14 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
     const webCaFile = join(dataDir, 'webproxy_cert.pem');
     const envOf = (home: string, more: MemoryEnvOptions = {}) => {
       const folder = join(dir, home);
-      const vars = { HOME: folder, PATH: process.env.PATH, SSL_CERT_FILE: webCaFile, USER: 'nobody', ...more.vars };
+      const vars = {
+        HOME: folder,
+        PATH: process.env.PATH,
+        SSL_CERT_FILE: webCaFile,
+        USER: 'nobody',
+        ...options.vars,
+        ...more.vars,
+      };
       return memoryEnv({ home: folder, cwd: dir, ...more, vars });
     };
     const outcomeOf = async (env: MemoryEnv, running: Promise<number>): Promise<Outcome> => {

@@ -27,8 +27,8 @@ await build({
     tsh: 'bin/tsh.ts',
     tctl: 'bin/tctl.ts',
     teleport: 'bin/teleport.ts',
-    // A program of its own, beside the chunk that starts it.
-    'chunks/keychain-child': 'src/profile/keychain-child.ts',
+    // Not for people: `src/profile/keychain-process.ts` starts it.
+    'keychain-child': 'src/profile/keychain-child.ts',
   },
   outdir: 'dist',
   bundle: true,

@@ -15,12 +15,13 @@ export async function run(env: Env, args: RouteArgs): Promise<void> {
   await access.login(route);
   const { name } = route.database.metadata;
   const selector = selectorText(args, { name, ...route });
-  const [what, command] = access.unreachable
-    ? ['You can start a local proxy for database GUI clients:', `tsh proxy db --tunnel${selector}`]
-    : [
-        'You can view the connect command for the native database CLI client:',
-        `tsh db config${clusterPart(args)} --format=cmd ${name}`,
-      ];
+  const [what, command] =
+    access.unreachable || !(await access.hasKeyFiles())
+      ? ['You can start a local proxy for database GUI clients:', `tsh proxy db --tunnel${selector}`]
+      : [
+          'You can view the connect command for the native database CLI client:',
+          `tsh db config${clusterPart(args)} --format=cmd ${name}`,
+        ];
   printLine(env, `Connection information for database "${name}" has been saved.`);
   printLine(env);
   printLine(env, 'You can now connect to it using the following command:');
