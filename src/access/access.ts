@@ -148,11 +148,10 @@ export interface Access extends AsyncDisposable {
   route(found: AccessibleDatabase, request: RouteRequest, options?: { optional?: boolean }): Promise<Route>;
   /** Fetch and store a credential for the route, and what clients read (`~/.pg_service.conf`). */
   login(route: Route): Promise<void>;
-  /** False when secrets are kept where other programs cannot read them: then `connectionInfo` refuses. */
+  /** False when secrets are kept where other programs cannot read them: then `connectionInfo` leads nowhere. */
   hasKeyFiles(): Promise<boolean>;
   /** Remove stored credentials; names that are not active are no error. */
   logout(names: string[]): Promise<void>;
-  /** @throws BadParameter when there are no key files, saying what to use instead */
   connectionInfo(name: string): Promise<ConnectionInfo>;
   connector(route: Route, options?: ConnectorOptions): Promise<Connector>;
   /** Absent where there is nobody to ask. */

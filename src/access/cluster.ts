@@ -235,15 +235,6 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     },
 
     async connectionInfo(name): Promise<ConnectionInfo> {
-      if (!(await hasKeyFiles())) {
-        throw new TeleportError(
-          'BadParameter',
-          `the private key for "${name}" is in the system keychain, not in a file`,
-          {
-            hint: `Use "tsh db connect ${name}", or "tsh proxy db --tunnel ${name}" for other programs. Files: "tsh login --credential-store=file".`,
-          },
-        );
-      }
       const { store, profileName, username, cluster, rootCluster, postgresProxyAddr, insecure } = context();
       const files = store.databasePaths(profileName, username, cluster, name, rootCluster);
       return {

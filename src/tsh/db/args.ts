@@ -33,11 +33,15 @@ export function routeRequest({ dbUser, dbName, dbRoles, autoCreate, dbGroups }: 
   };
 }
 
+interface NamedRoute {
+  name: string;
+  dbUser: string;
+  dbName: string;
+  isUserOptional?: boolean;
+}
+
 /** What stands behind `tsh db connect` or `tsh proxy db` for this database, with placeholders for what is not stored. */
-export function selectorText(
-  args: GlobalArgs,
-  route: { name: string; dbUser: string; dbName: string; isUserOptional?: boolean },
-): string {
+export function selectorText(args: GlobalArgs, route: NamedRoute): string {
   const user = route.dbUser || route.isUserOptional ? '' : ' --db-user=<user>';
   const name = route.dbName ? '' : ' --db-name=<name>';
   return `${clusterPart(args)}${user}${name} ${route.name}`;
@@ -63,6 +67,16 @@ export function assertReachable(
       `    tsh proxy db --tunnel${selector}`,
     ].join('\n'),
   );
+}
+
+/** @throws TeleportError `BadParameter` where other programs find no file with the key or password of the database */
+export async function assertKeyFiles(access: Access, args: GlobalArgs, route: NamedRoute): Promise<void> {
+  if (await access.hasKeyFiles()) return;
+  const selector = selectorText(args, route);
+  const text = `what opens "${route.name}" is in the system keychain, and other programs need it in a file`;
+  throw new TeleportError('BadParameter', text, {
+    hint: `Use "tsh db connect${selector}", or for other programs "tsh proxy db --tunnel${selector}". For files: "tsh login --credential-store=file".`,
+  });
 }
 
 /** `--cluster=NAME ` where it was given, for commands that are suggested. */

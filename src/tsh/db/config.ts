@@ -4,7 +4,7 @@ import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
 import { connectionUri } from '../../psql/command.js';
 import { findPsql } from '../../psql/run.js';
-import { assertReachable, type SelectorArgs } from './args.js';
+import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 
 export interface DbConfigArgs extends SelectorArgs {
@@ -17,6 +17,7 @@ export async function run(env: Env, args: DbConfigArgs): Promise<void> {
   await using access = await openAccess(env, args);
   const active = await chooseOneActive(access, args);
   assertReachable('tsh db config', args, access, active);
+  await assertKeyFiles(access, args, active);
   const info = await access.connectionInfo(active.name);
   if (args.format === 'cmd') {
     const uri = connectionUri({

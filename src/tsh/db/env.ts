@@ -2,7 +2,7 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
-import { assertReachable, type SelectorArgs } from './args.js';
+import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 
 export interface DbEnvArgs extends SelectorArgs {
@@ -13,6 +13,7 @@ export async function run(env: Env, args: DbEnvArgs): Promise<void> {
   await using access = await openAccess(env, args);
   const active = await chooseOneActive(access, args);
   assertReachable('tsh db env', args, access, active);
+  await assertKeyFiles(access, args, active);
   const info = await access.connectionInfo(active.name);
   const variables: [string, string | undefined][] = [
     ['PGDATABASE', active.dbName],

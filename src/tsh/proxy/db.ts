@@ -8,7 +8,7 @@ import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { isLoopback, startLocalProxy } from '../../localproxy/listener.js';
 import { connectionUri } from '../../psql/command.js';
-import { type RouteArgs, routeRequest } from '../db/args.js';
+import { assertKeyFiles, type RouteArgs, routeRequest } from '../db/args.js';
 import { chooseDatabase } from '../db/choose.js';
 
 export interface ProxyDbArgs extends RouteArgs {
@@ -24,7 +24,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
   const database = await chooseDatabase(env, access, args);
   const route = await access.route(database, routeRequest(args));
   const name = route.database.metadata.name;
-  const info = args.tunnel ? undefined : await access.connectionInfo(name);
+  if (!args.tunnel) await assertKeyFiles(access, args, { name, ...route });
   await using connector = await access.connector(route, { inMemory: args.tunnel, clientTls: !args.tunnel });
   await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
   const { address } = local;
@@ -42,7 +42,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
     isRandom ? 'To avoid port randomization, you can choose the listening port using the --port flag.' : '',
   );
   if (isRandom) printLine(env);
-  if (info === undefined) {
+  if (args.tunnel) {
     const uri = connectionUri({
       host: isLoopback(local.host) ? 'localhost' : local.host,
       port: local.port,
@@ -55,6 +55,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
     );
     printLine(env, `  $ psql ${uri}`);
   } else {
+    const info = await access.connectionInfo(name);
     printLine(env, `Use the following credentials to connect to the ${name} proxy:`);
     printLine(env, `  ca_file=${info.caFile}`);
     if (info.certFile) printLine(env, `  cert_file=${info.certFile}`);
