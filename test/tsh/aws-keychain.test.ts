@@ -1,0 +1,74 @@
+/** An AWS login whose temporary passwords are in a real keychain. Needs gnome-keyring and dbus; built programs. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runTsh } from '../../src/tsh/main.js';
+import { type AwsDirect, startAwsDirect } from '../support/aws-direct.js';
+import { missingForSecretService, type SecretService, startSecretService } from '../support/secret-service.js';
+
+const missing = missingForSecretService();
+if (missing && process.env.KEYRING_TESTS === 'required') throw new Error(`${missing} is missing`);
+const withService = missing ? test.skip : test;
+
+let world: AwsDirect;
+let service: SecretService;
+beforeAll(async () => {
+  if (missing) return;
+  service = await startSecretService();
+  world = await startAwsDirect();
+}, 40_000);
+afterAll(async () => {
+  await world?.stop();
+  await service?.stop();
+});
+
+async function tsh(...args: string[]) {
+  const env = world.envOf({ input: '', vars: service.vars });
+  const status = await runTsh(args, env);
+  return { status, stdout: env.out(), stderr: env.err() };
+}
+
+/** Everything in files of the home. */
+const allFiles = () =>
+  readdirSync(world.dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+    .join('\n');
+
+withService('passwords are in the keychain and in no file, one serves many commands, logout removes all', async () => {
+  const login = await tsh(
+    'login',
+    '--aws',
+    '--region=us-east-1',
+    `--ca-file=${world.caFile}`,
+    '--credential-store=keychain',
+  );
+  expect([login.stderr, login.status]).toEqual(['', 0]);
+  expect(login.stdout).toContain('Credential store:   keychain');
+  const dbLogin = await tsh('db', 'login', 'sales', '--db-user=analyst', '--db-name=dev');
+  expect([dbLogin.stderr, dbLogin.status]).toEqual(['', 0]);
+  expect(dbLogin.stdout).toContain('tsh proxy db --tunnel');
+  for (let i = 0; i < 2; i++) {
+    const exec = await tsh('db', 'exec', 'select 6 * 7 as answer', '--dbs=sales', '--db-user=analyst', '--db-name=dev');
+    expect([exec.stderr, exec.stdout]).toEqual(['', expect.stringContaining('42')]);
+  }
+  expect(world.aws.count('redshift:GetClusterCredentials')).toBe(1);
+  const accounts = await service.keychain.list();
+  expect(accounts.filter((one) => one.startsWith(join(world.dir, '.tsh/aws/')))).toHaveLength(1);
+  const { password } = JSON.parse((await service.keychain.get(accounts[0]!))!) as { password: string };
+  expect(password.length).toBeGreaterThan(10);
+  expect(allFiles()).not.toContain(password);
+  expect((await tsh('db', 'env', 'sales')).stderr).toContain('is in the system keychain');
+  expect(existsSync(join(world.dir, '.pg_service.conf'))).toBe(false);
+
+  expect((await tsh('logout', '--aws')).status).toBe(0);
+  expect(await service.keychain.list()).toEqual([]);
+});
+
+withService('a locked keyring refuses before AWS is asked', async () => {
+  await service.keychain.set('other', 'x');
+  await service.lock();
+  world.aws.calls.length = 0;
+  const { status, stderr } = await tsh('login', '--aws', '--region=us-east-1', '--credential-store=keychain');
+  expect([status, stderr]).toEqual([1, expect.stringContaining('the system keychain cannot be written: it is locked')]);
+  expect(world.aws.calls).toEqual([]);
+});
