@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
 import { createCredentialCache } from '../aws/credential-cache.js';
 import { defaultRegion } from '../aws/region.js';
@@ -77,9 +78,15 @@ export function principalOf(env: Env, args: AwsArgs, identity?: AwsIdentity): Pr
     source: createHash('sha256')
       .update(JSON.stringify([AWS_PROFILE, AWS_ACCESS_KEY_ID]))
       .digest('hex'),
-    chain: role ? [{ roleArn: role, ...(externalId ? { externalId } : {}) }] : [],
+    chain: role ? [{ roleArn: role, sessionName: sessionName(env), ...(externalId ? { externalId } : {}) }] : [],
     identity: identity && { arn: identity.arn, accountId: identity.accountId },
   };
+}
+
+/** What CloudTrail shows behind the role's name; the same at every login, so that one stays the same identity. */
+function sessionName({ vars }: Env): string {
+  const user = vars.AWS_ROLE_SESSION_NAME || `tsh-${vars.USER || vars.LOGNAME || userInfo().username}`;
+  return user.replace(/[^\w+=,.@-]/g, '-').slice(0, 64);
 }
 
 /** The login that the flags name, else the last one; undefined when there was none. */

@@ -73,6 +73,9 @@ describe('login', () => {
     expect(await login(`--assume-role=${role.arn}`, '--external-id=x1')).toContain(
       'Logged in as:       arn:aws:sts::123456789012:assumed-role/analytics/',
     );
+    await world.tsh('db', 'login', 'sales');
+    await login(`--assume-role=${role.arn}`, '--external-id=x1');
+    expect((await world.tsh('status')).stdout).toContain('Databases:          sales');
     const { status, stdout } = await exec('select current_user', 'sales');
     expect(stdout).toContain('IAMR:analytics');
     expect(status).toBe(0);
