@@ -156,7 +156,8 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
       context();
     const name = route.database.metadata.name;
     await store.saveDatabase(profileName, username, cluster, name, keys);
-    if (!(await hasKeyFiles())) return keys;
+    // An identity file is for one program: nothing of it is kept for others.
+    if (store.isVirtual || !(await hasKeyFiles())) return keys;
     const files = store.databasePaths(profileName, username, cluster, name, rootCluster);
     await putPgService(pgServiceFile, pgServiceName(cluster, name), {
       ...postgresProxyAddr,

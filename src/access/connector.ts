@@ -126,7 +126,7 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
 }
 
 const NO_ANSWER =
-  'the proxy closed the connection without an answer: the database or your certificate is unknown to it';
+  'the proxy closed the connection without an answer: it does not know the database or your certificate, or the cluster behind it is offline';
 
 /**
  * Wait until the server has begun to speak; its bytes stay in the stream. Only then can the client's connection be given

@@ -1,6 +1,6 @@
 /** Certificates for databases: stored or in memory, fetched once for all who wait, renewed, and never after a refusal. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -172,6 +172,11 @@ describe('a stored certificate', () => {
     expect((await access.active()).map(({ dbUser, dbName }) => [dbUser, dbName])).toEqual([['reader', 'dev']]);
     await access.logout(['pg', 'never']);
     expect(await access.active()).toEqual([]);
+  });
+
+  test('of an identity file leaves nothing for other programs', async () => {
+    await access.login(ROUTE);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test('of a client with TLS of its own is not renewed behind its back', async () => {
