@@ -60,6 +60,8 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
   };
   const found = providers.fromNodeProviderChain({
     ...(profile ? { profile } : {}),
+    // Shared files are rewritten while we run for days: by `aws configure`, by helpers that log in.
+    ignoreCache: true,
     clientConfig: settings,
   });
   let credentials: typeof found = (caller) =>

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { redshiftCredentials, redshiftIamCredentials, serverlessCredentials } from '../../src/aws/credentials.js';
 import { findCustomDomain } from '../../src/aws/custom-domain.js';
 import { discoverRedshift, discoverServerless } from '../../src/aws/discover.js';
@@ -189,6 +192,18 @@ test('the rights of an EC2 instance are used where there are no others', async (
   expect((await callerIdentity({ region })).arn).toBe(
     'arn:aws:sts::123456789012:assumed-role/node/i-0123456789abcdef0',
   );
+});
+
+test('keys that are rewritten in the shared file count from the next call on', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'aws-shared-')), 'credentials');
+  be();
+  process.env.AWS_SHARED_CREDENTIALS_FILE = file;
+  for (const name of ['first', 'second']) {
+    const { accessKeyId, secretAccessKey } = aws.accessKeyFor(aws.addUser(name));
+    writeFileSync(file, `[default]\naws_access_key_id=${accessKeyId}\naws_secret_access_key=${secretAccessKey}\n`);
+    expect((await callerIdentity({ region })).arn).toMatch(new RegExp(`:user/${name}$`));
+  }
+  rmSync(dirname(file), { recursive: true });
 });
 
 test('metadata and labels come from AWS', async () => {
