@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { isTeleportError, TeleportError } from '../errors.js';
+import { TeleportError } from '../errors.js';
 import { dialTls, systemRoots } from '../net/dial.js';
 import { checkedPing } from './check-ping.js';
 import { type LoginAnswer, loginAnswer } from './login-answer.js';
@@ -225,11 +225,6 @@ function causesOf(error: unknown): Error[] {
   const chain: Error[] = [];
   for (let link = error; link instanceof Error && chain.length < 16; link = link.cause) chain.push(link);
   return chain;
-}
-
-/** True for an error that says that the Proxy could not be reached, as opposed to what it answered. */
-export function isUnreachable(error: unknown): boolean {
-  return isTeleportError(error, 'ConnectionProblem');
 }
 
 function base64(value: string): string {

@@ -26,9 +26,6 @@ export const PING_SUFFIX = '-ping';
 
 const HEX_SUFFIX = '.teleport.cluster.local';
 
-/** DNS names that every host certificate carries; the wildcard is what matches `hexName`. */
-export const HOST_CERT_NAMES = ['*.teleport.cluster.local', 'teleport.cluster.local'] as const;
-
 /** `example.com` → `6578616d706c652e636f6d.teleport.cluster.local`: SNI and `:authority` of a cluster's Auth Service. */
 export function hexName(cluster: string): string {
   return `${Buffer.from(cluster, 'utf8').toString('hex')}${HEX_SUFFIX}`;
@@ -45,9 +42,4 @@ export function clusterOfHexName(name: string): string | undefined {
 /** `teleport-auth@<hex name>`. */
 export function authAlpn(cluster: string): string {
   return `${ALPN.authPrefix}${hexName(cluster)}`;
-}
-
-/** The cluster that a `teleport-auth@…` name asks for, or undefined. */
-export function clusterOfAuthAlpn(name: string): string | undefined {
-  return name.startsWith(ALPN.authPrefix) ? clusterOfHexName(name.slice(ALPN.authPrefix.length)) : undefined;
 }

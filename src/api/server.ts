@@ -8,7 +8,6 @@ import type { Duplex } from 'node:stream';
 import type { DescMethod, DescService } from '@bufbuild/protobuf';
 import { type ConnectRouter, createContextValues, type Interceptor, type StreamResponse } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
-import { TeleportError } from '../errors.js';
 import { type Logger, silent } from '../log.js';
 import { endSession } from '../net/end-session.js';
 import { type Caller, callerKey } from './caller.js';
@@ -201,10 +200,4 @@ async function* rethrow(response: StreamResponse, failed: (error: unknown) => ne
   } catch (error) {
     failed(error);
   }
-}
-
-/** For handlers: the caller must have shown a certificate. */
-export function requireCertificate(caller: Caller): NonNullable<Caller['certificate']> {
-  if (caller.certificate === undefined) throw new TeleportError('NotFound', 'user session role not found');
-  return caller.certificate;
 }

@@ -6,7 +6,7 @@ import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { HostIdentity } from '../api/host-identity.js';
 import { TeleportError } from '../errors.js';
 import { hostIdentity, hostSans } from '../identity/host.js';
-import { encodeSubject, isSystemRole, type SystemRole } from '../identity/identity.js';
+import { encodeSubject, isSystemRole } from '../identity/identity.js';
 import { hostSshCertificate } from '../identity/ssh-cert.js';
 import { generateKey, privateKeyPem, readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh.js';
@@ -164,6 +164,3 @@ async function rolesOfToken(state: AuthState, token: string): Promise<string[]> 
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest();
-
-/** True for a role that a token may be made for. */
-export const isJoinable = (role: string): role is SystemRole => JOINABLE.includes(role);

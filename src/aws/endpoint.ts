@@ -1,47 +1,9 @@
 /**
- * Redshift host names and IAM role names taken apart and put together. Pure.
+ * AWS partitions and IAM role names taken apart and put together. Pure.
  *
  * Source: database-service.md 4.2 and 6.1; AWS's ARN formats.
  */
 import { TeleportError } from '../errors.js';
-
-export type RedshiftEndpoint =
-  | { flavour: 'redshift'; clusterId: string; region: string }
-  | { flavour: 'redshift-serverless'; workgroup: string; accountId: string; region: string }
-  | { flavour: 'redshift-serverless-vpc'; endpointName: string; accountId: string; region: string };
-
-const CLUSTER = /^([^.]+)\.[^.]+\.([^.]+)\.redshift\.amazonaws\.com$/;
-const CLUSTER_CHINA = /^([^.]+)\.[^.]+\.redshift\.([^.]+)\.amazonaws\.com\.cn$/;
-const SERVERLESS = /^([^.]+)\.(\d{12})\.([^.]+)\.redshift-serverless\.amazonaws\.com$/;
-const VPC_ENDPOINT = /^(.+)-endpoint-[^.]+$/;
-
-/** True for a host that only Redshift or Redshift Serverless can have. */
-export function isRedshiftHost(host: string): boolean {
-  return /\.redshift(-serverless)?\./.test(host) && host.includes('.amazonaws.com');
-}
-
-/**
- * Undefined for a host that is not Redshift's, and for one of Serverless in a form that is not known.
- *
- * @throws BadParameter for a cluster's host that cannot be read
- */
-export function parseRedshiftHost(host: string): RedshiftEndpoint | undefined {
-  if (!isRedshiftHost(host)) return undefined;
-  const cluster = CLUSTER.exec(host) ?? CLUSTER_CHINA.exec(host);
-  if (cluster) return { flavour: 'redshift', clusterId: cluster[1]!, region: cluster[2]! };
-  const serverless = SERVERLESS.exec(host);
-  if (serverless) {
-    const [, name, accountId, region] = serverless as unknown as [string, string, string, string];
-    const vpc = VPC_ENDPOINT.exec(name);
-    return vpc
-      ? { flavour: 'redshift-serverless-vpc', endpointName: vpc[1]!, accountId, region }
-      : { flavour: 'redshift-serverless', workgroup: name, accountId, region };
-  }
-  if (host.includes('.redshift-serverless.')) return undefined;
-  throw new TeleportError('BadParameter', `failed to parse ${host} as Redshift endpoint`, {
-    hint: 'Expected CLUSTER.HASH.REGION.redshift.amazonaws.com, as the AWS console shows it.',
-  });
-}
 
 export type Partition = 'aws' | 'aws-cn' | 'aws-us-gov';
 

@@ -198,27 +198,6 @@ function withoutKnown(
   return actions.length === 0 ? [] : [{ ...statement, actions }];
 }
 
-/** The policy of a role that stands for a database user: it makes its own password. */
-export function databaseUserPolicy(
-  target: { type: 'redshift' } | { type: 'redshift-serverless'; workgroupArn?: string | undefined },
-): string {
-  return target.type === 'redshift'
-    ? formatPolicy([on('RedshiftConnectWithIAM', 'redshift:GetClusterCredentialsWithIAM')])
-    : formatPolicy([on('RedshiftServerlessConnect', 'redshift-serverless:GetCredentials', target.workgroupArn ?? '*')]);
-}
-
-/** The trust policy of such a role: who may assume it, and with which external id. */
-export function trustPolicy(principalArn: string, options: { externalId?: string | undefined } = {}): string {
-  const { externalId } = options;
-  const statement = {
-    Effect: 'Allow',
-    Principal: { AWS: principalArn },
-    Action: 'sts:AssumeRole',
-    ...(externalId === undefined ? {} : { Condition: { StringEquals: { 'sts:ExternalId': externalId } } }),
-  };
-  return JSON.stringify({ Version: '2012-10-17', Statement: [statement] }, null, 4);
-}
-
 export interface PrintIamOptions {
   types: readonly IamType[];
   assumesRoles?: readonly string[];

@@ -8,9 +8,3 @@ export function knownHostsLine(options: { proxyHost?: string; cluster: string; k
   const hosts = [...(proxyHost ? [proxyHost] : []), cluster, `*.${cluster}`];
   return `@cert-authority ${hosts.join(',')} ${authorizedKeyLine(key, 'type=host')}`;
 }
-
-/** `cert-authority TYPE BASE64 clustername=CLUSTER&type=user` */
-export function userAuthorityLine(options: { cluster: string; key: KeyObject }): string {
-  const comment = new URLSearchParams({ clustername: options.cluster, type: 'user' }).toString();
-  return `cert-authority ${authorizedKeyLine(options.key, comment)}`;
-}

@@ -32,14 +32,6 @@ export function auditedStatement(tag: number, body: Buffer, bodyBytes: number): 
   return body.length < bodyBytes ? ofCut(tag, body, bodyBytes) : ofWhole(decodeFrontend(tag, body));
 }
 
-/**
- * Rows of a CommandComplete: its last word where that is a number (`INSERT 0 5`, `SELECT 3`), else 0 (`BEGIN`).
- */
-export function affectedRecords(commandTag: string): number {
-  const count = /(?:^| )([0-9]{1,15})$/.exec(commandTag)?.[1];
-  return count === undefined ? 0 : Number(count);
-}
-
 function ofWhole(message: FrontendMessage): AuditedStatement | undefined {
   switch (message.type) {
     case 'Query':

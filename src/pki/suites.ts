@@ -7,9 +7,6 @@ import type { KeyAlgorithm } from './keys.js';
 export const SUITES = ['legacy', 'balanced-v1', 'fips-v1', 'hsm-v1'] as const;
 export type SignatureAlgorithmSuite = (typeof SUITES)[number];
 
-/** Suite of a new cluster outside FIPS builds and hardware key stores. */
-export const DEFAULT_SUITE: SignatureAlgorithmSuite = 'balanced-v1';
-
 /** The algorithm for a key of this purpose under this suite. */
 export function keyFor(suite: SignatureAlgorithmSuite, purpose: KeyPurpose): KeyAlgorithm {
   return KEYS[purpose][SUITES.indexOf(suite)]!;

@@ -8,7 +8,6 @@ import type { AnyResource, AwsMetadata, Database, Role, RoleConditions, RoleOpti
 
 /** Label that says where a resource came from. */
 export const ORIGIN_LABEL = 'teleport.dev/origin';
-export type Origin = 'dynamic' | 'config-file' | 'defaults' | 'cloud';
 
 export const DEFAULT_ROLE_VERSION = 'v8';
 const SELECTORS_OF_V3 = ['db_labels', 'app_labels', 'kubernetes_labels'] as const;

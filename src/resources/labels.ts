@@ -8,19 +8,6 @@ export const HIDDEN_PREFIXES = ['teleport.dev/', 'teleport.internal/', 'teleport
 export const DISCOVERED_NAME_LABEL = 'teleport.internal/discovered-name';
 export const RESOURCE_TYPE_LABEL = 'teleport.internal/resource-type';
 
-export function isHiddenLabel(key: string): boolean {
-  return HIDDEN_PREFIXES.some((prefix) => key.startsWith(prefix));
-}
-
-/** Labels without the hidden ones, by key. */
-export function visibleLabels(labels: Record<string, string> | undefined): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(labels ?? {})
-      .filter(([key]) => !isHiddenLabel(key))
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
-  );
-}
-
 /**
  * `a=b,c=d`; a value may be in double quotes.
  *

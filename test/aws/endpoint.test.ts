@@ -1,31 +1,4 @@
-import { checkAccountId, isRoleUser, parseRedshiftHost, partitionOf, roleArnOf } from '../../src/aws/endpoint.js';
-
-test('an endpoint tells its cluster or workgroup, region and account', () => {
-  expect(parseRedshiftHost('c1.abc.us-east-1.redshift.amazonaws.com')).toEqual({
-    flavour: 'redshift',
-    clusterId: 'c1',
-    region: 'us-east-1',
-  });
-  expect(parseRedshiftHost('c1.abc.redshift.cn-north-1.amazonaws.com.cn')).toMatchObject({ region: 'cn-north-1' });
-  expect(parseRedshiftHost('wg.123456789012.us-gov-west-1.redshift-serverless.amazonaws.com')).toEqual({
-    flavour: 'redshift-serverless',
-    workgroup: 'wg',
-    accountId: '123456789012',
-    region: 'us-gov-west-1',
-  });
-  expect(parseRedshiftHost('ep-endpoint-xyz.123456789012.us-east-1.redshift-serverless.amazonaws.com')).toMatchObject({
-    flavour: 'redshift-serverless-vpc',
-    endpointName: 'ep',
-  });
-});
-
-test('a cluster host that cannot be read is refused, a serverless one is nothing', () => {
-  expect(() => parseRedshiftHost('a.redshift.amazonaws.com')).toThrow(
-    'failed to parse a.redshift.amazonaws.com as Redshift endpoint',
-  );
-  expect(parseRedshiftHost('a.redshift-serverless.amazonaws.com')).toBeUndefined();
-  expect(parseRedshiftHost('db.example.com')).toBeUndefined();
-});
+import { checkAccountId, isRoleUser, partitionOf, roleArnOf } from '../../src/aws/endpoint.js';
 
 test('a role is an ARN, role/NAME or, for serverless, a name', () => {
   const place = { region: 'us-gov-west-1', accountId: '123456789012' };

@@ -1,11 +1,4 @@
-import {
-  agentStatements,
-  databaseUserPolicy,
-  IAM_TYPES,
-  parseIamTypes,
-  printIam,
-  trustPolicy,
-} from '../../src/aws/iam-policy.js';
+import { agentStatements, IAM_TYPES, parseIamTypes, printIam } from '../../src/aws/iam-policy.js';
 
 test("a cluster's permissions are printed as the reference page has them", () => {
   const text = printIam({ types: ['redshift'], role: 'teleport-db', assumesRoles: ['redshift-user-role'] });
@@ -86,20 +79,4 @@ test('what cannot be printed is said', () => {
   expect(printIam({ types: ['redshift'], role: 'arn:aws:iam::123456789012:role/r' })).toBe(
     '⚠️ Skipping matchers with identity "username": policy target "arn:aws:iam::123456789012:role/r" is unreachable from assumed role "arn:*:iam::*:user/username"\nThe agent doesn\'t require any extra configuration.\n',
   );
-});
-
-test('the role of a database user has its own policy and trust', () => {
-  expect(JSON.parse(databaseUserPolicy({ type: 'redshift' })).Statement[0]).toEqual({
-    Sid: 'RedshiftConnectWithIAM',
-    Effect: 'Allow',
-    Action: 'redshift:GetClusterCredentialsWithIAM',
-    Resource: '*',
-  });
-  expect(JSON.parse(databaseUserPolicy({ type: 'redshift-serverless' })).Statement[0].Sid).toBe(
-    'RedshiftServerlessConnect',
-  );
-  expect(JSON.parse(trustPolicy('arn:aws:iam::123456789012:root', { externalId: 'e' })).Statement[0]).toMatchObject({
-    Principal: { AWS: 'arn:aws:iam::123456789012:root' },
-    Condition: { StringEquals: { 'sts:ExternalId': 'e' } },
-  });
 });

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { decodeIdentity, newIdentity } from '../../src/identity/identity.js';
 import { decodeIdentityFile, encodeIdentityFile } from '../../src/identity/identity-file.js';
-import { knownHostsLine, userAuthorityLine } from '../../src/identity/known-hosts.js';
+import { knownHostsLine } from '../../src/identity/known-hosts.js';
 import {
   hostSshCertificate,
   readUserSshCertificate,
@@ -102,9 +102,6 @@ test('authority lines are those that tctl printed', () => {
   expect(knownHostsLine({ proxyHost: 'localhost', cluster: 'peer.local', key: hostKey })).toMatch(
     /^@cert-authority localhost,peer\.local,\*\.peer\.local ssh-ed25519 /,
   );
-  const userLine = captured('user-ca-ssh.txt').trim();
-  const userKey = readAuthorizedKey(userLine.slice('cert-authority '.length));
-  expect(userAuthorityLine({ cluster: 'peer.local', key: userKey })).toBe(userLine);
 });
 
 describe('identity files', () => {

@@ -8,7 +8,7 @@ import { encodeBackend, encodeFrontend } from '../../src/pg/encode.js';
 import { tagByte } from '../../src/pg/messages.js';
 import { createScanner } from '../../src/pg/scan.js';
 import { decodeFirst, encodeFirst } from '../../src/pg/startup.js';
-import { formatTrace, parseTrace, type TraceEntry, traceName } from '../../src/pg/trace.js';
+import { formatTrace, parseTrace, type TraceEntry, traceName } from '../support/pg-trace.js';
 
 const DIR = join(process.cwd(), 'test/wire');
 const names = readdirSync(DIR).filter((name) => name.endsWith('.trace'));

@@ -6,7 +6,7 @@ import {
   parseDurationMs,
   parseDurationNanos,
 } from '../../src/resources/duration.js';
-import { parseLabelSpec, visibleLabels } from '../../src/resources/labels.js';
+import { parseLabelSpec } from '../../src/resources/labels.js';
 import { presetRoles } from '../../src/resources/presets.js';
 import { printable } from '../../src/resources/printable.js';
 import { parseRef, parseRefs } from '../../src/resources/ref.js';
@@ -294,10 +294,9 @@ describe('words', () => {
     );
     expect(() => parseRef('a/b/c/d')).toThrow("failed to parse 'a/b/c/d'");
   });
-  test('labels: lists and hidden ones', () => {
+  test('labels: lists', () => {
     expect(parseLabelSpec('env=dev, team="a,b"')).toEqual({ env: 'dev', team: 'a,b' });
     expect(() => parseLabelSpec('x')).toThrow("invalid label spec: 'x', should be 'key=value'");
-    expect(visibleLabels({ b: '1', 'teleport.dev/origin': 'dynamic', a: '2' })).toEqual({ a: '2', b: '1' });
   });
   test('the presets pass their own checks', () => {
     for (const preset of presetRoles()) checkResource(preset);

@@ -6,9 +6,9 @@
  * `SSLAnswer` = the single byte that answers SSLRequest and GSSENCRequest.
  */
 
-import { TeleportError } from '../errors.js';
-import { BACKEND_TAGS, FRONTEND_TAGS } from './messages.js';
-import { decodeFirst } from './startup.js';
+import { TeleportError } from '../../src/errors.js';
+import { BACKEND_TAGS, FRONTEND_TAGS } from '../../src/pg/messages.js';
+import { decodeFirst } from '../../src/pg/startup.js';
 
 export interface TraceEntry {
   connection: number;
