@@ -12,6 +12,7 @@ import { matchesLabels } from '../rbac/labels.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import type { Database, LabelSelector } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
+import { atOnce } from './at-once.js';
 import { discoveredName } from './discovered-name.js';
 
 export interface AwsMatcher {
@@ -87,11 +88,13 @@ export async function runDiscovery(options: DiscoveryOptions): Promise<void> {
   const { matchers, onFound, signal, log, intervalMs = 5 * 60_000 } = options;
   const searches = searchesOf(matchers, log);
   while (searches.length > 0 && !signal.aborted) {
-    const waiting = [...searches];
-    const work = async () => {
-      for (let next = waiting.shift(); next && !signal.aborted; next = waiting.shift()) await look(next, log);
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    const inTurn = atOnce(AT_ONCE);
+    const round = searches.map((search) =>
+      inTurn(async () => {
+        if (!signal.aborted) await look(search, log);
+      }),
+    );
+    await Promise.all(round);
     if (signal.aborted) return;
     onFound(searches.flatMap(({ found }) => found));
     await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => {});

@@ -12,6 +12,7 @@ import { awsOf } from '../resources/database-type.js';
 import { ORIGIN_LABEL } from '../resources/defaults.js';
 import type { Database } from '../resources/types.js';
 import { isRedshift } from '../upstream/connect.js';
+import { atOnce } from './at-once.js';
 import type { Registry } from './registry.js';
 
 export interface MetadataOptions {
@@ -28,10 +29,13 @@ export interface MetadataImport {
 }
 
 const LONGEST_RETRY_MS = 30 * 60_000;
+/** Questions at the same time: AWS limits how often it may be asked. */
+const AT_ONCE = 5;
 
 export function importMetadata({ registry, log, signal, retryMs = 60_000 }: MetadataOptions): MetadataImport {
   /** Records that are complete or being completed. */
   const known = new WeakSet<Database>();
+  const inTurn = atOnce(AT_ONCE);
   const ask = async (database: Database): Promise<'done' | 'later'> => {
     try {
       const { fetchMetadata } = await import('../aws/metadata.js');
@@ -59,7 +63,7 @@ export function importMetadata({ registry, log, signal, retryMs = 60_000 }: Meta
       if (!isRedshift(database) || database.metadata.labels?.[ORIGIN_LABEL] === 'cloud' || known.has(database)) return;
       known.add(database);
       let waitMs = retryMs;
-      while (!signal.aborted && (await ask(database)) === 'later') {
+      while (!signal.aborted && (await inTurn(() => ask(database))) === 'later') {
         await sleep(waitMs, undefined, { signal, ref: false }).catch(() => {});
         waitMs = Math.min(2 * waitMs, LONGEST_RETRY_MS);
         if (registry.get(database.metadata.name) !== database) return;

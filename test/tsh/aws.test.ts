@@ -113,6 +113,21 @@ describe('login', () => {
   });
 });
 
+test('a clock that is wrong is told, with the minutes, and stops nobody', async () => {
+  world.aws.setClockSkewMs(20 * 60_000);
+  try {
+    await login();
+    const { status, stdout, stderr } = await exec('select current_user', 'sales', '--db-user=analyst');
+    expect(stdout).toContain('analyst');
+    expect(status).toBe(0);
+    expect(stderr).toContain(
+      "WARNING: The clock of this machine is 20 minutes behind AWS's. Set it right, for example with:",
+    );
+  } finally {
+    world.aws.setClockSkewMs(0);
+  }
+});
+
 describe('db ls', () => {
   test('finds clusters and workgroups with tags, status and endpoint', async () => {
     await login();
