@@ -1,6 +1,6 @@
 /**
  * `tsh status`, and the block that a login ends with: whose sessions there are, what they allow, until when. Everything is
- * read from disk; the cluster is only asked for alerts, and not for long. Spec: cli reference, 3.5.
+ * read from disk, no secret among it; the cluster is only asked for alerts, and not for long. Spec: cli reference, 3.5.
  */
 import { currentSession, personalStore } from '../access/session.js';
 import type { Env } from '../cli/env.js';
@@ -32,6 +32,8 @@ export async function run(env: Env, args: StatusArgs): Promise<void> {
   await printStatus(env, args, active, active ? await otherSessions(store, active.name) : [], aws);
   if (active === undefined) return;
   if (!isLive(active, env.now())) throw new TeleportError('AccessDenied', 'Active profile expired.');
+  // Asking for alerts takes the key, and a keychain may ask the person for a password: not for a look at the status.
+  if ((await active.store.credentialStore(active.name)) === 'keychain') return;
   await printAlerts(env, active, {
     severity: 'high',
     insecure: args.insecure,

@@ -1,15 +1,18 @@
 /** The keychain as a real Secret Service answers, and as it does not. Needs gnome-keyring and dbus; built programs. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKeychain } from '../../src/profile/keychain.js';
 import { keychainSecrets } from '../../src/profile/keychain-secrets.js';
-import { missingForSecretService, startBus, startSecretService } from '../support/secret-service.js';
+import { missingForKeytar, missingForSecretService, startBus, startSecretService } from '../support/secret-service.js';
 
 const missing = missingForSecretService();
 if (missing && process.env.KEYRING_TESTS === 'required') throw new Error(`${missing} is missing`);
 const withService = missing ? test.skip : test;
+const withKeytar = missingForKeytar() ? test.skip : test;
 
 withService('a real Secret Service keeps entries between processes, 64 KiB too, and forgets them', async () => {
   const service = await startSecretService();
@@ -60,27 +63,55 @@ withService('a bus without a Secret Service is refused with the reason', async (
   }
 });
 
-test('no bus at all is refused with the reason', async () => {
+withKeytar('no bus at all is refused with the reason', async () => {
   const vars = { DBUS_SESSION_BUS_ADDRESS: `unix:path=${join(tmpdir(), 'no-such-bus')}` };
   await expect(openKeychain({ vars }).set('a', 'b')).rejects.toMatchObject({
     message: 'the system keychain cannot be written: there is no D-Bus session bus',
   });
 });
 
-test('a bus that takes connections and never answers is given up, and so is the process that waits for it', async () => {
-  const path = join(tmpdir(), `mute-bus-${process.pid}`);
-  const connections: { destroyed: boolean; once(event: 'close', listener: () => void): unknown }[] = [];
-  const server: Server = createServer((socket) => void connections.push(socket.on('error', () => {}).resume()));
+withKeytar(
+  'a bus that takes connections and never answers is given up, and so is the process that waits for it',
+  async () => {
+    const path = join(tmpdir(), `mute-bus-${process.pid}`);
+    const connections: { destroyed: boolean; once(event: 'close', listener: () => void): unknown }[] = [];
+    const server: Server = createServer((socket) => void connections.push(socket.on('error', () => {}).resume()));
+    await new Promise<void>((resolve) => server.listen(path, resolve));
+    try {
+      const keychain = openKeychain({ vars: { DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` }, timeoutMs: 1_500 });
+      await expect(keychain.get('a')).rejects.toMatchObject({
+        message: 'the system keychain cannot be read: it does not answer',
+        hint: expect.stringContaining('unlock'),
+      });
+      const [waiting] = connections;
+      if (!waiting!.destroyed) await new Promise<void>((resolve) => waiting!.once('close', resolve));
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  },
+);
+
+withKeytar('Ctrl-C ends tsh while the keychain is waited for, before anything was asked', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'mute-'));
+  const path = join(home, 'bus');
+  const server = createServer((socket) => socket.on('error', () => {}).resume());
   await new Promise<void>((resolve) => server.listen(path, resolve));
   try {
-    const keychain = openKeychain({ vars: { DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` }, timeoutMs: 1_500 });
-    await expect(keychain.get('a')).rejects.toMatchObject({
-      message: 'the system keychain cannot be read: it does not answer',
-      hint: expect.stringContaining('unlock'),
-    });
-    const [waiting] = connections;
-    if (!waiting!.destroyed) await new Promise<void>((resolve) => waiting!.once('close', resolve));
+    const asked = once(server, 'connection');
+    const tsh = spawn(
+      process.execPath,
+      ['dist/tsh.js', 'login', '--proxy=localhost:1', '--user=alice', '--credential-store=keychain'],
+      { env: { HOME: home, DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` }, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    const said = Promise.all([tsh.stdout.toArray(), tsh.stderr.toArray()]);
+    const ended = once(tsh, 'exit');
+    await asked;
+    tsh.kill('SIGINT');
+    expect(await ended).toEqual([130, null]);
+    expect((await said).flat().join('')).not.toMatch(/password|localhost:1/);
+    expect(await readdir(home)).toEqual(['bus']);
   } finally {
     await new Promise((resolve) => server.close(resolve));
+    await rm(home, { recursive: true });
   }
 });

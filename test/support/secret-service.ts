@@ -28,10 +28,15 @@ const NEEDED = ['dbus-daemon', 'gnome-keyring-daemon'];
 const PASSWORD = 'password of the keyring';
 const START_TIMEOUT_MS = 10_000;
 
-/** The first program that is missing here; undefined when a Secret Service can be started. */
+/** What is missing here; undefined when a Secret Service can be started and asked. */
 export function missingForSecretService(): string | undefined {
+  return missingForKeytar() ?? NEEDED.find((program) => spawnSync(program, ['--version']).error !== undefined);
+}
+
+/** What is missing for a client that talks to a bus; on other systems keytar would ask the person's own keychain. */
+export function missingForKeytar(): string | undefined {
   if (process.platform !== 'linux') return 'Linux';
-  return NEEDED.find((program) => spawnSync(program, ['--version']).error !== undefined);
+  return spawnSync(process.execPath, ['-e', "require('keytar')"]).status === 0 ? undefined : 'keytar with libsecret';
 }
 
 /** A bus on which nobody keeps secrets. */
