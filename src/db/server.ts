@@ -5,9 +5,8 @@
  * Source: database-service.md sections 6 to 8; the tunnel is `api/tunnel.ts`.
  */
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuthClient } from '../api/client.js';
-import { fromMessage, toMessage } from '../api/convert.js';
+import { toMessage } from '../api/convert.js';
 import { dialAuth } from '../api/dial.js';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
 import { runTunnel } from '../api/tunnel-agent.js';
@@ -28,7 +27,8 @@ import { type HealthCheck, startHealthCheck } from './health.js';
 import { watchLocks } from './lock-watch.js';
 import { importMetadata } from './metadata.js';
 import { createRegistry } from './registry.js';
-import { type ResourceMatcher, selectedBy } from './resource-matcher.js';
+import type { ResourceMatcher } from './resource-matcher.js';
+import { watchResources } from './resource-watch.js';
 
 export interface DatabaseServiceOptions {
   /** Role Db. */
@@ -220,7 +220,10 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
   registry.all().forEach(watchHealth);
   beatLater(await announceAll());
   for (const database of registry.all()) void metadata.complete(database);
-  const watching = options.resources.length > 0 ? watchResources(options, auth, registry, stop.signal) : undefined;
+  const watching =
+    options.resources.length > 0
+      ? watchResources({ matchers: options.resources, auth, registry, log, signal: stop.signal })
+      : undefined;
   const discovering = runDiscovery({
     matchers: aws,
     onFound: registry.setCloud,
@@ -247,47 +250,6 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       await auth.close();
     },
   };
-}
-
-/** The cluster's db resources that a matcher selects, now and at every change; begins again when the line breaks. */
-async function watchResources(
-  options: DatabaseServiceOptions,
-  auth: AuthClient,
-  registry: ReturnType<typeof createRegistry>,
-  signal: AbortSignal,
-): Promise<void> {
-  const known = new Map<string, Database>();
-  for (let failures = 0; !signal.aborted; ) {
-    try {
-      for await (const change of auth.databaseAgent.watchDatabases({}, { signal, timeoutMs: 0 })) {
-        if (change.initial) known.clear();
-        for (const message of change.put) {
-          const database = readable(message, options.log);
-          if (database) known.set(database.metadata.name, database);
-        }
-        for (const name of change.deleted) known.delete(name);
-        registry.setResources([...known.values()].flatMap((database) => selectedBy(database, options.resources) ?? []));
-        failures = 0;
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      options.log.warn('Watching db resources failed, trying again.', { error: messageOf(error) });
-    }
-    const pauseMs = Math.min(30_000, 500 * 2 ** failures++);
-    await sleep(pauseMs, undefined, { signal }).catch(() => {});
-  }
-}
-
-/** One resource that cannot be read must not cost the others. */
-function readable(message: Parameters<typeof fromMessage<'db'>>[1], log: Logger): Database | undefined {
-  try {
-    const database = databaseWithDefaults(fromMessage('db', message));
-    checkDatabase(database);
-    return database;
-  } catch (error) {
-    log.warn('Ignoring a db resource.', { db: message.metadata?.name, error: messageOf(error) });
-    return undefined;
-  }
 }
 
 async function fetchCas(auth: AuthClient, type: string): Promise<string[]> {
