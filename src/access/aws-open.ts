@@ -26,7 +26,7 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
   const base = profileBase(env.vars, env.home);
   const identities = personalIdentities(env);
   const asked = { ...args, awsProfile: args.awsProfile || endpointProfile(args) };
-  const identity = await storedIdentity(identities, asked);
+  const identity = await storedIdentity(identities, asked, env);
   const principal = principalOf(env, asked, identity);
   const caFile = asked.caFile ? resolve(env.cwd, asked.caFile) : identity?.caFile;
   const secrets = once(() =>
@@ -74,7 +74,7 @@ export function principalOf(env: Env, args: AwsArgs, identity?: AwsIdentity): Pr
   const { AWS_PROFILE, AWS_ACCESS_KEY_ID } = env.vars;
   return {
     asker: 'person',
-    profile: args.awsProfile || identity?.awsProfile,
+    profile: args.awsProfile || identity?.awsProfile || AWS_PROFILE || undefined,
     source: createHash('sha256')
       .update(JSON.stringify([AWS_PROFILE, AWS_ACCESS_KEY_ID]))
       .digest('hex'),
@@ -90,18 +90,25 @@ function sessionName({ vars }: Env): string {
 }
 
 /** The login that the flags name, else the last one; undefined when there was none. */
-async function storedIdentity(identities: AwsIdentities, args: AwsArgs): Promise<AwsIdentity | undefined> {
-  if (args.awsProfile || args.assumeRole) {
-    const all = await identities.list();
-    return all.find(
-      (one) =>
-        (one.awsProfile ?? '') === (args.awsProfile ?? '') &&
-        (one.assumeRole ?? '') === (args.assumeRole ?? '') &&
-        (one.externalId ?? '') === (args.externalId ?? one.externalId ?? ''),
-    );
+async function storedIdentity(
+  identities: AwsIdentities,
+  args: AwsArgs,
+  { vars }: Env,
+): Promise<AwsIdentity | undefined> {
+  const profile = args.awsProfile || vars.AWS_PROFILE || '';
+  if (!args.awsProfile && !args.assumeRole) {
+    const name = (await identities.lastName()) ?? (await identities.list())[0]?.name;
+    const last = name === undefined ? undefined : await identities.read(name);
+    // AWS_PROFILE picks as the flag does, but says nothing about roles.
+    if (!vars.AWS_PROFILE || last?.awsProfile === profile) return last;
   }
-  const name = (await identities.currentName()) ?? (await identities.list())[0]?.name;
-  return name === undefined ? undefined : await identities.read(name);
+  const all = await identities.list();
+  return all.find(
+    (one) =>
+      (one.awsProfile ?? '') === profile &&
+      (one.assumeRole ?? '') === (args.assumeRole ?? '') &&
+      (one.externalId ?? '') === (args.externalId ?? one.externalId ?? ''),
+  );
 }
 
 /** `Profile=` of a pasted JDBC URL. */

@@ -48,6 +48,6 @@ export function hasAwsFlag(args: AwsArgs): boolean {
 
 async function isAws(env: Env, args: OpenArgs): Promise<boolean> {
   if (hasAwsFlag(args) || isEndpoint(args.db) || args.dbs?.some(isEndpoint)) return true;
-  if (args.proxy || args.identity) return false;
+  if (args.proxy || args.identity || args.cluster) return false;
   return (await personalIdentities(env).currentName()) !== undefined;
 }

@@ -8,7 +8,7 @@
  *     └── amazon.pem         0600   Amazon's roots, for other programs
  *     ~/.tsh/aws/NAME/              secrets of one identity (`secret-store.ts`)
  */
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { nodeCodeOf, TeleportError } from '../errors.js';
 import { readIfThere, withLock, writeWhole } from './lock.js';
@@ -53,6 +53,10 @@ export interface AwsIdentities {
   readonly folder: string;
   /** The identity of the last login, if that was one at AWS. One file and two facts of files are read. */
   currentName(): Promise<string | undefined>;
+  /** The identity of the last login at AWS, whether or not one has logged in at a cluster since. */
+  lastName(): Promise<string | undefined>;
+  /** Commands go to the cluster again. */
+  stepBack(): Promise<void>;
   /** @returns undefined when there is none. @throws BadParameter for a broken file, which stays whole */
   read(name: string): Promise<AwsIdentity | undefined>;
   /** Every identity that can be read, by name. */
@@ -63,6 +67,8 @@ export interface AwsIdentities {
   /** @returns false when there was none */
   delete(name: string): Promise<boolean>;
 }
+
+const LONG_AGO = new Date(0);
 
 export function awsIdentities(base: string): AwsIdentities {
   const folder = join(base, 'aws-profiles');
@@ -77,6 +83,7 @@ export function awsIdentities(base: string): AwsIdentities {
     return text === undefined ? undefined : parse(text, path);
   };
   const read = (name: string) => readFrom(fileOf(name));
+  const lastName = async () => (await readIfThere(current))?.trim() || undefined;
   const write = (identity: AwsIdentity) =>
     writeWhole(fileOf(identity.name), `${JSON.stringify(identity, undefined, 2)}\n`, SECRET_MODE);
   return {
@@ -84,7 +91,13 @@ export function awsIdentities(base: string): AwsIdentities {
     async currentName() {
       const [own, cluster] = await Promise.all([changedAt(current), changedAt(basePaths(base).currentProfile)]);
       if (own === undefined || (cluster !== undefined && cluster > own)) return undefined;
-      return (await readIfThere(current))?.trim() || undefined;
+      return await lastName();
+    },
+    lastName,
+    async stepBack() {
+      await utimes(current, LONG_AGO, LONG_AGO).catch((error: unknown) => {
+        if (nodeCodeOf(error) !== 'ENOENT') throw error;
+      });
     },
     read,
     async list() {

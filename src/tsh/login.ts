@@ -10,7 +10,7 @@
 
 import { userInfo } from 'node:os';
 import { headlessArgs, headlessRefused, isHeadless } from '../access/headless.js';
-import { type AwsArgs, hasAwsFlag } from '../access/open.js';
+import { type AwsArgs, hasAwsFlag, personalIdentities } from '../access/open.js';
 import { joinAddress, parseProxy } from '../access/proxy-addresses.js';
 import { reissueLogin } from '../access/reissue.js';
 import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/session.js';
@@ -188,6 +188,8 @@ async function flatten(env: Env, args: LoginCommandArgs, store: ProfileStore, pa
 }
 
 async function showStatus(env: Env, args: LoginCommandArgs, session: Session): Promise<void> {
+  // From now on commands go to this cluster, whatever login at AWS there was.
+  await personalIdentities(env).stepBack();
   const others = await otherSessions(session.store, session.name);
   await printStatus(env, { format: 'text', verbose: args.verbose }, session, others);
 }

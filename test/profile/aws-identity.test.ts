@@ -31,6 +31,9 @@ test('the later of two logins counts: at AWS, or at a cluster with whichever tsh
   expect(await identities.currentName()).toBeUndefined();
   utimesSync(cluster, new Date(), new Date(Date.now() - 1000));
   expect(await identities.currentName()).toBe('dev');
+  await identities.stepBack();
+  expect(await identities.currentName()).toBeUndefined();
+  expect(await identities.lastName()).toBe('dev');
 });
 
 test('files are for their owner only, whatever the name of the profile', async () => {
