@@ -129,7 +129,7 @@ async function withRetry<T>(call: () => Promise<T>): Promise<T> {
 /** What keytar, libsecret and D-Bus say → why, and what to do. Texts: libsecret 0.20, GLib 2.74, dlopen of glibc 2.36. */
 const REASONS: readonly (readonly [RegExp, string, string])[] = [
   [
-    /autolaunch D-Bus|DBUS_SESSION_BUS_ADDRESS|Could not connect|Failed to connect to|Error receiving data|connection is closed/i,
+    /autolaunch D-Bus|DBUS_SESSION_BUS_ADDRESS|address is empty|Address element|Could not connect|Failed to connect to|Error receiving data|connection is closed/i,
     'there is no D-Bus session bus',
     'Log in at the desktop, or start the command with "dbus-run-session" and a Secret Service such as gnome-keyring',
   ],

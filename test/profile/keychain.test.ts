@@ -12,6 +12,7 @@ test('get, set, list and delete through keytar', async () => {
 
 test.each([
   ['Cannot autolaunch D-Bus without X11 $DISPLAY', 'there is no D-Bus session bus'],
+  ['The given address is empty', 'there is no D-Bus session bus'],
   ['The name org.freedesktop.secrets was not provided by any .service files', 'no Secret Service answers'],
   ['libsecret-1.so.0: cannot open shared object file: No such file or directory', 'the library libsecret is missing'],
   ["Cannot find package 'keytar' imported from /x/y.js", 'keytar is not installed'],
