@@ -84,6 +84,7 @@ async function runSession(
   session: Session,
   startup: StartupMessage,
 ): Promise<void> {
+  const { database, dbUser, dbName, startupParameters, identity } = session;
   const audit = createSessionAudit(context.spool, context.server, session);
   try {
     checkAccess(session);
@@ -92,9 +93,15 @@ async function runSession(
     throw error;
   }
   refuseAutoUser(session);
-  const { socket, loggedIn } = await connectDatabase(context, session).catch((error: unknown) => {
+  const { socket, loggedIn } = await connectDatabase(context, {
+    database,
+    dbUser,
+    dbName,
+    startupParameters,
+    askedBy: identity.username,
+  }).catch((error: unknown) => {
     // What is to be mended here is mended by whoever runs the agent: a role, a route, a certificate.
-    context.log.warn('Cannot enter a database.', { db: session.database.metadata.name, error: messageOf(error) });
+    context.log.warn('Cannot enter a database.', { db: database.metadata.name, error: messageOf(error) });
     throw error;
   });
   socket.on('error', () => {});

@@ -9,11 +9,12 @@
  * | either | none: a person's own IAM identity | the same two, nothing assumed |
  *
  * `assume_role_arn` of the database comes before the user's role; `external_id` is used once, on the first of the two,
- * `session_tags` on the last.
- * Source: database-service.md section 4; for the tags, which Teleport uses with DynamoDB only, its DynamoDB engine.
+ * `session_tags` on the last. The session of the user's role is named after who asked.
+ * Source: database-service.md section 4; for tags and session names, which Teleport has with DynamoDB only, its engine for that.
  */
 import type { AssumeRole } from '../aws/clients.js';
 import { type CredentialCache, credentialKey, type DatabaseCredential } from '../aws/credential-cache.js';
+import { isRoleUser } from '../aws/endpoint.js';
 import { TeleportError } from '../errors.js';
 import { withDeadline } from '../net/deadline.js';
 import { awsOf, databaseType, isSet } from '../resources/database-type.js';
@@ -32,6 +33,8 @@ export interface LoginAs {
   /** GetClusterCredentials only: make the user when there is none, put it into groups for this session. */
   autoCreate?: boolean | undefined;
   dbGroups?: readonly string[] | undefined;
+  /** User of the cluster: a role that is taken for them has a session of this name. */
+  askedBy?: string | undefined;
 }
 
 export interface AwsLogins {
@@ -91,11 +94,13 @@ async function whyDown({ profile, chain = [] }: Principal, database: Database): 
   return await whyUnavailable({ region, profile, chain: [...chain, ...ownRoleOf(aws)] }, { kind, id });
 }
 
-async function mint(principal: Principal, database: Database, { dbUser, dbName, autoCreate, dbGroups }: LoginAs) {
+async function mint(principal: Principal, database: Database, as: LoginAs) {
+  const { dbUser, dbName, autoCreate, dbGroups, askedBy } = as;
   const aws = awsOf(database);
   const region = required(aws.region, 'aws.region', database);
   const credentials = await import('../aws/credentials.js');
-  const { roleArnOf, isRoleUser } = await import('../aws/endpoint.js');
+  const { roleArnOf } = await import('../aws/endpoint.js');
+  const { sessionNameOf } = await import('../aws/session-name.js');
   const { asker, profile, chain = [], identity } = principal;
   const ownRole = [...chain, ...ownRoleOf(aws)];
   const withUserRole = async (): Promise<AssumeRole[]> => {
@@ -104,10 +109,8 @@ async function mint(principal: Principal, database: Database, { dbUser, dbName, 
     const accountId = known ?? (await callerAccount(principal, region, ownRole));
     const roleArn = roleArnOf(dbUser, { region, accountId });
     if (identity && isSessionOf(identity.arn, roleArn)) return ownRole;
-    return [
-      ...ownRole,
-      { roleArn, ...(aws.external_id && !aws.assume_role_arn ? { externalId: aws.external_id } : {}) },
-    ];
+    const externalId = aws.assume_role_arn ? undefined : aws.external_id || undefined;
+    return [...ownRole, { roleArn, externalId, sessionName: askedBy && sessionNameOf(askedBy) }];
   };
   const tagged = (steps: AssumeRole[]) =>
     steps.map((step, at) =>
@@ -123,7 +126,7 @@ async function mint(principal: Principal, database: Database, { dbUser, dbName, 
     });
   }
   const clusterId = required(aws.redshift?.cluster_id, 'aws.redshift.cluster_id', database);
-  if (isRoleUser(dbUser) || (dbUser === '' && asker === 'person')) {
+  if (isRole(database, dbUser) || (dbUser === '' && asker === 'person')) {
     return credentials.redshiftIamCredentials({ ...place, clusterId, chain: tagged(await withUserRole()) });
   }
   return credentials.redshiftCredentials({
@@ -136,7 +139,8 @@ async function mint(principal: Principal, database: Database, { dbUser, dbName, 
   });
 }
 
-function keyFor(principal: Principal, database: Database, { dbUser, dbName, autoCreate, dbGroups }: LoginAs): string {
+function keyFor(principal: Principal, database: Database, as: LoginAs): string {
+  const { dbUser, dbName, autoCreate, dbGroups, askedBy } = as;
   const aws = awsOf(database);
   return credentialKey([
     principal.profile,
@@ -153,7 +157,13 @@ function keyFor(principal: Principal, database: Database, { dbUser, dbName, auto
     dbName,
     autoCreate ?? false,
     [...(dbGroups ?? [])].sort(),
+    isRole(database, dbUser) ? askedBy : undefined,
   ]);
+}
+
+/** Whether the database user is an IAM role that is taken for this login. */
+function isRole(database: Database, dbUser: string): boolean {
+  return databaseType(database) === 'redshift-serverless' || isRoleUser(dbUser);
 }
 
 /** The role that the database itself names. */

@@ -54,9 +54,9 @@ const LOGIN_REFUSED = new Set(['28000', '28P01']);
 
 /** @throws ConnectionProblem, AccessDenied (the database refused us; its text), ServerError (anything else it said) */
 export async function connectDatabase(context: ConnectContext, options: ConnectOptions): Promise<DatabaseConnection> {
-  const { database, dbUser, dbName, autoCreate, dbGroups, startupParameters, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { database, startupParameters, timeoutMs = DEFAULT_TIMEOUT_MS, ...as } = options;
+  const { dbUser, dbName } = as;
   const usesAws = isRedshift(database);
-  const as: LoginAs = { dbUser, dbName, autoCreate, dbGroups };
   const endsAt = performance.now() + timeoutMs;
   const leftMs = () => Math.max(1, endsAt - performance.now());
   for (let attempt = 1; ; attempt++) {

@@ -177,6 +177,16 @@ describe('the roles on the way', () => {
     expect(assumed()).toEqual(chain);
   });
 
+  test('end in a session of the person, so that each of them has a password of their own', async () => {
+    await enter('sales', 'role/analyst');
+    const names = aws.calls
+      .filter(({ action }) => action === 'sts:AssumeRole')
+      .map(({ params }) => String(params.RoleSessionName));
+    expect(names).toEqual([expect.stringMatching(/^teleshift-\d+$/), 'alice']);
+    const [call] = aws.calls.filter(({ action }) => action === 'redshift:GetClusterCredentialsWithIAM');
+    expect(call?.caller).toBe(`arn:aws:sts::${OTHER}:assumed-role/analyst/alice`);
+  });
+
   test('carry the session tags on the last of them, which the agent must be allowed to give', async () => {
     expect(await enter('tagged', 'role/local')).toBe('IAMR:local');
     const [call] = aws.calls.filter(({ action }) => action === 'sts:AssumeRole');

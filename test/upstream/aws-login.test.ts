@@ -76,6 +76,22 @@ test('a password is kept for exactly one principal, database, role, user, name a
   expect((await again.credential(database(), { ...bob, dbGroups: ['a', 'b'] })).isCached).toBe(true);
 });
 
+test('only a role is taken for one person alone: a database user is the same for all', async () => {
+  const trust = {
+    Statement: { Effect: 'Allow' as const, Principal: { AWS: aws.accountId }, Action: 'sts:AssumeRole' },
+  };
+  aws.addRole('r', { trust, policies: [{ Statement: { Effect: 'Allow', Action: '*', Resource: '*' } }] });
+  const logins = createAwsLogins(cache());
+  const ask = async (dbUser: string, askedBy: string) =>
+    (await logins.credential(database(), { dbUser, dbName: 'dev', askedBy })).isCached;
+  expect([await ask('bob', 'alice'), await ask('bob', 'carol')]).toEqual([false, true]);
+  expect([await ask('role/r', 'alice'), await ask('role/r', 'carol'), await ask('role/r', 'alice')]).toEqual([
+    false,
+    false,
+    true,
+  ]);
+});
+
 test('an AWS that never answers is not waited for beyond the time of a login', async () => {
   const sockets = new Set<Socket>();
   const silent = createServer((socket) => void sockets.add(socket.on('error', () => {})));
