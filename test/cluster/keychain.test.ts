@@ -2,20 +2,20 @@
  * The life of a login whose keys are in a real keychain: gnome-keyring on a private D-Bus, a whole cluster, and after each
  * step a look at every file of the home and at every entry. Needs gnome-keyring and dbus; built programs.
  */
+import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { findPsql } from '../../src/psql/run.js';
 import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
-import { missingForSecretService, type SecretService, startSecretService } from '../support/secret-service.js';
+import { type SecretService, startSecretService, withoutService, withService } from '../support/secret-service.js';
 
-const missing = missingForSecretService();
-if (missing && process.env.KEYRING_TESTS === 'required') throw new Error(`${missing} is missing`);
-const withService = missing ? test.skip : test;
-
+const psql = await findPsql(process.env.PATH);
 let cluster: TestCluster;
 let service: SecretService;
 
 beforeAll(async () => {
-  if (missing) return;
+  if (withoutService) return;
   service = await startSecretService();
   cluster = await startTestCluster({
     postgres: true,
@@ -84,6 +84,14 @@ withService('databases are listed, logged in to, queried and tunnelled, and no k
   expect((await client.query('select 6 * 7 as answer')).rows).toEqual([{ answer: 42 }]);
   await client.end();
   await tunnel.started.stop();
+  expect([filesWithKeys(), await entries()]).toEqual([[], keys('orders')]);
+});
+
+(psql ? withService : test.skip)(`psql is connected${psql ? '' : ' (skipped: this machine has no psql)'}`, async () => {
+  const { vars } = cluster.envOf('alice');
+  const connect = ['dist/tsh.js', 'db', 'connect', 'orders', '--', '-Atc', 'select current_user'];
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, connect, { env: vars as NodeJS.ProcessEnv });
+  expect([stderr, stdout]).toEqual(['', 'analyst\n']);
   expect([filesWithKeys(), await entries()]).toEqual([[], keys('orders')]);
 });
 

@@ -7,11 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKeychain } from '../../src/profile/keychain.js';
 import { keychainSecrets } from '../../src/profile/keychain-secrets.js';
-import { missingForKeytar, missingForSecretService, startBus, startSecretService } from '../support/secret-service.js';
+import { missingForKeytar, startBus, startSecretService, withService } from '../support/secret-service.js';
 
-const missing = missingForSecretService();
-if (missing && process.env.KEYRING_TESTS === 'required') throw new Error(`${missing} is missing`);
-const withService = missing ? test.skip : test;
 const withKeytar = missingForKeytar() ? test.skip : test;
 
 withService('a real Secret Service keeps entries between processes, 64 KiB too, and forgets them', async () => {

@@ -28,8 +28,7 @@ const NEEDED = ['dbus-daemon', 'gnome-keyring-daemon'];
 const PASSWORD = 'password of the keyring';
 const START_TIMEOUT_MS = 10_000;
 
-/** What is missing here; undefined when a Secret Service can be started and asked. */
-export function missingForSecretService(): string | undefined {
+function missingForSecretService(): string | undefined {
   return missingForKeytar() ?? NEEDED.find((program) => spawnSync(program, ['--version']).error !== undefined);
 }
 
@@ -37,6 +36,16 @@ export function missingForSecretService(): string | undefined {
 export function missingForKeytar(): string | undefined {
   if (process.platform !== 'linux') return 'Linux';
   return spawnSync(process.execPath, ['-e', "require('keytar')"]).status === 0 ? undefined : 'keytar with libsecret';
+}
+
+/** Undefined where a Secret Service can be started. */
+export const withoutService = missingForSecretService();
+
+/** A test that needs a Secret Service; where there is none it is skipped and says why, unless KEYRING_TESTS=required. */
+export function withService(title: string, work: () => Promise<void>): void {
+  if (withoutService === undefined) test(title, work);
+  else if (process.env.KEYRING_TESTS === 'required') throw new Error(`this machine has no ${withoutService}`);
+  else test.skip(`${title} (skipped: this machine has no ${withoutService})`, work);
 }
 
 /** A bus on which nobody keeps secrets. */

@@ -3,16 +3,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, startAwsDirect } from '../support/aws-direct.js';
-import { missingForSecretService, type SecretService, startSecretService } from '../support/secret-service.js';
-
-const missing = missingForSecretService();
-if (missing && process.env.KEYRING_TESTS === 'required') throw new Error(`${missing} is missing`);
-const withService = missing ? test.skip : test;
+import { type SecretService, startSecretService, withoutService, withService } from '../support/secret-service.js';
 
 let world: AwsDirect;
 let service: SecretService;
 beforeAll(async () => {
-  if (missing) return;
+  if (withoutService) return;
   service = await startSecretService();
   world = await startAwsDirect();
 }, 40_000);
