@@ -25,6 +25,7 @@ import { relay } from '../net/relay.js';
 import { readStartup } from '../pg/backend.js';
 import { encodeError } from '../pg/sqlstate.js';
 import { readFirst } from '../pg/stream.js';
+import { LoginNeeded } from '../profile/session.js';
 import type { Connector } from './access.js';
 
 export interface ClusterConnectorOptions {
@@ -170,6 +171,12 @@ function firstAnswer(upstream: Duplex, client: Duplex): Promise<'some' | 'none'>
 }
 
 function asProblem(error: unknown): unknown {
+  if (error instanceof LoginNeeded) {
+    return new TeleportError(error.code, error.message, {
+      cause: error,
+      hint: 'Log in again with "tsh login", also in another terminal: the next connection takes the new login.',
+    });
+  }
   if (isTeleportError(error)) return error;
   const alert = certificateAlert(error);
   if (alert !== undefined) {

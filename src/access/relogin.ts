@@ -53,6 +53,8 @@ export async function relogin(env: Env, args: LoginArgs, session: Session, error
   if (session.store.isVirtual) {
     throw new TeleportError('AccessDenied', 'cannot relogin in non-interactive session', { cause: error });
   }
+  const elsewhere = await renewedElsewhere(env, session);
+  if (elsewhere) return elsewhere;
   // A password is typed at a terminal; single sign-on needs none.
   if (!env.isTty.stdin && !session.profile.ssoHost) throw error;
   const store = personalStore(env);
@@ -84,4 +86,15 @@ function explained(error: unknown, { facts }: Session): unknown {
   if (!facts?.pinnedIp || !isTeleportError(error, 'AccessDenied') || !error.message.startsWith('pinned IP'))
     return error;
   return new TeleportError(error.code, error.message, { hint: pinnedHint(facts.pinnedIp) });
+}
+
+/** The same login, if somebody has renewed it on disk since it was read: another terminal, for a proxy that stays up. */
+async function renewedElsewhere(env: Env, session: Session): Promise<Session | undefined> {
+  const { store, name, user, cluster } = session;
+  const profile = await store.readProfile(name);
+  if (profile?.user !== user) return undefined;
+  const stored = await sessionOf(store, name, profile, cluster);
+  const now = env.now();
+  const isLive = stored.facts !== undefined && stored.facts.expiresAt > now && stored.facts.tlsExpiresAt > now;
+  return isLive && stored.certs?.tlsCertPem !== session.certs?.tlsCertPem ? stored : undefined;
 }
