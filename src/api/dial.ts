@@ -6,6 +6,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { TeleportError } from '../errors.js';
+import { needsConnUpgrade } from '../net/conn-upgrade-test.js';
 import { dialTls } from '../net/dial.js';
 import { upgradeConnection } from '../net/websocket.js';
 import { ALPN, authAlpn, hexName } from './alpn.js';
@@ -89,12 +90,29 @@ export function authTlsOptions(
   };
 }
 
-/** One TLS connection on which `h2` was negotiated. @throws TeleportError `ConnectionProblem` */
+/**
+ * One TLS connection on which `h2` was negotiated. At a Proxy's port something in front may end TLS; that is looked into
+ * when the direct way fails, unless the route says.
+ *
+ * @throws TeleportError `ConnectionProblem`
+ */
 export async function connectAuth(
   route: AuthRoute,
   credentials: AuthCredentials,
   options: DialAuthOptions,
 ): Promise<Duplex> {
+  try {
+    return await connectOnce(route, credentials, options);
+  } catch (error) {
+    if (route.kind !== 'proxy' || route.connUpgrade !== undefined) throw error;
+    const { host, port } = route;
+    const rejectUnauthorized = !options.insecure;
+    if (!(await needsConnUpgrade({ host, port, rejectUnauthorized, vars: options.vars ?? {} }))) throw error;
+    return await connectOnce({ ...route, connUpgrade: true }, credentials, options);
+  }
+}
+
+async function connectOnce(route: AuthRoute, credentials: AuthCredentials, options: DialAuthOptions): Promise<Duplex> {
   const { host, port } = route;
   const dialling = {
     host,

@@ -22,4 +22,5 @@ export interface HostIdentity {
 /** How to reach Auth's gRPC. `proxy`: TLS routing by ALPN through a Proxy's web port. */
 export type AuthRoute =
   | { kind: 'direct'; host: string; port: number }
+  /** `connUpgrade`: through a WebSocket; undefined when nobody knows. */
   | { kind: 'proxy'; host: string; port: number; connUpgrade?: boolean };

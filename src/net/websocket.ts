@@ -124,6 +124,12 @@ function acceptWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer)
 
 function streamOf(socket: WebSocket): Duplex {
   const stream = createWebSocketStream(socket);
+  const write = stream._write.bind(stream);
+  // The package's own error for this has no code, and the other side leaving is an ordinary end.
+  stream._write = (chunk, encoding, written) => {
+    if (socket.readyState <= WebSocket.OPEN) write(chunk, encoding, written);
+    else written(Object.assign(new Error('the WebSocket is closed'), { code: 'EPIPE' }));
+  };
   stream.on('error', () => {});
   return stream;
 }

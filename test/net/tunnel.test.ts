@@ -5,6 +5,7 @@ import { type Duplex, PassThrough } from 'node:stream';
 import { dialTcp, dialTls } from '../../src/net/dial.js';
 import { listen } from '../../src/net/listen.js';
 import { PingStream } from '../../src/net/ping-stream.js';
+import { isDisconnect } from '../../src/net/socket-errors.js';
 import { makeTlsServer } from '../../src/net/tls-server.js';
 import { acceptUpgrade, UPGRADE_PATH, upgradeConnection } from '../../src/net/websocket.js';
 import { testAuthority } from './tls-fixture.js';
@@ -99,6 +100,21 @@ test.each(['alpn', 'alpn-ping'] as const)(
     expect(got).toBe(size);
   },
 );
+
+test('bytes for somebody who has left fail as on a socket', async () => {
+  let arrive: (tunnel: Duplex) => void = () => {};
+  const arrived = new Promise<Duplex>((resolve) => {
+    arrive = resolve;
+  });
+  await using server = await upgradeServer((tunnel) => arrive(tunnel));
+  const socket = await dialTcp({ host: '127.0.0.1', port: server.port });
+  await upgradeConnection(socket, { host: `127.0.0.1:${server.port}`, protocol: 'alpn', timeoutMs: 5000 });
+  const tunnel = await arrived;
+  socket.destroy();
+  await once(tunnel.resume(), 'end');
+  const error = await new Promise((resolve) => tunnel.write('late', resolve));
+  expect(isDisconnect(error)).toBe(true);
+});
 
 test('the answer to a WebSocket request has exactly the four headers, and pings say teleport', async () => {
   await using server = await upgradeServer((tunnel) => void tunnel.resume());

@@ -38,6 +38,8 @@ export interface FakeCluster extends FakeSso, AsyncDisposable {
   isBalanced?: boolean;
   /** PEM file with the authority of the web certificate, for SSL_CERT_FILE. */
   webCaFile: string;
+  /** Authority of the host's certificates, PEM. */
+  hostCaPem: string;
   /** `METHOD /path` of the web API and `Method` of gRPC, in order. */
   calls: string[];
   /** Bodies of `finish`. */
@@ -76,7 +78,15 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
   const sshCaLine = `${authorizedKeyLine(sshCaKey)}\n`;
   const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-  const cluster = { calls: [], logins: [], routes: [], ssoLogins: [], auth: {}, webCaFile } as unknown as FakeCluster;
+  const cluster = {
+    calls: [],
+    logins: [],
+    routes: [],
+    ssoLogins: [],
+    auth: {},
+    webCaFile,
+    hostCaPem: hostCa.certPem,
+  } as unknown as FakeCluster;
   const leaf = await startFakeLeaf(LEAF, cluster.calls);
   cluster.requests = fakeRequests({ now, calls: cluster.calls });
 

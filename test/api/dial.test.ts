@@ -1,0 +1,52 @@
+/** The way to Auth behind a balancer that ends TLS is found when the direct one fails; another failure stays itself. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { dialAuth } from '../../src/api/dial.js';
+import { CLUSTER, type FakeCluster, startFakeCluster } from '../support/fake-cluster.js';
+
+let cluster: FakeCluster;
+beforeAll(async () => {
+  cluster = await startFakeCluster({ now: () => new Date() });
+});
+afterAll(async () => {
+  await cluster[Symbol.asyncDispose]();
+});
+
+const dial = (port: number, options: { hostCaPem?: string; connUpgrade?: boolean } = {}) =>
+  dialAuth(
+    {
+      kind: 'proxy',
+      host: 'localhost',
+      port,
+      ...(options.connUpgrade === undefined ? {} : { connUpgrade: options.connUpgrade }),
+    },
+    { clusterName: CLUSTER, hostCaPems: [options.hostCaPem ?? cluster.hostCaPem] },
+    { version: '18.3.0', vars: { SSL_CERT_FILE: cluster.webCaFile } },
+  );
+
+test('nobody said that there is a balancer', async () => {
+  cluster.calls.length = 0;
+  await using auth = await dial(cluster.balancerPort);
+  const { remoteClusters } = await auth.presence.listRemoteClusters({});
+  expect(remoteClusters.map(({ metadata }) => metadata?.name)).toEqual(['leaf.local']);
+  expect(cluster.calls).toEqual(['UPGRADE alpn-ping', 'ListRemoteClusters']);
+});
+
+test('where there is none nothing is upgraded', async () => {
+  cluster.calls.length = 0;
+  await using auth = await dial(cluster.port);
+  await auth.presence.listRemoteClusters({});
+  expect(cluster.calls).toEqual(['ListRemoteClusters']);
+});
+
+test('a route that says so is believed', async () => {
+  await expect(dial(cluster.balancerPort, { connUpgrade: false })).rejects.toMatchObject({ code: 'ConnectionProblem' });
+});
+
+test('a host that another authority signed is refused', async () => {
+  const { startFakeLeaf } = await import('../support/fake-leaf.js');
+  const other = await startFakeLeaf(CLUSTER, []);
+  await expect(dial(cluster.port, { hostCaPem: other.hostCaPem })).rejects.toMatchObject({
+    certificateProblem: 'unknown-authority',
+  });
+  await other.close();
+});
