@@ -59,10 +59,8 @@ export async function startBus(): Promise<Bus> {
     `<busconfig><type>session</type><listen>unix:path=${socket}</listen>
 <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy></busconfig>`,
   );
-  const daemon = spawn('dbus-daemon', [`--config-file=${config}`, '--nofork', '--print-address=1'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  await once(createInterface(daemon.stdout), 'line', { signal: AbortSignal.timeout(START_TIMEOUT_MS) });
+  const daemon = startDaemon(['dbus-daemon', `--config-file=${config}`, '--nofork', '--print-address=1']);
+  await once(createInterface(daemon.stdout!), 'line', { signal: AbortSignal.timeout(START_TIMEOUT_MS) });
   const home = join(dir, 'home');
   await mkdir(home, { mode: 0o700 });
   return {
@@ -100,17 +98,19 @@ export async function startSecretService(): Promise<SecretService> {
 async function startKeyring(bus: Bus, keychain: Keychain, password?: string): Promise<ChildProcess> {
   const dir = bus.vars.XDG_RUNTIME_DIR!;
   const unlock = password === undefined ? [] : ['--unlock'];
-  const daemon = spawn(
-    'gnome-keyring-daemon',
-    ['--foreground', '--components=secrets', `--control-directory=${join(dir, 'control')}`, ...unlock],
-    { env: { PATH: process.env.PATH, HOME: join(dir, 'home'), ...bus.vars }, stdio: ['pipe', 'ignore', 'ignore'] },
+  const daemon = startDaemon(
+    [
+      'gnome-keyring-daemon',
+      '--foreground',
+      '--components=secrets',
+      `--control-directory=${join(dir, 'control')}`,
+      ...unlock,
+    ],
+    { env: { PATH: process.env.PATH, HOME: join(dir, 'home'), ...bus.vars }, input: password },
   );
-  daemon.stdin.on('error', () => {});
-  daemon.stdin.end(password);
   const deadline = Date.now() + START_TIMEOUT_MS;
   let why: unknown = 'asked';
   while (why !== undefined) {
-    if (daemon.exitCode !== null) throw new Error(`gnome-keyring-daemon ended with ${daemon.exitCode}`);
     if (Date.now() > deadline) throw new Error('gnome-keyring-daemon does not answer', { cause: why });
     // One that is locked answers this and nothing else.
     why = await keychain.get('none').then(
@@ -121,11 +121,24 @@ async function startKeyring(bus: Bus, keychain: Keychain, password?: string): Pr
   return daemon;
 }
 
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, 'exit');
-  child.kill('SIGTERM');
-  const late = setTimeout(() => child.kill('SIGKILL'), 2_000);
+/**
+ * A daemon that ends when its standard input does: with `ended`, and also when this process is killed.
+ *
+ * @param options.input  what the daemon itself reads
+ */
+function startDaemon(
+  command: string[],
+  options: { env?: NodeJS.ProcessEnv; input?: string | undefined } = {},
+): ChildProcess {
+  const { env = process.env, input } = options;
+  const feed = input === undefined ? '' : `printf %s '${input}' | `;
+  const script = `${feed}"$@" & child=$!; cat >/dev/null; kill "$child" 2>/dev/null; wait "$child"`;
+  return spawn('sh', ['-c', script, 'sh', ...command], { env, stdio: ['pipe', 'pipe', 'ignore'] });
+}
+
+async function ended(daemon: ChildProcess): Promise<void> {
+  if (daemon.exitCode !== null || daemon.signalCode !== null) return;
+  const exit = once(daemon, 'exit');
+  daemon.stdin!.end();
   await exit;
-  clearTimeout(late);
 }
