@@ -15,12 +15,15 @@ let base: string;
 let kept: Map<string, string>;
 let asked: number;
 let refusal: Error | undefined;
+/** Calls that the keychain answers before it refuses. */
+let spared: number;
 
 beforeEach(() => {
   base = join(mkdtempSync(join(tmpdir(), 'keys-')), '.tsh');
   kept = new Map();
   asked = 0;
   refusal = undefined;
+  spared = 0;
 });
 afterEach(() => rmSync(join(base, '..'), { recursive: true, force: true }));
 
@@ -34,7 +37,7 @@ const store = () =>
           name,
           async (...args: [string, string, string]) => {
             asked++;
-            if (refusal) throw refusal;
+            if (refusal && asked > spared) throw refusal;
             return await (call as (...args: string[]) => Promise<unknown>)(...args);
           },
         ]);
@@ -145,6 +148,27 @@ test('when the keychain refuses, keys stay in their files and the profile says s
   await expect(store().setCredentialStore('p', 'keychain')).rejects.toMatchObject({ code: 'AccessDenied' });
   expect(filesWithKeys()).toEqual(ALL);
   expect(await store().credentialStore('p')).toBe('file');
+});
+
+test('wherever a move to the keychain breaks off, the login is good, and logout leaves nothing', async () => {
+  await loggedIn();
+  refusal = new Error('the session has ended');
+  let isMoved = false;
+  for (spared = 0; !isMoved; spared++) {
+    asked = 0;
+    isMoved = await store()
+      .setCredentialStore('p', 'keychain')
+      .then(
+        () => true,
+        () => false,
+      );
+    asked = Number.NEGATIVE_INFINITY;
+    await usableKeys(await openSession(store()), NOW);
+  }
+  expect(spared).toBeGreaterThan(ALL.length);
+  expect([filesWithKeys(), entries().filter((one) => one.startsWith('keys/'))]).toEqual([[], ALL]);
+  await store().deleteAll();
+  expect([filesWithKeys(), entries()]).toEqual([[], []]);
 });
 
 test('a keychain out of reach keeps nobody from going back to files; what is left in it goes at logout', async () => {
