@@ -44,7 +44,7 @@ export async function redshiftCredentials(
         DbUser: options.dbUser,
         DbName: options.dbName,
         AutoCreate: autoCreate,
-        DbGroups: dbGroups,
+        ...(dbGroups.length > 0 ? { DbGroups: dbGroups } : {}),
         ...(options.asker === 'person' ? { DurationSeconds: PERSONS_SECONDS } : {}),
       }),
     );

@@ -37,7 +37,7 @@ const NAMES: readonly (readonly [RegExp, ErrorCode, string?])[] = [
 /** Any failure of an SDK call as ours; AWS's own name and text are kept. Errors that are ours already pass. */
 export function fromAws(error: unknown): TeleportError {
   if (error instanceof TeleportError) return isUnreached(error) ? unreached(error.message, error) : error;
-  const name = error instanceof Error ? error.name : '';
+  const name = nameOf(error);
   const text = messageOf(error);
   if (isNoCredentials(name)) return withoutCredentials(error, undefined);
   if (name === 'Error' && text === 'Region is missing') {
@@ -52,6 +52,13 @@ export function fromAws(error: unknown): TeleportError {
   }
   const answered = nodeCodeOf(error) === undefined && httpStatusOf(error) !== undefined;
   return answered ? new TeleportError('ConnectionProblem', said, { cause: error }) : unreached(said, error);
+}
+
+/** AWS's own code, as the `aws` command shows it: the SDK has names of its own for some (`ClusterNotFoundFault`). */
+function nameOf(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  const { Code } = error as { Code?: unknown };
+  return typeof Code === 'string' && Code !== '' ? Code : error.name;
 }
 
 /**

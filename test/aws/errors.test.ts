@@ -75,3 +75,11 @@ test.each([
   expect(message).toBe(`AWS region "us-east-9" is not known here: ${text}`);
   expect(hint).toContain('spelling');
 });
+
+test("AWS's own code is shown, not the SDK's name for it", () => {
+  const error = Object.assign(new Error('Cluster nope not found.'), {
+    name: 'ClusterNotFoundFault',
+    Code: 'ClusterNotFound',
+  });
+  expect(fromAws(error)).toMatchObject({ code: 'NotFound', message: 'ClusterNotFound: Cluster nope not found.' });
+});

@@ -15,7 +15,7 @@ export interface AwsBenchOptions {
 }
 
 const NO_STUNNEL = 'there is no `stunnel` in PATH; Debian and Ubuntu: `apt-get install stunnel4`';
-const NO_AWS = 'there is no `aws` in PATH; `npm run test:foreign` brings one, or: `pip install awscli`';
+const NO_AWS = 'there is no `aws` in PATH; `npm run test:peers` brings one, or: `pip install awscli`';
 
 export async function benchAwsDirect(options: AwsBenchOptions): Promise<void> {
   const world = await startAwsWorld();
@@ -34,7 +34,7 @@ export async function benchAwsDirect(options: AwsBenchOptions): Promise<void> {
 /** Both ask the same double; ours for workgroups and their endpoints as well. */
 async function startUp({ vars }: AwsWorld, { report, few }: AwsBenchOptions): Promise<void> {
   const what = '`tsh db ls --aws`';
-  const own = resolve('node_modules/.cache/teleshift/foreign/bin/aws');
+  const own = resolve('node_modules/.cache/teleshift/peers/bin/aws');
   const aws = existsSync(own) ? own : onPath('aws');
   const took = await inTurns<string>(few(11, 2), {
     node: () => ended(process.execPath, ['-e', '0'], vars),

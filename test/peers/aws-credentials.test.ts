@@ -1,24 +1,15 @@
-/**
- * The `aws` command beside our code, on the same double: the same environment is the same person, and the same question
- * has the same answer. Skipped where the command is not installed (`pip install awscli`).
- */
-import { execFile, spawnSync } from 'node:child_process';
+/** The `aws` command beside our code, on the same double: the same environment is the same person. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { redshiftCredentials, redshiftIamCredentials, serverlessCredentials } from '../../src/aws/credentials.js';
-import { findCustomDomain } from '../../src/aws/custom-domain.js';
-import { discoverRedshift, discoverServerless } from '../../src/aws/discover.js';
 import { callerIdentity } from '../../src/aws/sts.js';
-import { messageOf } from '../../src/errors.js';
 import type { Principal } from '../support/aws/world.js';
 import { type AwsDouble, type AwsKeys, type PolicyDocument, startAwsDouble } from '../support/aws-double.js';
+import { peer, run } from './programs.js';
 
-const isThere = spawnSync('aws', ['--version']).status === 0;
 const region = 'us-east-1';
 const before = { ...process.env };
 const anything: PolicyDocument = { Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] };
@@ -48,8 +39,8 @@ function be(vars: Record<string, string>): void {
 }
 
 async function cli(...args: string[]): Promise<Record<string, unknown>> {
-  const options = { env: process.env, timeout: 25_000 };
-  const { stdout } = await promisify(execFile)('aws', [...args, '--output', 'json'], options);
+  const { stdout, stderr } = await run(peer('aws'), [...args, '--output', 'json'], process.env);
+  expect(stderr).toBe('');
   return JSON.parse(stdout);
 }
 
@@ -70,7 +61,7 @@ async function serve(answer: (url: string, headers: Record<string, unknown>) => 
 }
 const urlOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-(isThere ? describe : describe.skip)('the same environment is the same person', () => {
+describe('the same environment is the same person', () => {
   const servers: Server[] = [];
   afterAll(() => {
     for (const server of servers) server.close();
@@ -204,80 +195,4 @@ const urlOf = (server: Server) => `http://127.0.0.1:${(server.address() as Addre
     },
     30_000,
   );
-});
-
-(isThere ? describe : describe.skip)('the same question has the same answer', () => {
-  beforeAll(() => {
-    for (const id of ['c1', 'c2', 'c3']) aws.addRedshiftCluster({ id, tags: { env: 'dev' } });
-    aws.addRedshiftCluster({ id: 'off', status: 'paused' });
-    aws.addServerlessWorkgroup({ name: 'work', tags: { team: 'a' } });
-    aws.addCustomDomain('db.example.com', { clusterId: 'c2' });
-    aws.addCustomDomain('wg.example.com', { workgroup: 'work' });
-  });
-  const asAlice = () => be(alone(aws.accessKeyFor(alice)));
-
-  test('which clusters and workgroups there are, over several pages', async () => {
-    asAlice();
-    const clusters = 'Clusters[].[ClusterIdentifier,ClusterStatus,Tags[?Key==`env`]|[0].Value]';
-    const [theirs, workgroups] = await Promise.all([
-      cli('redshift', 'describe-clusters', '--query', clusters),
-      cli('redshift-serverless', 'list-workgroups', '--query', 'workgroups[].[workgroupName,status,workgroupArn]'),
-    ]);
-    const ours = await discoverRedshift({ region, unavailable: true });
-    expect(ours.map(({ name, status, labels }) => [name, status, labels.env ?? null])).toEqual(theirs);
-    const found = await discoverServerless({ region });
-    expect(found.map(({ name, status }) => [name, status])).toEqual(
-      (workgroups as unknown as string[][]).map((row) => row.slice(0, 2)),
-    );
-  }, 30_000);
-
-  test('passwords: the same user, each good in the same place', async () => {
-    asAlice();
-    const place = { region, dbName: 'dev', chain: [], asker: 'person' as const };
-    const c1 = ['--cluster-identifier', 'c1', '--db-name', 'dev'];
-    const pairs = await Promise.all([
-      redshiftCredentials({ ...place, clusterId: 'c1', dbUser: 'bob' }),
-      cli('redshift', 'get-cluster-credentials', ...c1, '--db-user', 'bob'),
-      redshiftCredentials({ ...place, clusterId: 'c1', dbUser: 'eve', autoCreate: true, dbGroups: ['g1', 'g2'] }),
-      cli('redshift', 'get-cluster-credentials', ...c1, '--db-user=eve', '--auto-create', '--db-groups', 'g1', 'g2'),
-      redshiftIamCredentials({ ...place, clusterId: 'c1' }),
-      cli('redshift', 'get-cluster-credentials-with-iam', ...c1),
-      serverlessCredentials({ ...place, workgroup: 'work' }),
-      cli('redshift-serverless', 'get-credentials', '--workgroup-name', 'work', '--db-name', 'dev'),
-    ]);
-    for (let i = 0; i < pairs.length; i += 2) {
-      const ours = pairs[i] as { user: string; password: string };
-      const theirs = pairs[i + 1] as Record<string, string>;
-      const user = theirs.DbUser ?? theirs.dbUser!;
-      expect(ours.user).toBe(user);
-      const where = i < 6 ? { clusterId: 'c1' } : { workgroup: 'work' };
-      const grants = [ours.password, theirs.DbPassword ?? theirs.dbPassword!].map((password) =>
-        aws.checkPassword({ ...where, user, password, database: 'dev' }),
-      );
-      expect(grants).toEqual([expect.objectContaining({ ok: true }), expect.objectContaining({ ok: true })]);
-      const [mine, other] = grants.map((one) => (one.ok ? one.grant : undefined));
-      expect({ ...mine, password: '', expiresAtMs: 0 }).toEqual({ ...other, password: '', expiresAtMs: 0 });
-    }
-  }, 30_000);
-
-  test('custom domains', async () => {
-    asAlice();
-    const [cluster, workgroup] = await Promise.all([
-      cli('redshift', 'describe-custom-domain-associations', '--custom-domain-name', 'db.example.com'),
-      cli('redshift-serverless', 'list-custom-domain-associations', '--custom-domain-name', 'wg.example.com'),
-    ]);
-    expect(JSON.stringify(cluster)).toContain('"ClusterIdentifier":"c2"');
-    expect(await findCustomDomain({ region }, 'db.example.com')).toEqual({ clusterId: 'c2' });
-    expect(JSON.stringify(workgroup)).toContain('"workgroupName":"work"');
-    expect(await findCustomDomain({ region }, 'wg.example.com')).toEqual({ workgroup: 'work' });
-  }, 30_000);
-
-  test('refusals: the same name and the same words', async () => {
-    const nobody = aws.addUser('nobody');
-    be(alone(aws.accessKeyFor(nobody)));
-    const theirs = await cli('redshift', 'describe-clusters').catch((error: Error) => error.message);
-    const [, name, text] = /An error occurred \((\w+)\) when calling .* operation: (.*)/.exec(String(theirs))!;
-    const ours = await discoverRedshift({ region }).catch((error: unknown) => messageOf(error));
-    expect(ours).toBe(`${name}: ${text}`);
-  }, 30_000);
 });
