@@ -13,7 +13,7 @@ import { accessRequestOf } from '../api/convert.js';
 import { AccessRequestV3Schema } from '../api/gen/types_pb.js';
 import { timestampOfDate } from '../api/time.js';
 import { isTeleportError, TeleportError } from '../errors.js';
-import { type AccessRequest, type ResourceId, stateOf } from '../resources/access-request.js';
+import { type AccessRequest, REQUEST_STATES, type ResourceId, stateOf } from '../resources/access-request.js';
 
 export interface NewAccessRequest {
   user: string;
@@ -30,6 +30,14 @@ export interface NewAccessRequest {
   maxDuration?: Date | undefined;
   /** RFC 3339 moment from when on it is used. */
   assumeStart?: Date | undefined;
+}
+
+export interface NewReview {
+  /** Of the request. */
+  id: string;
+  author: string;
+  isApproved: boolean;
+  reason?: string | undefined;
 }
 
 const PENDING = 1;
@@ -80,6 +88,14 @@ export async function listAccessRequests(
     return found;
   };
   return await served(all());
+}
+
+/** Approve or deny somebody's request. @returns the request as it stands now; a role may want more than one review */
+export async function reviewAccessRequest(auth: AuthClient, review: NewReview): Promise<AccessRequest> {
+  const { id, author, isApproved, reason = '' } = review;
+  const proposedState = REQUEST_STATES.indexOf(isApproved ? 'APPROVED' : 'DENIED');
+  const answer = auth.auth.submitAccessReview({ id, review: { author, proposedState, reason } });
+  return accessRequestOf(await served(answer));
 }
 
 /** One request by its id. @throws `NotFound` `no access request matching "…"` */

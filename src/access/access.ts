@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { AccessRequest } from '../resources/access-request.js';
 import type { Database } from '../resources/types.js';
-import type { NewAccessRequest } from './access-requests.js';
+import type { NewAccessRequest, NewReview } from './access-requests.js';
 
 export interface DatabaseFilter {
   name?: string | undefined;
@@ -123,6 +123,8 @@ export interface AccessRequests {
   find(id: string): Promise<AccessRequest>;
   /** @throws NotImplemented where there are none, or the server's refusal */
   create(wish: Omit<NewAccessRequest, 'user'>): Promise<AccessRequest>;
+  /** Decide about somebody's request. */
+  review(review: Omit<NewReview, 'author'>): Promise<AccessRequest>;
   /** Wait for the decision, up to the end of the request. */
   decided(request: AccessRequest): Promise<AccessRequest>;
   /** The same login with requests taken up or given back (`*`: all); what was stored for databases goes. */

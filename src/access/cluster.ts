@@ -25,7 +25,13 @@ import type {
   Route,
   RouteRequest,
 } from './access.js';
-import { awaitResolution, createAccessRequest, findAccessRequest, listAccessRequests } from './access-requests.js';
+import {
+  awaitResolution,
+  createAccessRequest,
+  findAccessRequest,
+  listAccessRequests,
+  reviewAccessRequest,
+} from './access-requests.js';
 import { chooseDbName, chooseDbUser } from './choose-names.js';
 import {
   type CertificateRequest,
@@ -218,6 +224,8 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
       list: () => context().withRoot((auth) => listAccessRequests(auth)),
       find: (id) => context().withRoot((auth) => findAccessRequest(auth, id)),
       create: (wish) => context().withRoot((auth) => createAccessRequest(auth, { ...wish, user: context().username })),
+      review: (review) =>
+        context().withRoot((auth) => reviewAccessRequest(auth, { ...review, author: context().username })),
       decided: (request) => context().withRoot((auth) => awaitResolution(auth, request, context())),
       async change(change) {
         await context().changeRequests(change);

@@ -279,6 +279,32 @@ export const program: ProgramSpec = {
       load: () => import('./request/create.js'),
     }),
     command({
+      path: 'request search',
+      summary: 'List what one may ask for.',
+      aliases: ['requests search'],
+      options: [
+        { name: 'kind', required: true, description: 'What to search for: db.' },
+        { name: 'search', description: 'Words that must all be found, by commas.' },
+        ...SELECTORS,
+        VERBOSE,
+      ],
+      examples: ['tsh request search --kind=db', 'tsh request search --kind=db --labels=env=prod'],
+      load: () => import('./request/search.js'),
+    }),
+    command({
+      path: 'request review <request-id>',
+      summary: "Approve or deny somebody's access request.",
+      aliases: ['requests review'],
+      options: [
+        { name: 'approve', kind: 'boolean', description: 'Approve it.' },
+        { name: 'deny', kind: 'boolean', description: 'Deny it.' },
+        { name: 'reason', description: 'What the person is told.' },
+      ],
+      arguments: REQUEST_ID,
+      examples: ['tsh request review --approve --reason="until Friday" 01a1fce1-e01f-7154-ad92-f72cecbfe2b6'],
+      load: () => import('./request/review.js'),
+    }),
+    command({
       path: 'request drop [request-id...]',
       summary: 'Give back access that requests brought.',
       aliases: ['requests drop'],

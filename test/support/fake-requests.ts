@@ -76,6 +76,18 @@ export function fakeRequests(options: { now: () => Date; calls: string[] }): Fak
         all.set(made.metadata!.name, made);
         return made;
       },
+      submitAccessReview({ id, review }) {
+        calls.push('SubmitAccessReview');
+        const request = all.get(id);
+        if (!request)
+          throw new ConnectError(`cannot apply review to access request "${id}" (not found)`, Code.NotFound);
+        if (request.spec!.reviews.some(({ author }) => author === review!.author)) {
+          throw new ConnectError(`user "${review!.author}" has already reviewed this request`, Code.PermissionDenied);
+        }
+        request.spec!.reviews.push(review!);
+        request.spec!.state = review!.proposedState;
+        return request;
+      },
       async *getAccessRequestsV2({ id, user }) {
         calls.push('GetAccessRequestsV2');
         for (const one of all.values()) {

@@ -143,6 +143,37 @@ test('ls and show print what is there; nothing is waited for with --nowait', asy
   expect((await tsh(['request', 'show', ID, '--format=yaml'])).out).toContain('kind: access_request\n');
 });
 
+test('somebody reviews; both answers at once, a second one and an unknown request are errors', async () => {
+  await login('--request-roles=prod-dba', '--request-nowait');
+  const review = (...words: string[]) => tsh(['request', 'review', ...words]);
+  expect((await review('--approve', '--deny', ID)).err).toContain("must supply exactly one of '--approve' or '--deny'");
+  expect(await review('--deny', '--reason=not now', ID)).toEqual({
+    status: 0,
+    out: '',
+    err: 'Successfully submitted review.  Request state: DENIED\n',
+  });
+  expect((await review('--approve', ID)).err).toContain('user "alice" has already reviewed this request\n');
+  expect((await review('--approve', 'nope')).err).toContain('cannot apply review to access request "nope" (not found)');
+  expect((await tsh(['request', 'show', ID])).out).toContain(
+    'Denials:\n  Reviewer: alice     \n  Reason:   "not now" \n',
+  );
+});
+
+test('search lists databases with what to write after --resource', async () => {
+  await login();
+  const found = await tsh(['request', 'search', '--kind=db']);
+  expect(found.out.split('\n').slice(2)).toEqual([
+    expect.stringMatching(/^root-db +\S* +\/peer\.local\/db\/root-db $/),
+    '',
+    'To request access to these resources, run',
+    '> tsh request create --resource /peer.local/db/root-db \\',
+    '    --reason <request reason>',
+    '',
+    '',
+  ]);
+  expect((await tsh(['request', 'search', '--kind=node'])).err).toContain('--kind must be db, got "node"\n');
+});
+
 test('a role may make everybody ask at login, with a reason', async () => {
   cluster.requests.capabilities = { requireReason: true, autoRequest: true, requestPrompt: 'ticket?' };
   const refused = await login();
