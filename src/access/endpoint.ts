@@ -17,7 +17,7 @@ import type { AwsMetadata } from '../resources/types.js';
 export interface Endpoint {
   /** As it was typed. */
   typed: string;
-  /** What was pasted, without a password: it names the database in messages. */
+  /** The same with nothing but what is read, no password or key: it names the database in messages and files. */
   text: string;
   /** Absent in the JDBC form CLUSTER:REGION. */
   host?: string;
@@ -32,6 +32,8 @@ export interface Endpoint {
   profile?: string;
   /** A password stood in the URL; it is not used. */
   hasPassword: boolean;
+  /** AWS keys stood in the URL; they are not used. */
+  hasKeys: boolean;
 }
 
 /** Redshift's port. */
@@ -43,47 +45,72 @@ export function isEndpoint(text: string | undefined): text is string {
   return text !== undefined && (text.includes(':') || /\.amazonaws\.com(\.cn)?(\/|$)/i.test(text));
 }
 
-/** @throws BadParameter that says which part cannot be read; never with a password in it */
+/** By which name a database goes that is meant by this word: an endpoint without what is secret or of no use here. */
+export function databaseNameOf(typed: string): string {
+  return isEndpoint(typed) ? parseEndpoint(typed).text : typed;
+}
+
+/** @throws BadParameter that says which part cannot be read; never with a password or a key in it */
 export function parseEndpoint(text: string): Endpoint {
-  const url = /^(?:jdbc:)?([a-z:]+):\/\/(.*)$/is.exec(text.trim());
-  const scheme = url?.[1]?.toLowerCase();
-  const shown = withoutPassword(text.trim());
-  const wrong = (part: string, hint = EXPECTED) =>
-    new TeleportError('BadParameter', `endpoint ${JSON.stringify(shown)}: ${part}`, { hint });
-  if (scheme !== undefined && !SCHEMES.has(scheme)) {
-    throw wrong(`scheme ${JSON.stringify(scheme)} is not one of ${[...SCHEMES].join(', ')}`);
-  }
-  const rest = url ? url[2]! : text.trim();
+  const typed = text.trim();
+  const [, prefix = '', schemeText] = /^((?:jdbc:)?([a-z:]+):\/\/)/i.exec(typed) ?? [];
+  const scheme = schemeText?.toLowerCase();
+  const rest = typed.slice(prefix.length);
   const [, authority = '', path = '', query = ''] = /^([^/?;]*)(?:\/([^?;]*))?(?:[?;](.*))?$/s.exec(rest) ?? [];
   const at = authority.lastIndexOf('@');
   const [user = '', ...password] = at < 0 ? [''] : authority.slice(0, at).split(':');
-  const [, host = '', portText] = /^(.*?)(?::([^:]*))?$/.exec(authority.slice(at + 1)) ?? [];
+  const place = authority.slice(at + 1);
+  const [, host = '', portText] = /^(.*?)(?::([^:]*))?$/s.exec(place) ?? [];
+  const pairs = pairsOf(query);
+  const shownPairs = pairs.filter(([name]) => SHOWN_OPTIONS.has(name)).map(([, , pair]) => pair);
+  const shown = [
+    `${prefix}${user && `${user}@`}${place}${path && `/${path}`}`,
+    ...(shownPairs.length > 0 ? [shownPairs.join('&')] : []),
+  ].join('?');
+  const wrong = (part: string, hint = EXPECTED, name = shown) =>
+    new TeleportError('BadParameter', `endpoint ${JSON.stringify(name)}: ${part}`, { hint });
+  // Before anything is quoted: what looks like host, port and path may be a piece of a password.
+  const isRegion = scheme === 'redshift:iam' && REGION.test(portText ?? '');
+  const isPort = portText === undefined || /^\d*$/.test(portText) || isRegion;
+  if (prefix && at < 0 && (path.includes('@') || (!isPort && query.includes('@')))) {
+    throw wrong('a character of user, password or database must be escaped', ESCAPES, `${prefix}...`);
+  }
+  if (CONTROL.test(typed)) throw wrong('there is a line break or another control character in it');
+  if (scheme !== undefined && !SCHEMES.has(scheme)) {
+    throw wrong(`scheme ${JSON.stringify(scheme)} is not one of ${[...SCHEMES].join(', ')}`);
+  }
   const decoded = (part: string, value: string) => {
+    let plain: string;
     try {
-      return decodeURIComponent(value);
+      plain = decodeURIComponent(value);
     } catch {
       throw wrong(`${part} has a broken %-escape`);
     }
+    if (CONTROL.test(plain)) throw wrong(`${part} has a control character`);
+    return plain;
   };
-  const options = optionsOf(query, (value) => decoded('the options', value));
+  const options = Object.fromEntries(
+    pairs.flatMap(([name, value]) => (SHOWN_OPTIONS.has(name) ? [[name, decoded('the options', value)]] : [])),
+  );
+  const has = (...names: string[]) => pairs.some(([name]) => names.includes(name));
   const given = {
     dbUser: options.dbuser || options.user || options.uid || decoded('the user', user) || undefined,
     dbName: decoded('the database', path) || options.databasename || options.dbname || undefined,
-    autoCreate: options.autocreate === 'true' ? true : undefined,
+    autoCreate: options.autocreate?.toLowerCase() === 'true' ? true : undefined,
     dbGroups: options.dbgroups?.split(',').map((group) => group.trim()) || undefined,
     profile: options.profile || undefined,
   };
   const common = {
     typed: text,
     text: shown,
-    hasPassword: password.length > 0 || options.password !== undefined || options.pwd !== undefined,
+    hasPassword: password.length > 0 || has('password', 'pwd'),
+    hasKeys: has('accesskeyid', 'secretaccesskey', 'sessiontoken'),
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
   };
   if (host === '') throw wrong('the host is missing');
   if (scheme === 'redshift:iam' && !host.includes('.')) {
     if (!portText) throw wrong('the region is missing: jdbc:redshift:iam://CLUSTER:REGION/DATABASE');
-    if (!/^[a-z]{2}(-[a-z]+)+-\d$/.test(portText))
-      throw wrong(`region ${JSON.stringify(portText)} is not an AWS region`);
+    if (!isRegion) throw wrong(`region ${JSON.stringify(portText)} is not an AWS region`);
     return { ...common, port: DEFAULT_PORT, aws: { region: portText, redshift: { cluster_id: host } } };
   }
   if (!HOST_NAME.test(host)) throw wrong(`host ${JSON.stringify(host)} is not a host name`);
@@ -95,6 +122,11 @@ export function parseEndpoint(text: string): Endpoint {
 }
 
 const SCHEMES = new Set(['redshift', 'redshift:iam', 'postgresql', 'postgres']);
+/** Options that are read. All others are left out of what is shown and stored: keys and passwords are among them. */
+const SHOWN_OPTIONS = new Set(['dbuser', 'user', 'uid', 'databasename', 'dbname', 'autocreate', 'dbgroups', 'profile']);
+const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
+const CONTROL = /\p{Cc}/u;
+const ESCAPES = 'In a URL, / is written as %2F, ? as %3F, ; as %3B and @ as %40.';
 const EXPECTED =
   'Expected CLUSTER.HASH.REGION.redshift.amazonaws.com:5439, as the AWS console shows it, or a JDBC URL.';
 
@@ -111,20 +143,12 @@ function awsPart(host: string, wrong: (part: string) => TeleportError): { aws?: 
   return aws ? { aws } : {};
 }
 
-/** `a=b&c=d`, or Redshift's `a=b;c=d`; names in lower case. */
-function optionsOf(query: string, decoded: (value: string) => string): Record<string, string> {
+/** `a=b&c=d`, or Redshift's `a=b;c=d`: name in lower case, value, and the two as they stood. */
+function pairsOf(query: string): (readonly [name: string, value: string, pair: string])[] {
   const pairs = query.split(/[&;]/).filter((pair) => pair !== '');
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const at = pair.indexOf('=');
-      const [name, value] = at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
-      return [name.toLowerCase(), decoded(value)];
-    }),
-  );
-}
-
-function withoutPassword(text: string): string {
-  return text
-    .replace(/^((?:jdbc:)?[a-z:]+:\/\/[^/?;:@]*):[^@]*@/i, '$1@')
-    .replace(/([?&;](?:password|pwd)=)[^&;]*/gi, '$1...');
+  return pairs.map((pair) => {
+    const at = pair.indexOf('=');
+    const [name, value] = at < 0 ? [pair, ''] : [pair.slice(0, at), pair.slice(at + 1)];
+    return [name.toLowerCase(), value, pair];
+  });
 }

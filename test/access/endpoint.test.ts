@@ -1,6 +1,6 @@
 /** Endpoints as people paste them. */
 import { describe, expect, test } from '@jest/globals';
-import { isEndpoint, parseEndpoint } from '../../src/access/endpoint.js';
+import { databaseNameOf, isEndpoint, parseEndpoint } from '../../src/access/endpoint.js';
 
 const CLUSTER = { region: 'us-east-1', redshift: { cluster_id: 'sales' } };
 
@@ -65,6 +65,30 @@ test('a password is noticed, and in no text that is shown', () => {
   );
 });
 
+test('nothing of a password that was not escaped is shown', () => {
+  const host = 'sales.abc123.us-east-1.redshift.amazonaws.com';
+  for (const user of ['u:ge/heim', 'u:ge?heim', 'u:ge;heim', 'u:12/heim', 'u:ge/heim?x', 'u:ge@heim']) {
+    let text = '';
+    try {
+      text = JSON.stringify(parseEndpoint(`postgresql://${user}@${host}/dev`).text);
+    } catch (error) {
+      text = (error as Error).message;
+    }
+    expect(text).not.toMatch(/ge|heim|12\//);
+    expect(text).toContain('postgresql://');
+  }
+});
+
+test('of the options only what is read is shown: keys are no name', () => {
+  const host = 'sales.abc123.us-east-1.redshift.amazonaws.com';
+  const pasted = parseEndpoint(
+    `jdbc:redshift:iam://${host}/dev?DbUser=analyst&AccessKeyID=AKIA1&SecretAccessKey=geheim&ssl=true`,
+  );
+  expect(pasted).toMatchObject({ text: `jdbc:redshift:iam://${host}/dev?DbUser=analyst`, hasKeys: true });
+  expect(databaseNameOf(pasted.typed)).toBe(pasted.text);
+  expect(databaseNameOf('sales')).toBe('sales');
+});
+
 describe('what cannot be read says which part', () => {
   const cases: [string, RegExp][] = [
     ['mysql://a.example.com/x', /scheme "mysql" is not one of redshift, redshift:iam, postgresql, postgres/],
@@ -78,6 +102,8 @@ describe('what cannot be read says which part', () => {
     ['db.abc.us-east-1.rds.amazonaws.com:5432', /is AWS's, but not of a Redshift cluster or workgroup/],
     ['jdbc:redshift:iam://sales/dev', /the region is missing/],
     ['jdbc:redshift:iam://sales:virginia/dev', /region "virginia" is not an AWS region/],
+    ['analytics.example.com:5439/dev\n[other]', /there is a line break or another control character in it/],
+    ['postgresql://a%0Ab@analytics.example.com/dev', /the user has a control character/],
     ['postgresql://a%ZZ@analytics.example.com/dev', /the user has a broken %-escape/],
   ];
   test.each(cases)('%s', (text, message) => {

@@ -5,6 +5,7 @@
  * Source: cli.md 4.2.
  */
 import type { Access, AccessibleDatabase, ActiveDatabase, DatabaseFilter } from '../../access/access.js';
+import { databaseNameOf } from '../../access/endpoint.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { askLine } from '../../cli/prompt.js';
@@ -59,7 +60,8 @@ export async function chooseDatabase(
     }
     name = active[0]!.name;
   }
-  const known = hasSelectors ? undefined : active.find((one) => one.name === name);
+  const shown = name && databaseNameOf(name);
+  const known = hasSelectors ? undefined : active.find((one) => one.name === shown);
   // What is stored is enough to connect; whether the database still exists is said by whoever is asked to open it.
   if (known) return fromActive(known);
   const filter: DatabaseFilter = { name, labels: parseLabels(selectors.labels), query: selectors.query || undefined };
@@ -68,7 +70,7 @@ export async function chooseDatabase(
     const got = await requested(env, access, filter, selectors);
     if (got) return got;
   }
-  return oneOf(env, found, active, { ...selectors, db: name });
+  return oneOf(env, found, active, { ...selectors, db: shown });
 }
 
 /** The database that one may only ask for: ask, wait, and look again with what was given. */
@@ -112,9 +114,10 @@ function oneOf(
   const rest = isActive.length > 0 ? isActive : found;
   const exact = rest.filter((one) => nameOf(one) === selectors.db);
   const candidates = exact.length > 0 ? exact : rest;
-  if (candidates.length === 1) return candidates[0]!;
+  const [first] = candidates;
+  if (first && candidates.length === 1) return first;
   const what = described(selectors);
-  if (candidates.length === 0) {
+  if (first === undefined) {
     const stale = selectors.db !== undefined && activeNames.has(selectors.db);
     throw new TeleportError('NotFound', `${what} not found, use 'tsh db ls' to see registered databases`, {
       hint: stale
@@ -131,7 +134,9 @@ function oneOf(
       '',
       table,
       "Hint: use 'tsh db ls -v' or 'tsh db ls --format=[json|yaml]' to list all databases with full details.",
-      `Hint: try selecting the database with a more specific name (ex: tsh db connect ${nameOf(candidates[0]!)}).`,
+      candidates.every((one) => nameOf(one) === nameOf(first))
+        ? `Hint: try selecting the database by its URI (ex: tsh db connect ${first.database.spec.uri}).`
+        : `Hint: try selecting the database with a more specific name (ex: tsh db connect ${nameOf(first)}).`,
       'Hint: try selecting the database with additional --labels or --query predicate.',
     ].join('\n'),
   );
@@ -143,18 +148,17 @@ function oneOf(
  */
 export async function chooseActive(access: Access, selectors: Selectors): Promise<ActiveDatabase[]> {
   const active = await access.active();
-  const { db, labels, query } = selectors;
+  const { labels, query } = selectors;
+  const db = selectors.db && databaseNameOf(selectors.db);
+  const asked = described({ ...selectors, db });
   if (active.length === 0 && !db && !labels && !query) throw new TeleportError('NotFound', NOT_LOGGED_IN);
   const named = db ? active.filter(({ name }) => name === db) : active;
   if (!labels && !query && named.length > 0) return named;
-  const notLoggedIn = new TeleportError('NotFound', `not logged into ${described(selectors)}`);
+  const notLoggedIn = new TeleportError('NotFound', `not logged into ${asked}`);
   if (db ? !active.some(({ name }) => name.startsWith(db)) : active.length === 0) throw notLoggedIn;
   const found = await access.databases({ name: db, labels: parseLabels(labels), query: query || undefined });
   if (found.length === 0 && db) {
-    throw new TeleportError(
-      'NotFound',
-      `${described(selectors)} not found, use 'tsh db ls' to see registered databases`,
-    );
+    throw new TeleportError('NotFound', `${asked} not found, use 'tsh db ls' to see registered databases`);
   }
   const names = new Set(found.map(({ database }) => database.metadata.name));
   const matches = active.filter(({ name }) => names.has(name));
