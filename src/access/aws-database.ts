@@ -13,15 +13,14 @@ const NEVER = new Date(8_640_000_000_000_000);
 const UNKNOWN = { allowed: [], denied: [], unknown: true };
 
 export function ofFound(found: FoundDatabase, caPem: string | undefined): AccessibleDatabase {
-  const { name, description, uri, serverName, aws, status, isAvailable, defaultDatabase } = found;
+  const { description, uri, serverName, aws, status, defaultDatabase } = found;
   const labels = { ...found.labels, [STATUS_LABEL]: status };
   const database: Database = {
     kind: 'db',
     version: 'v3',
-    metadata: { name, description, labels },
+    metadata: { name: nameOf(found), description, labels },
     spec: { protocol: 'postgres', uri, aws: { ...aws }, ...tlsOf(serverName, caPem) },
   };
-  if (!isAvailable) database.status = { ...database.status };
   return {
     database,
     users: UNKNOWN,
@@ -29,6 +28,16 @@ export function ofFound(found: FoundDatabase, caPem: string | undefined): Access
     dbRoles: [],
     ...(defaultDatabase ? { suggested: { dbName: defaultDatabase } } : {}),
   };
+}
+
+/** The form of a name that is no option, no endpoint and no path. */
+const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/i;
+
+/** A tag may give the name, and whoever may tag writes it; one that is none leaves AWS's own id. */
+function nameOf({ name, aws }: FoundDatabase): string {
+  if (NAME.test(name)) return name;
+  const { workgroup_name: workgroup, endpoint_name: endpoint } = aws.redshift_serverless ?? {};
+  return aws.redshift?.cluster_id ?? [workgroup, endpoint].filter(Boolean).join('-');
 }
 
 export function pasted(

@@ -49,6 +49,9 @@ export interface DatabaseConnection {
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+const NOT_REDSHIFT = 'Redshift always has TLS: something else answers at this address. Nothing secret was sent.';
+const OTHER_AUTHORITY =
+  'Amazon signs the certificates of Redshift, unless --ca-file names who does. If that is right, something on the way answers in its place.';
 /** SQLSTATEs with which a server refuses who logs in. */
 const LOGIN_REFUSED = new Set(['28000', '28P01']);
 
@@ -112,7 +115,9 @@ export async function dialDatabase(
   try {
     if (!(await requestTls(socket, { timeoutMs: leftMs() }))) {
       throw new TeleportError('ConnectionProblem', `database server ${database.spec.uri} refused TLS connection`, {
-        hint: 'Turn TLS on in the database: ssl = on, with a certificate from "tctl auth sign --format=db".',
+        hint: isAws
+          ? NOT_REDSHIFT
+          : 'Turn TLS on in the database: ssl = on, with a certificate from "tctl auth sign --format=db".',
       });
     }
     return await dialTls({
@@ -175,8 +180,8 @@ function explained(error: unknown, database: Database, checker: ConnectContext['
   if (problem === 'unknown-authority') {
     return new TeleportError(
       'ConnectionProblem',
-      `${checker} cannot validate database's certificate: ${messageOf(error)}. Please verify if the correct CA bundle is used in the database config.`,
-      { cause: error },
+      `${checker} cannot validate database's certificate: ${messageOf(error)}. ${checker === 'tsh' ? 'It is not of the authorities that are trusted.' : 'Please verify if the correct CA bundle is used in the database config.'}`,
+      { cause: error, hint: checker === 'tsh' ? OTHER_AUTHORITY : undefined },
     );
   }
   if (problem === 'expired') {
@@ -194,7 +199,9 @@ function explained(error: unknown, database: Database, checker: ConnectContext['
         cause: error,
         hint: hasLegacyName
           ? 'Rotate the certificate of the database: in AWS as "Rotating your SSL/TLS certificate" describes, elsewhere with "tctl auth sign --format=db".'
-          : `Set tls.server_name of "${database.metadata.name}" to a name in the certificate, or use tls.mode verify-ca.`,
+          : checker === 'tsh'
+            ? 'Connect by a name that is in the certificate: the endpoint as AWS shows it. If you do, somebody else answers there.'
+            : `Set tls.server_name of "${database.metadata.name}" to a name in the certificate, or use tls.mode verify-ca.`,
       },
     );
   }
