@@ -28,12 +28,13 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
   const asked = { ...args, awsProfile: args.awsProfile || endpointProfile(args) };
   const identity = await storedIdentity(identities, asked, env);
   const principal = principalOf(env, asked, identity);
+  const onlyRegions = asked.region?.length ? [...new Set(asked.region)] : undefined;
   const caFile = asked.caFile ? resolve(env.cwd, asked.caFile) : identity?.caFile;
   const secrets = once(() =>
     openSecrets(identity?.credentialStore ?? 'file', base, { signal: env.signal, vars: env.vars }),
   );
   // Without a login nobody has said who this is: then nothing is kept for the next command.
-  const storage = identity && credentialStorage(secretsFolder(identity.name), secrets);
+  const storage = identity && credentialStorage(identity, identities, secrets);
   const warn = (text: string) => void env.stderr.write(`WARNING: ${text}\n`);
   const cache = createCredentialCache({ now: env.now, warn, ...(storage ? { storage } : {}) });
   return awsAccess({
@@ -42,10 +43,11 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
     identities,
     principal,
     regions: once(async () => {
-      if (asked.region?.length) return asked.region;
+      if (onlyRegions) return onlyRegions;
       if (identity?.regions.length) return identity.regions;
       return [await defaultRegion(principal.profile)];
     }),
+    onlyRegions,
     logins: createAwsLogins(cache, principal),
     caPem: caFile ? await readCa(caFile) : undefined,
     files: awsFiles({ base, home: env.home, folder: identities.folder, caFile, secrets }),
@@ -67,16 +69,32 @@ export function identityName(args: AwsArgs, vars: Record<string, string | undefi
   return args.assumeRole ? `${profile}+${args.assumeRole.replace(/^.*\//, '')}` : profile;
 }
 
+/** Variables by which the SDK's default chain finds somebody else's credentials. */
+const SOURCES = [
+  'AWS_PROFILE',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SHARED_CREDENTIALS_FILE',
+  'AWS_CONFIG_FILE',
+  'AWS_ROLE_ARN',
+  'AWS_WEB_IDENTITY_TOKEN_FILE',
+  'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI',
+  'AWS_CONTAINER_CREDENTIALS_FULL_URI',
+] as const;
+
 /** Rights of the flags, or of what was stored. */
 export function principalOf(env: Env, args: AwsArgs, identity?: AwsIdentity): Principal {
   const role = args.assumeRole || identity?.assumeRole;
   const externalId = args.externalId || identity?.externalId;
-  const { AWS_PROFILE, AWS_ACCESS_KEY_ID } = env.vars;
+  if (externalId && !role) {
+    throw new TeleportError('BadParameter', '--external-id is for a role that is assumed', {
+      hint: 'Name the role as well: --assume-role=arn:aws:iam::ACCOUNT:role/NAME',
+    });
+  }
   return {
     asker: 'person',
-    profile: args.awsProfile || identity?.awsProfile || AWS_PROFILE || undefined,
+    profile: args.awsProfile || identity?.awsProfile || env.vars.AWS_PROFILE || undefined,
     source: createHash('sha256')
-      .update(JSON.stringify([AWS_PROFILE, AWS_ACCESS_KEY_ID]))
+      .update(JSON.stringify(SOURCES.map((name) => env.vars[name])))
       .digest('hex'),
     chain: role ? [{ roleArn: role, sessionName: sessionName(env), ...(externalId ? { externalId } : {}) }] : [],
     identity: identity && { arn: identity.arn, accountId: identity.accountId },
@@ -116,11 +134,14 @@ function endpointProfile({ db }: OpenArgs): string | undefined {
   return isEndpoint(db) ? parseEndpoint(db).profile : undefined;
 }
 
-function credentialStorage(folder: string, secrets: () => Promise<SecretStore>) {
-  const account = (key: string) => `${folder}/${key}`;
+function credentialStorage({ name, arn }: AwsIdentity, identities: AwsIdentities, secrets: () => Promise<SecretStore>) {
+  const account = (key: string) => `${secretsFolder(name)}/${key}`;
   return {
     read: async (key: string) => await (await secrets()).get(account(key)),
-    write: async (key: string, text: string) => await (await secrets()).set(account(key), text),
+    async write(key: string, text: string) {
+      // A proxy outlives `tsh logout`, which leaves nothing.
+      if ((await identities.read(name))?.arn === arn) await (await secrets()).set(account(key), text);
+    },
     delete: async (key: string) => void (await (await secrets()).delete(account(key))),
   };
 }

@@ -53,6 +53,8 @@ export function awsSearch(context: AwsContext): Access['databases'] {
 
   const ofEndpoint = async (endpoint: Endpoint): Promise<AccessibleDatabase> => {
     if (endpoint.hasPassword) context.warn('the password in the URL is not used: AWS makes a temporary one');
+    if (endpoint.hasKeys)
+      context.warn('the AWS keys in the URL are not used: put them into a profile, see "aws configure"');
     const found = await placeOf(endpoint);
     const { dbUser, dbName, autoCreate, dbGroups } = endpoint;
     const suggested = { ...found.suggested, ...given({ dbUser, dbName, autoCreate, dbGroups }) };
@@ -67,13 +69,15 @@ export function awsSearch(context: AwsContext): Access['databases'] {
     const isWhole = aws?.redshift?.cluster_id !== undefined || aws?.redshift_serverless?.workgroup_name !== undefined;
     if (aws && host && isWhole) return pasted(text, `${host}:${port}`, aws, context.caPem);
     if (aws?.region) {
-      const { found } = await listed([aws.region]);
+      const { found, failures } = await listed([aws.region]);
       const match = found.find(({ aws: place }) =>
         aws.redshift
           ? (place.redshift?.cluster_id ?? place.redshift_serverless?.workgroup_name) === aws.redshift.cluster_id
           : place.redshift_serverless?.endpoint_name === aws.redshift_serverless?.endpoint_name,
       );
       if (match) return ofFound(match, context.caPem);
+      // It may be among those that could not be looked at.
+      if (failures[0]) throw failures[0].error;
       throw new TeleportError('NotFound', `endpoint "${text}": AWS has no such cluster or workgroup in ${aws.region}`, {
         hint: 'Look for it with: tsh db ls --aws --region=REGION',
       });

@@ -4,13 +4,16 @@
  *
  * Source: Amazon Redshift's "Using IAM authentication to generate database user credentials".
  */
+import type { DatabaseCredential } from '../aws/credential-cache.js';
+import { isRoleUser } from '../aws/endpoint.js';
 import { messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { amazonRoots } from '../net/roots.js';
 import type { AwsDatabase, AwsIdentities, AwsIdentity } from '../profile/aws-identity.js';
+import type { Database } from '../resources/types.js';
 import type { AwsLogins, Principal } from '../upstream/aws-login.js';
 import type { ConnectContext } from '../upstream/connect.js';
-import type { Access, ConnectionInfo, Connector, Route } from './access.js';
+import type { Access, ConnectionInfo, Connector, Route, RouteRequest } from './access.js';
 import { awsConnector } from './aws-connector.js';
 import { activeOf, checkAvailable, ofRoute, ofStored } from './aws-database.js';
 import type { AwsFiles } from './aws-files.js';
@@ -24,6 +27,8 @@ export interface AwsContext {
   identities: AwsIdentities;
   principal: Principal;
   regions(): Promise<string[]>;
+  /** Given with the command: a database of the same name elsewhere is not meant. */
+  onlyRegions: readonly string[] | undefined;
   logins: AwsLogins;
   /** Who signs the databases' certificates, PEM; absent: Amazon. */
   caPem: string | undefined;
@@ -39,9 +44,11 @@ const DEFAULT_DATABASE = 'dev';
 
 export function awsAccess(context: AwsContext): Access {
   const { identity, logins, files } = context;
+  const isMeant = ({ aws }: AwsDatabase) =>
+    context.onlyRegions === undefined || context.onlyRegions.includes(String(aws.region));
   /** Names of this process's own changes are seen at once. */
   const stored = async (): Promise<AwsDatabase[]> =>
-    identity ? ((await context.identities.read(identity.name))?.databases ?? []) : [];
+    identity ? ((await context.identities.read(identity.name))?.databases ?? []).filter(isMeant) : [];
   const storedNamed = async (name: string) => (await stored()).find((one) => one.name === name);
 
   /** Who opens connections to this database; AWS is asked for its roots once. */
@@ -76,6 +83,20 @@ export function awsAccess(context: AwsContext): Access {
     return credential;
   };
 
+  /** @returns what writes the next password of a route into its file, for as long as one is logged into it */
+  const renewalOf = (route: Route, first: DatabaseCredential) => {
+    let { password } = first;
+    return async () => {
+      const one = await storedNamed(route.database.metadata.name);
+      if (!one) return;
+      const credential = await logins.credential(route.database, route);
+      // Asking takes a while, and whoever logged out meanwhile wants nothing left.
+      if (credential.password === password || !(await storedNamed(one.name))) return;
+      await files.write(context.name, one, credential);
+      password = credential.password;
+    };
+  };
+
   return {
     clusterName: context.name,
     place: `AWS profile "${context.name}"`,
@@ -85,7 +106,9 @@ export function awsAccess(context: AwsContext): Access {
 
     async route(found, request) {
       const { name } = found.database.metadata;
-      const kept = await storedNamed(name);
+      const one = await storedNamed(name);
+      // Another cluster may have the same name, in another region or as a workgroup.
+      const kept = one && ['', one.uri].includes(found.database.spec.uri) ? one : undefined;
       const database = found.database.spec.uri === '' && kept ? ofStored(kept, context.caPem) : found.database;
       checkAvailable(database);
       const { suggested } = found;
@@ -96,9 +119,11 @@ export function awsAccess(context: AwsContext): Access {
           hint: 'With --aws, groups are given with --db-groups, and an IAM role with --db-user=role/NAME.',
         });
       }
+      const dbUser = request.dbUser || kept?.dbUser || suggested?.dbUser || '';
+      checkPlainUser(database, dbUser, request);
       return {
         database,
-        dbUser: request.dbUser || kept?.dbUser || suggested?.dbUser || '',
+        dbUser,
         dbName: request.dbName || kept?.dbName || suggested?.dbName || DEFAULT_DATABASE,
         dbRoles: [],
         isUserOptional: true,
@@ -117,8 +142,9 @@ export function awsAccess(context: AwsContext): Access {
       for (const one of (await stored()).filter(({ name }) => names.includes(name))) {
         await logins.forget(ofStored(one, undefined), one);
       }
-      await context.identities.changeDatabases(identity.name, (all) => all.filter(({ name }) => !names.includes(name)));
+      // What is remembered goes last: after a break it tells what is left to remove.
       await files.remove(identity.name, names);
+      await context.identities.changeDatabases(identity.name, (all) => all.filter(({ name }) => !names.includes(name)));
     },
 
     hasKeyFiles: () => files.arePossible(),
@@ -132,13 +158,13 @@ export function awsAccess(context: AwsContext): Access {
 
     async connector(route, options = {}): Promise<Connector> {
       // Asked for before a client comes: what AWS refuses is told here, by us and with the next step.
-      const { user } = options.clientTls
+      const credential = options.clientTls
         ? await login(route)
         : await context.waitingFor('AWS', logins.credential(route.database, route));
-      const renewing = options.clientTls ? renewFile(() => login(route), context) : undefined;
+      const renewing = options.clientTls ? renewFile(renewalOf(route, credential), context) : undefined;
       return awsConnector({
         route,
-        dbUser: user,
+        dbUser: credential.user,
         context: connectContext(),
         log: context.log,
         clientTls: options.clientTls,
@@ -153,10 +179,19 @@ export function awsAccess(context: AwsContext): Access {
 /** How often a password file is looked at while a proxy that needs it runs: several times in a password's life. */
 const RENEW_MS = 60_000;
 
+/** @throws BadParameter for flags that only a plain user of a cluster has; in a pasted URL they are passed over */
+function checkPlainUser({ spec }: Database, dbUser: string, { autoCreate, dbGroups }: RouteRequest): void {
+  const flag = autoCreate ? '--auto-create' : dbGroups?.length ? '--db-groups' : undefined;
+  if (flag === undefined || (spec.aws?.redshift?.cluster_id && dbUser !== '' && !isRoleUser(dbUser))) return;
+  throw new TeleportError('BadParameter', `${flag} is for plain users of Redshift clusters`, {
+    hint: 'Name one with --db-user. Users of IAM identities and of Redshift Serverless are made by AWS by itself.',
+  });
+}
+
 /** Keep the password file good. @returns what ends it */
-function renewFile(login: () => Promise<unknown>, { log }: AwsContext): () => void {
+function renewFile(renew: () => Promise<void>, { log }: AwsContext): () => void {
   const timer = setInterval(() => {
-    login().catch((error: unknown) => log.warn('Cannot renew the password file.', { error: messageOf(error) }));
+    renew().catch((error: unknown) => log.warn('Cannot renew the password file.', { error: messageOf(error) }));
   }, RENEW_MS);
   timer.unref();
   return () => clearInterval(timer);

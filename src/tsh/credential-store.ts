@@ -4,7 +4,7 @@
  */
 import type { Env } from '../cli/env.js';
 import { waitingFor } from '../cli/progress.js';
-import { messageOf, TeleportError } from '../errors.js';
+import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
 import { profileBase } from '../profile/paths.js';
 import { type CredentialStoreKind, openSecrets } from '../profile/secret-store.js';
@@ -31,9 +31,12 @@ export async function prepareCredentialStore(env: Env, store: ProfileStore, args
   const kind = await chosenStore(env, store, name, args);
   if (kind === 'file' && before === 'file' && args.credentialStore === undefined) return;
   const left = await waitingFor(env, 'the system keychain', store.setCredentialStore(name, kind));
-  if (left)
-    env.stderr.write(`WARNING: keys are left in the keychain until "tsh logout" can reach it: ${messageOf(left)}\n`);
+  if (left) warnOfLeftKeys(env, left);
   if (kind === 'keychain' && before === 'file') await forgetKeyFiles(env, store, name);
+}
+
+function warnOfLeftKeys(env: Env, why: TeleportError): void {
+  env.stderr.write(`WARNING: keys are left in the keychain until "tsh logout" can reach it: ${messageOf(why)}\n`);
 }
 
 /** @throws TeleportError `BadParameter` for a file with a private key where keys are to be in the keychain */
@@ -68,7 +71,12 @@ export async function prepareAwsStore(
     await waitingFor(env, 'the system keychain', secrets.check());
   }
   if (before && (kind ?? 'file') !== (before.credentialStore ?? 'file')) {
-    await (await import('./logout-aws.js')).forgetAws(env, before);
+    const { forgetAws } = await import('./logout-aws.js');
+    await forgetAws(env, before).catch((error: unknown) => {
+      // A keychain that is out of reach must not keep anybody from going back to files.
+      if (kind === 'keychain' || !isTeleportError(error, 'AccessDenied')) throw error;
+      warnOfLeftKeys(env, error);
+    });
   }
   return kind;
 }

@@ -5,35 +5,29 @@
 import { resolve } from 'node:path';
 import { identityName, principalOf } from '../access/aws-open.js';
 import { type AwsArgs, personalIdentities } from '../access/open.js';
+import { checkRegion } from '../aws/clients.js';
 import { defaultRegion } from '../aws/region.js';
 import { callerIdentity } from '../aws/sts.js';
 import type { Env } from '../cli/env.js';
 import { waitingFor } from '../cli/progress.js';
-import { TeleportError } from '../errors.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
 import { type CredentialStoreArgs, prepareAwsStore } from './credential-store.js';
+import { forgetAws } from './logout-aws.js';
 import { printAwsIdentities } from './status-aws.js';
 
-/** `us-east-1`, `us-gov-west-1`, `cn-north-1`. */
-const REGION = /^[a-z]{2}(-[a-z]+)+-\d+$/;
-
 export async function run(env: Env, args: AwsArgs & CredentialStoreArgs): Promise<void> {
-  for (const region of args.region ?? []) {
-    if (!REGION.test(region)) {
-      throw new TeleportError('BadParameter', `--region: ${JSON.stringify(region)} is not an AWS region`, {
-        hint: 'Regions are written like us-east-1; several are separated by commas.',
-      });
-    }
-  }
+  for (const region of args.region ?? []) checkRegion(region);
   const identities = personalIdentities(env);
   const awsProfile = args.awsProfile || env.vars.AWS_PROFILE || undefined;
-  const regions = args.region?.length ? [...args.region] : [await defaultRegion(awsProfile)];
+  const regions = args.region?.length ? [...new Set(args.region)] : [await defaultRegion(awsProfile)];
   const { chain } = principalOf(env, args);
   const name = identityName(args, env.vars);
   const before = await identities.read(name).catch(() => undefined);
   const credentialStore = await prepareAwsStore(env, args, before);
   const who = await waitingFor(env, 'AWS', callerIdentity({ region: regions[0]!, chain, profile: awsProfile }));
   const isSame = before?.arn === who.arn;
+  // Passwords and databases belong to whom one was; another identity begins without.
+  if (before && !isSame) await forgetAws(env, before);
   const identity: AwsIdentity = {
     name,
     ...(awsProfile ? { awsProfile } : {}),
@@ -44,7 +38,6 @@ export async function run(env: Env, args: AwsArgs & CredentialStoreArgs): Promis
     accountId: who.accountId,
     arn: who.arn,
     ...(credentialStore ? { credentialStore } : {}),
-    // Databases belong to whom one was; another identity begins without.
     databases: isSame ? before.databases : [],
   };
   await identities.save(identity);

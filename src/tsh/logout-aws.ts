@@ -8,10 +8,10 @@ import { pgServicePath, profileBase } from '../profile/paths.js';
 import { deletePgServices, pgServiceName } from '../profile/pg-service-file.js';
 import { openSecrets } from '../profile/secret-store.js';
 
-/** @param profile  one only; default all */
+/** @param args.awsProfile  the logins of this profile only, with whatever role; default all */
 export async function run(env: Env, { awsProfile }: { awsProfile?: string | undefined }): Promise<number> {
   const identities = personalIdentities(env);
-  const all = (await identities.list()).filter(({ name }) => !awsProfile || name === awsProfile);
+  const all = (await identities.list()).filter((one) => !awsProfile || isOf(one, awsProfile));
   for (const identity of all) {
     await forgetAws(env, identity);
     await identities.delete(identity.name);
@@ -24,11 +24,20 @@ export async function run(env: Env, { awsProfile }: { awsProfile?: string | unde
   return 0;
 }
 
-/** Cached passwords, and sections of `~/.pg_service.conf`. */
+function isOf({ name, awsProfile = 'default' }: AwsIdentity, profile: string): boolean {
+  return awsProfile === profile || name === profile;
+}
+
+/** Sections of `~/.pg_service.conf`, and cached passwords. */
 export async function forgetAws(env: Env, identity: AwsIdentity): Promise<void> {
+  await forgetAwsServices(env, identity);
   const base = profileBase(env.vars, env.home);
   const secrets = await openSecrets(identity.credentialStore ?? 'file', base, { signal: env.signal, vars: env.vars });
   for (const account of await secrets.list(secretsFolder(identity.name))) await secrets.delete(account);
+}
+
+/** Sections of `~/.pg_service.conf`: no keychain is asked. */
+export async function forgetAwsServices(env: Env, identity: AwsIdentity): Promise<void> {
   await deletePgServices(
     pgServicePath(env.home),
     identity.databases.map(({ name }) => pgServiceName(identity.name, name)),

@@ -31,7 +31,8 @@ export async function run(env: Env, args: GlobalArgs & AwsArgs): Promise<number>
     return 0;
   }
   for (const identity of await personalIdentities(env).list()) {
-    await (await import('./logout-aws.js')).forgetAws(env, identity);
+    // The rest goes with the folder and with the entries of the keychain, below.
+    await (await import('./logout-aws.js')).forgetAwsServices(env, identity);
   }
   if ((await store.currentName()) === undefined && (await store.names()).length === 0) {
     await store.deleteAll();

@@ -87,7 +87,7 @@ describe('login', () => {
   test('refuses a region that is none, and credentials that are not there', async () => {
     const { status, stderr } = await world.tsh('login', '--aws', '--region=us-east-1,Virginia');
     expect(status).toBe(1);
-    expect(stderr).toContain('--region: "Virginia" is not an AWS region');
+    expect(stderr).toContain('"Virginia" is not an AWS region');
     const names = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'];
     const kept = names.map((name) => process.env[name]);
     try {

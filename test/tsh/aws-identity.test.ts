@@ -1,0 +1,197 @@
+/** `tsh` without a cluster where names, logins and identities meet: nothing is taken for another's, nothing stays behind. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { openAws } from '../../src/access/aws-open.js';
+import { runTsh } from '../../src/tsh/main.js';
+import { type AwsDirect, SALES_HOST, startAwsDirect } from '../support/aws-direct.js';
+
+let world: AwsDirect;
+beforeAll(async () => {
+  world = await startAwsDirect();
+}, 40_000);
+afterAll(() => world?.stop());
+beforeEach(() => {
+  world.aws.calls.length = 0;
+});
+afterEach(() => world.tsh('logout'));
+
+const login = async (...more: string[]) => {
+  const all = ['login', '--aws', '--region=us-east-1', `--ca-file=${world.caFile}`, ...more];
+  expect(await world.tsh(...all)).toMatchObject({ status: 0, stderr: '' });
+};
+const home = (...path: string[]) => join(world.dir, ...path);
+const services = () =>
+  existsSync(home('.pg_service.conf')) ? readFileSync(home('.pg_service.conf'), 'utf8').trim() : '';
+const passwordFiles = () =>
+  existsSync(home('.tsh/aws'))
+    ? readdirSync(home('.tsh/aws'), { recursive: true }).filter((one) => one !== 'default')
+    : [];
+
+describe('two databases of one name', () => {
+  beforeAll(() => {
+    world.aws.addRedshiftCluster({
+      id: 'sales',
+      region: 'eu-west-1',
+      endpoint: { address: 'sales.def456.eu-west-1.redshift.amazonaws.com', port: 5439 },
+    });
+  });
+
+  test('both are shown, and how one is chosen', async () => {
+    await login('--region=eu-west-1');
+    const { status, stderr } = await world.tsh('db', 'connect', 'sales');
+    expect(status).toBe(1);
+    expect(stderr).toContain('database "sales" matches multiple databases:');
+    expect(stderr).toContain(`${SALES_HOST}:`);
+    expect(stderr).toContain('sales.def456.eu-west-1.redshift.amazonaws.com:5439');
+    expect(stderr).toMatch(/selecting the database by its URI \(ex: tsh db connect sales\.\S+:\d+\)/);
+    const chosen = await world.tsh('db', 'login', 'sales', '--region=us-east-1');
+    expect(chosen).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  test('one that is logged into does not stand for the one of another region', async () => {
+    await login();
+    await world.tsh('db', 'login', 'sales', '--db-user=analyst');
+    world.aws.calls.length = 0;
+    const { status } = await world.tsh('db', 'login', 'sales', '--region=eu-west-1');
+    expect(status).toBe(0);
+    const minted = world.aws.calls.filter(({ action }) => /GetClusterCredentials/.test(action));
+    expect(minted).toEqual([
+      expect.objectContaining({ action: 'redshift:GetClusterCredentialsWithIAM', region: 'eu-west-1' }),
+    ]);
+  });
+});
+
+test('a region that is named twice is asked once', async () => {
+  const { stdout } = await world.tsh('db', 'ls', '--region=us-east-1,us-east-1', '-f', 'json');
+  const names = (JSON.parse(stdout) as { metadata: { name: string } }[]).map(({ metadata }) => metadata.name);
+  expect(names).toEqual(['archive', 'reports', 'sales']);
+});
+
+test('tags do not write to the terminal, and a name that is none is not taken', async () => {
+  const tags = { TeleportDatabaseName: '../--x:5439\u001b[31m\nhost=other', note: 'a\u001b[2J\u202eb' };
+  world.aws.addRedshiftCluster({ id: 'tagged', region: 'us-west-2', tags });
+  const { stdout } = await world.tsh('db', 'ls', '--region=us-west-2', '-v');
+  expect(stdout).toMatch(/^tagged +Redshift cluster/m);
+  expect(stdout.replace(/\n/g, '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+});
+
+describe('a pasted URL', () => {
+  const url = () =>
+    `jdbc:redshift://${SALES_HOST}:${world.redshift.ports.sales}/dev?DbUser=analyst&PWD=geheim&SecretAccessKey=geheim&ssl=true`;
+
+  test('is found again as it was typed; what is secret in it stands in no text and no file', async () => {
+    await login();
+    const said = [];
+    for (const verb of ['env', 'login', 'env', 'config', 'logout', 'logout'])
+      said.push(await world.tsh('db', verb, url()));
+    expect(said.map(({ status }) => status)).toEqual([1, 0, 0, 0, 0, 1]);
+    expect(said[1]!.stderr).toContain('the AWS keys in the URL are not used');
+    expect(said.at(-1)!.stderr).toContain(`not logged into database "jdbc:redshift://${SALES_HOST}`);
+    await world.tsh('db', 'login', url());
+    expect(
+      JSON.stringify(said) + services() + readFileSync(home('.tsh/aws-profiles/default.json'), 'utf8'),
+    ).not.toContain('geheim');
+  });
+});
+
+describe('another identity behind the same name', () => {
+  test('begins with nothing of the one before', async () => {
+    await login();
+    await world.tsh('db', 'login', 'sales', '--db-user=analyst');
+    expect(services()).toContain('[default-sales]');
+    expect(passwordFiles()).toContain('default/sales.pgpass');
+    const bob = world.aws.addUser('bob', { policies: [] });
+    const before = { ...process.env };
+    Object.assign(process.env, world.aws.env(bob));
+    await login();
+    Object.assign(process.env, before);
+    expect(services()).toBe('');
+    expect(passwordFiles()).toEqual([]);
+  });
+
+  test.each(['AWS_SHARED_CREDENTIALS_FILE', 'AWS_ROLE_ARN'])(
+    'a password made before %s changed is not used',
+    async (name) => {
+      await login();
+      const passwordOf = async (value: string) => {
+        const env = world.envOf({ vars: { [name]: value } });
+        await using access = await openAws(env, { aws: true });
+        const [found] = await access.databases({ name: 'sales' });
+        await using _ = await access.connector(await access.route(found!, { dbUser: 'analyst' }));
+      };
+      await passwordOf('one');
+      await passwordOf('one');
+      await passwordOf('two');
+      expect(world.aws.count('redshift:GetClusterCredentials')).toBe(2);
+    },
+  );
+});
+
+describe('logout', () => {
+  test('a proxy that outlives it keeps no password on disk', async () => {
+    await login();
+    const env = world.envOf({ input: '' });
+    await using access = await openAws(env, { aws: true });
+    const [found] = await access.databases({ name: 'sales' });
+    await world.tsh('logout');
+    const route = await access.route(found!, { dbUser: 'analyst' });
+    await using connector = await access.connector(route);
+    expect(connector.dbUser).toBe('IAM:analyst');
+    expect(passwordFiles()).toEqual([]);
+  });
+
+  test('of one profile, with the roles that were assumed from it', async () => {
+    await login();
+    const path = home('.tsh/aws-profiles/default.json');
+    const identity = JSON.parse(readFileSync(path, 'utf8')) as object;
+    const role = {
+      ...identity,
+      name: 'dev+admin',
+      awsProfile: 'dev',
+      assumeRole: 'arn:aws:iam::123456789012:role/admin',
+    };
+    writeFileSync(home('.tsh/aws-profiles/dev%2Badmin.json'), JSON.stringify(role));
+    const { stdout } = await world.tsh('logout', '--aws-profile=dev');
+    expect(stdout).toBe('Logged out AWS profile dev+admin.\n');
+    expect(existsSync(path)).toBe(true);
+  });
+});
+
+describe('flags that do not go together', () => {
+  const cases: [string, string[], RegExp][] = [
+    [
+      'an external id without a role',
+      ['login', '--aws', '--external-id=x'],
+      /--external-id is for a role that is assumed/,
+    ],
+    [
+      '--auto-create as oneself',
+      ['db', 'login', 'sales', '--auto-create'],
+      /--auto-create is for plain users of Redshift/,
+    ],
+    [
+      '--db-groups as a role',
+      ['db', 'login', 'sales', '--db-user=role/x', '--db-groups=g'],
+      /--db-groups is for plain users of Redshift clusters/,
+    ],
+    [
+      '--auto-create on Serverless',
+      ['db', 'login', 'reports', '--db-user=x', '--auto-create'],
+      /--auto-create is for plain users of Redshift clusters/,
+    ],
+  ];
+  test.each(cases)('%s', async (_, args, text) => {
+    await login();
+    const { status, stderr } = await world.tsh(...args);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(text);
+  });
+});
+
+test('a server of an unknown authority: what to look at', async () => {
+  const env = world.envOf({ input: '' });
+  const endpoint = `${SALES_HOST}:${world.redshift.ports.sales}`;
+  await runTsh(['db', 'exec', 'select 1', `--dbs=${endpoint}`], env);
+  expect(env.err()).toContain('unless --ca-file names who does');
+});
