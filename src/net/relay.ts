@@ -9,6 +9,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { isDisconnect } from './socket-errors.js';
+import { countRelayed } from './young-buffers.js';
 
 /**
  * Sees each chunk; it is not copied and must not be changed or kept. A promise holds this chunk (and all behind it)
@@ -102,6 +103,7 @@ function pump(
   };
   const onData = (chunk: Buffer) => {
     count.bytes += chunk.length;
+    countRelayed(chunk.length);
     let held: ReturnType<Tap>;
     try {
       held = tap?.(chunk);
