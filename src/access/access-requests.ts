@@ -14,6 +14,7 @@ import { AccessRequestV3Schema } from '../api/gen/types_pb.js';
 import { timestampOfDate } from '../api/time.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { type AccessRequest, REQUEST_STATES, type ResourceId, stateOf } from '../resources/access-request.js';
+import { collected } from './cluster-calls.js';
 
 export interface NewAccessRequest {
   user: string;
@@ -44,7 +45,7 @@ const PENDING = 1;
 /** How long a stream of events is trusted to tell of every change, and how often a server that went away is asked again. */
 const WATCH_MS = 10 * 60_000;
 const RETRY_MS = 2_000;
-/** Where a request names no end of its own. A week is Teleport's longest. */
+/** Whatever end a request names. A week is Teleport's longest. */
 const LONGEST_WAIT_MS = 7 * 24 * 3_600_000;
 
 /** @throws `AccessDenied` or `BadParameter` with the server's text, `NotImplemented` where there are no access requests */
@@ -80,14 +81,8 @@ export async function listAccessRequests(
   auth: AuthClient,
   filter: { id?: string; user?: string } = {},
 ): Promise<AccessRequest[]> {
-  const all = async () => {
-    const found: AccessRequest[] = [];
-    for await (const one of auth.auth.getAccessRequestsV2({ id: filter.id ?? '', user: filter.user ?? '' })) {
-      found.push(accessRequestOf(one));
-    }
-    return found;
-  };
-  return await served(all());
+  const stream = auth.auth.getAccessRequestsV2({ id: filter.id ?? '', user: filter.user ?? '' });
+  return (await served(collected(stream, 'access requests'))).map(accessRequestOf);
 }
 
 /** Approve or deny somebody's request. @returns the request as it stands now; a role may want more than one review */
@@ -118,7 +113,8 @@ export async function awaitResolution(
 ): Promise<AccessRequest> {
   const { name } = request.metadata;
   const { user, expiry, expires } = request.spec;
-  const end = Date.parse(expiry ?? expires ?? '') || options.now().getTime() + LONGEST_WAIT_MS;
+  const longest = options.now().getTime() + LONGEST_WAIT_MS;
+  const end = Math.min(Date.parse(expiry ?? expires ?? '') || longest, longest);
   let isNew = true;
   while (options.now().getTime() < end) {
     options.signal.throwIfAborted();

@@ -36,6 +36,11 @@ const MEMBERS: Readonly<Record<string, readonly Kind[]>> = {
   'proxy.db.mongo_public_addr': ['string'],
 };
 
+/** `18.3.0`, `18.0.0-rc.1+abc`: shown to people as it is, so nothing else may follow. */
+const VERSION = /^\d+\.\d+\.\d+(?:[-+][\w.+-]*)?$/;
+/** An address is dialled, written into a request for a tunnel, into files and on terminals. */
+const NOT_IN_ADDRESS = /[\s\p{C}/@?#\\]/u;
+
 /** @throws TeleportError `Protocol` for an answer that is no ping of a Teleport proxy */
 export function checkedPing(answer: object, address: string): Ping {
   const ping = withoutNulls(answer) as Ping;
@@ -50,9 +55,11 @@ export function checkedPing(answer: object, address: string): Ping {
     });
     if (value !== undefined && !kinds.includes(typeof value as Kind))
       throw wrongType(address, path, `a ${kinds.join(' or ')}`);
+    if (path.endsWith('_addr') && NOT_IN_ADDRESS.test(String(value ?? '')))
+      throw wrongType(address, path, 'an address');
   }
   const { server_version: version = '' } = ping;
-  if (/^\d+\.\d+\.\d+/.test(version)) return ping;
+  if (VERSION.test(version)) return ping;
   throw new TeleportError(
     'Protocol',
     `the server at ${address} is not a Teleport proxy: its version ${JSON.stringify(version)} is not in dotted-tri format`,

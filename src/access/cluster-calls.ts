@@ -6,7 +6,7 @@
  */
 import type { AuthClient } from '../api/client.js';
 import { fromMessage } from '../api/convert.js';
-import { isTeleportError } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import { expandRole } from '../rbac/templates.js';
 import type { Database, Role, Traits } from '../resources/types.js';
 import type { DatabaseFilter } from './access.js';
@@ -15,6 +15,10 @@ import type { DatabaseFilter } from './access.js';
 const PAGE_SIZE = 1000;
 /** Names in one predicate; Teleport's own limit for `db exec`. */
 export const MAX_NAMES = 100;
+
+/** Pages that are followed, and messages of one stream that are taken. Ours: a list that goes on beyond is no list. */
+const MOST_PAGES = 1000;
+const MOST_MESSAGES = 100_000;
 
 /** Requesters that Auth knows (`UserCertsRequest.requester_name`). */
 export const REQUESTER = { none: 0, localProxyTunnel: 1, dbExec: 5 } as const;
@@ -36,7 +40,8 @@ export async function listDatabases(
   const found = new Map<string, Database>();
   let startKey = '';
   let limit = PAGE_SIZE;
-  for (;;) {
+  for (let page = 0; ; page++) {
+    if (page === MOST_PAGES) throw tooMany('databases');
     try {
       const page = await auth.auth.listResources({
         resourceType: 'db_server',
@@ -84,14 +89,12 @@ export interface RemoteCluster {
   labels: Record<string, string>;
 }
 
-/** Pages that we follow; each holds the server's own number of clusters. */
-const MOST_PAGES = 1000;
-
 /** The leaves of a root cluster, sorted by name. */
 export async function remoteClusters(root: AuthClient): Promise<RemoteCluster[]> {
   const found: RemoteCluster[] = [];
   let pageToken = '';
-  for (let page = 0; page < MOST_PAGES; page++) {
+  for (let page = 0; ; page++) {
+    if (page === MOST_PAGES) throw tooMany('clusters');
     const answer = await root.presence.listRemoteClusters({ pageToken });
     for (const { metadata, status } of answer.remoteClusters) {
       found.push({ name: metadata?.name ?? '', status: status?.connection ?? '', labels: metadata?.labels ?? {} });
@@ -111,18 +114,28 @@ export interface OwnAccess {
 
 /** The caller's roles and traits as the cluster has them now. */
 export async function ownAccess(auth: AuthClient): Promise<OwnAccess> {
-  const rolesOf = async () => {
-    const roles: Role[] = [];
-    for await (const role of auth.auth.getCurrentUserRoles({})) roles.push(fromMessage('role', role));
-    return roles;
-  };
-  const [roles, { user }] = await Promise.all([rolesOf(), auth.users.getUser({ currentUser: true })]);
+  const rolesOf = async () => await collected(auth.auth.getCurrentUserRoles({}), 'roles');
+  const [messages, { user }] = await Promise.all([rolesOf(), auth.users.getUser({ currentUser: true })]);
   const me = fromMessage('user', user!);
   return {
     username: me.metadata.name,
-    roles: roles.map((role) => expandRole(role, me.spec.traits)),
+    roles: messages.map((message) => expandRole(fromMessage('role', message), me.spec.traits)),
     traits: me.spec.traits,
   };
+}
+
+/** All messages of a stream. @throws LimitExceeded when it does not end */
+export async function collected<Message>(stream: AsyncIterable<Message>, what: string): Promise<Message[]> {
+  const messages: Message[] = [];
+  for await (const message of stream) {
+    if (messages.length === MOST_MESSAGES) throw tooMany(what);
+    messages.push(message);
+  }
+  return messages;
+}
+
+function tooMany(what: string): TeleportError {
+  return new TeleportError('LimitExceeded', `the cluster's list of ${what} does not end`);
 }
 
 export interface CertificateRequest {

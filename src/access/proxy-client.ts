@@ -122,7 +122,8 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
     },
     find: () => json<Ping>('GET', '/webapi/find'),
     async motd() {
-      return (await json<{ Text?: string }>('GET', '/webapi/motd')).Text ?? '';
+      const { Text: text } = await json<{ Text?: unknown }>('GET', '/webapi/motd');
+      return typeof text === 'string' ? text : '';
     },
     begin: (user, password) =>
       json<LoginChallenge>('POST', '/webapi/mfa/login/begin', { user, pass: password, passwordless: false }),

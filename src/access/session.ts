@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Env } from '../cli/env.js';
+import { printable } from '../cli/printable.js';
 import { waitingFor } from '../cli/progress.js';
 import { isTeleportError, nodeCodeOf, TeleportError } from '../errors.js';
 import { decodeIdentityFile } from '../identity/identity-file.js';
@@ -127,7 +128,7 @@ export async function askProxy(
 function warnOfVersions(env: Env, ping: Ping, address: string): void {
   const { server_version: server = '', min_client_version: minClient } = ping;
   const warning = versionWarning({ client: CLIENT_VERSION, server, minClient, address });
-  if (warning) env.stderr.write(warning);
+  if (warning) env.stderr.write(printable(warning));
 }
 
 /** Options for the web API of a proxy: trust, headers, cancel. */

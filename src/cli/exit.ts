@@ -4,6 +4,7 @@
  */
 import { messageOf, type TeleportError } from '../errors.js';
 import { type Env, Signalled } from './env.js';
+import { printable } from './printable.js';
 
 /** 128 plus the number that POSIX gives the signal. */
 const SIGNAL_STATUS: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 };
@@ -71,16 +72,6 @@ export function leaveWhenNobodyReads(proc: NodeJS.Process): void {
       throw error;
     });
   }
-}
-
-/** Non-printable characters made visible, as Go quotes them; newline and tabs stay. */
-export function printable(text: string): string {
-  return text
-    .split(/([\n\t\v])/)
-    .map((part) =>
-      /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u.test(part) && !/^[\n\t\v]$/.test(part) ? quote(part) : part,
-    )
-    .join('');
 }
 
 /** The message, our own causes one tab deeper each, and the last hint found on the way. */
@@ -175,22 +166,4 @@ function isOurs(value: unknown): value is TeleportError {
 
 function hintOf(value: unknown): string | undefined {
   return isOurs(value) ? value.hint : undefined;
-}
-
-function quote(text: string): string {
-  const named: Record<string, string> = {
-    '"': '\\"',
-    '\\': '\\\\',
-    '\u0007': '\\a',
-    '\b': '\\b',
-    '\f': '\\f',
-    '\r': '\\r',
-  };
-  const body = text.replace(/["\\\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (char) => {
-    const code = char.codePointAt(0)!;
-    if (named[char] !== undefined) return named[char];
-    if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
-    return code > 0xffff ? `\\U${code.toString(16).padStart(8, '0')}` : `\\u${code.toString(16).padStart(4, '0')}`;
-  });
-  return `"${body}"`;
 }

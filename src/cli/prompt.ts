@@ -37,6 +37,13 @@ export async function askLine(env: Env, question: string, options: AskOptions = 
   return await readAnswer(env, { raw: false });
 }
 
+/** On a terminal: wait for Enter, so that what was printed is read. What is typed is not shown. */
+export async function acknowledge(env: Env): Promise<void> {
+  if (!env.isTty.stdin) return;
+  env.stderr.write('Press [ENTER] to continue.\n');
+  await readAnswer(env, { raw: true });
+}
+
 /** Ask `question [y/N]: `; anything but y or yes is no. Reads a pipe too, so that `yes | tsh …` works. */
 export async function confirm(env: Env, question: string, options: AskOptions = {}): Promise<boolean> {
   return /^(y|yes)$/i.test((await askLine(env, `${question} [y/N]: `, options)).trim());

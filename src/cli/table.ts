@@ -1,23 +1,28 @@
 /**
  * Tables as Teleport 18 prints them (its `asciitable`, on Go's tabwriter): every cell padded, the last one too; at
  * least five columns a cell; long cells cut with `...` where a width is given. Pure. cli-table3 cannot leave lines
- * ending in padding only, so the few lines are ours.
+ * ending in padding only, so the few lines are ours. Cells come from servers: one with controls in it is quoted, which
+ * the real one does not do.
  */
+import { printableLine } from './printable.js';
 
 /** A cell and its separator take at least this much (tabwriter's minimum width in asciitable). */
 const LEAST_WIDTH = 5;
 /** Kept free for the truncated column when the others are limited (asciitable). */
 const LEAST_TRUNCATED = 16;
 
+type Cells = readonly (readonly string[])[];
+
 /** A full table: titles, dashes, rows. Ends with a newline. */
-export function tableText(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+export function tableText(titles: readonly string[], cells: Cells): string {
+  const rows = printableCells(cells);
   const dashes = titles.map((title, i) => '-'.repeat(widest([title, ...rows.map((row) => row[i] ?? '')])));
   return align([titles, dashes, ...rows]);
 }
 
 /** Rows only: no titles, no dashes. */
-export function headlessTableText(rows: readonly (readonly string[])[]): string {
-  return align(rows);
+export function headlessTableText(cells: Cells): string {
+  return align(printableCells(cells));
 }
 
 /**
@@ -28,9 +33,10 @@ export function headlessTableText(rows: readonly (readonly string[])[]): string 
  */
 export function truncatedTableText(
   titles: readonly string[],
-  rows: readonly (readonly string[])[],
+  cells: Cells,
   options: { truncated: string; columns: number },
 ): string {
+  const rows = printableCells(cells);
   const share = Math.max(1, Math.floor((options.columns - LEAST_TRUNCATED) / Math.max(1, titles.length - 1)));
   let taken = 0;
   const limits = titles.map((title, i) => {
@@ -53,7 +59,11 @@ function truncate(cell: string, limit: number): string {
   return characters.length <= limit ? cell : `${characters.slice(0, limit).join('')}...`;
 }
 
-function align(rows: readonly (readonly string[])[]): string {
+function printableCells(rows: Cells): string[][] {
+  return rows.map((row) => row.map(printableLine));
+}
+
+function align(rows: Cells): string {
   const count = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: count }, (_, i) =>
     Math.max(LEAST_WIDTH, widest(rows.map((row) => row[i] ?? '')) + 1),

@@ -66,36 +66,36 @@ export function basePaths(base: string) {
 
 /** `PROXY.yaml`. */
 export function profilePath(base: string, proxyHost: string): string {
-  return join(base, `${part(proxyHost)}.yaml`);
+  return join(base, `${fileName(proxyHost)}.yaml`);
 }
 
 /** Files that all users of a proxy share. */
 export function proxyPaths(base: string, proxyHost: string) {
-  const folder = join(base, 'keys', part(proxyHost));
+  const folder = join(base, 'keys', fileName(proxyHost));
   return {
     folder,
     certsPem: join(folder, 'certs.pem'),
     cas: join(folder, 'cas'),
-    ca: (cluster: string) => join(folder, 'cas', `${part(cluster)}.pem`),
+    ca: (cluster: string) => join(folder, 'cas', `${fileName(cluster)}.pem`),
   };
 }
 
 /** Files of one user at one proxy. */
 export function userPaths(base: string, proxyHost: string, user: string) {
   const { folder } = proxyPaths(base, proxyHost);
-  const stem = join(folder, part(user));
-  const dbFolder = (cluster: string) => join(`${stem}-db`, part(cluster));
+  const stem = join(folder, fileName(user));
+  const dbFolder = (cluster: string) => join(`${stem}-db`, fileName(cluster));
   return {
     sshKey: stem,
     sshPublicKey: `${stem}.pub`,
     tlsKey: `${stem}.key`,
     tlsCert: `${stem}.crt`,
     sshFolder: `${stem}-ssh`,
-    sshCert: (cluster: string) => join(`${stem}-ssh`, `${part(cluster)}-cert.pub`),
+    sshCert: (cluster: string) => join(`${stem}-ssh`, `${fileName(cluster)}-cert.pub`),
     dbFolders: `${stem}-db`,
     dbFolder,
-    dbKey: (cluster: string, database: string) => join(dbFolder(cluster), `${part(database)}.key`),
-    dbCert: (cluster: string, database: string) => join(dbFolder(cluster), `${part(database)}.crt`),
+    dbKey: (cluster: string, database: string) => join(dbFolder(cluster), `${fileName(database)}.key`),
+    dbCert: (cluster: string, database: string) => join(dbFolder(cluster), `${fileName(database)}.crt`),
     /** Everything of the user, files and folders, also what only other programs write. */
     all: ['', '.key', '.crt', '.pub', '.ppk', '-ssh', '-db', '-app', '-kube', '-windowsdesktop'].map(
       (end) => stem + end,
@@ -105,12 +105,12 @@ export function userPaths(base: string, proxyHost: string, user: string) {
 
 /** Names of one user's private keys, wherever they are kept (`secret-store.ts`): those of the files above. */
 export function keyAccounts(proxyHost: string, user: string) {
-  const stem = `${keyFolder(proxyHost)}/${part(user)}`;
+  const stem = `${keyFolder(proxyHost)}/${fileName(user)}`;
   const databases = `${stem}-db/`;
   return {
     ssh: stem,
     tls: `${stem}.key`,
-    database: (cluster: string, database: string) => `${databases}${part(cluster)}/${part(database)}.key`,
+    database: (cluster: string, database: string) => `${databases}${fileName(cluster)}/${fileName(database)}.key`,
     /** Whether an account is this user's. */
     owns: (account: string) => account === stem || account === `${stem}.key` || account.startsWith(databases),
   };
@@ -118,7 +118,7 @@ export function keyAccounts(proxyHost: string, user: string) {
 
 /** The folder of all keys of a proxy, as the start of an account. */
 export function keyFolder(proxyHost: string): string {
-  return `keys/${part(proxyHost)}`;
+  return `keys/${fileName(proxyHost)}`;
 }
 
 /** The host of `host:port`, `[::1]:443`, `host`: the name of a profile. */
@@ -128,9 +128,9 @@ export function hostOf(address: string): string {
   return address.split(':').length > 2 ? address : address.replace(/:\d*$/, '');
 }
 
-/** A name from a server or a person as one component of a path. */
-function part(name: string): string {
-  if (name === '' || name === '.' || name.includes('..') || /[/\\\0\n]/.test(name)) {
+/** A name from a server or a person as one component of a path. @throws BadParameter for one that would lead elsewhere */
+export function fileName(name: string): string {
+  if (name === '' || name === '.' || name.includes('..') || /[/\\\p{Cc}]/u.test(name)) {
     throw new TeleportError('BadParameter', `${JSON.stringify(name)} cannot be the name of a file`);
   }
   return name;

@@ -21,7 +21,10 @@ export interface PsqlTarget {
   };
 }
 
-/** `postgres://USER@HOST:PORT/DB?…`; user query-escaped, name and paths as they are, empty parts left out. */
+/**
+ * `postgres://USER@HOST:PORT/DB?…`; user query-escaped, paths as they are, and the name too but for what a shell would obey
+ * inside double quotes; empty parts left out.
+ */
 export function connectionUri({ host, port, dbUser, dbName, tls }: PsqlTarget): string {
   if (host.startsWith('/')) {
     // Nobody but psql reads this form, and psql takes a `+` for itself.
@@ -30,7 +33,8 @@ export function connectionUri({ host, port, dbUser, dbName, tls }: PsqlTarget): 
   }
   const user = dbUser === '' ? '' : `${queryEscape(dbUser)}@`;
   const at = host.includes(':') ? `[${host}]` : host;
-  return `postgres://${user}${at}:${port}/${dbName}${tls ? tlsQuery(tls) : ''}`;
+  const name = dbName.replace(/["$`\\!\s]/g, encodeURIComponent);
+  return `postgres://${user}${at}:${port}/${name}${tls ? tlsQuery(tls) : ''}`;
 }
 
 function tlsQuery({ rootCert, cert, key, passFile, mode }: NonNullable<PsqlTarget['tls']>): string {

@@ -1,7 +1,7 @@
 /** Alerts of the cluster, on standard error. They are extra: whatever goes wrong on the way is not said. */
 import { connectCluster } from '../access/cluster-client.js';
 import type { Env } from '../cli/env.js';
-import { printable } from '../cli/exit.js';
+import { printable } from '../cli/printable.js';
 import { messageOf } from '../errors.js';
 import type { Session } from '../profile/session.js';
 

@@ -16,6 +16,8 @@ import { reissueLogin } from '../access/reissue.js';
 import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/session.js';
 import { type SignedIn, saveSignIn, signIn } from '../access/sign-in.js';
 import type { Env } from '../cli/env.js';
+import { printable } from '../cli/printable.js';
+import { acknowledge } from '../cli/prompt.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { type Profile, profileName } from '../profile/profile.js';
 import type { CredentialStoreKind } from '../profile/secret-store.js';
@@ -143,7 +145,7 @@ async function exchange(
 ): Promise<{ profile: Profile; signedIn: SignedIn }> {
   const proxy = await reachProxy(env, args, known);
   using client = proxy.client;
-  if (proxy.ping.auth?.has_motd) env.stderr.write(`${(await client.motd()).trimEnd()}\n`);
+  if (proxy.ping.auth?.has_motd) await showMessageOfTheDay(env, await client.motd());
   const user = args.user || known?.user || localUser(env);
   if (args.user && (proxy.ping.auth?.type ?? 'local') !== 'local') warnOfUser(env, args.user);
   const signedIn = await signIn(env, proxy, {
@@ -156,6 +158,12 @@ async function exchange(
     browser: args,
   });
   return { profile: proxy.profile, signedIn };
+}
+
+async function showMessageOfTheDay(env: Env, text: string): Promise<void> {
+  if (text === '') return;
+  env.stderr.write(`${printable(text.trimEnd())}\n`);
+  await acknowledge(env);
 }
 
 /** Whom the identity provider knows is for it to say. */

@@ -5,6 +5,7 @@
 import { currentSession, personalStore } from '../access/session.js';
 import type { Env } from '../cli/env.js';
 import { durationText, printJson, printLine, printYaml, timeText } from '../cli/output.js';
+import { printableLine } from '../cli/printable.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { profileBase, userPaths } from '../profile/paths.js';
 import type { CredentialStoreKind } from '../profile/secret-store.js';
@@ -183,7 +184,7 @@ function printBlock(env: Env, described: Described, args: { isActive: boolean; v
   rows
     .filter(([, value, isOptional]) => value !== '' || !isOptional)
     .forEach(([label, value], i) => {
-      printLine(env, `${i === 0 && isActive ? '> ' : '  '}${label.padEnd(20)}${value}`);
+      printLine(env, `${i === 0 && isActive ? '> ' : '  '}${label.padEnd(20)}${printableLine(value)}`);
     });
   printLine(env);
 }

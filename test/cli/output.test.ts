@@ -167,3 +167,26 @@ test('a refused certificate is explained', () => {
     'ERROR: \u001b[0mCannot establish https connection to h:\nnot for you',
   );
 });
+
+test('a text of a server cannot leave its cell, nor tell the terminal anything', () => {
+  const cells = ['\u001b]0;title\u0007', 'two\nlines', '\u009b2J', '\u202egnp.exe', 'Zoë 👩\u200d💻', 'a "b" \\c'];
+  const shown = [
+    String.raw`"\x1b]0;title\a"`,
+    String.raw`"two\nlines"`,
+    String.raw`"\u009b2J"`,
+    String.raw`"\u202egnp.exe"`,
+    'Zoë 👩\u200d💻',
+    'a "b" \\c',
+  ];
+  const rows = cells.map((cell) => [cell]);
+  const lines = (text: string) =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.trimEnd());
+  expect(lines(tableText(['Name'], rows)).slice(2)).toEqual(shown);
+  expect(lines(headlessTableText(rows))).toEqual(shown);
+  expect(lines(truncatedTableText(['Name', 'Labels'], rows, { truncated: 'Labels', columns: 80 })).slice(2)).toEqual(
+    shown,
+  );
+});

@@ -1,5 +1,5 @@
 import { waitingFor } from '../../src/cli/progress.js';
-import { askLine, askSecret, confirm } from '../../src/cli/prompt.js';
+import { acknowledge, askLine, askSecret, confirm } from '../../src/cli/prompt.js';
 import { memoryEnv } from '../support/env.js';
 
 const terminal = () => memoryEnv({ tty: { stdin: true, stderr: true } });
@@ -66,5 +66,21 @@ test('a long wait is named on a terminal and wiped; in a pipe nothing is shown',
   expect(env.err()).toBe('Waiting for the proxy ...\r\u001b[K');
   const pipe = memoryEnv();
   await waitingFor(pipe, 'the proxy', Promise.resolve(), { patienceMs: 0 });
+  expect(pipe.err()).toBe('');
+});
+
+test('what must be read waits for Enter on a terminal, and nowhere else', async () => {
+  const env = terminal();
+  let isRead = false;
+  const reading = acknowledge(env).then(() => {
+    isRead = true;
+  });
+  env.type('whatever');
+  expect([isRead, env.rawMode]).toEqual([false, true]);
+  env.type('\r');
+  await reading;
+  expect(env.err()).toBe('Press [ENTER] to continue.\n');
+  const pipe = memoryEnv({ input: '' });
+  await acknowledge(pipe);
   expect(pipe.err()).toBe('');
 });

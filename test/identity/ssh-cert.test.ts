@@ -135,3 +135,10 @@ describe('identity files', () => {
     expect(() => decodeIdentityFile(privateKeyPem(key))).toThrow('TLS certificate');
   });
 });
+
+test.each(['', '*', 'a,b', 'a b', 'a\n@cert-authority *', '!a'])(
+  'no cluster is called %j: known_hosts would take it for more than its name',
+  (cluster) => {
+    expect(() => knownHostsLine({ cluster, key: caKey })).toThrow('cannot be the name of a cluster');
+  },
+);

@@ -173,7 +173,7 @@ test('a logout where nothing ever was makes no folder', async () => {
 test('names from a server cannot lead out of the folder', async () => {
   const store = diskStore(base);
   const keys = await madeKeys();
-  for (const name of ['../../x', 'a/b', '..', '', 'a\0b']) {
+  for (const name of ['../../x', 'a/b', '..', '', 'a\0b', 'a\u001b]0;x']) {
     await expect(store.saveKeys('p', name, 'c', keys)).rejects.toMatchObject({ code: 'BadParameter' });
   }
 });

@@ -22,6 +22,11 @@ describe('connection URI', () => {
     );
   });
 
+  test('leaves a shell nothing to do with a name that a role suggested', () => {
+    const uri = connectionUri({ ...LOCAL, dbName: 'a$(id)`id`"; b\\' });
+    expect(uri).toBe('postgres://alice@localhost:5433/a%24(id)%60id%60%22;%20b%5C');
+  });
+
   test('brackets an IPv6 address', () => {
     expect(connectionUri({ ...LOCAL, host: '::1' })).toBe('postgres://alice@[::1]:5433/dev');
   });

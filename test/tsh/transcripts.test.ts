@@ -213,8 +213,8 @@ test('with an identity file nobody is asked for a password', async () => {
 test('the suite of the ping decides about keys; the message of the day is shown; openssh files are two', async () => {
   cluster.auth = { signature_algorithm_suite: 'fips-v1', has_motd: true };
   const out = join(home, 'id');
-  const made = await login([`--out=${out}`, '--format=openssh']);
-  expect(made.stderr).toMatch(/^Be kind\.\n/);
+  const made = await login([`--out=${out}`, '--format=openssh'], ['', 'correct', '123456']);
+  expect(made.stderr).toMatch(/^Be kind\.\nPress \[ENTER\] to continue\.\nEnter password/);
   expect(made.stdout).toBe(`\nThe certificate has been written to ${out},${out}-cert.pub\n`);
   expect(Buffer.from(String(cluster.logins[0]!.ssh_pub_key), 'base64').toString()).toMatch(/^ecdsa-sha2-nistp256 /);
   cluster.auth = { signature_algorithm_suite: 'post-quantum' };

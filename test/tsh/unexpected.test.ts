@@ -114,6 +114,16 @@ test.each<[string, (socket: Socket) => void, string | RegExp]>([
   ],
   ['no version', (s) => s.end(json({})), `${NO_PROXY}its version "" is not in dotted-tri format`],
   [
+    'an escape sequence behind the version',
+    (s) => s.end(json({ ...good, server_version: '18.3.0\u001b]0;owned\u0007' })),
+    `${NO_PROXY}its version "18.3.0\\u001b]0;owned\\u0007" is not in dotted-tri format`,
+  ],
+  [
+    'an address with a line of its own',
+    (s) => s.end(json({ ...good, proxy: { ssh: { public_addr: 'x.example.com\r\nX-Injected: 1:443' } } })),
+    `${NO_PROXY}proxy.ssh.public_addr of its ping is not an address`,
+  ],
+  [
     'a body cut off',
     (s) => s.end('HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"server_version":'),
     `${GONE}the connection was closed before the whole answer had come`,

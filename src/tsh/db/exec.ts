@@ -8,11 +8,13 @@ import type { Access, AccessibleDatabase, Connector, Route } from '../../access/
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { labelsText, print, printLine, tableText } from '../../cli/output.js';
+import { printable } from '../../cli/printable.js';
 import { confirm } from '../../cli/prompt.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
 import { startLocalProxy } from '../../localproxy/listener.js';
 import { isServerError } from '../../pg/server-error.js';
 import { connectSession } from '../../pg/session.js';
+import { fileName } from '../../profile/paths.js';
 import { alignedText, NUMBER_TYPES } from '../../psql/aligned.js';
 import { psqlArguments } from '../../psql/command.js';
 import { errorText } from '../../psql/error-text.js';
@@ -115,7 +117,7 @@ async function ask(env: Env, args: DbExecArgs, databases: AccessibleDatabase[]):
 
 async function executeOn(env: Env, access: Access, found: AccessibleDatabase, args: DbExecArgs): Promise<Outcome> {
   const name = found.database.metadata.name;
-  const outputFile = args.outputDir ? join(args.outputDir, `${name}.output`) : undefined;
+  const outputFile = args.outputDir ? join(args.outputDir, `${fileName(name)}.output`) : undefined;
   const outcome: Outcome = {
     route: {
       service_name: name,
@@ -142,7 +144,7 @@ async function executeOn(env: Env, access: Access, found: AccessibleDatabase, ar
   } catch (error) {
     outcome.error = messageOf(error);
     outcome.exitCode ||= 1;
-    env.stderr.write(`Failed to execute command for "${name}": ${outcome.error}\n`);
+    env.stderr.write(`Failed to execute command for "${name}": ${printable(outcome.error)}\n`);
   }
   return outcome;
 }

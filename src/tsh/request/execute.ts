@@ -6,6 +6,7 @@ import type { AccessRequests } from '../../access/access.js';
 import { checkApproved, type NewAccessRequest } from '../../access/access-requests.js';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
+import { printable } from '../../cli/printable.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 import { type AccessRequest, stateOf } from '../../resources/access-request.js';
 import { requestText } from './text.js';
@@ -71,7 +72,7 @@ async function takeUp(env: Env, requests: AccessRequests, request: AccessRequest
   const reason = request.spec.resolve_reason;
   env.stderr.write(
     reason
-      ? `\nApproval received, reason=${JSON.stringify(reason)}\nGetting updated certificates...\n\n`
+      ? `\nApproval received, reason=${printable(JSON.stringify(reason))}\nGetting updated certificates...\n\n`
       : '\nApproval received, getting updated certificates...\n\n',
   );
   await requests.change({ add: [request.metadata.name] });
