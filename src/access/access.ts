@@ -77,6 +77,8 @@ export interface RouteRequest {
 /** A database that one is logged into: a stored credential that lives on. */
 export interface ActiveDatabase {
   name: string;
+  /** Address, where the name alone does not tell it from others. */
+  uri?: string;
   protocol: string;
   /** Empty when it was not given at login. */
   dbUser: string;

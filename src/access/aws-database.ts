@@ -76,8 +76,8 @@ export function ofRoute({ database, dbUser, dbName, autoCreate, dbGroups }: Rout
   };
 }
 
-export function activeOf({ name, dbUser, dbName }: AwsDatabase): ActiveDatabase {
-  return { name, protocol: 'postgres', dbUser, isUserOptional: true, dbName, dbRoles: [], expiresAt: NEVER };
+export function activeOf({ name, uri, dbUser, dbName }: AwsDatabase): ActiveDatabase {
+  return { name, uri, protocol: 'postgres', dbUser, isUserOptional: true, dbName, dbRoles: [], expiresAt: NEVER };
 }
 
 function tlsOf(serverName: string | undefined, caPem: string | undefined): Pick<Database['spec'], 'tls'> {

@@ -170,12 +170,12 @@ async function pages<T>(read: (marker: string | undefined) => Promise<{ items: T
   return all;
 }
 
-/** Nothing where it is not allowed to look. */
+/** Nothing where it is not allowed to look, or what was to be looked at has gone meanwhile. */
 async function tolerant<T>(read: () => Promise<T[]>): Promise<T[]> {
   try {
     return await read();
   } catch (error) {
-    if (isTeleportError(error, 'AccessDenied')) return [];
+    if (isTeleportError(error, 'AccessDenied') || isTeleportError(error, 'NotFound')) return [];
     throw error;
   }
 }

@@ -1,11 +1,13 @@
 /**
- * Databases of all clusters of all logins, for `tsh db ls --all`. A cluster that gives no answer is told after the list
- * of the others. Source: cli.md 4.1.
+ * Databases of all clusters of all logins, and of the login at AWS, for `tsh db ls --all`. A cluster that gives no answer
+ * is told after the list of the others. Source: cli.md 4.1.
  */
 import type { DatabaseFilter } from '../../access/access.js';
 import type { ClusterAccess } from '../../access/cluster.js';
 import { openCluster } from '../../access/cluster-open.js';
+import { hasAwsFlag, openAccess, personalIdentities } from '../../access/open.js';
 import { sessionFor } from '../../access/relogin.js';
+import { personalStore } from '../../access/session.js';
 import type { Env } from '../../cli/env.js';
 import { isTeleportError, messageOf, TeleportError } from '../../errors.js';
 import type { Session } from '../../profile/session.js';
@@ -24,8 +26,9 @@ export async function everyDatabase(
   args: GlobalArgs,
   filter: DatabaseFilter,
 ): Promise<{ databases: ListedDatabase[]; failures: TeleportError[] }> {
-  const current = await sessionFor(env, args);
-  const others = args.identity ? [] : await otherSessions(current.store, current.name);
+  const withAws = await hasAws(env, args);
+  const current = withAws && (await isWithoutCluster(env, args)) ? undefined : await sessionFor(env, args);
+  const others = args.identity || !current ? [] : await otherSessions(current.store, current.name);
   const databases: ListedDatabase[] = [];
   const failures: TeleportError[] = [];
   const guarded = async (cluster: string, work: () => Promise<unknown>) => {
@@ -68,10 +71,27 @@ export async function everyDatabase(
       ]);
     });
   };
-  await listProfile(current);
+  if (current) await listProfile(current);
+  if (withAws) await guarded('AWS', () => listAws(env, args, filter, databases));
   await Promise.all(others.filter((session) => isUsable(env, session)).map(listProfile));
   if (databases.length === 0 && failures.length > 0) throw oneFailure(failures);
   return { databases: databases.sort((a, b) => compare(placeOf(a), placeOf(b))), failures };
+}
+
+/** Whether the databases of the login at AWS are meant too. */
+async function hasAws(env: Env, args: GlobalArgs): Promise<boolean> {
+  if (hasAwsFlag(args)) return true;
+  if (args.proxy || args.identity || args.cluster) return false;
+  return (await personalIdentities(env).lastName()) !== undefined;
+}
+
+async function isWithoutCluster(env: Env, args: GlobalArgs): Promise<boolean> {
+  return hasAwsFlag(args) || (await personalStore(env).currentName()) === undefined;
+}
+
+async function listAws(env: Env, args: GlobalArgs, filter: DatabaseFilter, to: ListedDatabase[]): Promise<void> {
+  await using access = await openAccess(env, { ...args, aws: true });
+  to.push(...(await listDatabasesOf(access, filter, ['--aws'])));
 }
 
 function failureOf(cluster: string, cause: unknown): TeleportError {

@@ -5,6 +5,7 @@
 import { mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Access, AccessibleDatabase, Connector, Route } from '../../access/access.js';
+import { isEndpoint } from '../../access/endpoint.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { labelsText, print, printLine, tableText } from '../../cli/output.js';
@@ -117,7 +118,7 @@ async function ask(env: Env, args: DbExecArgs, databases: AccessibleDatabase[]):
 
 async function executeOn(env: Env, access: Access, found: AccessibleDatabase, args: DbExecArgs): Promise<Outcome> {
   const name = found.database.metadata.name;
-  const outputFile = args.outputDir ? join(args.outputDir, `${fileName(name)}.output`) : undefined;
+  const outputFile = args.outputDir ? join(args.outputDir, `${outputNameOf(name)}.output`) : undefined;
   const outcome: Outcome = {
     route: {
       service_name: name,
@@ -147,6 +148,11 @@ async function executeOn(env: Env, access: Access, found: AccessibleDatabase, ar
     env.stderr.write(`Failed to execute command for "${name}": ${printable(outcome.error)}\n`);
   }
   return outcome;
+}
+
+/** Names of databases stay as they are; a pasted endpoint has slashes and colons. */
+function outputNameOf(name: string): string {
+  return fileName(isEndpoint(name) ? name.replace(/[^\w.-]+/g, '_') : name);
 }
 
 /** @returns psql's exit status, or what psql would end with */

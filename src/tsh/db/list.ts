@@ -1,5 +1,5 @@
 /** What `tsh db ls` shows: the databases of a back end with those that one is logged into marked, and what failed. */
-import type { Access, DatabaseFilter } from '../../access/access.js';
+import type { Access, AccessibleDatabase, ActiveDatabase, DatabaseFilter } from '../../access/access.js';
 import { TeleportError } from '../../errors.js';
 import type { ListedDatabase } from './table.js';
 
@@ -12,11 +12,15 @@ export async function listDatabasesOf(
   const [found, active] = await Promise.all([access.databases(filter), access.active()]);
   return found.map((one) => ({
     ...one,
-    active: active.find(({ name }) => name === one.database.metadata.name),
+    active: active.find((other) => isSame(other, one)),
     proxy: access.proxyAddress,
     cluster: access.clusterName,
     flags,
   }));
+}
+
+function isSame({ name, uri }: ActiveDatabase, { database: { metadata, spec } }: AccessibleDatabase): boolean {
+  return name === metadata.name && (uri === undefined || uri === spec.uri);
 }
 
 /** Several failures as one error, a line for each. */
