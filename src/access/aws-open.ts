@@ -34,7 +34,7 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
     openSecrets(identity?.credentialStore ?? 'file', base, { signal: env.signal, vars: env.vars }),
   );
   // Without a login nobody has said who this is: then nothing is kept for the next command.
-  const storage = identity && credentialStorage(identity, identities, secrets);
+  const storage = identity && credentialStorage(identity, identities, secrets, env.now);
   const warn = (text: string) => void env.stderr.write(`WARNING: ${text}\n`);
   const cache = createCredentialCache({ now: env.now, warn, ...(storage ? { storage } : {}) });
   return awsAccess({
@@ -134,27 +134,48 @@ function endpointProfile({ db }: OpenArgs): string | undefined {
   return isEndpoint(db) ? parseEndpoint(db).profile : undefined;
 }
 
-function credentialStorage({ name, arn }: AwsIdentity, identities: AwsIdentities, secrets: () => Promise<SecretStore>) {
+function credentialStorage(
+  { name, arn }: AwsIdentity,
+  identities: AwsIdentities,
+  secrets: () => Promise<SecretStore>,
+  now: () => Date,
+) {
   const account = (key: string) => `${secretsFolder(name)}/${key}`;
   return {
     read: async (key: string) => await (await secrets()).get(account(key)),
     async write(key: string, text: string) {
       // A proxy outlives `tsh logout`, which leaves nothing.
-      if ((await identities.read(name))?.arn === arn) await (await secrets()).set(account(key), text);
+      if ((await identities.read(name))?.arn !== arn) return;
+      const store = await secrets();
+      await store.set(account(key), text);
+      await sweep(store, secretsFolder(name), now);
     },
     delete: async (key: string) => void (await (await secrets()).delete(account(key))),
   };
 }
 
+/** Longer than any password lives: what has ended by then has ended by every clock. */
+const SWEEP_AFTER_MS = 3_600_000;
+
+/** Passwords are kept under names that nobody may ever ask for again, so the dead ones go when a new one comes. */
+async function sweep(store: SecretStore, folder: string, now: () => Date): Promise<void> {
+  for (const account of await store.list(folder)) {
+    if (!/\/[0-9a-f]{64}$/.test(account)) continue;
+    const end = Date.parse(/"expiresAt":"([^"]+)"/.exec((await store.get(account)) ?? '')?.[1] ?? '');
+    if (!(end + SWEEP_AFTER_MS > now().getTime())) await store.delete(account);
+  }
+}
+
 async function readCa(path: string): Promise<string> {
+  const hint = 'Name a file of PEM certificates. A login remembers it: tsh login --aws --ca-file=FILE';
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new TeleportError('BadParameter', `--ca-file: ${messageOf(error)}`, { cause: error });
+    throw new TeleportError('BadParameter', `--ca-file: ${messageOf(error)}`, { cause: error, hint });
   }
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new TeleportError('BadParameter', `--ca-file: ${path} holds no PEM certificate`);
+  throw new TeleportError('BadParameter', `--ca-file: ${path} holds no PEM certificate`, { hint });
 }
 
 /** The result of the first call, for all that follow. */

@@ -76,7 +76,10 @@ export async function startBus(): Promise<Bus> {
 export async function startSecretService(): Promise<SecretService> {
   const bus = await startBus();
   const keychain = openKeychain({ vars: { PATH: process.env.PATH, ...bus.vars } });
-  let daemon = await startKeyring(bus, keychain, PASSWORD);
+  let daemon = await startKeyring(bus, keychain, PASSWORD).catch(async (error: unknown) => {
+    await bus.stop();
+    throw error;
+  });
   return {
     vars: bus.vars,
     keychain,
@@ -111,7 +114,10 @@ async function startKeyring(bus: Bus, keychain: Keychain, password?: string): Pr
   const deadline = Date.now() + START_TIMEOUT_MS;
   let why: unknown = 'asked';
   while (why !== undefined) {
-    if (Date.now() > deadline) throw new Error('gnome-keyring-daemon does not answer', { cause: why });
+    if (Date.now() > deadline) {
+      await ended(daemon);
+      throw new Error('gnome-keyring-daemon does not answer', { cause: why });
+    }
     // One that is locked answers this and nothing else.
     why = await keychain.get('none').then(
       () => undefined,

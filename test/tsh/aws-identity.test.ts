@@ -62,6 +62,44 @@ describe('two databases of one name', () => {
   });
 });
 
+test('only the one that is logged into is marked', async () => {
+  await login('--region=eu-west-1');
+  await world.tsh('db', 'login', 'sales', '--region=us-east-1');
+  const { stdout } = await world.tsh('db', 'ls');
+  expect(stdout.match(/^> sales /gm)).toHaveLength(1);
+  expect(stdout).toMatch(/^> sales .*us-east-1/m);
+});
+
+describe('db ls --all', () => {
+  test('has the login at AWS', async () => {
+    await login();
+    const { status, stdout, stderr } = await world.tsh('db', 'ls', '--all');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(/^Proxy +Cluster +Name /);
+    expect(stdout).toMatch(/^aws +default +sales /m);
+  });
+
+  test('with a proxy that is named, only its clusters', async () => {
+    await login();
+    const { stderr } = await world.tsh('db', 'ls', '--all', '--proxy=nobody.example.com');
+    expect(stderr).toContain('nobody.example.com');
+  });
+});
+
+test('results on a pasted endpoint are files in the folder', async () => {
+  await login();
+  const out = home('results');
+  const run = await world.tsh(
+    'db',
+    'exec',
+    'select 42',
+    '--dbs=jdbc:redshift:iam://sales:us-east-1/dev',
+    `--output-dir=${out}`,
+  );
+  expect(run).toMatchObject({ status: 0, stderr: '' });
+  expect(readFileSync(join(out, 'jdbc_redshift_iam_sales_us-east-1_dev.output'), 'utf8')).toContain('42');
+});
+
 test('a region that is named twice is asked once', async () => {
   const { stdout } = await world.tsh('db', 'ls', '--region=us-east-1,us-east-1', '-f', 'json');
   const names = (JSON.parse(stdout) as { metadata: { name: string } }[]).map(({ metadata }) => metadata.name);
@@ -141,6 +179,16 @@ describe('logout', () => {
     expect(passwordFiles()).toEqual([]);
   });
 
+  test('a password that nobody asks for again goes with the next one', async () => {
+    await login();
+    const dead = `.tsh/aws/default/${'0'.repeat(64)}`;
+    await world.tsh('db', 'login', 'reports');
+    writeFileSync(home(dead), JSON.stringify({ password: 'p', expiresAt: new Date(Date.now() - 2 * 3_600_000) }));
+    await world.tsh('db', 'login', 'sales');
+    expect(passwordFiles()).not.toContain(dead.slice('.tsh/aws/'.length));
+    expect(passwordFiles()).toHaveLength(4);
+  });
+
   test('of one profile, with the roles that were assumed from it', async () => {
     await login();
     const path = home('.tsh/aws-profiles/default.json');
@@ -189,9 +237,9 @@ describe('flags that do not go together', () => {
   });
 });
 
-test('a server of an unknown authority: what to look at', async () => {
+test('a server of an unknown authority is refused, --insecure is about proxies: what to look at', async () => {
   const env = world.envOf({ input: '' });
   const endpoint = `${SALES_HOST}:${world.redshift.ports.sales}`;
-  await runTsh(['db', 'exec', 'select 1', `--dbs=${endpoint}`], env);
+  await runTsh(['db', 'exec', 'select 1', `--dbs=${endpoint}`, '--insecure'], env);
   expect(env.err()).toContain('unless --ca-file names who does');
 });

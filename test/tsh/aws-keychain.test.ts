@@ -68,3 +68,25 @@ withService('a locked keyring refuses before AWS is asked', async () => {
   expect([status, stderr]).toEqual([1, expect.stringContaining('the system keychain cannot be written: it is locked')]);
   expect(world.aws.calls).toEqual([]);
 });
+
+withService('a locked keyring keeps nobody from going back to files or from logging out', async () => {
+  await service.unlock();
+  const login = ['login', '--aws', '--region=us-east-1', `--ca-file=${world.caFile}`];
+  const exec = ['db', 'exec', 'select 1', '--dbs=sales', '--db-user=analyst'];
+  const entries = async () => (await service.keychain.list()).filter((one) => one.startsWith(world.dir));
+  for (const args of [[...login, '--credential-store=keychain'], exec]) expect((await tsh(...args)).status).toBe(0);
+  await service.lock();
+  const back = await tsh(...login, '--credential-store=file');
+  expect([back.stderr, back.status]).toEqual([expect.stringContaining('WARNING: keys are left in the keychain'), 0]);
+
+  await service.unlock();
+  for (const args of [[...login, '--credential-store=keychain'], exec]) expect((await tsh(...args)).status).toBe(0);
+  await service.lock();
+  const out = await tsh('logout');
+  expect([out.stderr, out.status]).toEqual([expect.stringContaining('keys are left in the system keychain'), 1]);
+  expect(readdirSync(join(world.dir, '.tsh'))).toEqual(['config']);
+  await service.unlock();
+  expect(await entries()).not.toEqual([]);
+  expect((await tsh('logout')).status).toBe(0);
+  expect(await entries()).toEqual([]);
+});
