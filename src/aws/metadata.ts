@@ -116,16 +116,9 @@ function placeLabels(accountId: string | undefined, region: string): Record<stri
   return { ...(accountId ? { 'account-id': accountId } : {}), region, 'teleport.dev/cloud': 'AWS' };
 }
 
-/** What a terminal would obey instead of showing it. AWS allows none of these in tags; another maker of answers might. */
-const UNSEEN = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
-
-/** AWS tags whose keys can be labels; whoever may tag a database must not write to the terminals of others. */
+/** AWS tags whose keys can be labels. */
 export function tagLabels(
   tags: readonly (readonly [string | undefined, string | undefined])[],
 ): Record<string, string> {
-  return Object.fromEntries(
-    tags.flatMap(([key, value]) =>
-      key && LABEL_KEY.test(key) ? [[key, (value ?? '').replace(UNSEEN, '\ufffd')]] : [],
-    ),
-  );
+  return Object.fromEntries(tags.flatMap(([key, value]) => (key && LABEL_KEY.test(key) ? [[key, value ?? '']] : [])));
 }
