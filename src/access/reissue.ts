@@ -22,7 +22,8 @@ export interface ReissueOptions {
 }
 
 /**
- * Fetch and store them. Where the access requests change, certificates of databases go: they carry the old roles.
+ * Fetch and store them. Where the access requests change, certificates for databases and other clusters go: they carry the
+ * old roles.
  *
  * @throws with the server's text, such as `remote cluster "x" is not found`
  */
@@ -55,11 +56,7 @@ export async function reissueLogin(env: Env, session: Session, options: ReissueO
   if (certs.tls.length === 0 || certs.ssh.length === 0) {
     throw new TeleportError('Protocol', 'the cluster answered without certificates');
   }
-  if (add.length > 0 || drop.length > 0) {
-    for (const database of await store.databases(name, user, cluster, env.now())) {
-      await store.deleteDatabase(name, user, cluster, database.name);
-    }
-  }
+  if (add.length > 0 || drop.length > 0) await store.deleteIssued(name, user, cluster);
   await store.saveKeys(name, user, cluster, {
     ...keys,
     tlsCertPem: Buffer.from(certs.tls).toString('utf8'),

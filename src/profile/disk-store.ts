@@ -184,6 +184,17 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
         return certGone || keyGone;
       });
     },
+    async deleteIssued(name, user, cluster) {
+      const files = userPaths(base, name, user);
+      await locked(async () => {
+        await wipe(files.dbFolders);
+        await deleteEntries(open, keyFolder(name), keyAccounts(name, user).isDatabase);
+        for (const { name: file } of await entriesOf(files.sshFolder)) {
+          const path = join(files.sshFolder, file);
+          if (path !== files.sshCert(cluster)) await wipe(path);
+        }
+      });
+    },
     databasePaths(name, user, cluster, database, rootCluster) {
       const files = userPaths(base, name, user);
       return {

@@ -49,6 +49,7 @@ export function memoryStore({ profile, keys, hostCas, vars = {} }: MemoryStoreOp
       saved.set(`${cluster}/${database}`, pair);
     },
     deleteDatabase: async (_name, _user, cluster, database) => saved.delete(`${cluster}/${database}`),
+    deleteIssued: refuse,
     databasePaths(_name, user, cluster, database, rootCluster) {
       const upper = database.toUpperCase();
       const files = userPaths('', name, user);

@@ -111,6 +111,7 @@ export function keyAccounts(proxyHost: string, user: string) {
     ssh: stem,
     tls: `${stem}.key`,
     database: (cluster: string, database: string) => `${databases}${fileName(cluster)}/${fileName(database)}.key`,
+    isDatabase: (account: string) => account.startsWith(databases),
     /** Whether an account is this user's. */
     owns: (account: string) => account === stem || account === `${stem}.key` || account.startsWith(databases),
   };

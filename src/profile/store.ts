@@ -102,6 +102,8 @@ export interface ProfileStore {
   saveDatabase(name: string, user: string, cluster: string, database: string, keys: DatabaseKeys): Promise<void>;
   /** @returns false when there was nothing to delete */
   deleteDatabase(name: string, user: string, cluster: string, database: string): Promise<boolean>;
+  /** What was issued beside the login: all databases of all clusters, and SSH certificates for others than `cluster`. */
+  deleteIssued(name: string, user: string, cluster: string): Promise<void>;
   databasePaths(name: string, user: string, cluster: string, database: string, rootCluster: string): DatabasePaths;
 
   /** Keys and certificates of one user at one proxy. @returns false when there were none */

@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => cluster.remove());
 
 const SIGNATURE = '0d0a0d0a000d0a515549540a';
-const headerV4 = Buffer.from(`${SIGNATURE}2111000c` + 'cb007107' + '7f000001' + '1267' + '0bd1', 'hex');
+const headerV4 = Buffer.from(`${SIGNATURE}2111000ccb0071077f00000112670bd1`, 'hex');
 const headerV6 = Buffer.from(
   `${SIGNATURE}21210024${'20010db8000000000000000000000001'}${'00000000000000000000000000000001'}12670bd1`,
   'hex',

@@ -139,6 +139,23 @@ test('a database login counts while its certificate lives five seconds more', as
   expect(await store.databases('p', 'alice', 'c', NOW)).toEqual([]);
 });
 
+test('what was issued beside a login goes on every cluster, and the login stays', async () => {
+  const store = diskStore(base);
+  const keys = await madeKeys();
+  const pair = { keyPem: keys.tlsKeyPem, certPem: keys.tlsCertPem };
+  for (const cluster of ['c', 'leaf']) {
+    await store.saveKeys('p', 'alice', cluster, keys);
+    await store.saveDatabase('p', 'alice', cluster, 'pg', pair);
+  }
+  await store.saveKeys('p', 'bob', 'leaf', keys);
+  await store.deleteIssued('p', 'alice', 'c');
+  for (const cluster of ['c', 'leaf']) expect(await store.databases('p', 'alice', cluster, NOW)).toEqual([]);
+  expect((await store.readKeys('p', 'alice', 'c'))?.sshCert).toBe(keys.sshCert);
+  expect((await store.readCerts('p', 'alice', 'leaf'))?.sshCert).toBeUndefined();
+  expect((await store.readCerts('p', 'bob', 'leaf'))?.sshCert).toBe(keys.sshCert);
+  await store.deleteIssued('p', 'alice', 'c');
+});
+
 test('an empty key counts as none; a key with another certificate is refused', async () => {
   const store = diskStore(base);
   const [one, two] = [await madeKeys(), await madeKeys()];

@@ -196,6 +196,12 @@ test('logout of one user removes that user from the keychain, of all everything,
   expect(entries()).toEqual([]);
 });
 
+test('keys of databases leave the keychain with what was issued beside a login', async () => {
+  await loggedIn('keychain');
+  await store().deleteIssued('p', 'alice', 'c');
+  expect(entries()).toEqual(['keys/p/alice', 'keys/p/alice.key']);
+});
+
 test('a logout after a crash, or after another program has removed the profile, leaves no entry', async () => {
   const at = store();
   await at.setCredentialStore('p', 'keychain');

@@ -1,7 +1,7 @@
 /** Access requests against a small cluster: made, waited for, taken up, given back. The texts are those of Teleport 18.3.0. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { runTsh } from '../../../src/tsh/main.js';
 import { type MemoryEnv, memoryEnv } from '../../support/env.js';
 import { type FakeCluster, startFakeCluster } from '../../support/fake-cluster.js';
@@ -66,7 +66,14 @@ test('roles are asked for, waited for and taken up; drop gives them back', async
   ]);
   const status = JSON.parse((await tsh(['status', '-f', 'json'])).out).active;
   expect(status.active_requests).toEqual([ID]);
+  for (const name of ['alice-db/leaf.local/sales.crt', 'alice-ssh/leaf.local-cert.pub']) {
+    const file = join(home, '.tsh/keys/localhost', name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, 'with the roles of the request');
+  }
   const dropped = await tsh(['request', 'drop']);
+  const kept = readdirSync(join(home, '.tsh/keys/localhost'), { recursive: true });
+  expect(kept.filter((name) => String(name).includes('leaf.local') && !String(name).startsWith('cas'))).toEqual([]);
   expect(dropped.out).toMatch(/^Dropping all active access requests\.\.\.\n\n> Profile URL/);
   expect(rows(dropped.out, 'Active requests:', 'Roles:')).toEqual(['  Roles:              access, capture-db']);
 });
