@@ -6,6 +6,7 @@
  * Source: database-service.md sections 7.1 (limits) and 7.2.
  */
 import { isTeleportError } from '../errors.js';
+import { atOnce } from './at-once.js';
 import { aws, type ClientOptions, clientConfig } from './clients.js';
 import { parseArn } from './endpoint.js';
 import { type AwsPlace, tagLabels } from './metadata.js';
@@ -35,6 +36,8 @@ export interface DiscoverOptions extends ClientOptions {
 
 /** Pages of one listing that are read; the rest is left out, as Teleport does. */
 const MAX_PAGES = 10;
+/** Workgroups whose tags are asked for at the same time: each is a call of its own. */
+const TAGS_AT_ONCE = 8;
 const CLUSTER_SKIPPED = new Set(['creating', 'deleting', 'hardware-failure', 'paused', 'incompatible-network']);
 const WORKGROUP_SKIPPED = new Set(['CREATING', 'DELETING']);
 
@@ -85,31 +88,40 @@ export async function discoverServerless(options: DiscoverOptions): Promise<Foun
   const sdk = await import('./sdk/redshift-serverless.js');
   const client = new sdk.RedshiftServerlessClient(await clientConfig(options));
   try {
-    const workgroups = await pages(async (nextToken: string | undefined) => {
-      const answer = await aws(() => client.send(new sdk.ListWorkgroupsCommand({ nextToken })));
-      return { items: answer.workgroups ?? [], next: answer.nextToken };
-    });
-    const endpoints = await tolerant(() =>
+    const [workgroups, endpoints] = await Promise.all([
       pages(async (nextToken: string | undefined) => {
-        const answer = await aws(() => client.send(new sdk.ListEndpointAccessCommand({ nextToken })));
-        return { items: answer.endpoints ?? [], next: answer.nextToken };
+        const answer = await aws(() => client.send(new sdk.ListWorkgroupsCommand({ nextToken })));
+        return { items: answer.workgroups ?? [], next: answer.nextToken };
       }),
+      tolerant(() =>
+        pages(async (nextToken: string | undefined) => {
+          const answer = await aws(() => client.send(new sdk.ListEndpointAccessCommand({ nextToken })));
+          return { items: answer.endpoints ?? [], next: answer.nextToken };
+        }),
+      ),
+    ]);
+    const shown = workgroups.filter(
+      ({ workgroupName, status = 'unknown', endpoint }) =>
+        workgroupName && (options.unavailable || (endpoint?.address && !WORKGROUP_SKIPPED.has(status))),
     );
+    const inTurn = atOnce(TAGS_AT_ONCE);
+    const tagsOf = ({ workgroupArn: resourceArn = '' }: (typeof shown)[number]) =>
+      tolerant(async () => {
+        const { tags = [] } = await aws(() => client.send(new sdk.ListTagsForResourceCommand({ resourceArn })));
+        return tags;
+      });
+    const tagged = await Promise.all(shown.map((one) => inTurn(() => tagsOf(one))));
     const found: FoundDatabase[] = [];
-    for (const workgroup of workgroups) {
+    for (const [i, workgroup] of shown.entries()) {
       const {
-        workgroupName: name,
+        workgroupName: name = '',
         workgroupArn: resourceArn = '',
         workgroupId,
         status = 'unknown',
         endpoint,
       } = workgroup;
       const isAvailable = endpoint?.address !== undefined && !WORKGROUP_SKIPPED.has(status);
-      if (!name || !(isAvailable || options.unavailable)) continue;
-      const answer = await tolerant(async () => [
-        await aws(() => client.send(new sdk.ListTagsForResourceCommand({ resourceArn }))),
-      ]);
-      const tags = tagLabels((answer[0]?.tags ?? []).map(({ key, value }) => [key, value]));
+      const tags = tagLabels(tagged[i]!.map(({ key, value }) => [key, value]));
       const accountId = parseArn(resourceArn)?.accountId;
       const place = { region, ...(accountId ? { account_id: accountId } : {}) };
       const ids = { workgroup_name: name, ...(workgroupId ? { workgroup_id: workgroupId } : {}) };

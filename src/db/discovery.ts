@@ -5,6 +5,7 @@
  * Source: database-service.md sections 7.1 to 7.3.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { atOnce } from '../aws/at-once.js';
 import type { FoundDatabase } from '../aws/discover.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -12,7 +13,6 @@ import { matchesLabels } from '../rbac/labels.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import type { Database, LabelSelector } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
-import { atOnce } from './at-once.js';
 import { discoveredName } from './discovered-name.js';
 
 export interface AwsMatcher {
