@@ -22,8 +22,8 @@ export interface PsqlTarget {
 }
 
 /**
- * `postgres://USER@HOST:PORT/DB?…`; user query-escaped, paths as they are, and the name too but for what a shell would obey
- * inside double quotes; empty parts left out.
+ * `postgres://USER@HOST:PORT/DB?…`; user query-escaped, paths and name as they are but for what psql or, inside double quotes,
+ * a shell would take for something else; empty parts left out.
  */
 export function connectionUri({ host, port, dbUser, dbName, tls }: PsqlTarget): string {
   if (host.startsWith('/')) {
@@ -33,7 +33,7 @@ export function connectionUri({ host, port, dbUser, dbName, tls }: PsqlTarget): 
   }
   const user = dbUser === '' ? '' : `${queryEscape(dbUser)}@`;
   const at = host.includes(':') ? `[${host}]` : host;
-  const name = dbName.replace(/["$`\\!\s]/g, encodeURIComponent);
+  const name = dbName.replace(/["$`\\!\s]/g, escaped);
   return `postgres://${user}${at}:${port}/${name}${tls ? tlsQuery(tls) : ''}`;
 }
 
@@ -45,7 +45,11 @@ function tlsQuery({ rootCert, cert, key, passFile, mode }: NonNullable<PsqlTarge
     ['passfile', passFile],
     ['sslmode', mode],
   ];
-  return `?${parameters.flatMap(([name, value]) => (value ? [`${name}=${value}`] : [])).join('&')}`;
+  return `?${parameters.flatMap(([name, value]) => (value ? [`${name}=${value.replace(/["$`\\!\s%&]/g, escaped)}`] : [])).join('&')}`;
+}
+
+function escaped(character: string): string {
+  return [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('');
 }
 
 /** @param passthrough  what stood behind `--` on our own command line */

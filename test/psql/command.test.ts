@@ -27,6 +27,13 @@ describe('connection URI', () => {
     expect(uri).toBe('postgres://alice@localhost:5433/a%24(id)%60id%60%22;%20b%5C');
   });
 
+  test('gives psql back the paths of files whose names have signs of their own', () => {
+    const passFile = '/h/my home/.tsh/aws/my%2Eprofile/jdbc%3Aredshift!.pgpass';
+    const uri = connectionUri({ ...LOCAL, tls: { rootCert: '/h/ca.pem', passFile, mode: 'verify-full' } });
+    expect(uri).not.toMatch(/[ !]/);
+    expect(new URL(uri).searchParams.get('passfile')).toBe(passFile);
+  });
+
   test('brackets an IPv6 address', () => {
     expect(connectionUri({ ...LOCAL, host: '::1' })).toBe('postgres://alice@[::1]:5433/dev');
   });

@@ -1,6 +1,7 @@
 /** Arguments that the database commands share, as the command table gives them. */
 import type { Access, ActiveDatabase, RouteRequest } from '../../access/access.js';
 import type { AwsArgs } from '../../access/open.js';
+import { shellWord } from '../../cli/shell-word.js';
 import { TeleportError } from '../../errors.js';
 import type { RequestArgs, Selectors } from './choose.js';
 
@@ -44,7 +45,7 @@ interface NamedRoute {
 export function selectorText(args: GlobalArgs, route: NamedRoute): string {
   const user = route.dbUser || route.isUserOptional ? '' : ' --db-user=<user>';
   const name = route.dbName ? '' : ' --db-name=<name>';
-  return `${clusterPart(args)}${user}${name} ${route.name}`;
+  return `${placePart(args)}${user}${name} ${shellWord(route.name)}`;
 }
 
 /** @throws TeleportError `BadParameter` for a command whose answer would lead nowhere */
@@ -79,7 +80,15 @@ export async function assertKeyFiles(access: Access, args: GlobalArgs, route: Na
   });
 }
 
-/** `--cluster=NAME ` where it was given, for commands that are suggested. */
-export function clusterPart(args: GlobalArgs): string {
-  return args.cluster ? ` --cluster=${args.cluster}` : '';
+/** ` --cluster=NAME`, ` --region=…` where they were given, for commands that are suggested. */
+export function placePart({ cluster, aws, awsProfile, region, assumeRole, externalId }: GlobalArgs): string {
+  const flags = [
+    cluster && `--cluster=${cluster}`,
+    awsProfile && `--aws-profile=${awsProfile}`,
+    region?.length && `--region=${region.join(',')}`,
+    assumeRole && `--assume-role=${assumeRole}`,
+    externalId && `--external-id=${externalId}`,
+  ].filter((flag) => typeof flag === 'string' && flag !== '');
+  if (aws && flags.length === 0) flags.push('--aws');
+  return flags.map((flag) => ` ${shellWord(String(flag))}`).join('');
 }

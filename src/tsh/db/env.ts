@@ -2,6 +2,7 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
+import { shellWord } from '../../cli/shell-word.js';
 import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 
@@ -31,9 +32,4 @@ export async function run(env: Env, args: DbEnvArgs): Promise<void> {
   if (args.format === 'json') printJson(env, Object.fromEntries(values));
   else if (args.format === 'yaml') await printYaml(env, Object.fromEntries(values));
   else for (const [name, value] of values) printLine(env, `export ${name}=${shellWord(value)}`);
-}
-
-/** As it stands where the shell would not change it (Teleport never quotes), in single quotes where it would. */
-function shellWord(value: string): string {
-  return /^[\w@%+=:,./-]*$/.test(value) ? value : `'${value.replace(/'/g, `'\\''`)}'`;
 }

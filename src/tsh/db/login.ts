@@ -2,7 +2,8 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
-import { clusterPart, type RouteArgs, routeRequest, selectorText } from './args.js';
+import { shellWord } from '../../cli/shell-word.js';
+import { placePart, type RouteArgs, routeRequest, selectorText } from './args.js';
 import { chooseDatabase } from './choose.js';
 
 const YELLOW = '\u001b[33m';
@@ -20,7 +21,7 @@ export async function run(env: Env, args: RouteArgs): Promise<void> {
       ? ['You can start a local proxy for database GUI clients:', `tsh proxy db --tunnel${selector}`]
       : [
           'You can view the connect command for the native database CLI client:',
-          `tsh db config${clusterPart(args)} --format=cmd ${name}`,
+          `tsh db config${placePart(args)} --format=cmd ${shellWord(name)}`,
         ];
   printLine(env, `Connection information for database "${name}" has been saved.`);
   printLine(env);
