@@ -40,8 +40,5 @@ function parts(sealed: string): { ciphertext: Buffer; nonce: Buffer } {
 }
 
 function refused(why: string, cause?: unknown): TeleportError {
-  return new TeleportError('BadParameter', `failed to decrypt response: ${why}`, {
-    hint: 'Nothing was stored. Repeat the login; if it happens again, look at what stands between the browser and this machine.',
-    cause,
-  });
+  return new TeleportError('BadParameter', `failed to decrypt response: ${why}`, { cause });
 }

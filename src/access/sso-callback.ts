@@ -4,10 +4,11 @@
  *     GET /<uuid>                    the short link a person opens: on to the identity provider (or its form)
  *     GET|POST /callback?response=…  the Proxy sends the browser here with the sealed answer; ?err=… with what went wrong
  *
- * The first callback counts; the browser is then sent to a page of the Proxy that says how it ended. Spec: login-and-profile
- * reference, 3.1.
+ * The first callback that proves to come from the Proxy counts: its answer is sealed with our key, or its `err` comes with
+ * it. Any page open in the browser can call here, so that nothing else ends the login. The browser is sent to a page of the
+ * Proxy that says how it ended. Spec: login-and-profile reference, 3.1.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { messageOf, TeleportError } from '../errors.js';
@@ -22,6 +23,8 @@ export interface SsoCallbackOptions {
   baseUrl?: string | undefined;
   /** `host:port` of the Proxy whose pages end the login in the browser. */
   webProxyAddr: string;
+  /** Told of a callback that is not the Proxy's, once. */
+  onStranger?: () => void;
 }
 
 /** Where the Proxy sends the person first: a redirect, or a form (HTML) that submits itself. */
@@ -30,7 +33,7 @@ export type SsoTarget = { redirectUrl: string } | { formHtml: string };
 export interface SsoCallback extends AsyncDisposable {
   /** What the Proxy is told; holds the key of the answer, so it is neither shown nor logged. */
   readonly callbackUrl: string;
-  /** The first callback's answer. Rejects with what the identity provider or the Proxy said, or a seal that is broken. */
+  /** The Proxy's answer. Rejects with what the identity provider or the Proxy said. */
   readonly answer: Promise<LoginAnswer>;
   /** A short link for the person. */
   linkTo(target: SsoTarget): string;
@@ -51,6 +54,7 @@ export async function openSsoCallback(options: SsoCallbackOptions): Promise<SsoC
   const key = randomBytes(SEAL_KEY_BYTES);
   const links = new Map<string, SsoTarget>();
   let isOver = false;
+  let { onStranger } = options;
   let settle!: (outcome: LoginAnswer | TeleportError) => void;
   const answer = new Promise<LoginAnswer>((resolve, reject) => {
     settle = (outcome) => (outcome instanceof TeleportError ? reject(outcome) : resolve(outcome));
@@ -65,12 +69,17 @@ export async function openSsoCallback(options: SsoCallbackOptions): Promise<SsoC
     if (request.method !== 'GET' && request.method !== 'POST') return void response.writeHead(405).end();
     const values = await valuesOf(request);
     if (values === undefined) return void response.writeHead(413).end();
-    const isFirst = !isOver;
-    isOver = true;
-    const outcome = isFirst ? outcomeOf(values, key) : new TeleportError('AlreadyExists', 'a second callback');
-    const page = outcome instanceof TeleportError ? '/web/msg/error/login' : '/web/msg/info/login_success';
-    // The browser has its page first: the listener closes as soon as the login goes on.
-    if (isFirst) response.once('close', () => settle(outcome));
+    const outcome = isOver ? undefined : outcomeOf(values, key);
+    if (outcome !== undefined) {
+      isOver = true;
+      // The browser has its page first: the listener closes as soon as the login goes on.
+      response.once('close', () => settle(outcome));
+    } else if (!isOver) {
+      onStranger?.();
+      onStranger = undefined;
+    }
+    const isGood = outcome !== undefined && !(outcome instanceof TeleportError);
+    const page = isGood ? '/web/msg/info/login_success' : '/web/msg/error/login';
     response.writeHead(302, { Location: `https://${options.webProxyAddr}${page}` }).end();
   };
 
@@ -99,18 +108,30 @@ export async function openSsoCallback(options: SsoCallbackOptions): Promise<SsoC
   };
 }
 
-/** What a callback says. */
-function outcomeOf(values: URLSearchParams, key: Buffer): LoginAnswer | TeleportError {
+/** What a callback of the Proxy says; undefined for one that is somebody else's. */
+function outcomeOf(values: URLSearchParams, key: Buffer): LoginAnswer | TeleportError | undefined {
   const refusal = values.get('err');
   if (refusal !== null) {
+    const proof = Buffer.from(values.get('secret_key') ?? '', 'hex');
+    if (proof.length !== key.length || !timingSafeEqual(proof, key)) return undefined;
     const said = refusal.slice(0, MOST_CHARACTERS);
     return new TeleportError('AccessDenied', `identity provider callback failed with error: ${said}`);
   }
+  const text = opened(values, key);
+  if (text === undefined) return undefined;
   try {
-    return loginAnswer(JSON.parse(openSealed(key, values.get('response') ?? '')));
+    return loginAnswer(JSON.parse(text));
   } catch (error) {
     if (error instanceof TeleportError) return error;
     return new TeleportError('Protocol', `failed to decrypt response: ${messageOf(error)}`);
+  }
+}
+
+function opened(values: URLSearchParams, key: Buffer): string | undefined {
+  try {
+    return openSealed(key, values.get('response') ?? '');
+  } catch {
+    return undefined;
   }
 }
 

@@ -32,6 +32,8 @@ export interface SsoConnector {
   name: string;
 }
 
+const STRANGER =
+  'WARNING: something answered that is not the proxy (an old tab, another page): ignored, the login goes on. If the browser says that it failed, press Ctrl-C and repeat it.\n';
 /** As long as Teleport's own. */
 const CALLBACK_TIMEOUT_MS = 180_000;
 
@@ -52,7 +54,8 @@ export async function signInBySso(
   const browser = args.browser || args.browserLogin;
   if (callback && !bindAddr) throw new TeleportError('BadParameter', '--callback must be used with --bind-addr');
   const baseUrl = callback ? await callbackBase(env, callback, bindAddr!) : undefined;
-  await using listener = await openSsoCallback({ bindAddr, baseUrl, webProxyAddr: profile.webProxyAddr });
+  const onStranger = () => void env.stderr.write(STRANGER);
+  await using listener = await openSsoCallback({ bindAddr, baseUrl, webProxyAddr: profile.webProxyAddr, onStranger });
   const start = await waitingFor(
     env,
     'the proxy',
