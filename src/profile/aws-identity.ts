@@ -61,7 +61,8 @@ export interface AwsIdentities {
   read(name: string): Promise<AwsIdentity | undefined>;
   /** Every identity that can be read, by name. */
   list(): Promise<AwsIdentity[]>;
-  save(identity: AwsIdentity, options?: { makeCurrent?: boolean }): Promise<void>;
+  /** Remember it as the one of the last login. If it is whom it was before, the databases of before stay. */
+  save(identity: AwsIdentity): Promise<AwsIdentity>;
   /** Change the databases of a stored identity; concurrent changes are not lost. */
   changeDatabases(name: string, change: (databases: AwsDatabase[]) => AwsDatabase[]): Promise<void>;
   /** @returns false when there was none */
@@ -105,10 +106,14 @@ export function awsIdentities(base: string): AwsIdentities {
       const all = await Promise.all(names.map((name) => readFrom(join(folder, name)).catch(() => undefined)));
       return all.filter((one) => one !== undefined);
     },
-    async save(identity, options = {}) {
-      await locked(async () => {
-        await write(identity);
-        if (options.makeCurrent ?? true) await writeWhole(current, `${identity.name}\n`, SECRET_MODE);
+    async save(identity) {
+      return await locked(async () => {
+        // Read here: another command may have logged into a database while AWS was asked who one is.
+        const before = await read(identity.name).catch(() => undefined);
+        const saved = before?.arn === identity.arn ? { ...identity, databases: before.databases } : identity;
+        await write(saved);
+        await writeWhole(current, `${identity.name}\n`, SECRET_MODE);
+        return saved;
       });
     },
     async changeDatabases(name, change) {

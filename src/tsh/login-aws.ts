@@ -10,12 +10,22 @@ import { defaultRegion } from '../aws/region.js';
 import { callerIdentity } from '../aws/sts.js';
 import type { Env } from '../cli/env.js';
 import { waitingFor } from '../cli/progress.js';
+import { TeleportError } from '../errors.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
 import { type CredentialStoreArgs, prepareAwsStore } from './credential-store.js';
 import { forgetAws } from './logout-aws.js';
 import { printAwsIdentities } from './status-aws.js';
 
-export async function run(env: Env, args: AwsArgs & CredentialStoreArgs): Promise<void> {
+interface LoginAwsArgs extends AwsArgs, CredentialStoreArgs {
+  out?: string | undefined;
+}
+
+export async function run(env: Env, args: LoginAwsArgs): Promise<void> {
+  if (args.out) {
+    throw new TeleportError('BadParameter', '--out is for clusters: with --aws there are no certificates', {
+      hint: 'Programs find your AWS identity as tsh does: give them AWS_PROFILE, or a role.',
+    });
+  }
   for (const region of args.region ?? []) checkRegion(region);
   const identities = personalIdentities(env);
   const awsProfile = args.awsProfile || env.vars.AWS_PROFILE || undefined;
@@ -25,9 +35,8 @@ export async function run(env: Env, args: AwsArgs & CredentialStoreArgs): Promis
   const before = await identities.read(name).catch(() => undefined);
   const credentialStore = await prepareAwsStore(env, args, before);
   const who = await waitingFor(env, 'AWS', callerIdentity({ region: regions[0]!, chain, profile: awsProfile }));
-  const isSame = before?.arn === who.arn;
   // Passwords and databases belong to whom one was; another identity begins without.
-  if (before && !isSame) await forgetAws(env, before);
+  if (before && before.arn !== who.arn) await forgetAws(env, before);
   const identity: AwsIdentity = {
     name,
     ...(awsProfile ? { awsProfile } : {}),
@@ -38,8 +47,7 @@ export async function run(env: Env, args: AwsArgs & CredentialStoreArgs): Promis
     accountId: who.accountId,
     arn: who.arn,
     ...(credentialStore ? { credentialStore } : {}),
-    databases: isSame ? before.databases : [],
+    databases: [],
   };
-  await identities.save(identity);
-  await printAwsIdentities(env, [identity], identity.name);
+  printAwsIdentities(env, [await identities.save(identity)], name);
 }

@@ -53,6 +53,17 @@ test('changes of two commands at once are both kept', async () => {
   expect((await identities.read('dev'))!.databases.map(({ name }) => name).sort()).toEqual(['a', 'b', 'c', 'd']);
 });
 
+test('a login keeps the databases of the same identity, also one that came meanwhile; another begins without', async () => {
+  const identities = awsIdentities(base);
+  const again = { ...identity('dev'), regions: ['eu-west-1'] };
+  await identities.save(identity('dev'));
+  await identities.changeDatabases('dev', () => [database]);
+  expect(await identities.save(again)).toEqual({ ...again, databases: [database] });
+  expect(await identities.read('dev')).toEqual({ ...again, databases: [database] });
+  const other = { ...again, arn: 'arn:aws:iam::123456789012:user/bob' };
+  expect(await identities.save(other)).toEqual(other);
+});
+
 test('a broken file is named and stays whole; the others are listed', async () => {
   const identities = awsIdentities(base);
   await identities.save(identity('good'));

@@ -1,6 +1,6 @@
 /** Local proxies of `tsh` without a cluster: many connections, cancel, other databases, days, clients with their own TLS. */
-import { existsSync } from 'node:fs';
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, startAwsDirect } from '../support/aws-direct.js';
@@ -99,7 +99,31 @@ withPsql('without --tunnel a client brings its own TLS and reads the password fi
   expect([stderr, stdout]).toEqual(['', 'analyst\n']);
 });
 
-// Last, for it turns the clocks.
+// From here on the clocks are turned.
+test('without --tunnel the password file is renewed, and after a logout it is not made again', async () => {
+  const ticks = jest.spyOn(globalThis, 'setInterval');
+  await using started = await proxy('--db-user=analyst');
+  const renew = ticks.mock.calls.find(([, everyMs]) => everyMs === 60_000)![0] as () => void;
+  ticks.mockRestore();
+  const file = /pass_file=(\S+)/.exec(started.text)![1]!;
+  const first = readFileSync(file, 'utf8');
+  aheadMs = 2 * 3_600_000;
+  renew();
+  const giveUp = performance.now() + 10_000;
+  while (readFileSync(file, 'utf8') === first) {
+    expect(performance.now()).toBeLessThan(giveUp);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await world.tsh('logout');
+  aheadMs *= 2;
+  renew();
+  // Another command that asks AWS takes longer than what the proxy would have done meanwhile.
+  const login = ['login', '--aws', '--region=us-east-1', `--ca-file=${world.caFile}`];
+  expect((await world.tsh('db', 'ls', '--aws')).status).toBe(0);
+  expect((await world.tsh(...login)).status).toBe(0);
+  expect(existsSync(file)).toBe(false);
+});
+
 test('left open for days it takes new connections, and a session outlives its password', async () => {
   await using started = await proxy('--tunnel', '--db-user=analyst');
   const old = await started.connect();
