@@ -9,6 +9,7 @@ import { resolve } from 'node:path';
 import { createCredentialCache } from '../aws/credential-cache.js';
 import { defaultRegion } from '../aws/region.js';
 import type { Env } from '../cli/env.js';
+import { printable } from '../cli/printable.js';
 import { waitingFor } from '../cli/progress.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { type AwsIdentities, type AwsIdentity, fileName } from '../profile/aws-identity.js';
@@ -35,7 +36,7 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
   );
   // Without a login nobody has said who this is: then nothing is kept for the next command.
   const storage = identity && credentialStorage(identity, identities, secrets, env.now);
-  const warn = (text: string) => void env.stderr.write(`WARNING: ${text}\n`);
+  const warn = (text: string) => void env.stderr.write(`WARNING: ${printable(text)}\n`);
   const cache = createCredentialCache({ now: env.now, warn, ...(storage ? { storage } : {}) });
   return awsAccess({
     name: identity?.name ?? principal.profile ?? 'aws',

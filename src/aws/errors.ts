@@ -19,6 +19,9 @@ const UNTRUSTED =
 
 const REGION_HINT = 'Name one, for example with AWS_REGION=us-east-1, or in the profile of ~/.aws/config.';
 
+/** The SDK's words for an answer that did not come. */
+const TOO_LATE = /has exceeded the configured (\d+) ms requestTimeout/;
+
 /** Error names of AWS services by what they mean to us. */
 const NAMES: readonly (readonly [RegExp, ErrorCode, string?])[] = [
   [/^(AccessDenied|UnauthorizedOperation|NotAuthorized|OptInRequired)/, 'AccessDenied'],
@@ -43,6 +46,8 @@ export function fromAws(error: unknown): TeleportError {
   if (name === 'Error' && text === 'Region is missing') {
     return new TeleportError('BadParameter', 'no AWS region is known', { cause: error, hint: REGION_HINT });
   }
+  const late = TOO_LATE.exec(text)?.[1];
+  if (late) return unreached(`AWS gave no answer within ${Number(late) / 1000} s`, error);
   const said = name && name !== 'Error' ? `${name}: ${text}` : text;
   const found = NAMES.find(([pattern]) => pattern.test(name));
   if (found) {

@@ -1,10 +1,14 @@
 /** What a person reads when there are no credentials, no region or no way to AWS. */
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { clientConfig } from '../../src/aws/clients.js';
 import { fromAws } from '../../src/aws/errors.js';
 import { defaultRegion } from '../../src/aws/region.js';
+import { GetCallerIdentityCommand, STSClient } from '../../src/aws/sdk/sts.js';
 import { callerIdentity } from '../../src/aws/sts.js';
 import { TeleportError } from '../../src/errors.js';
 
@@ -44,6 +48,30 @@ test.each([
   });
   process.env.AWS_PROFILE = profile;
   expect(await failure(callerIdentity({ region: 'us-east-1' }))).toMatchObject({ hint: given.hint });
+});
+
+test('an AWS that takes the connection and says nothing', async () => {
+  const silent = createServer(() => {});
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { requestHandler } = await clientConfig({ region: 'us-east-1' });
+  const credentials = { accessKeyId: 'a', secretAccessKey: 'b' };
+  const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const client = new STSClient({
+    region: 'us-east-1',
+    credentials,
+    endpoint,
+    maxAttempts: 1,
+    requestHandler: { ...requestHandler, requestTimeout: 100 },
+  });
+  const error = await client.send(new GetCallerIdentityCommand({})).catch((reason: unknown) => reason);
+  expect(fromAws(error)).toMatchObject({
+    code: 'ConnectionProblem',
+    message: 'AWS gave no answer within 0.1 s',
+    hint: expect.stringContaining('HTTPS_PROXY'),
+  });
+  client.destroy();
+  silent.close();
 });
 
 test('a profile that does not exist', async () => {
