@@ -1,4 +1,5 @@
 /** A Redshift database as AWS tells of it, as it was pasted and as it is stored, all made into a `db` resource. Pure. */
+import { notReady, unavailable } from '../aws/availability.js';
 import type { FoundDatabase } from '../aws/discover.js';
 import { TeleportError } from '../errors.js';
 import type { AwsDatabase } from '../profile/aws-identity.js';
@@ -88,19 +89,16 @@ function tlsOf(serverName: string | undefined, caPem: string | undefined): Pick<
 /** @throws ConnectionProblem for a database that nobody can enter now */
 export function checkAvailable({ metadata, spec }: Database): void {
   const status = metadata.labels?.[STATUS_LABEL];
-  if (spec.uri !== '' && !(status && UNAVAILABLE.test(status))) return;
-  const { region, redshift } = spec.aws ?? {};
-  const id = redshift?.cluster_id;
-  throw new TeleportError('ConnectionProblem', `database "${metadata.name}" is not available: AWS says "${status}"`, {
-    hint:
-      status === 'paused' && id
-        ? `Resume it: aws redshift resume-cluster --cluster-identifier ${id} --region ${region}`
-        : 'Wait until "tsh db ls -v" shows it as available.',
-  });
+  if (status === undefined && spec.uri !== '') return;
+  // Another command has logged out of it meanwhile.
+  if (status === undefined) throw new TeleportError('NotFound', `not logged into database "${metadata.name}"`);
+  const { region = '', redshift, redshift_serverless: serverless } = spec.aws ?? {};
+  const one = redshift?.cluster_id
+    ? ({ kind: 'cluster', id: redshift.cluster_id } as const)
+    : ({ kind: 'workgroup', id: serverless?.workgroup_name ?? metadata.name } as const);
+  const error = unavailable(one, status, region) ?? (spec.uri === '' ? notReady(one, status, region) : undefined);
+  if (error) throw error;
 }
-
-/** Words of AWS for what has no door now. */
-const UNAVAILABLE = /^(paused|creating|deleting|hardware-failure|incompatible-network)$/i;
 
 /** Without the members that nobody gave. */
 export function given<T extends object>(members: T): { [K in keyof T]?: NonNullable<T[K]> } {

@@ -18,18 +18,21 @@ const WAITS = /^(creating|deleting|rebooting|resuming|pausing|restoring|hardware
 /** The error of a database of this status, or undefined when it should take connections. */
 export function unavailable(database: AwsDatabase, status: string, region: string): TeleportError | undefined {
   const { kind, id } = database;
-  const said = `${NAMES[kind]} "${id}" in ${region} is ${status.toLowerCase()}`;
-  if (/^paused$/i.test(status)) {
-    return new TeleportError('ConnectionProblem', said, {
-      hint: `Resume it: aws redshift resume-cluster --cluster-identifier ${id} --region ${region}`,
-    });
-  }
-  if (!WAITS.test(status)) return undefined;
+  if (!/^paused$/i.test(status)) return WAITS.test(status) ? notReady(database, status, region) : undefined;
+  return new TeleportError('ConnectionProblem', `${NAMES[kind]} "${id}" in ${region} is ${status.toLowerCase()}`, {
+    hint: `Resume it: aws redshift resume-cluster --cluster-identifier ${id} --region ${region}`,
+  });
+}
+
+/** The error of a database that AWS has given no address yet, or that takes no connections for a while. */
+export function notReady(database: AwsDatabase, status: string, region: string): TeleportError {
+  const { kind, id } = database;
   const look =
     kind === 'cluster'
       ? `aws redshift describe-clusters --cluster-identifier ${id} --region ${region}`
       : `aws redshift-serverless get-workgroup --workgroup-name ${id} --region ${region}`;
-  return new TeleportError('ConnectionProblem', said, { hint: `Wait until it is available: ${look}` });
+  const text = `${NAMES[kind]} "${id}" in ${region} is ${status.toLowerCase()}`;
+  return new TeleportError('ConnectionProblem', text, { hint: `Wait until it is available: ${look}` });
 }
 
 /** There is no such database in the regions that were looked in. */

@@ -268,7 +268,7 @@ describe('bad input', () => {
     [
       'paused',
       ['archive'],
-      /database "archive" is not available: AWS says "paused"[\s\S]*aws redshift resume-cluster --cluster-identifier archive --region us-east-1/,
+      /Redshift cluster "archive" in us-east-1 is paused[\s\S]*aws redshift resume-cluster --cluster-identifier archive --region us-east-1/,
     ],
     ['bad port', [`${SALES_HOST}:99999`], /port "99999" is not a number from 1 to 65535/],
     [
