@@ -45,10 +45,11 @@ export function awsFiles({ base, home, folder, caFile, secrets }: AwsFilesOption
         });
       }
       const passFile = account(identity, database.name);
-      await store.set(passFile, `*:*:*:${escaped(user)}:${escaped(password)}\n`);
+      const [host, port] = splitUri(database.uri);
+      const lines = [host, ...LOOPBACK].map((one) => `${[one, '*', '*', user, password].map(field).join(':')}\n`);
+      await store.set(passFile, lines.join(''));
       const ca = caFile ?? join(folder, 'amazon.pem');
       if (!caFile) await writeWhole(ca, `${amazonRoots().join('\n')}\n`, SECRET_MODE);
-      const [host, port] = splitUri(database.uri);
       const info: ConnectionInfo = {
         host,
         port,
@@ -81,7 +82,10 @@ export function awsFiles({ base, home, folder, caFile, secrets }: AwsFilesOption
   };
 }
 
+/** Where `tsh proxy db` listens. libpq gives the password to these hosts and the database's own, and to no other. */
+const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
+
 /** A field of a password file. Source: PostgreSQL manual, "The Password File". */
-function escaped(text: string): string {
+function field(text: string): string {
   return text.replace(/[\\:]/g, '\\$&');
 }
