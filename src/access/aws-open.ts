@@ -130,9 +130,14 @@ async function storedIdentity(
   );
 }
 
-/** `Profile=` of a pasted JDBC URL. */
-function endpointProfile({ db }: OpenArgs): string | undefined {
-  return isEndpoint(db) ? parseEndpoint(db).profile : undefined;
+/** `Profile=` of pasted JDBC URLs. @throws BadParameter when they name more than one: a command has one identity */
+function endpointProfile({ db, dbs = [] }: OpenArgs): string | undefined {
+  const profiles = [db, ...dbs].flatMap((one) => (isEndpoint(one) ? (parseEndpoint(one).profile ?? []) : []));
+  const [profile, ...others] = new Set(profiles);
+  if (others.length === 0) return profile;
+  throw new TeleportError('BadParameter', `the URLs name several AWS profiles: ${[profile, ...others].join(', ')}`, {
+    hint: 'Name one for all with --aws-profile, or run a command for each.',
+  });
 }
 
 function credentialStorage(
