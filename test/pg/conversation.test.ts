@@ -231,6 +231,25 @@ describe('frontend', () => {
     await expect(logging).rejects.toMatchObject({ code });
   });
 
+  test.each([
+    ['nothing but notices', [{ type: 'NoticeResponse', fields: [['M', 'wait']] }], /sends nothing but notices/],
+    ['for the password again and again', [{ type: 'AuthenticationCleartextPassword' }], /was not content after 1000/],
+    [
+      'settings without end',
+      [{ type: 'AuthenticationOk' }, { type: 'ParameterStatus', name: 'a', value: 'b' }],
+      /was not ready after 1000 messages/,
+    ],
+  ] as [string, BackendMessage[], RegExp][])('a server that sends %s is left', async (_, messages, text) => {
+    const [client, peer] = await pair();
+    const logging = login(client, { user: 'alice', password: () => 'x', timeoutMs: 20_000 });
+    logging.catch(() => {});
+    await readStartup(peer);
+    peer.resume();
+    const [first, again = first] = messages;
+    send(peer, first!, ...Array.from({ length: 1001 }, () => again!));
+    await expect(logging).rejects.toMatchObject({ code: 'Protocol', message: expect.stringMatching(text) });
+  });
+
   test('an error of ours reaches the client as one of the server', async () => {
     const [client, peer] = await pair();
     const logging = login(client, { user: 'alice' });
