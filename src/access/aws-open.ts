@@ -82,10 +82,17 @@ const SOURCES = [
   'AWS_CONTAINER_CREDENTIALS_FULL_URI',
 ] as const;
 
+const ROLE_ARN = /^arn:[^:]+:iam::\d{12}:role\/.+$/;
+
 /** Rights of the flags, or of what was stored. */
 export function principalOf(env: Env, args: AwsArgs, identity?: AwsIdentity): Principal {
   const role = args.assumeRole || identity?.assumeRole;
   const externalId = args.externalId || identity?.externalId;
+  if (role && !ROLE_ARN.test(role)) {
+    throw new TeleportError('BadParameter', `--assume-role: ${JSON.stringify(role)} is not the ARN of an IAM role`, {
+      hint: 'It looks like arn:aws:iam::123456789012:role/NAME.',
+    });
+  }
   if (externalId && !role) {
     throw new TeleportError('BadParameter', '--external-id is for a role that is assumed', {
       hint: 'Name the role as well: --assume-role=arn:aws:iam::ACCOUNT:role/NAME',

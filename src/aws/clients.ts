@@ -35,6 +35,8 @@ const REQUEST_TIMEOUT_MS = 8_000;
 /** Tries of one call; a throttled one is tried again with back-off, a denied one is not. */
 const MAX_ATTEMPTS = 4;
 
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
 /** Form of a region's name: `us-east-1`, `us-gov-west-1`, `me-central-1`. */
 const REGION = /^[a-z]{2,}(-[a-z]+)+-\d{1,2}$/;
 
@@ -60,6 +62,8 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
   };
   const found = providers.fromNodeProviderChain({
     ...(profile ? { profile } : {}),
+    // It would write paragraphs of warnings, for example where keys in the environment are passed over for a profile.
+    logger: SILENT,
     // Shared files are rewritten while we run for days: by `aws configure`, by helpers that log in.
     ignoreCache: true,
     clientConfig: settings,

@@ -6,11 +6,12 @@ import { resolve } from 'node:path';
 import { identityName, principalOf } from '../access/aws-open.js';
 import { type AwsArgs, personalIdentities } from '../access/open.js';
 import { checkRegion } from '../aws/clients.js';
+import { notAssumed } from '../aws/refusal.js';
 import { defaultRegion } from '../aws/region.js';
 import { callerIdentity } from '../aws/sts.js';
 import type { Env } from '../cli/env.js';
 import { waitingFor } from '../cli/progress.js';
-import { TeleportError } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
 import { type CredentialStoreArgs, prepareAwsStore } from './credential-store.js';
 import { forgetAws } from './logout-aws.js';
@@ -30,11 +31,15 @@ export async function run(env: Env, args: LoginAwsArgs): Promise<void> {
   const identities = personalIdentities(env);
   const awsProfile = args.awsProfile || env.vars.AWS_PROFILE || undefined;
   const regions = args.region?.length ? [...new Set(args.region)] : [await defaultRegion(awsProfile)];
-  const { chain } = principalOf(env, args);
+  const { chain = [] } = principalOf(env, args);
   const name = identityName(args, env.vars);
   const before = await identities.read(name).catch(() => undefined);
   const credentialStore = await prepareAwsStore(env, args, before);
-  const who = await waitingFor(env, 'AWS', callerIdentity({ region: regions[0]!, chain, profile: awsProfile }));
+  const asked = { region: regions[0]!, chain, profile: awsProfile };
+  const who = await waitingFor(env, 'AWS', callerIdentity(asked)).catch((error: unknown) => {
+    if (chain.length === 0 || !isTeleportError(error, 'AccessDenied') || error.hint) throw error;
+    throw notAssumed('Could not assume the role:', error, { ...asked, asker: 'person' });
+  });
   // Passwords and databases belong to whom one was; another identity begins without.
   if (before && before.arn !== who.arn) await forgetAws(env, before);
   const identity: AwsIdentity = {

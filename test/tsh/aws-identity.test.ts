@@ -1,7 +1,7 @@
 /** `tsh` without a cluster where names, logins and identities meet: nothing is taken for another's, nothing stays behind. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { openAws } from '../../src/access/aws-open.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, SALES_HOST, startAwsDirect } from '../support/aws-direct.js';
@@ -245,6 +245,36 @@ describe('flags that do not go together', () => {
     expect(status).toBe(1);
     expect(stderr).toMatch(text);
   });
+});
+
+describe('a role at login', () => {
+  test('that one may not assume: both statements that may be missing', async () => {
+    const { stderr } = await world.tsh('login', '--aws', '--assume-role=arn:aws:iam::123456789012:role/none');
+    expect(stderr).toContain('is not authorized to perform: sts:AssumeRole');
+    expect(stderr).toContain('The trust policy of arn:aws:iam::123456789012:role/none needs:');
+  });
+
+  test('that is none', async () => {
+    const { stderr } = await world.tsh('login', '--aws', '--assume-role=admin');
+    expect(stderr).toContain('--assume-role: "admin" is not the ARN of an IAM role');
+  });
+});
+
+test('a profile comes before keys in the environment, without a word of the SDK', async () => {
+  const file = home('aws-config');
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } = world.aws.env(
+    world.aws.addUser('carol', { policies: [] }),
+  );
+  writeFileSync(file, `[profile carol]\naws_access_key_id=${id}\naws_secret_access_key=${secret}\n`);
+  const before = process.env.AWS_CONFIG_FILE;
+  process.env.AWS_CONFIG_FILE = file;
+  const said = [jest.spyOn(console, 'warn'), jest.spyOn(console, 'error')];
+  const { stdout } = await world.tsh('login', '--aws-profile=carol');
+  if (before === undefined) delete process.env.AWS_CONFIG_FILE;
+  else process.env.AWS_CONFIG_FILE = before;
+  expect(stdout).toContain('user/carol');
+  for (const one of said) expect(one).not.toHaveBeenCalled();
+  jest.restoreAllMocks();
 });
 
 test('a server of an unknown authority is refused, --insecure is about proxies: what to look at', async () => {
