@@ -53,13 +53,13 @@ async function agent(
   hostId: string,
   databases: TunnelHello['databases'],
   onConnection: OnConnection,
-  more: { silenceTimeoutMs?: number; registry?: TunnelRegistry } = {},
+  more: { silenceTimeoutMs?: number; registry?: TunnelRegistry; onPing?: () => void } = {},
 ) {
   const accepting = more.registry ?? registry;
   const [ours, theirs] = await pair();
   const line = serveControl(ours, {
     hello: { hostId, hostname: hostId, version: '1', databases },
-    onStanding: () => {},
+    onStanding: () => more.onPing?.(),
     onDial: (count) => {
       for (let i = 0; i < count; i++) void offer(hostId, onConnection, accepting);
     },
@@ -81,9 +81,15 @@ test('a data connection that offers itself twice is closed, and no client is put
 
 test("an idle line lives as long as the Proxy's pings come, and no longer", async () => {
   const quick = createTunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 20 });
-  await agent('idle', [], () => {}, { silenceTimeoutMs: 200, registry: quick });
-  // Three times the limit of silence: that it outlives this is what is asked.
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  // Thirty pings are three times the limit of silence: that it outlives this is what is asked.
+  await new Promise<void>((resolve) => {
+    let pings = 0;
+    const onPing = () => {
+      pings += 1;
+      if (pings === 30) resolve();
+    };
+    void agent('idle', [], () => {}, { silenceTimeoutMs: 200, registry: quick, onPing });
+  });
   expect(quick.agents()).toHaveLength(1);
   await quick.close();
 
