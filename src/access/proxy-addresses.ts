@@ -79,7 +79,7 @@ export function parseProxy(typed: string): TypedProxy {
     .split(',');
   const port = portIn(web);
   const host = hostOf(web);
-  const isHost = /^[^\s/@:?#]+$/.test(host) || isIP(host) === 6;
+  const isHost = (/^[^\s/@:?#]+$/.test(host) && URL.canParse(`https://${host}`)) || isIP(host) === 6;
   const sshPort = ssh === undefined ? undefined : Number(ssh);
   if (!isHost || more !== undefined || port === 0 || (sshPort !== undefined && !isPort(sshPort))) {
     throw new TeleportError('BadParameter', `invalid proxy address: ${JSON.stringify(typed)}`, {

@@ -62,6 +62,9 @@ export interface DialTlsOptions extends DialTcpOptions {
 export async function dialTcp(options: DialTcpOptions): Promise<Socket> {
   const { host, port, path, timeoutMs = DEFAULT_TIMEOUT_MS, signal, vars } = options;
   const address = path ?? joinHostPort(host, port);
+  if (path === undefined && vars && !URL.canParse(`https://${address}`)) {
+    throw new TeleportError('BadParameter', `${JSON.stringify(address)} is not an address`);
+  }
   const proxy = path === undefined && vars ? proxyFor(new URL(`https://${address}`), vars) : undefined;
   const started = performance.now();
   const target = proxy

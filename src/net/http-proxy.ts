@@ -27,9 +27,13 @@ export function proxyFor(url: URL, vars: Vars): URL | undefined {
   const exceptions = (vars.NO_PROXY ?? vars.no_proxy ?? '').split(',').map((part) => part.trim().toLowerCase());
   if (exceptions.some((exception) => matches(exception, host, port))) return undefined;
   try {
-    return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+    const url = new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+    decodeURIComponent(url.username + url.password);
+    return url;
   } catch {
-    throw new TeleportError('BadParameter', `${isPlain ? 'HTTP_PROXY' : 'HTTPS_PROXY'} is not a URL`);
+    throw new TeleportError('BadParameter', `${isPlain ? 'HTTP_PROXY' : 'HTTPS_PROXY'} is not a URL`, {
+      hint: 'Write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with %25 for a % in either.',
+    });
   }
 }
 

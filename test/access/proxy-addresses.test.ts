@@ -11,9 +11,12 @@ test.each([
   expect(parseProxy(typed)).toEqual(expected);
 });
 
-test.each(['', 'p:0', 'p:x', 'p:70000', 'a b', 'p:1,x', 'user@p', 'p/x'])('--proxy=%j is refused', (typed) => {
-  expect(() => parseProxy(typed)).toThrow('invalid proxy address');
-});
+test.each(['', 'p:0', 'p:x', 'p:70000', 'a b', 'p:1,x', 'user@p', 'p/x', 'a[b', 'a%zz'])(
+  '--proxy=%j is refused',
+  (typed) => {
+    expect(() => parseProxy(typed)).toThrow('invalid proxy address');
+  },
+);
 
 test('one port for everything, announced by the proxy, replaces what was typed', () => {
   const proxy = {

@@ -10,6 +10,19 @@ import { listen } from '../../src/net/listen.js';
 import { type RelayOptions, type RelayResult, relay } from '../../src/net/relay.js';
 import { amazonRoots } from '../../src/net/roots.js';
 
+test.each(['http://a%zz:b@proxy:3128', 'http://a:%@proxy:3128', 'http://[:1'])(
+  'a proxy that cannot be read is told by its variable, without its password: %s',
+  (HTTPS_PROXY) => {
+    const read = () => proxyFor(new URL('https://example.com'), { HTTPS_PROXY });
+    expect(read).toThrow(expect.objectContaining({ code: 'BadParameter', message: 'HTTPS_PROXY is not a URL' }));
+  },
+);
+
+test('an address that is none is told as one', async () => {
+  const dialled = dialTcp({ host: 'a[b', port: 1, vars: {} });
+  await expect(dialled).rejects.toMatchObject({ code: 'BadParameter', message: '"a[b:1" is not an address' });
+});
+
 test('hostile ClientHellos are refused, and none is waited for without end', () => {
   const record = (body: Buffer) => Buffer.concat([Buffer.from([22, 3, 1, body.length >> 8, body.length & 255]), body]);
   const hello = (extensions: string) => {
