@@ -30,13 +30,15 @@ export async function run(env: Env, args: GlobalArgs & AwsArgs): Promise<number>
     );
     return 0;
   }
-  for (const identity of await personalIdentities(env).list()) {
+  const aws = await personalIdentities(env).list();
+  for (const identity of aws) {
     // The rest goes with the folder and with the entries of the keychain, below.
     await (await import('./logout-aws.js')).forgetAwsServices(env, identity);
   }
   if ((await store.currentName()) === undefined && (await store.names()).length === 0) {
     await store.deleteAll();
-    printLine(env, 'All users logged out.');
+    if (aws.length === 0) printLine(env, 'All users logged out.');
+    for (const { name } of aws) printLine(env, `Logged out AWS profile ${name}.`);
     return 0;
   }
   for (const name of await store.names()) {
@@ -48,6 +50,7 @@ export async function run(env: Env, args: GlobalArgs & AwsArgs): Promise<number>
   }
   await store.deleteAll();
   printLine(env, 'Logged out all users from all proxies.');
+  for (const { name } of aws) printLine(env, `Logged out AWS profile ${name}.`);
   return 0;
 }
 

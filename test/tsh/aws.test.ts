@@ -107,7 +107,7 @@ describe('login', () => {
     await exec('select 1', 'sales', '--db-user=analyst');
     await world.tsh('db', 'login', 'sales', '--db-user=analyst');
     const out = await world.tsh('logout');
-    expect(out.status).toBe(0);
+    expect(out).toMatchObject({ status: 0, stdout: 'Logged out AWS profile default.\n' });
     expect(readdirSync(join(world.dir, '.tsh'))).toEqual([]);
     expect(readFileSync(join(world.dir, '.pg_service.conf'), 'utf8').trim()).toBe('');
   });
