@@ -3,9 +3,10 @@
  * `tsh login --aws`, else whatever the SDK's default chain finds. Nothing is asked of AWS here.
  */
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createCredentialCache } from '../aws/credential-cache.js';
 import { defaultRegion } from '../aws/region.js';
 import type { Env } from '../cli/env.js';
@@ -82,6 +83,24 @@ const SOURCES = [
   'AWS_CONTAINER_CREDENTIALS_FULL_URI',
 ] as const;
 
+/** Where `aws configure` writes keys: after that they may be somebody else's. */
+function sharedFiles({ home, vars }: Env): string[] {
+  const { AWS_SHARED_CREDENTIALS_FILE, AWS_CONFIG_FILE } = vars;
+  return [
+    AWS_SHARED_CREDENTIALS_FILE || join(home, '.aws', 'credentials'),
+    AWS_CONFIG_FILE || join(home, '.aws', 'config'),
+  ];
+}
+
+/** Undefined where nothing can be read: the SDK says what is wrong when it needs the file. */
+function changedAt(path: string): number | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  } catch {
+    return undefined;
+  }
+}
+
 const ROLE_ARN = /^arn:[^:]+:iam::\d{12}:role\/.+$/;
 
 /** Rights of the flags, or of what was stored. */
@@ -102,7 +121,7 @@ export function principalOf(env: Env, args: AwsArgs, identity?: AwsIdentity): Pr
     asker: 'person',
     profile: args.awsProfile || identity?.awsProfile || env.vars.AWS_PROFILE || undefined,
     source: createHash('sha256')
-      .update(JSON.stringify(SOURCES.map((name) => env.vars[name])))
+      .update(JSON.stringify([SOURCES.map((name) => env.vars[name]), sharedFiles(env).map(changedAt)]))
       .digest('hex'),
     chain: role ? [{ roleArn: role, sessionName: sessionName(env), ...(externalId ? { externalId } : {}) }] : [],
     identity: identity && { arn: identity.arn, accountId: identity.accountId },

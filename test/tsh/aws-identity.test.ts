@@ -1,5 +1,5 @@
 /** `tsh` without a cluster where names, logins and identities meet: nothing is taken for another's, nothing stays behind. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { openAws } from '../../src/access/aws-open.js';
@@ -158,22 +158,33 @@ describe('another identity behind the same name', () => {
     expect(passwordFiles()).toEqual([]);
   });
 
+  const passwordWith = async (vars: Record<string, string>) => {
+    await using access = await openAws(world.envOf({ vars }), { aws: true });
+    const [found] = await access.databases({ name: 'sales' });
+    await using _ = await access.connector(await access.route(found!, { dbUser: 'analyst' }));
+  };
+  const minted = () => world.aws.count('redshift:GetClusterCredentials');
+
   test.each(['AWS_SHARED_CREDENTIALS_FILE', 'AWS_ROLE_ARN'])(
     'a password made before %s changed is not used',
     async (name) => {
       await login();
-      const passwordOf = async (value: string) => {
-        const env = world.envOf({ vars: { [name]: value } });
-        await using access = await openAws(env, { aws: true });
-        const [found] = await access.databases({ name: 'sales' });
-        await using _ = await access.connector(await access.route(found!, { dbUser: 'analyst' }));
-      };
-      await passwordOf('one');
-      await passwordOf('one');
-      await passwordOf('two');
-      expect(world.aws.count('redshift:GetClusterCredentials')).toBe(2);
+      for (const value of ['one', 'one', 'two']) await passwordWith({ [name]: value });
+      expect(minted()).toBe(2);
     },
   );
+
+  test('a password made before the shared files were written is not used', async () => {
+    await login();
+    const file = home('credentials');
+    const vars = { AWS_SHARED_CREDENTIALS_FILE: file };
+    writeFileSync(file, '[default]\n');
+    for (let i = 0; i < 2; i++) await passwordWith(vars);
+    expect(minted()).toBe(1);
+    utimesSync(file, new Date(), new Date(Date.now() + 1000));
+    await passwordWith(vars);
+    expect(minted()).toBe(2);
+  });
 });
 
 describe('logout', () => {
