@@ -24,7 +24,8 @@ import { decodeIdentity, systemRoleOf } from '../identity/identity.js';
 import { type Listener, listen } from '../net/listen.js';
 import { makeTlsServer, peerCertificate } from '../net/tls-server.js';
 import { issuerOf, NAME_OID, verifyLeaf } from '../pki/x509.js';
-import { authHandlers, joinHandlers } from './grpc-auth.js';
+import { authHandlers } from './grpc-auth.js';
+import { joinHandlers } from './grpc-certs.js';
 import {
   clusterConfigHandlers,
   databaseAgentHandlers,

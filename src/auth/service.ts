@@ -2,7 +2,7 @@
  * The Auth Service: who may enter the cluster, and the certificates that say so. It keeps its state in one data directory
  * and speaks gRPC on one port; this file puts the parts together and takes them apart again.
  *
- *     listener ── grpc-auth, grpc-other ── login, invites, user-certs, host-certs, users, databases, tokens …
+ *     listener ── grpc-* (messages) ── login, invites, user-certs, host-certs, users, databases, tokens …
  *                                                └── state: store, authorities, audit log, clock
  */
 import { randomUUID } from 'node:crypto';
