@@ -119,6 +119,8 @@ export interface ConnectorOptions {
 
 /** Access that one does not have, asked of people who may give it. Each call goes to the root cluster. */
 export interface AccessRequests {
+  /** False where the login cannot change: an identity file. */
+  readonly canTakeUp: boolean;
   /** All that one may see. */
   list(): Promise<AccessRequest[]>;
   /** @throws NotFound `no access request matching "…"` */

@@ -221,6 +221,9 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     },
 
     requests: {
+      get canTakeUp() {
+        return !context().store.isVirtual;
+      },
       list: () => context().withRoot((auth) => listAccessRequests(auth)),
       find: (id) => context().withRoot((auth) => findAccessRequest(auth, id)),
       create: (wish) => context().withRoot((auth) => createAccessRequest(auth, { ...wish, user: context().username })),

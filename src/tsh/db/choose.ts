@@ -66,7 +66,7 @@ export async function chooseDatabase(
   if (known) return fromActive(known);
   const filter: DatabaseFilter = { name, labels: parseLabels(selectors.labels), query: selectors.query || undefined };
   const found = await access.databases(filter);
-  if (found.length === 0 && access.requests && !selectors.disableAccessRequest) {
+  if (found.length === 0 && access.requests?.canTakeUp && !selectors.disableAccessRequest) {
     const got = await requested(env, access, filter, selectors);
     if (got) return got;
   }

@@ -29,6 +29,7 @@ export async function makeRequest(
   wish: RequestWish,
   options: ExecuteOptions = {},
 ): Promise<void> {
+  if (!options.noWait) checkCanTakeUp(requests);
   printLine(env, 'Creating request...');
   const made = await requests.create(wish);
   // Read again: the cluster fills in which roles reach a resource.
@@ -43,6 +44,7 @@ export async function resumeRequest(
   id: string,
   options: ExecuteOptions = {},
 ): Promise<void> {
+  checkCanTakeUp(requests);
   const request = await requests.find(id).catch((error: unknown) => {
     if (!isTeleportError(error, 'NotFound')) throw error;
     throw new TeleportError('BadParameter', `invalid access request ${JSON.stringify(id)}`, {
@@ -52,6 +54,14 @@ export async function resumeRequest(
   if (stateOf(request) !== 'PENDING') return await takeUp(env, requests, request);
   printLine(env, 'Request pending...');
   await follow(env, requests, request, options);
+}
+
+/** Said before somebody is asked and waited for. */
+function checkCanTakeUp(requests: AccessRequests): void {
+  if (requests.canTakeUp) return;
+  throw new TeleportError('BadParameter', 'an identity file cannot carry an access request', {
+    hint: 'Ask with --nowait or without -i, or have a file made for a user with the roles: tctl auth sign.',
+  });
 }
 
 async function follow(

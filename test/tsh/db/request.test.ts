@@ -29,6 +29,7 @@ function denied(options: { isRequestable: boolean; state?: number }) {
       return isGiven || (useSearchAsRoles && options.isRequestable) ? [SALES] : [];
     },
     requests: {
+      canTakeUp: true,
       create: async (wish: unknown) => {
         wishes.push(wish);
         return request;

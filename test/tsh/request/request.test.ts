@@ -109,6 +109,15 @@ test('a denial, a request that is gone, and an unknown one are errors; the login
   expect(rows((await tsh(['status'])).out, 'Active requests:')).toEqual([]);
 });
 
+test('an identity file cannot take a request up, and that is said before anybody is asked', async () => {
+  const file = join(home, 'ci.pem');
+  await login(`--out=${file}`);
+  const from = ['-i', file, `--proxy=localhost:${cluster.port}`];
+  const refused = await tsh([...from, 'request', 'create', '--roles=prod-dba']);
+  expect(refused.err).toContain('an identity file cannot carry an access request\n');
+  expect([refused.status, refused.out, cluster.requests.all.size]).toEqual([1, '', 0]);
+});
+
 test('a server that goes away while somebody waits is asked again', async () => {
   await login();
   const { env, done } = start(['login', '--request-roles=prod-dba']);
