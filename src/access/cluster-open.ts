@@ -85,7 +85,7 @@ function contextOf(
         const { api, root } = await client;
         return await waitingFor(env, `the cluster ${session.cluster}`, work(api, root));
       }),
-    withRoot: (work) =>
+    withRoot: (work, { isSilent = false } = {}) =>
       withRelogin(env, args, session, async (current) => {
         await using client = await connectCluster(current, {
           vars: env.vars,
@@ -94,7 +94,8 @@ function contextOf(
           now: env.now(),
           signal: env.signal,
         });
-        return await work(client.root);
+        const answer = work(client.root);
+        return await (isSilent ? answer : waitingFor(env, `the cluster ${current.rootCluster}`, answer));
       }),
     async changeRequests(change) {
       const next = await reissueLogin(env, session, { ...change, insecure, cluster: session.cluster });

@@ -73,8 +73,8 @@ export interface ClusterContext {
    * @param work  gets the selected cluster, and the root cluster, which signs the certificates for a leaf too
    */
   withAuth<T>(work: (auth: AuthClient, root: AuthClient) => Promise<T>): Promise<T>;
-  /** The same at the root cluster; nothing is said while it takes. */
-  withRoot<T>(work: (auth: AuthClient) => Promise<T>): Promise<T>;
+  /** The same at the root cluster. @param options.isSilent  nothing is said while it takes, however long that is */
+  withRoot<T>(work: (auth: AuthClient) => Promise<T>, options?: { isSilent?: boolean }): Promise<T>;
   /** The same login with access requests taken up or given back; this context is replaced. */
   changeRequests(change: { add?: readonly string[]; drop?: readonly string[] }): Promise<void>;
   readonly signal: AbortSignal;
@@ -229,7 +229,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
       create: (wish) => context().withRoot((auth) => createAccessRequest(auth, { ...wish, user: context().username })),
       review: (review) =>
         context().withRoot((auth) => reviewAccessRequest(auth, { ...review, author: context().username })),
-      decided: (request) => context().withRoot((auth) => awaitResolution(auth, request, context())),
+      decided: (request) => context().withRoot((auth) => awaitResolution(auth, request, context()), { isSilent: true }),
       async change(change) {
         await context().changeRequests(change);
         own = undefined;

@@ -11,6 +11,8 @@ export const REQUESTABLE_ROLE = 'prod-dba';
 export interface FakeRequests {
   handlers: Partial<ServiceImpl<typeof AuthService>>;
   all: Map<string, AccessRequestV3>;
+  /** Lists are answered when this is over. */
+  held?: Promise<void> | undefined;
   /** Answer of `GetAccessCapabilities`. */
   capabilities: { requireReason?: boolean; autoRequest?: boolean; requestPrompt?: string };
   /** Decide the newest request; one that somebody waits for is told. `deleted` removes it. */
@@ -90,6 +92,7 @@ export function fakeRequests(options: { now: () => Date; calls: string[] }): Fak
       },
       async *getAccessRequestsV2({ id, user }) {
         calls.push('GetAccessRequestsV2');
+        await fake.held;
         for (const one of all.values()) {
           if ((!id || one.metadata!.name === id) && (!user || one.spec!.user === user)) yield one;
         }

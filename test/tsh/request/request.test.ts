@@ -141,6 +141,24 @@ test('Ctrl-C ends the wait at once with 130, and the request can be taken up lat
   expect(rows(later.out, 'Active requests:')).toEqual([`  Active requests:    ${ID}`]);
 });
 
+test('a cluster that takes its time is named on the terminal, and Ctrl-C ends that wait too', async () => {
+  await login();
+  let release = () => {};
+  cluster.requests.held = new Promise((resolve) => {
+    release = resolve;
+  });
+  try {
+    const { env, done } = start(['request', 'ls']);
+    env.isTty.stderr = true;
+    await env.untilErr('Waiting for the cluster peer.local ...');
+    env.interrupt('SIGINT');
+    expect(await done).toBe(130);
+  } finally {
+    cluster.requests.held = undefined;
+    release();
+  }
+});
+
 test('ls and show print what is there; nothing is waited for with --nowait', async () => {
   await login();
   const made = await tsh(['login', '--request-roles=prod-dba', '--request-nowait']);
