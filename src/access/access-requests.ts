@@ -13,6 +13,7 @@ import { accessRequestOf } from '../api/convert.js';
 import { AccessRequestV3Schema } from '../api/gen/types_pb.js';
 import { timestampOfDate } from '../api/time.js';
 import { isTeleportError, TeleportError } from '../errors.js';
+import { pause } from '../net/deadline.js';
 import { type AccessRequest, REQUEST_STATES, type ResourceId, stateOf } from '../resources/access-request.js';
 import { collected } from './cluster-calls.js';
 
@@ -187,18 +188,4 @@ async function served<T>(work: Promise<T>): Promise<T> {
 
 function present<Name extends string, Value>(name: Name, value: Value | undefined) {
   return value === undefined ? {} : ({ [name]: value } as Record<Name, Value>);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { TeleportError } from '../errors.js';
+import { pause } from '../net/deadline.js';
 import { dialTls, systemRoots } from '../net/dial.js';
 import { checkedPing } from './check-ping.js';
 import { type LoginAnswer, loginAnswer } from './login-answer.js';
@@ -168,7 +169,7 @@ export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOp
   const candidates = RACE_PORTS.map((candidate) => joinAddress(host, candidate));
   const failures: unknown[] = [];
   const asked = candidates.map(async (address, i) => {
-    await headStart(i * RACE_HEAD_START_MS, signal);
+    await pause(i * RACE_HEAD_START_MS, signal);
     using client = proxyClient(address, { ...options, signal, timeoutMs: RACE_TIMEOUT_MS - i * RACE_HEAD_START_MS });
     await client.ping().catch((error: unknown) => {
       failures.push(error);
@@ -208,18 +209,6 @@ function publicKeys({ sshPublicKey, tlsPublicKeyPem }: CertificateWish) {
 
 function route({ routeToCluster }: CertificateWish) {
   return { RouteToCluster: routeToCluster, KubernetesCluster: '' };
-}
-
-function headStart(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }
 
 function causesOf(error: unknown): Error[] {

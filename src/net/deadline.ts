@@ -1,4 +1,4 @@
-/** A wait that ends. */
+/** Waits that end. */
 import { TeleportError } from '../errors.js';
 
 /**
@@ -21,4 +21,20 @@ export async function withDeadline<T>(promise: Promise<T>, timeoutMs: number, wh
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Do nothing for a while. @throws the signal's reason as soon as it is aborted */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
 }
