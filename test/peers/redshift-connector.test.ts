@@ -206,7 +206,8 @@ describe('beside us', () => {
   test('plain `tsh proxy db`: the driver speaks TLS to Redshift itself and verifies its name', async () => {
     await using plain = await proxy('sales', '--db-user=analyst');
     const passFile = /pass_file=(.+)/.exec(plain.text)![1]!;
-    const [, , , user, password] = (await readFile(passFile, 'utf8')).trim().split(/(?<!\\):/);
+    const [first] = (await readFile(passFile, 'utf8')).split('\n');
+    const [, , , user, password] = first!.split(/(?<!\\):/);
     const unescaped = (text: string) => text.replace(/\\(.)/g, '$1');
     const how = { host: SALES_HOST, port: plain.port, user: unescaped(user!), password: unescaped(password!) };
     const { results, error } = await see({ ...how, sslmode: 'verify-full' }, WHO);
