@@ -20,11 +20,11 @@ export function awsSearch(context: AwsContext): Access['databases'] {
       { region, what: 'Redshift Serverless', found: discoverServerless({ ...client(region), unavailable: true }) },
     ]);
     const outcomes = await context.waitingFor('AWS', Promise.allSettled(searches.map(({ found }) => found)));
-    const failures = outcomes.flatMap((outcome, i) =>
+    const failures: Failure[] = outcomes.flatMap((outcome, i) =>
       outcome.status === 'rejected' ? [{ ...searches[i]!, error: outcome.reason as unknown }] : [],
     );
     // Nothing at all could be asked: that is no empty list.
-    if (failures.length === searches.length && failures[0]) throw failures[0].error;
+    if (failures.length === searches.length && failures.length > 0) throw nothingSeen(failures);
     return { found: outcomes.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])), failures };
   };
 
@@ -105,7 +105,22 @@ export function awsSearch(context: AwsContext): Access['databases'] {
   return databases;
 }
 
-function failureText({ region, what, error }: { region: string; what: string; error: unknown }): string {
+/** A question that AWS did not answer. */
+interface Failure {
+  region: string;
+  what: string;
+  error: unknown;
+}
+
+function failureText({ region, what, error }: Failure): string {
   const hint = isTeleportError(error) && error.hint ? ` ${error.hint}` : '';
   return `${what} in ${region} was not looked at: ${messageOf(error)}${hint}`;
+}
+
+/** One failure for all: as it is when every question met the same one, else a line for each. */
+function nothingSeen(failures: readonly Failure[]): unknown {
+  const first = failures[0]!.error;
+  if (new Set(failures.map(({ error }) => messageOf(error))).size === 1 || !isTeleportError(first)) return first;
+  const lines = failures.map(({ region, what, error }) => `${what} in ${region}: ${messageOf(error)}`);
+  return new TeleportError(first.code, lines.join('\n'), { cause: first, hint: first.hint });
 }

@@ -155,6 +155,16 @@ describe('db ls', () => {
     expect(stdout).toContain('reports');
     expect(stderr).toMatch(/^WARNING: Redshift in (us-east|eu-west)-1 was not looked at: AccessDenied: not you\n$/);
   });
+
+  test('where everything is denied each question is named', async () => {
+    const Action = ['redshift:DescribeClusters', 'redshift-serverless:ListWorkgroups'];
+    world.aws.attachPolicy(world.person, { Statement: [{ Effect: 'Deny', Action, Resource: '*' }] }, 'blind');
+    const { status, stdout, stderr } = await world.tsh('db', 'ls', '--region=us-east-1');
+    world.aws.attachPolicy(world.person, { Statement: [] }, 'blind');
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/Redshift in us-east-1: .*redshift:DescribeClusters/);
+    expect(stderr).toMatch(/Redshift Serverless in us-east-1: .*redshift-serverless:ListWorkgroups/);
+  });
 });
 
 describe('connections', () => {
