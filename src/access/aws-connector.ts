@@ -54,22 +54,15 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
     return stream;
   };
   /** The user is always that of the route; another database of the same cluster may be asked for. */
-  const enter = async (startup?: StartupMessage) => {
+  const enter = async ({ parameters }: StartupMessage) => {
     const { database, dbName, autoCreate, dbGroups } = route;
-    const asked = startup?.parameters.get('database') || dbName;
-    const kept = [...(startup?.parameters ?? [])].filter(([name]) => !isProtocolOption(name));
+    const asked = parameters.get('database') || dbName;
+    const kept = [...parameters].filter(([name]) => !isProtocolOption(name));
     const options = { database, dbUser: route.dbUser, dbName: asked, autoCreate, dbGroups, startupParameters: kept };
     const entered = await connectDatabase(context, options);
     track(entered.socket);
     return entered;
   };
-  const ready = ({ loggedIn }: Awaited<ReturnType<typeof enter>>, startup: StartupMessage) =>
-    encodeReady({
-      parameters: loggedIn.parameters,
-      backendKey: loggedIn.backendKey,
-      txStatus: loggedIn.txStatus,
-      negotiate: negotiation(startup),
-    });
   const copy = async (client: Duplex, upstream: Duplex) =>
     void (await relay(client, upstream, { halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS }));
   const serve = async (client: Duplex) => {
@@ -85,7 +78,8 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
     }
     const entered = await enter(message);
     if (client.destroyed) return void entered.socket.destroy();
-    duplex.write(ready(entered, message));
+    const { parameters, backendKey, txStatus } = entered.loggedIn;
+    duplex.write(encodeReady({ parameters, backendKey, txStatus, negotiate: negotiation(message) }));
     await copy(duplex, entered.socket);
   };
   return {

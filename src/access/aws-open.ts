@@ -53,7 +53,6 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
     logins: createAwsLogins(cache, principal),
     caPem: caFile ? await readCa(caFile) : undefined,
     files: awsFiles({ base, home: env.home, folder: identities.folder, caFile, secrets }),
-    now: env.now,
     log: env.log,
     warn,
     waitingFor: (what, work) => waitingFor(env, what, work),

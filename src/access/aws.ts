@@ -33,7 +33,6 @@ export interface AwsContext {
   /** Who signs the databases' certificates, PEM; absent: Amazon. */
   caPem: string | undefined;
   files: AwsFiles;
-  now: () => Date;
   log: Logger;
   warn: (text: string) => void;
   waitingFor<T>(what: string, work: Promise<T>): Promise<T>;
@@ -51,7 +50,7 @@ export function awsAccess(context: AwsContext): Access {
     identity ? ((await context.identities.read(identity.name))?.databases ?? []).filter(isMeant) : [];
   const storedNamed = async (name: string) => (await stored()).find((one) => one.name === name);
 
-  /** Who opens connections to this database; AWS is asked for its roots once. */
+  /** For all connections of one connector: finding Amazon's among all roots takes a while. */
   const connectContext = (): ConnectContext => ({
     aws: logins,
     checker: 'tsh',

@@ -10,6 +10,7 @@
 import type { Duplex } from 'node:stream';
 import { ALPN, authAlpn, hexName } from '../api/alpn.js';
 import { type AuthClient, openAuthClient } from '../api/client.js';
+import type { Env } from '../cli/env.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { forcedConnUpgrade } from '../net/conn-upgrade-test.js';
 import { type DialTlsOptions, dialTls } from '../net/dial.js';
@@ -43,6 +44,21 @@ export interface ClusterClient extends AsyncDisposable {
   readonly cluster: string;
   readonly rootCluster: string;
   close(): Promise<void>;
+}
+
+/**
+ * Calls at the root cluster of a login, which alone knows its people and signs for them, whichever cluster is selected.
+ *
+ * @throws as `connectCluster`
+ */
+export async function connectRoot(env: Env, session: Session, insecure = false): Promise<ClusterClient> {
+  return await connectCluster(session, {
+    vars: env.vars,
+    insecure,
+    cluster: session.rootCluster,
+    now: env.now(),
+    signal: env.signal,
+  });
 }
 
 /**

@@ -15,7 +15,7 @@ import { hostOf, pgServicePath } from '../profile/paths.js';
 import { type Session, usableKeys } from '../profile/session.js';
 import type { DatabaseKeys } from '../profile/store.js';
 import { type ClusterAccess, type ClusterContext, clusterAccess } from './cluster.js';
-import { type ClusterClient, connectCluster, dialRouted, isUpgraded } from './cluster-client.js';
+import { type ClusterClient, connectCluster, connectRoot, dialRouted, isUpgraded } from './cluster-client.js';
 import { splitAddress } from './proxy-addresses.js';
 import { webTrust } from './proxy-client.js';
 import { reissueLogin } from './reissue.js';
@@ -87,13 +87,7 @@ function contextOf(
       }),
     withRoot: (work, { isSilent = false } = {}) =>
       withRelogin(env, args, session, async (current) => {
-        await using client = await connectCluster(current, {
-          vars: env.vars,
-          insecure,
-          cluster: current.rootCluster,
-          now: env.now(),
-          signal: env.signal,
-        });
+        await using client = await connectRoot(env, current, insecure);
         const answer = work(client.root);
         return await (isSilent ? answer : waitingFor(env, `the cluster ${current.rootCluster}`, answer));
       }),

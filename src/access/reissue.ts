@@ -8,7 +8,7 @@ import { waitingFor } from '../cli/progress.js';
 import { TeleportError } from '../errors.js';
 import { publicKeyPem, readPrivateKey } from '../pki/keys.js';
 import { type Session, sessionOf, usableKeys } from '../profile/session.js';
-import { connectCluster } from './cluster-client.js';
+import { connectRoot } from './cluster-client.js';
 
 export interface ReissueOptions {
   insecure: boolean;
@@ -32,13 +32,7 @@ export async function reissueLogin(env: Env, session: Session, options: ReissueO
   const { cluster, add = [], drop = [] } = options;
   const keys = await usableKeys(session, env.now());
   const kept = session.facts!.activeRequests.filter((id) => !drop.includes('*') && !drop.includes(id));
-  await using client = await connectCluster(session, {
-    vars: env.vars,
-    insecure: options.insecure,
-    cluster: session.rootCluster,
-    now: env.now(),
-    signal: env.signal,
-  });
+  await using client = await connectRoot(env, session, options.insecure);
   const call = client.root.auth.generateUserCerts({
     username: user,
     expires: timestampFromDate(session.facts!.tlsExpiresAt),

@@ -17,7 +17,7 @@ import { publicKeyOf } from '../pki/x509.js';
 import { type Profile, profileName } from '../profile/profile.js';
 import { type Session, sessionOf } from '../profile/session.js';
 import type { HostCa, ProfileStore, UserKeys } from '../profile/store.js';
-import { connectCluster } from './cluster-client.js';
+import { connectRoot } from './cluster-client.js';
 import { headlessRefused } from './headless.js';
 import { fetchHostCas, hostCasOfAnswer } from './host-cas.js';
 import { type Ping, SSO_TYPES } from './proxy-addresses.js';
@@ -129,13 +129,7 @@ export async function saveSignIn(
   await store.saveKeys(name, user, cluster, keys);
   await store.saveHostCas(name, signedIn.hostCas);
   const session = await sessionOf(store, name, profile);
-  await using client = await connectCluster(session, {
-    vars: env.vars,
-    insecure: args.insecure ?? false,
-    cluster: session.rootCluster,
-    now: env.now(),
-    signal: env.signal,
-  });
+  await using client = await connectRoot(env, session, args.insecure);
   const cas = await waitingFor(env, 'the cluster', fetchHostCas(client.api, name));
   if (cas.length > 0) await store.saveHostCas(name, cas);
   await store.saveProfile(profile);

@@ -1,9 +1,6 @@
 /** Labels that Teleport keeps for itself, and `key=value` lists. */
 import { TeleportError } from '../errors.js';
 
-/** Keys with these beginnings are hidden unless somebody asks for everything. */
-export const HIDDEN_PREFIXES = ['teleport.dev/', 'teleport.internal/', 'teleport.hidden/'] as const;
-
 /** Real name of a discovered database's shorter one. */
 export const DISCOVERED_NAME_LABEL = 'teleport.internal/discovered-name';
 export const RESOURCE_TYPE_LABEL = 'teleport.internal/resource-type';

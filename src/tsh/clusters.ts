@@ -1,6 +1,6 @@
 /** `tsh clusters`: the root cluster and its leaves. */
 import { remoteClusters } from '../access/cluster-calls.js';
-import { connectCluster } from '../access/cluster-client.js';
+import { connectRoot } from '../access/cluster-client.js';
 import { sessionFor, withRelogin } from '../access/relogin.js';
 import type { Env } from '../cli/env.js';
 import { headlessTableText, labelsText, print, printJson, printLine, printYaml, tableText } from '../cli/output.js';
@@ -24,13 +24,7 @@ interface Listed {
 export async function run(env: Env, args: ClustersArgs): Promise<void> {
   const listed = await withRelogin(env, args, await sessionFor(env, args), async (session): Promise<Listed[]> => {
     const { rootCluster, cluster: selected } = session;
-    await using client = await connectCluster(session, {
-      vars: env.vars,
-      insecure: args.insecure,
-      cluster: rootCluster,
-      now: env.now(),
-      signal: env.signal,
-    });
+    await using client = await connectRoot(env, session, args.insecure);
     const root: Listed = {
       cluster_name: rootCluster,
       status: 'online',

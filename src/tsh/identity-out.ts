@@ -1,7 +1,7 @@
 /** `tsh login --out`: certificates as a file for programs. Spec: login-and-profile reference, 7.1. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { connectCluster } from '../access/cluster-client.js';
+import { connectRoot } from '../access/cluster-client.js';
 import { fetchHostCas } from '../access/host-cas.js';
 import type { SignedIn } from '../access/sign-in.js';
 import type { Env } from '../cli/env.js';
@@ -66,13 +66,7 @@ async function allHostCas(env: Env, login: { profile: Profile; signedIn: SignedI
   const profile = { ...login.profile, user, cluster };
   const name = profileName(profile);
   const session = await sessionOf(memoryStore({ profile, keys, hostCas }), name, profile);
-  await using client = await connectCluster(session, {
-    vars: env.vars,
-    insecure: login.insecure,
-    cluster: session.rootCluster,
-    now: env.now(),
-    signal: env.signal,
-  });
+  await using client = await connectRoot(env, session, login.insecure);
   const found = await waitingFor(env, 'the cluster', fetchHostCas(client.api, name));
   return found.length > 0 ? found : hostCas;
 }

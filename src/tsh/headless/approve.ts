@@ -2,7 +2,7 @@
  * `tsh headless approve`: somebody waits on a machine without a browser for one's own login. Refusing it works here; letting
  * it in takes a security key, as Teleport accepts nothing else for it. Spec: login-and-profile reference, 3.2.
  */
-import { connectCluster } from '../../access/cluster-client.js';
+import { connectRoot } from '../../access/cluster-client.js';
 import { sessionFor, withRelogin } from '../../access/relogin.js';
 import type { AuthClient } from '../../api/client.js';
 import type { Env } from '../../cli/env.js';
@@ -22,13 +22,7 @@ const STATE = { pending: 1, denied: 2, approved: 3 } as const;
 
 export async function run(env: Env, args: HeadlessApproveArgs): Promise<void> {
   await withRelogin(env, args, await sessionFor(env, args), async (session) => {
-    await using client = await connectCluster(session, {
-      vars: env.vars,
-      insecure: args.insecure,
-      cluster: session.rootCluster,
-      now: env.now(),
-      signal: env.signal,
-    });
+    await using client = await connectRoot(env, session, args.insecure);
     const { auth } = client.root;
     const login = await waitingFor(env, 'the headless login', find(auth, args.id));
     if (login.state !== STATE.pending) {

@@ -2,7 +2,7 @@
  * `tsh login --request-roles`, `--request-id`: access requests beside a login. A cluster may also ask for one from
  * everybody (role option `request_access`). Source: cli.md 3.1, auth-grpc-and-routing.md 3.1.
  */
-import { connectCluster } from '../../access/cluster-client.js';
+import { connectRoot } from '../../access/cluster-client.js';
 import { openCluster } from '../../access/cluster-open.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
@@ -71,13 +71,7 @@ async function rolesAskedOfAll(env: Env, args: LoginRequestArgs, session: Sessio
 /** Undefined when the cluster does not say: it will hold to its roles in any case. */
 async function accessCapabilities(env: Env, args: LoginRequestArgs, session: Session) {
   try {
-    await using client = await connectCluster(session, {
-      vars: env.vars,
-      insecure: args.insecure,
-      cluster: session.rootCluster,
-      now: env.now(),
-      signal: env.signal,
-    });
+    await using client = await connectRoot(env, session, args.insecure);
     return await client.api.auth.getAccessCapabilities({ user: session.user });
   } catch (error) {
     env.signal.throwIfAborted();
