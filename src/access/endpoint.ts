@@ -1,7 +1,7 @@
 /**
  * An endpoint that a person pastes instead of a name: what the AWS console, a JDBC client or a colleague shows. Pure.
  *
- *     my-cluster.abc123.us-east-1.redshift.amazonaws.com:5439[/dev]     provisioned; Serverless and China alike
+ *     my-cluster.abc123.us-east-1.redshift.amazonaws.com:5439[/dev]     provisioned; Serverless and every partition alike
  *     analytics.example.com:5439                                        custom domain name of either
  *     jdbc:redshift://HOST:5439/dev?DbUser=analyst&AutoCreate=true      and jdbc:redshift:iam://…
  *     jdbc:redshift:iam://CLUSTER:REGION/dev                            no host: AWS is asked for it
@@ -10,6 +10,7 @@
  * Source: Amazon Redshift's "Building the connection URL" and its JDBC driver's options; PostgreSQL manual, "Connection
  * URIs".
  */
+import { isRegion, splitAwsHost } from '../aws/partitions.js';
 import { TeleportError } from '../errors.js';
 import { readRedshiftHost } from '../resources/redshift-host.js';
 import type { AwsMetadata } from '../resources/types.js';
@@ -42,7 +43,7 @@ const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9
 
 /** Whether a word is an endpoint and not the name of a database, which has no colon but may well have dots. */
 export function isEndpoint(text: string | undefined): text is string {
-  return text !== undefined && (text.includes(':') || /\.amazonaws\.com(\.cn)?(\/|$)/i.test(text));
+  return text !== undefined && (text.includes(':') || splitAwsHost(text.replace(/[/?;].*$/s, '')) !== undefined);
 }
 
 /** By which name a database goes that is meant by this word: an endpoint without what is secret or of no use here. */
@@ -60,7 +61,9 @@ export function parseEndpoint(text: string): Endpoint {
   const at = authority.lastIndexOf('@');
   const [user = '', ...password] = at < 0 ? [''] : authority.slice(0, at).split(':');
   const place = authority.slice(at + 1);
-  const [, host = '', portText] = /^(.*?)(?::([^:]*))?$/s.exec(place) ?? [];
+  const [, hostText = '', portText] = /^(.*?)(?::([^:]*))?$/s.exec(place) ?? [];
+  // A dot at the end is of the name service; certificates and AWS do not have it.
+  const host = hostText.replace(/\.$/, '');
   const pairs = pairsOf(query);
   const shownPairs = pairs.filter(([name]) => SHOWN_OPTIONS.has(name)).map(([, , pair]) => pair);
   const shown = [
@@ -70,8 +73,8 @@ export function parseEndpoint(text: string): Endpoint {
   const wrong = (part: string, hint = EXPECTED, name = shown) =>
     new TeleportError('BadParameter', `endpoint ${JSON.stringify(name)}: ${part}`, { hint });
   // Before anything is quoted: what looks like host, port and path may be a piece of a password.
-  const isRegion = scheme === 'redshift:iam' && REGION.test(portText ?? '');
-  const isPort = portText === undefined || /^\d*$/.test(portText) || isRegion;
+  const hasRegion = scheme === 'redshift:iam' && isRegion(portText ?? '');
+  const isPort = portText === undefined || /^\d*$/.test(portText) || hasRegion;
   if (prefix && at < 0 && (path.includes('@') || (!isPort && query.includes('@')))) {
     throw wrong('a character of user, password or database must be escaped', ESCAPES, `${prefix}...`);
   }
@@ -110,7 +113,7 @@ export function parseEndpoint(text: string): Endpoint {
   if (host === '') throw wrong('the host is missing');
   if (scheme === 'redshift:iam' && !host.includes('.')) {
     if (!portText) throw wrong('the region is missing: jdbc:redshift:iam://CLUSTER:REGION/DATABASE');
-    if (!isRegion) throw wrong(`region ${JSON.stringify(portText)} is not an AWS region`);
+    if (!hasRegion) throw wrong(`region ${JSON.stringify(portText)} is not an AWS region`);
     return { ...common, port: DEFAULT_PORT, aws: { region: portText, redshift: { cluster_id: host } } };
   }
   if (!HOST_NAME.test(host)) throw wrong(`host ${JSON.stringify(host)} is not a host name`);
@@ -124,7 +127,6 @@ export function parseEndpoint(text: string): Endpoint {
 const SCHEMES = new Set(['redshift', 'redshift:iam', 'postgresql', 'postgres']);
 /** Options that are read. All others are left out of what is shown and stored: keys and passwords are among them. */
 const SHOWN_OPTIONS = new Set(['dbuser', 'user', 'uid', 'databasename', 'dbname', 'autocreate', 'dbgroups', 'profile']);
-const REGION = /^[a-z]{2}(-[a-z]+)+-\d$/;
 const CONTROL = /\p{Cc}/u;
 const ESCAPES = 'In a URL, / is written as %2F, ? as %3F, ; as %3B and @ as %40.';
 const EXPECTED =
@@ -137,7 +139,7 @@ function awsPart(host: string, wrong: (part: string) => TeleportError): { aws?: 
   } catch {
     throw wrong(`host ${JSON.stringify(host)} is not CLUSTER.HASH.REGION.redshift.amazonaws.com`);
   }
-  if (aws === undefined && /\.amazonaws\.com(\.cn)?\.?$/i.test(host)) {
+  if (aws === undefined && splitAwsHost(host)) {
     throw wrong(`host ${JSON.stringify(host)} is AWS's, but not of a Redshift cluster or workgroup`);
   }
   return aws ? { aws } : {};

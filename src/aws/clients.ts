@@ -6,6 +6,7 @@
  */
 import { TeleportError } from '../errors.js';
 import { fromAws, withoutCredentials } from './errors.js';
+import { isRegion } from './partitions.js';
 
 export { fromAws } from './errors.js';
 
@@ -36,9 +37,6 @@ const REQUEST_TIMEOUT_MS = 8_000;
 const MAX_ATTEMPTS = 4;
 
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
-
-/** Form of a region's name: `us-east-1`, `us-gov-west-1`, `me-central-1`. */
-const REGION = /^[a-z]{2,}(-[a-z]+)+-\d{1,2}$/;
 
 /** @throws BadParameter `role chain contains more than 2 roles`, and for a region that cannot be one */
 export async function clientConfig({ region, chain = [], profile }: ClientOptions) {
@@ -95,7 +93,7 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
 
 /** @throws BadParameter for what cannot be the name of a region */
 export function checkRegion(region: string): void {
-  if (REGION.test(region)) return;
+  if (isRegion(region)) return;
   throw new TeleportError('BadParameter', `"${region}" is not an AWS region`, {
     hint: 'Regions look like us-east-1 or eu-central-1.',
   });

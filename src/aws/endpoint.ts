@@ -1,17 +1,10 @@
 /**
- * AWS partitions and IAM role names taken apart and put together. Pure.
+ * ARNs and the names of IAM roles, taken apart and put together. Pure.
  *
  * Source: database-service.md 4.2 and 6.1; AWS's ARN formats.
  */
 import { TeleportError } from '../errors.js';
-
-export type Partition = 'aws' | 'aws-cn' | 'aws-us-gov';
-
-export function partitionOf(region: string): Partition {
-  if (region.startsWith('cn-')) return 'aws-cn';
-  if (region.startsWith('us-gov-')) return 'aws-us-gov';
-  return 'aws';
-}
+import { partitionOf } from './partitions.js';
 
 export interface Arn {
   partition: string;

@@ -6,6 +6,7 @@
 import { type ErrorCode, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { certificateProblem } from '../net/socket-errors.js';
 import { clockProblem, skewOf } from './clock.js';
+import { isRegion, splitAwsHost } from './partitions.js';
 
 /** Where the SDK looked, for the error that says it found nothing. */
 const TRIED =
@@ -103,8 +104,8 @@ function isUnreached(error: TeleportError): boolean {
 
 function unreached(said: string, cause: unknown): TeleportError {
   const host = /lookup (\S+): no such host|ENOTFOUND (\S+)/.exec(said)?.slice(1).find(Boolean);
-  const region = /\.([a-z0-9-]+)\.amazonaws\.com/.exec(host ?? '')?.[1];
-  if (region) {
+  const region = splitAwsHost(host ?? '')?.labels.at(-1);
+  if (region && isRegion(region)) {
     return new TeleportError('ConnectionProblem', `AWS region "${region}" is not known here: ${said}`, {
       cause,
       hint: `Check the spelling of the region, and the name service of this machine.`,

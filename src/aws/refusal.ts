@@ -6,8 +6,8 @@
  */
 import { TeleportError } from '../errors.js';
 import type { AssumeRole } from './clients.js';
-import { partitionOf } from './endpoint.js';
 import { fromAws } from './errors.js';
+import { partitionOf } from './partitions.js';
 import { formatPolicy, formatTrustPolicy } from './policy-document.js';
 
 /** Whom a refusal speaks to: the owner of an agent, or the person whose own credentials were used. */

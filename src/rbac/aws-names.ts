@@ -3,6 +3,7 @@
  *
  * Source: database-service.md 1.4.
  */
+import { partitionOf } from '../aws/partitions.js';
 import { databaseType } from '../resources/database-type.js';
 import type { AwsMetadata, Database } from '../resources/types.js';
 
@@ -14,7 +15,7 @@ export function alternativeUsers(dbUser: string, database: Database): string[] {
   if (type !== 'redshift' && type !== 'redshift-serverless') return [];
   const aws: AwsMetadata = { ...database.spec.aws, ...database.status?.aws };
   const arn = ROLE_ARN.exec(dbUser);
-  const partition = partitionOf(aws.region);
+  const partition = partitionOf(aws.region ?? '');
   const roleArn = (name: string) =>
     aws.region && aws.account_id ? [`arn:${partition}:iam::${aws.account_id}:role/${name}`] : [];
   if (arn) {
@@ -28,10 +29,4 @@ export function alternativeUsers(dbUser: string, database: Database): string[] {
     return roleArn(name);
   }
   return type === 'redshift-serverless' ? roleArn(dbUser) : [];
-}
-
-function partitionOf(region: string | undefined): string {
-  if (region?.startsWith('cn-')) return 'aws-cn';
-  if (region?.startsWith('us-gov-')) return 'aws-us-gov';
-  return 'aws';
 }

@@ -1,4 +1,5 @@
 /** Is a `db` resource one that may be kept? Texts: Teleport 18.3.0 (database-service.md 11.3, 10.1). */
+import { partitionOf } from '../aws/partitions.js';
 import { TeleportError } from '../errors.js';
 import { awsOf, databaseType } from './database-type.js';
 import { databaseWithDefaults } from './defaults.js';
@@ -75,7 +76,7 @@ function checkAws(quoted: string, database: Database): void {
   if (parts === null) throw bad(`${refused}expected an IAM role ARN`);
   if (!/^\d{12}$/.test(parts[2]!)) throw bad(`${refused}account ID must be 12-digit`);
   if (!account) throw bad(`database ${quoted} missing AWS account ID`);
-  const partition = region?.startsWith('cn-') ? 'aws-cn' : region?.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+  const partition = partitionOf(region ?? '');
   if (region && parts[1] !== partition) {
     throw bad(
       `database ${quoted} is incompatible with AWS assume_role_arn ${JSON.stringify(arn)}: ` +

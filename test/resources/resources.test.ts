@@ -174,8 +174,6 @@ describe('defaults', () => {
     const cluster = databaseWithDefaults(database({ uri: 'c1.abc.us-east-1.redshift.amazonaws.com:5439' }));
     expect(cluster.spec.aws).toEqual({ region: 'us-east-1', redshift: { cluster_id: 'c1' } });
     expect(databaseType(cluster)).toBe('redshift');
-    const china = databaseWithDefaults(database({ uri: 'c1.abc.redshift.cn-north-1.amazonaws.com.cn:5439' }));
-    expect(china.spec.aws).toMatchObject({ region: 'cn-north-1' });
     const workgroup = databaseWithDefaults(
       database({
         uri: 'wg.123456789012.eu-west-1.redshift-serverless.amazonaws.com:5439',

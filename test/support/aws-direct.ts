@@ -19,6 +19,9 @@ import { type RedshiftDouble, startRedshiftDouble } from './redshift-double.js';
 /** Names as AWS gives them; on this machine they are loopback. */
 export const SALES_HOST = 'sales.abc123.us-east-1.redshift.amazonaws.com';
 export const REPORTS_HOST = 'reports.123456789012.us-east-1.redshift-serverless.amazonaws.com';
+/** In another partition; seen only by who asks for its region. */
+export const CHINA_HOST = 'china.abc123.cn-north-1.redshift.amazonaws.com.cn';
+export const SOVEREIGN_HOST = 'souverain.123456789012.eusc-de-east-1.redshift-serverless.amazonaws.eu';
 
 export interface AwsDirect {
   aws: AwsDouble;
@@ -57,20 +60,26 @@ export async function startAwsDirect(options: { now?: () => number } = {}): Prom
     startPostgres({ users: [{ name: 'analyst' }] }),
     mkdtemp(join(tmpdir(), 'aws-direct-')),
   ]);
-  const tls = await ca.issue(['localhost', SALES_HOST, REPORTS_HOST]);
+  const tls = await ca.issue(['localhost', SALES_HOST, REPORTS_HOST, CHINA_HOST, SOVEREIGN_HOST]);
   const sales = aws.addRedshiftCluster({ id: 'sales', tags: { team: 'sales', env: 'prod' } });
   aws.addRedshiftCluster({ id: 'archive', status: 'paused' });
   const reports = aws.addServerlessWorkgroup({ name: 'reports', tags: { team: 'finance' } });
+  const china = aws.addRedshiftCluster({ id: 'china', region: 'cn-north-1' });
+  const sovereign = aws.addServerlessWorkgroup({ name: 'souverain', region: 'eusc-de-east-1' });
   const redshift = await startRedshiftDouble({
     aws,
     postgres,
     clusters: [
       { id: 'sales', tls },
       { workgroup: 'reports', tls },
+      { id: 'china', tls },
+      { workgroup: 'souverain', tls },
     ],
   });
   sales.endpoint = { address: SALES_HOST, port: redshift.ports.sales! };
   reports.endpoint = { address: REPORTS_HOST, port: redshift.ports.reports! };
+  china.endpoint!.port = redshift.ports.china!;
+  sovereign.endpoint!.port = redshift.ports.souverain!;
   const names = namesOnThisMachine();
   const caFile = join(dir, 'ca.pem');
   await writeFile(caFile, ca.certPem);
@@ -121,7 +130,7 @@ function namesOnThisMachine(): Disposable {
   const dns = createRequire(import.meta.url)('node:dns') as typeof Dns;
   const { lookup } = dns;
   const toLoopback = (host: string, ...rest: unknown[]) =>
-    (lookup as (...args: unknown[]) => void)(host.endsWith('.amazonaws.com') ? '127.0.0.1' : host, ...rest);
+    (lookup as (...args: unknown[]) => void)(/\.amazonaws\.(com|com\.cn|eu)$/.test(host) ? '127.0.0.1' : host, ...rest);
   dns.lookup = toLoopback as unknown as typeof lookup;
   return {
     [Symbol.dispose]() {

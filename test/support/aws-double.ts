@@ -21,6 +21,7 @@ import {
   type Cluster,
   type Grant,
   type Principal,
+  partitionFacts,
   partitionOf,
   randomId,
   type VpcEndpoint,
@@ -244,7 +245,7 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
       const made: Cluster = {
         region: where,
         accountId: account,
-        endpoint: { address: `${cluster.id}.abc123.${where}.redshift.amazonaws.com`, port: 5439 },
+        endpoint: { address: `${cluster.id}.abc123.${where}.redshift.${partitionFacts(where).dnsSuffix}`, port: 5439 },
         tags: {},
         status: 'available',
         dbName: 'dev',
@@ -266,7 +267,10 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
         namespace: `${workgroup.name}-ns`,
         region: where,
         accountId: account,
-        endpoint: { address: `${workgroup.name}.${account}.${where}.redshift-serverless.amazonaws.com`, port: 5439 },
+        endpoint: {
+          address: `${workgroup.name}.${account}.${where}.redshift-serverless.${partitionFacts(where).dnsSuffix}`,
+          port: 5439,
+        },
         tags: {},
         status: 'AVAILABLE',
         vpcId: 'vpc-0a1b2c3d',

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runTsh } from '../../src/tsh/main.js';
-import { type AwsDirect, SALES_HOST, startAwsDirect } from '../support/aws-direct.js';
+import { type AwsDirect, CHINA_HOST, SALES_HOST, SOVEREIGN_HOST, startAwsDirect } from '../support/aws-direct.js';
 import { createTestCa } from '../support/ca.js';
 
 let world: AwsDirect;
@@ -240,6 +240,33 @@ describe('connections', () => {
     expect((await world.tsh('db', 'config', 'sales')).stdout).toContain('Passfile:');
     expect((await world.tsh('db', 'logout', 'sales')).stdout).toBe('Logged out of database sales\n');
     expect(existsSync(env.PGPASSFILE)).toBe(false);
+  });
+});
+
+describe('W2 China and the sovereign cloud, as aws.md says', () => {
+  const places = [
+    ['cn-north-1', 'china', CHINA_HOST],
+    ['eusc-de-east-1', 'souverain', SOVEREIGN_HOST],
+  ] as const;
+  test.each(places)('in %s: listed, entered by name, by endpoint and by URL', async (region, name, host) => {
+    const listed = await world.tsh('db', 'ls', `--region=${region}`, '--format=json');
+    expect(listed).toMatchObject({ status: 0, stderr: '' });
+    const uri = `${host}:${world.redshift.ports[name]}`;
+    expect(JSON.parse(listed.stdout)).toMatchObject([{ metadata: { name }, spec: { uri, aws: { region } } }]);
+    for (const flags of [[name, `--region=${region}`], [uri], [`jdbc:redshift:iam://${uri}/dev`]] as [
+      string,
+      ...string[],
+    ][]) {
+      const { status, stdout, stderr } = await exec('select current_user', ...flags, '--ca-file', world.caFile);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).toContain('IAM:alice');
+    }
+    expect(new Set(passwords().map((call) => call.region))).toEqual(new Set([region]));
+  });
+
+  test('a role of another partition is written with its ARN', async () => {
+    const refused = await exec('select 1', `${CHINA_HOST}:5439`, '--db-user=arn:aws:iam::123456789012:role/dba');
+    expect(refused.stderr + refused.stdout).toContain('expected AWS partition "aws-cn" but got "aws"');
   });
 });
 

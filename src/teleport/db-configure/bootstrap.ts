@@ -1,10 +1,11 @@
 /** `teleport db configure bootstrap`: the IAM permissions that a configuration file needs. Source: database-service.md 12. */
 import { IAM_TYPES, type IamType, parseIamTypes } from '../../aws/iam-policy.js';
+import { splitAwsHost } from '../../aws/partitions.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { databaseType } from '../../resources/database-type.js';
-import { databaseWithDefaults } from '../../resources/defaults.js';
+import { databaseWithDefaults, hostOf } from '../../resources/defaults.js';
 import type { Database } from '../../resources/types.js';
 import { type DatabaseConfig, databaseSection, readConfigFile } from '../config.js';
 import { accountsOf, applyPlan, showPlan } from './apply.js';
@@ -88,6 +89,7 @@ function iamType(database: Database): IamType | undefined {
   const type = databaseType(databaseWithDefaults(database));
   if ((IAM_TYPES as readonly string[]).includes(type)) return type as IamType;
   // The region is asked from AWS later; the endpoint says enough here.
-  if (/\.proxy-[^.]+\.[^.]+\.rds\.amazonaws\.com(\.cn)?:\d+$/.test(database.spec.uri)) return 'rdsproxy';
-  return /\.rds\.amazonaws\.com(\.cn)?:\d+$/.test(database.spec.uri) ? 'rds' : undefined;
+  const labels = splitAwsHost(hostOf(database.spec.uri))?.labels ?? [];
+  if (!labels.includes('rds')) return undefined;
+  return labels[1]?.startsWith('proxy-') ? 'rdsproxy' : 'rds';
 }

@@ -3,6 +3,7 @@
  * The services beside this file read and change it; every question of "may this caller" is asked here.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
+import { BOTOCORE } from './botocore.js';
 import { decide, type PolicyDocument, trusts } from './policy.js';
 import { AwsFault } from './reply.js';
 
@@ -137,9 +138,13 @@ export interface World {
   instanceProfile: string | undefined;
 }
 
+/** What botocore knows of a region's partition: the double must not learn it from what it tests. */
+export function partitionFacts(region: string) {
+  return BOTOCORE.find(({ regionRegex }) => new RegExp(regionRegex).test(region)) ?? BOTOCORE[0]!;
+}
+
 export function partitionOf(region: string): string {
-  if (region.startsWith('cn-')) return 'aws-cn';
-  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws';
+  return partitionFacts(region).id;
 }
 
 export function addPrincipal(

@@ -1,0 +1,17 @@
+/** Partitions, regions and suffixes as botocore has them (`botocore-partitions.json`, Apache License 2.0). */
+import { readFileSync } from 'node:fs';
+
+export interface BotocorePartition {
+  id: string;
+  regionRegex: string;
+  dnsSuffix: string;
+  dualStackDnsSuffix: string;
+  regions: string[];
+  /** Regions with provisioned clusters. */
+  redshift: string[];
+  'redshift-serverless': string[];
+}
+
+export const BOTOCORE = (
+  JSON.parse(readFileSync('test/support/aws/botocore-partitions.json', 'utf8')) as { partitions: BotocorePartition[] }
+).partitions;
