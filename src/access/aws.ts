@@ -5,11 +5,11 @@
  * Source: Amazon Redshift's "Using IAM authentication to generate database user credentials".
  */
 import type { DatabaseCredential } from '../aws/credential-cache.js';
-import { isRoleUser } from '../aws/endpoint.js';
 import { messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { amazonRoots } from '../net/roots.js';
 import type { AwsDatabase, AwsIdentities, AwsIdentity } from '../profile/aws-identity.js';
+import { isRoleUser } from '../resources/database-user.js';
 import type { Database } from '../resources/types.js';
 import type { AwsLogins, Principal } from '../upstream/aws-login.js';
 import type { ConnectContext } from '../upstream/connect.js';

@@ -4,9 +4,10 @@
  *
  * Source: database-service.md 1.10, cli.md 4.1 and 4.4.
  */
+import { userKey } from '../resources/database-user.js';
 import type { Database, Role, RoleConditions, Traits } from '../resources/types.js';
 import { autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
-import { hasNamespace, matchesDatabase } from './match.js';
+import { deniesName, deniesUser, hasNamespace, matchesDatabase } from './match.js';
 
 export interface Allowed {
   /** Sorted; may hold `*`. */
@@ -26,29 +27,44 @@ export function allowedUsers(
   if (supportsAutoUsers(database) && autoUserMode(roles, database, traits) !== 'off') {
     return { allowed: [username], denied: [], autoProvisioned: true };
   }
-  return collect(roles, database, traits, ({ db_users }) => db_users);
+  return collect(roles, database, traits, {
+    entries: ({ db_users: users }) => users,
+    denies: (entry, user) => deniesUser(entry, user, database),
+    key: (user) => userKey(user, database),
+  });
 }
 
 export function allowedNames(roles: readonly Role[], database: Database, traits: Traits = {}): Allowed {
-  return collect(roles, database, traits, ({ db_names }) => db_names);
+  return collect(roles, database, traits, {
+    entries: ({ db_names: names }) => names,
+    denies: (entry, name) => deniesName(entry, name, database),
+    key: (name) => name,
+  });
 }
 
 export function databaseRolesOf(roles: readonly Role[], database: Database, traits: Traits = {}): string[] {
   return supportsAutoUsers(database) ? autoUserRoles(roles, database, [], traits) : [];
 }
 
-function collect(
-  roles: readonly Role[],
-  database: Database,
-  traits: Traits,
-  entries: (conditions: RoleConditions) => string[] | undefined,
-): Allowed {
-  const denied = new Set(
-    roles.filter(({ spec }) => hasNamespace(spec.deny)).flatMap(({ spec }) => entries(spec.deny) ?? []),
-  );
+interface Names {
+  entries(conditions: RoleConditions): string[] | undefined;
+  denies(entry: string, name: string): boolean;
+  /** The same for all spellings of one name. */
+  key(name: string): string;
+}
+
+function collect(roles: readonly Role[], database: Database, traits: Traits, names: Names): Allowed {
+  const denying = roles
+    .filter(({ spec }) => hasNamespace(spec.deny))
+    .flatMap(({ spec }) => names.entries(spec.deny) ?? []);
+  const denied = [...new Set(denying)].sort();
+  if (denied.includes('*')) return { allowed: [], denied };
   const allowed = roles
     .filter(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits))
-    .flatMap(({ spec }) => entries(spec.allow) ?? []);
-  if (denied.has('*')) return { allowed: [], denied: [...denied].sort() };
-  return { allowed: [...new Set(allowed)].filter((entry) => !denied.has(entry)).sort(), denied: [...denied].sort() };
+    .flatMap(({ spec }) => names.entries(spec.allow) ?? [])
+    .filter((name) => name === '*' || !denied.some((entry) => names.denies(entry, name)));
+  // One spelling of each: the shortest, which is the one to type.
+  const shortestLast = [...new Set(allowed)].sort((a, b) => b.length - a.length);
+  const once = new Map(shortestLast.map((name) => [name === '*' ? name : names.key(name), name]));
+  return { allowed: [...once.values()].sort(), denied };
 }

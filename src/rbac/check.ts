@@ -7,8 +7,7 @@
 import { TeleportError } from '../errors.js';
 import type { AuthPreference, Database, Role, RoleConditions, Traits } from '../resources/types.js';
 import { autoUserMode, supportsAutoUsers } from './auto-users.js';
-import { alternativeUsers } from './aws-names.js';
-import { hasNamespace, matchesDatabase } from './match.js';
+import { allowsName, allowsUser, deniesName, deniesUser, hasNamespace, matchesDatabase } from './match.js';
 
 export interface DatabaseAccessRequest {
   /** Templates expanded. */
@@ -35,14 +34,14 @@ export function checkDatabaseAccess(request: DatabaseAccessRequest): void {
   for (const { spec } of roles) {
     if (!hasNamespace(spec.deny)) continue;
     // A deny on users or names works without labels, on every database.
-    if (matchesDatabase(spec.deny, database, 'deny', traits) || matchers.some((matches) => matches(spec.deny))) {
+    if (matchesDatabase(spec.deny, database, 'deny', traits) || matchers.some(({ denies }) => denies(spec.deny))) {
       throw new TeleportError('AccessDenied', REFUSED);
     }
   }
   // User and name must be allowed by the same role: what one role gives does not add up with another's.
   const granting = roles.filter(
     ({ spec }) =>
-      matchesDatabase(spec.allow, database, 'allow', traits) && matchers.every((matches) => matches(spec.allow)),
+      matchesDatabase(spec.allow, database, 'allow', traits) && matchers.every(({ allows }) => allows(spec.allow)),
   );
   if (granting.length === 0) throw new TeleportError('AccessDenied', REFUSED);
   if (state === 'by-role' && !request.mfaVerified && granting.some(requiresMfa)) {
@@ -50,23 +49,23 @@ export function checkDatabaseAccess(request: DatabaseAccessRequest): void {
   }
 }
 
-type Matcher = (conditions: RoleConditions) => boolean;
-
-function matchersFor({ roles, traits, database, dbUser, dbName }: DatabaseAccessRequest): Matcher[] {
-  const byName: Matcher = ({ db_names: names }) => has(names, [dbName], []);
-  const isAutomatic = supportsAutoUsers(database) && autoUserMode(roles, database, traits) !== 'off';
-  if (isAutomatic) return [byName];
-  const others = alternativeUsers(dbUser, database);
-  return [({ db_users: users }) => has(users, [dbUser], others), byName];
+interface Matcher {
+  allows(conditions: RoleConditions): boolean;
+  denies(conditions: RoleConditions): boolean;
 }
 
-/** `*` or exactly this text: no globs here. An alternative spelling counts only where it is written out. */
-function has(
-  entries: readonly string[] | undefined,
-  wanted: readonly string[],
-  alternatives: readonly string[],
-): boolean {
-  return (entries ?? []).some((entry) => entry === '*' || wanted.includes(entry) || alternatives.includes(entry));
+function matchersFor({ roles, traits, database, dbUser, dbName }: DatabaseAccessRequest): Matcher[] {
+  const byName: Matcher = {
+    allows: ({ db_names: names = [] }) => names.some((entry) => allowsName(entry, dbName)),
+    denies: ({ db_names: names = [] }) => names.some((entry) => deniesName(entry, dbName, database)),
+  };
+  const isAutomatic = supportsAutoUsers(database) && autoUserMode(roles, database, traits) !== 'off';
+  if (isAutomatic) return [byName];
+  const byUser: Matcher = {
+    allows: ({ db_users: users = [] }) => users.some((entry) => allowsUser(entry, dbUser, database)),
+    denies: ({ db_users: users = [] }) => users.some((entry) => deniesUser(entry, dbUser, database)),
+  };
+  return [byUser, byName];
 }
 
 /** `always`: the cluster or every role asks; `never`: nobody; else it depends on which roles let one in. */

@@ -24,13 +24,13 @@ export function matchesLabels(
 }
 
 /** A glob over the whole value (`*` = any text), or a regular expression when written `^…$`. */
-export function matchesValue(pattern: string, value: string): boolean {
+export function matchesValue(pattern: string, value: string, { ignoreCase = false } = {}): boolean {
   if (pattern === '*' || pattern === value) return true;
   if (pattern.length > MAX_PATTERN_CHARS) return false;
   const isExpression = pattern.startsWith('^') && pattern.endsWith('$');
   if (!isExpression && !pattern.includes('*')) return false;
   try {
-    return new RegExp(isExpression ? pattern : globSource(pattern), 's').test(value);
+    return new RegExp(isExpression ? pattern : globSource(pattern), ignoreCase ? 'si' : 's').test(value);
   } catch {
     return false;
   }

@@ -1,11 +1,15 @@
 /**
- * Does a block of a role (allow or deny) select a database? Namespaces, labels and the label expression. Pure.
+ * Does a block of a role (allow or deny) select a database, and an entry of it a database user or name? Pure.
  *
- * Source: database-service.md 1.2, 1.3, 1.11.
+ * Allow and deny do not ask the same question. What allow says must be meant surely; what deny says must not be passed by
+ * another spelling of the same name, so there case and length count as the server counts them, and patterns are patterns.
+ *
+ * Source: database-service.md 1.2, 1.3, 1.4, 1.11.
  */
+import { isRedshift, isSameUser, mayBeSameName, mayBeSameUser, spellingsOf } from '../resources/database-user.js';
 import type { Database, RoleConditions, Traits } from '../resources/types.js';
 import { evaluateLabelExpression } from './expression.js';
-import { matchesLabels } from './labels.js';
+import { matchesLabels, matchesValue } from './labels.js';
 
 const NAMESPACE = 'default';
 
@@ -43,4 +47,31 @@ export function allLabels(database: Database): Record<string, string> {
     ([key, { result }]) => [key, result ?? ''] as const,
   );
   return { ...database.metadata.labels, ...Object.fromEntries(dynamic) };
+}
+
+/** An entry of allow's `db_users`: `*`, or surely this user. */
+export function allowsUser(entry: string, dbUser: string, database: Database): boolean {
+  return entry === '*' || isSameUser(entry, dbUser, database);
+}
+
+/** An entry of deny's `db_users`: a pattern for one of the user's spellings, or a name that may be this user. */
+export function deniesUser(entry: string, dbUser: string, database: Database): boolean {
+  return (
+    mayBeSameUser(entry, dbUser, database) ||
+    spellingsOf(dbUser, database).some((spelling) => matchesPattern(entry, spelling, database))
+  );
+}
+
+/** An entry of allow's `db_names`: `*` or exactly this name. */
+export function allowsName(entry: string, dbName: string): boolean {
+  return entry === '*' || entry === dbName;
+}
+
+/** An entry of deny's `db_names`: a pattern that fits, or what the server takes for the same name. */
+export function deniesName(entry: string, dbName: string, database: Database): boolean {
+  return mayBeSameName(entry, dbName, database) || matchesPattern(entry, dbName, database);
+}
+
+function matchesPattern(entry: string, name: string, database: Database): boolean {
+  return matchesValue(entry, name, { ignoreCase: isRedshift(database) });
 }

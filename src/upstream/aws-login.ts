@@ -14,10 +14,10 @@
  */
 import type { AssumeRole } from '../aws/clients.js';
 import { type CredentialCache, credentialKey, type DatabaseCredential } from '../aws/credential-cache.js';
-import { isRoleUser } from '../aws/endpoint.js';
 import { TeleportError } from '../errors.js';
 import { withDeadline } from '../net/deadline.js';
 import { awsOf, databaseType, isSet } from '../resources/database-type.js';
+import { isRoleUser, roleArnOf } from '../resources/database-user.js';
 import type { AwsMetadata, Database } from '../resources/types.js';
 
 export interface AwsCredential extends DatabaseCredential {
@@ -99,7 +99,6 @@ async function mint(principal: Principal, database: Database, as: LoginAs) {
   const aws = awsOf(database);
   const region = required(aws.region, 'aws.region', database);
   const credentials = await import('../aws/credentials.js');
-  const { roleArnOf } = await import('../aws/endpoint.js');
   const { sessionNameOf } = await import('../aws/session-name.js');
   const { asker, profile, chain = [], identity } = principal;
   const ownRole = [...chain, ...ownRoleOf(aws)];

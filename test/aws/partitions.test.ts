@@ -1,11 +1,10 @@
 /** Every region that botocore knows, through everything that reads a Redshift host name or writes an ARN. */
 import { describe, expect, test } from '@jest/globals';
 import { isEndpoint, parseEndpoint } from '../../src/access/endpoint.js';
-import { roleArnOf } from '../../src/aws/endpoint.js';
 import { fromAws } from '../../src/aws/errors.js';
 import { isRegion, partitionOf, splitAwsHost } from '../../src/aws/partitions.js';
 import { resourceArn } from '../../src/aws/refusal.js';
-import { alternativeUsers } from '../../src/rbac/aws-names.js';
+import { isSameUser, roleArnOf } from '../../src/resources/database-user.js';
 import { databaseWithDefaults } from '../../src/resources/defaults.js';
 import { readRedshiftHost } from '../../src/resources/redshift-host.js';
 import type { Database } from '../../src/resources/types.js';
@@ -79,7 +78,7 @@ describe.each(clusters)('B3 a cluster in $region', ({ partition, region, host })
       `arn:${partition}:redshift:${region}:${ACCOUNT}:dbuser:c1/u`,
     );
     const known = database(`${host}:5439`, { aws: { ...aws, account_id: ACCOUNT } });
-    expect(alternativeUsers('role/reader', known)).toEqual([role]);
+    expect(isSameUser('role/reader', role, known)).toBe(true);
     checkDatabase(database(`${host}:5439`, { aws: { account_id: ACCOUNT, assume_role_arn: role } }));
     const foreign = role.replace(`arn:${partition}:`, 'arn:aws-iso-z:');
     expect(() =>

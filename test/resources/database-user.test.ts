@@ -1,9 +1,11 @@
-import { checkAccountId, isRoleUser, roleArnOf } from '../../src/aws/endpoint.js';
+import { partitionOf } from '../../src/aws/partitions.js';
+import { checkAccountId, isRoleUser, roleArnOf } from '../../src/resources/database-user.js';
 
 test('a role is an ARN, role/NAME or, for serverless, a name', () => {
   const place = { region: 'us-gov-west-1', accountId: '123456789012' };
   expect(roleArnOf('role/a/b', place)).toBe('arn:aws-us-gov:iam::123456789012:role/a/b');
   expect(roleArnOf('reader', place)).toBe('arn:aws-us-gov:iam::123456789012:role/reader');
+  expect(partitionOf('cn-north-1')).toBe('aws-cn');
   expect(isRoleUser('role/x')).toBe(true);
   expect(isRoleUser('arn:aws:iam::123456789012:role/x')).toBe(true);
   expect(isRoleUser('alice')).toBe(false);
