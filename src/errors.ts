@@ -5,6 +5,7 @@
  * `cli/exit.ts` (text for people), `api/status.ts` (gRPC status), `pg/sqlstate.ts` (SQLSTATE). `docs/errors.md` has one
  * heading a code; a test compares the two lists.
  */
+import { getSystemErrorMap } from 'node:util';
 
 /** Every code, in the order of `docs/errors.md`. */
 export const ERROR_CODES = [
@@ -48,6 +49,12 @@ export function isTeleportError(value: unknown, code?: ErrorCode): value is Tele
     value.name === 'TeleportError' &&
     (code === undefined || (value as TeleportError).code === code)
   );
+}
+
+/** What the system says of a failed call in words (`no space left on device`), or the message of anything else. */
+export function systemReason(value: unknown): string {
+  const { errno } = (value ?? {}) as { errno?: unknown };
+  return (typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined) ?? messageOf(value);
 }
 
 /** The text of anything thrown, without its stack. */

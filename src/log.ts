@@ -22,30 +22,29 @@ export interface LogOptions {
   level: LogLevel;
   /** Default `text`. */
   format?: LogFormat;
-  /** Takes whole lines. Default: process.stderr. */
-  write?: (line: string) => void;
+  /** Takes whole lines. */
+  write: (line: string) => void;
   now?: () => Date;
 }
 
 const SECRET = /pass(word)?$|token|secret|key$|credential|otp/i;
 
 export function createLogger({ component, level, format = 'text', write, now }: LogOptions): Logger {
-  const sink = write ?? ((line: string) => void process.stderr.write(line));
   const least = LOG_LEVELS.indexOf(level);
   const at = (lvl: LogLevel) => (message: string, fields?: LogFields) => {
     if (LOG_LEVELS.indexOf(lvl) < least) return;
     const time = (now?.() ?? new Date()).toISOString();
-    if (format === 'json') return sink(jsonLine({ timestamp: time, level: lvl, component, message }, fields));
+    if (format === 'json') return write(jsonLine({ timestamp: time, level: lvl, component, message }, fields));
     const name = `[${component}]`.padEnd(11);
     const tail = fields ? Object.entries(fields).map(([k, v]) => ` ${k}:${SECRET.test(k) ? '***' : text(v)}`) : [];
-    sink(`${time} ${lvl.toUpperCase().padEnd(4)} ${name} ${message}${tail.join('')}\n`);
+    write(`${time} ${lvl.toUpperCase().padEnd(4)} ${name} ${message}${tail.join('')}\n`);
   };
   return {
     debug: at('debug'),
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
-    child: (name) => createLogger({ component: name, level, format, write: sink, ...(now ? { now } : {}) }),
+    child: (name) => createLogger({ component: name, level, format, write, ...(now ? { now } : {}) }),
   };
 }
 

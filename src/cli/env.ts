@@ -4,7 +4,9 @@
  */
 import { homedir } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 import { type Logger, silent } from '../log.js';
+import { type OutputLost, openStdStream } from './std-streams.js';
 
 /** Standard input; the two extra members exist on a terminal only. */
 export type Stdin = Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
@@ -43,13 +45,22 @@ export class Signalled extends Error {
   }
 }
 
+/** An `Env` of the real process. */
+export interface ProcessEnv extends Env {
+  /** Resolves when everything that was written has gone out, or is lost. */
+  flush(): Promise<void>;
+  /** The first output that could not be written, of standard output before that of standard error. */
+  lost(): OutputLost | undefined;
+}
+
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /**
- * The real thing. Listens for signals from now on: the first aborts `signal`, a second one ends the process at once.
+ * The real thing. Listens for signals from now on: the first aborts `signal`, a second one ends the process at once. An
+ * output that takes no more aborts `signal` too, but not where only remarks on standard error are lost.
  * Streams are opened when they are first asked for.
  */
-export function processEnv(proc: NodeJS.Process): Env {
+export function processEnv(proc: NodeJS.Process): ProcessEnv {
   const stop = new AbortController();
   let held = 0;
   const hangups = new Set<() => void>();
@@ -69,25 +80,39 @@ export function processEnv(proc: NodeJS.Process): Env {
     };
     proc.on(name, onSignal);
   }
+  const lost: { stdout?: OutputLost; stderr?: OutputLost } = {};
+  const streams: { stdout?: Writable; stderr?: Writable } = {};
+  const output = (name: 'stdout' | 'stderr') => {
+    streams[name] ??= openStdStream(proc, name, (loss) => {
+      lost[name] ??= loss;
+      if (name === 'stdout' || loss.signalName) stop.abort(loss);
+    });
+    return streams[name];
+  };
   return {
     get stdin() {
       return proc.stdin as Stdin;
     },
     get stdout() {
-      return proc.stdout;
+      return output('stdout');
     },
     get stderr() {
-      return proc.stderr;
+      return output('stderr');
     },
+    async flush() {
+      const open = Object.values(streams);
+      await Promise.all(open.map((stream) => new Promise<void>((done) => stream.write('', () => done()))));
+    },
+    lost: () => lost.stdout ?? lost.stderr,
     isTty: {
       get stdin() {
         return proc.stdin.isTTY === true;
       },
       get stdout() {
-        return proc.stdout.isTTY === true;
+        return isatty(1);
       },
       get stderr() {
-        return proc.stderr.isTTY === true;
+        return isatty(2);
       },
     },
     get columns() {

@@ -1,10 +1,12 @@
 /**
  * Anything thrown, told to a person, and the exit status that goes with it. Nobody else sets one.
- * Spec: Teleport 18's `FatalError`: red `ERROR: ` on stderr, causes indented by tabs, one empty line, status 1.
+ * Spec: Teleport 18's `FatalError`: `ERROR: ` on stderr, red on a terminal, causes indented by tabs, one empty line, status 1.
  */
 import { messageOf, type TeleportError } from '../errors.js';
+import { type Palette, PLAIN, paletteOf } from './color.js';
 import { type Env, Signalled } from './env.js';
 import { printable } from './printable.js';
+import { OutputLost } from './std-streams.js';
 
 /** 128 plus the number that POSIX gives the signal. */
 const SIGNAL_STATUS: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 };
@@ -27,18 +29,24 @@ type CertificateProblem = 'unknown-authority' | 'name' | 'expired';
  *
  * @param options.debug  print code, causes and stack as well
  */
-export function reportError(error: unknown, env: Env, options: { debug?: boolean } = {}): number {
+export async function reportError(error: unknown, env: Env, options: { debug?: boolean } = {}): Promise<number> {
   const signalled = signalStatus(error, env);
   if (signalled !== undefined) return signalled;
-  env.stderr.write(errorText(error, { debug: options.debug ?? false }));
+  const palette = await paletteOf(env, 'stderr');
+  env.stderr.write(errorText(error, { debug: options.debug ?? false, palette }));
   return 1;
 }
 
-/** The text of `reportError`, colour codes and final empty line included. */
-export function errorText(error: unknown, { debug }: { debug: boolean }): string {
+/** The text of `reportError`, final empty line included. @param options.palette  default: no colours */
+export function errorText(error: unknown, { debug, palette = PLAIN }: { debug: boolean; palette?: Palette }): string {
   const said = certificateText(error) ?? lines(error).join('\n');
-  const text = `\u001b[31mERROR: \u001b[0m${said}\n\n`;
+  const text = `${palette.error('ERROR: ')}${said}\n\n`;
   return debug ? `${debugReport(error)}${text}` : text;
+}
+
+/** A reader that goes away (`tsh db ls | head -1`) ends the program in silence, as it ends a Go program. */
+export function statusOfLost({ signalName }: OutputLost): number {
+  return signalName === undefined ? 1 : SIGNAL_STATUS[signalName]!;
 }
 
 /**
@@ -46,6 +54,8 @@ export function errorText(error: unknown, { debug }: { debug: boolean }): string
  * Undefined when `error` is an ordinary error.
  */
 export function signalStatus(error: unknown, env: Env): number | undefined {
+  // Whatever came of it, this was the cause; the end of the program tells it (`main.ts`).
+  if (env.signal.reason instanceof OutputLost) return statusOfLost(env.signal.reason);
   const chain = chainOf(error);
   const signalled = chain.find((link): link is Signalled => link instanceof Signalled);
   if (signalled) return SIGNAL_STATUS[signalled.signalName] ?? 1;
@@ -53,25 +63,6 @@ export function signalStatus(error: unknown, env: Env): number | undefined {
   if (env.signal.aborted && env.signal.reason instanceof Signalled)
     return SIGNAL_STATUS[env.signal.reason.signalName] ?? 1;
   return 130;
-}
-
-/** End the process with a status once its output is written; timers and sockets that were left open do not hold it. */
-export async function leave(proc: NodeJS.Process, status: number): Promise<void> {
-  proc.exitCode = status;
-  await Promise.all(
-    [proc.stdout, proc.stderr].map((stream) => new Promise<void>((done) => stream.write('', () => done()))),
-  );
-  proc.exit(status);
-}
-
-/** A reader that goes away (`tsh db ls | head -1`) ends the program in silence, as it ends a Go program. */
-export function leaveWhenNobodyReads(proc: NodeJS.Process): void {
-  for (const stream of [proc.stdout, proc.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE' || error.code === 'EIO') proc.exit(SIGNAL_STATUS.SIGPIPE);
-      throw error;
-    });
-  }
 }
 
 /** The message, our own causes one tab deeper each, and the last hint found on the way. */

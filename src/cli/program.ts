@@ -35,18 +35,18 @@ export async function runProgram(program: ProgramSpec, argv: readonly string[], 
     debug = args.debug === true;
     return await runRow(found.row, args, debug ? withDebugLog(env, program) : env);
   } catch (error) {
-    return error instanceof UsageError ? refuse(program, error, env) : reportError(error, env, { debug });
+    return await (error instanceof UsageError ? refuse(program, error, env) : reportError(error, env, { debug }));
   }
 }
 
 /** Kingpin says a line it cannot read in one way and a value it cannot take in another; `tsh` says both at length. */
-function refuse(program: ProgramSpec, error: UsageError, env: Env): number {
+async function refuse(program: ProgramSpec, error: UsageError, env: Env): Promise<number> {
   if (error.kind === 'syntax') {
     env.stderr.write(`${program.name}: error: ${error.message}\n`);
     if (program.name !== 'tsh') return 1;
   }
   env.stderr.write(`${helpText(program, error.words, helpWidth(env))}\n`);
-  return reportError(error, env);
+  return await reportError(error, env);
 }
 
 async function runRow(row: CommandRow, args: Record<string, unknown>, env: Env): Promise<number> {

@@ -1,4 +1,5 @@
-/** A wait that grows long says on a terminal's standard error what it waits for, and wipes it when it is over. */
+/** A wait that grows long says on a terminal's standard error what it waits for, and wipes it when it is over; a dumb terminal keeps it. */
+import { isDumb } from './color.js';
 import type { Env } from './env.js';
 
 /** Waits shorter than this say nothing. Ours: about where a person starts to wonder. */
@@ -26,6 +27,6 @@ export async function waitingFor<T>(
   } finally {
     clearTimeout(timer);
     // Carriage return, then erase to the end of the line (ECMA-48 EL).
-    if (shown) env.stderr.write('\r\u001b[K');
+    if (shown) env.stderr.write(isDumb(env) ? '\n' : '\r\u001b[K');
   }
 }

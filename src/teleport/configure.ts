@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { access, constants, readdir } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
 import { dirname, resolve } from 'node:path';
+import { paletteOf } from '../cli/color.js';
 import type { Env } from '../cli/env.js';
 import { print, printLine, yamlText } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
@@ -68,19 +69,20 @@ export async function run(env: Env, args: ConfigureArgs): Promise<number | undef
   });
   const text = await yamlText(config, { sort: false });
   parseConfigText(text, path ?? 'the new configuration');
+  const paint = await paletteOf(env, 'stderr');
   if (await isFilled(args.dataDir)) {
     env.stderr.write(
-      `\u001b[33mWARNING:\u001b[0m The data directory ${args.dataDir} is not empty and may hold another cluster's state.\n`,
+      `${paint.warning('WARNING:')} The data directory ${args.dataDir} is not empty and may hold another cluster's state.\n`,
     );
   }
   if (args.roles.includes('db')) {
     env.stderr.write(
-      "\u001b[31mERROR:\u001b[0m Role db requires further configuration, db_service will be disabled. Use 'teleport db configure' command to create Teleport database service configurations.\n",
+      `${paint.error('ERROR:')} Role db requires further configuration, db_service will be disabled. Use 'teleport db configure' command to create Teleport database service configurations.\n`,
     );
   }
   if (args.acme) {
     env.stderr.write(
-      '\u001b[33mWARNING:\u001b[0m Certificates are not fetched from an ACME authority: "teleport start" will ask for https_keypairs.\n',
+      `${paint.warning('WARNING:')} Certificates are not fetched from an ACME authority: "teleport start" will ask for https_keypairs.\n`,
     );
   }
   if (path === undefined) {

@@ -9,7 +9,7 @@ import type { Writable } from 'node:stream';
 import { messageOf, TeleportError } from '../errors.js';
 
 export interface LogOutput {
-  /** Whole lines; a line that the file does not take goes to standard error. */
+  /** Whole lines; a line that the file does not take goes to standard error, and what that does not take is lost. */
   write(line: string): void;
   /** Open the file again by its name; the old one stays when that fails. @throws BadParameter */
   reopen(): void;
@@ -21,6 +21,8 @@ export interface LogOutput {
  * @throws BadParameter when the file cannot be opened, NotImplemented for `syslog`
  */
 export function openLogOutput(output: string, streams: { stdout: Writable; stderr: Writable }): LogOutput {
+  // A full disk or a terminal that is gone costs lines of the log, not the services.
+  for (const stream of [streams.stdout, streams.stderr]) stream.on('error', () => {});
   const toStream = (stream: Writable): LogOutput => ({
     write: (line) => void stream.write(line),
     reopen() {},

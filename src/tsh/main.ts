@@ -1,14 +1,13 @@
 /** The `tsh` program: aliases put in place, then its table run against the real process. */
 import { existsSync } from 'node:fs';
-import { type Env, processEnv } from '../cli/env.js';
-import { leave, leaveWhenNobodyReads, reportError } from '../cli/exit.js';
+import type { Env } from '../cli/env.js';
+import { reportError } from '../cli/exit.js';
+import { runMain } from '../cli/main.js';
 import { runProgram } from '../cli/program.js';
 import { program } from './commands.js';
 
 export async function main(): Promise<void> {
-  leaveWhenNobodyReads(process);
-  const env = processEnv(process);
-  await leave(process, await runTsh(process.argv.slice(2), env));
+  await runMain(process, runTsh);
 }
 
 /** One command line of `tsh`, its exit status. @param argv  the words after the program's name */
@@ -23,6 +22,6 @@ export async function runTsh(argv: readonly string[], env: Env): Promise<number>
     if (expanded.kind === 'done') return expanded.status;
     return await runProgram(program, expanded.argv, expanded.env);
   } catch (error) {
-    return reportError(error, env);
+    return await reportError(error, env);
   }
 }

@@ -86,7 +86,7 @@ async function args(line: string[], vars: Record<string, string> = {}, name = 't
   return { seen, status, err: env.err() };
 }
 
-const red = (text: string) => `\u001b[31mERROR: \u001b[0m${text}\n\n`;
+const errorLine = (text: string) => `ERROR: ${text}\n\n`;
 
 test('flags and arguments mix, globals and group flags stand on either side, the last value wins', async () => {
   const { seen, status } = await args([
@@ -186,7 +186,7 @@ test.each([
   expect(tsh.status).toBe(1);
   expect(tsh.err.startsWith(`tsh: error: ${text}\n`)).toBe(true);
   expect(tsh.err.toLowerCase()).toContain('usage: tsh');
-  expect(tsh.err.endsWith(red(text))).toBe(true);
+  expect(tsh.err.endsWith(errorLine(text))).toBe(true);
 });
 
 test.each([
@@ -207,7 +207,7 @@ test.each([
   const { status, err } = await args(line, {}, 'tctl');
   expect(status).toBe(1);
   expect(err.startsWith(usage)).toBe(true);
-  expect(err.endsWith(red(text))).toBe(true);
+  expect(err.endsWith(errorLine(text))).toBe(true);
 });
 
 test('help goes to standard error and ends with 0', async () => {
@@ -237,7 +237,7 @@ test('the returned number is the exit status, and what is thrown is printed once
     throw new TeleportError('NotFound', 'no such thing');
   });
   expect(await runProgram(failing, ['version'], env)).toBe(1);
-  expect(env.err()).toBe(red('no such thing'));
+  expect(env.err()).toBe(errorLine('no such thing'));
 });
 
 test('a signal ends a command with 128+n and no text; a command that returns after it keeps its own status', async () => {

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
+import { hasColor } from '../../src/cli/color.js';
 
 export type Program = 'tsh' | 'tctl' | 'teleport';
 export type Vars = Record<string, string | undefined>;
@@ -193,5 +194,7 @@ async function endChild(child: ChildProcess): Promise<void> {
 }
 
 function bold(text: string): string {
-  return process.stdout.isTTY ? `\u001b[1m${text}\u001b[22m` : text;
+  return hasColor({ vars: process.env, isTty: { stdin: false, stderr: false, stdout: process.stdout.isTTY } }, 'stdout')
+    ? `\u001b[1m${text}\u001b[22m`
+    : text;
 }

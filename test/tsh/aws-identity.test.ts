@@ -89,11 +89,11 @@ describe('db ls --all', () => {
 test('the command that is suggested leads back to the same place, through a shell too', async () => {
   await login();
   const { stdout } = await world.tsh('db', 'login', 'sales', '--region=eu-west-1,us-west-2');
-  expect(stdout).toContain('tsh db connect --region=eu-west-1,us-west-2 sales\u001b');
+  expect(stdout).toContain('tsh db connect --region=eu-west-1,us-west-2 sales\n');
   const url = 'jdbc:redshift:iam://sales:us-east-1/dev?DbUser=analyst&AutoCreate=true';
   const other = await world.tsh('db', 'login', url, '--aws');
-  expect(other.stdout).toContain(`tsh db connect --aws '${url}'\u001b`);
-  expect(other.stdout).toContain(`tsh db config --aws --format=cmd '${url}'\u001b`);
+  expect(other.stdout).toContain(`tsh db connect --aws '${url}'\n`);
+  expect(other.stdout).toContain(`tsh db config --aws --format=cmd '${url}'\n`);
 });
 
 test('results on a pasted endpoint are files in the folder', async () => {

@@ -227,7 +227,7 @@ describe('connections', () => {
   test('db login, env and config for other programs, db logout', async () => {
     await login();
     expect((await world.tsh('db', 'login', 'sales', '--db-user=analyst')).status).toBe(0);
-    expect((await world.tsh('db', 'login', 'reports')).stdout).toContain('tsh db connect reports\u001b');
+    expect((await world.tsh('db', 'login', 'reports')).stdout).toContain('tsh db connect reports\n');
     const listed = (await world.tsh('db', 'ls')).stdout;
     expect(listed).toMatch(/> sales \(user: analyst, db: dev\)/);
     expect(listed).toMatch(/tsh db connect reports/);

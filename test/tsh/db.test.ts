@@ -74,7 +74,7 @@ describe('db connect', () => {
     const folder = decodeURIComponent(/host=([^&]+)/.exec(argument!)![1]!);
     expect(existsSync(folder)).toBe(false);
     const bad = await connect(['pg', ...ROUTE], 'select nope');
-    expect(bad).toMatchObject({ status: 1, stderr: '\u001b[31mERROR: \u001b[0mexit status 1\n\n' });
+    expect(bad).toMatchObject({ status: 1, stderr: 'ERROR: exit status 1\n\n' });
   });
 
   withPsql('keeps nothing of a database with --tunnel', async () => {
@@ -90,7 +90,7 @@ describe('db connect', () => {
     expect(refused.status).toBe(2);
     expect(refused.seen).toContain('access to db denied. User does not have permissions.');
     expect(refused.stderr).toMatch(
-      /^\u001b\[31mERROR: \u001b\[0mexit status 2: '\S+\/psql' exited with the above error\. Use 'tsh db ls' to see your available logins/,
+      /^ERROR: exit status 2: '\S+\/psql' exited with the above error\. Use 'tsh db ls' to see your available logins/,
     );
   });
 });

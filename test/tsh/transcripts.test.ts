@@ -171,7 +171,7 @@ test('an expired login: status says so with exit 1, a command without a terminal
   expect(clusters).toMatchObject({
     status: 1,
     stdout: '',
-    stderr: '\u001b[31mERROR: \u001b[0mssh: cert has expired\n\n',
+    stderr: 'ERROR: ssh: cert has expired\n\n',
   });
   const out = await tsh(['logout']);
   expect(out.stderr).toBe(`Credentials expired for proxy "localhost:${cluster.port}", skipping...\n`);
@@ -204,9 +204,7 @@ test('with an identity file nobody is asked for a password', async () => {
   expect(JSON.parse(status.stdout).active).toMatchObject({ username: 'alice', kubernetes_enabled: false });
   now = new Date(now.getTime() + 61_000);
   const clusters = await tsh(['clusters', '-i', 'ci.pem', '--proxy=localhost:{PORT}'], { answers: ['correct'] });
-  expect(clusters.stderr).toBe(
-    '\u001b[31mERROR: \u001b[0mcannot relogin in non-interactive session\n\tssh: cert has expired\n\n',
-  );
+  expect(clusters.stderr).toBe('ERROR: cannot relogin in non-interactive session\n\tssh: cert has expired\n\n');
   expect(readdirSync(home)).toEqual(['ci.pem']);
 });
 
@@ -271,7 +269,7 @@ test('who has only security keys is told so in a sentence, once the password was
   const refused = await tsh(['login', '--proxy=localhost:{PORT}', '--user=keyholder'], { answers: ['correct'] });
   expect(refused).toMatchObject({ status: 1, stdout: '' });
   expect(refused.stderr).toBe(
-    'Enter password for Teleport user keyholder:\n\u001b[31mERROR: \u001b[0mthis user logs in with a security key, which is not supported\nWhat works: a one-time code (add such a device to the user), single sign-on, or an identity file (-i FILE).\n\n',
+    'Enter password for Teleport user keyholder:\nERROR: this user logs in with a security key, which is not supported\nWhat works: a one-time code (add such a device to the user), single sign-on, or an identity file (-i FILE).\n\n',
   );
   expect(cluster.calls).toEqual(['GET /webapi/ping', 'POST /webapi/mfa/login/begin']);
   cluster.auth = { second_factor: 'webauthn' };

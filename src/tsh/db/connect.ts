@@ -42,7 +42,7 @@ export async function run(env: Env, args: DbConnectArgs): Promise<number> {
   };
   const { status } = await runPsql({ file: psql, args: psqlArguments(target, args.passthrough), env: env.vars });
   // psql has said what went wrong; this adds what to do, and psql's status becomes ours.
-  if (status !== 0) reportError(psqlFailed(status, psql, isRefused), env);
+  if (status !== 0) await reportError(psqlFailed(status, psql, isRefused), env);
   return status;
 }
 

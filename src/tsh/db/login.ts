@@ -1,13 +1,11 @@
 /** `tsh db login`: fetch and keep a credential for a database. Source: cli.md 4.5. */
 import { openAccess } from '../../access/open.js';
+import { paletteOf } from '../../cli/color.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { shellWord } from '../../cli/shell-word.js';
 import { placePart, type RouteArgs, routeRequest, selectorText } from './args.js';
 import { chooseDatabase } from './choose.js';
-
-const YELLOW = '\u001b[33m';
-const PLAIN = '\u001b[0m';
 
 export async function run(env: Env, args: RouteArgs): Promise<void> {
   await using access = await openAccess(env, args);
@@ -23,14 +21,15 @@ export async function run(env: Env, args: RouteArgs): Promise<void> {
           'You can view the connect command for the native database CLI client:',
           `tsh db config${placePart(args)} --format=cmd ${shellWord(name)}`,
         ];
+  const paint = await paletteOf(env, 'stdout');
   printLine(env, `Connection information for database "${name}" has been saved.`);
   printLine(env);
   printLine(env, 'You can now connect to it using the following command:');
   printLine(env);
-  printLine(env, `  ${YELLOW}tsh db connect${selector}${PLAIN}`);
+  printLine(env, `  ${paint.command(`tsh db connect${selector}`)}`);
   printLine(env);
   printLine(env, what);
   printLine(env);
-  printLine(env, `  ${YELLOW}${command}${PLAIN}`);
+  printLine(env, `  ${paint.command(command!)}`);
   printLine(env);
 }

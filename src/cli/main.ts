@@ -1,0 +1,36 @@
+/** The frame of a program: the words that were typed, the real process, and its end. */
+
+import { isatty } from 'node:tty';
+import { paletteOf } from './color.js';
+import { type Env, processEnv } from './env.js';
+import { errorText, statusOfLost } from './exit.js';
+
+/**
+ * Run a program and end the process with its status once its output is written; timers and sockets that were left open
+ * do not hold it. Output that is lost (`tsh db ls > /dev/full`) is a failure, whatever the program itself thinks.
+ *
+ * @param run  gets the words after the program's name
+ */
+export async function runMain(
+  proc: NodeJS.Process,
+  run: (argv: readonly string[], env: Env) => Promise<number>,
+): Promise<void> {
+  const env = processEnv(proc);
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  let status = await run(proc.argv.slice(2), env);
+  await env.flush();
+  const lost = env.lost();
+  if (lost) {
+    status = statusOfLost(lost) || 1;
+    if (lost.signalName === undefined) {
+      env.stderr.write(errorText(lost.asError(), { debug: false, palette: await paletteOf(env, 'stderr') }));
+      await env.flush();
+    }
+  }
+  // Node 20 aborts with a native stack where it cannot give a terminal its settings back, so it must not try.
+  if (lost?.signalName === 'SIGHUP' || !terminals.every((fd) => isatty(fd))) {
+    proc.removeAllListeners('SIGHUP');
+    proc.kill(proc.pid, 'SIGHUP');
+  }
+  proc.exit(status);
+}
