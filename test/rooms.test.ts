@@ -83,6 +83,7 @@ const DOORS: Record<string, readonly string[]> = {
   execa: ['psql', 'cli'],
   'node-forge': ['pki'],
   '@aws-sdk/': ['aws'],
+  '@smithy/': ['aws'],
   '@connectrpc/': ['api', 'auth', 'proxy'],
   keytar: ['profile'],
   libsql: ['store'],

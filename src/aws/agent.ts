@@ -1,7 +1,7 @@
 /**
  * How AWS's HTTPS endpoints are reached: through the proxy that HTTPS_PROXY names unless NO_PROXY excepts them, trusting
- * the authorities of AWS_CA_BUNDLE alone where it is set. The SDK for JavaScript obeys none of the three; the `aws`
- * command obeys all.
+ * the authorities of AWS_CA_BUNDLE or the profile's `ca_bundle` alone where one is set. The SDK for JavaScript obeys none
+ * of them; the `aws` command obeys all.
  *
  * Source: AWS CLI user guide, "Using an HTTP proxy" and "Environment variables".
  */
@@ -10,12 +10,13 @@ import { Agent, type AgentOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { messageOf, TeleportError } from '../errors.js';
 import { dialTls } from '../net/dial.js';
+import type { ProfileSettings } from './profile.js';
 
 type Vars = Record<string, string | undefined>;
 
-/** @throws BadParameter when AWS_CA_BUNDLE cannot be used */
-export function httpsAgent(vars: Vars, connectTimeoutMs: number): Agent {
-  return new DialAgent(vars, connectTimeoutMs, bundleOf(vars));
+/** @throws BadParameter when the file of authorities cannot be used */
+export function httpsAgent(vars: Vars, connectTimeoutMs: number, caBundle: ProfileSettings['caBundle']): Agent {
+  return new DialAgent(vars, connectTimeoutMs, caBundle && authoritiesIn(caBundle));
 }
 
 class DialAgent extends Agent {
@@ -39,16 +40,15 @@ class DialAgent extends Agent {
   }
 }
 
-function bundleOf({ AWS_CA_BUNDLE: file }: Vars): string | undefined {
-  if (!file) return undefined;
+function authoritiesIn({ file, from }: { file: string; from: string }): string {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new TeleportError('BadParameter', `AWS_CA_BUNDLE: ${messageOf(error)}`, { cause: error });
+    throw new TeleportError('BadParameter', `${from}: ${messageOf(error)}`, { cause: error });
   }
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new TeleportError('BadParameter', `AWS_CA_BUNDLE: there is no certificate in ${file}`, {
-    hint: 'Name a file of PEM certificates, or unset the variable to trust the public authorities.',
+  throw new TeleportError('BadParameter', `${from}: there is no certificate in ${file}`, {
+    hint: 'Name a file of PEM certificates, or unset it to trust the public authorities.',
   });
 }

@@ -4,9 +4,10 @@
  *
  * Source: database-service.md 4.3; AWS SDK for JavaScript v3.
  */
-import { TeleportError } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
 import { fromAws, withoutCredentials } from './errors.js';
 import { isRegion } from './partitions.js';
+import { nameProfile, profileSettings } from './profile.js';
 
 export { fromAws } from './errors.js';
 
@@ -24,7 +25,7 @@ export interface ClientOptions {
   region: string;
   /** Roles to assume one after the other, at most two. */
   chain?: readonly AssumeRole[] | undefined;
-  /** Profile of the shared files. */
+  /** Profile of the shared files; in this process it is what AWS_PROFILE says from now on. */
   profile?: string | undefined;
 }
 
@@ -33,7 +34,7 @@ const MAX_CHAIN = 2;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** Three of them fit into the time that a database login has. */
 const REQUEST_TIMEOUT_MS = 8_000;
-/** Tries of one call; a throttled one is tried again with back-off, a denied one is not. */
+/** Tries of one call where nobody said how many; a throttled one is tried again with back-off, a denied one is not. */
 const MAX_ATTEMPTS = 4;
 
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
@@ -47,34 +48,40 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const { httpsAgent } = await import('./agent.js');
   const providers = await import('@aws-sdk/credential-providers');
+  nameProfile(profile);
+  const { caBundle, useGlobalEndpoint, hasAttempts } = await profileSettings();
   const settings = {
     ...(region ? { region } : {}),
-    maxAttempts: MAX_ATTEMPTS,
+    ...(useGlobalEndpoint ? { useGlobalEndpoint } : {}),
+    ...(hasAttempts ? {} : { maxAttempts: MAX_ATTEMPTS }),
     // Without the last one the SDK only warns when a time limit has passed.
     requestHandler: {
-      httpsAgent: httpsAgent(process.env, CONNECT_TIMEOUT_MS),
+      httpsAgent: httpsAgent(process.env, CONNECT_TIMEOUT_MS, caBundle),
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       throwOnRequestTimeout: true,
     },
   };
-  const found = providers.fromNodeProviderChain({
-    ...(profile ? { profile } : {}),
+  const chosen = process.env.AWS_PROFILE || undefined;
+  const options = {
+    ...(chosen ? { profile: chosen } : {}),
     // It would write paragraphs of warnings, for example where keys in the environment are passed over for a profile.
     logger: SILENT,
     // Shared files are rewritten while we run for days: by `aws configure`, by helpers that log in.
     ignoreCache: true,
     clientConfig: settings,
-  });
+  };
+  const found = providers.fromNodeProviderChain(options);
   let credentials: typeof found = (caller) =>
     found(caller).catch(async (error: unknown) => {
       // The chain says only that it found nothing; what is wrong with the profile is said by the profile alone.
       const own =
-        profile &&
+        chosen &&
+        messageOf(error).startsWith('Could not load credentials from any providers') &&
         (await providers
-          .fromIni({ profile })()
+          .fromIni(options)()
           .catch((reason: unknown) => reason));
-      throw withoutCredentials(own instanceof Error ? own : error, profile ?? process.env.AWS_PROFILE);
+      throw withoutCredentials(own instanceof Error ? own : error, chosen);
     });
   for (const { roleArn, externalId, sessionName, tags } of chain) {
     credentials = providers.fromTemporaryCredentials({

@@ -13,7 +13,7 @@ export async function defaultRegion(profile?: string): Promise<string> {
     return named;
   }
   const { STSClient } = await import('./sdk/sts.js');
-  const client = new STSClient({ ...(await clientConfig({ region: '', profile })), ...(profile ? { profile } : {}) });
+  const client = new STSClient(await clientConfig({ region: '', profile }));
   let region = '';
   let cause: unknown;
   try {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { clientConfig } from '../../src/aws/clients.js';
 import { fromAws } from '../../src/aws/errors.js';
+import { nameProfile } from '../../src/aws/profile.js';
 import { defaultRegion } from '../../src/aws/region.js';
 import { GetCallerIdentityCommand, STSClient } from '../../src/aws/sdk/sts.js';
 import { callerIdentity } from '../../src/aws/sts.js';
@@ -46,6 +47,7 @@ test.each([
     message: expect.stringMatching(text),
     hint: `Log in again: aws sso login --profile ${named}`,
   });
+  nameProfile(undefined);
   process.env.AWS_PROFILE = profile;
   expect(await failure(callerIdentity({ region: 'us-east-1' }))).toMatchObject({ hint: given.hint });
 });

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { openAws } from '../../src/access/aws-open.js';
+import { nameProfile } from '../../src/aws/profile.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, SALES_HOST, startAwsDirect } from '../support/aws-direct.js';
 
@@ -286,6 +287,34 @@ test('a profile comes before keys in the environment, without a word of the SDK'
   expect(stdout).toContain('user/carol');
   for (const one of said) expect(one).not.toHaveBeenCalled();
   jest.restoreAllMocks();
+});
+
+test('B7 a login remembers its profile, and later commands obey all of it', async () => {
+  const file = home('aws-config');
+  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } = world.aws.env(world.person);
+  const config = (more: string) =>
+    writeFileSync(file, `[profile inside]\naws_access_key_id=${id}\naws_secret_access_key=${secret}\n${more}\n`);
+  const names = ['AWS_CA_BUNDLE', 'AWS_CONFIG_FILE', 'AWS_ENDPOINT_URL', 'AWS_REGION', 'AWS_DEFAULT_REGION'] as const;
+  const before = names.map((name) => process.env[name]);
+  for (const name of names) delete process.env[name];
+  process.env.AWS_CONFIG_FILE = file;
+  try {
+    config(`region = us-east-1\nendpoint_url = ${world.aws.url}`);
+    expect((await world.tsh('login', '--aws-profile=inside')).stdout).toMatch(
+      /user\/alice\n[\s\S]*Regions: +us-east-1/,
+    );
+    expect((await world.tsh('db', 'ls')).stdout).toContain('reports');
+    const query = await world.tsh('db', 'exec', 'select current_user', '--dbs=sales', `--ca-file=${world.caFile}`);
+    expect(query.stdout).toContain('IAM:alice');
+    config('use_fips_endpoint = true\nmax_attempts = 1\nca_bundle = /nonexistent/ca.pem');
+    expect((await world.tsh('db', 'ls')).stderr).toContain('ca_bundle of the AWS profile: ENOENT');
+  } finally {
+    nameProfile(undefined);
+    names.forEach((name, i) => {
+      if (before[i] === undefined) delete process.env[name];
+      else process.env[name] = before[i];
+    });
+  }
 });
 
 test('a server of an unknown authority is refused, --insecure is about proxies: what to look at', async () => {
