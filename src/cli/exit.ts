@@ -11,6 +11,9 @@ import { OutputLost } from './std-streams.js';
 /** 128 plus the number that POSIX gives the signal. */
 const SIGNAL_STATUS: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 };
 
+/** Status of a program whose reader went away: nobody is left who could be told anything. */
+export const READER_GONE = SIGNAL_STATUS.SIGPIPE!;
+
 /** Node's and OpenSSL's codes of a certificate that was refused. */
 const CERTIFICATE_CODES: Record<string, CertificateProblem> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unknown-authority',

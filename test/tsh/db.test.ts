@@ -103,13 +103,13 @@ test('db exec without psql speaks PostgreSQL itself and prints the same', async 
   };
   expect(await exec("select 1 as one, 'a' as text")).toEqual({
     status: 0,
-    out: 'Fetching databases by name ...\n\nExecuting command for "pg".\n one | text \n-----+------\n   1 | a\n(1 row)\n\n',
-    err: '',
+    out: ' one | text \n-----+------\n   1 | a\n(1 row)\n\n',
+    err: 'Fetching databases by name ...\n\nExecuting command for "pg".\n',
   });
   expect(await exec('select nope')).toMatchObject({
-    status: 0,
+    status: 1,
     err: expect.stringMatching(
-      /^ERROR: {2}column "nope" does not exist\nLINE 1: select nope;?\n {15}\^\nFailed to execute/,
+      /\nERROR: {2}column "nope" does not exist\nLINE 1: select nope;?\n {15}\^\nFailed to execute/,
     ),
   });
 });

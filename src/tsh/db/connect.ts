@@ -4,7 +4,7 @@
  */
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
-import { reportError } from '../../cli/exit.js';
+import { READER_GONE, reportError } from '../../cli/exit.js';
 import { TeleportError } from '../../errors.js';
 import { startLocalProxy } from '../../localproxy/listener.js';
 import { psqlArguments } from '../../psql/command.js';
@@ -42,7 +42,7 @@ export async function run(env: Env, args: DbConnectArgs): Promise<number> {
   };
   const { status } = await runPsql({ file: psql, args: psqlArguments(target, args.passthrough), env: env.vars });
   // psql has said what went wrong; this adds what to do, and psql's status becomes ours.
-  if (status !== 0) await reportError(psqlFailed(status, psql, isRefused), env);
+  if (status !== 0 && status !== READER_GONE) await reportError(psqlFailed(status, psql, isRefused), env);
   return status;
 }
 

@@ -1,17 +1,19 @@
 /**
  * `tsh db exec`: one statement on several databases, each through its own tunnel. psql runs it where there is one;
- * elsewhere we speak PostgreSQL ourselves and print as psql does. Source: cli.md 4.11.
+ * elsewhere we speak PostgreSQL ourselves and print as psql does. Rows stand on standard output and nothing else; what is
+ * under way, on standard error. Status 0 only when every database answered (RFD 3). Source: cli.md 4.11.
  */
 import { mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Access, AccessibleDatabase, Connector, Route } from '../../access/access.js';
 import { isEndpoint } from '../../access/endpoint.js';
 import { openAccess } from '../../access/open.js';
-import type { Env } from '../../cli/env.js';
-import { labelsText, print, printLine, tableText } from '../../cli/output.js';
+import { type Env, Signalled } from '../../cli/env.js';
+import { READER_GONE } from '../../cli/exit.js';
+import { labelsText, print, tableText } from '../../cli/output.js';
 import { printable } from '../../cli/printable.js';
 import { confirm } from '../../cli/prompt.js';
-import { messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
+import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
 import { startLocalProxy } from '../../localproxy/listener.js';
 import { isServerError } from '../../pg/server-error.js';
 import { connectSession } from '../../pg/session.js';
@@ -43,7 +45,7 @@ interface Outcome {
   exitCode: number;
 }
 
-export async function run(env: Env, args: DbExecArgs): Promise<void> {
+export async function run(env: Env, args: DbExecArgs): Promise<number> {
   await checkArgs(args);
   await using access = await openAccess(env, args);
   const databases = await find(env, access, args);
@@ -56,6 +58,12 @@ export async function run(env: Env, args: DbExecArgs): Promise<void> {
   });
   env.signal.throwIfAborted();
   await summarize(env, args, outcomes);
+  return outcomes.every(({ error }) => error === undefined) ? 0 : 1;
+}
+
+/** A line for the person who waits. */
+function say(env: Env, text = ''): void {
+  env.stderr.write(`${text}\n`);
 }
 
 async function checkArgs(args: DbExecArgs): Promise<void> {
@@ -73,7 +81,7 @@ async function checkArgs(args: DbExecArgs): Promise<void> {
 
 async function find(env: Env, access: Access, args: DbExecArgs): Promise<AccessibleDatabase[]> {
   if (args.dbs?.length) {
-    printLine(env, 'Fetching databases by name ...');
+    say(env, 'Fetching databases by name ...');
     const found = await access.databases({}, { names: args.dbs });
     return args.dbs.map((name) => {
       const exact = found.find(({ database, askedAs }) => (askedAs ?? database.metadata.name) === name);
@@ -91,28 +99,39 @@ async function find(env: Env, access: Access, args: DbExecArgs): Promise<Accessi
       throw new TeleportError('NotFound', `database "${name}" not found`);
     });
   }
-  printLine(env, 'Searching databases ...');
+  say(env, 'Searching databases ...');
   const found = await access.databases({ labels: parseLabels(args.labels), search: searchWords(args.search) });
   if (found.length === 0) throw new TeleportError('NotFound', 'no databases found');
   return found;
 }
 
 async function ask(env: Env, args: DbExecArgs, databases: AccessibleDatabase[]): Promise<void> {
-  printLine(env, `Found ${databases.length} database(s):`);
-  printLine(env);
+  say(env, `Found ${databases.length} database(s):`);
+  say(env);
   const rows = databases.map(({ database: { metadata, spec } }) => [
     metadata.name,
     metadata.description ?? '',
     spec.protocol,
     labelsText(metadata.labels, { verbose: false }),
   ]);
-  print(env, tableText(['Name', 'Description', 'Protocol', 'Labels'], rows));
-  printLine(env);
+  say(env, tableText(['Name', 'Description', 'Protocol', 'Labels'], rows));
   const question = `Do you want to proceed with ${databases.length} database(s)?`;
   if (!args.confirm) {
-    printLine(env, `Skipping confirmation for "${question}" due to the --no-confirm flag.`);
-  } else if (!(await confirm(env, question))) {
+    say(env, `Skipping confirmation for "${question}" due to the --no-confirm flag.`);
+  } else if (!(await answerTo(env, question))) {
     throw new TeleportError('BadParameter', 'Operation canceled by user request.');
+  }
+}
+
+async function answerTo(env: Env, question: string): Promise<boolean> {
+  try {
+    return await confirm(env, question);
+  } catch (error) {
+    if (!isTeleportError(error) || env.isTty.stdin) throw error;
+    throw new TeleportError('BadParameter', error.message, {
+      cause: error.cause,
+      hint: 'Where nobody can answer, run it without the question: --no-confirm',
+    });
   }
 }
 
@@ -130,10 +149,10 @@ async function executeOn(env: Env, access: Access, found: AccessibleDatabase, ar
     exitCode: 0,
     ...(outputFile ? { outputFile: resolve(env.cwd, outputFile) } : {}),
   };
-  if (outputFile) printLine(env, `Executing command for "${name}". Output will be saved at "${outputFile}".`);
+  if (outputFile) say(env, `Executing command for "${name}". Output will be saved at "${outputFile}".`);
   else {
-    printLine(env);
-    printLine(env, `Executing command for "${name}".`);
+    say(env);
+    say(env, `Executing command for "${name}".`);
   }
   try {
     const route = await access.route(found, routeRequest(args));
@@ -141,8 +160,11 @@ async function executeOn(env: Env, access: Access, found: AccessibleDatabase, ar
     outcome.route.database = route.dbName;
     await using connector = await access.connector(route, { inMemory: true, isExec: true, warm: true });
     outcome.exitCode = await execute(env, connector, route, args.command, outputFile);
+    // Nobody reads any more, so nothing is asked of the databases that are left.
+    if (outcome.exitCode === READER_GONE && !outputFile) throw new Signalled('SIGPIPE');
     if (outcome.exitCode !== 0) throw new TeleportError('ConnectionProblem', `exit status ${outcome.exitCode}`);
   } catch (error) {
+    if (error instanceof Signalled) throw error;
     outcome.error = messageOf(error);
     outcome.exitCode ||= 1;
     env.stderr.write(`Failed to execute command for "${name}": ${printable(outcome.error)}\n`);
@@ -221,8 +243,8 @@ async function ownText(connector: Connector, route: Route, sql: string) {
 async function summarize(env: Env, args: DbExecArgs, outcomes: Outcome[]): Promise<void> {
   const success = outcomes.filter(({ error }) => error === undefined).length;
   if (outcomes.length > 1 || args.outputDir) {
-    printLine(env);
-    printLine(env, `Summary: ${success} of ${outcomes.length} succeeded.`);
+    say(env);
+    say(env, `Summary: ${success} of ${outcomes.length} succeeded.`);
   }
   if (!args.outputDir) return;
   const file = join(args.outputDir, 'summary.json');
@@ -240,7 +262,7 @@ async function summarize(env: Env, args: DbExecArgs, outcomes: Outcome[]): Promi
     total: outcomes.length,
   };
   await writeFile(file, JSON.stringify(summary, null, 2), { mode: 0o600, flag: 'wx' });
-  printLine(env, `Summary is saved at "${file}".`);
+  say(env, `Summary is saved at "${file}".`);
 }
 
 async function exists(path: string): Promise<boolean> {

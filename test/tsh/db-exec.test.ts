@@ -1,0 +1,148 @@
+/** `tsh db exec` and `tsh db connect` as a script sees them: exit status, what stands where, readers that go away. */
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { runTsh } from '../../src/tsh/main.js';
+import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await startTestCluster({
+    postgres: true,
+    roles: [roleResource('analyst', { db_users: ['postgres'], db_names: ['postgres', 'other'] })],
+    users: [{ name: 'alice', roles: ['analyst'] }],
+  });
+  const database = (name: string, port: number) => ({
+    kind: 'db',
+    version: 'v3',
+    metadata: { name, labels: { env: 'test' } },
+    spec: { protocol: 'postgres', uri: `localhost:${port}` },
+  });
+  const { port } = cluster.databases!.postgres;
+  const all = [database('one', port), database('two', port), database('unreachable', 1)];
+  await cluster.tctlWith(documents(all), 'create');
+  await cluster.login('alice', 'alice');
+  await cluster.untilListed('alice', ['one', 'two', 'unreachable']);
+}, 60_000);
+afterAll(() => cluster?.stop());
+
+const ROUTE = '--db-user=postgres --db-name=postgres';
+const psql = existsSync('/usr/bin/psql');
+
+/** A line of a shell; `tsh` is this checkout's. */
+async function shell(line: string, vars: Record<string, string | undefined> = {}) {
+  const child = spawn('bash', ['-c', line.replace(/\btsh /g, `${process.execPath} ${process.cwd()}/dist/tsh.js `)], {
+    cwd: cluster.dir,
+    env: { PATH: process.env.PATH, PSQLRC: '/dev/null', ...cluster.envOf('alice').vars, ...vars },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const status = await new Promise<number | null>((done) => child.once('close', done));
+  return { status, stdout, stderr };
+}
+
+describe.each([
+  ['with psql', psql],
+  ['without psql', true],
+])('U1 db exec %s', (how, isPossible) => {
+  const run = isPossible ? test : test.skip;
+  const vars = () => (how === 'with psql' ? {} : { PATH: join(cluster.dir, 'no-programs') });
+  const exec = async (sql: string, ...more: string[]) => {
+    const env = cluster.envOf('alice', { vars: { PATH: process.env.PATH, ...vars() } });
+    const status = await runTsh(['db', 'exec', sql, ...ROUTE.split(' '), ...more], env);
+    return { status, stdout: env.out(), stderr: env.err() };
+  };
+
+  run('all succeeded: status 0, rows and nothing else on standard output', async () => {
+    const { status, stdout, stderr } = await exec('select 1 as one', '--dbs=one,two');
+    const rows = ' one \n-----\n   1\n(1 row)\n\n';
+    expect([status, stdout]).toEqual([0, rows + rows]);
+    expect(stderr).toBe(
+      'Fetching databases by name ...\n\nExecuting command for "one".\n\nExecuting command for "two".\n\nSummary: 2 of 2 succeeded.\n',
+    );
+  });
+
+  run.each([
+    ['an error of SQL', 'select nope', ['--dbs=one'], 'column "nope" does not exist'],
+    ['an error after rows', 'select 1; select nope', ['--dbs=one'], 'column "nope" does not exist'],
+    ['a time limit', 'set statement_timeout = 50; select pg_sleep(60)', ['--dbs=one'], 'statement timeout'],
+    ['a database that cannot be reached', 'select 1', ['--dbs=unreachable'], 'connection refused'],
+    ['a name that is not allowed', 'select 1', ['--dbs=one', '--db-name=nope'], 'access to db denied'],
+    ['one of three', 'select 1', ['--dbs=one,unreachable,two'], 'Summary: 2 of 3 succeeded.\n'],
+  ])('%s: status 1', async (_, sql, more, said) => {
+    const { status, stderr } = await exec(sql, ...more);
+    expect(stderr).toContain(said);
+    expect(stderr).toContain('Failed to execute command for "');
+    expect(status).toBe(1);
+  });
+
+  run('files of --output-dir: the same status, and nothing on standard output', async () => {
+    const folder = join(cluster.dir, `out-${how === 'with psql'}`);
+    const more = ['--labels=env=test', '--no-confirm', '--parallel=3', `--output-dir=${folder}`];
+    const { status, stdout, stderr } = await exec('select 1', ...more);
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr).toContain('Found 3 database(s):');
+    expect(stderr).toContain('Summary: 2 of 3 succeeded.');
+    const summary = JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8')) as {
+      success: number;
+      failure: number;
+    };
+    expect(summary).toMatchObject({ success: 2, failure: 1, total: 3 });
+  });
+
+  run('into a pipe of its own', async () => {
+    const line = `tsh db exec 'select 1 as one' --dbs=one,unreachable ${ROUTE} | grep -c .; echo \${PIPESTATUS[0]}`;
+    expect((await shell(line)).stdout).toBe('4\n1\n');
+  });
+});
+
+test('W7 db exec asks before it runs on what --labels found; without a terminal it says how to do without', async () => {
+  const line = `tsh db exec 'select 1' --labels=env=test ${ROUTE}`;
+  const asked = await shell(`${line} < /dev/null`);
+  expect(asked).toMatchObject({ status: 1, stdout: '' });
+  expect(asked.stderr).toContain('Do you want to proceed with 3 database(s)? [y/N]: ');
+  expect(asked.stderr).toContain('--no-confirm');
+  const yes = await shell(`yes | ${line}`);
+  expect(yes.stderr).toContain('Summary: 2 of 3 succeeded.');
+  const page = readFileSync('docs/using.md', 'utf8');
+  const examples = page.split('\n').filter((text) => /^tsh db exec .*--(labels|search)/.test(text));
+  expect(examples.filter((text) => !text.includes('--no-confirm'))).toEqual([]);
+  expect(examples.length).toBeGreaterThan(0);
+});
+
+describe('B13 rows that a full disk does not take', () => {
+  const run = psql && existsSync('/dev/full') ? test : test.skip;
+  run.each([
+    `tsh db connect one ${ROUTE} -- -Atc 'select 1' > /dev/full`,
+    `tsh db exec 'select 1' --dbs=one ${ROUTE} > /dev/full`,
+    `tsh db exec 'select generate_series(1, 100000)' --dbs=one ${ROUTE} > /dev/full`,
+    `PATH=/nonexistent ${process.execPath} ${process.cwd()}/dist/tsh.js db exec 'select 1' --dbs=one ${ROUTE} > /dev/full`,
+  ])('%s', async (line) => {
+    const { status, stderr } = await shell(line);
+    expect(status).not.toBe(0);
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+});
+
+describe('B15 a reader that goes away', () => {
+  const run = psql ? test : test.skip;
+  const many = 'select generate_series(1, 1000000)';
+  run.each([
+    `tsh db connect one ${ROUTE} -- -Atc '${many}' | head -2`,
+    `tsh db exec '${many}' --dbs=one,two ${ROUTE} | head -2`,
+  ])('%s ends in silence with 141', async (line) => {
+    const { stdout, stderr } = await shell(`${line}; echo status \${PIPESTATUS[0]}`);
+    expect(stdout).toMatch(/status 141\n$/);
+    expect(stderr.replace(/^(Fetching databases by name \.\.\.|Executing command for "one"\.)?\n/gm, '')).toBe('');
+  });
+
+  test('without psql too', async () => {
+    const line = `PATH=/nonexistent ${process.execPath} ${process.cwd()}/dist/tsh.js db exec 'select 1' --dbs=one,two ${ROUTE} | true`;
+    const { stdout, stderr } = await shell(`${line}; echo status \${PIPESTATUS[0]}`);
+    expect(stdout).toBe('status 141\n');
+    expect(stderr).not.toContain('ERROR');
+  });
+});
