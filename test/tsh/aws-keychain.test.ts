@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, startAwsDirect } from '../support/aws-direct.js';
+import { withoutProgress } from '../support/exec.js';
 import { type SecretService, startSecretService, withoutService, withService } from '../support/secret-service.js';
 
 let world: AwsDirect;
@@ -45,7 +46,7 @@ withService('passwords are in the keychain and in no file, one serves many comma
   expect(dbLogin.stdout).toContain('tsh proxy db --tunnel');
   for (let i = 0; i < 2; i++) {
     const exec = await tsh('db', 'exec', 'select 6 * 7 as answer', '--dbs=sales', '--db-user=analyst', '--db-name=dev');
-    expect([exec.stderr, exec.stdout]).toEqual(['', expect.stringContaining('42')]);
+    expect([withoutProgress(exec.stderr), exec.stdout]).toEqual(['', expect.stringContaining('42')]);
   }
   expect(world.aws.count('redshift:GetClusterCredentials')).toBe(1);
   const accounts = await service.keychain.list();

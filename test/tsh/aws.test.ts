@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, CHINA_HOST, SALES_HOST, SOVEREIGN_HOST, startAwsDirect } from '../support/aws-direct.js';
 import { createTestCa } from '../support/ca.js';
+import { withoutProgress } from '../support/exec.js';
 
 let world: AwsDirect;
 beforeAll(async () => {
@@ -22,7 +23,10 @@ const login = async (...more: string[]) => {
   expect(result).toMatchObject({ status: 0, stderr: '' });
   return result.stdout;
 };
-const exec = (sql: string, db: string, ...more: string[]) => world.tsh('db', 'exec', sql, `--dbs=${db}`, ...more);
+async function exec(sql: string, db: string, ...more: string[]) {
+  const said = await world.tsh('db', 'exec', sql, `--dbs=${db}`, ...more);
+  return { ...said, stderr: withoutProgress(said.stderr) };
+}
 const passwords = () => world.aws.calls.filter(({ action }) => /Get(Cluster)?Credentials/.test(action));
 
 describe('login', () => {
