@@ -8,7 +8,7 @@ import { TeleportError } from '../errors.js';
 import { amazonRoots } from '../net/roots.js';
 import { type AwsDatabase, fileName } from '../profile/aws-identity.js';
 import { writeWhole } from '../profile/lock.js';
-import { pgServicePath, SECRET_MODE } from '../profile/paths.js';
+import { SECRET_MODE } from '../profile/paths.js';
 import { deletePgServices, pgServiceName, putPgService } from '../profile/pg-service-file.js';
 import type { SecretStore } from '../profile/secret-store.js';
 import { splitUri } from '../resources/database-uri.js';
@@ -25,17 +25,25 @@ export interface AwsFiles {
 export interface AwsFilesOptions {
   /** `~/.tsh`. */
   base: string;
-  home: string;
+  /** Where libpq reads services, and the other places where sections of ours may be. */
+  servicePaths: string[];
   /** For what is not secret. */
   folder: string;
   /** Instead of Amazon's roots. */
   caFile: string | undefined;
   secrets: () => Promise<SecretStore>;
+  /** Says what a person should know and nothing else depends on. */
+  warn: (text: string) => void;
 }
 
-export function awsFiles({ base, home, folder, caFile, secrets }: AwsFilesOptions): AwsFiles {
+export function awsFiles({ base, servicePaths, folder, caFile, secrets, warn }: AwsFilesOptions): AwsFiles {
   const account = (identity: string, name: string) => `aws/${fileName(identity)}/${fileName(name)}.pgpass`;
-  const servicePath = pgServicePath(home);
+  const said = new Set<string>();
+  /** A password is renewed every few minutes, and the same thing stands in the way each time. */
+  const warnOnce = (text: string) => {
+    if (!said.has(text)) warn(text);
+    said.add(text);
+  };
   return {
     async write(identity, database, { user, password }) {
       const store = await secrets();
@@ -59,7 +67,7 @@ export function awsFiles({ base, home, folder, caFile, secrets }: AwsFilesOption
         // A VPC endpoint has the certificate of its workgroup, and libpq knows one name only.
         sslMode: database.serverName ? 'verify-ca' : 'verify-full',
       };
-      await putPgService(servicePath, pgServiceName(identity, database.name), {
+      const service = {
         host,
         port,
         user,
@@ -67,17 +75,16 @@ export function awsFiles({ base, home, folder, caFile, secrets }: AwsFilesOption
         sslMode: info.sslMode,
         sslRootCert: ca,
         passFile: info.passFile,
-      });
+      };
+      await putPgService(servicePaths[0]!, pgServiceName(identity, database.name), service, warnOnce);
       return info;
     },
     arePossible: async () => (await secrets()).kind === 'file',
     async remove(identity, names) {
       const store = await secrets();
       if (store.kind === 'file') for (const name of names) await store.delete(account(identity, name));
-      await deletePgServices(
-        servicePath,
-        names.map((name) => pgServiceName(identity, name)),
-      );
+      const sections = names.map((name) => pgServiceName(identity, name));
+      await deletePgServices(servicePaths, sections, warn);
     },
   };
 }

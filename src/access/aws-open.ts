@@ -10,11 +10,11 @@ import { join, resolve } from 'node:path';
 import { createCredentialCache } from '../aws/credential-cache.js';
 import { defaultRegion } from '../aws/region.js';
 import type { Env } from '../cli/env.js';
-import { printable } from '../cli/printable.js';
+import { printWarning } from '../cli/output.js';
 import { waitingFor } from '../cli/progress.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { type AwsIdentities, type AwsIdentity, fileName } from '../profile/aws-identity.js';
-import { profileBase } from '../profile/paths.js';
+import { pgServicePaths, profileBase } from '../profile/paths.js';
 import { openSecrets, type SecretStore } from '../profile/secret-store.js';
 import { createAwsLogins, type Principal } from '../upstream/aws-login.js';
 import type { Access } from './access.js';
@@ -37,7 +37,7 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
   );
   // Without a login nobody has said who this is: then nothing is kept for the next command.
   const storage = identity && credentialStorage(identity, identities, secrets, env.now);
-  const warn = (text: string) => void env.stderr.write(`WARNING: ${printable(text)}\n`);
+  const warn = (text: string) => printWarning(env, text);
   const cache = createCredentialCache({ now: env.now, warn, ...(storage ? { storage } : {}) });
   return awsAccess({
     name: identity?.name ?? principal.profile ?? 'aws',
@@ -52,7 +52,7 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
     onlyRegions,
     logins: createAwsLogins(cache, principal),
     caPem: caFile ? await readCa(caFile) : undefined,
-    files: awsFiles({ base, home: env.home, folder: identities.folder, caFile, secrets }),
+    files: awsFiles({ base, servicePaths: pgServicePaths(env), folder: identities.folder, caFile, secrets, warn }),
     log: env.log,
     warn,
     waitingFor: (what, work) => waitingFor(env, what, work),

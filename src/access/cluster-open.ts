@@ -6,12 +6,13 @@ import type { Duplex } from 'node:stream';
 import { ALPN, PING_SUFFIX } from '../api/alpn.js';
 import type { AuthClient } from '../api/client.js';
 import type { Env } from '../cli/env.js';
+import { printWarning } from '../cli/output.js';
 import { waitingFor } from '../cli/progress.js';
 import { TeleportError } from '../errors.js';
 import { dialTcp, dialTls } from '../net/dial.js';
 import { PingStream } from '../net/ping-stream.js';
 import { requestTls } from '../pg/frontend.js';
-import { hostOf, pgServicePath } from '../profile/paths.js';
+import { hostOf, pgServicePath, pgServicePaths } from '../profile/paths.js';
 import { type Session, usableKeys } from '../profile/session.js';
 import type { DatabaseKeys } from '../profile/store.js';
 import { type ClusterAccess, type ClusterContext, clusterAccess } from './cluster.js';
@@ -66,7 +67,9 @@ function contextOf(
       return { tlsKeyPem, expires: session.facts!.tlsExpiresAt };
     },
     insecure,
-    pgServiceFile: pgServicePath(env.home),
+    pgServiceFile: pgServicePath(env),
+    otherPgServiceFiles: pgServicePaths(env).slice(1),
+    warn: (text) => printWarning(env, text),
     now: env.now,
     log: env.log,
     withAuth: (work) =>

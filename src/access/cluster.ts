@@ -63,7 +63,11 @@ export interface ClusterContext {
   /** End of the login certificate; PEM of the login's TLS key, of which an RSA one serves for databases as well. */
   credentials(): Promise<{ expires: Date; tlsKeyPem: string }>;
   insecure: boolean;
+  /** The service file of libpq, and the other places where sections of ours may be. */
   pgServiceFile: string;
+  otherPgServiceFiles?: readonly string[];
+  /** Says what a person should know and nothing else depends on. */
+  warn: (text: string) => void;
   now: () => Date;
   log: Logger;
   /**
@@ -165,15 +169,16 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     // An identity file is for one program: nothing of it is kept for others.
     if (store.isVirtual || !(await hasKeyFiles())) return keys;
     const files = store.databasePaths(profileName, username, cluster, name, rootCluster);
-    await putPgService(pgServiceFile, pgServiceName(cluster, name), {
+    const service = {
       ...postgresProxyAddr,
       user: route.dbUser || undefined,
       dbName: route.dbName || undefined,
-      sslMode: insecure ? 'verify-ca' : 'verify-full',
+      sslMode: insecure ? ('verify-ca' as const) : ('verify-full' as const),
       sslRootCert: files.ca,
       sslCert: files.cert,
       sslKey: files.key,
-    });
+    };
+    await putPgService(pgServiceFile, pgServiceName(cluster, name), service, context().warn);
     return keys;
   };
 
@@ -238,12 +243,10 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
     hasKeyFiles,
 
     async logout(names) {
-      const { store, profileName, username, cluster, pgServiceFile } = context();
+      const { store, profileName, username, cluster, pgServiceFile, otherPgServiceFiles = [], warn } = context();
       for (const name of names) await store.deleteDatabase(profileName, username, cluster, name);
-      await deletePgServices(
-        pgServiceFile,
-        names.map((name) => pgServiceName(cluster, name)),
-      );
+      const sections = names.map((name) => pgServiceName(cluster, name));
+      await deletePgServices([pgServiceFile, ...otherPgServiceFiles], sections, warn);
     },
 
     async connectionInfo(name): Promise<ConnectionInfo> {

@@ -3,6 +3,7 @@
  * YAML is asked for. Spec: its command lines' rules for `--format`.
  */
 import type { Env } from './env.js';
+import { printable } from './printable.js';
 
 export { durationText, shortDurationText, timeText } from './duration.js';
 export { labelsText } from './labels.js';
@@ -11,6 +12,11 @@ export { headlessTableText, tableText, truncatedTableText } from './table.js';
 /** A line (or several) of text. */
 export function printLine(env: Env, text = ''): void {
   env.stdout.write(`${text}\n`);
+}
+
+/** A line on standard error about something that a person should know and that does not end the command. */
+export function printWarning(env: Env, text: string): void {
+  env.stderr.write(`WARNING: ${printable(text)}\n`);
 }
 
 /** Text as it is, for example a table. */

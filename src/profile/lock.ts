@@ -4,9 +4,9 @@
  * Readers need no lock: files are written beside their place and renamed into it.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, realpath, rename, stat, unlink, utimes } from 'node:fs/promises';
+import { mkdir, open, readFile, readlink, realpath, rename, stat, unlink, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { nodeCodeOf, TeleportError } from '../errors.js';
 import { FOLDER_MODE } from './paths.js';
@@ -19,6 +19,8 @@ export interface LockOptions {
 }
 
 const RETRY_MS = 25;
+/** As Linux follows them. Source: path_resolution(7). */
+const MOST_LINKS = 40;
 
 /**
  * Run `work` while no other process runs work under the same path. Not reentrant.
@@ -51,9 +53,10 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
 
 /**
  * Put a whole file in its place: readers see the old content or the new one. The umask is applied to `mode`; a symbolic
- * link stays a link and its target is replaced.
+ * link stays a link, and what it leads to is replaced, or made.
  *
- * @param options.keepMode  an existing file keeps the mode it has
+ * @param options.keepMode  an existing file keeps the mode and the owner that it has
+ * @throws TeleportError `BadParameter` for a device or a folder; what Node says
  */
 export async function writeWhole(
   path: string,
@@ -61,14 +64,21 @@ export async function writeWhole(
   mode: number,
   options: { keepMode?: boolean } = {},
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
-  const target = await realpath(path).catch(() => path);
-  const before = options.keepMode ? await stat(target).catch(() => undefined) : undefined;
+  const target = await throughLinks(path);
+  await mkdir(dirname(target), { recursive: true, mode: FOLDER_MODE });
+  const there = await stat(target).catch(() => undefined);
+  if (there && !there.isFile()) throw new TeleportError('BadParameter', `${target} is not a file`);
+  const before = options.keepMode ? there : undefined;
   const beside = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`);
-  const file = await open(beside, 'wx', mode);
+  // Nobody else reads it before it has the mode of the file whose content it holds.
+  const file = await open(beside, 'wx', before ? 0o600 : mode);
   try {
     await file.writeFile(content);
-    if (before) await file.chmod(before.mode & 0o7777);
+    if (before) {
+      const isOurs = before.uid === process.getuid?.() && before.gid === process.getgid?.();
+      if (!isOurs) await file.chown(before.uid, before.gid).catch(() => {}); // only root may
+      await file.chmod(before.mode & 0o7777);
+    }
     await file.sync();
   } catch (error) {
     await unlink(beside).catch(() => {});
@@ -77,6 +87,26 @@ export async function writeWhole(
     await file.close();
   }
   await rename(beside, target);
+}
+
+/**
+ * Where a path leads in the end, also when nothing is there yet: of a link, what it points to.
+ *
+ * @throws TeleportError `BadParameter` for links that lead in a circle
+ */
+export async function throughLinks(path: string): Promise<string> {
+  let at = path;
+  for (let left = MOST_LINKS; left > 0; left--) {
+    try {
+      return await realpath(at);
+    } catch (error) {
+      if (nodeCodeOf(error) === 'ELOOP') break;
+      const to = await readlink(at).catch(() => undefined);
+      if (to === undefined) return at;
+      at = resolve(await realpath(dirname(at)).catch(() => dirname(at)), to);
+    }
+  }
+  throw new TeleportError('BadParameter', `${path} is a link that leads in a circle`);
 }
 
 /** The content of a text file, or undefined when there is none. */

@@ -17,18 +17,18 @@
  *             ├── USER-db/CLUSTER/DB.key|.crt 0600   database key and certificate
  *             ├── certs.pem                   0640   all host CA certificates, an old copy
  *             └── cas/CLUSTER.pem             0640   host CA certificates of one cluster
- *     ~/.pg_service.conf                             `pg-service-file.ts`
+ *     ~/.pg_service.conf, or PGSERVICEFILE           `pg-service-file.ts`
  *
  * Modes are those asked for; the umask is applied. Spec: login-and-profile reference, 6.1.
  */
-import { join, normalize } from 'node:path';
+import { join, normalize, resolve } from 'node:path';
 import { TeleportError } from '../errors.js';
 
 export const FOLDER_MODE = 0o700;
 export const SECRET_MODE = 0o600;
 export const CA_MODE = 0o640;
 export const PROFILE_MODE = 0o660;
-/** Asked for a new `~/.pg_service.conf`. */
+/** Asked for a new service file of libpq. */
 export const SERVICE_FILE_MODE = 0o666;
 
 /** What a full logout leaves: other programs' folders and files in the base folder. */
@@ -47,9 +47,21 @@ export function tshConfigPaths(
   return { machine: vars.TELEPORT_GLOBAL_TSH_CONFIG || '/etc/tsh.yaml', own: basePaths(base).config };
 }
 
-/** `~/.pg_service.conf`; neither `TELEPORT_HOME` nor `PGSERVICEFILE` moves it. */
-export function pgServicePath(home: string): string {
-  return join(home, '.pg_service.conf');
+/** What a person's files depend on; a command's `Env` is one. */
+interface Surroundings {
+  vars: Record<string, string | undefined>;
+  home: string;
+  cwd: string;
+}
+
+/** The service file that libpq reads: `PGSERVICEFILE`, else `~/.pg_service.conf`. `TELEPORT_HOME` does not move it. */
+export function pgServicePath({ vars, home, cwd }: Surroundings): string {
+  return vars.PGSERVICEFILE ? resolve(cwd, vars.PGSERVICEFILE) : join(home, '.pg_service.conf');
+}
+
+/** All places where sections of ours may be: the real `tsh`, and one without that variable, write into the home folder. */
+export function pgServicePaths(where: Surroundings): string[] {
+  return [...new Set([pgServicePath(where), pgServicePath({ ...where, vars: {} })])];
 }
 
 /** Files of the base folder itself. */

@@ -1,11 +1,12 @@
 /** `tsh logout --aws`: forget AWS logins and everything that was cached for them. AWS itself is not asked. */
+import { join } from 'node:path';
 import { secretsFolder } from '../access/aws-open.js';
 import { personalIdentities } from '../access/open.js';
 import type { Env } from '../cli/env.js';
-import { printLine } from '../cli/output.js';
+import { printLine, printWarning } from '../cli/output.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
-import { pgServicePath, profileBase } from '../profile/paths.js';
-import { deletePgServices, pgServiceName } from '../profile/pg-service-file.js';
+import { pgServicePaths, profileBase } from '../profile/paths.js';
+import { deletePgServicesOf } from '../profile/pg-service-file.js';
 import { openSecrets } from '../profile/secret-store.js';
 
 /** @param args.awsProfile  the logins of this profile only, with whatever role; default all */
@@ -28,18 +29,11 @@ function isOf({ name, awsProfile = 'default' }: AwsIdentity, profile: string): b
   return awsProfile === profile || name === profile;
 }
 
-/** Sections of `~/.pg_service.conf`, and cached passwords. */
+/** Sections of libpq's service file, and cached passwords. */
 export async function forgetAws(env: Env, identity: AwsIdentity): Promise<void> {
-  await forgetAwsServices(env, identity);
   const base = profileBase(env.vars, env.home);
+  const folder = secretsFolder(identity.name);
+  await deletePgServicesOf(pgServicePaths(env), join(base, folder), (text) => printWarning(env, text));
   const secrets = await openSecrets(identity.credentialStore ?? 'file', base, { signal: env.signal, vars: env.vars });
-  for (const account of await secrets.list(secretsFolder(identity.name))) await secrets.delete(account);
-}
-
-/** Sections of `~/.pg_service.conf`: no keychain is asked. */
-export async function forgetAwsServices(env: Env, identity: AwsIdentity): Promise<void> {
-  await deletePgServices(
-    pgServicePath(env.home),
-    identity.databases.map(({ name }) => pgServiceName(identity.name, name)),
-  );
+  for (const account of await secrets.list(folder)) await secrets.delete(account);
 }

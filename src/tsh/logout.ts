@@ -2,9 +2,9 @@
 import { type AwsArgs, hasAwsFlag, personalIdentities } from '../access/open.js';
 import { personalStore } from '../access/session.js';
 import type { Env } from '../cli/env.js';
-import { printLine } from '../cli/output.js';
-import { pgServicePath } from '../profile/paths.js';
-import { deletePgServices, pgServiceName } from '../profile/pg-service-file.js';
+import { printLine, printWarning } from '../cli/output.js';
+import { pgServicePaths, profileBase, userPaths } from '../profile/paths.js';
+import { deletePgServicesOf } from '../profile/pg-service-file.js';
 import { proxyHostOf, type Session, sessionOf } from '../profile/session.js';
 import type { ProfileStore } from '../profile/store.js';
 import type { GlobalArgs } from './flags.js';
@@ -31,10 +31,8 @@ export async function run(env: Env, args: GlobalArgs & AwsArgs): Promise<number>
     return 0;
   }
   const aws = await personalIdentities(env).list();
-  for (const identity of aws) {
-    // The rest goes with the folder and with the entries of the keychain, below.
-    await (await import('./logout-aws.js')).forgetAwsServices(env, identity);
-  }
+  const base = profileBase(env.vars, env.home);
+  await deletePgServicesOf(pgServicePaths(env), base, (text) => printWarning(env, text));
   if ((await store.currentName()) === undefined && (await store.names()).length === 0) {
     await store.deleteAll();
     if (aws.length === 0) printLine(env, 'All users logged out.');
@@ -46,7 +44,7 @@ export async function run(env: Env, args: GlobalArgs & AwsArgs): Promise<number>
     if (session === undefined) continue;
     if (session.certs && !isLive(session, env.now())) {
       env.stderr.write(`Credentials expired for proxy "${session.profile.webProxyAddr}", skipping...\n`);
-    } else await forgetServices(env, session);
+    }
   }
   await store.deleteAll();
   printLine(env, 'Logged out all users from all proxies.');
@@ -65,13 +63,10 @@ async function logoutOne(env: Env, store: ProfileStore, proxy: string, user: str
   return 0;
 }
 
-/** Sections of `~/.pg_service.conf` for databases that are active. */
-export async function forgetServices(env: Env, { store, name, user, cluster }: Session): Promise<void> {
-  const active = await store.databases(name, user, cluster, env.now());
-  await deletePgServices(
-    pgServicePath(env.home),
-    active.map((database) => pgServiceName(cluster, database.name)),
-  );
+/** Sections of libpq's service file for the person's databases on all clusters behind a proxy. */
+export async function forgetServices(env: Env, { name, user }: Session): Promise<void> {
+  const { dbFolders } = userPaths(profileBase(env.vars, env.home), name, user);
+  await deletePgServicesOf(pgServicePaths(env), dbFolders, (text) => printWarning(env, text));
 }
 
 /** A broken profile must not keep anybody from logging out. */

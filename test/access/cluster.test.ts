@@ -95,6 +95,9 @@ beforeEach(async () => {
     credentials: async () => ({ expires: end, tlsKeyPem }),
     insecure: false,
     pgServiceFile: join(folder, 'pg_service.conf'),
+    warn: (text) => {
+      throw new Error(text);
+    },
     now: () => new Date(nowMs),
     log: silent,
     withAuth: (work) => work(auth, auth),

@@ -1,9 +1,21 @@
 /** `tsh db` and `tsh proxy db` against a whole cluster, compared with what the real tsh prints. */
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
+import { runPsql } from '../../src/psql/run.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { runTranscript } from '../support/golden.js';
@@ -69,7 +81,7 @@ describe('db connect', () => {
     const good = await connect(['pg', ...ROUTE], 'select current_user, current_database()');
     expect(good).toMatchObject({ status: 0, stderr: '' });
     const [argument, answer] = good.seen.split('\n');
-    expect(argument).toMatch(/^postgres:\/\/postgres@\/bench\?host=%2F\S+&port=5432$/);
+    expect(argument).toMatch(/^postgres:\/\/postgres@\/bench\?host=%2F\S+&port=6[1-5]\d{3}$/);
     expect(answer).toBe('postgres|bench');
     const folder = decodeURIComponent(/host=([^&]+)/.exec(argument!)![1]!);
     expect(existsSync(folder)).toBe(false);
@@ -92,6 +104,61 @@ describe('db connect', () => {
     expect(refused.stderr).toMatch(
       /^ERROR: exit status 2: '\S+\/psql' exited with the above error\. Use 'tsh db ls' to see your available logins/,
     );
+  });
+});
+
+describe('B11 what db login leaves for psql', () => {
+  const home = () => join(cluster.dir, 'alice');
+  const inHome = (name: string) => join(home(), name);
+  const tsh = async (vars: Record<string, string>, ...args: string[]) => {
+    const env = cluster.envOf('alice', { vars });
+    const status = await runTsh(args, env);
+    return { status, stdout: env.out(), stderr: env.err() };
+  };
+  const GOOD = { status: 0, stderr: '' };
+  const section = () => `${cluster.name}-pg`;
+
+  test('bytes, line ends, a link and a mode of the person outlive login and logout', async () => {
+    const before = Buffer.from('# Gr\xf6\xdfe\r\n[prod]\r\nhost=x\r\npassword=\xff', 'latin1');
+    mkdirSync(inHome('dotfiles'));
+    writeFileSync(inHome('dotfiles/pg'), before);
+    chmodSync(inHome('dotfiles/pg'), 0o640);
+    symlinkSync('dotfiles/pg', inHome('.pg_service.conf'));
+    expect(await tsh({}, 'db', 'login', 'pg', ...ROUTE)).toMatchObject(GOOD);
+    const between = readFileSync(inHome('dotfiles/pg'));
+    expect(between.subarray(0, before.length)).toEqual(before);
+    expect(between.toString('latin1')).toContain(`\r\n[${section()}]\r\nhost=`);
+    expect(await tsh({}, 'db', 'logout', 'pg')).toMatchObject(GOOD);
+    expect(readFileSync(inHome('dotfiles/pg'))).toEqual(before);
+    expect(statSync(inHome('dotfiles/pg')).mode & 0o777).toBe(0o640);
+    expect(readlinkSync(inHome('.pg_service.conf'))).toBe('dotfiles/pg');
+    rmSync(inHome('.pg_service.conf'));
+  });
+
+  withPsql('psql finds the database in the file that PGSERVICEFILE names', async () => {
+    const vars = { PGSERVICEFILE: inHome('new/folder/services') };
+    expect(await tsh(vars, 'db', 'login', 'pg', ...ROUTE)).toMatchObject(GOOD);
+    expect(existsSync(inHome('.pg_service.conf'))).toBe(false);
+    const out = await runPsql({
+      file: '/usr/bin/psql',
+      args: ['-X', '-A', '-t', '-c', 'select current_user', `service=${section()}`],
+      env: { ...vars, HOME: home(), LC_ALL: 'C.UTF-8' },
+      stdio: { stdin: 'ignore', stdout: 'pipe', stderr: 'pipe' },
+    });
+    expect(out).toMatchObject({ status: 0, stdout: 'postgres\n' });
+    await tsh(vars, 'db', 'logout', 'pg');
+    expect(readdirSync(inHome('new/folder'))).toEqual([]);
+  });
+
+  test('a section of the same name that is not ours stays, and one is told', async () => {
+    const before = `[${section()}]\nhost=mine\n`;
+    writeFileSync(inHome('.pg_service.conf'), before);
+    const { status, stdout, stderr } = await tsh({}, 'db', 'login', 'pg', ...ROUTE);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringContaining('has been saved') });
+    expect(stderr).toMatch(/^WARNING: .*\.pg_service\.conf has a section \[\S+-pg\] that tsh did not write: [^\n]+\n$/);
+    await tsh({}, 'db', 'logout', 'pg');
+    expect(readFileSync(inHome('.pg_service.conf'), 'utf8')).toBe(before);
+    rmSync(inHome('.pg_service.conf'));
   });
 });
 
