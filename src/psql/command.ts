@@ -1,6 +1,7 @@
 /**
- * The command line of psql for one route; pure. Like the real tsh: one connection URI and nothing else, the environment
- * inherited unchanged. No password, key or certificate is ever in it.
+ * The command line of psql for one route; pure. Like the real tsh: one connection URI and nothing else. No password, key or
+ * certificate is ever in it. What psql gets of the environment is in `environment.ts`, what a person may add in
+ * `passthrough.ts`.
  *
  * psql has opinions: a folder as host means a Unix socket, for which it neither asks for TLS nor heeds an inherited
  * PGSSLMODE; `localhost` and not an address where it checks names.

@@ -3,6 +3,7 @@ import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
 import { shellWord } from '../../cli/shell-word.js';
+import { connectionVariables } from '../../psql/environment.js';
 import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 
@@ -31,5 +32,10 @@ export async function run(env: Env, args: DbEnvArgs): Promise<void> {
   const values = variables.flatMap(([name, value]) => (value ? [[name, value] as const] : []));
   if (args.format === 'json') printJson(env, Object.fromEntries(values));
   else if (args.format === 'yaml') await printYaml(env, Object.fromEntries(values));
-  else for (const [name, value] of values) printLine(env, `export ${name}=${shellWord(value)}`);
+  else {
+    // What is set and would win over the lines below, or lead libpq past them to another server.
+    const others = connectionVariables(env.vars, env.platform).filter((name) => /^\w+$/.test(name));
+    for (const name of others) if (!values.some(([own]) => own === name)) printLine(env, `unset ${name}`);
+    for (const [name, value] of values) printLine(env, `export ${name}=${shellWord(value)}`);
+  }
 }

@@ -1,0 +1,41 @@
+/**
+ * The environment of the child psql; pure. `tsh` alone decides where and how psql connects, so variables of libpq that
+ * have a say in that stay behind: a PGHOSTADDR or PGSERVICE of another server would lead psql there without a word.
+ */
+
+/**
+ * Variables whose name begins with PG and that pass: how a session looks, not where it is. Everything else of that name
+ * is about the connection, also what a later libpq will bring. Source: PostgreSQL 18 manual, "Environment Variables" of
+ * libpq and of psql; `pg_logging_init`.
+ */
+const HARMLESS: ReadonlySet<string> = new Set([
+  'PGAPPNAME',
+  'PGCLIENTENCODING',
+  // How long a person waits; the socket itself answers at once.
+  'PGCONNECT_TIMEOUT',
+  'PGDATESTYLE',
+  'PGGEQO',
+  'PGLOCALEDIR',
+  'PGOPTIONS',
+  'PGTZ',
+  'PG_COLOR',
+  'PG_COLORS',
+]);
+
+type Vars = Record<string, string | undefined>;
+
+/** What psql may see of the environment: all of it but for what leads it elsewhere. */
+export function psqlEnvironment(vars: Vars, platform: NodeJS.Platform): Vars {
+  const away = new Set(connectionVariables(vars, platform));
+  return Object.fromEntries(Object.entries(vars).filter(([name]) => !away.has(name)));
+}
+
+/** Names of the variables that are set and would change where or how a libpq program connects. */
+export function connectionVariables(vars: Vars, platform: NodeJS.Platform): string[] {
+  return Object.keys(vars).filter((name) => {
+    if (vars[name] === undefined) return false;
+    // Windows takes `pghost` for PGHOST.
+    const known = platform === 'win32' ? name.toUpperCase() : name;
+    return known.startsWith('PG') && !HARMLESS.has(known);
+  });
+}
