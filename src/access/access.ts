@@ -62,6 +62,8 @@ export interface Connector extends AsyncDisposable {
   serve(client: Duplex): Promise<void>;
   /** A connection on which the next bytes are a StartupMessage and no password will be asked, for `db exec` and tests. */
   open(): Promise<Duplex>;
+  /** Cancel what the clients of `serve` left running when they were ended, within seconds. Never throws. */
+  cancelAll(): Promise<void>;
 }
 
 export interface RouteRequest {

@@ -26,6 +26,7 @@ import type { StartupMessage } from '../pg/startup.js';
 import { splitUri } from '../resources/database-uri.js';
 import { type ConnectContext, connectDatabase, dialDatabase } from '../upstream/connect.js';
 import type { Connector, Route } from './access.js';
+import { cancelKeys } from './cancel-keys.js';
 
 /** How long a client may take for its first packet: a GUI may keep a connection ready. */
 const FIRST_PACKET_TIMEOUT_MS = 60_000;
@@ -63,6 +64,8 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
     track(entered.socket);
     return entered;
   };
+  const dialForCancel = async () => track(await dialDatabase(context, route.database, route.dbUser));
+  const keys = cancelKeys(dialForCancel, log);
   const copy = async (client: Duplex, upstream: Duplex) =>
     void (await relay(client, upstream, { halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS }));
   const serve = async (client: Duplex) => {
@@ -72,13 +75,13 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
     }
     const { message, duplex } = await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
     if (message.type === 'CancelRequest') {
-      const socket = track(await dialDatabase(context, route.database, route.dbUser));
-      await cancel(socket, { pid: message.pid, secret: message.secret });
+      await cancel(await dialForCancel(), { pid: message.pid, secret: message.secret });
       return hangUp(client);
     }
     const entered = await enter(message);
     if (client.destroyed) return void entered.socket.destroy();
     const { parameters, backendKey, txStatus } = entered.loggedIn;
+    keys.add(backendKey);
     duplex.write(encodeReady({ parameters, backendKey, txStatus, negotiate: negotiation(message) }));
     await copy(duplex, entered.socket);
   };
@@ -98,6 +101,7 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
       void this.serve(Duplex.from({ readable: up, writable: down }));
       return track(Duplex.from({ readable: down, writable: up }));
     },
+    cancelAll: () => keys.cancelAll(),
     async [Symbol.asyncDispose]() {
       isClosed = true;
       onClose?.();

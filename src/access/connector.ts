@@ -27,6 +27,7 @@ import { encodeError } from '../pg/sqlstate.js';
 import { readFirst } from '../pg/stream.js';
 import { LoginNeeded } from '../profile/session.js';
 import type { Connector } from './access.js';
+import { cancelKeys } from './cancel-keys.js';
 
 export interface ClusterConnectorOptions {
   /** One connection to the Proxy on which PostgreSQL may begin, with or without our database certificate. */
@@ -88,6 +89,7 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
     upstream.destroy();
     return undefined;
   };
+  const keys = cancelKeys(() => dial(true), log);
   const first = async (client: Duplex) => {
     if (!clientTls) return await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
     return { ...(await readFirst(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS })), duplex: client };
@@ -105,8 +107,10 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
           throw new TeleportError('ConnectionProblem', NO_ANSWER, { hint: options.hintOfSilence });
         }
         let isFirst = true;
+        const watch = isCancel || clientTls ? undefined : keys.watch();
         await relay(duplex, upstream, {
           onBtoA: (chunk) => {
+            watch?.(chunk);
             if (isFirst && chunk[0] === ERROR_RESPONSE && chunk.includes(ACCESS_DENIED)) onRefused();
             isFirst = false;
           },
@@ -118,6 +122,7 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
       }
     },
     open: async () => (await takeAhead()) ?? (await dial(true)),
+    cancelAll: () => keys.cancelAll(),
     async [Symbol.asyncDispose]() {
       isClosed = true;
       for (const stream of open) stream.destroy();

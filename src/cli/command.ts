@@ -65,6 +65,8 @@ export interface CommandSpec<Args = Record<string, unknown>> {
   passthrough?: boolean;
   /** The command listens to `env.signal` and ends in its own time; otherwise it is ended soon after a signal. */
   ownsSignals?: boolean;
+  /** How long it may tidy up after a signal, in milliseconds, where the usual time is too short. */
+  tidyMs?: number;
   load: () => Promise<CommandModule<Args>>;
 }
 

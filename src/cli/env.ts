@@ -24,11 +24,11 @@ export interface Env {
   cwd: string;
   platform: NodeJS.Platform;
   now(): Date;
-  /** Aborted by the first SIGINT, SIGTERM or SIGHUP; its reason is a `Signalled`. */
+  /** Aborted by the first SIGINT, SIGTERM, SIGHUP or SIGQUIT; its reason is a `Signalled`. */
   signal: AbortSignal;
   /** While held, SIGHUP calls `listener` and stops nothing: a service reads its files again. */
   onHangup(listener: () => void): Disposable;
-  /** While held, signals are swallowed: they belong to a child program on the same terminal. */
+  /** While held, SIGINT is swallowed: Ctrl-C belongs to a child program on the same terminal. */
   holdSignals(): Disposable;
   /** Says nothing unless `--debug`. */
   log: Logger;
@@ -53,29 +53,36 @@ export interface ProcessEnv extends Env {
   lost(): OutputLost | undefined;
 }
 
-const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** Those that ask a program to end. Ctrl-\ is SIGQUIT. */
+const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
+
+/** A second signal that comes sooner belongs to the first. Our own limit. */
+const PATIENCE_MS = 300;
 
 /**
- * The real thing. Listens for signals from now on: the first aborts `signal`, a second one ends the process at once. An
+ * The real thing. Listens for signals from now on: the first aborts `signal`, a second one ends the process at once when a
+ * person may have sent it. A terminal that closes sends SIGHUP twice, a service manager SIGTERM and SIGHUP together. An
  * output that takes no more aborts `signal` too, but not where only remarks on standard error are lost.
  * Streams are opened when they are first asked for.
  */
 export function processEnv(proc: NodeJS.Process): ProcessEnv {
   const stop = new AbortController();
   let held = 0;
+  let stoppedAt = 0;
   const hangups = new Set<() => void>();
   for (const name of SIGNALS) {
     const onSignal = () => {
-      if (held > 0) return;
+      if (name === 'SIGINT' && held > 0 && !stop.signal.aborted) return;
       if (name === 'SIGHUP' && hangups.size > 0) {
         for (const listener of hangups) listener();
         return;
       }
-      if (stop.signal.aborted) {
+      if (!stop.signal.aborted) {
+        stoppedAt = performance.now();
+        stop.abort(new Signalled(name));
+      } else if (name !== 'SIGHUP' && performance.now() - stoppedAt > PATIENCE_MS) {
         proc.removeListener(name, onSignal);
         proc.kill(proc.pid, name);
-      } else {
-        stop.abort(new Signalled(name));
       }
     };
     proc.on(name, onSignal);

@@ -9,7 +9,7 @@ import { printable } from './printable.js';
 import { OutputLost } from './std-streams.js';
 
 /** 128 plus the number that POSIX gives the signal. */
-const SIGNAL_STATUS: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 };
+const SIGNAL_STATUS: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGPIPE: 141, SIGTERM: 143 };
 
 /** Status of a program whose reader went away: nobody is left who could be told anything. */
 export const READER_GONE = SIGNAL_STATUS.SIGPIPE!;

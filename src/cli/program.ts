@@ -14,7 +14,7 @@ import { type Node, resolve, UsageError } from './grammar.js';
 import { helpText } from './help.js';
 import { checkEnum, defaultValue, parseValue } from './values.js';
 
-/** How long a command that does not end by itself may tidy up after a signal. Ours. */
+/** How long a command that does not end by itself may tidy up after a signal. Our own limit. */
 const TIDY_MS = 2000;
 
 /**
@@ -53,16 +53,16 @@ async function runRow(row: CommandRow, args: Record<string, unknown>, env: Env):
   const module = await row.load();
   const running = Promise.resolve(module.run(env, args as never)).then((status) => status ?? 0);
   if (row.ownsSignals) return await running;
-  return await untilSignal(running, env.signal);
+  return await untilSignal(running, env.signal, row.tidyMs ?? TIDY_MS);
 }
 
 /** The command's own end, or the signal's once the command had its time to tidy up. */
-async function untilSignal(running: Promise<number>, signal: AbortSignal): Promise<number> {
+async function untilSignal(running: Promise<number>, signal: AbortSignal, tidyMs: number): Promise<number> {
   let timer: NodeJS.Timeout | undefined;
   let onAbort: (() => void) | undefined;
   const stopped = new Promise<never>((_, reject) => {
     onAbort = () => {
-      timer = setTimeout(() => reject(signal.reason ?? new Signalled('SIGINT')), TIDY_MS);
+      timer = setTimeout(() => reject(signal.reason ?? new Signalled('SIGINT')), tidyMs);
     };
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });

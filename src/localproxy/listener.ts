@@ -5,12 +5,9 @@
  *
  *     psql ── unix socket / loopback ── this listener ── connector.serve(socket)
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { messageOf, TeleportError } from '../errors.js';
 import { listen } from '../net/listen.js';
+import { makeSocketFolder, sweepSocketFolders } from './socket-folder.js';
 
 export interface LocalProxyOptions {
   /** `unix`: a private socket; else loopback TCP, port 0 = any free one. */
@@ -21,18 +18,13 @@ export interface LocalProxyOptions {
 export interface LocalProxy extends AsyncDisposable {
   /** What libpq calls the host: a folder for a Unix socket, an address otherwise. */
   host: string;
+  /** What libpq calls the port; of a Unix socket it is only the end of the name. */
   port: number;
   /** What it listens on: `127.0.0.1:39493`, or the path of the socket. */
   address: string;
   /** Stop listening and end the connections that are open. */
   close(): Promise<void>;
 }
-
-/** libpq finds the socket `.s.PGSQL.<port>` in the folder that is given as host. */
-const SOCKET_PORT = 5432;
-const SOCKET_NAME = `.s.PGSQL.${SOCKET_PORT}`;
-/** Longest path of a Unix socket on the systems we run on, the final NUL not counted. Source: unix(7), 108 with it. */
-const MAX_SOCKET_PATH_BYTES = 103;
 
 /** @throws BadParameter (address in use, folder too deep) */
 export async function startLocalProxy(options: LocalProxyOptions): Promise<LocalProxy> {
@@ -46,40 +38,20 @@ export async function startLocalProxy(options: LocalProxyOptions): Promise<Local
     const close = () => listener.close({ drainMs: 0 });
     return { host, port: listener.port, address: listener.address, close, [Symbol.asyncDispose]: close };
   }
-  const folder = await privateFolder(process.env);
-  const path = join(folder, SOCKET_NAME);
-  const remove = () => rm(folder, { recursive: true, force: true });
+  const folder = await makeSocketFolder(process.env);
   try {
-    const listener = await listen({ path, onConnection });
+    const listener = await listen({ path: folder.socket, onConnection });
+    const swept = sweepSocketFolders(process.env);
     const close = async () => {
       await listener.close({ drainMs: 0 });
-      await remove();
+      folder.remove();
+      await swept;
     };
-    return { host: folder, port: SOCKET_PORT, address: path, close, [Symbol.asyncDispose]: close };
+    return { host: folder.path, port: folder.port, address: folder.socket, close, [Symbol.asyncDispose]: close };
   } catch (error) {
-    await remove();
+    folder.remove();
     throw error;
   }
-}
-
-/** A new folder (0700) for a socket: in XDG_RUNTIME_DIR, or where that cannot be used, among the temporary files. */
-async function privateFolder(vars: Record<string, string | undefined>): Promise<string> {
-  const parents = [vars.XDG_RUNTIME_DIR, tmpdir(), '/tmp'].filter((parent): parent is string => Boolean(parent));
-  let problem: unknown;
-  for (const parent of parents) {
-    // `tsh-` and six letters of mkdtemp's.
-    const path = join(parent, 'tsh-XXXXXX', SOCKET_NAME);
-    if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) continue;
-    try {
-      return await mkdtemp(join(parent, 'tsh-'));
-    } catch (error) {
-      problem ??= error;
-    }
-  }
-  throw new TeleportError('BadParameter', `no folder for a local socket: ${messageOf(problem)}`, {
-    hint: 'Set TMPDIR to a folder that you can write to, with a short name.',
-    cause: problem,
-  });
 }
 
 /** True for addresses that only this machine can reach. */

@@ -3,10 +3,11 @@
  * that only this user can reach.
  */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { joinHostPort } from './socket-errors.js';
+import { isListening } from './unix-socket.js';
 
 export interface ListenOptions {
   /** Default `127.0.0.1`. */
@@ -93,14 +94,7 @@ function bind(server: Server, where: { host: string; port: number } | { path: st
 /** Make the folder ours alone, and remove a socket that a killed process left behind. */
 async function prepare(path: string): Promise<void> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const isLive = await new Promise<boolean>((resolve) => {
-    const probe = createConnection({ path }, () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
-  if (!isLive) rmSync(path, { force: true });
+  if (!(await isListening(path))) rmSync(path, { force: true });
 }
 
 function stop(server: Server, connections: ReadonlySet<Socket>, drainMs: number): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * The child psql: finding it, giving it the terminal, its exit status. Ctrl-C belongs to psql: while it runs this process
- * ignores the signal (the caller holds them), or execa's clean-up would end psql in the middle of a session.
+ * The child psql: finding it, giving it the terminal, its exit status. Ctrl-C on the terminal belongs to psql: the caller
+ * holds it. Whatever else asks this process to end, ends psql first.
  */
 import { constants as osConstants } from 'node:os';
 import { findProgram } from '../cli/find-program.js';
@@ -10,7 +10,10 @@ export interface RunOptions {
   /** Absolute path from `findPsql`. */
   file: string;
   args: readonly string[];
+  /** All that it sees; `psqlEnvironment` makes it. */
   env: Record<string, string | undefined>;
+  /** Ends psql at once: it says nothing any more, and has no time to cancel its statement. */
+  signal?: AbortSignal;
   stdio?: { stdin: 'inherit' | 'ignore'; stdout: 'inherit' | 'pipe'; stderr: 'inherit' | 'pipe' };
 }
 
@@ -33,8 +36,16 @@ export function psqlMissing(): TeleportError {
   });
 }
 
-/** Run psql to its end. */
-export async function runPsql({ file, args, env, stdio }: RunOptions): Promise<Exited> {
+/** How long psql may take to end when it is asked to. It does so at once, unless it is stopped. Our own limit. */
+const KILL_AFTER_MS = 1000;
+
+/**
+ * Run psql to its end.
+ *
+ * @throws the signal's reason when it is aborted before psql runs; TeleportError `ConnectionProblem` when psql cannot run
+ */
+export async function runPsql({ file, args, env, signal, stdio }: RunOptions): Promise<Exited> {
+  signal?.throwIfAborted();
   const { execa } = await import('execa');
   const child = await execa(file, args, {
     stdin: stdio?.stdin ?? 'inherit',
@@ -42,6 +53,8 @@ export async function runPsql({ file, args, env, stdio }: RunOptions): Promise<E
     stderr: stdio?.stderr ?? 'inherit',
     env: env as Record<string, string>,
     extendEnv: false,
+    ...(signal ? { cancelSignal: signal } : {}),
+    forceKillAfterDelay: KILL_AFTER_MS,
     reject: false,
     stripFinalNewline: false,
   });

@@ -2,15 +2,15 @@
  * `tctl edit kind/name`: the resource as YAML in the person's editor, then written back. The server refuses it when
  * somebody else changed the resource meanwhile. Source: cli.md 6.5.
  */
-import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AuthClient } from '../api/client.js';
 import { toMessage } from '../api/convert.js';
+import { runChild } from '../cli/child.js';
 import type { Env } from '../cli/env.js';
 import { printLine, yamlText } from '../cli/output.js';
-import { messageOf, TeleportError } from '../errors.js';
+import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { withDefaults } from '../resources/defaults.js';
 import { printable } from '../resources/printable.js';
 import { parseRef, refText, SINGLETONS } from '../resources/ref.js';
@@ -67,24 +67,18 @@ export function sameResource(before: AnyResource, found: AnyResource[]): AnyReso
   return resource;
 }
 
-/** The editor on this terminal; signals are its own meanwhile. */
 async function runEditor(env: Env, file: string): Promise<void> {
   const command = env.vars.TELEPORT_EDITOR || env.vars.VISUAL || env.vars.EDITOR || 'vi';
   const [program = 'vi', ...args] = command.split(/\s+/).filter((word) => word !== '');
-  using _held = env.holdSignals();
-  const status = await new Promise<string>((resolve, reject) => {
-    const child = spawn(program, [...args, file], { stdio: 'inherit' });
-    child.on('error', (cause) =>
-      reject(new TeleportError('NotFound', `could not start editor ${program}: ${messageOf(cause)}`, { cause })),
-    );
-    child.on('exit', (code, signal) => resolve(signal ? `signal: ${signal}` : code ? `exit status ${code}` : ''));
+  const { code, signal } = await runChild(env, program, [...args, file]).catch((cause: unknown) => {
+    if (nodeCodeOf(cause) === undefined) throw cause;
+    throw new TeleportError('NotFound', `could not start editor ${program}: ${messageOf(cause)}`, { cause });
   });
-  if (status !== '') {
-    throw new TeleportError(
-      'BadParameter',
-      `skipping resource update, editor did not complete successfully: ${status}`,
-    );
-  }
+  if (code === 0) return;
+  throw new TeleportError(
+    'BadParameter',
+    `skipping resource update, editor did not complete successfully: ${signal ? `signal: ${signal}` : `exit status ${code}`}`,
+  );
 }
 
 async function update(client: AuthClient, resource: AnyResource): Promise<string> {

@@ -96,16 +96,11 @@ function splitWords(text: string): string[] {
 }
 
 async function runOther(executable: string, args: string[], env: Env): Promise<number> {
-  using _signals = env.holdSignals();
-  const { spawn } = await import('node:child_process');
-  const child = spawn(executable, args, { stdio: 'inherit', env: env.vars });
-  const status = await new Promise<number>((resolve, reject) => {
-    child.once('error', (error) => {
-      if (nodeCodeOf(error) !== 'ENOENT') return reject(error);
-      reject(new TeleportError('NotFound', `failed to find the executable ${JSON.stringify(executable)}`));
-    });
-    child.once('close', (code) => resolve(code ?? 1));
+  const { runChild } = await import('../cli/child.js');
+  const { code } = await runChild(env, executable, args).catch((error: unknown) => {
+    if (nodeCodeOf(error) !== 'ENOENT') throw error;
+    throw new TeleportError('NotFound', `failed to find the executable ${JSON.stringify(executable)}`);
   });
-  if (status !== 0) throw new TeleportError('BadParameter', `exit status ${status}`);
+  if (code !== 0) throw new TeleportError('BadParameter', `exit status ${code ?? 1}`);
   return 0;
 }

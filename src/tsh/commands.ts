@@ -14,6 +14,8 @@ import {
 
 const DATABASE = { db: { description: 'Database name, as "tsh db ls" shows it, or a Redshift endpoint.' } };
 
+/** Long enough to cancel, over the cluster, what runs in the database. Our own limit. */
+const CANCEL_MS = 6000;
 const REQUEST_ID = { 'request-id': { description: 'Id of the request, as "tsh request ls" shows it.' } };
 
 export const program: ProgramSpec = {
@@ -196,7 +198,7 @@ export const program: ProgramSpec = {
     command({
       path: 'db connect [db]',
       summary: 'Open psql on a database.',
-      description: 'What follows -- goes to psql. The exit status is that of psql.',
+      description: 'Options that follow -- go to psql. The exit status is that of psql.',
       options: [
         ...DATABASE_USER,
         ...AWS_USER,
@@ -206,6 +208,7 @@ export const program: ProgramSpec = {
       ],
       arguments: DATABASE,
       passthrough: true,
+      tidyMs: CANCEL_MS,
       examples: [
         'tsh db connect --db-user=analyst --db-name=dev sales',
         'echo "select 1" | tsh db connect sales',
@@ -229,6 +232,7 @@ export const program: ProgramSpec = {
         { name: 'confirm', kind: 'boolean', default: true, description: 'Ask before the first one.' },
       ],
       arguments: { command: { description: 'SQL to run.' } },
+      tidyMs: CANCEL_MS,
       examples: ['tsh db exec "select version()" --dbs=sales,hr --db-user=analyst --db-name=dev'],
       load: () => import('./db/exec.js'),
     }),

@@ -1,8 +1,20 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { isLoopback, startLocalProxy } from '../../src/localproxy/listener.js';
 
 const echo = async (client: NodeJS.ReadWriteStream) => void client.pipe(client);
@@ -22,6 +34,74 @@ function ask(target: { path: string } | { host: string; port: number }): Promise
     });
   });
 }
+
+/** What a `tsh` leaves that is killed: a process listens there and gets no time for anything. */
+function abandoned(folder: string, name = '.s.PGSQL.61234') {
+  mkdirSync(folder, { mode: 0o700 });
+  const path = join(folder, name);
+  const script = 'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
+  spawnSync(process.execPath, ['-e', script, path]);
+  expect(existsSync(path)).toBe(true);
+  return folder;
+}
+
+const old = (path: string) => utimesSync(path, 1, 1);
+
+describe('B6 what a killed process left', () => {
+  let parent: string;
+  beforeEach(() => {
+    parent = mkdtempSync(join(tmpdir(), 'p'));
+    process.env.XDG_RUNTIME_DIR = parent;
+  });
+  afterEach(() => rmSync(parent, { recursive: true }));
+  const startAndClose = async () => await (await startLocalProxy({ at: { kind: 'unix' }, serve: echo })).close();
+
+  test('is removed by a later start', async () => {
+    old(abandoned(join(parent, 'tsh-Abc123')));
+    mkdirSync(join(parent, 'tsh-empty1'), { mode: 0o700 });
+    old(join(parent, 'tsh-empty1'));
+    await startAndClose();
+    expect(readdirSync(parent)).toEqual([]);
+  });
+
+  test('stays where somebody listens, or it may not be ours, or it is new', async () => {
+    await using live = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    old(live.host);
+    abandoned(join(parent, 'tsh-young1'));
+    old(abandoned(join(parent, 'tsh-longer1')));
+    const full = abandoned(join(parent, 'tsh-files1'));
+    writeFileSync(join(full, 'notes.txt'), 'mine');
+    old(full);
+    const file = join(parent, 'tsh-plain1');
+    mkdirSync(file, { mode: 0o700 });
+    writeFileSync(join(file, '.s.PGSQL.61000'), 'no socket');
+    old(file);
+    const open = abandoned(join(parent, 'tsh-open11'));
+    chmodSync(open, 0o755);
+    old(open);
+    const elsewhere = abandoned(join(parent, 'elsewhere'));
+    old(elsewhere);
+    symlinkSync(elsewhere, join(parent, 'tsh-linked'));
+    const before = readdirSync(parent).sort();
+    await startAndClose();
+    expect(readdirSync(parent).sort()).toEqual(before);
+    expect(await ask({ path: live.address })).toBe('hello');
+  });
+
+  test('a process that ends itself removes its folder, and many at once are no warning', async () => {
+    const before = process.getMaxListeners();
+    const many = await Promise.all(
+      Array.from({ length: 15 }, () => startLocalProxy({ at: { kind: 'unix' }, serve: echo })),
+    );
+    expect(process.listenerCount('exit')).toBeLessThanOrEqual(process.getMaxListeners());
+    for (const one of many) await one.close();
+    expect(process.getMaxListeners()).toBe(before);
+    const local = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    (process.listeners('exit').at(-1) as () => void)();
+    expect(existsSync(local.host)).toBe(false);
+    await local.close();
+  });
+});
 
 describe('local proxy', () => {
   test('listens on a Unix socket that only its owner can reach, where libpq looks for it', async () => {

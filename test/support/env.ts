@@ -86,7 +86,7 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
     type: (text) => void input.write(text),
     endInput: () => void input.end(),
     interrupt(name = 'SIGINT') {
-      if (held > 0) return;
+      if (name === 'SIGINT' && held > 0) return;
       if (name === 'SIGHUP' && hangups.size > 0) for (const listener of hangups) listener();
       else stop.abort(new Signalled(name));
     },

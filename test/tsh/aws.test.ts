@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, CHINA_HOST, SALES_HOST, SOVEREIGN_HOST, startAwsDirect } from '../support/aws-direct.js';
 import { createTestCa } from '../support/ca.js';
+import { until } from '../support/cluster.js';
 import { withoutProgress } from '../support/exec.js';
 
 let world: AwsDirect;
@@ -113,7 +114,7 @@ describe('login', () => {
     const out = await world.tsh('logout');
     expect(out).toMatchObject({ status: 0, stdout: 'Logged out AWS profile default.\n' });
     expect(readdirSync(join(world.dir, '.tsh'))).toEqual([]);
-    expect(readFileSync(join(world.dir, '.pg_service.conf'), 'utf8').trim()).toBe('');
+    expect(existsSync(join(world.dir, '.pg_service.conf'))).toBe(false);
   });
 });
 
@@ -224,8 +225,22 @@ describe('connections', () => {
     expect(await runTsh(['db', 'connect', 'sales', '--db-user=analyst'], env)).toBe(0);
     const seen = readFileSync(join(world.dir, 'seen'), 'utf8');
     expect(seen).toContain('\nanalyst\n');
-    expect(seen).toMatch(/^ARGS postgres:\/\/analyst@\/dev\?host=\S+&port=5432$/m);
+    expect(seen).toMatch(/^ARGS postgres:\/\/analyst@\/dev\?host=\S+&port=6[1-5]\d{3}$/m);
     expect(seen).not.toContain('PGPASS');
+  });
+
+  test('B6 a signal cancels the statement that psql was running', async () => {
+    if (!existsSync('/usr/bin/psql')) return;
+    await login();
+    const env = world.envOf({ vars: { PATH: process.env.PATH } });
+    const args = ['sales', '--db-user=analyst', '--', '-X', '-o', '/dev/null', '-c', 'select pg_sleep(600)'];
+    const running = runTsh(['db', 'connect', ...args], env);
+    const active = "select 1 from pg_stat_activity where query like 'select pg_sleep(600)%' and state = 'active'";
+    const count = async () => (await world.postgres.query(active)).length;
+    await until('the statement runs', async () => (await count()) > 0 || undefined);
+    env.interrupt('SIGHUP');
+    expect(await running).toBe(129);
+    await until('it is cancelled', async () => (await count()) === 0 || undefined);
   });
 
   test('db login, env and config for other programs, db logout', async () => {

@@ -8,6 +8,8 @@ import { READER_GONE, reportError } from '../../cli/exit.js';
 import { TeleportError } from '../../errors.js';
 import { startLocalProxy } from '../../localproxy/listener.js';
 import { psqlArguments } from '../../psql/command.js';
+import { psqlEnvironment } from '../../psql/environment.js';
+import { checkPassthrough } from '../../psql/passthrough.js';
 import { findPsql, psqlMissing, runPsql } from '../../psql/run.js';
 import { type RouteArgs, routeRequest } from './args.js';
 import { chooseDatabase } from './choose.js';
@@ -18,7 +20,11 @@ export interface DbConnectArgs extends RouteArgs {
   passthrough?: string[];
 }
 
+/** The status of a program that a signal ended is this and the signal's number. */
+const SIGNALLED = 128;
+
 export async function run(env: Env, args: DbConnectArgs): Promise<number> {
+  checkPassthrough(args.passthrough ?? []);
   const psql = await findPsql(env.vars.PATH);
   if (psql === undefined) throw psqlMissing();
   await using access = await openAccess(env, args);
@@ -33,14 +39,22 @@ export async function run(env: Env, args: DbConnectArgs): Promise<number> {
     env.platform === 'win32' ? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const) : ({ kind: 'unix' } as const);
   await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
   // Ctrl-C cancels the statement and must not end the proxy under it.
-  using _signals = env.holdSignals();
+  using _interrupt = env.holdSignals();
   const target = {
     host: local.host,
     port: local.port,
     dbUser: route.dbUser || (connector.dbUser ?? ''),
     dbName: route.dbName,
   };
-  const { status } = await runPsql({ file: psql, args: psqlArguments(target, args.passthrough), env: env.vars });
+  const { status } = await runPsql({
+    file: psql,
+    args: psqlArguments(target, args.passthrough),
+    env: psqlEnvironment(env.vars, env.platform),
+    signal: env.signal,
+  });
+  // A signal ended it, ours or one from the terminal: it could not cancel its statement any more.
+  if (status > SIGNALLED) await connector.cancelAll();
+  env.signal.throwIfAborted();
   // psql has said what went wrong; this adds what to do, and psql's status becomes ours.
   if (status !== 0 && status !== READER_GONE) await reportError(psqlFailed(status, psql, isRefused), env);
   return status;

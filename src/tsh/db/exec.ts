@@ -15,11 +15,14 @@ import { printable } from '../../cli/printable.js';
 import { confirm } from '../../cli/prompt.js';
 import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
 import { startLocalProxy } from '../../localproxy/listener.js';
+import { unlessAborted } from '../../net/deadline.js';
+import { cancel } from '../../pg/frontend.js';
 import { isServerError } from '../../pg/server-error.js';
 import { connectSession } from '../../pg/session.js';
 import { fileName } from '../../profile/paths.js';
 import { alignedText, NUMBER_TYPES } from '../../psql/aligned.js';
 import { psqlArguments } from '../../psql/command.js';
+import { psqlEnvironment } from '../../psql/environment.js';
 import { errorText } from '../../psql/error-text.js';
 import { findPsql, runPsql } from '../../psql/run.js';
 import { type RouteArgs, routeRequest } from './args.js';
@@ -164,10 +167,10 @@ async function executeOn(env: Env, access: Access, found: AccessibleDatabase, ar
     if (outcome.exitCode === READER_GONE && !outputFile) throw new Signalled('SIGPIPE');
     if (outcome.exitCode !== 0) throw new TeleportError('ConnectionProblem', `exit status ${outcome.exitCode}`);
   } catch (error) {
-    if (error instanceof Signalled) throw error;
+    if (error instanceof Signalled && !env.signal.aborted) throw error;
     outcome.error = messageOf(error);
     outcome.exitCode ||= 1;
-    env.stderr.write(`Failed to execute command for "${name}": ${printable(outcome.error)}\n`);
+    if (!env.signal.aborted) env.stderr.write(`Failed to execute command for "${name}": ${printable(outcome.error)}\n`);
   }
   return outcome;
 }
@@ -188,7 +191,7 @@ async function execute(
   const psql = await findPsql(env.vars.PATH);
   const text =
     psql === undefined
-      ? await ownText(connector, route, sql)
+      ? await ownText(env, connector, route, sql)
       : await psqlText(env, psql, connector, route, sql, outputFile);
   if (outputFile) {
     await using file = await open(outputFile, 'wx', 0o600);
@@ -206,12 +209,16 @@ async function psqlText(env: Env, psql: string, connector: Connector, route: Rou
   await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
   const target = { host: local.host, port: local.port, dbUser: route.dbUser, dbName: route.dbName };
   const isOwn = outputFile === undefined && !isMemory(env);
-  return await runPsql({
+  const text = await runPsql({
     file: psql,
     args: [...psqlArguments(target), '-c', sql],
-    env: env.vars,
+    env: psqlEnvironment(env.vars, env.platform),
+    signal: env.signal,
     stdio: { stdin: 'ignore', stdout: isOwn ? 'inherit' : 'pipe', stderr: isOwn ? 'inherit' : 'pipe' },
   });
+  // It was ended and could not cancel its statement any more.
+  if (env.signal.aborted) await connector.cancelAll();
+  return text;
 }
 
 /** True when standard output is not the process's own, as in a test. */
@@ -219,10 +226,10 @@ function isMemory(env: Env): boolean {
   return (env.stdout as { fd?: number }).fd !== 1;
 }
 
-async function ownText(connector: Connector, route: Route, sql: string) {
+async function ownText(env: Env, connector: Connector, route: Route, sql: string) {
   const session = await connectSession(await connector.open(), { user: route.dbUser, database: route.dbName });
   try {
-    const results = await session.query(sql);
+    const results = await unlessAborted(env.signal, session.query(sql));
     const stdout = results
       .map(({ fields, rows, commandTag }) => {
         const columns = fields.map(({ name, typeOid }) => ({ name, isNumber: NUMBER_TYPES.has(typeOid) }));
@@ -231,6 +238,9 @@ async function ownText(connector: Connector, route: Route, sql: string) {
       .join('');
     return { status: 0, stdout, stderr: '' };
   } catch (error) {
+    const { backendKey } = session;
+    // A wish, as each cancel: what comes of it changes nothing here.
+    if (env.signal.aborted && backendKey) await cancel(await connector.open(), backendKey).catch(() => {});
     if (!isServerError(error)) throw error;
     const { severity, message, detail, hint, fields } = error;
     const position = Number(fields.find(([code]) => code === 'P')?.[1] ?? 0);

@@ -1,0 +1,94 @@
+/**
+ * The folder (0700) of a local socket, which only this person can enter, and what is left of it where nobody could tidy up:
+ * a process that was killed leaves folder and socket behind, and a later start removes them.
+ */
+import { randomInt } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { lstat, mkdtemp, readdir, rmdir, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { messageOf, TeleportError } from '../errors.js';
+import { isListening } from '../net/unix-socket.js';
+
+export interface SocketFolder {
+  path: string;
+  /** libpq finds the socket by it; no port of the network. */
+  port: number;
+  /** Where to listen. */
+  socket: string;
+  /** Remove the folder with what is in it; at the end of the process at the latest. */
+  remove(): void;
+}
+
+/** Longest path of a Unix socket on the systems we run on, the final NUL not counted. Source: unix(7), 108 with it. */
+const MAX_SOCKET_PATH_BYTES = 103;
+/** `tsh-` and six letters of mkdtemp's. */
+const FOLDER_NAME = /^tsh-[A-Za-z0-9]{6}$/;
+const SOCKET_NAME = /^\.s\.PGSQL\.\d+$/;
+/** A younger folder may be of a `tsh` that is about to listen. */
+const LEAST_AGE_MS = 60_000;
+/**
+ * Ports above those that Linux and most services use: whatever makes psql take this port on the network after all (PGHOSTADDR, say),
+ * nobody answers there. Source: ip_local_port_range ends at 60999.
+ */
+const FIRST_PORT = 61_000;
+const LAST_PORT = 65_535;
+
+/** @throws TeleportError `BadParameter` where no folder can be made, or its name is too long */
+export async function makeSocketFolder(vars: Record<string, string | undefined>): Promise<SocketFolder> {
+  const port = randomInt(FIRST_PORT, LAST_PORT + 1);
+  const name = `.s.PGSQL.${port}`;
+  let problem: unknown;
+  for (const parent of parentsOf(vars)) {
+    if (Buffer.byteLength(join(parent, 'tsh-XXXXXX', name)) > MAX_SOCKET_PATH_BYTES) continue;
+    try {
+      const path = await mkdtemp(join(parent, 'tsh-'));
+      // Also where the program ends itself and nothing is closed any more. `db exec` has up to ten at once.
+      const remove = () => {
+        if (!process.listeners('exit').includes(remove)) return;
+        process.off('exit', remove).setMaxListeners(process.getMaxListeners() - 1);
+        rmSync(path, { recursive: true, force: true });
+      };
+      process.setMaxListeners(process.getMaxListeners() + 1).on('exit', remove);
+      return { path, port, socket: join(path, name), remove };
+    } catch (error) {
+      problem ??= error;
+    }
+  }
+  throw new TeleportError(
+    'BadParameter',
+    `no folder for a local socket: ${problem ? messageOf(problem) : 'every name is too long'}`,
+    {
+      hint: 'Set TMPDIR to a folder that you can write to, with a short name.',
+      cause: problem,
+    },
+  );
+}
+
+/** Remove what killed processes of this person left: only folders that look like ours, and where nobody listens. */
+export async function sweepSocketFolders(vars: Record<string, string | undefined>): Promise<void> {
+  for (const parent of new Set(parentsOf(vars))) {
+    const names = await readdir(parent).catch(() => []);
+    for (const name of names.filter((one) => FOLDER_NAME.test(one))) {
+      await sweep(join(parent, name)).catch(() => {}); // somebody else is at it, or it is not ours to remove
+    }
+  }
+}
+
+async function sweep(folder: string): Promise<void> {
+  const facts = await lstat(folder);
+  const isOurs = facts.isDirectory() && facts.uid === process.getuid?.() && (facts.mode & 0o777) === 0o700;
+  if (!isOurs || Date.now() - facts.mtimeMs < LEAST_AGE_MS) return;
+  const names = await readdir(folder);
+  if (!names.every((name) => SOCKET_NAME.test(name))) return;
+  for (const name of names) {
+    const socket = join(folder, name);
+    if (!(await lstat(socket)).isSocket() || (await isListening(socket))) return;
+  }
+  for (const name of names) await unlink(join(folder, name));
+  await rmdir(folder);
+}
+
+function parentsOf(vars: Record<string, string | undefined>): string[] {
+  return [vars.XDG_RUNTIME_DIR, tmpdir(), '/tmp'].filter((parent): parent is string => Boolean(parent));
+}
