@@ -10,13 +10,13 @@ const SRC = resolve('src');
 /** Room → rooms it may import, besides itself, `errors` and `log`. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: [],
-  net: [],
+  net: ['pki'],
   pki: [],
   pg: [],
-  aws: ['net'],
+  aws: ['net', 'pki'],
   store: [],
   audit: [],
-  resources: ['aws'],
+  resources: ['aws', 'pki'],
   identity: ['pki', 'resources'],
   rbac: ['aws', 'resources', 'identity'],
   profile: ['pki', 'identity'],

@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createCredentialCache } from '../aws/credential-cache.js';
@@ -12,7 +11,8 @@ import { defaultRegion } from '../aws/region.js';
 import type { Env } from '../cli/env.js';
 import { printWarning } from '../cli/output.js';
 import { waitingFor } from '../cli/progress.js';
-import { messageOf, TeleportError } from '../errors.js';
+import { TeleportError } from '../errors.js';
+import { readCertificateFile } from '../pki/certificate-file.js';
 import { type AwsIdentities, type AwsIdentity, fileName } from '../profile/aws-identity.js';
 import { pgServicePaths, profileBase } from '../profile/paths.js';
 import { openSecrets, type SecretStore } from '../profile/secret-store.js';
@@ -51,7 +51,7 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
     }),
     onlyRegions,
     logins: createAwsLogins(cache, principal),
-    caPem: caFile ? await readCa(caFile) : undefined,
+    caPem: caFile ? readCertificateFile(caFile, '--ca-file', CA_FILE_IS_KEPT).join('') : undefined,
     files: awsFiles({ base, servicePaths: pgServicePaths(env), folder: identities.folder, caFile, secrets, warn }),
     log: env.log,
     warn,
@@ -197,17 +197,7 @@ async function sweep(store: SecretStore, folder: string, now: () => Date): Promi
   }
 }
 
-async function readCa(path: string): Promise<string> {
-  const hint = 'Name a file of PEM certificates. A login remembers it: tsh login --aws --ca-file=FILE';
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new TeleportError('BadParameter', `--ca-file: ${messageOf(error)}`, { cause: error, hint });
-  }
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new TeleportError('BadParameter', `--ca-file: ${path} holds no PEM certificate`, { hint });
-}
+const CA_FILE_IS_KEPT = 'A login remembers it: tsh login --aws --ca-file=FILE';
 
 /** The result of the first call, for all that follow. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {

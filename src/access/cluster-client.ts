@@ -177,7 +177,7 @@ export async function dialRouted(
   const timeoutMs = tls.timeoutMs ?? 30_000;
   const outer = await dialTls({
     ...target,
-    ...webTrust(target.host, { vars: options.vars }),
+    ...webTrust(target.host),
     vars: options.vars,
     rejectUnauthorized: !options.insecure,
     timeoutMs,

@@ -145,7 +145,7 @@ async function dialPostgres(
     {
       ...mutual,
       alpn: [ALPN.postgres + PING_SUFFIX, ALPN.postgres],
-      ...(upgraded ? { ca: await hostCas() } : webTrust(host, { vars: env.vars })),
+      ...(upgraded ? { ca: await hostCas() } : webTrust(host)),
     },
     { vars: env.vars, insecure, isUpgraded: upgraded, protocol: 'alpn' },
   );

@@ -3,10 +3,12 @@
  * calls that follow each other. Spec: login-and-profile reference, 1 and 2.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { TeleportError } from '../errors.js';
 import { pause } from '../net/deadline.js';
-import { dialTls, systemRoots } from '../net/dial.js';
+import { dialTls } from '../net/dial.js';
+import type { TrustOptions } from '../net/trust.js';
+import { readCertificateFile } from '../pki/certificate-file.js';
 import { checkedPing } from './check-ping.js';
 import { type LoginAnswer, loginAnswer } from './login-answer.js';
 import { isLoopback, joinAddress, type Ping, type SsoType, splitAddress, type TypedProxy } from './proxy-addresses.js';
@@ -14,7 +16,7 @@ import { webApiError } from './web-api-error.js';
 import { exchange, parseJson, TlsAgent } from './web-exchange.js';
 
 export interface ProxyClientOptions {
-  /** Environment: SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY, NO_PROXY. */
+  /** Environment: SSL_CERT_FILE, SSL_CERT_DIR, NODE_EXTRA_CA_CERTS, HTTPS_PROXY, NO_PROXY. */
   vars: Record<string, string | undefined>;
   /** Do not verify the certificate. */
   insecure?: boolean;
@@ -193,13 +195,15 @@ export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOp
 }
 
 /** Which authorities a web connection to this host trusts besides the system's. */
-export function webTrust(host: string, options: ProxyClientOptions): { ca?: string[] } {
-  const path = options.webproxyCertPath ?? WEBPROXY_CERT;
+export function webTrust(
+  host: string,
+  { webproxyCertPath: path = WEBPROXY_CERT }: Pick<ProxyClientOptions, 'webproxyCertPath'> = {},
+): Pick<TrustOptions, 'ca' | 'systemRoots'> {
   if (!isLoopback(host) || !existsSync(path)) return {};
   try {
-    return { ca: [readFileSync(path, 'utf8'), ...(systemRoots(options.vars) ?? [])] };
+    return { ca: readCertificateFile(path, 'the certificate of the Proxy on this machine'), systemRoots: true };
   } catch {
-    return {}; // not ours to read: then it is not trusted
+    return {}; // not ours to read, or half written: then it is not trusted
   }
 }
 

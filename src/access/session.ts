@@ -161,7 +161,7 @@ export async function readIdentity(path: string): Promise<IdentityLogin> {
     }
   };
   const text = await read(path);
-  const identity = decodeIdentityFile(text);
+  const identity = decodeIdentityFile(text, path);
   const sshCert =
     identity.sshCertLine ??
     (await read(`${path}-cert.pub`).catch((error: unknown) => {

@@ -107,7 +107,7 @@ export async function connectAuth(
     if (route.kind !== 'proxy' || route.connUpgrade !== undefined) throw error;
     const { host, port } = route;
     const rejectUnauthorized = !options.insecure;
-    if (!(await needsConnUpgrade({ host, port, rejectUnauthorized, vars: options.vars ?? {} }))) throw error;
+    if (!(await needsConnUpgrade({ host, port, rejectUnauthorized, vars: options.vars ?? process.env }))) throw error;
     return await connectOnce({ ...route, connUpgrade: true }, credentials, options);
   }
 }

@@ -5,11 +5,11 @@
  *
  * Source: AWS CLI user guide, "Using an HTTP proxy" and "Environment variables".
  */
-import { readFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { Agent, type AgentOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { messageOf, TeleportError } from '../errors.js';
 import { dialTls } from '../net/dial.js';
+import { readCertificateFile } from '../pki/certificate-file.js';
 import type { ProfileSettings } from './profile.js';
 
 type Vars = Record<string, string | undefined>;
@@ -22,7 +22,7 @@ export function httpsAgent(vars: Vars, connectTimeoutMs: number, caBundle: Profi
 class DialAgent extends Agent {
   readonly #dial: (target: { host: string; port: number; servername?: string }) => Promise<Duplex>;
 
-  constructor(vars: Vars, timeoutMs: number, ca: string | undefined) {
+  constructor(vars: Vars, timeoutMs: number, ca: string[] | undefined) {
     super({ keepAlive: true });
     this.#dial = (target) => dialTls({ ...target, vars, timeoutMs, alpn: ['http/1.1'], ...(ca ? { ca } : {}) });
   }
@@ -40,15 +40,14 @@ class DialAgent extends Agent {
   }
 }
 
-function authoritiesIn({ file, from }: { file: string; from: string }): string {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new TeleportError('BadParameter', `${from}: ${messageOf(error)}`, { cause: error });
-  }
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new TeleportError('BadParameter', `${from}: there is no certificate in ${file}`, {
-    hint: 'Name a file of PEM certificates, or unset it to trust the public authorities.',
-  });
+/** Clients are made for each region: the file is read once, and again when it has changed. */
+let last: { file: string; stamp: string; pems: string[] } | undefined;
+
+function authoritiesIn({ file, from }: { file: string; from: string }): string[] {
+  const { mtimeMs, size, ino } = statSync(file, { throwIfNoEntry: false }) ?? {};
+  const stamp = `${ino} ${size} ${mtimeMs}`;
+  if (last?.file === file && last.stamp === stamp) return last.pems;
+  const pems = readCertificateFile(file, from, 'Or unset it to trust the authorities of this system.');
+  last = { file, stamp, pems };
+  return pems;
 }

@@ -4,16 +4,15 @@
  */
 import { nodeCodeOf } from '../errors.js';
 import { dialTls } from './dial.js';
+import type { TrustOptions } from './trust.js';
 
 /** What any Teleport 18 Proxy negotiates and no load balancer knows. */
 const PROBE_PROTOCOL = 'teleport-reversetunnel';
 const TIMEOUT_MS = 5_000;
 
-export interface ConnUpgradeTestOptions {
+export interface ConnUpgradeTestOptions extends Pick<TrustOptions, 'ca' | 'systemRoots' | 'rejectUnauthorized'> {
   host: string;
   port: number;
-  ca?: string | readonly string[];
-  rejectUnauthorized?: boolean;
   timeoutMs?: number;
   vars: Record<string, string | undefined>;
   signal?: AbortSignal;

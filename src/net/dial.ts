@@ -8,17 +8,15 @@ import {
   checkServerIdentity,
   connect as connectTls,
   type PeerCertificate,
-  rootCertificates,
   type SecureContext,
   type TLSSocket,
 } from 'node:tls';
 import { TeleportError } from '../errors.js';
 import { connectTunnel, proxyFor } from './http-proxy.js';
-import { systemRoots } from './roots.js';
 import { dialError, handshakeError, joinHostPort } from './socket-errors.js';
+import { secureContextFor, type TrustOptions } from './trust.js';
 
 export { proxyFor } from './http-proxy.js';
-export { systemRoots } from './roots.js';
 export { type CertificateProblem, certificateAlert, certificateProblem, isDisconnect } from './socket-errors.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -39,20 +37,10 @@ export interface DialTcpOptions {
   vars?: Record<string, string | undefined>;
 }
 
-export interface DialTlsOptions extends DialTcpOptions {
+export interface DialTlsOptions extends DialTcpOptions, TrustOptions {
   /** Name for SNI and for the check of the certificate. Default: `host`. An IP address is checked, but not sent. */
   servername?: string;
   alpn?: readonly string[];
-  /** PEM texts: the only authorities trusted. Without it: the web's (`systemRoots`). */
-  ca?: string | readonly string[];
-  /** With `ca`: trust the web's authorities as well. */
-  systemRoots?: boolean;
-  cert?: string;
-  key?: string;
-  /** Instead of `ca`, `cert` and `key`: one context for many connections. */
-  secureContext?: SecureContext;
-  /** Default true. */
-  rejectUnauthorized?: boolean;
   checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
   /** Speak TLS over this stream instead of dialling; it is destroyed when the handshake fails. */
   socket?: Duplex;
@@ -107,19 +95,24 @@ export async function dialTcp(options: DialTcpOptions): Promise<Socket> {
 export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
   const { host, port, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
   const started = performance.now();
-  const below = options.socket ?? (await dialTcp(options));
   const name = options.servername ?? host;
+  const dialling = options.socket ? Promise.resolve(options.socket) : dialTcp(options);
+  let secureContext: SecureContext;
+  try {
+    secureContext = secureContextFor(options); // while the network is waited for
+  } catch (error) {
+    dialling.then((socket) => socket.destroy()).catch(() => {});
+    throw error;
+  }
+  const below = await dialling;
   const socket = connectTls({
     socket: below,
     host: name,
     ...(isIP(name) === 0 && name !== '' ? { servername: name } : {}),
     ...(options.alpn ? { ALPNProtocols: [...options.alpn] } : {}),
-    ...(options.secureContext ? { secureContext: options.secureContext } : authorities(options)),
-    ...(options.cert !== undefined ? { cert: options.cert } : {}),
-    ...(options.key !== undefined ? { key: options.key } : {}),
+    secureContext,
     checkServerIdentity: options.checkServerIdentity ?? checkName,
     rejectUnauthorized: options.rejectUnauthorized ?? true,
-    minVersion: 'TLSv1.2',
   });
   const left = Math.max(1, timeoutMs - (performance.now() - started));
   await opened(socket, 'secureConnect', { timeoutMs: left, signal }, (error) =>
@@ -134,14 +127,6 @@ function checkName(host: string, certificate: PeerCertificate): Error | undefine
   if (problem || certificate.subjectaltname) return problem;
   const reason = 'certificate relies on legacy Common Name field, use SANs instead';
   return Object.assign(new Error(reason), { code: 'ERR_TLS_CERT_ALTNAME_INVALID', reason });
-}
-
-function authorities(options: DialTlsOptions): { ca?: string[] } {
-  const web = systemRoots(options.vars ?? process.env);
-  if (options.ca === undefined) return web ? { ca: web } : {};
-  const own = typeof options.ca === 'string' ? [options.ca] : [...options.ca];
-  if (!options.systemRoots) return { ca: own };
-  return { ca: [...own, ...(web ?? rootCertificates)] };
 }
 
 /** Wait until a socket is open; otherwise destroy it and throw. An `error` listener stays on it for good. */

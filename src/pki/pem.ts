@@ -24,17 +24,19 @@ export function decodePem(pemText: string, type?: string): PemBlock[] {
   if (pemText.length > MAX_PEM_CHARS) throw broken(`more than ${MAX_PEM_CHARS} characters`);
   const blocks: PemBlock[] = [];
   let open: { type: string; lines: string[] } | undefined;
-  for (const raw of pemText.split('\n')) {
+  for (const [i, raw] of pemText.split('\n').entries()) {
     const line = raw.trim();
     const mark = MARK.exec(line);
     if (mark === null) {
+      // Two files put together, the first without a line end.
+      if (open && line.includes('-----')) throw broken('the dashes do not stand on a line of their own', i);
       open?.lines.push(line);
     } else if (mark[1] === 'BEGIN') {
-      if (open !== undefined) throw broken(`a ${open.type} block does not end`);
+      if (open !== undefined) throw broken(`a ${open.type} block does not end`, i);
       open = { type: mark[2]!, lines: [] };
     } else {
-      if (open?.type !== mark[2]) throw broken(`an ${mark[2]} block ends that did not begin`);
-      const der = decodeBody(open!.lines, open!.type);
+      if (open?.type !== mark[2]) throw broken(`a ${mark[2]} block ends that did not begin`, i);
+      const der = decodeBody(open!.lines, open!.type, i);
       blocks.push({ type: open!.type, der, pem: encodePem(open!.type, der) });
       open = undefined;
     }
@@ -59,13 +61,15 @@ export function encodePem(type: string, der: Uint8Array): string {
 const MARK = /^-----(BEGIN|END) ([A-Z0-9 _]{1,64})-----$/;
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
-function decodeBody(lines: string[], type: string): Buffer {
-  if (lines.some((line) => /^[A-Za-z0-9-]+:/.test(line))) throw broken(`the ${type} block is encrypted`);
+function decodeBody(lines: string[], type: string, line: number): Buffer {
+  if (lines.some((one) => /^[A-Za-z0-9-]+:/.test(one))) throw broken(`the ${type} block is encrypted`, line);
   const body = lines.join('');
-  if (body.length % 4 !== 0 || !BASE64.test(body)) throw broken(`the ${type} block is not Base64`);
+  if (body.length % 4 !== 0 || !BASE64.test(body)) throw broken(`the ${type} block that ends here is not Base64`, line);
   return Buffer.from(body, 'base64');
 }
 
-function broken(detail: string): TeleportError {
-  return new TeleportError('BadParameter', `PEM text cannot be read: ${detail}`);
+/** @param line  counted from 0 */
+function broken(detail: string, line?: number): TeleportError {
+  const where = line === undefined ? '' : `line ${line + 1}: `;
+  return new TeleportError('BadParameter', `PEM text cannot be read: ${where}${detail}`);
 }

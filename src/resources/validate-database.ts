@@ -1,6 +1,7 @@
 /** Is a `db` resource one that may be kept? Texts: Teleport 18.3.0 (database-service.md 11.3, 10.1). */
 import { partitionOf } from '../aws/partitions.js';
 import { TeleportError } from '../errors.js';
+import { certificatesIn } from '../pki/certificate-file.js';
 import { awsOf, databaseType } from './database-type.js';
 import { databaseWithDefaults } from './defaults.js';
 import { type Database, TLS_MODES } from './types.js';
@@ -53,13 +54,9 @@ function checkTls(quoted: string, { spec }: Database): void {
   const mode: unknown = spec.tls?.mode;
   const known = mode === undefined || mode === '' || ([0, 1, 2, ...TLS_MODES] as unknown[]).includes(mode);
   if (!known) throw bad(`DatabaseTLSMode invalid value ${String(mode).toUpperCase()}`);
-  for (const pem of [spec.ca_cert, spec.tls?.ca_cert]) {
-    if (pem && !pem.includes('-----BEGIN CERTIFICATE-----')) {
-      throw bad(
-        `provided database ${quoted} CA doesn't appear to be a valid x509 certificate: expected PEM-encoded block`,
-      );
-    }
-  }
+  const source = `provided database ${quoted} CA doesn't appear to be a valid x509 certificate: expected PEM-encoded block`;
+  if (spec.ca_cert) certificatesIn(spec.ca_cert, { source, where: 'ca_cert' });
+  if (spec.tls?.ca_cert) certificatesIn(spec.tls.ca_cert, { source, where: 'tls.ca_cert' });
 }
 
 function checkAws(quoted: string, database: Database): void {

@@ -96,7 +96,7 @@ async function dialLocal({ identity, host, port }: LocalAuth, args: AdminArgs): 
 
 /** An identity file names neither address nor cluster: the cluster is the issuer of its certificate. */
 async function dialWithFile(env: Env, args: AdminArgs, file: string): Promise<AuthClient> {
-  const identity = decodeIdentityFile(await readRequired(file));
+  const identity = decodeIdentityFile(await readRequired(file), file);
   const address = args.authServer![0]!;
   try {
     return await dialAuth(

@@ -10,6 +10,7 @@ import { isAbsolute, join } from 'node:path';
 import { parseDuration } from '../cli/duration.js';
 import type { AwsMatcher } from '../db/discovery.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { readCertificateFile } from '../pki/certificate-file.js';
 import type { Database, LabelSelector, SignatureSuite } from '../resources/types.js';
 import { OTHER_SERVICES, parseConfigText } from './config-schema.js';
 import { unusedSettings } from './unused-settings.js';
@@ -308,7 +309,10 @@ function staticDatabase(raw: Raw): Database {
   const caFile = text(tls, 'ca_cert_file') ?? text(raw, 'ca_cert_file');
   const spec: Database['spec'] = { protocol: text(raw, 'protocol') ?? '', uri: text(raw, 'uri') ?? '' };
   spec.tls = { mode: (text(tls, 'mode') as 'verify-full' | 'verify-ca' | 'insecure' | undefined) ?? 'verify-full' };
-  if (caFile) spec.tls.ca_cert = readPem(caFile, text(raw, 'name') ?? '');
+  if (caFile) {
+    const source = `ca_cert_file of database "${text(raw, 'name') ?? ''}"`;
+    spec.tls.ca_cert = readCertificateFile(caFile, source).join('');
+  }
   const serverName = text(tls, 'server_name');
   if (serverName) spec.tls.server_name = serverName;
   if (isOn(tls.trust_system_cert_pool)) spec.tls.trust_system_cert_pool = true;
@@ -338,18 +342,6 @@ function staticDatabase(raw: Raw): Database {
   };
 }
 
-function readPem(file: string, database: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new TeleportError(
-      'BadParameter',
-      `cannot read ca_cert_file ${file} of database "${database}": ${messageOf(cause)}`,
-      { cause },
-    );
-  }
-}
-
 /** A token, or the content of the absolute path that was given in its place. */
 function tokenValue(value: string): string {
   if (!isAbsolute(value)) return value;
@@ -366,7 +358,19 @@ function tokenValue(value: string): string {
 /** A pin, or the pins of the file whose absolute path was given. */
 function pinsOf(value: string): string[] {
   if (!isAbsolute(value)) return [value];
-  return readFileSync(value, 'utf8').split(/\s+/).filter(Boolean);
+  const hint = 'Write the pins that "tctl status" shows into that file, one a line: sha256:...';
+  const refuse = (why: string, cause?: unknown) =>
+    new TeleportError('BadParameter', `cannot read the CA pins from ${value}: ${why}`, { cause, hint });
+  let content: string;
+  try {
+    content = readFileSync(value, 'utf8');
+  } catch (cause) {
+    throw refuse(messageOf(cause), cause);
+  }
+  if (content.includes('-----BEGIN ')) throw refuse('it holds PEM text, not pins');
+  const pins = content.split(/\s+/).filter(Boolean);
+  if (pins.length === 0) throw refuse('it is empty');
+  return pins;
 }
 
 /** `host:port`, `[v6]:port`, `host` (default port) or `:port` (all interfaces). */

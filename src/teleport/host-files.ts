@@ -2,11 +2,12 @@
  * Files of the data folder that belong to the process and not to one service: host id, identities, the self-signed web
  * certificate, the pid file. The folder is 0700, secrets are 0600, and nothing half written ever replaces what was good.
  */
-import { randomUUID } from 'node:crypto';
+import { type KeyObject, randomUUID } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { HostIdentity } from '../api/host-identity.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { certificatesIn } from '../pki/certificate-file.js';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey, sameKey } from '../pki/keys.js';
 import { publicKeyOf, readCertificate, selfSignedWebCertificate } from '../pki/x509.js';
 import { webCertFiles } from './config.js';
@@ -73,11 +74,23 @@ export async function readKeypair(files: {
   certFile: string;
   keyFile: string;
 }): Promise<{ certPem: string; keyPem: string }> {
-  const [certPem, keyPem] = await Promise.all([readRequired(files.certFile), readRequired(files.keyFile)]);
-  if (!sameKey(publicKeyOf(certPem), publicHalf(readPrivateKey(keyPem)))) {
+  const [chain, keyPem] = await Promise.all([readRequired(files.certFile), readRequired(files.keyFile)]);
+  const certPem = certificatesIn(chain, { source: 'https_keypairs', where: files.certFile }).join('');
+  if (!sameKey(publicKeyOf(certPem), publicHalf(keyIn(keyPem, files.keyFile)))) {
     throw new TeleportError('BadParameter', `${files.keyFile} is not the key of the certificate ${files.certFile}`);
   }
   return { certPem, keyPem };
+}
+
+function keyIn(pem: string, file: string): KeyObject {
+  try {
+    return readPrivateKey(pem);
+  } catch (cause) {
+    throw new TeleportError('BadParameter', `https_keypairs: ${file}: ${messageOf(cause)}`, {
+      cause,
+      hint: 'Name the PEM file of the private key that the certificate was issued for, without a passphrase.',
+    });
+  }
 }
 
 async function readRequired(file: string): Promise<string> {

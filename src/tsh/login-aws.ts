@@ -12,6 +12,7 @@ import { callerIdentity } from '../aws/sts.js';
 import type { Env } from '../cli/env.js';
 import { waitingFor } from '../cli/progress.js';
 import { isTeleportError, TeleportError } from '../errors.js';
+import { readCertificateFile } from '../pki/certificate-file.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
 import { type CredentialStoreArgs, prepareAwsStore } from './credential-store.js';
 import { forgetAws } from './logout-aws.js';
@@ -33,6 +34,8 @@ export async function run(env: Env, args: LoginAwsArgs): Promise<void> {
   const regions = args.region?.length ? [...new Set(args.region)] : [await defaultRegion(awsProfile)];
   const { chain = [] } = principalOf(env, args);
   const name = identityName(args, env.vars);
+  const caFile = args.caFile ? resolve(env.cwd, args.caFile) : undefined;
+  if (caFile) readCertificateFile(caFile, '--ca-file');
   const before = await identities.read(name).catch(() => undefined);
   const credentialStore = await prepareAwsStore(env, args, before);
   const asked = { region: regions[0]!, chain, profile: awsProfile };
@@ -48,7 +51,7 @@ export async function run(env: Env, args: LoginAwsArgs): Promise<void> {
     regions,
     ...(args.assumeRole ? { assumeRole: args.assumeRole } : {}),
     ...(args.externalId ? { externalId: args.externalId } : {}),
-    ...(args.caFile ? { caFile: resolve(env.cwd, args.caFile) } : {}),
+    ...(caFile ? { caFile } : {}),
     accountId: who.accountId,
     arn: who.arn,
     ...(credentialStore ? { credentialStore } : {}),

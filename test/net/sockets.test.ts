@@ -5,10 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseClientHello } from '../../src/net/client-hello.js';
 import { withDeadline } from '../../src/net/deadline.js';
-import { dialTcp, proxyFor, systemRoots } from '../../src/net/dial.js';
+import { dialTcp, proxyFor } from '../../src/net/dial.js';
 import { listen } from '../../src/net/listen.js';
 import { type RelayOptions, type RelayResult, relay } from '../../src/net/relay.js';
-import { amazonRoots } from '../../src/net/roots.js';
 
 test.each(['http://a%zz:b@proxy:3128', 'http://a:%@proxy:3128', 'http://[:1'])(
   'a proxy that cannot be read is told by its variable, without its password: %s',
@@ -140,12 +139,6 @@ test('a dial goes through the HTTP proxy with its credentials, and early bytes a
   await expect(dialTcp({ host: 'no.example.com', port: 1, vars })).rejects.toThrow(
     'the HTTP proxy refused a tunnel to no.example.com:1: HTTP status 403',
   );
-});
-
-test('roots: Node has its own; Amazon has its five; a missing file adds nothing', () => {
-  expect(systemRoots({})).toBeUndefined();
-  expect(systemRoots({ SSL_CERT_FILE: '/nowhere' })!.length).toBeGreaterThan(100);
-  expect(amazonRoots().length).toBeGreaterThanOrEqual(5);
 });
 
 /** client ── relay ── server, all on loopback. */
