@@ -113,9 +113,9 @@ function readRoots(vars: Vars, { platform = process.platform, root = '' }: Roots
   const store = platform === 'linux' ? linuxStore(root, seen) : undefined;
   if (store && !file) add(pems, store.bundle());
   if (store && folders.length === 0) add(pems, store.folders());
-  if (!store) add(pems, [...tls.rootCertificates, ...systemCertificates()]);
+  if (!store) add(pems, [...tls.rootCertificates, ...systemCertificates()].map(inOneForm));
   // What the variables do not replace is there on every machine.
-  else if (!(file && folders.length > 0) && store.isEmpty()) add(pems, tls.rootCertificates);
+  else if (!(file && folders.length > 0) && store.isEmpty()) add(pems, tls.rootCertificates.map(inOneForm));
   // Node adds them to its own roots only; it warns of a file that it cannot use.
   if (vars.NODE_EXTRA_CA_CERTS) add(pems, fileIfThere(vars.NODE_EXTRA_CA_CERTS, seen) ?? []);
   const all = [...pems].filter(isCertificate);
@@ -143,6 +143,11 @@ function once<T>(read: () => T): () => T {
 
 function add(pems: Set<string>, more: readonly string[]): void {
   for (const pem of more) pems.add(pem);
+}
+
+/** As `certificatesAmong` writes them. */
+function inOneForm(pem: string): string {
+  return `${pem.trim()}\n`;
 }
 
 function namedFile(path: string, seen: Seen): string[] {

@@ -29,7 +29,7 @@ export function decodePem(pemText: string, type?: string): PemBlock[] {
     const mark = MARK.exec(line);
     if (mark === null) {
       // Two files put together, the first without a line end.
-      if (open && line.includes('-----')) throw broken('the dashes do not stand on a line of their own', i);
+      if (open && /-----END .*-----BEGIN /.test(line)) throw broken('one block ends and another begins on one line', i);
       open?.lines.push(line);
     } else if (mark[1] === 'BEGIN') {
       if (open !== undefined) throw broken(`a ${open.type} block does not end`, i);

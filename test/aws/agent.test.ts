@@ -1,5 +1,5 @@
 /** AWS's own endpoints, reached through an HTTP proxy as the `aws` command reaches them: behind it stands the double. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,7 +28,9 @@ beforeAll(async () => {
   const ca = await createTestCa('Inspecting proxy');
   writeFileSync(join(dir, 'ca.pem'), ca.certPem);
   writeFileSync(join(dir, 'empty.pem'), 'nothing\n');
+  writeFileSync(join(dir, 'half.pem'), ca.certPem.slice(0, 100));
   const { cert, key } = await ca.issue(['*.us-east-1.amazonaws.com', 'localhost']);
+  writeFileSync(join(dir, 'key.pem'), key);
   const keep = (socket: Socket) => {
     sockets.add(socket);
     return socket.on('error', () => socket.destroy()).once('close', () => sockets.delete(socket));
@@ -110,13 +112,27 @@ test('without AWS_CA_BUNDLE only the public authorities count, and the error say
   });
 });
 
-test.each(['empty.pem', 'missing.pem'])('AWS_CA_BUNDLE=%s is refused before anything is sent', async (file) => {
+test.each([
+  ['empty.pem', ' it is not PEM text'],
+  ['missing.pem', 'ENOENT'],
+  ['key.pem', 'it holds a private key'],
+  ['half.pem', 'does not end'],
+])('S16 AWS_CA_BUNDLE=%s is refused before anything is sent', async (file, found) => {
   process.env.AWS_CA_BUNDLE = join(dir, file);
-  expect(await failure(callerIdentity({ region }))).toMatchObject({
-    code: 'BadParameter',
-    message: expect.stringMatching(/^AWS_CA_BUNDLE: .*\.pem/),
-  });
+  const { code, message } = await failure(callerIdentity({ region }));
+  expect(code).toBe('BadParameter');
+  expect(message).toMatch(/^AWS_CA_BUNDLE: .*\.pem/);
+  expect(message).toContain(found);
   expect(tunnels).toEqual([]);
+});
+
+test('F4 AWS_CA_BUNDLE is read once for all clients, and again when it has changed', async () => {
+  const file = join(dir, 'changing.pem');
+  process.env.AWS_CA_BUNDLE = file;
+  writeFileSync(file, readFileSync(join(dir, 'ca.pem')));
+  await callerIdentity({ region });
+  writeFileSync(file, '');
+  expect(await failure(callerIdentity({ region }))).toMatchObject({ code: 'BadParameter' });
 });
 
 test('a proxy that refuses is named, its password is not', async () => {

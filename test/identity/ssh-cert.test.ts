@@ -134,6 +134,17 @@ describe('identity files', () => {
     expect(() => decodeIdentityFile('')).toThrow('private key');
     expect(() => decodeIdentityFile(privateKeyPem(key))).toThrow('TLS certificate');
   });
+
+  test('S16 an identity file without authorities, or with something else in their place, is refused by its path', () => {
+    const [start] = fileText().split('@cert-authority');
+    const read = (text: string) => () => decodeIdentityFile(text, '/home/me/id');
+    expect(read(start!)).toThrow('could not find certificates of authorities in the identity file /home/me/id');
+    expect(read(fileText() + privateKeyPem(key))).toThrow(/found .*PRIVATE KEY in place of .* \/home\/me\/id/);
+    expect(read(fileText().replace('-----END', '***\n-----END'))).toThrow(
+      /line \d+: .*in the identity file \/home\/me\/id/,
+    );
+    expect(read(privateKeyPem(key) + privateKeyPem(key))).toThrow('could not find a TLS certificate');
+  });
 });
 
 test.each(['', '*', 'a,b', 'a b', 'a\n@cert-authority *', '!a'])(

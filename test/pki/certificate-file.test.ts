@@ -105,9 +105,13 @@ describe('S16 a file of authorities', () => {
     ['data like it', ca.certPem + broken(['MAkwAjAAMAADAQA=']), /certificate 2 of 2 in .* is broken/],
     ['changed bytes', broken(changed.toString('base64').match(/.{1,64}/g)!), /certificate 1 of 1 in .* is broken/],
     ['no end', ca.certPem + other.certPem.slice(0, -30), /line \d+: .*CERTIFICATE block does not end|does not end/],
-    ['two files joined without a line end', ca.certPem.trimEnd() + other.certPem, /line \d+: the dashes do not stand/],
+    [
+      'two files joined without a line end',
+      ca.certPem.trimEnd() + other.certPem,
+      /line \d+: one block ends and another begins/,
+    ],
     ['no beginning', `${body.join('\n')}\n-----END CERTIFICATE-----\n${ca.certPem}`, /line \d+: .* did not begin/],
-    ['one of many', `${rootCertificates.join('\n')}\n` + broken(['AAAA']), /certificate \d+ of \d+ in .* is broken/],
+    ['one of many', `${rootCertificates.join('\n')}\n${broken(['AAAA'])}`, /certificate \d+ of \d+ in .* is broken/],
     ['one of many without end', `${rootCertificates.join('\n')}\n${ca.certPem.slice(0, -30)}`, /does not end/],
   ])('with %s in its middle is refused, with the place', (_what, text, message) => {
     expect(() => read(text)).toThrow(

@@ -116,7 +116,7 @@ describe('checks', () => {
     [
       'a CA',
       database({ tls: { ca_cert: 'x' } }),
-      'provided database "ok" CA doesn\'t appear to be a valid x509 certificate: expected PEM-encoded block',
+      'provided database "ok" CA doesn\'t appear to be a valid x509 certificate: expected PEM-encoded block: there is no certificate in tls.ca_cert: it is not PEM text',
     ],
     ['a TLS mode', database({ tls: { mode: 'verify_full' } }), 'DatabaseTLSMode invalid value VERIFY_FULL'],
     [
@@ -299,5 +299,27 @@ describe('words', () => {
   test('the presets pass their own checks', () => {
     for (const preset of presetRoles()) checkResource(preset);
     expect(presetRoles().map(({ metadata }) => metadata.name)).toEqual(['access', 'editor', 'auditor']);
+  });
+});
+
+describe('S16 the authorities of a db resource', () => {
+  const PREFIX =
+    'provided database "ok" CA doesn\'t appear to be a valid x509 certificate: expected PEM-encoded block: ';
+  const check = (spec: object) => checkResource(database(spec));
+
+  test.each([
+    ['a key', '-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n', 'it holds a private key'],
+    ['not a certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', 'certificate 1 of 1 in'],
+    ['a file name', '/etc/ssl/ca.pem', 'it is not PEM text'],
+    ['folded lines', '-----BEGIN CERTIFICATE----- AAAA -----END CERTIFICATE-----', 'line breaks lost'],
+  ])('are refused in both places when the text is %s', (_what, ca_cert, found) => {
+    for (const [spec, place] of [
+      [{ tls: { ca_cert } }, 'tls.ca_cert'],
+      [{ ca_cert }, 'ca_cert'],
+    ] as const) {
+      expect(() => check(spec)).toThrow(PREFIX);
+      expect(() => check(spec)).toThrow(` in ${place}`);
+      expect(() => check(spec)).toThrow(found);
+    }
   });
 });
