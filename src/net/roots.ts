@@ -14,11 +14,21 @@
  * Source: Go 1.24 crypto/x509, root_unix.go and root_linux.go. Why: docs/rfd/0004.
  */
 import { createHash, X509Certificate } from 'node:crypto';
-import { readdirSync, readFileSync, readlinkSync, type Stats, statSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import * as tls from 'node:tls';
 import { TeleportError } from '../errors.js';
 import { certificatesAmong, isCertificate, readCertificateFile } from '../pki/certificate-file.js';
+import { MAX_PEM_CHARS } from '../pki/pem.js';
 
 type Vars = Record<string, string | undefined>;
 
@@ -66,8 +76,9 @@ export function webRootsReader(options: RootsOptions = {}): (vars: Vars) => WebR
       if (!hasChanged(kept.seen)) return kept.roots;
     }
     try {
-      const seen: Seen = new Map();
-      const roots = readRoots(vars, options, seen);
+      const seen: Seen = { stamps: new Map(), entries: [], readAt: Date.now() };
+      const read = readRoots(vars, options, seen);
+      const roots = read.id === kept?.roots.id ? kept.roots : read;
       known.set(key, { roots, seen, checkedAt: performance.now() });
       return roots;
     } catch (error) {
@@ -97,7 +108,16 @@ const AMAZON = /\b(O=Amazon|Starfield Services)\b/;
 const VARIABLES = ['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'] as const;
 
 /** What was looked at, and how it was then. */
-type Seen = Map<string, string>;
+interface Seen {
+  stamps: Map<string, string>;
+  /** Files in folders: not looked at twice by a command that ends soon, but by their times of change when asked. */
+  entries: string[];
+  /** By the clock of the files. */
+  readAt: number;
+}
+
+/** Times of change come from a clock that ticks slowly. */
+const TICK_MS = 50;
 
 function readRoots(vars: Vars, { platform = process.platform, root = '' }: RootsOptions, seen: Seen): WebRoots {
   const file = vars.SSL_CERT_FILE || undefined;
@@ -157,38 +177,59 @@ function namedFile(path: string, seen: Seen): string[] {
 
 /** Undefined when it cannot be read. */
 function fileIfThere(path: string, seen: Seen): string[] | undefined {
-  // A pipe in a folder would be waited for.
-  if (!look(path, seen)?.isFile()) return undefined;
+  look(path, seen);
+  return read(path);
+}
+
+/** One buffer for all files of a store: some 150 of them are read one after the other. */
+let buffer: Buffer | undefined;
+
+function read(path: string): string[] | undefined {
+  buffer ??= Buffer.allocUnsafeSlow(MAX_PEM_CHARS);
+  let fd: number | undefined;
   try {
-    return certificatesAmong(readFileSync(path, 'latin1'));
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // a pipe in a folder is not waited for
+    const length = readSync(fd, buffer);
+    return length === buffer.length ? undefined : certificatesAmong(buffer.toString('latin1', 0, length));
   } catch {
     return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 
 /** Every file in it that is not only another name of its neighbour, as `openssl rehash` makes them. */
 function folderIfThere(folder: string, seen: Seen): string[] {
   look(folder, seen);
+  let entries: Dirent[];
   try {
-    const entries = readdirSync(folder, { withFileTypes: true }).slice(0, MOST_FILES);
-    return entries.flatMap((entry) => {
-      const path = join(folder, entry.name);
-      const isOtherName = entry.isSymbolicLink() && !readlinkSync(path).includes('/');
-      return isOtherName ? [] : (fileIfThere(path, seen) ?? []);
-    });
+    entries = readdirSync(folder, { withFileTypes: true }).slice(0, MOST_FILES);
   } catch {
     return [];
   }
+  return entries.flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory() || (entry.isSymbolicLink() && !targetOf(path).includes('/'))) return [];
+    seen.entries.push(path);
+    return read(path) ?? [];
+  });
 }
 
-function look(path: string, seen: Seen): Stats | undefined {
-  const stats = statOf(path);
-  seen.set(path, stampOf(stats));
-  return stats;
+function targetOf(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return '';
+  }
 }
 
-function hasChanged(seen: Seen): boolean {
-  return [...seen].some(([path, stamp]) => stampOf(statOf(path)) !== stamp);
+function look(path: string, seen: Seen): void {
+  seen.stamps.set(path, stampOf(statOf(path)));
+}
+
+function hasChanged({ stamps, entries, readAt }: Seen): boolean {
+  const isNewer = (path: string) => (statOf(path)?.ctimeMs ?? 0) > readAt - TICK_MS;
+  return [...stamps].some(([path, stamp]) => stampOf(statOf(path)) !== stamp) || entries.some(isNewer);
 }
 
 function statOf(path: string): Stats | undefined {

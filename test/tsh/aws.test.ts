@@ -1,5 +1,5 @@
 /** `tsh` without a cluster: a person's own IAM identity, against doubles of AWS and Redshift with PostgreSQL underneath. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runTsh } from '../../src/tsh/main.js';
@@ -29,6 +29,38 @@ async function exec(sql: string, db: string, ...more: string[]) {
   return { ...said, stderr: withoutProgress(said.stderr) };
 }
 const passwords = () => world.aws.calls.filter(({ action }) => /Get(Cluster)?Credentials/.test(action));
+
+describe('S16 --ca-file', () => {
+  test.each([
+    ['a key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'it holds a private key (PRIVATE KEY)'],
+    ['an empty file', '', 'it is empty'],
+    ['a broken certificate', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', 'certificate 1 of 1'],
+  ])(
+    'is refused at login when it names %s, before AWS is asked, and nothing is remembered',
+    async (_what, text, found) => {
+      const file = join(world.dir, 'wrong.pem');
+      writeFileSync(file, text);
+      const { status, stderr } = await world.tsh('login', '--aws', '--region=us-east-1', `--ca-file=${file}`);
+      expect(status).toBe(1);
+      expect(stderr).toContain('--ca-file: ');
+      expect(stderr).toContain(file);
+      expect(stderr).toContain(found);
+      expect(world.aws.calls).toEqual([]);
+      expect((await world.tsh('status')).stderr).toContain('Not logged in');
+    },
+  );
+
+  test('that a login remembers and that is gone is named with the way to change it', async () => {
+    const file = join(world.dir, 'gone.pem');
+    writeFileSync(file, readFileSync(world.caFile));
+    await world.tsh('login', '--aws', '--region=us-east-1', `--ca-file=${file}`);
+    writeFileSync(file, '');
+    const { status, stderr } = await world.tsh('db', 'ls');
+    expect(status).toBe(1);
+    expect(stderr).toContain(`--ca-file: there is no certificate in ${file}: it is empty`);
+    expect(stderr).toContain('tsh login --aws --ca-file=FILE');
+  });
+});
 
 describe('login', () => {
   test('says who one is and remembers it', async () => {
