@@ -218,7 +218,7 @@ test('B7 ca_bundle of the profile is who is trusted; AWS_CA_BUNDLE comes first',
   const refused = await bothWays(callerIdentity);
   expect(refused.flag).toEqual(refused.variable);
   expect(refused.flag.message).toBe(
-    `ca_bundle of the AWS profile: there is no certificate in ${join(dir, 'empty.pem')}`,
+    `ca_bundle of the AWS profile: there is no certificate in ${join(dir, 'empty.pem')}: it is not PEM text`,
   );
   process.env.AWS_CA_BUNDLE = join(dir, 'inside.pem');
   expect((await bothWays(callerIdentity)).flag.message).toBeUndefined();
