@@ -69,3 +69,43 @@ export function nodeCodeOf(value: unknown): string | undefined {
   const code = (value as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : undefined;
 }
+
+/** How many letters may be wrong in a word that is still taken for a slip, of a word so long. Our own limit. */
+const SLIPS = (length: number) => (length < 4 ? 1 : length < 8 ? 2 : 3);
+/** Longer words are not compared: the work grows with the square. */
+const LONGEST_WORD = 64;
+
+/** `, did you mean "db_users"?` for the candidate that looks most like the word, `''` when none does. */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const close = closest(word, candidates);
+  return close === undefined ? '' : `, did you mean ${JSON.stringify(close)}?`;
+}
+
+/** The candidate that looks most like a word; case does not count, a swapped pair of letters is one slip. */
+export function closest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > LONGEST_WORD) return undefined;
+  let best: { candidate: string; slips: number } | undefined;
+  for (const candidate of candidates) {
+    if (Math.abs(candidate.length - word.length) > 3) continue;
+    const slips = slipsBetween(word.toLowerCase(), candidate.toLowerCase());
+    const limit = SLIPS(Math.min(word.length, candidate.length));
+    if (slips <= limit && slips < (best?.slips ?? Number.POSITIVE_INFINITY)) best = { candidate, slips };
+  }
+  return best?.candidate;
+}
+
+/** Edit distance with swaps of neighbours (optimal string alignment). */
+function slipsBetween(a: string, b: string): number {
+  const rows = [Array.from({ length: b.length + 1 }, (_, at) => at)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = rows[i - 1]![j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const isSwap = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = isSwap ? rows[i - 2]![j - 2]! + 1 : change;
+      row.push(Math.min(change, swap, rows[i - 1]![j]! + 1, row[j - 1]! + 1));
+    }
+    rows.push(row);
+  }
+  return rows[a.length]![b.length]!;
+}

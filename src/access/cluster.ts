@@ -207,7 +207,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
       const { name } = database.metadata;
       if (request.autoCreate || request.dbGroups) {
         throw new TeleportError('BadParameter', '--auto-create and --db-groups work with --aws only', {
-          hint: 'In a cluster an administrator turns on automatic users: "create_db_user_mode" of a role.',
+          hint: 'Leave it out: in a cluster the roles say which users there are, see "tsh db ls -v".',
         });
       }
       const kept = await stored(name);

@@ -9,7 +9,9 @@ import { type Client, createClient, type Interceptor, type Transport } from '@co
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService, JoinService } from './gen/authservice_pb.js';
 import { ClusterConfigService } from './gen/clusterconfig_pb.js';
+import { DeviceTrustService } from './gen/devicetrust_pb.js';
 import { DatabaseAgent, ProxyGateway } from './gen/internal_pb.js';
+import { BotInstanceService } from './gen/machineid_pb.js';
 import { PresenceService } from './gen/presence_pb.js';
 import { TransportService } from './gen/transport_pb.js';
 import { TrustService } from './gen/trust_pb.js';
@@ -42,6 +44,8 @@ export interface AuthClient extends AsyncDisposable {
   readonly users: Client<typeof UsersService>;
   readonly clusterConfig: Client<typeof ClusterConfigService>;
   readonly join: Client<typeof JoinService>;
+  readonly devices: Client<typeof DeviceTrustService>;
+  readonly botInstances: Client<typeof BotInstanceService>;
   readonly proxyGateway: Client<typeof ProxyGateway>;
   readonly databaseAgent: Client<typeof DatabaseAgent>;
   readonly transport: Client<typeof TransportService>;
@@ -97,6 +101,12 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     },
     get join() {
       return clientOf(JoinService);
+    },
+    get devices() {
+      return clientOf(DeviceTrustService);
+    },
+    get botInstances() {
+      return clientOf(BotInstanceService);
     },
     get proxyGateway() {
       return clientOf(ProxyGateway);

@@ -1,7 +1,7 @@
 /**
  * Resources as people write them (`resources/types.ts`) ↔ messages of Teleport's API. One walk over the message
  * description does it for every kind, because the protobuf fields carry the YAML names; what differs is data in
- * `api/field-rules.ts`. Members that the messages do not know are left behind.
+ * `api/field-rules.ts`. Members that the messages do not know are left behind; `api/fields.ts` finds them before.
  *
  * Written: kind and version as they are, `namespaces: [default]` in both halves of a role (a client that reads a role
  * without them takes it as granting nothing), Metadata.namespace. Read: zero values are left out, except what the types
@@ -20,7 +20,7 @@ import { TeleportError } from '../errors.js';
 import type { AccessRequest } from '../resources/access-request.js';
 import { formatDurationNanos, parseDurationNanos } from '../resources/duration.js';
 import type { Kind, ResourceOfKind } from '../resources/types.js';
-import { ALWAYS, COUNTS, OTHER_WORDS, WORDS } from './field-rules.js';
+import { ALWAYS, COUNTS, OTHER_WORDS, TRAITS, WORDS } from './field-rules.js';
 import {
   type AccessRequestV3,
   AccessRequestV3Schema,
@@ -37,7 +37,7 @@ import {
 } from './gen/types_pb.js';
 import { timestampOfText, timestampToText } from './time.js';
 
-const SCHEMAS = {
+export const SCHEMAS = {
   user: UserV2Schema,
   role: RoleV6Schema,
   db: DatabaseV3Schema,
@@ -79,6 +79,8 @@ export function accessRequestOf(message: AccessRequestV3): AccessRequest {
 }
 
 type Fields = Record<string, unknown>;
+
+const NANOS_PER_S = 1_000_000_000n;
 
 // Writing
 
@@ -135,8 +137,12 @@ function writeSub(desc: DescMessage, value: unknown, path: string): Message | un
     case 'google.protobuf.Timestamp':
       if (typeof value !== 'string') throw wrong(path, 'an RFC 3339 time');
       return timestampOfText(value);
+    case 'google.protobuf.Duration':
+      return create(desc, splitNanos(durationAt(value, path)) as never);
     case 'types.BoolValue':
       return create(desc, { value: boolAt(value, path) } as never);
+    case 'types.Opaque':
+      return undefined;
     case 'wrappers.LabelValues':
       return create(desc, { values: writeLabelValues(desc, value, path) } as never);
     default:
@@ -183,9 +189,16 @@ function writeEnum(key: string, value: unknown, path: string): number {
   throw new TeleportError('BadParameter', `${path} cannot be ${JSON.stringify(value)}`);
 }
 
+/** Of a google.protobuf.Duration. */
+function splitNanos(nanos: bigint): { seconds: bigint; nanos: number } {
+  return { seconds: nanos / NANOS_PER_S, nanos: Number(nanos % NANOS_PER_S) };
+}
+
 function durationAt(value: unknown, path: string): bigint {
   if (typeof value === 'number') return BigInt(numberAt(value, path));
   if (typeof value !== 'string') throw wrong(path, 'a duration like 30m0s');
+  // Teleport's word for none.
+  if (value === 'never') return 0n;
   return parseDurationNanos(value);
 }
 
@@ -257,10 +270,14 @@ function readSub(key: string, desc: DescMessage, value: Fields): unknown {
   switch (desc.typeName) {
     case 'google.protobuf.Timestamp':
       return timestampToText(value as unknown as Timestamp);
+    case 'google.protobuf.Duration': {
+      const nanos = (value.seconds as bigint) * NANOS_PER_S + BigInt(value.nanos as number);
+      return nanos === 0n ? undefined : formatDurationNanos(nanos);
+    }
     case 'types.BoolValue':
       return value.value;
     case 'wrappers.LabelValues':
-      return readLabelValues(value.values as Record<string, { values: string[] }>, key === 'types.UserSpecV2.traits');
+      return readLabelValues(value.values as Record<string, { values: string[] }>, TRAITS.has(key));
     default: {
       const members = readMessage(desc, value);
       return Object.keys(members).length === 0 ? undefined : members;

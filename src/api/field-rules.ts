@@ -16,6 +16,8 @@ export const WORDS: Record<string, readonly (string | boolean)[]> = {
   ],
   'types.RoleOptions.create_db_user_mode': ['', 'off', 'keep', 'best_effort_drop'],
   'types.RoleOptions.create_host_user_mode': ['', 'off', 'drop', 'keep', 'insecure-drop'],
+  'types.CertExtension.type': ['ssh'],
+  'types.CertExtension.mode': ['extension'],
   'types.DatabaseTLS.mode': ['', 'verify-ca', 'insecure'],
   'types.AWS.iam_policy_status': [
     '',
@@ -53,8 +55,12 @@ function NO_OR_YES(): Record<string, number> {
 export const COUNTS = new Set([
   'types.RoleOptions.max_connections',
   'types.RoleOptions.max_sessions',
+  'types.RoleOptions.max_kubernetes_connections',
   'types.ClusterNetworkingConfigSpecV2.keep_alive_count_max',
 ]);
+
+/** Label maps that are traits: their values are always lists. */
+export const TRAITS = new Set(['types.UserSpecV2.traits', 'types.AccessRequestConditions.annotations']);
 
 /** Members that a reader finds even when the message left them out: what `resources/types.ts` promises. */
 export const ALWAYS: Record<string, Record<string, () => unknown>> = {

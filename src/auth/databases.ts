@@ -5,6 +5,7 @@
 import { TeleportError } from '../errors.js';
 import { matchesDatabase } from '../rbac/match.js';
 import { withDefaults } from '../resources/defaults.js';
+import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import type { Page } from './records.js';
@@ -49,7 +50,8 @@ export async function updateDatabase(state: AuthState, who: Who, database: Datab
   requireRule(who, 'db', 'update');
   await getDatabase(state, who, database.metadata.name);
   const wanted = checkedDatabase(who, database);
-  await state.databases.update(wanted);
+  // As in Teleport: whatever revision the caller has read, this one counts.
+  await state.databases.replace(wanted);
   await recordDatabase(state, who, 'db.update', wanted);
 }
 
@@ -64,6 +66,7 @@ export async function deleteDatabase(state: AuthState, who: Who, name: string): 
 function checkedDatabase(who: Who, database: Database): Database {
   const whole = withDefaults<Database>({ ...database, kind: 'db' });
   checkResource(whole);
+  checkServed(whole);
   if (sees(who)(whole)) return whole;
   throw new TeleportError(
     'AccessDenied',

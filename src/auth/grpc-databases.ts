@@ -8,7 +8,7 @@ import { KeepAliveSchema } from '../api/gen/types_pb.js';
 import { timestampOfDate, timestampToDate } from '../api/time.js';
 import { TeleportError } from '../errors.js';
 import * as databases from './databases.js';
-import { must } from './grpc-values.js';
+import { must, written } from './grpc-values.js';
 import { listServers } from './list-resources.js';
 import type { AuthState } from './state.js';
 import { requireSomebody, whoCalls } from './who.js';
@@ -72,11 +72,11 @@ export function databaseHandlers(state: AuthState): Partial<ServiceImpl<typeof A
     getDatabase: async ({ name }, context) =>
       toMessage('db', await databases.getDatabase(state, await whoOf(context), name)),
     createDatabase: async (request, context) => {
-      await databases.createDatabase(state, await whoOf(context), fromMessage('db', request));
+      await databases.createDatabase(state, await whoOf(context), written('db', request, context));
       return {};
     },
     updateDatabase: async (request, context) => {
-      await databases.updateDatabase(state, await whoOf(context), fromMessage('db', request));
+      await databases.updateDatabase(state, await whoOf(context), written('db', request, context));
       return {};
     },
     deleteDatabase: async ({ name }, context) => {

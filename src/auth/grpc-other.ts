@@ -4,7 +4,7 @@
  */
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../api/caller.js';
-import { fromMessage, toMessage } from '../api/convert.js';
+import { toMessage } from '../api/convert.js';
 import type { ClusterConfigService } from '../api/gen/clusterconfig_pb.js';
 import type { DatabaseAgent, ProxyGateway } from '../api/gen/internal_pb.js';
 import type { PresenceService } from '../api/gen/presence_pb.js';
@@ -14,6 +14,7 @@ import { TeleportError } from '../errors.js';
 import { CA_TYPES, type CaType } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
 import { sshLine } from './ca.js';
+import { written } from './grpc-values.js';
 import { changeUserPassword, openUserToken } from './invites.js';
 import { loginBegin, loginFinish } from './login.js';
 import { registerProxy } from './proxies.js';
@@ -52,10 +53,6 @@ export function trustHandlers(state: AuthState): Partial<ServiceImpl<typeof Trus
 
 export function usersHandlers(state: AuthState): Partial<ServiceImpl<typeof UsersService>> {
   const whoOf = whoIn(state);
-  const userIn = (message: Parameters<typeof fromMessage<'user'>>[1] | undefined) => {
-    if (message === undefined) throw new TeleportError('BadParameter', 'missing parameter User');
-    return fromMessage('user', message);
-  };
   return {
     getUser: async ({ name, currentUser }, context) => {
       const who = await whoOf(context);
@@ -67,13 +64,13 @@ export function usersHandlers(state: AuthState): Partial<ServiceImpl<typeof User
       return { users: items.map((user) => toMessage('user', user)), nextPageToken: next };
     },
     createUser: async ({ user }, context) => ({
-      user: toMessage('user', await users.createUser(state, await whoOf(context), userIn(user))),
+      user: toMessage('user', await users.createUser(state, await whoOf(context), written('user', user, context))),
     }),
     updateUser: async ({ user }, context) => ({
-      user: toMessage('user', await users.updateUser(state, await whoOf(context), userIn(user))),
+      user: toMessage('user', await users.updateUser(state, await whoOf(context), written('user', user, context))),
     }),
     upsertUser: async ({ user }, context) => ({
-      user: toMessage('user', await users.upsertUser(state, await whoOf(context), userIn(user))),
+      user: toMessage('user', await users.upsertUser(state, await whoOf(context), written('user', user, context))),
     }),
     deleteUser: async ({ name }, context) => {
       await users.deleteUser(state, await whoOf(context), name);
@@ -185,6 +182,7 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
         locks: (await state.locks.list()).map((lock) => toMessage('lock', lock)),
         userExists: user !== undefined,
         authPreference: toMessage('cluster_auth_preference', state.preference),
+        networkingConfig: toMessage('cluster_networking_config', networkingConfig(state)),
       };
     },
     emitAuditEvents: async ({ events }, context) => {

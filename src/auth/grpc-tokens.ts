@@ -1,9 +1,9 @@
 /** Join tokens and locks: the messages of these methods. */
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../api/caller.js';
-import { fromMessage, toMessage } from '../api/convert.js';
+import { toMessage } from '../api/convert.js';
 import type { AuthService } from '../api/gen/authservice_pb.js';
-import { must } from './grpc-values.js';
+import { written } from './grpc-values.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
 import * as tokens from './tokens.js';
@@ -36,11 +36,11 @@ export function tokenHandlers(state: AuthState): Partial<ServiceImpl<typeof Auth
       return { tokens: shown.map((token) => toMessage('token', token)), nextKey: next };
     },
     createTokenV2: async ({ token }, context) => {
-      await tokens.createToken(state, await whoOf(context), fromMessage('token', must(token.value, 'V2')));
+      await tokens.createToken(state, await whoOf(context), written('token', token.value, context));
       return {};
     },
     upsertTokenV2: async ({ token }, context) => {
-      await tokens.upsertToken(state, await whoOf(context), fromMessage('token', must(token.value, 'V2')));
+      await tokens.upsertToken(state, await whoOf(context), written('token', token.value, context));
       return {};
     },
     deleteToken: async ({ name }, context) => {
@@ -60,7 +60,7 @@ export function tokenHandlers(state: AuthState): Partial<ServiceImpl<typeof Auth
       return { locks: locks.map((lock) => toMessage('lock', lock)) };
     },
     upsertLock: async (request, context) => {
-      await tokens.upsertLock(state, await whoOf(context), fromMessage('lock', request));
+      await tokens.upsertLock(state, await whoOf(context), written('lock', request, context));
       return {};
     },
     deleteLock: async ({ name }, context) => {

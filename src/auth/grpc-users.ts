@@ -2,11 +2,11 @@
 import { create } from '@bufbuild/protobuf';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../api/caller.js';
-import { fromMessage, toMessage } from '../api/convert.js';
+import { toMessage } from '../api/convert.js';
 import type { AuthService } from '../api/gen/authservice_pb.js';
 import { RoleV6Schema } from '../api/gen/types_pb.js';
 import { TeleportError } from '../errors.js';
-import { msOf, must } from './grpc-values.js';
+import { msOf, written } from './grpc-values.js';
 import { createUserToken } from './invites.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
@@ -33,11 +33,11 @@ export function userHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthS
       } while (start !== '');
     },
     createUser: async (request, context) => {
-      await users.createUser(state, await whoOf(context), fromMessage('user', request));
+      await users.createUser(state, await whoOf(context), written('user', request, context));
       return {};
     },
     updateUser: async (request, context) => {
-      await users.updateUser(state, await whoOf(context), fromMessage('user', request));
+      await users.updateUser(state, await whoOf(context), written('user', request, context));
       return {};
     },
     deleteUser: async ({ name }, context) => {
@@ -69,11 +69,11 @@ export function userHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthS
       return { roles: items.map((role) => toMessage('role', role)), nextKey: next };
     },
     createRole: async ({ role }, context) =>
-      toMessage('role', await users.createRole(state, await whoOf(context), fromMessage('role', must(role, 'Role')))),
+      toMessage('role', await users.createRole(state, await whoOf(context), written('role', role, context))),
     updateRole: async ({ role }, context) =>
-      toMessage('role', await users.updateRole(state, await whoOf(context), fromMessage('role', must(role, 'Role')))),
+      toMessage('role', await users.updateRole(state, await whoOf(context), written('role', role, context))),
     upsertRoleV2: async ({ role }, context) =>
-      toMessage('role', await users.upsertRole(state, await whoOf(context), fromMessage('role', must(role, 'Role')))),
+      toMessage('role', await users.upsertRole(state, await whoOf(context), written('role', role, context))),
     deleteRole: async ({ name }, context) => {
       await users.deleteRole(state, await whoOf(context), name);
       return {};

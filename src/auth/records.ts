@@ -2,7 +2,7 @@
  * Resources in the store: one JSON text an item under `/<kind>/<name>`, revision and expiry kept by the store. Knows
  * neither who asks nor what is allowed.
  */
-import { TeleportError } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import type { Kind, ResourceOfKind } from '../resources/types.js';
 import { type Item, keyOf, type Store } from '../store/store.js';
 
@@ -24,6 +24,8 @@ export interface Records<T> {
   put(resource: T): Promise<T>;
   /** Replace exactly the revision in `metadata.revision`, or whatever there is when that is empty. @throws CompareFailed, NotFound */
   update(resource: T): Promise<T>;
+  /** Replace whatever there is, as long as there is something. @throws NotFound */
+  replace(resource: T): Promise<T>;
   delete(...name: string[]): Promise<boolean>;
 }
 
@@ -31,25 +33,42 @@ export interface Records<T> {
  * The records of one kind.
  *
  * @param nameOf  parts of the key; default: the resource's name
+ * @param expiresOf  RFC 3339; default: `metadata.expires`
  */
 export function recordsOf<K extends Kind>(
   store: Store,
   kind: K,
   nameOf: (resource: ResourceOfKind[K]) => string[] = ({ metadata }) => [metadata.name],
+  expiresOf: (resource: ResourceOfKind[K]) => string | undefined = ({ metadata }) => metadata.expires,
 ): Records<ResourceOfKind[K]> {
   type T = ResourceOfKind[K];
   const folderKey = (...parts: string[]) => `${keyOf(kind, ...parts)}/`;
   const write = (resource: T) => {
     const { revision: _, ...metadata } = resource.metadata;
+    const expires = expiresOf(resource);
     return {
       key: keyOf(kind, ...nameOf(resource)),
       text: JSON.stringify({ ...resource, metadata }),
-      options: metadata.expires ? { expires: new Date(metadata.expires) } : {},
+      options: expires ? { expires: new Date(expires) } : {},
     };
   };
   const read = (item: Item): T => {
     const resource = JSON.parse(item.value) as T;
     return { ...resource, metadata: { ...resource.metadata, revision: item.revision } };
+  };
+  const absent = ({ metadata }: T) => new TeleportError('NotFound', `"${kind}" "${metadata.name}" does not exist`);
+  /** Two who replace at once both succeed, one after the other. */
+  const replace = async (resource: T): Promise<T> => {
+    const { key, text, options } = write(resource);
+    for (let round = 1; ; round++) {
+      const current = await store.get(key);
+      if (current === undefined) throw absent(resource);
+      try {
+        return read(await store.put(key, text, { ...options, expectedRevision: current.revision }));
+      } catch (error) {
+        if (!isTeleportError(error, 'CompareFailed') || round >= MAX_ROUNDS) throw error;
+      }
+    }
   };
   return {
     async get(...name) {
@@ -72,13 +91,13 @@ export function recordsOf<K extends Kind>(
       return read(await store.put(key, text, options));
     },
     async update(resource) {
-      const { key, text, options } = write(resource);
       const { revision } = resource.metadata;
-      const current = await store.get(key);
-      if (current === undefined)
-        throw new TeleportError('NotFound', `"${kind}" "${resource.metadata.name}" does not exist`);
-      return read(await store.put(key, text, { ...options, expectedRevision: revision || current.revision }));
+      if (!revision) return await replace(resource);
+      const { key, text, options } = write(resource);
+      if ((await store.get(key)) === undefined) throw absent(resource);
+      return read(await store.put(key, text, { ...options, expectedRevision: revision }));
     },
+    replace,
     delete: (...name) => store.delete(keyOf(kind, ...name)),
   };
 }

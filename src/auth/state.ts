@@ -52,7 +52,12 @@ export interface StaticToken {
 /** The records of a store, for `AuthState`. */
 export function recordsIn(store: Store) {
   return {
-    users: recordsOf(store, 'user'),
+    users: recordsOf(
+      store,
+      'user',
+      ({ metadata }) => [metadata.name],
+      ({ metadata, spec }) => metadata.expires ?? (isMoment(spec.expires) ? spec.expires : undefined),
+    ),
     roles: recordsOf(store, 'role'),
     databases: recordsOf(store, 'db'),
     servers: recordsOf(store, 'db_server', (server) => [server.spec.host_id, server.metadata.name]),
@@ -60,6 +65,11 @@ export function recordsIn(store: Store) {
     userTokens: recordsOf(store, 'user_token'),
     locks: recordsOf(store, 'lock'),
   };
+}
+
+/** Go writes a moment that nobody set as the year 1. */
+function isMoment(text: string | undefined): boolean {
+  return text !== undefined && new Date(text).getTime() > 0;
 }
 
 export interface LoginSettings {

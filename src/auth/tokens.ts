@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { TeleportError } from '../errors.js';
 import { withDefaults } from '../resources/defaults.js';
+import { checkServed } from '../resources/served.js';
 import type { Lock, LockTarget, ProvisionToken } from '../resources/types.js';
 import { checkResource, normalRole } from '../resources/validate.js';
 import { masked } from './invites.js';
@@ -76,6 +77,7 @@ function checkedToken(token: ProvisionToken): ProvisionToken {
   const roles = (token.spec?.roles ?? []).map(normalRole);
   const whole = withDefaults<ProvisionToken>({ ...token, kind: 'token', spec: { ...token.spec, roles } });
   checkResource(whole);
+  checkServed(whole);
   return whole;
 }
 

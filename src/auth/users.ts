@@ -5,7 +5,9 @@
 import { unknownStatus } from '../api/status.js';
 import { TeleportError } from '../errors.js';
 import { isSystemRole } from '../identity/identity.js';
+import { isReadable } from '../rbac/templates.js';
 import { withDefaults } from '../resources/defaults.js';
+import { checkServed } from '../resources/served.js';
 import type { Role, RoleConditions, User } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { credentialStatus, deleteUserTokens } from './invites.js';
@@ -76,16 +78,25 @@ export async function deleteUser(state: AuthState, who: Who, name: string): Prom
 }
 
 async function checkedUser(state: AuthState, user: User, created: User['spec']['created_by']): Promise<User> {
-  const { status: _, local_auth: __, ...spec } = user.spec ?? {};
-  const { status: ___, ...rest } = user;
+  const { status, local_auth: _, ...spec } = user.spec ?? {};
+  const { status: __, ...rest } = user;
   const whole = withDefaults<User>({
     ...rest,
     kind: 'user',
     spec: { ...spec, ...(created ? { created_by: created } : {}) },
   });
   checkResource(whole);
+  const claimsLock = status?.is_locked === true && !isOver(state, status.lock_expires);
+  // What `tctl get` showed of a lock-out may come back while it lasts.
+  const isTrue = claimsLock && lockedUntil((await credentialStatus(state, user.metadata.name)).secrets, state.now());
+  checkServed(claimsLock && !isTrue ? { ...whole, spec: { ...whole.spec, status } } : whole);
   await rolesOf(state, whole.spec.roles);
   return whole;
+}
+
+/** Whether a lock-out has an end, and that is behind us. */
+function isOver(state: AuthState, end: string | undefined): boolean {
+  return end !== undefined && new Date(end).getTime() > 0 && new Date(end) <= state.now();
 }
 
 /** With what is known of her credentials and lock-out; never a secret. */
@@ -179,7 +190,23 @@ function checkedRole(role: Role): Role {
     spec: { ...role.spec, allow: inSomeNamespace(role.spec?.allow), deny: inSomeNamespace(role.spec?.deny) },
   });
   checkResource(whole);
+  checkServed(whole);
+  checkDenyTemplates(whole);
   return whole;
+}
+
+/** @throws BadParameter for a template in a deny that can never be filled in: the entry would deny nothing */
+function checkDenyTemplates({ metadata, spec: { deny } }: Role): void {
+  const labels = Object.entries(deny.db_labels ?? {}).flatMap(([key, values]) => [key, ...[values].flat()]);
+  const entries = { db_users: deny.db_users ?? [], db_names: deny.db_names ?? [], db_labels: labels };
+  for (const [list, texts] of Object.entries(entries)) {
+    const dead = texts.find((text) => !isReadable(text));
+    if (dead === undefined) continue;
+    throw new TeleportError(
+      'BadParameter',
+      `role "${metadata.name}": spec.deny.${list}: ${JSON.stringify(dead)} is not a template and would deny nothing. Templates look like {{internal.db_users}} or {{external.TRAIT}}.`,
+    );
+  }
 }
 
 /** No namespace in a message means the usual one; kept as an empty list it would mean none. */

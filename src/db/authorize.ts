@@ -81,6 +81,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         traits: identity.traits,
         locks: fromMessages('lock', access.locks),
         authPreference: access.authPreference && fromMessage('cluster_auth_preference', access.authPreference),
+        networking: access.networkingConfig && fromMessage('cluster_networking_config', access.networkingConfig),
         clientAddr: caller.clientAddr,
         startedAt: options.now(),
       };
@@ -128,7 +129,7 @@ export function checkAccess(session: Session): void {
 }
 
 export function sessionLimits(session: Session): MonitorLimits {
-  const limits = sessionLimitsOf(session.roles, session.authPreference);
+  const limits = sessionLimitsOf(session.roles, session.authPreference, session.networking);
   return {
     ...(limits.disconnectExpiredCert
       ? { disconnectAt: session.identity.previousIdentityExpires ?? session.identity.expires }

@@ -1,34 +1,26 @@
 /**
- * Automatic database users. They are not made here yet: where a role asks for one the connection is refused, because the
+ * Automatic database users. They are not made here: where a role of an older store asks for one (new roles with it are
+ * refused, `resources/served.ts`) the connection is refused before anything else is said about the user, because the
  * session would otherwise run as whoever happens to bear the person's name in the database.
  *
- * Source: database-service.md 10.1 (texts).
+ * Source: database-service.md 10.1 (the first half of the text).
  */
 import { TeleportError } from '../errors.js';
-import { adminUserOf, autoUserMode, supportsAutoUsers } from '../rbac/auto-users.js';
+import { autoUserMode, roleMode } from '../rbac/auto-users.js';
 import type { Session } from './session.js';
 
-const REQUIRED = 'your Teleport role requires automatic database user provisioning but';
-const ASK = 'contact your Teleport administrator';
-
-/** @throws BadParameter, NotImplemented when a role wants an automatic user in this database */
-export function refuseAutoUser({ roles, database, traits, dbUser }: Session): void {
+/** @throws NotImplemented when a role wants an automatic user in this database */
+export function refuseAutoUser({ roles, database, traits }: Session): void {
   if (autoUserMode(roles, database, traits) === 'off') return;
-  if (supportsAutoUsers(database)) {
-    throw new TeleportError(
-      'NotImplemented',
-      `${REQUIRED} an attempt to activate database user "${dbUser}" failed due to the following error: this agent does not provision database users`,
-      { hint: 'Set create_db_user_mode of the role to "off" and make the user in the database.' },
-    );
-  }
+  const names = roles.filter((role) => roleMode(role) !== 'off').map(({ metadata }) => metadata.name);
   throw new TeleportError(
-    'BadParameter',
-    adminUserOf(database) === undefined && supportsAutoUsers(withAdmin(database))
-      ? `${REQUIRED} this database doesn't have admin user configured, ${ASK}`
-      : `${REQUIRED} this database doesn't support it, ${ASK}`,
+    'NotImplemented',
+    'your Teleport role requires automatic database user provisioning but this cluster does not make database users, ' +
+      'contact your Teleport administrator',
+    {
+      hint:
+        `Take create_db_user_mode out of ${names.map((name) => `role/${name}`).join(', ')} (tctl edit), make the user in ` +
+        'the database and list it in db_users.',
+    },
   );
-}
-
-function withAdmin(database: Session['database']): Session['database'] {
-  return { ...database, spec: { ...database.spec, admin_user: { name: 'admin' } } };
 }

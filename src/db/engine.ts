@@ -86,13 +86,13 @@ async function runSession(
 ): Promise<void> {
   const { database, dbUser, dbName, startupParameters, identity } = session;
   const audit = createSessionAudit(context.spool, context.server, session);
+  refuseAutoUser(session);
   try {
     checkAccess(session);
   } catch (error) {
     if (isTeleportError(error, 'AccessDenied')) await audit.refused(error);
     throw error;
   }
-  refuseAutoUser(session);
   const { socket, loggedIn } = await connectDatabase(context, {
     database,
     dbUser,

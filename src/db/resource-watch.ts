@@ -5,6 +5,7 @@ import { fromMessage } from '../api/convert.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
+import { checkServed } from '../resources/served.js';
 import type { Database } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
 import type { Registry } from './registry.js';
@@ -48,6 +49,7 @@ function readable(message: Parameters<typeof fromMessage<'db'>>[1], log: Logger)
   try {
     const database = databaseWithDefaults(fromMessage('db', message));
     checkDatabase(database);
+    checkServed(database);
     return database;
   } catch (error) {
     log.warn('Ignoring a db resource.', { db: message.metadata?.name, error: messageOf(error) });

@@ -16,6 +16,7 @@ import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { amazonRoots } from '../net/roots.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
+import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer, TargetHealth } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
 import { createAwsLogins } from '../upstream/aws-login.js';
@@ -66,7 +67,10 @@ export interface DatabaseService {
 export async function startDatabaseService(options: DatabaseServiceOptions): Promise<DatabaseService> {
   const { identity, proxies, version, log, now = () => new Date(), heartbeatMs = 5 * 60_000 } = options;
   const databases = options.databases.map(databaseWithDefaults);
-  for (const database of databases) checkDatabase(database);
+  for (const database of databases) {
+    checkDatabase(database);
+    checkServed(database);
+  }
   const { aws = [] } = options;
   checkMatchers(aws);
   const stop = new AbortController();

@@ -3,7 +3,7 @@
  * by `authorize.ts`, read by the engine, the audit and the monitor.
  */
 import type { Identity } from '../identity/identity.js';
-import type { AuthPreference, Database, Lock, Role, Traits } from '../resources/types.js';
+import type { AuthPreference, ClusterNetworkingConfig, Database, Lock, Role, Traits } from '../resources/types.js';
 
 export interface Session {
   /** UUID; `sid` in the audit log. */
@@ -20,6 +20,7 @@ export interface Session {
   traits: Traits;
   locks: Lock[];
   authPreference: AuthPreference | undefined;
+  networking: ClusterNetworkingConfig | undefined;
   /** `ip:port` of the person's end. */
   clientAddr: string;
   startedAt: Date;

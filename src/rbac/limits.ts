@@ -5,7 +5,7 @@
  */
 import type { Identity } from '../identity/identity.js';
 import { parseDurationMs } from '../resources/duration.js';
-import type { AuthPreference, Lock, Role } from '../resources/types.js';
+import type { AuthPreference, ClusterNetworkingConfig, Lock, Role } from '../resources/types.js';
 
 /** Teleport's default for a role that says nothing. */
 export const DEFAULT_MAX_SESSION_TTL_MS = 30 * 60 * 60 * 1000;
@@ -16,8 +16,13 @@ export interface SessionLimits {
   clientIdleTimeoutMs?: number;
 }
 
-export function sessionLimitsOf(roles: readonly Role[], preference: AuthPreference | undefined): SessionLimits {
-  const idle = roles.map(({ spec }) => durationOf(spec.options.client_idle_timeout) ?? 0).filter((ms) => ms > 0);
+export function sessionLimitsOf(
+  roles: readonly Role[],
+  preference: AuthPreference | undefined,
+  networking?: ClusterNetworkingConfig,
+): SessionLimits {
+  const texts = [...roles.map(({ spec }) => spec.options.client_idle_timeout), networking?.spec.client_idle_timeout];
+  const idle = texts.map((text) => durationOf(text) ?? 0).filter((ms) => ms > 0);
   return {
     disconnectExpiredCert:
       preference?.spec.disconnect_expired_cert === true ||

@@ -22,6 +22,8 @@ const INTERNAL_TRAITS = new Set([
   'default_relay_addr',
 ]);
 
+const TEMPLATE = /^(.*?)\{\{(.*)\}\}(.*)$/s;
+
 /** Lists whose entries may be templates. */
 const TEMPLATED_LISTS = ['db_users', 'db_names', 'db_roles', 'logins'] as const;
 const TEMPLATED_LABELS = ['db_labels', 'db_service_labels'] as const;
@@ -49,12 +51,20 @@ export function expandRole(role: Role, traits: Traits): Role {
  */
 export function expandValue(entry: string, traits: Traits): string[] {
   if (!entry.includes('{{') && !entry.includes('}}')) return [entry];
-  const match = /^(.*?)\{\{(.*)\}\}(.*)$/s.exec(entry);
+  const match = TEMPLATE.exec(entry);
   if (!match || match[1]!.includes('}}') || match[3]!.includes('{{')) return [];
   const [, prefix, expression, suffix] = match;
   return (evaluate(expression!.trim(), traits) ?? [])
     .filter((value) => value !== '')
     .map((value) => `${prefix!.trimStart()}${value}${suffix!.trimEnd()}`);
+}
+
+/** Whether an entry is plain text or a template that can be filled in, for a user who has the trait. */
+export function isReadable(entry: string): boolean {
+  if (!entry.includes('{{') && !entry.includes('}}')) return true;
+  const match = TEMPLATE.exec(entry);
+  if (!match || match[1]!.includes('}}') || match[3]!.includes('{{')) return false;
+  return evaluate(match[2]!.trim(), {}) !== undefined;
 }
 
 function expandLabels(labels: LabelSelector, traits: Traits): LabelSelector {

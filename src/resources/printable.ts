@@ -73,7 +73,9 @@ function metadataOf({ name, description, labels, expires, revision }: Metadata):
 
 function userSpec({ spec }: User): Members {
   const { status, expires, created_by: createdBy, local_auth: localAuth } = spec;
+  const { oidc_identities, saml_identities, github_identities, trusted_device_ids } = spec as unknown as Members;
   return {
+    ...given({ oidc_identities, saml_identities, github_identities }),
     ...given({ roles: spec.roles.length > 0 ? spec.roles : undefined }),
     traits: sortedMap(spec.traits) ?? {},
     status: {
@@ -83,8 +85,12 @@ function userSpec({ spec }: User): Members {
       lock_expires: status?.lock_expires ?? ZERO_TIME,
     },
     expires: expires ?? ZERO_TIME,
-    created_by: { time: createdBy?.time ?? ZERO_TIME, user: { name: createdBy?.user?.name ?? '' } },
-    ...given({ local_auth: localAuth }),
+    created_by: {
+      ...given({ connector: createdBy?.connector }),
+      time: createdBy?.time ?? ZERO_TIME,
+      user: { name: createdBy?.user?.name ?? '' },
+    },
+    ...given({ local_auth: localAuth, trusted_device_ids }),
   };
 }
 

@@ -58,7 +58,11 @@ export interface TotpDevice {
 export interface UserSpec {
   roles: string[];
   traits: Traits;
-  created_by?: { time?: string; user?: { name: string } };
+  created_by?: {
+    connector?: { type?: string; id?: string; identity?: string };
+    time?: string;
+    user?: { name: string };
+  };
   expires?: string;
   status?: LoginStatus;
   local_auth?: LocalAuth;

@@ -4,6 +4,7 @@
  * templates and label expressions) passes here as well.
  */
 import { TeleportError } from '../errors.js';
+import { isSet } from './database-type.js';
 import { SINGLETONS } from './ref.js';
 import type { AnyResource, LabelSelector, Lock, ProvisionToken, Role, RoleConditions, User } from './types.js';
 import { checkDatabase } from './validate-database.js';
@@ -28,6 +29,23 @@ const SYSTEM_ROLES = [
   'Trusted_cluster',
   'Okta',
   'MDM',
+];
+
+/** Members of a token that only these join methods read. */
+const OTHER_JOIN_METHODS = [
+  'azure',
+  'azure_devops',
+  'bitbucket',
+  'bound_keypair',
+  'circleci',
+  'gcp',
+  'github',
+  'gitlab',
+  'kubernetes',
+  'oracle',
+  'spacelift',
+  'terraform_cloud',
+  'tpm',
 ];
 
 /** @throws TeleportError `BadParameter` */
@@ -82,6 +100,12 @@ export function checkUser(user: User): void {
   if ((user.spec?.roles as unknown) !== undefined && !Array.isArray(user.spec.roles)) {
     throw bad('user.spec.roles must be a list');
   }
+  // Neither here nor on Teleport: our messages do not carry secrets, and without a word they would be lost.
+  if (isSet(user.spec?.local_auth)) {
+    throw new TeleportError('NotImplemented', `user "${user.metadata.name}": spec.local_auth cannot be written`, {
+      hint: `Leave it out, then let the person set a password: tctl users reset ${user.metadata.name}.`,
+    });
+  }
 }
 
 export function checkToken(token: ProvisionToken): void {
@@ -91,6 +115,12 @@ export function checkToken(token: ProvisionToken): void {
   const method = token.spec.join_method || 'token';
   if (method !== 'token')
     throw new TeleportError('NotImplemented', `join method ${JSON.stringify(method)} is not supported`);
+  const other = OTHER_JOIN_METHODS.find((name) => isSet((token.spec as Record<string, unknown>)[name]));
+  if (other !== undefined) {
+    throw new TeleportError('NotImplemented', `spec.${other} belongs to another join method, which is not supported`, {
+      hint: `Leave out ${other}: with the join method "token", whoever has the token may join.`,
+    });
+  }
 }
 
 /** `db` → `Db`. @throws TeleportError `BadParameter` `invalid role "x"` */

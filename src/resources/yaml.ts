@@ -1,37 +1,85 @@
 /**
  * Files that people give to `tctl create`: YAML with one or several documents, or JSON (which is YAML), or a JSON list as
- * `tctl get --format=json` prints it. Unknown members are left for whoever reads them and mean nothing, as in Teleport.
+ * `tctl get --format=json` prints it. A key that is not a field of its kind is an error, as far as the shapes of the kinds
+ * are given: it would be kept nowhere.
  */
-import { parseAllDocuments } from 'yaml';
+import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import { TeleportError } from '../errors.js';
 import { kindOfWord } from './ref.js';
-import type { AnyResource } from './types.js';
+import type { AnyResource, Kind } from './types.js';
+import { pathText, type Shape, unknownKeys } from './unknown-keys.js';
 
 /** Longest text that is read. */
 const MAX_TEXT_CHARS = 4 * 1024 * 1024;
 
 /**
- * The resources of a text, in order. Empty documents are skipped. Nothing is checked but the kind: see `validate.ts`.
+ * The resources of a text, in order. Empty documents are skipped. Only kinds and keys are checked: for the rest see
+ * `validate.ts`.
  *
- * @throws TeleportError `BadParameter`: broken YAML with its line, a kind that cannot be made, or nothing at all
+ * @param shapeOf  the keys that a kind has; without it no key is checked
+ * @throws TeleportError `BadParameter`: broken YAML with its line, a kind that cannot be made, every key that is not a field
+ *   with its line, or nothing at all
  */
-export function parseResources(text: string): AnyResource[] {
+export function parseResources(text: string, shapeOf?: (kind: Kind) => Shape): AnyResource[] {
   if (text.length > MAX_TEXT_CHARS) throw bad('the resources are longer than 4 MiB');
-  const documents = parseAllDocuments(text, { uniqueKeys: true, version: '1.1', merge: true, customTags: plainTimes });
+  const lineCounter = new LineCounter();
+  const options = { uniqueKeys: true, version: '1.1', merge: true, customTags: plainTimes, lineCounter } as const;
+  const documents = parseAllDocuments(text, options);
   const resources: AnyResource[] = [];
+  const mistakes: string[] = [];
   for (const document of Array.isArray(documents) ? documents : []) {
     const [error] = document.errors;
     if (error) {
       const line = error.linePos?.[0].line ?? 1;
       throw bad(`error converting YAML to JSON: yaml: line ${line}: ${firstLine(error.message)}`, error);
     }
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
-    for (const item of Array.isArray(value) ? value : [value]) {
-      if (item !== null && item !== undefined) resources.push(resourceOf(item));
+    const value: unknown = plainValue(document);
+    for (const [at, item] of (Array.isArray(value) ? value : [value]).entries()) {
+      if (item === null || item === undefined) continue;
+      const resource = resourceOf(item);
+      resources.push(resource);
+      if (shapeOf) {
+        const place = Array.isArray(value) ? [at] : [];
+        const lineOf = (path: (string | number)[]) => lineOfKey(document, [...place, ...path], lineCounter);
+        mistakes.push(...unknownKeysOf(item, resource, shapeOf(resource.kind), lineOf));
+      }
     }
   }
   if (resources.length === 0) throw bad('no resources found, empty input?');
+  if (mistakes.length > 0) throw bad(mistakes.join('\n'));
   return resources;
+}
+
+function plainValue(document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    throw bad(`error converting YAML to JSON: yaml: ${firstLine((cause as Error).message)}`, cause);
+  }
+}
+
+/** `role "dba", line 9: unknown field spec.allow.db_usres, did you mean spec.allow.db_users?` */
+function unknownKeysOf(
+  item: unknown,
+  { kind, metadata }: AnyResource,
+  shape: Shape,
+  lineOf: (path: (string | number)[]) => number | undefined,
+): string[] {
+  const who = metadata.name === undefined ? kind : `${kind} ${JSON.stringify(metadata.name)}`;
+  return unknownKeys(item, shape).map(({ path, meant }) => {
+    const line = lineOf(path);
+    const where = line === undefined ? who : `${who}, line ${line}`;
+    return `${where}: unknown field ${pathText(path)}${meant === undefined ? '' : `, did you mean ${meant}?`}`;
+  });
+}
+
+/** The line of a key, or undefined where it comes by an alias. */
+function lineOfKey(document: Document.Parsed, path: (string | number)[], lines: LineCounter): number | undefined {
+  const parent = path.length > 1 ? document.getIn(path.slice(0, -1), true) : document.contents;
+  if (!isMap(parent)) return undefined;
+  const pair = parent.items.find(({ key }) => isScalar(key) && String(key.value) === path.at(-1));
+  const start = (pair?.key as Node | undefined)?.range?.[0];
+  return start === undefined ? undefined : lines.linePos(start).line;
 }
 
 function resourceOf(value: unknown): AnyResource {

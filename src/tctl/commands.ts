@@ -191,7 +191,8 @@ export const program: ProgramSpec = {
     command({
       path: 'lock',
       summary: 'Keep a user, a role or something else out, also in running sessions.',
-      description: 'List locks with "tctl get locks", remove one with "tctl rm lock/NAME".',
+      description:
+        'A name that does not exist is an error, unless you say --force. List locks with "tctl get locks", remove one with "tctl rm lock/NAME".',
       options: [
         { name: 'user', description: 'Name of a user.' },
         { name: 'role', description: 'Name of a role.' },
@@ -206,6 +207,7 @@ export const program: ProgramSpec = {
         { name: 'message', description: 'What the locked-out one is told.' },
         { name: 'expires', description: 'Time (RFC 3339) at which the lock ends.' },
         { name: 'ttl', kind: 'duration', description: 'After how long the lock ends.' },
+        { name: 'force', kind: 'boolean', description: 'Lock it even if there is no such thing.' },
       ],
       examples: ['tctl lock --user=alice --ttl=24h', 'tctl lock --role=dba --message="Maintenance until Monday."'],
       load: () => import('./lock.js'),

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { AuthClient } from '../api/client.js';
 import { toMessage } from '../api/convert.js';
+import { shapeOf } from '../api/fields.js';
+import { withNote } from '../api/note.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
@@ -11,6 +13,8 @@ import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
+import { checkTarget } from './lock-target.js';
+import { warn } from './warn.js';
 
 export interface CreateArgs extends AdminArgs {
   file?: string | undefined;
@@ -21,50 +25,55 @@ export interface CreateArgs extends AdminArgs {
 const MAX_INPUT_BYTES = 4 * 1024 * 1024;
 
 export async function run(env: Env, args: CreateArgs): Promise<void> {
-  const resources = parseResources(await input(env, args.file));
+  const resources = parseResources(await input(env, args.file), shapeOf);
   await using client = await connectAdmin(env, args);
-  for (const resource of resources) printLine(env, await create(client, resource, args.force));
+  for (const resource of resources) printLine(env, await create(env, client, resource, args.force));
 }
 
-async function create(client: AuthClient, given: AnyResource, force: boolean): Promise<string> {
-  const resource = withDefaults(given);
+/** With force it overwrites whatever is there, whichever revision the file has: the file says what shall be. */
+async function create(env: Env, client: AuthClient, given: AnyResource, force: boolean): Promise<string> {
+  const { revision: _, ...metadata } = given.metadata;
+  const resource = withDefaults({ ...given, metadata } as AnyResource);
   checkResource(resource);
-  const { name } = resource.metadata;
+  const { name } = metadata;
+  const notes = withNote((note) => warn(env, note));
   switch (resource.kind) {
     case 'role': {
       const role = toMessage('role', resource);
       if (!force && (await isThere(client.auth.getRole({ name })))) throw exists('role', name);
-      await client.auth.upsertRoleV2({ role });
+      await client.auth.upsertRoleV2({ role }, notes);
       return `role "${name}" has been created`;
     }
     case 'user': {
       const user = toMessage('user', resource);
       const isKnown = await isThere(client.users.getUser({ name }));
       if (isKnown && !force) throw exists('user', name);
-      if (isKnown) await client.users.updateUser({ user });
-      else await client.users.createUser({ user });
+      // Somebody else may have made it in between: with force that is no matter.
+      if (force) await client.users.upsertUser({ user }, notes);
+      else await unlessThere(client.users.createUser({ user }, notes), 'user', name);
       return `user "${name}" has been ${isKnown ? 'updated' : 'created'}`;
     }
     case 'db': {
       const labels = { ...resource.metadata.labels, [ORIGIN_LABEL]: 'dynamic' };
       const database = toMessage('db', { ...resource, metadata: { ...resource.metadata, labels } });
       try {
-        await client.auth.createDatabase(database);
+        await unlessThere(client.auth.createDatabase(database, notes), 'database', name);
         return `database "${name}" has been created`;
       } catch (error) {
-        if (!isTeleportError(error, 'AlreadyExists')) throw error;
-        if (!force) throw exists('database', name);
-        await client.auth.updateDatabase(database);
+        if (!force || !isTeleportError(error, 'AlreadyExists')) throw error;
+        await client.auth.updateDatabase(database, notes);
         return `database "${name}" has been updated`;
       }
     }
     case 'token':
-      await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource) } });
+      await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource) } }, notes);
       return `provision_token "${name}" has been created`;
     case 'lock': {
       const { locks } = await client.auth.getLocks({});
       if (!force && locks.some(({ metadata }) => metadata?.name === name)) throw exists('lock', name);
-      await client.auth.upsertLock(toMessage('lock', resource));
+      const { missing, unknown } = await checkTarget(client, resource.spec.target);
+      for (const sentence of [...missing, ...unknown]) warn(env, sentence);
+      await client.auth.upsertLock(toMessage('lock', resource), notes);
       return `lock "${name}" has been created`;
     }
     default:
@@ -79,6 +88,15 @@ async function isThere(lookup: Promise<unknown>): Promise<boolean> {
   } catch (error) {
     if (isTeleportError(error, 'NotFound')) return false;
     throw error;
+  }
+}
+
+/** A refusal because it is there already, with the way out. */
+async function unlessThere(making: Promise<unknown>, what: string, name: string): Promise<void> {
+  try {
+    await making;
+  } catch (error) {
+    throw isTeleportError(error, 'AlreadyExists') ? exists(what, name) : error;
   }
 }
 

@@ -1,24 +1,27 @@
 /**
- * `tctl edit kind/name`: the resource as YAML in the person's editor, then written back. The server refuses it when
- * somebody else changed the resource meanwhile. Source: cli.md 6.5.
+ * `tctl edit kind/name`: the resource as YAML in the person's editor, then written back, unless somebody else changed it
+ * meanwhile. What was typed and could not be written stays in its file. Source: cli.md 6.5.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AuthClient } from '../api/client.js';
 import { toMessage } from '../api/convert.js';
+import { shapeOf } from '../api/fields.js';
+import { withNote } from '../api/note.js';
 import { runChild } from '../cli/child.js';
 import type { Env } from '../cli/env.js';
 import { printLine, yamlText } from '../cli/output.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { withDefaults } from '../resources/defaults.js';
 import { printable } from '../resources/printable.js';
-import { parseRef, refText, SINGLETONS } from '../resources/ref.js';
+import { parseRef, type ResourceRef, refText, SINGLETONS } from '../resources/ref.js';
 import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { fetchResources } from './get.js';
+import { warn } from './warn.js';
 
 export interface EditArgs extends AdminArgs {
   resource: string;
@@ -30,26 +33,47 @@ export async function run(env: Env, args: EditArgs): Promise<void> {
     throw new TeleportError('BadParameter', 'provide a full resource name to edit, for example:\n$ tctl edit role/dba');
   }
   await using client = await connectAdmin(env, args);
-  const [before] = await fetchResources(client, ref, { withSecrets: true });
+  const [before] = await fetchResources(client, ref, { withSecrets: true, whole: true });
   if (before === undefined) throw new TeleportError('NotFound', `could not get resource ${refText(ref)}`);
-  const after = await edited(env, before);
-  if (after === undefined) return printLine(env, 'edit canceled, no changes made');
-  printLine(env, await update(client, after));
-}
-
-/** The resource as the person left it, or undefined when nothing was changed. */
-async function edited(env: Env, before: AnyResource): Promise<AnyResource | undefined> {
   const folder = await mkdtemp(join(tmpdir(), 'tctl-edit-'));
+  let isKept = false;
   try {
     const file = join(folder, `${before.kind}.yaml`);
     const text = await yamlText(printable(before));
     await writeFile(file, text, { mode: 0o600 });
     await runEditor(env, file);
     const changed = await readFile(file, 'utf8');
-    return changed === text ? undefined : sameResource(before, parseResources(changed));
+    if (changed === text) return printLine(env, 'edit canceled, no changes made');
+    isKept = true;
+    printLine(env, await written(env, client, ref, before, changed));
+    isKept = false;
+  } catch (error) {
+    if (isKept) warn(env, `your text is kept in ${join(folder, `${before.kind}.yaml`)}`);
+    throw error;
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    if (!isKept) await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Put the edited text in place of the resource as it was when the editor was opened. */
+async function written(
+  env: Env,
+  client: AuthClient,
+  ref: ResourceRef,
+  before: AnyResource,
+  text: string,
+): Promise<string> {
+  const after = sameResource(before, parseResources(text, shapeOf));
+  const { revision } = before.metadata;
+  // The server compares revisions of users and roles only, as Teleport's does.
+  const [now] = await fetchResources(client, ref, { withSecrets: true, whole: true });
+  if (now?.metadata.revision !== revision) {
+    throw new TeleportError('CompareFailed', `${refText(ref)} has changed in the meantime`, {
+      hint: `See what it is now with "tctl get ${refText(ref)}", then edit it again.`,
+    });
+  }
+  const metadata = { ...after.metadata, ...(revision ? { revision } : {}) };
+  return await update(client, { ...after, metadata } as AnyResource, (note) => warn(env, note));
 }
 
 /** @throws BadParameter when the text is no longer exactly this one resource */
@@ -81,23 +105,24 @@ async function runEditor(env: Env, file: string): Promise<void> {
   );
 }
 
-async function update(client: AuthClient, resource: AnyResource): Promise<string> {
+async function update(client: AuthClient, resource: AnyResource, onNote: (note: string) => void): Promise<string> {
   const { name } = resource.metadata;
+  const notes = withNote(onNote);
   switch (resource.kind) {
     case 'role':
-      await client.auth.updateRole({ role: toMessage('role', resource) });
+      await client.auth.updateRole({ role: toMessage('role', resource) }, notes);
       return `role "${name}" has been updated`;
     case 'user':
-      await client.users.updateUser({ user: toMessage('user', resource) });
+      await client.users.updateUser({ user: toMessage('user', resource) }, notes);
       return `user "${name}" has been updated`;
     case 'db':
-      await client.auth.updateDatabase(toMessage('db', resource));
+      await client.auth.updateDatabase(toMessage('db', resource), notes);
       return `database "${name}" has been updated`;
     case 'token':
-      await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource) } });
+      await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource) } }, notes);
       return `provision_token "${name}" has been updated`;
     case 'lock':
-      await client.auth.upsertLock(toMessage('lock', resource));
+      await client.auth.upsertLock(toMessage('lock', resource), notes);
       return `lock "${name}" has been updated`;
     default:
       throw new TeleportError('BadParameter', `updating resources of type "${resource.kind}" is not supported`);

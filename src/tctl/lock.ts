@@ -1,11 +1,17 @@
-/** `tctl lock`: keep somebody or something out, now and in running sessions. Source: cli.md 6.8. */
+/**
+ * `tctl lock`: keep somebody or something out, now and in running sessions. A name that is not there is an error, unless
+ * `--force` is given; the real `tctl` takes it. Source: cli.md 6.8.
+ */
 import { randomUUID } from 'node:crypto';
 import { toMessage } from '../api/convert.js';
+import { withNote } from '../api/note.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import type { Lock, LockTarget } from '../resources/types.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
+import { checkTarget } from './lock-target.js';
+import { warn } from './warn.js';
 
 export interface LockArgs extends AdminArgs {
   user?: string | undefined;
@@ -23,6 +29,8 @@ export interface LockArgs extends AdminArgs {
   ttl?: number | undefined;
   /** RFC 3339. */
   expires?: string | undefined;
+  /** Lock what is not there (yet). */
+  force?: boolean | undefined;
 }
 
 export async function run(env: Env, args: LockArgs): Promise<void> {
@@ -66,6 +74,16 @@ export async function run(env: Env, args: LockArgs): Promise<void> {
     },
   };
   await using client = await connectAdmin(env, args);
-  await client.auth.upsertLock(toMessage('lock', lock));
+  const { missing, unknown } = await checkTarget(client, target);
+  if (missing.length > 0 && !args.force) {
+    throw new TeleportError('NotFound', `nothing was locked: ${missing.join('; ')}`, {
+      hint: 'Correct the name, or lock it all the same with --force: the lock then counts as soon as there is one.',
+    });
+  }
+  for (const sentence of [...missing, ...unknown]) warn(env, sentence);
+  await client.auth.upsertLock(
+    toMessage('lock', lock),
+    withNote((note) => warn(env, note)),
+  );
   printLine(env, `Created a lock with name "${name}".`);
 }

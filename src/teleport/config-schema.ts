@@ -5,7 +5,7 @@
  * Source: Teleport 18 configuration reference; database-service.md section 11.
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import { TeleportError } from '../errors.js';
+import { didYouMean, TeleportError } from '../errors.js';
 
 export type Schema =
   | { type: 'text'; values?: readonly string[] }
@@ -262,7 +262,7 @@ export function parseConfigText(source: string, file: string): Record<string, un
           if (!below) {
             const where = path === '' ? 'the file' : path;
             mistakes.push(
-              `line ${lineOf(pair.key as Node)}: field ${key} not found in ${where}, allowed: ${Object.keys(schema.keys).join(', ')}`,
+              `line ${lineOf(pair.key as Node)}: field ${key} not found in ${where}, allowed: ${Object.keys(schema.keys).join(', ')}${didYouMean(key, Object.keys(schema.keys))}`,
             );
             continue;
           }

@@ -11,6 +11,7 @@ import { parseDuration } from '../cli/duration.js';
 import type { AwsMatcher } from '../db/discovery.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { readCertificateFile } from '../pki/certificate-file.js';
+import { keptKeys } from '../resources/served.js';
 import type { Database, LabelSelector, SignatureSuite } from '../resources/types.js';
 import { OTHER_SERVICES, parseConfigText } from './config-schema.js';
 import { unusedSettings } from './unused-settings.js';
@@ -164,6 +165,9 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
   if (enabled.db) {
     config.db = databaseConfig(section(raw, 'db_service'));
     if (flags.database) config.db.databases.push(staticDatabase(flags.database));
+    for (const database of config.db.databases) {
+      config.unused.push(...keptKeys(database).map((key) => `db_service.databases, ${database.metadata.name}: ${key}`));
+    }
   }
 
   if (!config.auth && !config.proxy && !config.db) {
@@ -214,6 +218,7 @@ function authConfig(raw: Raw, nodename: string, listenIp: string | undefined): A
       hint: 'Use "second_factor: otp" (or off, on, optional).',
     });
   }
+  refuseUnheld(authentication);
   const config: AuthConfig = {
     listen: hostPort(
       text(raw, 'listen_addr') ?? `${listenIp ?? '127.0.0.1'}:${AUTH_PORT}`,
@@ -231,10 +236,48 @@ function authConfig(raw: Raw, nodename: string, listenIp: string | undefined): A
   const motd = text(raw, 'message_of_the_day');
   if (motd) config.messageOfTheDay = motd;
   const idle = text(raw, 'client_idle_timeout');
-  if (idle) config.clientIdleTimeout = idle;
+  if (idle && idle !== 'never') {
+    if (parseDuration(idle) === undefined) {
+      throw new TeleportError('BadParameter', `auth_service.client_idle_timeout: "${idle}" is not a duration`, {
+        hint: 'Write it as 30m or 1h, or "never".',
+      });
+    }
+    config.clientIdleTimeout = idle;
+  }
   const mfa = text(authentication, 'require_session_mfa');
   if (mfa) config.requireSessionMfa = mfa;
   return config;
+}
+
+/** Settings that would keep people out and that nothing here holds to: said at the start, not found out later. */
+function refuseUnheld(authentication: Raw): void {
+  const refuse = (setting: string, hint: string): TeleportError =>
+    new TeleportError('NotImplemented', `auth_service.authentication.${setting} is not supported`, { hint });
+  const mfa = text(authentication, 'require_session_mfa');
+  if (mfa?.startsWith('hardware_key')) {
+    throw refuse(
+      `require_session_mfa: ${mfa}`,
+      'Hardware keys are not known here: use "require_session_mfa: yes" or "no".',
+    );
+  }
+  if (mfa !== undefined && !/^(yes|no|true|false|on|off|1|0)$/i.test(mfa)) {
+    throw new TeleportError(
+      'BadParameter',
+      `auth_service.authentication.require_session_mfa: expected yes or no, got "${mfa}"`,
+    );
+  }
+  if (text(authentication, 'locking_mode') === 'strict') {
+    const why =
+      'Running sessions go on with the last known locks while Auth is out of reach; a new one always asks it.';
+    throw refuse('locking_mode: strict', `${why} Use "locking_mode: best_effort".`);
+  }
+  if (authentication.local_auth === false) {
+    throw refuse('local_auth: no', 'People sign in to this cluster with a password. Leave the setting out.');
+  }
+  const { mode } = section(authentication, 'device_trust');
+  if (mode !== undefined && !['off', 'optional', '', false].includes(mode as string | boolean)) {
+    throw refuse(`device_trust.mode: ${String(mode)}`, 'Devices are not known here: use "device_trust: {mode: off}".');
+  }
 }
 
 function proxyConfig(raw: Raw, listenIp: string | undefined, hasFile: boolean): ProxyConfig {

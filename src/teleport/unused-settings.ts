@@ -37,6 +37,9 @@ const UNUSED: Record<string, readonly string[]> = {
   db_service: ['azure'],
 };
 
+/** Keys of an entry of `db_service.databases` that are about other databases and clouds. */
+const OF_OTHER_DATABASES = ['mysql', 'gcp', 'azure', 'ad', 'oracle', 'mongo_atlas'];
+
 /** @returns full paths of keys, and flags with their dashes */
 export function unusedSettings(
   flags: StartFlags,
@@ -51,13 +54,21 @@ export function unusedSettings(
   const found = Object.entries(UNUSED).flatMap(([section, keys]) =>
     isOff[section] ? [] : keys.map((key) => `${section}.${key}`).filter((path) => isGiven(at(raw, path))),
   );
-  if (enabled.auth && at(raw, 'auth_service.authentication.local_auth') === false)
-    found.push('auth_service.authentication.local_auth: no');
   if (enabled.proxy) {
     // Reached only with a certificate given: without one this is an error.
     if (at(raw, 'proxy_service.acme.enabled') === true) found.push('proxy_service.acme');
     const pairs = at(raw, 'proxy_service.https_keypairs');
     if (Array.isArray(pairs) && pairs.length > 1) found.push('proxy_service.https_keypairs[1] and later');
+  }
+  if (enabled.db) {
+    const databases = at(raw, 'db_service.databases');
+    for (const [index, database] of (Array.isArray(databases) ? (databases as Raw[]) : []).entries()) {
+      found.push(
+        ...OF_OTHER_DATABASES.filter((key) => isGiven(database[key])).map(
+          (key) => `db_service.databases[${index}].${key}`,
+        ),
+      );
+    }
   }
   if (flags.fips) found.push('--fips');
   if (flags.permitUserEnv) found.push('--permit-user-env');

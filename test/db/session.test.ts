@@ -378,13 +378,13 @@ describe('a refusal', () => {
 
   test('of an automatic user says why', async () => {
     agent.roles = [role({}, { create_db_user_mode: 'keep' })];
-    const start = 'your Teleport role requires automatic database user provisioning but';
-    expect(await refusal()).toBe('please use your Teleport username ("alice") to connect instead of "analyst"');
-    expect(await refusal({ user: 'alice' })).toBe(
-      `${start} this database doesn't have admin user configured, contact your Teleport administrator`,
-    );
+    const text =
+      'your Teleport role requires automatic database user provisioning but this cluster does not make database users, ' +
+      'contact your Teleport administrator';
+    expect(await refusal()).toBe(text);
+    expect(await refusal({ user: 'alice' })).toBe(text);
     await agent.as({ serviceName: 'with-admin' });
-    expect(await refusal({ user: 'alice' })).toMatch(`${start} an attempt to activate database user "alice" failed`);
+    expect(await refusal({ user: 'alice' })).toBe(text);
   });
 
   test('by the database keeps its SQLSTATE, a refused login becomes one of access', async () => {

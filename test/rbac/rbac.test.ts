@@ -11,6 +11,7 @@ import { compileFilter, compilePredicate } from '../../src/rbac/predicate.js';
 import { expandRole, expandValue } from '../../src/rbac/templates.js';
 import type {
   AuthPreference,
+  ClusterNetworkingConfig,
   Database,
   LabelSelector,
   Lock,
@@ -322,6 +323,12 @@ describe('limits', () => {
     expect(maxSessionTtlMs([role({})])).toBe(30 * 3_600_000);
     expect(sessionLimitsOf(roles, undefined)).toEqual({ disconnectExpiredCert: true, clientIdleTimeoutMs: 600_000 });
     expect(sessionLimitsOf([role({})], undefined)).toEqual({ disconnectExpiredCert: false });
+  });
+  test('U3 the idle timeout of the cluster counts beside those of roles', () => {
+    const networking = { spec: { client_idle_timeout: '5m0s' } } as ClusterNetworkingConfig;
+    const ofRole = role({}, {}, { client_idle_timeout: '1m' });
+    expect(sessionLimitsOf([role({})], undefined, networking).clientIdleTimeoutMs).toBe(300_000);
+    expect(sessionLimitsOf([ofRole], undefined, networking).clientIdleTimeoutMs).toBe(60_000);
   });
   test('a lock hits its target until it ends', () => {
     const now = new Date('2030-01-01T00:00:00Z');

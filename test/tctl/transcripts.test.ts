@@ -6,11 +6,23 @@ import { program } from '../../src/tctl/commands.js';
 import { memoryEnv } from '../support/env.js';
 import { runTranscript } from '../support/golden.js';
 
+const SLIP = `kind: role
+version: v7
+metadata: {name: dba}
+spec:
+  allow:
+    db_labels: {env: prod}
+    db_usres: [dba]
+  dney:
+    db_names: [payroll]
+`;
+
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'tctl-'));
   writeFileSync(join(dir, 'empty.yaml'), '---\n---\n');
   writeFileSync(join(dir, 'strange.yaml'), 'kind: bogus\nmetadata: {name: x}\n');
+  writeFileSync(join(dir, 'slip.yaml'), SLIP);
   writeFileSync(join(dir, 'auth.yaml'), `teleport: {data_dir: ${dir}/data}\nauth_service: {enabled: yes}\n`);
 });
 afterEach(() => rmSync(dir, { recursive: true }));

@@ -241,3 +241,45 @@ proxy_service: {enabled: yes, mysql_listen_addr: ":3036", https_keypairs_reload_
   );
   expect(unused).toEqual(['teleport.advertise_ip', 'teleport.storage', 'proxy_service.mysql_listen_addr', '--fips']);
 });
+
+describe('U3 a setting that would keep people out and is not held to ends the start', () => {
+  const auth = (authentication: string) => `auth_service:\n  authentication: {${authentication}}\n`;
+  test.each<[string, string]>([
+    ['require_session_mfa: hardware_key', 'require_session_mfa: hardware_key is not supported'],
+    [
+      'require_session_mfa: hardware_key_touch_and_pin',
+      'require_session_mfa: hardware_key_touch_and_pin is not supported',
+    ],
+    ['require_session_mfa: maybe', 'require_session_mfa: expected yes or no, got "maybe"'],
+    ['locking_mode: strict', 'locking_mode: strict is not supported'],
+    ['local_auth: no', 'local_auth: no is not supported'],
+    ['device_trust: {mode: required}', 'device_trust.mode: required is not supported'],
+    ['device_trust: {mode: required-for-humans}', 'device_trust.mode: required-for-humans is not supported'],
+  ])('%s', (setting, message) => {
+    expect(refusal(auth(setting)).message).toBe(`auth_service.authentication.${message}`);
+  });
+
+  test.each(['require_session_mfa: yes', 'locking_mode: best_effort', 'local_auth: yes', 'device_trust: {mode: off}'])(
+    '%s is fine',
+    (setting) => expect(from(auth(setting)).auth).toBeDefined(),
+  );
+
+  test('an idle timeout is a duration or never', () => {
+    expect(refusal('auth_service: {client_idle_timeout: soon}').message).toBe(
+      'auth_service.client_idle_timeout: "soon" is not a duration',
+    );
+    expect(from('auth_service: {client_idle_timeout: never}').auth?.clientIdleTimeout).toBeUndefined();
+    expect(from('auth_service: {client_idle_timeout: 15m}').auth?.clientIdleTimeout).toBe('15m');
+  });
+
+  test('what databases of other kinds need is named as without effect, a misspelt key with what was meant', () => {
+    const entry = '{name: a, protocol: postgres, uri: "h:1", gcp: {project_id: p}, admin_user: {name: adm}}';
+    expect(from(`db_service:\n  enabled: yes\n  databases: [${entry}]\n`).unused).toEqual([
+      'db_service.databases[0].gcp',
+      'db_service.databases, a: spec.admin_user',
+    ]);
+    expect(refusal('db_service:\n  enabled: yes\n  databases: [{name: a, protcol: postgres}]\n').message).toMatch(
+      /line 3: field protcol not found in db_service\.databases\[0\], allowed: .*, did you mean "protocol"\?/,
+    );
+  });
+});

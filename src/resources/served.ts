@@ -1,0 +1,308 @@
+/**
+ * What of Teleport's resources this cluster stands for. Three sorts of keys:
+ *
+ *   - served: they do what they say;
+ *   - kept: they are about things that are not served here (SSH, Kubernetes, applications, desktops, access requests …) and
+ *     are given back as they were written; whoever writes them is told;
+ *   - refused: they would restrict access to databases and nothing here holds to that. A role that is narrower on paper
+ *     than in truth is worse than none.
+ *
+ * The Auth Service asks when a resource is written; a resource of an older store is read as it is. Pure.
+ */
+import { TeleportError } from '../errors.js';
+import { isSet } from './database-type.js';
+import { parseDurationNanos } from './duration.js';
+import type { AnyResource, Database, Lock, ProvisionToken, Role, RoleConditions, User } from './types.js';
+
+/** @throws TeleportError `BadParameter` naming every key that would restrict access and is not held to here */
+export function checkServed(resource: AnyResource): void {
+  const refused = refusedKeys(resource);
+  if (refused.length === 0) return;
+  const { name } = resource.metadata;
+  // All in the message: a hint does not travel to the caller of the Auth Service.
+  const mistakes = refused.map(
+    ({ path, why, instead }) => `${resource.kind} "${name}": ${path} is not supported here: ${why}. ${instead}`,
+  );
+  throw new TeleportError('BadParameter', mistakes.join('\n'));
+}
+
+/** Paths of what is set in a resource and has no effect here, in alphabetical order. */
+export function keptKeys(resource: AnyResource): string[] {
+  switch (resource.kind) {
+    case 'role':
+      return [
+        ...keptOptions(resource),
+        ...keptConditions(resource, 'allow'),
+        ...keptConditions(resource, 'deny'),
+      ].sort();
+    case 'user':
+      return keptMembers('spec', resource.spec as unknown as Members, USER_KEYS);
+    case 'db':
+      return [
+        ...keptMembers('spec', resource.spec as unknown as Members, DATABASE_KEYS),
+        ...keptMembers('spec.aws', (resource.spec.aws ?? {}) as Members, AWS_KEYS),
+      ].sort();
+    case 'token':
+      return keptMembers('spec', resource.spec as unknown as Members, TOKEN_KEYS);
+    case 'lock':
+      return keptMembers('spec.target', resource.spec.target as Members, LOCK_TARGETS_WITHOUT_EFFECT);
+    default:
+      return [];
+  }
+}
+
+type Members = Record<string, unknown>;
+
+// Refused
+
+interface Refused {
+  path: string;
+  why: string;
+  /** What to write instead. */
+  instead: string;
+}
+
+function refusedKeys(resource: AnyResource): Refused[] {
+  switch (resource.kind) {
+    case 'role':
+      return refusedOfRole(resource);
+    case 'user':
+      return refusedOfUser(resource);
+    case 'db':
+      return refusedOfDatabase(resource);
+    case 'token':
+      return refusedOfToken(resource);
+    default:
+      return [];
+  }
+}
+
+const NO_AUTO_USERS = 'no database users are made automatically';
+const OWN_USERS = 'Make the users in the database, and list them in db_users of the role.';
+
+/** Options whose other values would restrict access to databases (or, for automatic users, replace `db_users`). */
+const REFUSED_OPTIONS: Record<string, { isDefault: (value: unknown) => boolean; why: string; instead: string }> = {
+  create_db_user: { isDefault: isOff, why: NO_AUTO_USERS, instead: OWN_USERS },
+  create_db_user_mode: {
+    isDefault: (mode) => isOff(mode) || mode === 'off' || mode === 1,
+    why: NO_AUTO_USERS,
+    instead: OWN_USERS,
+  },
+  device_trust_mode: {
+    isDefault: (mode) => isOff(mode) || mode === 'off' || mode === 'optional',
+    why: 'devices are not known to this cluster',
+    instead: 'Leave out device_trust_mode, or set it to off.',
+  },
+  lock: {
+    isDefault: (mode) => isOff(mode) || mode === 'best_effort',
+    why: 'a session goes on with the last known locks while the Auth Service is out of reach',
+    instead: 'Set lock to best_effort. A new session always asks the Auth Service.',
+  },
+  mfa_verification_interval: {
+    isDefault: isNoDuration,
+    why: 'a second factor is asked for at login only',
+    instead: 'Leave out mfa_verification_interval, and set max_session_ttl.',
+  },
+  require_session_mfa: {
+    isDefault: (mode) => !String(mode ?? '').startsWith('hardware_key'),
+    why: 'hardware keys are not supported',
+    instead: 'Set require_session_mfa to true or false.',
+  },
+};
+
+function refusedOfRole({ spec }: Role): Refused[] {
+  const options = Object.entries(REFUSED_OPTIONS)
+    .filter(([name, { isDefault }]) => !isDefault(spec.options?.[name]))
+    .map(([name, { why, instead }]) => ({ path: `spec.options.${name}`, why, instead }));
+  const permissions = (['allow', 'deny'] as const)
+    .filter((side) => isSet(spec[side]?.db_permissions))
+    .map((side) => ({
+      path: `spec.${side}.db_permissions`,
+      why: NO_AUTO_USERS,
+      instead: 'Grant the permissions in the database.',
+    }));
+  return [...options, ...permissions, ...deadDenials(spec.deny ?? {})];
+}
+
+/** What is in a deny and can deny nothing: patterns that cannot be read, another namespace. Templates: `rbac/templates.ts`. */
+function deadDenials(deny: RoleConditions): Refused[] {
+  const { namespaces = [] } = deny;
+  const isElsewhere = namespaces.length > 0 && !namespaces.includes('default') && !namespaces.includes('*');
+  const elsewhere = {
+    path: 'spec.deny.namespaces',
+    why: 'everything is in the namespace default, so this deny would deny nothing',
+    instead: 'Leave out namespaces.',
+  };
+  const dead = (['db_users', 'db_names'] as const).flatMap((list) =>
+    (deny[list] ?? []).flatMap((entry, at) => {
+      const path = `spec.deny.${list}[${at}]`;
+      if (entry.startsWith('^') && entry.endsWith('$') && !isPattern(entry)) {
+        return [
+          {
+            path,
+            why: `"${entry}" is not a regular expression and would deny nothing`,
+            instead: 'Correct the pattern.',
+          },
+        ];
+      }
+      return [];
+    }),
+  );
+  return isElsewhere ? [elsewhere, ...dead] : dead;
+}
+
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text, 's') !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function refusedOfUser({ spec }: User): Refused[] {
+  return spec.status?.is_locked
+    ? [
+        {
+          path: 'spec.status.is_locked',
+          why: 'a user is not locked by it',
+          instead: 'Leave out status, and lock the user: tctl lock --user=NAME.',
+        },
+      ]
+    : [];
+}
+
+function refusedOfDatabase({ spec }: Database): Refused[] {
+  const protocol =
+    spec.protocol === '' || spec.protocol === 'postgres'
+      ? []
+      : [
+          {
+            path: `spec.protocol "${spec.protocol}"`,
+            why: 'PostgreSQL, Redshift and Redshift Serverless are served',
+            instead: 'Set protocol to postgres.',
+          },
+        ];
+  const labels = isSet(spec.dynamic_labels)
+    ? [
+        {
+          path: 'spec.dynamic_labels',
+          why: 'no commands are run for labels, so no role would see them',
+          instead: 'Use labels under metadata.labels (static_labels in the configuration file).',
+        },
+      ]
+    : [];
+  return [...protocol, ...labels];
+}
+
+function refusedOfToken({ spec }: ProvisionToken): Refused[] {
+  if (!isSet((spec as Members).allow)) return [];
+  return [
+    {
+      path: 'spec.allow',
+      why: 'whoever has the token may join',
+      instead: 'Leave out allow; keep the token secret and its life short.',
+    },
+  ];
+}
+
+function isOff(value: unknown): boolean {
+  return value === undefined || value === null || value === '' || value === false || value === 0;
+}
+
+function isNoDuration(value: unknown): boolean {
+  if (isOff(value)) return true;
+  try {
+    return typeof value === 'string' && parseDurationNanos(value) === 0n;
+  } catch {
+    return false;
+  }
+}
+
+// Kept
+
+const UNSET: readonly unknown[] = [undefined, null, '', false, 0];
+
+/** Options without effect here, with the values that say nothing. */
+const KEPT_OPTIONS: Record<string, readonly unknown[]> = {
+  cert_extensions: UNSET,
+  create_desktop_user: UNSET,
+  create_host_user: UNSET,
+  create_host_user_default_shell: UNSET,
+  create_host_user_mode: [...UNSET, 'off', 1],
+  desktop_clipboard: [undefined, null, true],
+  desktop_directory_sharing: [undefined, null, true],
+  max_connections: UNSET,
+  max_kubernetes_connections: UNSET,
+  max_sessions: UNSET,
+  request_access: [...UNSET, 'optional'],
+  request_prompt: UNSET,
+  ssh_file_copy: [undefined, null, true],
+  ssh_port_forwarding: UNSET,
+};
+
+/** Conditions that count here; whatever else is set does not. */
+const SERVED_CONDITIONS = new Set([
+  'namespaces',
+  'rules',
+  'logins',
+  'db_labels',
+  'db_labels_expression',
+  'db_names',
+  'db_users',
+  'db_permissions',
+]);
+
+const USER_KEYS = ['oidc_identities', 'saml_identities', 'github_identities', 'trusted_device_ids'];
+const DATABASE_KEYS = ['ad', 'admin_user', 'azure', 'gcp', 'mongo_atlas', 'mysql', 'oracle'];
+const AWS_KEYS = [
+  'docdb',
+  'elasticache',
+  'elasticache_serverless',
+  'memorydb',
+  'opensearch',
+  'rds',
+  'rdsproxy',
+  'secret_store',
+];
+const TOKEN_KEYS = ['aws_iid_ttl', 'bot_name', 'suggested_agent_matcher_labels', 'suggested_labels'];
+/** No identity of this cluster has one of these, so a lock on it meets nobody. */
+export const LOCK_TARGETS_WITHOUT_EFFECT: readonly (keyof Lock['spec']['target'] & string)[] = [
+  'bot_instance_id',
+  'device',
+  'join_token',
+  'login',
+  'windows_desktop',
+];
+
+function keptOptions({ spec: { options = {} } }: Role): string[] {
+  const recording = (options.record_session ?? {}) as Members;
+  const idp = ((options.idp as Members | undefined)?.saml as Members | undefined)?.enabled;
+  const bpf = options.enhanced_recording ?? [];
+  return [
+    ...Object.entries(KEPT_OPTIONS)
+      .filter(([name, unset]) => !unset.includes(options[name]) && !isEmpty(options[name]))
+      .map(([name]) => `spec.options.${name}`),
+    ...(recording.desktop === false ? ['spec.options.record_session.desktop'] : []),
+    ...(isSet(recording.ssh) ? ['spec.options.record_session.ssh'] : []),
+    ...(idp === false ? ['spec.options.idp'] : []),
+    ...(bpf.length > 0 && [...bpf].sort().join() !== 'command,network' ? ['spec.options.enhanced_recording'] : []),
+  ];
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+}
+
+function keptConditions({ version, spec }: Role, side: 'allow' | 'deny'): string[] {
+  return (
+    Object.entries(spec[side] ?? {})
+      .filter(([name, value]) => !SERVED_CONDITIONS.has(name) && isSet(value))
+      // Roles of v3 get these by themselves.
+      .filter(([, value]) => !(version === 'v3' && side === 'allow' && (value as Members)['*'] === '*'))
+      .map(([name]) => `spec.${side}.${name}`)
+  );
+}
+
+function keptMembers(path: string, members: Members, names: readonly string[]): string[] {
+  return names.filter((name) => isSet(members[name])).map((name) => `${path}.${name}`);
+}

@@ -1,0 +1,125 @@
+/**
+ * Is there such a thing as a lock is meant for? A lock on a name with a slip in it locks nobody, which is found out too
+ * late. What the caller may not read, or the cluster does not tell, is not doubted: in an emergency the lock comes first.
+ */
+import { findAccessRequest } from '../access/access-requests.js';
+import type { AuthClient } from '../api/client.js';
+import { fromMessage } from '../api/convert.js';
+import { closest, isTeleportError, messageOf } from '../errors.js';
+import type { LockTarget } from '../resources/types.js';
+import { listRoles, listTokens, listUsers } from './lists.js';
+
+export interface TargetCheck {
+  /** One sentence for each thing that is not there. */
+  missing: string[];
+  /** One sentence for each that could not be looked up. */
+  unknown: string[];
+}
+
+export async function checkTarget(client: AuthClient, target: LockTarget): Promise<TargetCheck> {
+  const check: TargetCheck = { missing: [], unknown: [] };
+  for (const [field, value] of Object.entries(target)) {
+    const look = LOOKS[field];
+    if (!value || look === undefined) continue;
+    try {
+      const found = await look.find(client, value);
+      if (found !== true) check.missing.push(`${look.what} ${JSON.stringify(value)} does not exist${meant(found)}`);
+    } catch (error) {
+      if (isTeleportError(error, 'NotImplemented')) check.missing.push(`this cluster has no ${look.what}s`);
+      else check.unknown.push(`cannot tell whether ${look.what} ${JSON.stringify(value)} exists: ${messageOf(error)}`);
+    }
+  }
+  return check;
+}
+
+/** True, or what there is instead that looks like it. */
+type Found = true | { like?: string | undefined };
+
+interface Look {
+  what: string;
+  /** @throws NotImplemented where a cluster has no such things at all */
+  find(client: AuthClient, value: string): Promise<Found>;
+}
+
+const LOOKS: Record<string, Look> = {
+  user: { what: 'user', find: async (client, name) => among(name, namesOf(await listUsers(client))) },
+  role: { what: 'role', find: async (client, name) => among(name, namesOf(await listRoles(client))) },
+  login: { what: 'login', find: findLogin },
+  mfa_device: { what: 'MFA device', find: async (_, id) => isUuid(id) || {} },
+  windows_desktop: { what: 'Windows desktop', find: (client, name) => findServer(client, 'windows_desktop', name) },
+  access_request: { what: 'access request', find: findRequest },
+  device: { what: 'trusted device', find: findDevice },
+  server_id: { what: 'server', find: findHost },
+  bot_instance_id: { what: 'bot instance', find: findBotInstance },
+  join_token: { what: 'join token', find: async (client, name) => among(name, namesOf(await listTokens(client))) },
+};
+
+/** Roles list logins, and users bring them as traits. */
+async function findLogin(client: AuthClient, login: string): Promise<Found> {
+  const roles = (await listRoles(client)).flatMap(({ spec }) => spec.allow.logins ?? []);
+  const traits = (await listUsers(client)).flatMap(({ spec }) =>
+    Object.values(spec.traits).flatMap((values) => values ?? []),
+  );
+  return roles.includes(login) || traits.includes(login) || among(login, roles);
+}
+
+async function findRequest(client: AuthClient, id: string): Promise<Found> {
+  try {
+    await findAccessRequest(client, id);
+    return true;
+  } catch (error) {
+    if (isTeleportError(error, 'NotFound')) return {};
+    throw error;
+  }
+}
+
+async function findDevice(client: AuthClient, id: string): Promise<Found> {
+  const { devices } = await client.devices.findDevices({ idOrTag: id });
+  return devices.length > 0 || {};
+}
+
+async function findBotInstance(client: AuthClient, id: string): Promise<Found> {
+  const { botInstances } = await client.botInstances.listBotInstances({ pageSize: 100, filterSearchTerm: id });
+  return botInstances.some(({ spec }) => spec?.instanceId === id) || {};
+}
+
+/** A Database Service by its host; a node by its name, which is its UUID. */
+async function findHost(client: AuthClient, id: string): Promise<Found> {
+  const hosts = new Set<string>();
+  for (let startKey = ''; ; ) {
+    const page = await client.auth.listResources({
+      resourceType: 'db_server',
+      namespace: 'default',
+      limit: 1000,
+      startKey,
+    });
+    for (const { resource } of page.resources) {
+      if (resource.case === 'databaseServer') hosts.add(fromMessage('db_server', resource.value).spec.host_id);
+    }
+    startKey = page.nextKey;
+    if (startKey === '') break;
+  }
+  return hosts.has(id) || (await findServer(client, 'node', id)) === true || among(id, [...hosts]);
+}
+
+async function findServer(client: AuthClient, resourceType: string, name: string): Promise<Found> {
+  const predicateExpression = `name == ${JSON.stringify(name)}`;
+  const page = await client.auth.listResources({ resourceType, namespace: 'default', limit: 1, predicateExpression });
+  return page.resources.length > 0 || {};
+}
+
+function among(name: string, names: readonly string[]): Found {
+  return names.includes(name) || { like: closest(name, names) };
+}
+
+function namesOf(resources: readonly { metadata: { name: string } }[]): string[] {
+  return resources.map(({ metadata }) => metadata.name);
+}
+
+function meant(found: { like?: string | undefined }): string {
+  return found.like === undefined ? '' : `, did you mean ${JSON.stringify(found.like)}?`;
+}
+
+function isUuid(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+}
