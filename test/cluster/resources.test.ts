@@ -50,7 +50,7 @@ describe('X4 a denied IAM role does not enter Redshift Serverless', () => {
   test.each(['reporting', 'role/reporting', 'arn:aws:iam::123456789012:role/reporting', 'REPORTING'])(
     'as %s',
     async (dbUser) => {
-      const { stderr } = await cluster.tsh(
+      const { status, stderr } = await cluster.tsh(
         'alice',
         'db',
         'exec',
@@ -60,6 +60,7 @@ describe('X4 a denied IAM role does not enter Redshift Serverless', () => {
         '--db-name=dev',
       );
       expect(stderr).toContain('access to db denied. User does not have permissions.');
+      expect(status).not.toBe(0);
     },
   );
 });
