@@ -109,3 +109,16 @@ function slipsBetween(a: string, b: string): number {
   }
   return rows[a.length]![b.length]!;
 }
+
+/** A disk that is full, a quota that is used up, a file at the largest size that this process may write. */
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** True when a write failed because there is no room for it. */
+export function isDiskFull(value: unknown): boolean {
+  return NO_SPACE.has(nodeCodeOf(value) ?? '');
+}
+
+/** True when the storage itself let us down, and not a wrong path or a missing right: what it does may change by itself. */
+export function isDiskFailure(value: unknown): boolean {
+  return isDiskFull(value) || nodeCodeOf(value) === 'EIO';
+}

@@ -51,6 +51,35 @@ export function createLogger({ component, level, format = 'text', write, now }: 
 /** A logger that says nothing. */
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
+/** Says that something has begun to fail, again every minute while it lasts, and once that it works: not at every event. */
+export interface Alarm {
+  failed(error: unknown): void;
+  worked(): void;
+}
+
+const ALARM_REPEAT_MS = 60_000;
+
+/**
+ * @param texts.failing  logged as an error, with the reason
+ * @param texts.working  logged when the first call after it succeeds
+ */
+export function createAlarm(log: Logger, texts: { failing: string; working: string }): Alarm {
+  let saidAt: number | undefined;
+  return {
+    failed(error) {
+      const now = performance.now();
+      if (saidAt !== undefined && now - saidAt < ALARM_REPEAT_MS) return;
+      saidAt = now;
+      log.error(texts.failing, { error });
+    },
+    worked() {
+      if (saidAt === undefined) return;
+      saidAt = undefined;
+      log.info(texts.working);
+    },
+  };
+}
+
 /** The fixed members first; a field of the same name gets an underscore. */
 function jsonLine(fixed: Record<string, unknown>, fields: LogFields = {}): string {
   const line = { ...fixed };

@@ -7,19 +7,20 @@
  *     append ──> NNNNNNNN.spool (active) ──> … ──> NNNNNNNN.spool (oldest) ── ship ──> deleted
  *                                                  `shipped` says: segment, offset
  *
- * The spool is bounded: with Auth away for long enough, `append` refuses, and the caller refuses the statement.
+ * The spool is bounded: with Auth away for long enough, `append` refuses, and the caller refuses the statement. On a full
+ * disk `append` refuses as well; shipping goes on, and each segment that is shipped gives its room back.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
-import type { Logger } from '../log.js';
-import { createBatcher, type LineFile, openLineFile } from './line-file.js';
+import { createAlarm, type Logger } from '../log.js';
+import { auditFileError, createBatcher, type LineFile, openLineFile } from './line-file.js';
 
 export interface AuditSpool {
   /**
    * Resolves when the events are durable here.
    *
-   * @throws TeleportError `LimitExceeded` when the spool or the disk is full
+   * @throws TeleportError `LimitExceeded` when the spool or the disk is full, `ConnectionProblem` when the disk fails
    */
   append(events: object[]): Promise<void>;
   /** Resolves when nothing is left to ship. */
@@ -56,55 +57,81 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
     gatherMs = 200,
   } = options;
   const retry = options.retryMs ?? { first: 100, longest: 10_000 };
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const alarm = createAlarm(log, {
+    failing: 'Audit events cannot be recorded, their sessions are refused.',
+    working: 'Audit events are recorded again.',
+  });
+  const positionAlarm = createAlarm(log, {
+    failing: 'The position of the audit spool cannot be kept, a restart would send events again.',
+    working: 'The position of the audit spool is kept again.',
+  });
+  makeFolder(dir);
   const stop = new AbortController();
   const start = readPosition(dir);
-  const segments = listSegments(dir).filter((number) => remove(dir, number, number < start.segment));
-  const openSegment = (number: number) => openLineFile(pathOf(dir, number), { reservedBytes: segmentBytes });
-  /** Segment numbers, oldest first; the last one is being written. */
-  const active = (segments.at(-1) ?? start.segment) + 1;
-  const files = new Map<number, LineFile>([...segments, active].map((n) => [n, openSegment(n)]));
-  let writing = active;
-  let segment = files.keys().next().value as number;
-  let offset = segment === start.segment ? Math.min(start.offset, files.get(segment)!.size) : 0;
+  const old = listSegments(dir).filter((number) => number >= start.segment || remove(dir, number));
+  /** By number, oldest first. */
+  const files = new Map<number, LineFile>(old.map((number) => [number, openLineFile(pathOf(dir, number))]));
+  /** The segment that takes new events; none until one can be made. */
+  let writing: number | undefined;
+  let isBusy = false;
+  let newest = old.at(-1) ?? start.segment;
+  const oldest = () => files.keys().next().value as number | undefined;
+  let offset = oldest() === start.segment ? Math.min(start.offset, files.get(start.segment)!.size) : 0;
   let unshipped = [...files.values()].reduce((sum, { size }) => sum + size, -offset);
   let wake = () => {};
   let hurry = () => {};
   let onDrained: (() => void)[] = [];
 
+  function openNext(): LineFile {
+    const file = openLineFile(pathOf(dir, newest + 1), { reservedBytes: segmentBytes });
+    newest += 1;
+    writing = newest;
+    files.set(newest, file);
+    return file;
+  }
+
   const batcher = createBatcher(async (text) => {
-    let file = files.get(writing)!;
-    if (file.size >= segmentBytes) {
-      file = openSegment(writing + 1);
-      files.set(++writing, file);
+    for (let isLastTry = false; ; isLastTry = true) {
+      try {
+        const current = writing === undefined ? undefined : files.get(writing);
+        const file = current === undefined || current.size >= segmentBytes ? openNext() : current;
+        const before = file.size;
+        isBusy = true;
+        await file.write(text).finally(() => (isBusy = false));
+        unshipped += file.size - before;
+        alarm.worked();
+        return wake();
+      } catch (error) {
+        // A segment is deleted once it is shipped and not the one that is written: only that gives room back.
+        if (writing !== undefined && files.get(writing)!.size > 0) writing = undefined;
+        if (dropShipped() && !isLastTry) continue;
+        alarm.failed(error);
+        wake();
+        throw error;
+      }
     }
-    const before = file.size;
-    await file.write(text);
-    unshipped += file.size - before;
-    wake();
   });
 
   async function shipAll(): Promise<void> {
     let pauseMs = retry.first;
     while (!stop.signal.aborted) {
-      const file = files.get(segment)!;
-      if (offset >= file.size) {
-        if (segment !== writing) nextSegment();
-        else {
-          for (const resolve of onDrained.splice(0)) resolve();
-          await woken();
-          // Statements come in crowds: one call for all of the next moment, so that shipping does not slow them down.
-          if (onDrained.length === 0) await gathered();
-        }
+      dropShipped();
+      const segment = oldest();
+      const file = segment === undefined ? undefined : files.get(segment)!;
+      if (file === undefined || offset >= file.size) {
+        for (const resolve of onDrained.splice(0)) resolve();
+        await woken();
+        // Statements come in crowds: one call for all of the next moment, so that shipping does not slow them down.
+        if (onDrained.length === 0) await gathered();
         continue;
       }
-      const { lines, bytes } = takeLines(file, offset, batchBytes);
       try {
+        const { lines, bytes } = takeLines(file, offset, batchBytes);
         await ship(lines, stop.signal);
         pauseMs = retry.first;
         offset += bytes;
         unshipped -= bytes;
-        writePosition(dir, { segment, offset });
+        keepPosition();
       } catch (error) {
         if (stop.signal.aborted) return;
         log.warn('audit events could not be handed over, trying again', { error, unshippedBytes: unshipped, pauseMs });
@@ -114,14 +141,43 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
     }
   }
 
-  function nextSegment(): void {
-    files.get(segment)?.close();
-    files.delete(segment);
-    const shipped = segment;
-    segment = files.keys().next().value as number;
-    offset = 0;
-    writePosition(dir, { segment, offset });
-    remove(dir, shipped, true);
+  /** Deletes segments that are done with. @returns whether there were any */
+  function dropShipped(): boolean {
+    let dropped = false;
+    for (let number = oldest(); number !== undefined; number = oldest()) {
+      const file = files.get(number)!;
+      if (offset < file.size) break;
+      if (number === writing) {
+        // On a disk with little room a segment does not wait until it is large.
+        if (isBusy || file.isReserved || file.size === 0) break;
+        writing = undefined;
+      }
+      file.close();
+      files.delete(number);
+      offset = 0;
+      // Before the position is written: it may need the room. One that names a deleted segment does no harm.
+      remove(dir, number);
+      dropped = true;
+    }
+    if (dropped) keepPosition();
+    return dropped;
+  }
+
+  /** A position that is too old only means that some events are sent again, so a full disk does not stop the shipping. */
+  function keepPosition(): void {
+    try {
+      writePosition(dir, { segment: oldest() ?? newest + 1, offset });
+      positionAlarm.worked();
+    } catch (error) {
+      positionAlarm.failed(error);
+    }
+  }
+
+  try {
+    openNext();
+  } catch (error) {
+    // What is there can be shipped, which gives room; until then `append` refuses.
+    alarm.failed(error);
   }
 
   const woken = () =>
@@ -186,13 +242,25 @@ function listSegments(dir: string): number[] {
     .filter((name) => /^\d{8}\.spool$/.test(name))
     .map((name) => Number(name.slice(0, 8)))
     .sort((a, b) => a - b)
-    .filter((number) => remove(dir, number, statSync(pathOf(dir, number)).size === 0));
+    .filter((number) => statSync(pathOf(dir, number)).size > 0 || remove(dir, number));
 }
 
-/** Deletes a segment when asked to. @returns whether it stays */
-function remove(dir: string, segment: number, gone: boolean): boolean {
-  if (gone) rmSync(pathOf(dir, segment), { force: true });
-  return !gone;
+/** Deletes a segment; one that a failing disk keeps is met again at the next opening. @returns false, for filters */
+function remove(dir: string, segment: number): false {
+  try {
+    rmSync(pathOf(dir, segment), { force: true });
+  } catch {
+    // Sent twice is recorded once.
+  }
+  return false;
+}
+
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw auditFileError(dir, cause);
+  }
 }
 
 /** Not synced: a position that is too old only means that some events are sent again. */

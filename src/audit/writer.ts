@@ -6,7 +6,8 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
-import { createBatcher, type LineFile, openLineFile } from './line-file.js';
+import { createAlarm, type Logger, silent } from '../log.js';
+import { auditFileError, createBatcher, type LineFile, openLineFile } from './line-file.js';
 
 export interface AuditLog {
   /**
@@ -22,13 +23,23 @@ export interface AuditLog {
 export interface AuditLogOptions {
   dir: string;
   now?: () => Date;
+  /** Where an alarm goes when the disk takes no more. */
+  log?: Logger;
   /** How many event ids are remembered to recognise repeats. Default 100 000. */
   maxRemembered?: number;
 }
 
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
   const { dir, now = () => new Date(), maxRemembered = 100_000 } = options;
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const alarm = createAlarm(options.log ?? silent, {
+    failing: 'Audit events cannot be recorded, what they are about is refused.',
+    working: 'Audit events are recorded again.',
+  });
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw auditFileError(dir, cause);
+  }
   const recent = rememberedOf(dir, maxRemembered);
   let file: LineFile | undefined;
   let day = '';
@@ -36,13 +47,19 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
 
   const batcher = createBatcher(async (text) => {
     const today = now().toISOString().slice(0, 10);
-    if (file === undefined || today !== day) {
-      file?.close();
-      file = undefined;
-      file = openLineFile(join(dir, `${today}.log`));
-      day = today;
+    try {
+      if (file === undefined || today !== day) {
+        file?.close();
+        file = undefined;
+        file = openLineFile(join(dir, `${today}.log`));
+        day = today;
+      }
+      await file.write(text);
+      alarm.worked();
+    } catch (error) {
+      alarm.failed(error);
+      throw error;
     }
-    await file.write(text);
   });
 
   return {

@@ -6,44 +6,66 @@
  *     log/2026-11-21.log     the audit log
  *     admin-identity.json    the local administrator's certificate, for tctl on this host
  */
-import { randomUUID } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostIdentity } from '../api/host-identity.js';
+import { isDiskFull, messageOf, TeleportError } from '../errors.js';
+import { hostId, writeStateFile } from '../store/state-files.js';
 
 export interface DataDir {
   store: string;
   auditLog: string;
   /** The host id of the file; made when there is none. */
-  hostId(): string;
-  writeAdminIdentity(identity: HostIdentity): void;
+  hostId(): Promise<string>;
+  /** True when there is a store; false when the folder may become a new cluster. @throws NotFound when one is missing */
+  hasStore(): boolean;
+  writeAdminIdentity(identity: HostIdentity): Promise<void>;
 }
 
+/** @throws TeleportError `BadParameter` when the folder cannot be used, `LimitExceeded` on a full disk */
 export function openDataDir(path: string): DataDir {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  chmodSync(path, 0o700);
-  const uuidFile = join(path, 'host_uuid');
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    chmodSync(path, 0o700);
+  } catch (cause) {
+    const code = isDiskFull(cause) ? 'LimitExceeded' : 'BadParameter';
+    throw new TeleportError(code, `cannot use the data folder ${path}: ${messageOf(cause)}`, { cause });
+  }
+  const store = join(path, 'backend', 'auth.db');
   return {
-    store: join(path, 'backend', 'auth.db'),
+    store,
     auditLog: join(path, 'log'),
-    hostId() {
-      try {
-        const known = readFileSync(uuidFile, 'utf8').trim();
-        if (known !== '') return known;
-      } catch {
-        // Made below.
-      }
-      const made = randomUUID();
-      replace(uuidFile, made);
-      return made;
+    hostId: () => hostId(path),
+    hasStore() {
+      if (existsSync(store)) return true;
+      const traces = tracesOfCluster(path);
+      if (traces.length === 0) return false;
+      throw new TeleportError(
+        'NotFound',
+        `the store ${store} is missing, but ${path} belongs to a cluster: ${traces.join(', ')}`,
+        {
+          hint: `Put ${store} back from a backup. To begin a new cluster instead, use an empty data_dir.`,
+        },
+      );
     },
-    writeAdminIdentity: (identity) => replace(join(path, 'admin-identity.json'), JSON.stringify(identity)),
+    writeAdminIdentity: (identity) => writeStateFile(join(path, 'admin-identity.json'), JSON.stringify(identity)),
   };
 }
 
-/** Whole or not at all: a reader never meets half a file. */
-function replace(path: string, text: string): void {
-  const next = `${path}.${process.pid}.new`;
-  writeFileSync(next, text, { mode: 0o600 });
-  renameSync(next, path);
+/** What only a cluster, or a host that has joined one, leaves in its folder. */
+const TRACES: Record<string, RegExp> = {
+  backend: /^auth\.db-/,
+  log: /^\d{4}-\d{2}-\d{2}\.log$/,
+  '.': /^(admin-identity\.json|identity-\w+\.json|audit-spool)$/,
+};
+
+function tracesOfCluster(path: string): string[] {
+  return Object.entries(TRACES).flatMap(([folder, pattern]) => {
+    const names = existsSync(join(path, folder)) ? readdirSync(join(path, folder)) : [];
+    return names
+      .filter((name) => pattern.test(name))
+      .sort()
+      .slice(0, 3)
+      .map((name) => join(folder, name));
+  });
 }

@@ -53,7 +53,7 @@ export function recordsOf<K extends Kind>(
     };
   };
   const read = (item: Item): T => {
-    const resource = JSON.parse(item.value) as T;
+    const resource = storedValue<T>(item);
     return { ...resource, metadata: { ...resource.metadata, revision: item.revision } };
   };
   const absent = ({ metadata }: T) => new TeleportError('NotFound', `"${kind}" "${metadata.name}" does not exist`);
@@ -102,6 +102,18 @@ export function recordsOf<K extends Kind>(
   };
 }
 
+/** @throws TeleportError `ConnectionProblem` for an item that a damaged disk has changed */
+export function storedValue<T>({ key, value }: Item): T {
+  try {
+    return JSON.parse(value) as T;
+  } catch (cause) {
+    throw new TeleportError('ConnectionProblem', `the item ${key} of the store is damaged`, {
+      cause,
+      hint: 'Put back a backup of backend/auth.db in the data_dir of the Auth Service.',
+    });
+  }
+}
+
 /** Largest page, as Teleport's. */
 const MAX_PAGE = 1000;
 
@@ -118,7 +130,7 @@ export async function changeJson<T>(
 ): Promise<T> {
   for (let round = 0; ; round++) {
     const item = await store.get(key);
-    const value = item ? (JSON.parse(item.value) as T) : empty;
+    const value = item ? storedValue<T>(item) : empty;
     const next = change(value);
     if (next === undefined) return value;
     try {

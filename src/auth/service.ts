@@ -8,16 +8,17 @@
 import { randomUUID } from 'node:crypto';
 import type { HostIdentity } from '../api/host-identity.js';
 import { openAuditLog } from '../audit/writer.js';
-import { TeleportError } from '../errors.js';
+import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { presetRoles } from '../resources/presets.js';
 import type { SecondFactor, SignatureSuite, SystemRole } from '../resources/types.js';
-import { openEmbeddedStore } from '../store/embedded.js';
-import type { Store } from '../store/store.js';
+import { createEmbeddedStore, damaged, openEmbeddedStore } from '../store/embedded.js';
+import { keyOf, type Store } from '../store/store.js';
 import { openAuthorities } from './ca.js';
 import { openDataDir } from './data-dir.js';
 import { issueHostIdentity } from './host-certs.js';
 import { type ListenAt, openListener } from './listener.js';
+import { storedValue } from './records.js';
 import { hashPassword } from './secrets.js';
 import { type AuthState, authPreference, recordsIn } from './state.js';
 import { parseStaticToken } from './tokens.js';
@@ -70,23 +71,32 @@ export interface AuthService extends AsyncDisposable {
 /**
  * Start, for the first time or again.
  *
- * @throws TeleportError `BadParameter` when the data directory belongs to another cluster, `AlreadyExists` when the port
- *   is taken, `ConnectionProblem` when the data directory cannot be used
+ * @throws TeleportError `BadParameter` when the data directory belongs to another cluster or cannot be used,
+ *   `NotFound` when its store is missing, `ConnectionProblem` when the store is damaged, `LimitExceeded` when the disk is
+ *   full, `AlreadyExists` when the port is taken
  */
 export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const { clusterName, now = () => new Date(), log } = options;
   const dir = openDataDir(options.dataDir);
-  const hostId = options.hostId ?? dir.hostId();
+  const hostId = options.hostId ?? (await dir.hostId());
   const staticTokens = (options.staticTokens ?? []).map(parseStaticToken);
   const suite = options.signatureSuite ?? 'balanced-v1';
-  const store = await openEmbeddedStore({ path: dir.store, now });
+  const place = { path: dir.store, now, log };
+  if (!dir.hasStore()) {
+    // The name and the keys come with the file: one that lacks them has lost them.
+    await createEmbeddedStore(place, async (store) => {
+      await store.create(CLUSTER, JSON.stringify({ name: clusterName, id: randomUUID() }));
+      await openAuthorities({ store, clusterName, suite, now });
+    });
+  }
+  const store = await openEmbeddedStore(place);
   const stack: { close(): Promise<void> }[] = [store];
   const close = async () => {
     for (const part of stack.splice(0).reverse()) await part.close();
   };
   try {
-    const clusterId = await clusterIdOf(store, clusterName);
-    const audit = await openAuditLog({ dir: dir.auditLog, now });
+    const clusterId = await clusterIdOf(store, clusterName, dir.store);
+    const audit = await openAuditLog({ dir: dir.auditLog, now, log: log.child('AUDIT') });
     stack.push(audit);
     const state: AuthState = {
       clusterName,
@@ -95,7 +105,11 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       nodename: options.nodename,
       version: options.version,
       store,
-      authorities: await openAuthorities({ store, clusterName, suite, now }),
+      authorities: await openAuthorities({ store, clusterName, suite, now }).catch((cause: unknown) => {
+        throw isTeleportError(cause)
+          ? cause
+          : damaged(dir.store, `its authorities cannot be read: ${messageOf(cause)}`, cause);
+      }),
       audit,
       now,
       log,
@@ -117,9 +131,11 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     stack.push(listener);
     state.address = listener.address;
     const { nodename } = options;
-    dir.writeAdminIdentity(
-      await issueHostIdentity(state, { role: 'Admin', nodename, additionalPrincipals: [], dnsNames: [] }),
-    );
+    const admin = await issueHostIdentity(state, { role: 'Admin', nodename, additionalPrincipals: [], dnsNames: [] });
+    await dir.writeAdminIdentity(admin).catch((error: unknown) => {
+      if (!isTeleportError(error, 'LimitExceeded')) throw error;
+      log.error('The identity for tctl on this host cannot be written; an older one stays.', { error });
+    });
     return {
       address: listener.address,
       clusterName,
@@ -136,15 +152,15 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   }
 }
 
-/** The cluster's id; at the first start it is made, later the name must be the same. */
-async function clusterIdOf(store: Store, clusterName: string): Promise<string> {
-  const item = await store.get('/cluster');
-  if (item === undefined) {
-    const id = randomUUID();
-    await store.create('/cluster', JSON.stringify({ name: clusterName, id }));
-    return id;
-  }
-  const known = JSON.parse(item.value) as { name: string; id: string };
+/** Key of the cluster's name and id. */
+const CLUSTER = '/cluster';
+
+/** The cluster's id. @throws when it has another name, or the store is not that of a whole cluster */
+async function clusterIdOf(store: Store, clusterName: string, path: string): Promise<string> {
+  const item = await store.get(CLUSTER);
+  if (item === undefined || (await store.get(keyOf('cert_authority', 'host'))) === undefined)
+    throw damaged(path, item ? 'the keys of the cluster are missing' : 'the name of the cluster is missing');
+  const known = storedValue<{ name: string; id: string }>(item);
   if (known.name === clusterName) return known.id;
   throw new TeleportError(
     'BadParameter',

@@ -7,9 +7,20 @@
  * never a boolean (a boolean aborts the process), and columns are read by name.
  */
 import { randomUUID } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
-import { messageOf, TeleportError } from '../errors.js';
+import { isDiskFull, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { createAlarm, type Logger, silent } from '../log.js';
 import type { Item, Key, Store } from './store.js';
 import { createWatchers } from './watchers.js';
 
@@ -22,16 +33,65 @@ export interface EmbeddedStoreOptions {
   busyTimeoutMs?: number;
   /** How often expired items are swept without any call. Default 1 000. */
   sweepIntervalMs?: number;
+  /** Where an alarm goes when the disk takes no more. */
+  log?: Logger;
 }
 
 /**
- * Open or create the store.
+ * Make a new store whole, or not at all: what `fill` writes is there as soon as the file has its name.
  *
- * @throws TeleportError `ConnectionProblem` when the file cannot be opened or is not a store
+ * @throws TeleportError `AlreadyExists` when there is a file, `LimitExceeded` on a full disk, `ConnectionProblem`
+ */
+export async function createEmbeddedStore(
+  options: EmbeddedStoreOptions,
+  fill: (store: Store) => Promise<void> = async () => {},
+): Promise<void> {
+  const { path } = options;
+  if (existsSync(path)) throw new TeleportError('AlreadyExists', `the store ${path} exists already`);
+  const half = `${path}.new`;
+  const removeHalf = () => {
+    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(half + suffix, { force: true });
+  };
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    removeHalf();
+    closeSync(openSync(half, 'wx', 0o600));
+    const db = await openSqlite(half, options.busyTimeoutMs);
+    db.exec(SCHEMA);
+    db.close();
+    const store = await openEmbeddedStore({ ...options, path: half });
+    try {
+      await fill(store);
+    } finally {
+      await store.close();
+    }
+    renameSync(half, path);
+    syncDirectory(dirname(path));
+  } catch (cause) {
+    try {
+      removeHalf();
+    } catch {
+      // Tried again at the next start.
+    }
+    throw storeError(path, cause);
+  }
+}
+
+/**
+ * Open the store, and look whether it is whole; a file that is not there is created.
+ *
+ * @throws TeleportError `ConnectionProblem` when the file cannot be opened, is empty, cut, damaged or not a store;
+ *   `LimitExceeded` on a full disk. The same of every call of the store.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
-  const { path, now = () => new Date(), busyTimeoutMs = 5_000, sweepIntervalMs = 1_000 } = options;
-  const db = await openDatabase(path, busyTimeoutMs);
+  const { path, now = () => new Date(), sweepIntervalMs = 1_000, log = silent } = options;
+  const inMemory = path === ':memory:';
+  if (!inMemory && !existsSync(path)) await createEmbeddedStore(options);
+  const db = await openDatabase(path, options.busyTimeoutMs);
+  const alarm = createAlarm(log, {
+    failing: 'The store of the Auth Service cannot be written.',
+    working: 'The store of the Auth Service is written again.',
+  });
   const watchers = createWatchers();
   const sql = {
     get: db.prepare('SELECT key, value, revision, expires FROM items WHERE key = ?'),
@@ -51,17 +111,31 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   let closed = false;
   const timer = setInterval(() => closed || sweep(), sweepIntervalMs);
   timer.unref();
+  /** Run against the database, and tell its errors as ours. */
+  const asking = <T>(body: () => T): T => {
+    try {
+      return body();
+    } catch (cause) {
+      throw storeError(path, cause);
+    }
+  };
 
   function readNextExpiry(): number {
     return (sql.next.get([]) as { next: number | null } | undefined)?.next ?? Number.POSITIVE_INFINITY;
   }
 
+  /** What could not be swept, on a full disk, is swept later; nobody reads it meanwhile. */
   function sweep(): void {
     if (now().getTime() < nextExpiry) return;
-    const gone = sql.sweep.all([now().getTime()]) as { key: string }[];
-    nextExpiry = readNextExpiry();
-    for (const { key } of gone) watchers.tell({ type: 'delete', key });
-    watchers.flush();
+    try {
+      const gone = asking(() => sql.sweep.all([now().getTime()])) as { key: string }[];
+      nextExpiry = readNextExpiry();
+      alarm.worked();
+      for (const { key } of gone) watchers.tell({ type: 'delete', key });
+      watchers.flush();
+    } catch (error) {
+      alarm.failed(error);
+    }
   }
 
   /** Every call: the store is open, and what has expired is gone and told. */
@@ -72,7 +146,8 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 
   function read(key: Key): Item | undefined {
     const row = sql.get.get([key]) as Row | undefined;
-    return row === undefined ? undefined : itemOf(row);
+    if (row === undefined || (row.expires !== null && row.expires <= now().getTime())) return undefined;
+    return itemOf(row);
   }
 
   function write(key: Key, value: string, expires: Date | undefined): Item {
@@ -86,15 +161,22 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   /** Run the comparison and its write as one transaction, also against another process on the same file. */
   const atomically = <T>(body: () => T): T => {
     enter();
-    db.exec('BEGIN IMMEDIATE');
     try {
+      db.exec('BEGIN IMMEDIATE');
       const result = body();
       db.exec('COMMIT');
+      alarm.worked();
       watchers.flush();
       return result;
-    } catch (error) {
+    } catch (cause) {
       watchers.discard();
-      db.exec('ROLLBACK');
+      try {
+        db.exec('ROLLBACK');
+      } catch {
+        // SQLite has done so itself, as after a full disk, or there was no beginning.
+      }
+      const error = storeError(path, cause);
+      if (error !== cause) alarm.failed(error);
       throw error;
     }
   };
@@ -112,12 +194,12 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       }),
     get: async (key) => {
       enter();
-      return read(key);
+      return asking(() => read(key));
     },
     range: async (prefix, { limit, after } = {}) => {
       enter();
-      const rows = sql.range.all([prefix, `${prefix}\u{10FFFF}`, after ?? '', now().getTime(), limit ?? -1]) as Row[];
-      return rows.map(itemOf);
+      const args = [prefix, `${prefix}\u{10FFFF}`, after ?? '', now().getTime(), limit ?? -1];
+      return (asking(() => sql.range.all(args)) as Row[]).map(itemOf);
     },
     delete: async (key, options = {}) =>
       atomically(() => {
@@ -134,10 +216,28 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       closed = true;
       clearInterval(timer);
       watchers.close();
+      try {
+        if (!inMemory) foldIn(db);
+      } catch (cause) {
+        log.error('What was written last stays beside the store, in its -wal file.', {
+          error: storeError(path, cause),
+        });
+      }
       db.close();
     },
   };
 }
+
+/** All into the one file, and no other file beside it. */
+function foldIn(db: Sqlite): void {
+  const [{ busy } = { busy: 1 }] = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all([]) as { busy: number }[];
+  if (busy === 0) db.exec('PRAGMA journal_mode = DELETE');
+}
+
+const SCHEMA =
+  'CREATE TABLE items ' +
+  '(key TEXT PRIMARY KEY, value TEXT NOT NULL, revision TEXT NOT NULL, expires INTEGER) STRICT, WITHOUT ROWID; ' +
+  'CREATE INDEX items_expires ON items (expires) WHERE expires IS NOT NULL';
 
 interface Row {
   key: string;
@@ -166,24 +266,65 @@ function expect(revision: string | undefined, item: Item | undefined): void {
   throw new TeleportError('CompareFailed', 'the item has changed in the meantime, read it again and repeat the change');
 }
 
-async function openDatabase(path: string, busyTimeoutMs: number): Promise<Sqlite> {
+async function openSqlite(path: string, busyTimeoutMs = 5_000): Promise<Sqlite> {
+  const { default: Database } = await import('libsql');
+  return new Database(path, { timeout: busyTimeoutMs }) as unknown as Sqlite;
+}
+
+/** Never opened by another descriptor than SQLite's own: closing that one would let go of SQLite's locks. */
+async function openDatabase(path: string, busyTimeoutMs?: number): Promise<Sqlite> {
+  const inMemory = path === ':memory:';
+  let db: Sqlite | undefined;
   try {
-    if (path !== ':memory:') {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      closeSync(openSync(path, 'a', 0o600));
+    if (!inMemory) {
+      if (statSync(path).size === 0) throw damaged(path, 'it is empty');
       chmodSync(path, 0o600);
     }
-    const { default: Database } = await import('libsql');
-    const db = new Database(path, { timeout: busyTimeoutMs }) as unknown as Sqlite;
+    db = await openSqlite(path, busyTimeoutMs);
+    if (inMemory) db.exec(SCHEMA);
+    else check(path, db);
     db.exec('PRAGMA journal_mode = WAL');
     db.exec('PRAGMA synchronous = FULL');
-    db.exec(
-      'CREATE TABLE IF NOT EXISTS items ' +
-        '(key TEXT PRIMARY KEY, value TEXT NOT NULL, revision TEXT NOT NULL, expires INTEGER) STRICT, WITHOUT ROWID',
-    );
-    db.exec('CREATE INDEX IF NOT EXISTS items_expires ON items (expires) WHERE expires IS NOT NULL');
     return db;
   } catch (cause) {
-    throw new TeleportError('ConnectionProblem', `cannot open the store ${path}: ${messageOf(cause)}`, { cause });
+    db?.close();
+    throw storeError(path, cause);
+  }
+}
+
+function check(path: string, db: Sqlite): void {
+  const tables = db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'items'").get([]) as { n: number };
+  if (tables.n === 0) throw damaged(path, 'it holds nothing of a cluster, as a copy without its -wal file');
+  const [first] = db.prepare('PRAGMA integrity_check(1)').all([]) as { integrity_check: string }[];
+  if (first?.integrity_check !== 'ok') throw damaged(path, first?.integrity_check ?? 'no answer');
+}
+
+/** The refusal of a store that is not whole. */
+export function damaged(path: string, why: string, cause?: unknown): TeleportError {
+  return new TeleportError('ConnectionProblem', `the store ${path} is damaged: ${why}`, {
+    cause,
+    hint: `Stop this process and put a backup in its place: auth.db, without auth.db-wal and auth.db-shm. To begin a new cluster instead, use an empty data_dir.`,
+  });
+}
+
+function storeError(path: string, cause: unknown): TeleportError {
+  if (isTeleportError(cause)) return cause;
+  const code = nodeCodeOf(cause) ?? '';
+  if (isDiskFull(cause) || code === 'SQLITE_FULL') {
+    return new TeleportError('LimitExceeded', `the disk is full, the store ${path} cannot be written`, {
+      hint: 'Free space on the disk of the data directory.',
+      cause,
+    });
+  }
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return damaged(path, messageOf(cause), cause);
+  return new TeleportError('ConnectionProblem', `cannot use the store ${path}: ${messageOf(cause)}`, { cause });
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }

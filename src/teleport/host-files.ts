@@ -2,42 +2,65 @@
  * Files of the data folder that belong to the process and not to one service: host id, identities, the self-signed web
  * certificate, the pid file. The folder is 0700, secrets are 0600, and nothing half written ever replaces what was good.
  */
-import { type KeyObject, randomUUID } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import type { KeyObject } from 'node:crypto';
+import { access, chmod, constants, mkdir, rm, stat } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
 import type { HostIdentity } from '../api/host-identity.js';
-import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { isDiskFailure, isDiskFull, messageOf, TeleportError } from '../errors.js';
+import type { Logger } from '../log.js';
 import { certificatesIn } from '../pki/certificate-file.js';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey, sameKey } from '../pki/keys.js';
 import { publicKeyOf, readCertificate, selfSignedWebCertificate } from '../pki/x509.js';
+import { readStateFile, writeStateFile } from '../store/state-files.js';
 import { webCertFiles } from './config.js';
 
-/** @throws BadParameter with the next step when the folder cannot be made or written */
+/**
+ * Make the folder, or look whether this user may use it. Changes nothing of a folder that is there.
+ *
+ * @throws TeleportError with the next step when it cannot be made or used
+ */
 export async function prepareDataDir(dataDir: string): Promise<void> {
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    await chmod(dataDir, 0o700);
+    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
-    throw new TeleportError('BadParameter', `cannot use the data folder ${dataDir}: ${messageOf(cause)}`, {
-      cause,
-      hint: 'Choose another one: teleport start --data-dir=DIR (or "data_dir" in the configuration file).',
-    });
+    throw new TeleportError(
+      isDiskFull(cause) ? 'LimitExceeded' : 'BadParameter',
+      `cannot use the data folder ${dataDir}: ${messageOf(cause)}${await ownerOf(dataDir)}`,
+      {
+        cause,
+        hint: 'Choose another one: teleport start --data-dir=DIR (or "data_dir" in the configuration file).',
+      },
+    );
   }
 }
 
-/** The UUID of this host: made once, then always the same. */
-export async function hostId(dataDir: string): Promise<string> {
-  const file = join(dataDir, 'host_uuid');
-  const known = (await readIfThere(file))?.trim();
-  if (known) return known;
-  const id = randomUUID();
-  await writeWhole(file, `${id}\n`);
-  return id;
+/** Only for its owner from now on; called by the process that has the folder. */
+export async function closeDataDir(dataDir: string): Promise<void> {
+  try {
+    await chmod(dataDir, 0o700);
+  } catch (cause) {
+    throw new TeleportError(
+      'BadParameter',
+      `cannot close the data folder ${dataDir} to other users: ${messageOf(cause)}${await ownerOf(dataDir)}`,
+      { cause, hint: `Give it to the user that runs teleport: chown -R ${userInfo().uid} ${dataDir}` },
+    );
+  }
+}
+
+async function ownerOf(dataDir: string): Promise<string> {
+  const { uid } = userInfo();
+  const owner = await stat(dataDir).then(
+    (facts) => facts.uid,
+    () => uid,
+  );
+  return owner === uid ? '' : ` (it belongs to user ${owner}, and this process runs as user ${uid})`;
 }
 
 export async function readIdentity(dataDir: string, role: string): Promise<HostIdentity | undefined> {
   const file = identityFile(dataDir, role);
-  const text = await readIfThere(file);
+  const text = await readStateFile(file);
   if (text === undefined) return undefined;
   try {
     return JSON.parse(text) as HostIdentity;
@@ -50,7 +73,7 @@ export async function readIdentity(dataDir: string, role: string): Promise<HostI
 }
 
 export async function saveIdentity(dataDir: string, identity: HostIdentity): Promise<void> {
-  await writeWhole(identityFile(dataDir, identity.role), `${JSON.stringify(identity, null, 2)}\n`);
+  await writeStateFile(identityFile(dataDir, identity.role), `${JSON.stringify(identity, null, 2)}\n`);
 }
 
 /** Read the self-signed web certificate, or make one for these names (10 years, as Teleport's). */
@@ -60,12 +83,12 @@ export async function webCertificate(
   now: Date,
 ): Promise<{ certPem: string; keyPem: string }> {
   const { keyFile, certFile } = webCertFiles(dataDir);
-  const [certPem, keyPem] = await Promise.all([readIfThere(certFile), readIfThere(keyFile)]);
+  const [certPem, keyPem] = await Promise.all([readStateFile(certFile), readStateFile(keyFile)]);
   if (certPem && keyPem && readCertificate(certPem).notAfter > now) return { certPem, keyPem };
   const key = await generateKey('ecdsa-p256');
   const made = { certPem: selfSignedWebCertificate({ names, key, now }), keyPem: privateKeyPem(key) };
-  await writeWhole(keyFile, made.keyPem);
-  await writeWhole(certFile, made.certPem);
+  await writeStateFile(keyFile, made.keyPem);
+  await writeStateFile(certFile, made.certPem);
   return made;
 }
 
@@ -94,39 +117,23 @@ function keyIn(pem: string, file: string): KeyObject {
 }
 
 async function readRequired(file: string): Promise<string> {
-  const text = await readIfThere(file);
+  const text = await readStateFile(file);
   if (text === undefined) throw new TeleportError('BadParameter', `path '${file}' does not exist`);
   return text;
 }
 
-export async function writePid(file: string, pid: number): Promise<void> {
-  await writeWhole(file, `${pid}\n`, 0o644);
+/** A full disk does not stop the start: the services work without their pid file. */
+export async function writePid(file: string, pid: number, log: Logger): Promise<void> {
+  await writeStateFile(file, `${pid}\n`, 0o644).catch((error: unknown) => {
+    if (!isDiskFailure((error as TeleportError).cause)) throw error;
+    log.error('The pid file cannot be written.', { error });
+  });
 }
 
-export async function removePid(file: string): Promise<void> {
-  await rm(file, { force: true });
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (nodeCodeOf(error) === 'ENOENT') return undefined;
-    throw new TeleportError('BadParameter', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-async function writeWhole(file: string, text: string, mode = 0o600): Promise<void> {
-  const half = join(dirname(file), `.${randomUUID()}.tmp`);
-  try {
-    await using handle = await open(half, 'wx', mode);
-    await handle.writeFile(text);
-    await handle.sync();
-    await rename(half, file);
-  } catch (cause) {
-    await rm(half, { force: true });
-    throw new TeleportError('BadParameter', `cannot write ${file}: ${messageOf(cause)}`, { cause });
-  }
+export async function removePid(file: string, log: Logger): Promise<void> {
+  await rm(file, { force: true }).catch((error: unknown) => {
+    log.error('The pid file cannot be removed.', { error });
+  });
 }
 
 function identityFile(dataDir: string, role: string): string {

@@ -36,19 +36,25 @@ export function openLogOutput(output: string, streams: { stdout: Writable; stder
     });
   }
   let file: number | undefined = openFile(output);
+  /** The file ends within a line, because the disk was full. */
+  let torn = false;
   return {
     write(line) {
       try {
         if (file === undefined) throw new Error('closed');
-        writeSync(file, line);
+        const bytes = Buffer.from(torn ? `\n${line}` : line);
+        for (let sent = 0; sent < bytes.length; torn = sent < bytes.length)
+          sent += writeSync(file, bytes, sent, bytes.length - sent);
       } catch {
         streams.stderr.write(line);
       }
     },
     reopen() {
       const next = openFile(output);
-      if (file !== undefined) closeSync(file);
+      const last = file;
       file = next;
+      torn = false;
+      if (last !== undefined) closeSync(last);
     },
     close() {
       if (file !== undefined) closeSync(file);

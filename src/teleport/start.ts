@@ -12,11 +12,13 @@ import { messageOf, TeleportError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
 import { joinHostPort } from '../net/socket-errors.js';
 import type { SystemRole } from '../resources/types.js';
+import { hostId } from '../store/state-files.js';
 import { startCertificateReload } from './certificate-reload.js';
 import { type HostPort, readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from './config.js';
+import { lockDataDir } from './data-dir-lock.js';
 import { type Metric, processMetrics, type Readiness, startDiagnostics } from './diagnostics.js';
 import {
-  hostId,
+  closeDataDir,
   prepareDataDir,
   readIdentity,
   readKeypair,
@@ -54,13 +56,13 @@ async function serve(env: Env, config: TeleportConfig, output: LogOutput, log: L
     log.info('Reading certificates again.');
     void running.reload();
   });
-  if (config.pidFile) await writePid(config.pidFile, process.pid);
+  if (config.pidFile) await writePid(config.pidFile, process.pid, log);
   await new Promise<void>((resolve) => {
     if (env.signal.aborted) resolve();
     else env.signal.addEventListener('abort', () => resolve(), { once: true });
   });
   log.info('Stopping.', { sessions: running.sessions() });
-  if (config.pidFile) await removePid(config.pidFile);
+  if (config.pidFile) await removePid(config.pidFile, log);
   return 0;
 }
 
@@ -81,7 +83,7 @@ export async function startTeleport(
   { log, now = () => new Date() }: { log: Logger; now?: () => Date },
 ): Promise<RunningTeleport> {
   await prepareDataDir(config.dataDir);
-  const id = await hostId(config.dataDir);
+  const lock = await lockDataDir(config.dataDir, { log, now });
   log.info(config.file ? 'Starting Teleport with a config file' : 'Starting Teleport', {
     version: VERSION,
     ...(config.file ? { config_file: config.file } : {}),
@@ -90,6 +92,7 @@ export async function startTeleport(
   for (const key of config.unused) log.warn('This setting has no effect in this program.', { setting: key });
 
   const stack = new AsyncDisposableStackOf();
+  stack.push(lock);
   let readiness: Readiness = 'starting';
   const gauges: (() => Metric)[] = [];
   const becomeReady = () => {
@@ -105,6 +108,8 @@ export async function startTeleport(
     [Symbol.asyncDispose]: () => running.close(),
   };
   try {
+    await closeDataDir(config.dataDir);
+    const id = await hostId(config.dataDir);
     // First, so that it answers while the others start and while they drain.
     if (config.diagAddr) {
       const diagnostics = await startDiagnostics({

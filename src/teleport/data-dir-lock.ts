@@ -1,0 +1,93 @@
+/**
+ * A data folder belongs to one process at a time: two would write the same identities, store and spool. The lock is the
+ * kernel's and dies with its holder (`store/file-lock.ts`); a second file beside it says who that is.
+ *
+ *     teleport.lock        held, always empty
+ *     teleport.lock.json   {"pid": 4711, "host": "db1", "since": "2026-11-21T10:00:00.000Z"}
+ */
+import { rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { nodeCodeOf, TeleportError } from '../errors.js';
+import type { Logger } from '../log.js';
+import { takeFileLock } from '../store/file-lock.js';
+import { readStateFile, writeStateFile } from '../store/state-files.js';
+
+interface Holder {
+  pid: number;
+  host: string;
+  /** ISO 8601. */
+  since: string;
+}
+
+export interface DataDirLock {
+  /** Let go; also done by the end of the process, whatever ends it. */
+  close(): Promise<void>;
+}
+
+/** A holder that has the lock says its name within this. */
+const NAMED_WITHIN_MS = 500;
+const LOOK_EVERY_MS = 20;
+
+/** @throws TeleportError `AlreadyExists` when another process has the folder, with its id, its host and since when */
+export async function lockDataDir(
+  dataDir: string,
+  { log, now }: { log: Logger; now: () => Date },
+): Promise<DataDirLock> {
+  const lock = await takeFileLock(join(dataDir, 'teleport.lock'));
+  const file = join(dataDir, 'teleport.lock.json');
+  if (lock === undefined) throw inUse(dataDir, await holderOf(file));
+  const me: Holder = { pid: process.pid, host: hostname(), since: now().toISOString() };
+  const forget = () => rm(file, { force: true }).catch(() => {});
+  // On a full disk the lock holds without a name; a name of an earlier process would mislead.
+  await writeStateFile(file, `${JSON.stringify(me)}\n`, 0o644).catch(async (error: unknown) => {
+    await forget();
+    log.warn('Cannot write who uses the data folder.', { error });
+  });
+  return {
+    async close() {
+      await forget();
+      lock.release();
+    },
+  };
+}
+
+/** Who has the lock. A name that belongs to nobody alive is that of an earlier holder: the new one is about to write its own. */
+async function holderOf(file: string): Promise<Holder | undefined> {
+  for (let waited = 0; ; waited += LOOK_EVERY_MS) {
+    const holder = parseHolder(await readStateFile(file).catch(() => undefined));
+    if (holder && (holder.host !== hostname() || isAlive(holder.pid))) return holder;
+    if (waited >= NAMED_WITHIN_MS) return undefined;
+    await wait(LOOK_EVERY_MS);
+  }
+}
+
+function parseHolder(text: string | undefined): Holder | undefined {
+  try {
+    const { pid, host, since } = JSON.parse(text ?? '') as Partial<Holder>;
+    if (Number.isSafeInteger(pid) && typeof host === 'string' && typeof since === 'string')
+      return { pid: pid!, host, since };
+  } catch {
+    // None yet.
+  }
+  return undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return nodeCodeOf(error) !== 'ESRCH';
+  }
+}
+
+function inUse(dataDir: string, holder: Holder | undefined): TeleportError {
+  const who = holder
+    ? `process ${holder.pid} on ${holder.host}, since ${holder.since}`
+    : 'a process that could not write its name';
+  return new TeleportError('AlreadyExists', `the data folder ${dataDir} is in use by another teleport: ${who}`, {
+    hint: `Stop that process${holder ? ` (on ${holder.host}: kill ${holder.pid})` : ''}, or give this one a folder of its own: teleport start --data-dir=DIR (or "data_dir" in the configuration file).`,
+  });
+}
