@@ -106,9 +106,8 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       version: options.version,
       store,
       authorities: await openAuthorities({ store, clusterName, suite, now }).catch((cause: unknown) => {
-        throw isTeleportError(cause)
-          ? cause
-          : damaged(dir.store, `its authorities cannot be read: ${messageOf(cause)}`, cause);
+        if (isTeleportError(cause, 'ConnectionProblem') || isTeleportError(cause, 'LimitExceeded')) throw cause;
+        throw damaged(dir.store, `its authorities cannot be read: ${messageOf(cause)}`, cause);
       }),
       audit,
       now,

@@ -16,6 +16,7 @@ import {
   openSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -295,6 +296,9 @@ async function openDatabase(path: string, busyTimeoutMs?: number): Promise<Sqlit
 function check(path: string, db: Sqlite): void {
   const tables = db.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name = 'items'").get([]) as { n: number };
   if (tables.n === 0) throw damaged(path, 'it holds nothing of a cluster, as a copy without its -wal file');
+  const { page_size } = db.prepare('PRAGMA page_size').get([]) as { page_size: number };
+  // What a crash has left half written stands in the -wal file as well.
+  if (statSync(path).size % page_size !== 0 && !existsSync(`${path}-wal`)) throw damaged(path, 'it is cut');
   const [first] = db.prepare('PRAGMA integrity_check(1)').all([]) as { integrity_check: string }[];
   if (first?.integrity_check !== 'ok') throw damaged(path, first?.integrity_check ?? 'no answer');
 }
@@ -310,7 +314,7 @@ export function damaged(path: string, why: string, cause?: unknown): TeleportErr
 function storeError(path: string, cause: unknown): TeleportError {
   if (isTeleportError(cause)) return cause;
   const code = nodeCodeOf(cause) ?? '';
-  if (isDiskFull(cause) || code === 'SQLITE_FULL') {
+  if (isDiskFull(cause) || code === 'SQLITE_FULL' || (code.startsWith('SQLITE_IOERR') && hasNoRoom(path))) {
     return new TeleportError('LimitExceeded', `the disk is full, the store ${path} cannot be written`, {
       hint: 'Free space on the disk of the data directory.',
       cause,
@@ -318,6 +322,16 @@ function storeError(path: string, cause: unknown): TeleportError {
   }
   if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') return damaged(path, messageOf(cause), cause);
   return new TeleportError('ConnectionProblem', `cannot use the store ${path}: ${messageOf(cause)}`, { cause });
+}
+
+/** SQLite tells a full disk in several ways; its smallest need is the 32 KiB of a -shm file. */
+function hasNoRoom(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < 32_768;
+  } catch {
+    return false;
+  }
 }
 
 function syncDirectory(path: string): void {

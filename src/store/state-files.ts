@@ -11,9 +11,13 @@ import { isDiskFull, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 export async function writeStateFile(file: string, text: string, mode = 0o600): Promise<void> {
   const half = join(dirname(file), `.${randomUUID()}.tmp`);
   try {
-    await using handle = await open(half, 'wx', mode);
-    await handle.writeFile(text);
-    await handle.sync();
+    const handle = await open(half, 'wx', mode);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
     await rename(half, file);
   } catch (cause) {
     await rm(half, { force: true }).catch(() => {});

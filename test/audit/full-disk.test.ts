@@ -113,11 +113,13 @@ describe('F1 a full disk', () => {
     expect([size('2026-11-21'), size('2026-11-22')].map((bytes) => Math.floor(bytes / 5000))).toEqual([1, 2]);
   });
 
-  testWithLimit('at any moment of shipping ends no process: position, segments and events all fail and recover', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'spool-limit-'));
-    const { ended } = await runScript(
-      dir,
-      `import { execFileSync } from 'node:child_process';
+  testWithLimit(
+    'at any moment of shipping ends no process: position, segments and events all fail and recover',
+    async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'spool-limit-'));
+      const { ended } = await runScript(
+        dir,
+        `import { execFileSync } from 'node:child_process';
        import { openAuditSpool } from './src/audit/spool.ts';
        import { createLogger } from './src/log.ts';
        const limit = (bytes) => execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=' + bytes + ':unlimited']);
@@ -139,15 +141,17 @@ describe('F1 a full disk', () => {
          await spool.close();
          if (got.join() !== [...Array(41).keys()].join()) throw new Error(got.join());
        })().catch((error) => { console.error(error); process.exit(1); });`,
-      [join(dir, 'spool')],
-    );
-    const { status, signal, stderr } = await ended;
-    expect({ status, signal }).toEqual({ status: 0, signal: null });
-    expect(stderr).toContain('Audit events cannot be recorded');
-    expect(stderr).toContain('The position of the audit spool cannot be kept');
-    expect(readdirSync(join(dir, 'spool')).filter((name) => name.endsWith('.spool')).length).toBeLessThan(2);
-    rmSync(dir, { recursive: true });
-  }, 20_000);
+        [join(dir, 'spool')],
+      );
+      const { status, signal, stderr } = await ended;
+      expect({ status, signal }).toEqual({ status: 0, signal: null });
+      expect(stderr).toContain('Audit events cannot be recorded');
+      expect(stderr).toContain('The position of the audit spool cannot be kept');
+      expect(readdirSync(join(dir, 'spool')).filter((name) => name.endsWith('.spool')).length).toBeLessThan(2);
+      rmSync(dir, { recursive: true });
+    },
+    20_000,
+  );
 
   test('a position that names a segment which is gone loses and repeats nothing that is there', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'spool-'));
