@@ -10,9 +10,9 @@ import type { Answer, Question } from './keychain-child.js';
 /** A tunnel that stays open for days must not keep a second process for it. */
 const IDLE_MS = 1_000;
 
-/** All that the child needs: the bus, the display of a prompt, the person. Tokens and passwords are not passed on. */
+/** All that the child needs: the bus, the display of a prompt, the person, where libraries are. Tokens and passwords are not passed on. */
 const PASSED_ON =
-  /^(DBUS_.*|XDG_.*|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|HOME|USER|LOGNAME|PATH|LANG|LC_.*|TMPDIR|USERPROFILE|APPDATA|LOCALAPPDATA|SYSTEMROOT|WINDIR|TEMP|TMP)$/i;
+  /^(DBUS_.*|XDG_.*|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|HOME|USER|LOGNAME|PATH|LANG|LC_.*|LD_LIBRARY_PATH|TMPDIR|USERPROFILE|APPDATA|LOCALAPPDATA|SYSTEMROOT|WINDIR|TEMP|TMP)$/i;
 
 export function keytarInChild(vars: Record<string, string | undefined>): OpenKeytar {
   const env = Object.fromEntries(Object.entries(vars).filter(([name]) => PASSED_ON.test(name)));

@@ -6,6 +6,7 @@
  * that nobody answers) holds a thread of its process, and such a process cannot even exit. A child can be ended.
  */
 import { messageOf, TeleportError } from '../errors.js';
+import { keychainRefusal } from './keychain-refusal.js';
 
 export interface Keychain {
   /** The secret of an account, or undefined. */
@@ -90,7 +91,7 @@ export function openKeychain(options: KeychainOptions = {}): Keychain {
       // libsecret stays with the service that it found first, also when that has ended and a new one has begun.
       giveUp();
       signal?.throwIfAborted();
-      throw refusal(what, cause, platform);
+      throw keychainRefusal(what, cause, platform);
     } finally {
       stop.abort();
     }
@@ -124,48 +125,4 @@ async function withRetry<T>(call: () => Promise<T>): Promise<T> {
       if (left === 0 || !VANISHED.test(messageOf(error))) throw error;
     }
   }
-}
-
-/** What keytar, libsecret and D-Bus say → why, and what to do. Texts: libsecret 0.20, GLib 2.74, dlopen of glibc 2.36. */
-const REASONS: readonly (readonly [RegExp, string, string])[] = [
-  [
-    /autolaunch D-Bus|DBUS_SESSION_BUS_ADDRESS|address is empty|Address element|Could not connect|Failed to connect to|Error receiving data|connection is closed/i,
-    'there is no D-Bus session bus',
-    'Log in at the desktop, or start the command with "dbus-run-session" and a Secret Service such as gnome-keyring',
-  ],
-  [
-    /not provided by any \.service|org\.freedesktop\.DBus\.Error\.(ServiceUnknown|NameHasNoOwner)|does not have an owner|activat/i,
-    'no Secret Service answers on the D-Bus session bus',
-    'Install and start one, such as gnome-keyring or KeePassXC',
-  ],
-  [/libsecret/i, 'the library libsecret is missing', 'Install it (Debian: libsecret-1-0, Fedora: libsecret)'],
-  [
-    /Cannot find (module|package)|invalid ELF|ERR_DLOPEN|dlopen|GLIBC/i,
-    'keytar is not installed for this system',
-    'Reinstall tsh without "--omit=optional"',
-  ],
-  // The second one: a keyring that was never set up.
-  [/locked|dismissed|cancell?ed|prompt|does not exist at path/i, 'it is locked', 'Unlock the keychain and try again'],
-  // keytar 7.10.6 crashes when it is asked for a list of entries that are locked.
-  [/helper process ended/i, 'it broke off', 'Unlock the keychain and try again'],
-  [
-    /no answer within/i,
-    'it does not answer',
-    'Look whether it asks for its password in a window, unlock it and try again',
-  ],
-];
-
-function refusal(what: 'read' | 'written', cause: unknown, platform: NodeJS.Platform): TeleportError {
-  const text = messageOf(cause);
-  const [, reason, advice] = REASONS.find(([words]) => words.test(text)) ?? [
-    undefined,
-    undefined, // then its own words; no secret is in them
-    platform === 'linux'
-      ? 'Look whether a Secret Service is running and unlocked'
-      : 'Unlock the keychain and try again',
-  ];
-  return new TeleportError('AccessDenied', `the system keychain cannot be ${what}: ${reason ?? text}`, {
-    cause,
-    hint: `${advice}, or keep keys in files with "tsh login --credential-store=file".`,
-  });
 }

@@ -1,13 +1,24 @@
 /** The keychain as a real Secret Service answers, and as it does not. Needs gnome-keyring and dbus; built programs. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, cpSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TeleportError } from '../../src/errors.js';
 import { openKeychain } from '../../src/profile/keychain.js';
+import { keychainRefusal } from '../../src/profile/keychain-refusal.js';
 import { keychainSecrets } from '../../src/profile/keychain-secrets.js';
-import { missingForKeytar, startBus, startSecretService, withService } from '../support/secret-service.js';
+import {
+  type Bus,
+  missingForKeytar,
+  PASSWORD,
+  startBus,
+  startSecretService,
+  withoutService,
+  withService,
+} from '../support/secret-service.js';
 
 const withKeytar = missingForKeytar() ? test.skip : test;
 
@@ -28,44 +39,122 @@ withService('a real Secret Service keeps entries between processes, 64 KiB too, 
   }
 });
 
-withService('a locked keyring that nobody can unlock is refused with the reason', async () => {
-  const service = await startSecretService();
-  const base = await mkdtemp(join(tmpdir(), 'locked-'));
-  try {
-    const open = () => keychainSecrets(base, openKeychain({ vars: service.vars }));
-    await open().set('keys/p/alice.key', 'one');
-    await service.lock();
-    // keytar says the same of an entry that is locked and of none; nobody must be told that a key is gone.
-    for (const call of [open().get, open().delete, open().list, open().check]) {
-      await expect(call('keys/p/alice.key')).rejects.toMatchObject({
-        code: 'AccessDenied',
-        message: 'the system keychain cannot be written: it is locked',
-      });
+describe('S11 a keychain that refuses', () => {
+  /** What the hint says to type, as it is typed. */
+  const unlockCommand = (hint: string | undefined) =>
+    /read -rs p .*--components=secrets/.exec(hint ?? '')?.[0] ?? 'false';
+  const refusalOf = async (call: Promise<unknown>) =>
+    await call.then(
+      () => Promise.reject(new Error('it was not refused')),
+      (error: TeleportError) => error,
+    );
+
+  withService('locked: each call says so, nothing crashes, and the command of the hint unlocks it', async () => {
+    const service = await startSecretService();
+    const base = await mkdtemp(join(tmpdir(), 'locked-'));
+    try {
+      const open = () => keychainSecrets(base, openKeychain({ vars: service.vars }));
+      await open().set('keys/p/alice.key', 'one');
+      await service.lock();
+      // keytar says the same of an entry that is locked and of none; nobody must be told that a key is gone.
+      for (const call of [open().get, open().delete, open().list, open().check]) {
+        await expect(call('keys/p/alice.key')).rejects.toMatchObject({
+          code: 'AccessDenied',
+          message: 'the system keychain cannot be written: it is locked',
+        });
+      }
+      // Locked between two calls: keytar's own process ends, ours does not.
+      const listed = await refusalOf(openKeychain({ vars: service.vars }).list());
+      expect(listed.message).toBe('the system keychain cannot be read: it broke off (keytar ended with SIGSEGV)');
+      const { hint } = await refusalOf(open().check());
+      expect(unlockCommand(listed.hint)).toBe(unlockCommand(hint));
+      type(unlockCommand(hint), service);
+      expect(await open().get('keys/p/alice.key')).toBe('one');
+    } finally {
+      await service.stop();
+      await rm(base, { recursive: true, force: true });
     }
-  } finally {
-    await service.stop();
-    await rm(base, { recursive: true, force: true });
-  }
-});
+  });
 
-withService('a bus without a Secret Service is refused with the reason', async () => {
-  const bus = await startBus();
-  try {
-    await expect(openKeychain({ vars: bus.vars }).get('a')).rejects.toMatchObject({
-      message: 'the system keychain cannot be read: no Secret Service answers on the D-Bus session bus',
-      hint: expect.stringContaining('gnome-keyring'),
-    });
-  } finally {
-    await bus.stop();
-  }
-});
+  withService('never set up: the command of the hint makes the keyring', async () => {
+    const service = await startSecretService({ isNew: true });
+    try {
+      const open = () => openKeychain({ vars: service.vars });
+      const { message, hint } = await refusalOf(open().set('a', 'b'));
+      expect(message).toBe('the system keychain cannot be written: there is no keyring in it yet');
+      type(unlockCommand(hint), service);
+      await open().set('a', 'b');
+      expect(await open().get('a')).toBe('b');
+    } finally {
+      await service.stop();
+    }
+  });
 
-withKeytar('no bus at all is refused with the reason', async () => {
-  const vars = { DBUS_SESSION_BUS_ADDRESS: `unix:path=${join(tmpdir(), 'no-such-bus')}` };
-  await expect(openKeychain({ vars }).set('a', 'b')).rejects.toMatchObject({
-    message: 'the system keychain cannot be written: there is no D-Bus session bus',
+  withService('a bus without a Secret Service: the command of the hint starts one', async () => {
+    const bus = await startBus();
+    try {
+      const { message, hint } = await refusalOf(openKeychain({ vars: bus.vars }).get('a'));
+      expect(message).toBe('the system keychain cannot be read: no Secret Service answers on the D-Bus session bus');
+      expect(hint).toContain('apt install gnome-keyring');
+      type(unlockCommand(hint), bus);
+      await openKeychain({ vars: bus.vars }).set('a', 'b');
+    } finally {
+      await bus.stop();
+    }
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  (isRoot && !withoutService ? test : test.skip)('the bus of another user', async () => {
+    const bus = await startBus();
+    const dir = bus.vars.XDG_RUNTIME_DIR!;
+    // The program of another user, who may read nothing of this checkout.
+    const folder = await mkdtemp(join(tmpdir(), 'nobody-'));
+    cpSync('node_modules/keytar', join(folder, 'node_modules/keytar'), { recursive: true });
+    chmodSync(folder, 0o755);
+    const asked =
+      "import('keytar').then((k)=>k.default.getPassword('a','b')).catch((e)=>console.log(e.message)).then(()=>process.exit())";
+    const env = { PATH: process.env.PATH, ...bus.vars };
+    try {
+      for (const mode of [0o755, 0o700]) {
+        chmodSync(dir, mode);
+        const options = { cwd: folder, env, uid: 65_534, gid: 65_534, encoding: 'utf8' } as const;
+        const text = spawnSync(process.execPath, ['-e', asked], options).stdout.trim();
+        expect(keychainRefusal('read', new Error(text), 'linux')).toMatchObject({
+          message: expect.stringContaining('the D-Bus session bus is that of another user'),
+          hint: expect.stringContaining('without sudo'),
+        });
+      }
+    } finally {
+      await bus.stop();
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  withKeytar.each<[string, Record<string, string>]>([
+    ['no variable', {}],
+    ['a display and no dbus-launch', { DISPLAY: ':9', PATH: '/nowhere' }],
+    ['an address where nothing is', { DBUS_SESSION_BUS_ADDRESS: `unix:path=${join(tmpdir(), 'no-such-bus')}` }],
+    ['a port where nothing is', { DBUS_SESSION_BUS_ADDRESS: 'tcp:host=localhost,port=1' }],
+    ['an address that is none', { DBUS_SESSION_BUS_ADDRESS: 'nowhere' }],
+    ['an empty address', { DBUS_SESSION_BUS_ADDRESS: '' }],
+    ['a folder without a bus', { XDG_RUNTIME_DIR: tmpdir() }],
+  ])('no bus: %s', async (_what, vars) => {
+    const { message, hint } = await refusalOf(openKeychain({ vars }).set('a', 'b'));
+    expect(message).toBe('the system keychain cannot be written: there is no D-Bus session bus');
+    expect(hint).toContain('dbus-run-session -- bash -c');
   });
 });
+
+/** Type a command, and the password that it asks for, on this bus. */
+function type(command: string, { vars }: Bus): void {
+  const env = { PATH: process.env.PATH, HOME: join(vars.XDG_RUNTIME_DIR!, 'home'), ...vars };
+  const { status } = spawnSync('bash', ['-c', command], {
+    env,
+    input: `${PASSWORD}\n`,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  expect(status).toBe(0);
+}
 
 withKeytar(
   'a bus that takes connections and never answers is given up, and so is the process that waits for it',

@@ -15,9 +15,24 @@ test.each([
   ['The given address is empty', 'there is no D-Bus session bus'],
   ['The name org.freedesktop.secrets was not provided by any .service files', 'no Secret Service answers'],
   ['libsecret-1.so.0: cannot open shared object file: No such file or directory', 'the library libsecret is missing'],
+  // What musl says (Alpine): ldso/dynlink.c.
+  [
+    'Error loading shared library libsecret-1.so.0: No such file or directory (needed by /x/keytar.node)',
+    'the library libsecret is missing (libsecret-1.so.0)',
+  ],
+  [
+    'Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /x/keytar.node)',
+    'the binary of keytar is for another kind of Linux: it needs ld-linux-x86-64.so.2',
+  ],
+  // What macOS and Windows say.
+  [
+    "dlopen(/x/keytar.node, 0x0001): tried: '/x/keytar.node' (mach-o file, but is an incompatible architecture (have 'x86_64', need 'arm64'))",
+    'the binary of keytar does not fit this system: mach-o file',
+  ],
+  ['\\\\?\\C:\\x\\keytar.node is not a valid Win32 application.', 'the binary of keytar does not fit this system'],
   ["Cannot find package 'keytar' imported from /x/y.js", 'keytar is not installed'],
   ['Cannot create an item in a locked collection', 'it is locked'],
-])('a keychain that says "%s" is refused with the reason "%s"', async (text, reason) => {
+])('S11 a keychain that says "%s" is refused with the reason "%s"', async (text, reason) => {
   const broken = { ...fakeKeytar().keytar, setPassword: () => Promise.reject(new Error(text)) };
   const keychain = openKeychain({ open: async () => ({ keytar: broken, abandon: () => {} }), platform: 'linux' });
   await expect(keychain.set('a', 'b')).rejects.toMatchObject({

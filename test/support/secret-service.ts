@@ -25,7 +25,8 @@ export interface SecretService extends Bus {
 }
 
 const NEEDED = ['dbus-daemon', 'gnome-keyring-daemon'];
-const PASSWORD = 'password of the keyring';
+/** Of the keyring. */
+export const PASSWORD = 'password of the keyring';
 const START_TIMEOUT_MS = 10_000;
 
 function missingForSecretService(): string | undefined {
@@ -72,11 +73,11 @@ export async function startBus(): Promise<Bus> {
   };
 }
 
-/** With a keyring that is unlocked. */
-export async function startSecretService(): Promise<SecretService> {
+/** With a keyring that is unlocked; `isNew`: that nobody has set up. */
+export async function startSecretService(options: { isNew?: boolean } = {}): Promise<SecretService> {
   const bus = await startBus();
   const keychain = openKeychain({ vars: { PATH: process.env.PATH, ...bus.vars } });
-  let daemon = await startKeyring(bus, keychain, PASSWORD).catch(async (error: unknown) => {
+  let daemon = await startKeyring(bus, keychain, options.isNew ? undefined : PASSWORD).catch(async (error: unknown) => {
     await bus.stop();
     throw error;
   });
