@@ -47,10 +47,8 @@ export async function openSecrets(
   options: KeychainOptions = {},
 ): Promise<SecretStore> {
   if (kind === 'file') return fileSecrets(base);
-  const [{ keychainSecrets }, { openKeychain }] = await Promise.all([
-    import('./keychain-secrets.js'),
-    import('./keychain.js'),
-  ]);
+  const { keychainSecrets } = await import('./keychain-secrets.js');
+  const { openKeychain } = await import('./keychain.js'); // which the other has loaded
   return keychainSecrets(base, openKeychain(options));
 }
 
