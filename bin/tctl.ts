@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from '../src/tctl/main.js';
+import { start } from './start.js';
 
-await main();
+start('tctl', () => import('../src/tctl/main.js'));

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from '../src/teleport/main.js';
+import { start } from './start.js';
 
-await main();
+start('teleport', () => import('../src/teleport/main.js'));

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from '../src/tsh/main.js';
+import { start } from './start.js';
 
-await main();
+start('tsh', () => import('../src/tsh/main.js'));

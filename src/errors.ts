@@ -122,3 +122,29 @@ export function isDiskFull(value: unknown): boolean {
 export function isDiskFailure(value: unknown): boolean {
   return isDiskFull(value) || nodeCodeOf(value) === 'EIO';
 }
+
+/**
+ * Load a package that has a part for each kind of machine, which npm may have left out or taken from another one.
+ *
+ * @throws TeleportError `NotFound` that names the package and says how to get it
+ */
+export async function loadNative<T>(name: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    const machine = `${process.platform}-${process.arch}`;
+    throw new TeleportError('NotFound', `the package ${name} cannot be loaded: ${whyNotLoaded(cause, machine)}`, {
+      cause,
+      hint: 'Install teleshift again on this machine, without "--omit=optional": npm install -g teleshift-VERSION.tgz',
+    });
+  }
+}
+
+/** The system's own words when the file is there; the packages' own words for a missing one lead astray. */
+function whyNotLoaded(cause: unknown, machine: string): string {
+  for (let link = cause, depth = 0; link != null && depth < 16; link = (link as { cause?: unknown }).cause, depth++) {
+    const text = messageOf(link).split('\n')[0]!;
+    if (!text.startsWith('Cannot find ')) return text;
+  }
+  return `it, or its part for ${machine}, is not installed`;
+}

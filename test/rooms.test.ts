@@ -195,6 +195,14 @@ test.each(['tsh', 'tctl', 'teleport'])('a start of %s loads only the table and t
       }
     }
   };
-  walk(resolve('bin', `${program}.ts`), `bin/${program}.ts`);
+  walk(resolve('src', program, 'main.ts'), `${program}/main.ts`);
   expect(heavy).toEqual([]);
+});
+
+test('a process begins with bin/start.ts, which imports nothing, and reads its program after that', () => {
+  const atStart = ['tsh', 'tctl', 'teleport', 'keychain-child'].map((name) => importsOf(resolve('bin', `${name}.ts`)));
+  expect(atStart.map((found) => found.filter(({ dynamic }) => !dynamic).map(({ target }) => target))).toEqual(
+    atStart.map(() => ['./start.js']),
+  );
+  expect(importsOf(resolve('bin/start.ts')).filter(({ dynamic }) => !dynamic)).toEqual([]);
 });

@@ -10,6 +10,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { Secret, TOTP } from 'otpauth';
+import { loadNative } from '../errors.js';
 import type { TotpDevice } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
 import { changeJson } from './records.js';
@@ -75,16 +76,18 @@ export async function forgetFailures(state: AuthState, user: string): Promise<vo
 
 // Passwords
 
+const argon2 = () => loadNative('@node-rs/argon2', () => import('@node-rs/argon2'));
+
 /** argon2id with the library's parameters (19 MiB, 2 passes), which the encoded hash carries. */
 export async function hashPassword(password: string): Promise<string> {
-  const { hash } = await import('@node-rs/argon2');
+  const { hash } = await argon2();
   return await hash(password);
 }
 
 /** True when the password is right. Takes the same time whether or not there is a hash. */
 export async function isPassword(state: AuthState, secrets: UserSecrets, password: string): Promise<boolean> {
-  const { verify } = await import('@node-rs/argon2');
-  const matches = await verify(secrets.password_hash ?? (await state.decoyHash), password).catch(() => false);
+  const { verify } = await argon2();
+  const matches = await verify(secrets.password_hash ?? state.decoyHash, password).catch(() => false);
   return matches && secrets.password_hash !== undefined;
 }
 

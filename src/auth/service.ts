@@ -121,7 +121,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       clientIdleTimeout: options.clientIdleTimeout,
       address: options.listen,
       staticTokens,
-      decoyHash: hashPassword(randomUUID()),
+      decoyHash: await hashPassword(randomUUID()),
       turns: new Map(),
       ...recordsIn(store),
     };

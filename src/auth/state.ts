@@ -32,7 +32,7 @@ export interface AuthState {
   /** Join tokens of the configuration file; never expire, cannot be deleted. */
   staticTokens: StaticToken[];
   /** Hash of a password that nobody knows: the work for an unknown user is the same as for a known one. */
-  decoyHash: Promise<string>;
+  decoyHash: string;
   /** Login attempts of one user run one after the other, so that no burst slips past the lock-out. */
   turns: Map<string, Promise<unknown>>;
   users: Records<ResourceOfKind['user']>;

@@ -26,13 +26,16 @@ export interface Env {
   now(): Date;
   /** Aborted by the first SIGINT, SIGTERM, SIGHUP or SIGQUIT; its reason is a `Signalled`. */
   signal: AbortSignal;
-  /** While held, SIGHUP calls `listener` and stops nothing: a service reads its files again. */
-  onHangup(listener: () => void): Disposable;
+  /** While held, the signal calls `listener` and stops nothing, SIGHUP included: a service reads its files again. */
+  onSignal(name: ServiceSignal, listener: () => void): Disposable;
   /** While held, SIGINT is swallowed: Ctrl-C belongs to a child program on the same terminal. */
   holdSignals(): Disposable;
   /** Says nothing unless `--debug`. */
   log: Logger;
 }
+
+/** What an administrator sends to a service that goes on. Other commands end at SIGHUP and ignore the user signals. */
+export type ServiceSignal = 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2';
 
 /** Why `env.signal` was aborted. */
 export class Signalled extends Error {
@@ -134,9 +137,13 @@ export function processEnv(proc: NodeJS.Process): ProcessEnv {
     platform: proc.platform,
     now: () => new Date(),
     signal: stop.signal,
-    onHangup(listener) {
-      hangups.add(listener);
-      return { [Symbol.dispose]: () => void hangups.delete(listener) };
+    onSignal(name, listener) {
+      if (name === 'SIGHUP') {
+        hangups.add(listener);
+        return { [Symbol.dispose]: () => void hangups.delete(listener) };
+      }
+      proc.on(name, listener);
+      return { [Symbol.dispose]: () => void proc.removeListener(name, listener) };
     },
     holdSignals() {
       held += 1;

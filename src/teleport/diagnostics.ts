@@ -154,3 +154,18 @@ export function processMetrics(version: string): Metric[] {
     },
   ];
 }
+
+/** The same for the log: bytes, seconds, and how many of each kind of resource keep the process up. */
+export function processState(): Record<string, number | string> {
+  const { rss, heapUsed, external } = process.memoryUsage();
+  const counts = new Map<string, number>();
+  for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return {
+    uptime_seconds: Math.round(process.uptime()),
+    rss_bytes: rss,
+    heap_bytes: heapUsed,
+    external_bytes: external,
+    resources: [...counts].map(([kind, count]) => `${kind}=${count}`).join(','),
+    runtime: process.version,
+  };
+}

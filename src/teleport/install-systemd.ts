@@ -1,6 +1,9 @@
-/** `teleport install systemd`: a unit that runs `teleport start`. Source: cli.md 7.7. */
+/**
+ * `teleport install systemd`: a unit that runs `teleport start`. A reload goes to the main process, which systemd knows;
+ * Teleport's own unit looks for a process that holds a lock on the pid file, and ours takes none. Source: cli.md 7.7.
+ */
 import { realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { Env } from '../cli/env.js';
 import { print } from '../cli/output.js';
 import { DEFAULT_CONFIG_FILE } from './config.js';
@@ -36,8 +39,8 @@ Restart=always
 RestartSec=5
 EnvironmentFile=-${args.envFile}
 ExecStart=${teleportPath} start --config ${DEFAULT_CONFIG_FILE} --pid-file=${pidFile}
-# systemd before version 239 needs an absolute path
-ExecReload=/bin/sh -c "exec pkill -HUP -L -F ${pidFile}"
+# Reads the web certificate and opens the log again; connections go on
+ExecReload=/bin/kill -HUP $MAINPID
 PIDFile=${pidFile}
 LimitNOFILE=${args.fdLimit}
 
@@ -46,13 +49,24 @@ WantedBy=multi-user.target
 `;
 }
 
-/** The script that runs now; its first line names Node. */
+/** Where a unit's `#!/usr/bin/env node` looks: systemd's own PATH. Source: systemd.exec(5). */
+const UNIT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
 function runningProgram(): string {
   const script = process.argv[1];
-  if (script === undefined) return '/usr/local/bin/teleport';
+  return script === undefined ? '/usr/local/bin/teleport' : startWords(realPath(script), process.execPath);
+}
+
+/** A script as a unit starts it: by itself, or by its Node where a unit would not find that one. */
+export function startWords(script: string, node: string): string {
+  const words = UNIT_PATH.includes(dirname(node)) ? [script] : [node, script];
+  return words.map((word) => (/\s/.test(word) ? `"${word}"` : word)).join(' ');
+}
+
+function realPath(path: string): string {
   try {
-    return realpathSync(resolve(script));
+    return realpathSync(resolve(path));
   } catch {
-    return resolve(script);
+    return resolve(path);
   }
 }

@@ -1,6 +1,7 @@
 /**
  * `teleport start`: Auth, Proxy and Database Service in one process or any of them. They meet only over the network, also
- * here, so that they can move apart. A first SIGTERM or SIGINT drains and stops; a second one ends at once. SIGHUP reads the web certificate again.
+ * here, so that they can move apart. A first SIGTERM or SIGINT drains and stops; a second one ends at once. SIGHUP reads the web certificate again,
+ * SIGUSR1 writes the state of the process to the log.
  *
  * Source: cli.md 7.1.
  */
@@ -16,7 +17,7 @@ import { hostId } from '../store/state-files.js';
 import { startCertificateReload } from './certificate-reload.js';
 import { type HostPort, readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from './config.js';
 import { lockDataDir } from './data-dir-lock.js';
-import { type Metric, processMetrics, type Readiness, startDiagnostics } from './diagnostics.js';
+import { type Metric, processMetrics, processState, type Readiness, startDiagnostics } from './diagnostics.js';
 import {
   closeDataDir,
   prepareDataDir,
@@ -46,22 +47,35 @@ export async function run(env: Env, flags: StartFlags): Promise<number> {
 }
 
 async function serve(env: Env, config: TeleportConfig, output: LogOutput, log: Logger): Promise<number> {
-  await using running = await startTeleport(config, { log, now: env.now });
-  using _hangups = env.onHangup(() => {
+  let running: RunningTeleport | undefined;
+  let reloadAsked = false;
+  // From before the start until after the end: a reload that comes early must not stop the program.
+  using _hangup = env.onSignal('SIGHUP', () => {
     try {
       output.reopen();
     } catch (error) {
       log.warn('Cannot open the log again, keeping the old file.', { error: messageOf(error) });
     }
     log.info('Reading certificates again.');
-    void running.reload();
+    reloadAsked = true;
+    void running?.reload();
   });
+  using _state = env.onSignal('SIGUSR1', () => {
+    const sessions = running?.sessions() ?? 0;
+    log.info('Got signal SIGUSR1, logging diagnostic info.', { sessions, ...processState() });
+  });
+  using _upgrade = env.onSignal('SIGUSR2', () => {
+    log.warn('Got signal SIGUSR2, and this program does not replace itself while it runs. Restart it instead.');
+  });
+  await using started = await startTeleport(config, { log, now: env.now });
+  running = started;
+  if (reloadAsked) void started.reload();
   if (config.pidFile) await writePid(config.pidFile, process.pid, log);
   await new Promise<void>((resolve) => {
     if (env.signal.aborted) resolve();
     else env.signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  log.info('Stopping.', { sessions: running.sessions() });
+  log.info('Stopping.', { sessions: started.sessions() });
   if (config.pidFile) await removePid(config.pidFile, log);
   return 0;
 }

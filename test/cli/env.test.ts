@@ -19,7 +19,7 @@ function fakeProcess() {
 test('SIGHUP stops a command, but not one that reads its files again', () => {
   const { proc, env } = fakeProcess();
   let calls = 0;
-  const held = env.onHangup(() => {
+  const held = env.onSignal('SIGHUP', () => {
     calls += 1;
   });
   proc.emit('SIGHUP');
@@ -33,7 +33,7 @@ test('SIGHUP stops a command, but not one that reads its files again', () => {
 
 test('while SIGHUP is listened to, the other signals still stop', () => {
   const { proc, env } = fakeProcess();
-  env.onHangup(() => {});
+  env.onSignal('SIGHUP', () => {});
   proc.emit('SIGTERM');
   expect(env.signal.aborted).toBe(true);
 });
@@ -78,4 +78,16 @@ describe('B6 signals', () => {
       jest.useRealTimers();
     }
   });
+});
+
+test('a user signal is heard while it is listened to, and stops nothing', () => {
+  const { proc, env } = fakeProcess();
+  let calls = 0;
+  const held = env.onSignal('SIGUSR1', () => {
+    calls += 1;
+  });
+  proc.emit('SIGUSR1');
+  held[Symbol.dispose]();
+  proc.emit('SIGUSR1');
+  expect([calls, env.signal.aborted]).toEqual([1, false]);
 });

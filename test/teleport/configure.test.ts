@@ -243,7 +243,7 @@ test('a systemd unit names the program, its files and its limit', async () => {
     'RestartSec=5',
     'EnvironmentFile=-/etc/default/teleport',
     'ExecStart=/usr/local/bin/teleport start --config /etc/teleport.yaml --pid-file=/run/teleport.pid',
-    'ExecReload=/bin/sh -c "exec pkill -HUP -L -F /run/teleport.pid"',
+    'ExecReload=/bin/kill -HUP $MAINPID',
     'PIDFile=/run/teleport.pid',
     'LimitNOFILE=524288',
     '[Install]',

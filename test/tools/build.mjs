@@ -1,4 +1,5 @@
-// Bundle the three programs into dist/: one small entry each, everything else in chunks that are read when used.
+// Bundle the three programs into dist/: one small file each that can be started, which then reads the program; everything
+// else in chunks that are read when used.
 // Packages with a native part stay outside. `mainFields` matters: with esbuild's default order a dynamic import of an
 // AWS client has no named exports.
 import { rm } from 'node:fs/promises';
@@ -21,22 +22,43 @@ const commanderRunsNothing = {
   },
 };
 
-await rm('dist', { recursive: true, force: true });
-await build({
-  entryPoints: {
-    tsh: 'bin/tsh.ts',
-    tctl: 'bin/tctl.ts',
-    teleport: 'bin/teleport.ts',
-    // Not for people: `src/profile/keychain-process.ts` starts it.
-    'keychain-child': 'src/profile/keychain-child.ts',
+/** What each program is once `bin/start.ts` has begun: the file of `dist/programs` → its source. */
+const PROGRAMS = {
+  tsh: 'src/tsh/main.ts',
+  tctl: 'src/tctl/main.ts',
+  teleport: 'src/teleport/main.ts',
+  // Not for people: `src/profile/keychain-process.ts` starts it.
+  'keychain-child': 'src/profile/keychain-child.ts',
+};
+
+/** The files that people start read nothing before their own first line: their program is a file beside them. */
+const programsStayOutside = {
+  name: 'programs-stay-outside',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.\/src\// }, ({ path }) => {
+      const source = path.replace('../', '').replace(/\.js$/, '.ts');
+      const [name] = Object.entries(PROGRAMS).find(([, file]) => file === source);
+      return { path: `./programs/${name}.js`, external: true };
+    });
   },
+};
+
+const common = {
   outdir: 'dist',
   bundle: true,
-  splitting: true,
   minify: true,
-  keepNames: true,
   format: 'esm',
   platform: 'node',
+  legalComments: 'linked',
+  logLevel: 'warning',
+};
+
+await rm('dist', { recursive: true, force: true });
+await build({
+  ...common,
+  entryPoints: Object.fromEntries(Object.entries(PROGRAMS).map(([name, file]) => [`programs/${name}`, file])),
+  splitting: true,
+  keepNames: true,
   target: 'node20',
   mainFields: ['module', 'main'],
   // The same for yaml, whose ES modules hide behind its browser entry.
@@ -45,6 +67,11 @@ await build({
   plugins: [commanderRunsNothing],
   banner: { js: REQUIRE_FOR_COMMONJS },
   chunkNames: 'chunks/[name]-[hash]',
-  legalComments: 'linked',
-  logLevel: 'warning',
+});
+await build({
+  ...common,
+  entryPoints: Object.keys(PROGRAMS).map((name) => `bin/${name}.ts`),
+  // An old Node must be able to read the sentence that refuses it.
+  target: 'node12.20',
+  plugins: [programsStayOutside],
 });
