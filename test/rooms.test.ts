@@ -206,3 +206,13 @@ test('a process begins with bin/start.ts, which imports nothing, and reads its p
   );
   expect(importsOf(resolve('bin/start.ts')).filter(({ dynamic }) => !dynamic)).toEqual([]);
 });
+
+test('N8 a package with a part for each machine is loaded where its absence is explained', () => {
+  const wrong = files.filter((file) =>
+    // keytar is loaded in a process of its own, and `profile/keychain.ts` explains what came of it.
+    [...readFileSync(file, 'utf8').matchAll(/^.*\bimport\('(libsql|@node-rs\/argon2)'\).*$/gm)].some(
+      ([line, name]) => !line!.includes(`loadNative('${name}', `),
+    ),
+  );
+  expect(wrong).toEqual([]);
+});

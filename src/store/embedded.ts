@@ -20,8 +20,9 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { isDiskFull, isTeleportError, loadNative, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { isDiskFull, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { createAlarm, type Logger, silent } from '../log.js';
+import { libsql } from './libsql.js';
 import type { Item, Key, Store } from './store.js';
 import { createWatchers } from './watchers.js';
 
@@ -268,7 +269,7 @@ function expect(revision: string | undefined, item: Item | undefined): void {
 }
 
 async function openSqlite(path: string, busyTimeoutMs = 5_000): Promise<Sqlite> {
-  const { default: Database } = await loadNative('libsql', () => import('libsql'));
+  const Database = await libsql();
   return new Database(path, { timeout: busyTimeoutMs }) as unknown as Sqlite;
 }
 

@@ -8,6 +8,7 @@
  */
 import { chmodSync } from 'node:fs';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { libsql } from './libsql.js';
 
 export interface FileLock {
   release(): void;
@@ -21,7 +22,7 @@ export interface FileLock {
  * @throws TeleportError `BadParameter` when the file cannot be used
  */
 export async function takeFileLock(path: string): Promise<FileLock | undefined> {
-  const { default: Database } = await import('libsql');
+  const Database = await libsql();
   let db: { exec(sql: string): void; close(): void } | undefined;
   try {
     db = new Database(path, { timeout: 0 });

@@ -57,7 +57,8 @@ export interface Stage {
 const READY_MS = 30_000;
 const COMMAND_MS = 60_000;
 const TERM_MS = 10_000;
-const DIST = resolve('dist');
+/** `--dist=FOLDER`: other programs than those of this checkout, such as the installed ones. */
+const DIST = resolve(process.argv.find((arg) => arg.startsWith('--dist='))?.slice('--dist='.length) ?? 'dist');
 
 export async function openStage(write: (text: string) => void): Promise<Stage> {
   const dir = await mkdtemp(join(tmpdir(), 'teleshift-demo-'));
