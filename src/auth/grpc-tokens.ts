@@ -47,6 +47,7 @@ export function tokenHandlers(state: AuthState): Partial<ServiceImpl<typeof Auth
       await tokens.deleteToken(state, await whoOf(context), name);
       return {};
     },
+    getLock: async ({ name }, context) => toMessage('lock', await tokens.getLock(state, await whoOf(context), name)),
     getLocks: async ({ targets, inForceOnly }, context) => {
       const wanted = targets.map((target) => ({
         user: target.user,

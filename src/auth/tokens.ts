@@ -95,6 +95,14 @@ const notFound = (name: string) => new TeleportError('NotFound', `provisioning t
 
 // Locks
 
+/** @throws NotFound `lock "x" is not found` */
+export async function getLock(state: AuthState, who: Who, name: string): Promise<Lock> {
+  requireRule(who, 'lock', 'read');
+  const lock = await state.locks.get(name);
+  if (lock === undefined) throw new TeleportError('NotFound', `lock "${name}" is not found`);
+  return lock;
+}
+
 /** Locks in force or not; with targets only those that hit one of them. */
 export async function listLocks(
   state: AuthState,

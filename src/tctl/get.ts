@@ -76,7 +76,11 @@ export async function fetchResources(
     case 'role':
       return name ? [read('role', await client.auth.getRole({ name }))] : await listRoles(client);
     case 'db':
-      if (name && whole) return [read('db', await client.auth.getDatabase({ name }))];
+      if (name && whole) {
+        // By its whole name, which a discovered one is not always given by.
+        const [found] = named(await listDatabases(client), name, 'database');
+        return [read('db', await client.auth.getDatabase({ name: found!.metadata.name }))];
+      }
       return named(await listDatabases(client), name, 'database');
     case 'db_server':
       return named(await listDatabaseServers(client), name, 'database server');

@@ -115,6 +115,10 @@ describe('S6 the calls of a real tctl create -f', () => {
     const user = { version: 'v2', metadata, spec: { roles: ['access'] } };
     await admin.users.upsertUser({ user });
     await expect(admin.users.updateUser({ user })).rejects.toMatchObject({ code: 'CompareFailed' });
+    // It looks for the lock first.
+    await expect(admin.auth.getLock({ name: 's6' })).rejects.toMatchObject({ code: 'NotFound' });
+    await admin.auth.upsertLock({ version: 'v2', metadata, spec: { target: { user: 'alice' } } });
+    expect((await admin.auth.getLock({ name: 's6' })).spec?.target?.user).toBe('alice');
     const role = { version: 'v7', metadata, spec: { allow: {}, deny: {}, options: {} } };
     await admin.auth.upsertRoleV2({ role });
     await expect(admin.auth.updateRole({ role })).rejects.toMatchObject({ code: 'CompareFailed' });
