@@ -4,7 +4,7 @@ import { fromMessage, type MessageOfKind } from '../api/convert.js';
 import { unreadFields } from '../api/fields.js';
 import { putNote } from '../api/note.js';
 import { TeleportError } from '../errors.js';
-import { keptKeys } from '../resources/served.js';
+import { keptKeys } from '../resources/kept-keys.js';
 import type { Kind, ResourceOfKind } from '../resources/types.js';
 
 const NANOS_PER_MS = 1_000_000n;

@@ -11,7 +11,7 @@ import { parseDuration } from '../cli/duration.js';
 import type { AwsMatcher } from '../db/discovery.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { readCertificateFile } from '../pki/certificate-file.js';
-import { keptKeys } from '../resources/served.js';
+import { keptKeys } from '../resources/kept-keys.js';
 import type { Database, LabelSelector, SignatureSuite } from '../resources/types.js';
 import { OTHER_SERVICES, parseConfigText } from './config-schema.js';
 import { unusedSettings } from './unused-settings.js';

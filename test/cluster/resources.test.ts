@@ -311,6 +311,16 @@ describe('U3 a field that would restrict access and is not held to is refused', 
       role({ deny: { db_names: ['{{internal.db_name}}'] } }),
       '"{{internal.db_name}}" is not a template and would deny nothing',
     ],
+    [
+      '',
+      role({ deny: { rules: [{ resources: ['db'], verbs: ['raed'] }] } }),
+      'spec.deny.rules[0].verbs "raed" is not supported here: it is not a verb, and would deny nothing',
+    ],
+    [
+      '',
+      role({ deny: { rules: [{ resources: ['users'], verbs: ['*'] }] } }),
+      'spec.deny.rules[0].resources "users" is not supported here: rules call it otherwise',
+    ],
     ['', role({ deny: { db_users: ['x'], namespaces: ['other'] } }), 'spec.deny.namespaces is not supported here'],
     ['', user({ local_auth: { password_hash: 'eA==' } }), 'user "u": spec.local_auth cannot be written'],
     [
