@@ -50,6 +50,11 @@ export interface Route {
   dbGroups?: string[];
 }
 
+/** Whom a client has to name when it connects. */
+export function clientUser(route: Pick<Route, 'dbUser'>, connector: Pick<Connector, 'dbUser'>): string {
+  return route.dbUser || (connector.dbUser ?? '');
+}
+
 /** Gives local connections the way to one database. */
 export interface Connector extends AsyncDisposable {
   /** Who one is in the database, where the route leaves it open. */

@@ -14,12 +14,12 @@
  * A CancelRequest goes over a connection of its own, verified as well, and never asks AWS.
  */
 import { Duplex, PassThrough } from 'node:stream';
-import { messageOf } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
+import { createClients } from '../localproxy/clients.js';
 import type { Logger } from '../log.js';
 import { dialTcp } from '../net/dial.js';
 import { hangUp } from '../net/hang-up.js';
-import { relay } from '../net/relay.js';
-import { encodeReady, isProtocolOption, negotiation, readStartup } from '../pg/backend.js';
+import { encodeReady, negotiation, plainStartup, readStartup } from '../pg/backend.js';
 import { cancel } from '../pg/frontend.js';
 import { encodeError } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
@@ -31,8 +31,6 @@ import { cancelKeys } from './cancel-keys.js';
 /** How long a client may take for its first packet: a GUI may keep a connection ready. */
 const FIRST_PACKET_TIMEOUT_MS = 60_000;
 const DIAL_TIMEOUT_MS = 30_000;
-/** The other half may still send for this long after one has ended. */
-const HALF_CLOSE_TIMEOUT_MS = 30_000;
 
 export interface AwsConnectorOptions {
   route: Route;
@@ -46,32 +44,25 @@ export interface AwsConnectorOptions {
 }
 
 export function awsConnector({ route, dbUser, context, log, clientTls, onClose }: AwsConnectorOptions): Connector {
-  const open = new Set<Duplex>();
-  let isClosed = false;
-  const track = <S extends Duplex>(stream: S): S => {
-    open.add(stream);
-    stream.on('error', () => {}).once('close', () => open.delete(stream));
-    if (isClosed) stream.destroy();
-    return stream;
-  };
-  /** The user is always that of the route; another database of the same cluster may be asked for. */
-  const enter = async ({ parameters }: StartupMessage) => {
+  const clients = createClients({ isPlain: !clientTls });
+  const { track } = clients;
+  /** As the user of the route; another database of the same cluster may be asked for. */
+  const enter = async (startup: StartupMessage) => {
+    const { parameters } = plainStartup(startup);
+    checkUser(parameters.get('user'), route, dbUser);
     const { database, dbName, autoCreate, dbGroups } = route;
     const asked = parameters.get('database') || dbName;
-    const kept = [...parameters].filter(([name]) => !isProtocolOption(name));
-    const options = { database, dbUser: route.dbUser, dbName: asked, autoCreate, dbGroups, startupParameters: kept };
-    const entered = await connectDatabase(context, options);
+    const options = { database, dbUser: route.dbUser, dbName: asked, autoCreate, dbGroups };
+    const entered = await connectDatabase(context, { ...options, startupParameters: parameters });
     track(entered.socket);
     return entered;
   };
   const dialForCancel = async () => track(await dialDatabase(context, route.database, route.dbUser));
   const keys = cancelKeys(dialForCancel, log);
-  const copy = async (client: Duplex, upstream: Duplex) =>
-    void (await relay(client, upstream, { halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS }));
   const serve = async (client: Duplex) => {
     if (clientTls) {
       const [host, port] = splitUri(route.database.spec.uri);
-      return await copy(client, track(await dialTcp({ host, port, timeoutMs: DIAL_TIMEOUT_MS })));
+      return await clients.join(client, track(await dialTcp({ host, port, timeoutMs: DIAL_TIMEOUT_MS })));
     }
     const { message, duplex } = await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
     if (message.type === 'CancelRequest') {
@@ -83,12 +74,12 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
     const { parameters, backendKey, txStatus } = entered.loggedIn;
     keys.add(backendKey);
     duplex.write(encodeReady({ parameters, backendKey, txStatus, negotiate: negotiation(message) }));
-    await copy(duplex, entered.socket);
+    await clients.join(duplex, entered.socket);
   };
   return {
     dbUser,
     async serve(client) {
-      track(client);
+      clients.take(client);
       try {
         await serve(client);
       } catch (error) {
@@ -103,9 +94,23 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
     },
     cancelAll: () => keys.cancelAll(),
     async [Symbol.asyncDispose]() {
-      isClosed = true;
       onClose?.();
-      for (const stream of open) stream.destroy();
+      await clients.close();
     },
   };
+}
+
+/**
+ * AWS has made the password for one user: whoever asks for another must not believe to be that one. A client that names
+ * nobody is the user of the route.
+ *
+ * @param dbUser  the same user as AWS calls it
+ */
+function checkUser(asked: string | undefined, route: Route, dbUser: string): void {
+  if (!asked || asked === route.dbUser || asked === dbUser) return;
+  const own = route.dbUser || dbUser;
+  const { name } = route.database.metadata;
+  throw new TeleportError('AccessDenied', `this connection is for database user ${JSON.stringify(own)} only`, {
+    hint: `Connect as that user (psql: -U ${JSON.stringify(own)}). For another one: tsh db connect ${name} --db-user=NAME`,
+  });
 }

@@ -2,8 +2,8 @@
  * A local client's connection to a database behind a cluster.
  *
  * Tunnel: SSLRequest and GSSENCRequest are answered here with `N` (the way up is encrypted already, and a round trip is
- * saved), the first real packet goes up unchanged on a connection that carries the database certificate, and from then on
- * bytes are copied.
+ * saved), the first real packet goes up on a connection that carries the database certificate, and from then on
+ * bytes are copied. The packet is changed only where it asks for more than protocol 3.0: a Teleport agent knows no more.
  *
  *     client                      here                                   Proxy
  *       SSLRequest ─────────────▶
@@ -18,12 +18,14 @@
  */
 import type { Duplex } from 'node:stream';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { createClients } from '../localproxy/clients.js';
 import type { Logger } from '../log.js';
 import { certificateAlert } from '../net/dial.js';
 import { hangUp } from '../net/hang-up.js';
-import { relay } from '../net/relay.js';
-import { readStartup } from '../pg/backend.js';
+import { negotiation, plainStartup, readStartup } from '../pg/backend.js';
+import { encodeBackend } from '../pg/encode.js';
 import { encodeError } from '../pg/sqlstate.js';
+import { encodeFirst, type FirstMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
 import { LoginNeeded } from '../profile/session.js';
 import type { Connector } from './access.js';
@@ -50,19 +52,11 @@ const ACCESS_DENIED = 'access to db denied';
 const FIRST_PACKET_TIMEOUT_MS = 60_000;
 /** For the first answer: the agent may have to dial, ask AWS and log in, each with a deadline of its own. */
 const FIRST_ANSWER_TIMEOUT_MS = 120_000;
-/** The other half may still send for this long after one has ended. */
-const HALF_CLOSE_TIMEOUT_MS = 30_000;
 
 export function clusterConnector(options: ClusterConnectorOptions): Connector {
   const { log, clientTls = false, warm = false, onRefused = () => {} } = options;
-  const open = new Set<Duplex>();
-  let isClosed = false;
-  const track = (stream: Duplex) => {
-    open.add(stream);
-    stream.on('error', () => {}).once('close', () => open.delete(stream));
-    if (isClosed) stream.destroy();
-    return stream;
-  };
+  const clients = createClients({ isPlain: !clientTls });
+  const { track } = clients;
   let ahead = warm ? options.dial({ withCertificate: true }).then(track) : undefined;
   ahead?.catch(() => {}); // told when it is used
   const dial = async (withCertificate: boolean) => track(await options.dial({ withCertificate }));
@@ -96,25 +90,26 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
   };
   return {
     async serve(client) {
-      track(client);
+      clients.take(client);
       try {
         const { message, packet, duplex } = await first(client);
         const isCancel = message.type === 'CancelRequest';
-        const upstream = await ask(packet, client, { withCertificate: !clientTls || isCancel, isCancel });
+        const [answer, asked] = settleVersion(message, packet);
+        const upstream = await ask(asked, client, { withCertificate: !clientTls || isCancel, isCancel });
         if (upstream === undefined) {
           // Nobody ever answers a CancelRequest.
           if (isCancel) return hangUp(client);
           throw new TeleportError('ConnectionProblem', NO_ANSWER, { hint: options.hintOfSilence });
         }
+        if (answer) duplex.write(answer);
         let isFirst = true;
         const watch = isCancel || clientTls ? undefined : keys.watch();
-        await relay(duplex, upstream, {
+        await clients.join(duplex, upstream, {
           onBtoA: (chunk) => {
             watch?.(chunk);
             if (isFirst && chunk[0] === ERROR_RESPONSE && chunk.includes(ACCESS_DENIED)) onRefused();
             isFirst = false;
           },
-          halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
         });
       } catch (error) {
         log.debug('Local connection failed.', { error: messageOf(error) });
@@ -124,8 +119,7 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
     open: async () => (await takeAhead()) ?? (await dial(true)),
     cancelAll: () => keys.cancelAll(),
     async [Symbol.asyncDispose]() {
-      isClosed = true;
-      for (const stream of open) stream.destroy();
+      await clients.close();
       await ahead?.then((stream) => stream.destroy()).catch(() => {});
     },
   };
@@ -173,6 +167,13 @@ function firstAnswer(upstream: Duplex, client: Duplex): Promise<'some' | 'none'>
     else if (upstream.destroyed) onNone();
     else if (client.destroyed) onLeft();
   });
+}
+
+/** What the client is answered to a version that we do not speak, and the packet that goes up in place of its own. */
+function settleVersion(message: FirstMessage, packet: Buffer): [answer: Buffer | undefined, packet: Buffer] {
+  const answer = message.type === 'StartupMessage' ? negotiation(message) : undefined;
+  if (message.type !== 'StartupMessage' || !answer) return [undefined, packet];
+  return [encodeBackend(answer), encodeFirst(plainStartup(message))];
 }
 
 function asProblem(error: unknown): unknown {

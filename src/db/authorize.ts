@@ -16,7 +16,7 @@ import type { CancelRequest, StartupMessage } from '../pg/startup.js';
 import { verifyLeaf } from '../pki/verify.js';
 import { autoUserMode } from '../rbac/auto-users.js';
 import { checkDatabaseAccess } from '../rbac/check.js';
-import { lockInForce, sessionLimitsOf } from '../rbac/limits.js';
+import { lockInForce, lockText, sessionLimitsOf } from '../rbac/limits.js';
 import { checkPinnedIp } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
 import type { MonitorLimits } from './monitor.js';
@@ -57,7 +57,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       }
       const parameters = first.type === 'StartupMessage' ? new Map(first.parameters) : new Map<string, string>();
       // What the client says replaces what the certificate says; a CancelRequest says nothing.
-      const dbUser = parameters.get('user') ?? route.username ?? '';
+      const dbUser = parameters.get('user') || route.username || '';
       const dbName = parameters.get('database') || route.database || dbUser;
       const userAgent = parameters.get('application_name') ?? '';
       for (const name of ['user', 'database', 'application_name']) parameters.delete(name);
@@ -86,7 +86,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         startedAt: options.now(),
       };
       const lock = lockInForce(session.locks, { identity, serverId: options.serverId, now: options.now() });
-      if (lock) throw new TeleportError('AccessDenied', 'access denied');
+      if (lock) throw new TeleportError('AccessDenied', `access denied: ${lockText(lock)}`);
       checkPinnedIp({ pinnedIp: identity.pinnedIp, roles: session.roles }, ipOf(caller.clientAddr));
       return session;
     },
@@ -106,10 +106,10 @@ async function believe(options: AuthorizerOptions, der: Buffer): Promise<Identit
   return identity;
 }
 
-/** @throws BadParameter without a user; AccessDenied with Teleport's text when the roles refuse */
+/** @throws AccessDenied with Teleport's text without a user, and when the roles refuse */
 export function checkAccess(session: Session): void {
   const { identity, database, dbUser, dbName, roles } = session;
-  if (dbUser === '') throw new TeleportError('BadParameter', 'user name must not be empty');
+  if (dbUser === '') throw new TeleportError('AccessDenied', 'user name must not be empty');
   const mode = autoUserMode(roles, database, session.traits);
   if (mode !== 'off' && dbUser !== identity.username) {
     throw new TeleportError(

@@ -12,7 +12,8 @@
  *       ◀──────────── bytes as they came, held until the record of their statement is durable
  *
  * After login nothing is re-framed. A statement goes to the database at once, while its record is being written; only
- * the answer waits, and only for what is left of that write. Our own errors travel as ErrorResponse, never as a hang-up.
+ * the answer waits, and only for what is left of that write. Our own errors travel as ErrorResponse, never as a hang-up,
+ * also those that end a session: a lock, a limit, a record that cannot be written, the end of the service.
  *
  * Source: database-service.md section 8, auth-grpc-and-routing.md 7.3 to 7.5.
  */
@@ -25,15 +26,16 @@ import { relay } from '../net/relay.js';
 import { AUDITED_TAGS, auditedStatement } from '../pg/audit-text.js';
 import { encodeReady, negotiation } from '../pg/backend.js';
 import { cancel } from '../pg/frontend.js';
+import { lastWords } from '../pg/last-words.js';
 import { createScanner } from '../pg/scan.js';
-import { encodeError } from '../pg/sqlstate.js';
+import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { CancelRequest, StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
 import { type ConnectContext, connectDatabase, type DatabaseConnection, dialDatabase } from '../upstream/connect.js';
 import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
 import type { LockWatch } from './lock-watch.js';
-import { startMonitor } from './monitor.js';
+import { type Limit, startMonitor } from './monitor.js';
 import type { Caller, Session } from './session.js';
 import { type AuditServer, createSessionAudit, type SessionAudit } from './session-audit.js';
 
@@ -45,20 +47,27 @@ export interface EngineContext extends ConnectContext {
   log: Logger;
   /** For the client's first packet. Default 30 s. */
   startupTimeoutMs?: number;
+  /** Aborted when the service stops: every session ends, and its client hears the reason. */
+  ending?: AbortSignal;
 }
 
 /** Longest statement kept in the audit log, in bytes; what is longer is cut and marked. */
 const MAX_AUDITED_BODY_BYTES = 256 * 1024;
 /** How long the other half may still send after one half has ended. */
 const HALF_CLOSE_TIMEOUT_MS = 30_000;
-/** How long a client may take to read our last words. */
-const FAREWELL_TIMEOUT_MS = 5_000;
 /** Records that may be unwritten before the client has to wait: it may send statements without reading answers. */
 const MAX_UNWRITTEN_RECORDS = 1000;
 
 /** Serve one connection from the tunnel up to its end. Never throws. */
 export async function serveSession(context: EngineContext, client: Duplex, caller: Caller): Promise<void> {
   client.on('error', () => {}); // a reset is an ordinary end; every reader below sees it as well
+  const cut = new AbortController();
+  const onEnding = () => cut.abort(context.ending?.reason);
+  // Until bytes flow both ways; after that the relay takes leave of the client.
+  const onCut = () => hangUp(client, encodeError(cut.signal.reason));
+  cut.signal.addEventListener('abort', onCut);
+  context.ending?.addEventListener('abort', onEnding);
+  if (context.ending?.aborted) onEnding();
   try {
     const { message } = await readFirst(client, { timeoutMs: context.startupTimeoutMs ?? 30_000 });
     if (message.type !== 'StartupMessage' && message.type !== 'CancelRequest') {
@@ -70,12 +79,20 @@ export async function serveSession(context: EngineContext, client: Duplex, calle
       await cancelStatement(context, session, message);
       hangUp(client);
     } else {
-      await runSession(context, client, session, message);
+      await runSession(context, client, session, message, { cut, onCut });
     }
   } catch (error) {
     context.log.debug('Database connection refused.', { error: messageOf(error), client: caller.clientAddr });
     hangUp(client, encodeError(error));
+  } finally {
+    context.ending?.removeEventListener('abort', onEnding);
   }
+}
+
+/** How a session is ended from here, and what does it before bytes flow. */
+interface Ending {
+  cut: AbortController;
+  onCut: () => void;
 }
 
 async function runSession(
@@ -83,6 +100,7 @@ async function runSession(
   client: Duplex,
   session: Session,
   startup: StartupMessage,
+  { cut, onCut }: Ending,
 ): Promise<void> {
   const { database, dbUser, dbName, startupParameters, identity } = session;
   const audit = createSessionAudit(context.spool, context.server, session);
@@ -112,6 +130,8 @@ async function runSession(
     throw error;
   }
   try {
+    cut.signal.throwIfAborted();
+    cut.signal.removeEventListener('abort', onCut);
     client.write(
       encodeReady({
         parameters: loggedIn.parameters,
@@ -120,7 +140,7 @@ async function runSession(
         negotiate: negotiation(startup),
       }),
     );
-    await pump(context, client, { socket, loggedIn }, session, audit);
+    await pump(context, client, { socket, loggedIn }, session, audit, cut);
   } finally {
     socket.destroy();
     await audit.ended().catch((error: unknown) => {
@@ -136,8 +156,8 @@ async function pump(
   { socket }: DatabaseConnection,
   session: Session,
   audit: SessionAudit,
+  cut: AbortController,
 ): Promise<void> {
-  const cut = new AbortController();
   /** The records that are still being written; rejected for good once one has failed. */
   let recording: Promise<void> | undefined;
   let unwritten = 0;
@@ -146,10 +166,7 @@ async function pump(
     if (hasFailed) return;
     hasFailed = true;
     context.log.error('Cannot record a statement, ending its session.', { error: messageOf(error), sid: session.id });
-    setTimeout(() => cut.abort(), FAREWELL_TIMEOUT_MS).unref();
-    const problem = new TeleportError('LimitExceeded', `audit record failed: ${messageOf(error)}`);
-    if (client.destroyed || client.writableEnded) cut.abort();
-    else client.end(encodeError(problem), () => cut.abort());
+    cut.abort(new TeleportError('LimitExceeded', `audit record failed: ${messageOf(error)}`));
   };
   const record = (written: Promise<void>) => {
     unwritten += 1;
@@ -175,10 +192,9 @@ async function pump(
       if (statement) record(audit.statement(statement));
     },
   });
-  const monitor = startMonitor(sessionLimits(session), context.server.now, (reason) => {
+  const monitor = startMonitor(sessionLimits(session), context.server.now, (reason, limit) => {
     record(audit.disconnected(reason));
-    client.destroy();
-    socket.destroy();
+    cut.abort(sessionEnd(limit, reason));
   });
   using _locks = context.locks.during(session.identity, monitor.end);
   try {
@@ -191,11 +207,18 @@ async function pump(
       onBtoA: recorded,
       halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
       signal: cut.signal,
+      lastWords: lastWords(),
     });
   } finally {
     monitor.stop();
     await recording?.catch(() => {});
   }
+}
+
+/** What the client hears of a limit; the reason as the audit event says it. */
+function sessionEnd(limit: Limit, reason: string): SessionEnd {
+  if (limit === 'idle') return new SessionEnd('57P05', `due to idle-session timeout: ${reason}`);
+  return new SessionEnd('57P01', reason, limit === 'expired' ? 'Log in again: "tsh login".' : undefined);
 }
 
 /** A connection of its own that carries nothing but the request. Never asks AWS for anything. */

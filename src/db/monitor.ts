@@ -1,6 +1,6 @@
 /**
  * The limits that end a running session: the certificate's end (`disconnect_expired_cert`), silence of the client
- * (`client_idle_timeout`). The connection is closed without a PostgreSQL message, the reason goes to the audit log.
+ * (`client_idle_timeout`), and a lock. The reason goes to the audit log and, unlike Teleport's, to the client.
  *
  * Source: database-service.md section 2.
  */
@@ -13,10 +13,13 @@ export interface MonitorLimits {
   idleTimeoutMs?: number | undefined;
 }
 
+/** Which limit it was; a lock comes from elsewhere. */
+export type Limit = 'expired' | 'idle' | 'locked';
+
 export interface Monitor {
   /** Bytes came from the client. */
   touch(): void;
-  /** End the session now, for a reason that comes from elsewhere. */
+  /** End the session now, for a lock. */
   end(reason: string): void;
   stop(): void;
 }
@@ -25,7 +28,11 @@ export interface Monitor {
 const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** @param onLimit  called once, with the reason as the audit event says it */
-export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (reason: string) => void): Monitor {
+export function startMonitor(
+  limits: MonitorLimits,
+  now: () => Date,
+  onLimit: (reason: string, limit: Limit) => void,
+): Monitor {
   let expiry: NodeJS.Timeout | undefined;
   let idle: NodeJS.Timeout | undefined;
   let lastRead = 0;
@@ -35,16 +42,16 @@ export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (r
     clearTimeout(expiry);
     clearTimeout(idle);
   };
-  const end = (reason: string) => {
+  const end = (reason: string, limit: Limit) => {
     if (stopped) return;
     stop();
-    onLimit(reason);
+    onLimit(reason, limit);
   };
   const { disconnectAt, idleTimeoutMs } = limits;
   if (disconnectAt) {
     const arm = () => {
       const left = disconnectAt.getTime() - now().getTime();
-      if (left <= 0) return end(`client certificate expired at ${goTime(disconnectAt)}`);
+      if (left <= 0) return end(`client certificate expired at ${goTime(disconnectAt)}`, 'expired');
       expiry = setTimeout(arm, Math.min(left, MAX_TIMER_MS));
     };
     arm();
@@ -59,6 +66,7 @@ export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (r
           lastRead === 0
             ? 'Client reported no activity'
             : `Client exceeded idle timeout of ${formatDurationMs(idleTimeoutMs)}`,
+          'idle',
         );
       }
       idle = setTimeout(look, Math.min(idleTimeoutMs - silentMs, MAX_TIMER_MS));
@@ -69,7 +77,7 @@ export function startMonitor(limits: MonitorLimits, now: () => Date, onLimit: (r
     touch: () => {
       if (idleTimeoutMs) lastRead = now().getTime();
     },
-    end,
+    end: (reason) => end(reason, 'locked'),
     stop,
   };
 }

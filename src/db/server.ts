@@ -4,6 +4,7 @@
  *
  * Source: database-service.md sections 6 to 8; the tunnel is `api/tunnel.ts`.
  */
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import type { AuthClient } from '../api/client.js';
 import { toMessage } from '../api/convert.js';
@@ -15,6 +16,7 @@ import { createCredentialCache } from '../aws/credential-cache.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { amazonRoots } from '../net/roots.js';
+import { shutdownEnd } from '../pg/sqlstate.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer, TargetHealth } from '../resources/types.js';
@@ -51,6 +53,8 @@ export interface DatabaseServiceOptions {
   heartbeatMs?: number;
 }
 
+/** How long sessions that are ended may take over their last words. */
+const FAREWELL_TIMEOUT_MS = 5_000;
 /** Between a heartbeat that failed and the next. */
 const HEARTBEAT_RETRY_MS = 10_000;
 
@@ -74,6 +78,8 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
   const { aws = [] } = options;
   checkMatchers(aws);
   const stop = new AbortController();
+  const ending = new AbortController();
+  setMaxListeners(0, ending.signal); // one a session
   const registry = createRegistry(databases);
   const metadata = importMetadata({ registry, log, signal: stop.signal });
   const health = new Map<string, { uri: string; check: HealthCheck }>();
@@ -126,6 +132,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
     amazonRoots: amazonRoots(),
     spool,
     server: { hostId: identity.hostId, version, clusterName: identity.clusterName, now },
+    ending: ending.signal,
     log: log.child('DB'),
   };
 
@@ -246,6 +253,8 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
       for (const { check } of health.values()) check.stop();
       await Promise.all(registry.all().map(({ metadata }) => withdraw(metadata.name)));
       if (drainMs > 0 && running.size > 0) await settled(Promise.all(running), drainMs);
+      ending.abort(shutdownEnd('The Database Service is stopping. Connect again when it is back.'));
+      await settled(Promise.all(running), FAREWELL_TIMEOUT_MS);
       stop.abort();
       await Promise.all([tunnel.close(), watching, locks.ended]);
       await settled(Promise.all([...running, discovering]), 5_000);

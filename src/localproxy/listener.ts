@@ -6,13 +6,15 @@
  *     psql ── unix socket / loopback ── this listener ── connector.serve(socket)
  */
 import type { Duplex } from 'node:stream';
-import { listen } from '../net/listen.js';
+import { type Listener, listen } from '../net/listen.js';
 import { makeSocketFolder, sweepSocketFolders } from './socket-folder.js';
 
 export interface LocalProxyOptions {
   /** `unix`: a private socket; else loopback TCP, port 0 = any free one. */
   at: { kind: 'unix' } | { kind: 'tcp'; host: string; port: number };
   serve: (client: Duplex) => Promise<void>;
+  /** Takes leave of the clients that are connected, before they are cut. */
+  leave?: () => Promise<void>;
 }
 
 export interface LocalProxy extends AsyncDisposable {
@@ -26,6 +28,9 @@ export interface LocalProxy extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** For taking leave of the clients. Our own limit. */
+const LEAVE_MS = 1_500;
+
 /** @throws BadParameter (address in use, folder too deep) */
 export async function startLocalProxy(options: LocalProxyOptions): Promise<LocalProxy> {
   const onConnection = (client: Duplex) => {
@@ -35,7 +40,7 @@ export async function startLocalProxy(options: LocalProxyOptions): Promise<Local
   if (options.at.kind === 'tcp') {
     const { host, port } = options.at;
     const listener = await listen({ host, port, onConnection });
-    const close = () => listener.close({ drainMs: 0 });
+    const close = () => closeListener(listener, options.leave);
     return { host, port: listener.port, address: listener.address, close, [Symbol.asyncDispose]: close };
   }
   const folder = await makeSocketFolder(process.env);
@@ -43,7 +48,7 @@ export async function startLocalProxy(options: LocalProxyOptions): Promise<Local
     const listener = await listen({ path: folder.socket, onConnection });
     const swept = sweepSocketFolders(process.env);
     const close = async () => {
-      await listener.close({ drainMs: 0 });
+      await closeListener(listener, options.leave);
       folder.remove();
       await swept;
     };
@@ -52,6 +57,15 @@ export async function startLocalProxy(options: LocalProxyOptions): Promise<Local
     folder.remove();
     throw error;
   }
+}
+
+/** Nobody new from now on; those that are there are taken leave of, then cut. */
+async function closeListener(listener: Listener, leave?: () => Promise<void>): Promise<void> {
+  if (!leave) return await listener.close({ drainMs: 0 });
+  const closed = listener.close({ drainMs: LEAVE_MS });
+  await leave();
+  for (const socket of listener.connections) socket.destroy();
+  await closed;
 }
 
 /** True for addresses that only this machine can reach. */

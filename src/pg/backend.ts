@@ -7,7 +7,7 @@
  */
 
 import type { Duplex } from 'node:stream';
-import { TeleportError } from '../errors.js';
+import { type ErrorCode, type ErrorDetails, isTeleportError, TeleportError } from '../errors.js';
 import { encodeBackend } from './encode.js';
 import type { BackendKey, BackendMessage, TxStatus } from './messages.js';
 import { type CancelRequest, PROTOCOL_3_0, type StartupMessage } from './startup.js';
@@ -38,12 +38,22 @@ export interface Startup {
   isTls: boolean;
 }
 
+/** A StartupMessage that was understood and is not taken: the client is waiting for an ErrorResponse on `duplex`. */
+export class StartupRefused extends TeleportError {
+  readonly duplex: Duplex;
+
+  constructor(code: ErrorCode, message: string, duplex: Duplex, details?: ErrorDetails) {
+    super(code, message, details);
+    this.duplex = duplex;
+  }
+}
+
 /**
  * Read what a client begins with, answering SSLRequest and GSSENCRequest on the way, each at most once. What follows the
  * StartupMessage stays in the Duplex.
  *
- * @throws TeleportError 'Protocol' or 'ConnectionProblem'; the caller then closes without a message, as PostgreSQL's
- * clients expect before the StartupMessage
+ * @throws StartupRefused for a version that is not ours and for one without TLS; TeleportError 'Protocol' or
+ * 'ConnectionProblem', after which the caller closes without a message: nobody knows what the peer speaks
  */
 export async function readStartup(duplex: Duplex, options: ReadStartupOptions = {}): Promise<Startup> {
   const deadline = deadlineIn(options.timeoutMs);
@@ -55,9 +65,16 @@ export async function readStartup(duplex: Duplex, options: ReadStartupOptions = 
     const { message, packet } = await readFirst(current, {
       deadline,
       ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
+    }).catch((error: unknown) => {
+      if (!isTeleportError(error, 'NotImplemented')) throw error;
+      throw new StartupRefused(error.code, error.message, current);
     });
     if (message.type === 'StartupMessage' || message.type === 'CancelRequest') {
-      if (requireTls && !isTls) throw new TeleportError('Protocol', `${message.type} on a connection without TLS`);
+      if (requireTls && !isTls) {
+        if (message.type === 'CancelRequest') throw new TeleportError('Protocol', 'CancelRequest without TLS');
+        const hint = 'Connect with sslmode=require or stricter.';
+        throw new StartupRefused('AccessDenied', 'a connection without TLS is not taken', current, { hint });
+      }
       return { message, packet, duplex: current, isTls };
     }
     if (asked.has(message.type)) throw new TeleportError('Protocol', `received more than one ${message.type}`);
@@ -96,14 +113,22 @@ export function encodeReady(ready: {
 }
 
 /**
- * The answer to a client that asks for a newer minor version or for protocol options: we speak 3.0 and know no options.
- * Undefined for everybody else. Options (`_pq_.…`) are for the hop that they were sent on: leave them out of the startup
- * parameters that go on to a database.
+ * The answer to a client that asks for a newer minor version or for protocol options: we speak 3.0 and know no options,
+ * on either side, so every cancel key has 4 bytes. Undefined for everybody else.
+ *
+ * The bytes are those of a PostgreSQL server up to 17 (`SendNegotiateProtocolVersion`): the whole version, not its minor
+ * part as the manual says; libpq 18 takes a bare 0 for a "downgrade to pre-3.0 protocol version".
  */
 export function negotiation(startup: StartupMessage): BackendMessage | undefined {
   const unrecognizedOptions = [...startup.parameters.keys()].filter(isProtocolOption);
   if (startup.protocolVersion === PROTOCOL_3_0 && unrecognizedOptions.length === 0) return undefined;
-  return { type: 'NegotiateProtocolVersion', newestMinor: 0, unrecognizedOptions };
+  return { type: 'NegotiateProtocolVersion', newestVersion: PROTOCOL_3_0, unrecognizedOptions };
+}
+
+/** A start-up without what `negotiation` turns down, for whoever comes next: options are for one hop only. */
+export function plainStartup({ parameters }: StartupMessage): StartupMessage {
+  const kept = new Map([...parameters].filter(([name]) => !isProtocolOption(name)));
+  return { type: 'StartupMessage', protocolVersion: PROTOCOL_3_0, parameters: kept };
 }
 
 /** True for a startup parameter that is an option of the protocol itself. Source: manual, StartupMessage. */

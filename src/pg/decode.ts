@@ -173,10 +173,10 @@ function fieldDescription(body: BufferReader): FieldDescription {
 }
 
 function negotiateProtocolVersion(body: BufferReader): BackendMessage {
-  const newestMinor = body.int32();
+  const newestVersion = body.int32();
   const unrecognizedOptions: string[] = [];
   for (let left = body.uint32(); left > 0; left--) unrecognizedOptions.push(body.cstring());
-  return { type: 'NegotiateProtocolVersion', newestMinor, unrecognizedOptions };
+  return { type: 'NegotiateProtocolVersion', newestVersion, unrecognizedOptions };
 }
 
 function authentication(body: BufferReader): BackendMessage {

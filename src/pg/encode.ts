@@ -115,7 +115,7 @@ export function encodeBackend(message: BackendMessage): Buffer {
       out.value(message.value);
       break;
     case 'NegotiateProtocolVersion':
-      out.int32(message.newestMinor).uint32(message.unrecognizedOptions.length);
+      out.int32(message.newestVersion).uint32(message.unrecognizedOptions.length);
       for (const name of message.unrecognizedOptions) out.cstring(name, 'protocol option');
       break;
     case 'NotificationResponse':

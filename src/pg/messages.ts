@@ -106,7 +106,8 @@ export type BackendMessage =
   | ErrorResponse
   | { type: 'NoticeResponse'; fields: ErrorField[] }
   | { type: 'FunctionCallResponse'; value: Buffer | null }
-  | { type: 'NegotiateProtocolVersion'; newestMinor: number; unrecognizedOptions: string[] }
+  /** `newestVersion`: major in the upper, minor in the lower 16 bits; the manual says "minor", every server sends both. */
+  | { type: 'NegotiateProtocolVersion'; newestVersion: number; unrecognizedOptions: string[] }
   | Bare<'NoData'>
   | { type: 'NotificationResponse'; pid: number; channel: string; payload: string }
   | { type: 'ParameterDescription'; typeOids: number[] }

@@ -41,8 +41,8 @@ export interface Scanner {
   push(chunk: Uint8Array): void;
   /** Messages whose head has passed, wanted or not. */
   readonly messageCount: number;
-  /** True between two messages: nothing of a next one has been seen. */
-  readonly isAtBoundary: boolean;
+  /** Bytes that the message at hand still has for certain: of its body, or of its head. 0 between two messages. */
+  readonly bytesLeft: number;
 }
 
 export function createScanner(options: ScannerOptions): Scanner {
@@ -81,8 +81,8 @@ class HeaderScanner implements Scanner {
     }
   }
 
-  get isAtBoundary(): boolean {
-    return this.#headerBytes === 0 && this.#bodyLeft === 0;
+  get bytesLeft(): number {
+    return this.#headerBytes > 0 ? HEADER_BYTES - this.#headerBytes : this.#bodyLeft;
   }
 
   push(chunk: Uint8Array): void {

@@ -1,14 +1,10 @@
 /**
  * Anything thrown as the ErrorResponse that psql and the drivers understand: the third table of `errors.ts`.
  *
- * Our own errors say FATAL, because the connection ends after them, with a SQLSTATE, and the hint in the hint field. One
- * exception: an AccessDenied carries no severity. Real `tsh db connect` adds its advice when the words `access to db
- * denied` stand in the first 100 bytes of psql's stderr; psql opens that line with `psql: error: connection to server at
- * "localhost" (127.0.0.1), port 12345 failed: `, and a `FATAL:  ` behind it pushes the words over the edge. Without the
- * fields S and V psql prints the message bare, as it does for the messages of a Teleport agent, which have nothing but M.
+ * Our own errors say FATAL, because the connection ends after them, with a SQLSTATE, and the hint in the hint field.
  */
 
-import { type ErrorCode, isTeleportError } from '../errors.js';
+import { type ErrorCode, isTeleportError, TeleportError } from '../errors.js';
 import { encodeBackend } from './encode.js';
 import { ERROR_FIELDS, type ErrorField, type ErrorResponse } from './messages.js';
 import { isServerError } from './server-error.js';
@@ -26,6 +22,25 @@ export const SQLSTATES = {
   NotImplemented: '0A000',
 } as const satisfies Record<ErrorCode, string>;
 
+/** The SQLSTATEs of an end that is the operator's doing. Source: as above, "Class 57 — Operator Intervention". */
+export type EndState = '57P01' | '57P05';
+
+/** Why a session ends that did nothing wrong by the protocol: a lock, a limit, a service that stops. */
+export class SessionEnd extends TeleportError {
+  readonly sqlState: EndState;
+
+  /** @param why  `due to …`, or the reason behind a colon */
+  constructor(sqlState: EndState, why: string, hint?: string) {
+    super('ConnectionProblem', `terminating connection${why.startsWith('due to') ? ' ' : ': '}${why}`, { hint });
+    this.sqlState = sqlState;
+  }
+}
+
+/** A service that stops, in PostgreSQL's own words. @param hint  what to do now */
+export function shutdownEnd(hint: string): SessionEnd {
+  return new SessionEnd('57P01', 'due to administrator command', hint);
+}
+
 /** For what is not ours: a mistake in the program. Source: as above, `internal_error`. */
 const INTERNAL_ERROR = 'XX000';
 
@@ -41,14 +56,18 @@ export function encodeError(error: unknown): Buffer {
 export function errorResponse(error: unknown): ErrorResponse {
   if (isServerError(error)) return { type: 'ErrorResponse', fields: [...error.fields] };
   const known = isTeleportError(error) ? error : undefined;
-  const fields: ErrorField[] = [];
-  if (known?.code !== 'AccessDenied') {
-    fields.push([ERROR_FIELDS.severityLocalized, 'FATAL'], [ERROR_FIELDS.severity, 'FATAL']);
-  }
-  fields.push([ERROR_FIELDS.sqlState, known ? SQLSTATES[known.code] : INTERNAL_ERROR]);
-  fields.push([ERROR_FIELDS.message, bare(known?.message ?? 'internal error')]);
+  const fields: ErrorField[] = [
+    [ERROR_FIELDS.severityLocalized, 'FATAL'],
+    [ERROR_FIELDS.severity, 'FATAL'],
+    [ERROR_FIELDS.sqlState, known ? sqlStateOf(known) : INTERNAL_ERROR],
+    [ERROR_FIELDS.message, bare(known?.message ?? 'internal error')],
+  ];
   if (known?.hint) fields.push([ERROR_FIELDS.hint, bare(known.hint)]);
   return { type: 'ErrorResponse', fields };
+}
+
+function sqlStateOf(error: TeleportError): string {
+  return 'sqlState' in error ? (error as SessionEnd).sqlState : SQLSTATES[error.code];
 }
 
 /** An error about a zero byte must not fail because it quotes one. */

@@ -40,7 +40,8 @@ export type FirstMessage = StartupMessage | { type: 'SSLRequest' } | { type: 'GS
  * Decode the first packet of a connection.
  *
  * @param packet  the whole packet, its length word included; a cancel key in the result is not copied
- * @throws TeleportError 'Protocol' when it is not one of the four or not exactly as long as it says
+ * @throws TeleportError 'Protocol' when it is not one of the four or not exactly as long as it says, 'NotImplemented' for
+ * another major version than 3
  */
 export function decodeFirst(packet: Buffer): FirstMessage {
   const length = checkFirstLength(packet.length < 4 ? 0 : packet.readUInt32BE(0));
@@ -109,7 +110,11 @@ function decodeBody(code: number, body: BufferReader): FirstMessage {
     const pid = body.int32();
     return { type: 'CancelRequest', pid, secret: cancelKey(body) };
   }
-  if (code >>> 16 !== 3) throw body.broken(`protocol version ${code >>> 16}.${code & 0xffff}, we speak 3.0`);
+  if (code >>> 16 !== 3) {
+    // In PostgreSQL's own words, which go to the client as they do there. Source: ProcessStartupPacket.
+    const asked = `${code >>> 16}.${code & 0xffff}`;
+    throw new TeleportError('NotImplemented', `unsupported frontend protocol ${asked}: server supports 3.0 to 3.0`);
+  }
   const parameters = new Map<string, string>();
   for (let name = body.cstring(); name !== ''; name = body.cstring()) parameters.set(name, body.cstring());
   return { type: 'StartupMessage', protocolVersion: code, parameters };

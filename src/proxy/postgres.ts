@@ -13,8 +13,10 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
+import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
-import { encodeError, readStartup, type Startup } from '../pg/backend.js';
+import { encodeError, readStartup, type Startup, StartupRefused } from '../pg/backend.js';
+import { lastWords } from '../pg/last-words.js';
 import { checkDatabaseUsage, checkPinnedIp, type Peer, presentedCertificate } from './peer.js';
 import type { TunnelRegistry } from './tunnel.js';
 
@@ -28,6 +30,8 @@ export interface PostgresOptions {
   log: Logger;
   /** From the first byte to the StartupMessage. Default 60 s. */
   startupTimeoutMs?: number;
+  /** Aborted when the Proxy stops: every client hears the reason. */
+  ending: AbortSignal;
 }
 
 export interface PostgresConnection {
@@ -46,11 +50,14 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
   const { stream, address, port, isDirect } = connection;
   const { log } = options;
   const isTunnelMode = connection.peer !== undefined && connection.peer.database !== '';
+  const { ending } = options;
   let startup: Startup | undefined;
+  // Until bytes flow both ways; after that the relay takes leave of the client.
+  const onEnding = () => refuse(stream, startup?.duplex, ending.reason);
+  ending.addEventListener('abort', onEnding);
   try {
     startup = await readStartup(stream, {
       timeoutMs: options.startupTimeoutMs ?? 60_000,
-      // Without TLS of its own a direct client is cut; the others hear why.
       requireTls: isDirect,
       ...(isTunnelMode ? {} : { upgrade: options.startTls }),
     });
@@ -65,14 +72,22 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
       certificateDer: peer.certificateDer,
       clientAddr: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
     });
+    ending.removeEventListener('abort', onEnding);
     agent.write(startup.packet);
-    await relay(startup.duplex, agent);
+    await relay(startup.duplex, agent, { signal: ending, lastWords: lastWords() });
   } catch (error) {
-    if (startup && !startup.duplex.destroyed) sayAndEnd(startup.duplex, error);
-    else stream.destroy();
+    refuse(stream, error instanceof StartupRefused ? error.duplex : startup?.duplex, error);
     const level = isTeleportError(error) ? 'info' : 'error';
     log[level]('A database connection was refused.', { from: address, error: messageOf(error) });
+  } finally {
+    ending.removeEventListener('abort', onEnding);
   }
+}
+
+/** @param duplex  where the client reads; undefined while nobody knows what it speaks */
+function refuse(stream: Duplex, duplex: Duplex | undefined, error: unknown): void {
+  if (duplex) hangUp(duplex, encodeError(error));
+  else stream.destroy();
 }
 
 async function innerPeer(startup: Startup, options: PostgresOptions): Promise<Peer | undefined> {
@@ -85,15 +100,4 @@ function noCertificate(): TeleportError {
   return new TeleportError('AccessDenied', 'access denied: a client certificate is required', {
     hint: 'Connect with "tsh db connect" or through "tsh proxy db", or set sslcert and sslkey as "tsh db config" prints them.',
   });
-}
-
-/** How long a refused client may take to read why. */
-const LINGER_MS = 5_000;
-
-function sayAndEnd(stream: Duplex, error: unknown): void {
-  stream.resume();
-  stream.end(encodeError(error));
-  const timer = setTimeout(() => stream.destroy(), LINGER_MS);
-  timer.unref();
-  stream.once('close', () => clearTimeout(timer));
 }

@@ -10,6 +10,7 @@
  *                        └─ PostgreSQL ───────────────────────────────────── PostgreSQL ─ tunnel ─ agent
  */
 
+import { setMaxListeners } from 'node:events';
 import { create } from '@bufbuild/protobuf';
 import { dialAuth } from '../api/dial.js';
 import { type AuthPreferenceSpecV2, AuthPreferenceSpecV2Schema } from '../api/gen/types_pb.js';
@@ -18,13 +19,15 @@ import { createAuthHttp2Server } from '../api/server.js';
 import type { TunnelHello } from '../api/tunnel.js';
 import { messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
+import { withDeadline } from '../net/deadline.js';
 import { listen } from '../net/listen.js';
 import type { Endpoint } from '../net/proxy-protocol.js';
 import { joinHostPort } from '../net/socket-errors.js';
+import { shutdownEnd } from '../pg/sqlstate.js';
 import { watchAuthorities } from './authorities.js';
 import { joinRoutes, transportRoutes } from './grpc.js';
 import { type Peer, verifyPeer } from './peer.js';
-import { servePostgres } from './postgres.js';
+import { type PostgresConnection, servePostgres } from './postgres.js';
 import { type Arrival, createRouter } from './router.js';
 import { createTerminators } from './terminators.js';
 import { createTunnelRegistry } from './tunnel.js';
@@ -33,6 +36,9 @@ import { createWebServer, type WebServerOptions } from './web.js';
 
 /** Most open connections of clients and agents together; what comes above it is closed unread. Ours. */
 const MAX_CONNECTIONS = 20_000;
+
+/** How long database clients may take over their last words. */
+const FAREWELL_TIMEOUT_MS = 6_000;
 
 export interface WebCertificate {
   /** Leaf first. */
@@ -140,12 +146,21 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
         connection.destroy();
       });
     };
+    const ending = new AbortController();
+    setMaxListeners(0, ending.signal); // one a client
+    const databaseClients = new Set<Promise<void>>();
     const postgres = {
       tunnels,
       clusterName,
       startTls: (below: Parameters<typeof terminators.inner.accept>[0]) => terminators.inner.accept(below),
       verify: (certificateDer: Buffer) => verify(certificateDer, 'user'),
+      ending: ending.signal,
       log: log.child('DB'),
+    };
+    const serveClient = (connection: PostgresConnection): Promise<void> => {
+      const served = servePostgres(connection, postgres).finally(() => databaseClients.delete(served));
+      databaseClients.add(served);
+      return served;
     };
     const grpc = (server: typeof transport) => (arrival: Arrival) => {
       const { client, peer, stream } = arrival;
@@ -159,11 +174,11 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
       terminator: terminators.of,
       verify,
       proxyProtocol: options.proxyProtocol ?? false,
-      serveDirect: (stream, { address, port }) => servePostgres({ stream, isDirect: true, address, port }, postgres),
+      serveDirect: (stream, { address, port }) => serveClient({ stream, isDirect: true, address, port }),
       serve: {
         web: ({ stream, client, isHttp2 }) => web.accept(stream, client, { isHttp2 }),
         postgres: ({ stream, client: { address, port }, peer }) =>
-          servePostgres({ stream, peer, isDirect: false, address, port }, postgres),
+          serveClient({ stream, peer, isDirect: false, address, port }),
         transport: grpc(transport),
         join: grpc(join),
         tunnel: ({ stream, peer }) => tunnels.accept(stream, { hostId: agentHostId(peer!, clusterName) }),
@@ -194,7 +209,10 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     const close = async (drainMs: number): Promise<void> => {
       clearInterval(timer);
       const listening = listener.close({ drainMs });
-      await tunnels.close({ drainMs });
+      await tunnels.drain(drainMs);
+      ending.abort(shutdownEnd('The Proxy Service is stopping. Connect again when it is back.'));
+      await withDeadline(Promise.all(databaseClients), FAREWELL_TIMEOUT_MS, 'clients').catch(() => {});
+      await tunnels.close();
       // Connections that wait for nothing but us: idle web clients, gRPC streams.
       web.close();
       await Promise.all([transport.close({ graceMs: 0 }), join.close({ graceMs: 0 })]);

@@ -39,8 +39,10 @@ export interface TunnelRegistry {
   streams(): number;
   /** Resolves at the next change of `agents()`. */
   changed(): Promise<void>;
-  /** Tell the agents to go, wait up to `drainMs` for open connections, hang up. */
-  close(options?: { drainMs?: number }): Promise<void>;
+  /** Take no more agents, tell those that are there to go, and wait up to `drainMs` for open connections. */
+  drain(drainMs: number): Promise<void>;
+  /** Hang up. */
+  close(): Promise<void>;
 }
 
 interface Agent {
@@ -267,7 +269,7 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
     agents: () => [...agents.values()].map(({ hello }) => hello),
     streams: () => inUse.size,
     changed: () => new Promise((resolve) => changeWaiters.add(resolve)),
-    async close({ drainMs = 0 } = {}) {
+    async drain(drainMs) {
       isClosing = true;
       for (const { control } of agents.values()) say(control, { drain: true });
       if (drainMs > 0 && inUse.size > 0) {
@@ -279,6 +281,9 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
           });
         });
       }
+    },
+    async close() {
+      isClosing = true;
       const gone = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
       for (const socket of sockets) socket.destroy();
       await Promise.all(gone);

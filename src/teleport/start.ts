@@ -1,7 +1,8 @@
 /**
  * `teleport start`: Auth, Proxy and Database Service in one process or any of them. They meet only over the network, also
- * here, so that they can move apart. A first SIGTERM or SIGINT drains and stops; a second one ends at once. SIGHUP reads the web certificate again,
- * SIGUSR1 writes the state of the process to the log.
+ * here, so that they can move apart. A first SIGTERM, SIGQUIT or SIGINT drains and stops, and what is still open then hears
+ * why it ends; a second one ends at once. SIGHUP reads the web certificate again, SIGUSR1 writes the state of the process to
+ * the log.
  *
  * Source: cli.md 7.1.
  */

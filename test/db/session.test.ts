@@ -361,7 +361,7 @@ describe('a refusal', () => {
     agent.locks = [
       { kind: 'lock', version: 'v2', metadata: { name: 'l' }, spec: { target: { user: 'alice' } } } as never,
     ];
-    expect(await refusal()).toBe('access denied');
+    expect(await refusal()).toBe('access denied: lock targeting User:"alice" is in force');
     agent.locks = [];
     expect(await refusal({ user: '' })).toBe('user name must not be empty');
     await agent.as({ serviceName: 'nope' });

@@ -1,7 +1,7 @@
 /** Decoders and encoders against each other and against arbitrary bytes. */
 
 import fc from 'fast-check';
-import { isTeleportError } from '../../src/errors.js';
+import { type ErrorCode, isTeleportError } from '../../src/errors.js';
 import { decodeBackend, decodeFrontend } from '../../src/pg/decode.js';
 import { encodeBackend, encodeFrontend } from '../../src/pg/encode.js';
 import type { BackendMessage, FrontendMessage, PasswordMeaning } from '../../src/pg/messages.js';
@@ -67,7 +67,7 @@ const backend: fc.Arbitrary<BackendMessage> = fc.oneof(
   fc.record({ type: is('ErrorResponse'), fields: errorFields }),
   fc.record({ type: is('NoticeResponse'), fields: errorFields }),
   fc.record({ type: is('FunctionCallResponse'), value }),
-  fc.record({ type: is('NegotiateProtocolVersion'), newestMinor: int32, unrecognizedOptions: list(text) }),
+  fc.record({ type: is('NegotiateProtocolVersion'), newestVersion: int32, unrecognizedOptions: list(text) }),
   fc.record({ type: is('NotificationResponse'), pid: int32, channel: text, payload: text }),
   fc.record({ type: is('ParameterDescription'), typeOids: list(oid) }),
   fc.record({ type: is('ParameterStatus'), name: text, value: text }),
@@ -127,11 +127,11 @@ test('every backend message comes back from its bytes', () => {
 });
 
 test('arbitrary bytes decode or end in Protocol, and what decodes was used to its last byte', () => {
-  const onlyProtocol = (act: () => unknown) => {
+  const onlyProtocol = (act: () => unknown, other?: ErrorCode) => {
     try {
       act();
     } catch (error) {
-      if (!isTeleportError(error, 'Protocol')) throw error;
+      if (!isTeleportError(error, 'Protocol') && !(other && isTeleportError(error, other))) throw error;
     }
   };
   const small = fc.uint8Array({ maxLength: 60 }).map((one) => Buffer.from(one));
@@ -142,11 +142,12 @@ test('arbitrary bytes decode or end in Protocol, and what decodes was used to it
       for (const meaning of ['PasswordMessage', 'SASLInitialResponse', 'SASLResponse', 'GSSResponse'] as const) {
         onlyProtocol(() => decodeFrontend(tag, body, meaning));
       }
-      onlyProtocol(() => decodeFirst(body));
+      // Where a version stands, any number may be one that we do not speak.
+      onlyProtocol(() => decodeFirst(body), 'NotImplemented');
       const packet = Buffer.alloc(4 + body.length);
       packet.writeUInt32BE(packet.length);
       body.copy(packet, 4);
-      onlyProtocol(() => decodeFirst(packet));
+      onlyProtocol(() => decodeFirst(packet), 'NotImplemented');
     }),
     { numRuns: 3000 },
   );
@@ -180,7 +181,7 @@ test('a zero byte in a startup parameter is refused by name, without its value',
 });
 
 test('protocol 2, an overlong packet and a cancel key of 257 bytes are refused', () => {
-  expect(() => decodeFirst(Buffer.from('0000000900020000' + '00', 'hex'))).toThrow('protocol version 2.0');
+  expect(() => decodeFirst(Buffer.from('0000000900020000' + '00', 'hex'))).toThrow('unsupported frontend protocol 2.0');
   expect(() => decodeFirst(Buffer.from('7fffffff00030000' + '00', 'hex'))).toThrow('allowed are 8 to 10000');
   const long = encodeFirst({ type: 'CancelRequest', pid: 1, secret: Buffer.alloc(257) });
   expect(() => decodeFirst(long)).toThrow('a cancel key of 257 bytes');

@@ -142,7 +142,7 @@ describe('backend', () => {
     expect(negotiation(startup())).toBeUndefined();
     expect(negotiation({ ...startup(['_pq_.x', '1']), protocolVersion: 0x0003_0002 })).toEqual({
       type: 'NegotiateProtocolVersion',
-      newestMinor: 0,
+      newestVersion: PROTOCOL_3_0,
       unrecognizedOptions: ['_pq_.x'],
     });
   });

@@ -43,7 +43,7 @@ test('reports the same messages as whole reading does, however the bytes are cut
         });
         expect(seen).toEqual(expected);
         expect(scanner.messageCount).toBe(all.length);
-        expect(scanner.isAtBoundary).toBe(true);
+        expect(scanner.bytesLeft).toBe(0);
       },
     ),
     { numRuns: 500 },

@@ -65,7 +65,7 @@ describe.each(names)('%s', (name) => {
         });
         scanner.push(bytes.subarray(0, cut));
         scanner.push(bytes.subarray(cut));
-        expect(scanner.isAtBoundary).toBe(true);
+        expect(scanner.bytesLeft).toBe(0);
         expect(scanner.messageCount).toBe(messages.length);
         expect(seen).toEqual(messages.map(({ bytes: one }) => String.fromCharCode(one[0]!) + one.toString('hex', 5)));
       }

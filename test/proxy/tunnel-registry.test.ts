@@ -174,7 +174,7 @@ test('drain waits for open streams, then hangs up', async () => {
     theirs = stream;
   });
   const stream = await registry.open('d', USER);
-  const closed = registry.close({ drainMs: 10_000 });
+  const closed = registry.drain(10_000).then(() => registry.close());
   await line.over;
   expect(line.isLeft).toBe(true);
   theirs!.end('last words');

@@ -2,6 +2,7 @@
  * `tsh db connect`: psql on a database. The local proxy listens on a Unix socket that only this person can reach and holds
  * the certificate; psql gets a URI and nothing secret. Source: cli.md 4.10.
  */
+import { clientUser } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { READER_GONE, reportError } from '../../cli/exit.js';
@@ -43,7 +44,7 @@ export async function run(env: Env, args: DbConnectArgs): Promise<number> {
   const target = {
     host: local.host,
     port: local.port,
-    dbUser: route.dbUser || (connector.dbUser ?? ''),
+    dbUser: clientUser(route, connector),
     dbName: route.dbName,
   };
   const { status } = await runPsql({

@@ -5,7 +5,7 @@
  */
 import { mkdir, open, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { Access, AccessibleDatabase, Connector, Route } from '../../access/access.js';
+import { type Access, type AccessibleDatabase, type Connector, clientUser, type Route } from '../../access/access.js';
 import { isEndpoint } from '../../access/endpoint.js';
 import { openAccess } from '../../access/open.js';
 import { type Env, Signalled } from '../../cli/env.js';
@@ -207,7 +207,7 @@ async function psqlText(env: Env, psql: string, connector: Connector, route: Rou
   const at =
     env.platform === 'win32' ? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const) : ({ kind: 'unix' } as const);
   await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
-  const target = { host: local.host, port: local.port, dbUser: route.dbUser, dbName: route.dbName };
+  const target = { host: local.host, port: local.port, dbUser: clientUser(route, connector), dbName: route.dbName };
   const isOwn = outputFile === undefined && !isMemory(env);
   const text = await runPsql({
     file: psql,
@@ -227,7 +227,10 @@ function isMemory(env: Env): boolean {
 }
 
 async function ownText(env: Env, connector: Connector, route: Route, sql: string) {
-  const session = await connectSession(await connector.open(), { user: route.dbUser, database: route.dbName });
+  const session = await connectSession(await connector.open(), {
+    user: clientUser(route, connector),
+    database: route.dbName,
+  });
   try {
     const results = await unlessAborted(env.signal, session.query(sql));
     const stdout = results

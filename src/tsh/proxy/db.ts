@@ -2,6 +2,8 @@
  * `tsh proxy db`: a local port for GUI tools and JDBC clients. With `--tunnel` clients need neither TLS nor a password;
  * without it they bring the certificate that is stored. Source: cli.md 4.12.
  */
+import type { Duplex } from 'node:stream';
+import { clientUser } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
@@ -26,7 +28,8 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
   const name = route.database.metadata.name;
   if (!args.tunnel) await assertKeyFiles(access, args, { name, ...route });
   await using connector = await access.connector(route, { inMemory: args.tunnel, clientTls: !args.tunnel });
-  await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
+  const serve = (client: Duplex) => connector.serve(client);
+  await using local = await startLocalProxy({ at, serve, leave: async () => connector[Symbol.asyncDispose]() });
   const { address } = local;
   if (args.tunnel) {
     printLine(
@@ -46,7 +49,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
     const uri = connectionUri({
       host: isLoopback(local.host) ? 'localhost' : local.host,
       port: local.port,
-      dbUser: route.dbUser || (connector.dbUser ?? ''),
+      dbUser: clientUser(route, connector),
       dbName: route.dbName,
     });
     printLine(
