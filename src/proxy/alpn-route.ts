@@ -6,6 +6,7 @@
 import { ALPN, clusterOfHexName } from '../api/alpn.js';
 import { TUNNEL_ALPN } from '../api/tunnel.js';
 import { isProxyHeader } from '../net/proxy-protocol.js';
+import { MAX_STARTUP_PACKET_BYTES } from '../pg/messages.js';
 
 export type FirstBytes = 'tls' | 'postgres' | 'proxy-header' | 'other';
 
@@ -18,8 +19,15 @@ const POSTGRES_STARTS = ['0000000804d2162f', '0000000804d21630', '0000001004d216
 /** What the first 8 bytes of a connection are. */
 export function classify(bytes: Buffer): FirstBytes {
   if (bytes[0] === 0x16) return 'tls';
-  if (POSTGRES_STARTS.includes(bytes.subarray(0, FIRST_BYTES).toString('hex'))) return 'postgres';
+  if (POSTGRES_STARTS.includes(bytes.subarray(0, FIRST_BYTES).toString('hex')) || isStartup(bytes)) return 'postgres';
   return isProxyHeader(bytes) ? 'proxy-header' : 'other';
+}
+
+/** A StartupMessage in clear: refused, but its client hears why. */
+function isStartup(bytes: Buffer): boolean {
+  return (
+    bytes.length >= FIRST_BYTES && bytes.readUInt32BE(0) <= MAX_STARTUP_PACKET_BYTES && bytes.readUInt16BE(4) === 3
+  );
 }
 
 export type Service = 'web' | 'postgres' | 'transport' | 'join' | 'reverse-tunnel' | 'tunnel';

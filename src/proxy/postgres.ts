@@ -39,6 +39,8 @@ export interface PostgresConnection {
   stream: Duplex;
   /** The verified certificate of the outer TLS, if it showed one. */
   peer?: Peer | undefined;
+  /** What was wrong with it, if anything: the client hears it in answer to its StartupMessage. */
+  refusal?: unknown;
   /** `direct`: no outer TLS. */
   isDirect: boolean;
   address: string;
@@ -49,7 +51,7 @@ export interface PostgresConnection {
 export async function servePostgres(connection: PostgresConnection, options: PostgresOptions): Promise<void> {
   const { stream, address, port, isDirect } = connection;
   const { log } = options;
-  const isTunnelMode = connection.peer !== undefined && connection.peer.database !== '';
+  const isTunnelMode = connection.refusal !== undefined || (connection.peer?.database ?? '') !== '';
   const { ending } = options;
   let startup: Startup | undefined;
   // Until bytes flow both ways; after that the relay takes leave of the client.
@@ -61,6 +63,7 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
       requireTls: isDirect,
       ...(isTunnelMode ? {} : { upgrade: options.startTls }),
     });
+    if (connection.refusal !== undefined) throw connection.refusal;
     const peer = isTunnelMode ? connection.peer : await innerPeer(startup, options);
     if (!peer) throw noCertificate();
     checkDatabaseUsage(peer);

@@ -20,6 +20,8 @@ export interface Arrival {
   client: Endpoint;
   /** Verified; undefined when none was shown. */
   peer: Peer | undefined;
+  /** What is wrong with the certificate that was shown; only PostgreSQL, which can tell its client, gets such a one. */
+  refusal?: unknown;
   isHttp2: boolean;
 }
 
@@ -76,12 +78,19 @@ export function createRouter(options: RouterOptions): Router {
 
   const serveTls = async (socket: TLSSocket, service: Service, client: Endpoint): Promise<void> => {
     const negotiated = socket.alpnProtocol || '';
-    const peer = await peerOf(socket, service);
-    if (peer) checkPinnedIp(peer, client.address);
+    let peer: Peer | undefined;
+    let refusal: unknown;
+    try {
+      peer = await peerOf(socket, service);
+      if (peer) checkPinnedIp(peer, client.address);
+    } catch (error) {
+      if (service !== 'postgres') throw error;
+      refusal = error;
+    }
     const isPing = negotiated.endsWith(PING_SUFFIX);
     const stream = isPing ? new PingStream(socket, { pingIntervalMs: PING_INTERVAL_MS }) : socket;
     if (isPing) stream.on('error', () => {});
-    const arrival: Arrival = { stream, client, peer, isHttp2: negotiated === ALPN.h2 };
+    const arrival: Arrival = { stream, client, peer, refusal, isHttp2: negotiated === ALPN.h2 };
     // A certificate that names a database means the database, whatever the protocol name says.
     const isDatabase = peer !== undefined && peer.database !== '' && service !== 'transport' && service !== 'tunnel';
     const target = isDatabase ? 'postgres' : service;

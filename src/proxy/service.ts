@@ -177,8 +177,8 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
       serveDirect: (stream, { address, port }) => serveClient({ stream, isDirect: true, address, port }),
       serve: {
         web: ({ stream, client, isHttp2 }) => web.accept(stream, client, { isHttp2 }),
-        postgres: ({ stream, client: { address, port }, peer }) =>
-          serveClient({ stream, peer, isDirect: false, address, port }),
+        postgres: ({ stream, client: { address, port }, peer, refusal }) =>
+          serveClient({ stream, peer, refusal, isDirect: false, address, port }),
         transport: grpc(transport),
         join: grpc(join),
         tunnel: ({ stream, peer }) => tunnels.accept(stream, { hostId: agentHostId(peer!, clusterName) }),
@@ -208,7 +208,8 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     let closing: Promise<void> | undefined;
     const close = async (drainMs: number): Promise<void> => {
       clearInterval(timer);
-      const listening = listener.close({ drainMs });
+      // Nobody new; those that are there are cut below, once they have heard why.
+      const listening = listener.close({ drainMs: drainMs + 2 * FAREWELL_TIMEOUT_MS });
       await tunnels.drain(drainMs);
       ending.abort(shutdownEnd('The Proxy Service is stopping. Connect again when it is back.'));
       await withDeadline(Promise.all(databaseClients), FAREWELL_TIMEOUT_MS, 'clients').catch(() => {});

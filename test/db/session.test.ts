@@ -8,9 +8,12 @@ import { TeleportError } from '../../src/errors.js';
 import { decodeBackend } from '../../src/pg/decode.js';
 import { encodeFrontend } from '../../src/pg/encode.js';
 import { isServerError } from '../../src/pg/server-error.js';
+import { shutdownEnd } from '../../src/pg/sqlstate.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
 import { readMessage } from '../../src/pg/stream.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
+import { until } from '../support/cluster.js';
+import { errorFields, type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
 import { role, startTestAgent, type TestAgent } from './agent.js';
 
@@ -28,7 +31,7 @@ beforeAll(async () => {
   strangerCa = stranger;
   server = await startPostgres({
     tls: { ...(await dbCa.issue(['localhost'])), ca: dbClientCa.certPem },
-    users: [{ name: 'analyst' }],
+    users: [{ name: 'analyst' }, { name: 'reporting' }],
     databases: [{ name: 'dev', owner: 'analyst' }],
   });
   const plain = await startPlain();
@@ -315,32 +318,185 @@ describe('the record of a statement', () => {
   });
 });
 
-describe('a limit', () => {
-  test('of silence ends the session without a message and is audited', async () => {
-    agent.roles = [role({}, { client_idle_timeout: '200ms' })];
-    const session = await agent.session(LOGIN);
-    await session.query('select 1');
-    expect((await rest(session.duplex as Socket)).length).toBe(0);
-    session.duplex.destroy();
+/** Logged in by hand, so that nothing of ours reads what comes. */
+async function rawSession(version = 0x3_0000, parameters: [string, string][] = Object.entries(LOGIN)) {
+  const client = await rawClient({ host: '127.0.0.1', port: agent.port });
+  client.socket.write(startupPacket(version, parameters));
+  return { client, hello: await client.until('Z') };
+}
+
+describe('F9 a session that is ended', () => {
+  const words = async (client: RawClient) => {
+    const last = await client.rest();
+    expect(last.map(({ tag }) => tag)).toEqual(['E']);
+    client.socket.destroy();
     await agent.idle();
+    return errorFields(last[0]!);
+  };
+
+  test('by silence hears 57P05 and is audited', async () => {
+    agent.roles = [role({}, { client_idle_timeout: '200ms' })];
+    const { client } = await rawSession();
+    client.socket.write(encodeFrontend({ type: 'Query', query: 'select 1' }));
+    await client.until('Z');
+    expect(await words(client)).toEqual({
+      S: 'FATAL',
+      V: 'FATAL',
+      C: '57P05',
+      M: 'terminating connection due to idle-session timeout: Client exceeded idle timeout of 200ms',
+    });
     expect(agent.names()).toEqual(['db.session.start', 'db.session.query', 'client.disconnect', 'db.session.end']);
     expect(agent.events[2]).toMatchObject({ code: 'T3006I', reason: 'Client exceeded idle timeout of 200ms' });
   });
 
-  test('of the certificate ends the session where a role asks for it', async () => {
+  test('by the end of its certificate, where a role asks for it, hears 57P01 and what to do', async () => {
     agent.roles = [role({}, { disconnect_expired_cert: true })];
     // Certificates end on whole seconds.
     const expires = new Date(Math.ceil((Date.now() + 300) / 1000) * 1000);
     await agent.as({ serviceName: 'pg' }, { expires });
-    const session = await agent.session(LOGIN);
-    await rest(session.duplex as Socket);
-    expect(Date.now()).toBeGreaterThanOrEqual(expires.getTime());
-    session.duplex.destroy();
-    await agent.idle();
-    expect(agent.events.find(({ event }) => event === 'client.disconnect')).toMatchObject({
-      reason: `client certificate expired at ${expires.toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`,
+    const { client } = await rawSession();
+    const reason = `client certificate expired at ${expires.toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`;
+    expect(await words(client)).toEqual({
+      S: 'FATAL',
+      V: 'FATAL',
+      C: '57P01',
+      M: `terminating connection: ${reason}`,
+      H: 'Log in again: "tsh login".',
     });
+    expect(Date.now()).toBeGreaterThanOrEqual(expires.getTime());
+    expect(agent.events.find(({ event }) => event === 'client.disconnect')).toMatchObject({ reason });
   });
+
+  test('by a lock hears 57P01 and the message of the lock, also in the middle of a statement', async () => {
+    const { locks } = agent.context;
+    let lock: (reason: string) => void = () => {};
+    agent.context.locks = {
+      ...locks,
+      during(_, onLocked) {
+        lock = onLocked;
+        return { [Symbol.dispose]() {} };
+      },
+    };
+    try {
+      const { client } = await rawSession();
+      client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(30)' }));
+      await until('the statement runs', async () =>
+        (await server.query("select 1 from pg_stat_activity where query = 'select pg_sleep(30)'")).length > 0
+          ? true
+          : undefined,
+      );
+      lock('lock targeting User:"alice" is in force: On leave.');
+      expect(await words(client)).toEqual({
+        S: 'FATAL',
+        V: 'FATAL',
+        C: '57P01',
+        M: 'terminating connection: lock targeting User:"alice" is in force: On leave.',
+      });
+    } finally {
+      agent.context.locks = locks;
+    }
+  });
+
+  test('by the end of the service hears 57P01, whether it is in or on its way in', async () => {
+    const ending = new AbortController();
+    agent.context.ending = ending.signal;
+    try {
+      const [{ client: inside }, onItsWay] = [
+        await rawSession(),
+        await rawClient({ host: '127.0.0.1', port: agent.port }),
+      ];
+      ending.abort(shutdownEnd('Connect again.'));
+      const late = await rawClient({ host: '127.0.0.1', port: agent.port });
+      for (const client of [inside, onItsWay, late]) {
+        const [last, ...more] = await client.rest();
+        expect(more).toEqual([]);
+        expect(errorFields(last!)).toEqual({
+          S: 'FATAL',
+          V: 'FATAL',
+          C: '57P01',
+          M: 'terminating connection due to administrator command',
+          H: 'Connect again.',
+        });
+        client.socket.destroy();
+      }
+      await agent.idle();
+    } finally {
+      delete agent.context.ending;
+    }
+  });
+
+  test('for bytes that are no message hears 08P01', async () => {
+    const { client } = await rawSession();
+    client.socket.write(Buffer.from('7a00000004', 'hex'));
+    expect(await words(client)).toMatchObject({ S: 'FATAL', V: 'FATAL', C: '08P01' });
+  });
+
+  test('every refusal has the fields S and V', async () => {
+    agent.roles = [role({ db_users: ['other'] })];
+    for (const parameters of [Object.entries(LOGIN), [['user', 'x']] as [string, string][]]) {
+      const client = await rawClient({ host: '127.0.0.1', port: agent.port });
+      client.socket.write(startupPacket(0x3_0000, parameters));
+      expect(await words(client)).toMatchObject({ S: 'FATAL', V: 'FATAL', C: '28000' });
+    }
+  });
+});
+
+describe('B10 the user of the StartupMessage', () => {
+  test('is who one becomes, or is refused with 28000; it is never replaced', async () => {
+    agent.roles = [role({ db_users: ['analyst', 'reporting'] })];
+    await agent.as({ serviceName: 'pg', username: 'analyst' });
+    for (const user of ['analyst', 'reporting']) {
+      const session = await agent.session({ user, database: 'dev' });
+      expect((await session.query('select current_user'))[0]!.rows).toEqual([[user]]);
+      session.close();
+    }
+    const refused = await agent.session({ user: 'postgres', database: 'dev' }).catch((error: unknown) => error);
+    expect(isServerError(refused, '28000')).toBe(true);
+  });
+
+  test('may be left out or empty: the certificate names one; where it does not either, 28000', async () => {
+    await agent.as({ serviceName: 'pg', username: 'analyst', database: 'dev' });
+    for (const parameters of [[['user', '']], [['client_encoding', 'UTF8']]] as [string, string][][]) {
+      const { client } = await rawSession(0x3_0000, parameters);
+      client.socket.write(encodeFrontend({ type: 'Query', query: 'select current_user' }));
+      const row = (await client.until('Z')).find(({ tag }) => tag === 'D');
+      expect(row!.body.toString()).toContain('analyst');
+      client.socket.destroy();
+    }
+    await agent.as({ serviceName: 'pg' });
+    const refused = await agent.session({ user: '', database: 'dev' }).catch((error: unknown) => error);
+    expect(isServerError(refused, '28000')).toBe(true);
+  });
+});
+
+describe('D1 a newer protocol on the way to a PostgreSQL 18 that speaks it', () => {
+  test.each([
+    [0x3_0002, [], '760000000c 00030000 00000000'],
+    [0x3_270f, ['_pq_.foo'], '7600000015 00030000 00000001 5f70715f2e666f6f00'],
+  ] as [number, string[], string][])(
+    '%i is 3.0 for both sides, the cancel key has 4 bytes and works',
+    async (version, names, answer) => {
+      const options = names.map((name): [string, string] => [name, 'on']);
+      const { client, hello } = await rawSession(version, [...Object.entries(LOGIN), ...options]);
+      expect(hello[0]!.bytes.toString('hex')).toBe(answer.replaceAll(' ', ''));
+      const key = hello.find(({ tag }) => tag === 'K')!.body;
+      expect(key).toHaveLength(8);
+      await agent.as({ serviceName: 'pg', username: 'analyst', database: 'dev' });
+      client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(31)' }));
+      await until('the statement runs', async () =>
+        (await server.query("select 1 from pg_stat_activity where query = 'select pg_sleep(31)'")).length > 0
+          ? true
+          : undefined,
+      );
+      const canceller = await rawClient({ host: '127.0.0.1', port: agent.port });
+      canceller.socket.end(Buffer.concat([Buffer.from('0000001004d2162e', 'hex'), key]));
+      expect(await canceller.rest()).toEqual([]);
+      const failed = (await client.until('Z')).find(({ tag }) => tag === 'E');
+      expect(errorFields(failed!)).toMatchObject({ C: '57014' });
+      client.socket.destroy();
+      canceller.socket.destroy();
+    },
+  );
 });
 
 describe('a refusal', () => {

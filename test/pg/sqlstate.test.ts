@@ -2,7 +2,7 @@ import { ERROR_CODES, TeleportError } from '../../src/errors.js';
 import { decodeBackend } from '../../src/pg/decode.js';
 import { encodeBackend } from '../../src/pg/encode.js';
 import { isServerError, ServerError } from '../../src/pg/server-error.js';
-import { encodeError, errorResponse, SQLSTATES } from '../../src/pg/sqlstate.js';
+import { encodeError, errorResponse, SessionEnd, SQLSTATES, shutdownEnd } from '../../src/pg/sqlstate.js';
 
 test('our own errors say FATAL, a SQLSTATE, the message and the hint', () => {
   const error = new TeleportError('NotFound', 'database "x" not found', { hint: 'Run `tsh db ls`.' });
@@ -15,12 +15,28 @@ test('our own errors say FATAL, a SQLSTATE, the message and the hint', () => {
   ]);
 });
 
-test('a refused access stands within the first 100 bytes of what psql prints', () => {
-  const text = 'access to db denied. User does not have permissions. Confirm database user and name.';
-  const fields = new Map(errorResponse(new TeleportError('AccessDenied', text)).fields);
-  expect([...fields.keys()]).toEqual(['C', 'M']);
-  const prefix = 'psql: error: connection to server at "localhost" (127.0.0.1), port 54321 failed: ';
-  expect((prefix + fields.get('M')).slice(0, 100)).toContain('access to db denied');
+test('F9 whatever is refused or ended has the severity in both fields, for psql and for programs', () => {
+  const ends = [new SessionEnd('57P05', 'due to idle-session timeout'), shutdownEnd('Again.')];
+  for (const error of [...ERROR_CODES.map((code) => new TeleportError(code, 'm')), ...ends, new Error('x')]) {
+    expect(errorResponse(error).fields.slice(0, 2)).toEqual([
+      ['S', 'FATAL'],
+      ['V', 'FATAL'],
+    ]);
+  }
+});
+
+test('F9 an end of ours has the SQLSTATE of its own and begins as a server begins', () => {
+  expect(new Map(errorResponse(new SessionEnd('57P01', 'a lock')).fields)).toEqual(
+    new Map([
+      ['S', 'FATAL'],
+      ['V', 'FATAL'],
+      ['C', '57P01'],
+      ['M', 'terminating connection: a lock'],
+    ]),
+  );
+  expect(new Map(errorResponse(shutdownEnd('Again.')).fields).get('M')).toBe(
+    'terminating connection due to administrator command',
+  );
 });
 
 test('an error that is not ours is internal and says nothing more', () => {

@@ -13,7 +13,10 @@ test.each([
   ['0d0a0d0a000d0a51', 'proxy-header'],
   [Buffer.from('GET / HT').toString('hex'), 'other'],
   [Buffer.from('SSH-2.0-').toString('hex'), 'other'],
-  ['0000002300030000', 'other'],
+  ['0000002300030000', 'postgres'],
+  ['0000002300030002', 'postgres'],
+  ['0000002300020000', 'other'],
+  ['0100002300030000', 'other'],
 ])('first bytes %s are %s', (hex, kind) => {
   expect(classify(Buffer.from(hex, 'hex'))).toBe(kind);
 });

@@ -13,11 +13,15 @@ import { upgradeConnection } from '../../src/net/websocket.js';
 import { decodeBackend } from '../../src/pg/decode.js';
 import { encodeFirst } from '../../src/pg/startup.js';
 import { deadlineIn, readExactly, readMessage } from '../../src/pg/stream.js';
+import { until } from '../support/cluster.js';
+import { errorFields, messagesOf, rawClient, startupPacket } from '../support/pg-raw.js';
 import { CLUSTER, HEX, startTestProxy, type TestProxy, type UserAttributes } from './cluster.js';
 
 let peer: TestProxy;
 let agent: TunnelAgent;
 const seen: TunnelConnection[] = [];
+/** The agent takes connections and says nothing. */
+let isMute = false;
 const STARTUP = encodeFirst({
   type: 'StartupMessage',
   protocolVersion: 0x30000,
@@ -29,7 +33,7 @@ beforeAll(async () => {
   const serve = (stream: Duplex, connection: TunnelConnection) => {
     seen.push(connection);
     stream.on('error', () => {});
-    stream.pipe(stream);
+    if (!isMute) stream.pipe(stream);
   };
   agent = runTunnel({
     proxies: [{ host: '127.0.0.1', port: peer.port }],
@@ -226,9 +230,30 @@ describe('PostgreSQL', () => {
     expect((await refusal(await open())).message).toMatch(/client certificate is required/);
   });
 
-  test('in tunnel mode an unknown database is told as well', async () => {
-    const socket = await tls({ ALPNProtocols: ['teleport-postgres'], ...user({ database: 'nope' }) });
-    expect((await refusal(socket)).message).toMatch(/not found among registered databases/);
+  test.each<[string, UserAttributes, RegExp]>([
+    ['an unknown database', { database: 'nope' }, /not found among registered databases/],
+    ['another address', { pinnedIp: '192.0.2.7' }, /pinned IP doesn't match observed client IP/],
+    ['an expired certificate', { expired: true }, /access denied: the certificate has expired/],
+  ])('F9 in tunnel mode the refusal is told as well: %s', async (_name, attributes, text) => {
+    const socket = await tls({ ALPNProtocols: ['teleport-postgres'], ...user(attributes) });
+    expect((await refusal(socket)).message).toMatch(text);
+  });
+
+  test('F9 a foreign authority in tunnel mode, and a start without TLS, are told', async () => {
+    const foreign = user({ ca: peer.cluster.hostCa });
+    const socket = await tls({ ALPNProtocols: ['teleport-postgres'], ...foreign });
+    expect((await refusal(socket)).message).toMatch(/signed by an unknown authority/);
+    const plain = await rawClient({ host: '127.0.0.1', port: peer.port });
+    plain.socket.write(startupPacket(0x3_0000, [['user', 'alice']]));
+    const [said] = await plain.rest();
+    expect(errorFields(said!)).toEqual({
+      S: 'FATAL',
+      V: 'FATAL',
+      C: '28000',
+      M: 'a connection without TLS is not taken',
+      H: 'Connect with sslmode=require or stricter.',
+    });
+    plain.socket.destroy();
   });
 });
 
@@ -240,4 +265,28 @@ test('the web certificate can be replaced', async () => {
   socket.destroy();
   expect(() => peer.proxy.setWebCertificate({ certPem: 'x', keyPem })).toThrow();
   (await tls({})).destroy();
+});
+
+// The last one: nothing is there afterwards.
+test('F9 a Proxy that stops tells every client why, also one that never hangs up', async () => {
+  isMute = true;
+  const sockets = [
+    await tls({ ALPNProtocols: ['teleport-postgres'], ...user() }),
+    await innerTls(await tls({ ALPNProtocols: ['teleport-postgres'] }), user()),
+  ];
+  const before = seen.length;
+  for (const socket of sockets) socket.write(STARTUP);
+  await until('the agent has both', async () => seen.length === before + 2 || undefined);
+  const heard = sockets.map(async (socket) => messagesOf(Buffer.concat((await socket.toArray()) as Buffer[])));
+  await peer.proxy.close({ drainMs: 0 });
+  for (const messages of await Promise.all(heard)) {
+    expect(messages).toHaveLength(1);
+    expect(errorFields(messages[0]!)).toEqual({
+      S: 'FATAL',
+      V: 'FATAL',
+      C: '57P01',
+      M: 'terminating connection due to administrator command',
+      H: 'The Proxy Service is stopping. Connect again when it is back.',
+    });
+  }
 });

@@ -7,7 +7,12 @@ import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
 
 /** A StartupMessage. @param version  major in the upper 16 bits: 0x30002 is 3.2 */
 export function startupPacket(version: number, parameters: readonly (readonly [string, string])[]): Buffer {
-  const body = Buffer.from(`${parameters.flat().join('\0')}\0\0`);
+  const body = Buffer.from(
+    `${parameters
+      .flat()
+      .map((text) => `${text}\0`)
+      .join('')}\0`,
+  );
   const head = Buffer.alloc(8);
   head.writeUInt32BE(8 + body.length, 0);
   head.writeUInt32BE(version, 4);
