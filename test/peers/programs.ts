@@ -1,9 +1,10 @@
 /** The programs that `npm run test:peers` brings, run as processes. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const BIN = resolve('node_modules/.cache/teleshift/peers/bin');
+const JARS = resolve('node_modules/.cache/teleshift/peers-java');
 const DEADLINE_MS = 60_000;
 
 export interface Ended {
@@ -16,6 +17,13 @@ export interface Ended {
 export function peer(name: string): string {
   const file = join(BIN, name);
   if (existsSync(file)) return file;
+  throw new Error(`${name} is not there: these tests are run by "npm run test:peers"`);
+}
+
+/** Where a Java archive is. @throws Error that says how it comes */
+export function jar(name: string): string {
+  const file = readdirSync(JARS).find((one) => one.startsWith(`${name}-`) && one.endsWith('.jar'));
+  if (file) return join(JARS, file);
   throw new Error(`${name} is not there: these tests are run by "npm run test:peers"`);
 }
 

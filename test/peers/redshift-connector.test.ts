@@ -193,7 +193,7 @@ describe('beside us', () => {
 
   test('a workgroup through the tunnel, and sessions that end with their connection', async () => {
     await using tunnel = await proxy('reports', '--tunnel');
-    const how = { ...local(tunnel.port), user: 'whoever' };
+    const how = { ...local(tunnel.port), user: 'IAM:alice' };
     const { results } = await see(how, WHO);
     expect(results).toEqual([expect.objectContaining({ rows: [['str IAM:alice', 'str dev']] })]);
     const giveUp = performance.now() + 5_000;
