@@ -57,6 +57,32 @@ export function systemReason(value: unknown): string {
   return (typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined) ?? messageOf(value);
 }
 
+/**
+ * Nobody answered in time: `no <awaited> within 30 s`, and where the way to `address` is what is in question
+ * `dial tcp <address>: i/o timeout: ` before it, the words in which Go programs say the same.
+ */
+export class TimedOut extends TeleportError {
+  /** What did not come: `answer to the SSLRequest`. */
+  readonly awaited: string;
+
+  /** @param details.address  `host:port` */
+  constructor(awaited: string, timeoutMs: number, { address, ...details }: ErrorDetails & { address?: string } = {}) {
+    const where = address === undefined ? '' : `dial tcp ${address}: i/o timeout: `;
+    super('ConnectionProblem', `${where}no ${awaited} within ${inSeconds(timeoutMs)}`, details);
+    this.awaited = awaited;
+  }
+}
+
+/** True for a `TimedOut`. Works across module copies as well. */
+export function isTimedOut(value: unknown): value is TimedOut {
+  return isTeleportError(value, 'ConnectionProblem') && 'awaited' in value;
+}
+
+/** A length of time as texts for people have it: whole seconds, at least one. */
+export function inSeconds(ms: number): string {
+  return `${Math.max(1, Math.round(ms / 1000))} s`;
+}
+
 /** The text of anything thrown, without its stack. */
 export function messageOf(value: unknown): string {
   // Not only `instanceof Error`: Node's own errors belong to another realm under a test runner.

@@ -171,6 +171,17 @@ test('each outside package has one door', () => {
   expect(wrong).toEqual([]);
 });
 
+test('F15 no text for people counts in milliseconds', () => {
+  const wrong = files.flatMap((file) =>
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .flatMap((line, at) =>
+        /\$\{[^}]*\}\s+ms\b/.test(line) ? [`${relative(SRC, file)}:${at + 1}: ${line.trim()}`] : [],
+      ),
+  );
+  expect(wrong).toEqual([]);
+});
+
 test('relative imports lead to files that exist', () => {
   const wrong = imports.filter(({ from, target }) => target.startsWith('.') && !resolveOwn(from, target));
   expect(wrong.map(({ from, target }) => `${relative(SRC, from)}: ${target}`)).toEqual([]);

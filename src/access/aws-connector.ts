@@ -66,7 +66,7 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
     }
     const { message, duplex } = await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
     if (message.type === 'CancelRequest') {
-      await cancel(await dialForCancel(), { pid: message.pid, secret: message.secret });
+      await cancel(await dialForCancel(), message, { address: route.database.spec.uri });
       return hangUp(client);
     }
     const entered = await enter(message);

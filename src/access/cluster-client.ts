@@ -88,6 +88,7 @@ export async function connectCluster(session: Session, options: ConnectOptions):
     openAuthClient({
       connect,
       authority: sni,
+      address: profile.webProxyAddr,
       version: CLIENT_VERSION,
       ...(options.callTimeoutMs ? { defaultTimeoutMs: options.callTimeoutMs } : {}),
     });

@@ -129,7 +129,7 @@ async function dialPostgres(
     const socket = await dialTcp({ ...target, vars: env.vars, timeoutMs: 30_000 });
     if (!keys) return socket;
     try {
-      if (!(await requestTls(socket))) {
+      if (!(await requestTls(socket, { address: `${target.host}:${target.port}` }))) {
         throw new TeleportError('ConnectionProblem', `${target.host}:${target.port} refused TLS connection`);
       }
     } catch (error) {

@@ -272,6 +272,7 @@ export function clusterAccess(context: () => ClusterContext): ClusterAccess {
       const keys = options.clientTls ? async () => first : renewed(first, fetch, context);
       return clusterConnector({
         dial: async ({ withCertificate }) => context().dialPostgres(withCertificate ? await keys() : undefined),
+        address: context().webProxyAddr,
         log: context().log,
         clientTls: options.clientTls,
         warm: options.warm,

@@ -17,7 +17,7 @@
  * A CancelRequest always goes up with the certificate, so Ctrl-C works whatever psql's version.
  */
 import type { Duplex } from 'node:stream';
-import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { isTeleportError, messageOf, TeleportError, TimedOut } from '../errors.js';
 import { createClients } from '../localproxy/clients.js';
 import type { Logger } from '../log.js';
 import { certificateAlert } from '../net/dial.js';
@@ -34,6 +34,8 @@ import { cancelKeys } from './cancel-keys.js';
 export interface ClusterConnectorOptions {
   /** One connection to the Proxy on which PostgreSQL may begin, with or without our database certificate. */
   dial: (options: { withCertificate: boolean }) => Promise<Duplex>;
+  /** `host:port` of that Proxy, for errors. */
+  address: string;
   log: Logger;
   clientTls?: boolean | undefined;
   /** Dial once at once: the client is about to come. */
@@ -54,7 +56,7 @@ const FIRST_PACKET_TIMEOUT_MS = 60_000;
 const FIRST_ANSWER_TIMEOUT_MS = 120_000;
 
 export function clusterConnector(options: ClusterConnectorOptions): Connector {
-  const { log, clientTls = false, warm = false, onRefused = () => {} } = options;
+  const { log, address, clientTls = false, warm = false, onRefused = () => {} } = options;
   const clients = createClients({ isPlain: !clientTls });
   const { track } = clients;
   let ahead = warm ? options.dial({ withCertificate: true }).then(track) : undefined;
@@ -71,7 +73,7 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
     const ready = kind.withCertificate && !kind.isCancel ? await takeAhead() : undefined;
     if (ready) {
       ready.write(packet);
-      const answer = await firstAnswer(ready, client).catch(() => 'none');
+      const answer = await firstAnswer(ready, client, address).catch(() => 'none');
       if (answer === 'some') return ready;
       // What was dialled ahead may have been closed meanwhile, which only shows now: once more with a new one.
       ready.destroy();
@@ -79,7 +81,7 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
     }
     const upstream = await dial(kind.withCertificate);
     upstream.write(packet);
-    if ((await firstAnswer(upstream, client)) === 'some') return upstream;
+    if ((await firstAnswer(upstream, client, address)) === 'some') return upstream;
     upstream.destroy();
     return undefined;
   };
@@ -135,7 +137,7 @@ const NO_ANSWER =
  * @returns `none` when it closed, or the client left, without a word
  * @throws what broke the connection
  */
-function firstAnswer(upstream: Duplex, client: Duplex): Promise<'some' | 'none'> {
+function firstAnswer(upstream: Duplex, client: Duplex, address: string): Promise<'some' | 'none'> {
   return new Promise((resolve, reject) => {
     const settle = (act: () => void) => {
       clearTimeout(timer);
@@ -158,7 +160,7 @@ function firstAnswer(upstream: Duplex, client: Duplex): Promise<'some' | 'none'>
     const onLate = () =>
       settle(() => {
         upstream.destroy();
-        reject(new TeleportError('ConnectionProblem', `no answer within ${FIRST_ANSWER_TIMEOUT_MS / 1000} s`));
+        reject(new TimedOut(`answer from the cluster behind ${address}`, FIRST_ANSWER_TIMEOUT_MS));
       });
     const timer = setTimeout(onLate, FIRST_ANSWER_TIMEOUT_MS);
     upstream.on('readable', onReadable).on('end', onNone).on('close', onNone).on('error', onError);

@@ -4,7 +4,7 @@
  */
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { inSeconds, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { webApiError } from './web-api-error.js';
 
 export interface Exchange {
@@ -57,7 +57,7 @@ export async function exchange(agent: Agent, call: Exchange, options: ExchangeOp
   } catch (error) {
     options.signal?.throwIfAborted();
     const verb = `${method[0]}${method.slice(1).toLowerCase()}`;
-    const why = late.aborted ? `no answer within ${options.timeoutMs / 1000} s` : said(error);
+    const why = late.aborted ? `no answer within ${inSeconds(options.timeoutMs)}` : said(error);
     throw new TeleportError('ConnectionProblem', `${verb} "https://${address}${path}": ${why}`, { cause: error });
   }
 }

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { DescService } from '@bufbuild/protobuf';
 import { type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
+import { TimedOut } from '../errors.js';
 import { AuthService, JoinService } from './gen/authservice_pb.js';
 import { ClusterConfigService } from './gen/clusterconfig_pb.js';
 import { DeviceTrustService } from './gen/devicetrust_pb.js';
@@ -17,7 +18,7 @@ import { TransportService } from './gen/transport_pb.js';
 import { TrustService } from './gen/trust_pb.js';
 import { UsersService } from './gen/users_pb.js';
 import { AuthSession } from './session.js';
-import { fromConnectError } from './status.js';
+import { fromConnectError, isOwnDeadline } from './status.js';
 
 export interface AuthClientOptions {
   /** A connected socket; called at the first call and again after the connection was lost. */
@@ -32,6 +33,8 @@ export interface AuthClientOptions {
   product?: string;
   /** Deadline of every call that is not endless by its nature. Default 30 000. */
   defaultTimeoutMs?: number;
+  /** `host:port` that is dialled, for errors. */
+  address?: string;
   /** Largest message read or written. Default 4 MiB, as Teleport's. */
   maxMessageBytes?: number;
 }
@@ -73,6 +76,7 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     }),
     session,
     options.defaultTimeoutMs ?? DEFAULT_CALL_TIMEOUT_MS,
+    options.address,
   );
   const made = new Map<DescService, unknown>();
   const clientOf = <Service extends DescService>(service: Service): Client<Service> => {
@@ -133,21 +137,39 @@ function announce({ version, product = 'tsh' }: AuthClientOptions): Interceptor 
 /**
  * Deadlines, and our errors. Both sit around the library's transport: what an interceptor throws would be wrapped again.
  */
-function withOurErrors(inner: Transport, session: AuthSession, defaultTimeoutMs: number): Transport {
-  const ours = async (error: unknown): Promise<never> => {
-    // What the socket died of is told in the same turn of the event loop, but sometimes after the stream's end.
-    await new Promise((resolve) => setImmediate(resolve));
-    throw fromConnectError(error, { broken: session.failure });
-  };
+function withOurErrors(
+  inner: Transport,
+  session: AuthSession,
+  defaultTimeoutMs: number,
+  address: string | undefined,
+): Transport {
+  /** @param limitMs  how long the answer may take; undefined = no limit */
+  const oursOf =
+    (call: string, limitMs: number | undefined) =>
+    async (error: unknown): Promise<never> => {
+      // What the socket died of is told in the same turn of the event loop, but sometimes after the stream's end.
+      await new Promise((resolve) => setImmediate(resolve));
+      const broken = session.failure;
+      if (limitMs && broken === undefined && isOwnDeadline(error)) throw lateAnswer(call, limitMs, address, error);
+      throw fromConnectError(error, { broken });
+    };
   return {
-    unary: (method, signal, timeoutMs, ...rest) =>
-      inner.unary(method, signal, timeoutMs ?? defaultTimeoutMs, ...rest).catch(ours),
+    unary: (method, signal, timeoutMs, ...rest) => {
+      const limitMs = Math.ceil(timeoutMs ?? defaultTimeoutMs); // the header takes whole numbers only
+      return inner.unary(method, signal, limitMs, ...rest).catch(oursOf(method.name, limitMs));
+    },
     stream: async (method, signal, timeoutMs, ...rest) => {
       const limitMs = timeoutMs ?? (ENDLESS.has(method.name) ? undefined : defaultTimeoutMs);
+      const ours = oursOf(method.name, limitMs);
       const response = await inner.stream(method, signal, limitMs, ...rest).catch(ours);
       return { ...response, message: rethrow(response.message, ours) };
     },
   };
+}
+
+function lateAnswer(call: string, limitMs: number, address: string | undefined, cause: unknown): TimedOut {
+  const where = address === undefined ? '' : ` at ${address}`;
+  return new TimedOut(`answer to ${call} from the Auth Service${where}`, limitMs, { cause });
 }
 
 async function* rethrow<Item>(items: AsyncIterable<Item>, ours: (error: unknown) => Promise<never>) {

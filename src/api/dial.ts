@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { TeleportError } from '../errors.js';
 import { needsConnUpgrade } from '../net/conn-upgrade-test.js';
 import { dialTls } from '../net/dial.js';
+import { joinHostPort } from '../net/socket-errors.js';
 import { upgradeConnection } from '../net/websocket.js';
 import { ALPN, authAlpn, hexName } from './alpn.js';
 import { type AuthClient, openAuthClient } from './client.js';
@@ -65,6 +66,7 @@ export async function dialAuth(
   return openAuthClient({
     authority: hexName(credentials.clusterName),
     version: options.version,
+    address: joinHostPort(route.host, route.port),
     ...(options.product === undefined ? {} : { product: options.product }),
     ...(options.callTimeoutMs === undefined ? {} : { defaultTimeoutMs: options.callTimeoutMs }),
     abandon: () => first?.destroy(),

@@ -5,8 +5,9 @@
  */
 import { request as httpRequest } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { TeleportError } from '../errors.js';
+import { TeleportError, TimedOut } from '../errors.js';
 import { dialTls } from '../net/dial.js';
+import { joinHostPort } from '../net/socket-errors.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../pki/keys.js';
 import { splitPem } from '../pki/pem.js';
 import { authorizedKeyLine } from '../pki/ssh-key.js';
@@ -161,6 +162,7 @@ function authClient(options: JoinOptions, ca: string[] | undefined): AuthClient 
     authority: ANY_HOST,
     version: options.version,
     product: 'teleport',
+    address: joinHostPort(options.route.host, options.route.port),
     defaultTimeoutMs: options.timeoutMs ?? JOIN_TIMEOUT_MS,
     connect: () =>
       dialTls({
@@ -183,7 +185,7 @@ function post(
   return new Promise((resolve, reject) => {
     const failed = (cause: unknown) =>
       reject(new TeleportError('ConnectionProblem', `joining through ${host} failed`, { cause }));
-    const timer = setTimeout(() => failed(new Error('timeout')), timeoutMs);
+    const timer = setTimeout(() => failed(new TimedOut('answer', timeoutMs, { address: host })), timeoutMs);
     const request = httpRequest(
       {
         createConnection: () => socket,

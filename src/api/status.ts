@@ -93,6 +93,11 @@ export function fromConnectError(error: unknown, options: { broken?: unknown } =
   });
 }
 
+/** True for a call whose time was over here, before the other side said anything. */
+export function isOwnDeadline(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.DeadlineExceeded && !isStatus(error);
+}
+
 /** True for the two errors that a login and one more try can put right. */
 export function isExpiredCredentials(error: unknown): boolean {
   return (

@@ -3,7 +3,7 @@
  *
  * Source: "Common errors" of each service's API reference; the SDK's own names for what fails before AWS is reached.
  */
-import { type ErrorCode, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { type ErrorCode, inSeconds, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { certificateProblem } from '../net/socket-errors.js';
 import { clockProblem, skewOf } from './clock.js';
 import { isRegion, splitAwsHost } from './partitions.js';
@@ -48,7 +48,7 @@ export function fromAws(error: unknown): TeleportError {
     return new TeleportError('BadParameter', 'no AWS region is known', { cause: error, hint: REGION_HINT });
   }
   const late = TOO_LATE.exec(text)?.[1];
-  if (late) return unreached(`AWS gave no answer within ${Number(late) / 1000} s`, error);
+  if (late) return unreached(`AWS gave no answer within ${inSeconds(Number(late))}`, error);
   const said = name && name !== 'Error' ? `${name}: ${text}` : text;
   const found = NAMES.find(([pattern]) => pattern.test(name));
   if (found) {

@@ -25,13 +25,12 @@ import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
 import { AUDITED_TAGS, auditedStatement } from '../pg/audit-text.js';
 import { encodeReady, negotiation } from '../pg/backend.js';
-import { cancel } from '../pg/frontend.js';
 import { lastWords } from '../pg/last-words.js';
 import { createScanner } from '../pg/scan.js';
 import { encodeError, SessionEnd } from '../pg/sqlstate.js';
-import type { CancelRequest, StartupMessage } from '../pg/startup.js';
+import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
-import { type ConnectContext, connectDatabase, type DatabaseConnection, dialDatabase } from '../upstream/connect.js';
+import { type ConnectContext, cancelDatabase, connectDatabase, type DatabaseConnection } from '../upstream/connect.js';
 import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
 import type { LockWatch } from './lock-watch.js';
@@ -76,7 +75,7 @@ export async function serveSession(context: EngineContext, client: Duplex, calle
     const session = await context.authorizer.session(caller, message);
     if (message.type === 'CancelRequest') {
       checkAccess(session);
-      await cancelStatement(context, session, message);
+      await cancelDatabase(context, session, message);
       hangUp(client);
     } else {
       await runSession(context, client, session, message, { cut, onCut });
@@ -219,11 +218,4 @@ async function pump(
 function sessionEnd(limit: Limit, reason: string): SessionEnd {
   if (limit === 'idle') return new SessionEnd('57P05', `due to idle-session timeout: ${reason}`);
   return new SessionEnd('57P01', reason, limit === 'expired' ? 'Log in again: "tsh login".' : undefined);
-}
-
-/** A connection of its own that carries nothing but the request. Never asks AWS for anything. */
-async function cancelStatement(context: EngineContext, session: Session, request: CancelRequest): Promise<void> {
-  const socket = await dialDatabase(context, session.database, session.dbUser);
-  socket.on('error', () => {});
-  await cancel(socket, { pid: request.pid, secret: request.secret });
 }

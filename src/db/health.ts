@@ -5,6 +5,7 @@
  * Source: database-service.md 8.7 (every 30 s, time limit 5 s, healthy after 2, unhealthy after 1).
  */
 import { connect, type Socket } from 'node:net';
+import { TimedOut } from '../errors.js';
 import { splitUri } from '../resources/database-uri.js';
 import type { HealthStatus, TargetHealth } from '../resources/types.js';
 
@@ -71,7 +72,7 @@ export function startHealthCheck(options: HealthOptions): HealthCheck {
       tried.destroy();
       settle(error);
     };
-    tried.setTimeout(timeoutMs, () => finish(new Error(`dial tcp ${uri}: i/o timeout`)));
+    tried.setTimeout(timeoutMs, () => finish(new TimedOut('connection', timeoutMs, { address: uri })));
     tried.once('connect', () => finish());
     tried.on('error', finish);
     tried.unref();

@@ -1,10 +1,10 @@
 /** Waits that end. */
-import { TeleportError } from '../errors.js';
+import { inSeconds, TeleportError } from '../errors.js';
 
 /**
  * Wait for a promise, but not longer than `timeoutMs`. What was being waited for goes on by itself: end it in the caller.
  *
- * @param what  named in the error: `waiting for <what>`
+ * @param what  named in the error: `waiting for <what>`; it says from whom
  * @param hint  of that error
  * @throws TeleportError `ConnectionProblem` when the time is over; otherwise what the promise throws
  */
@@ -12,7 +12,7 @@ export async function withDeadline<T>(promise: Promise<T>, timeoutMs: number, wh
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const text = `timed out after ${Math.round(timeoutMs)} ms waiting for ${what}`;
+      const text = `timed out after ${inSeconds(timeoutMs)} waiting for ${what}`;
       reject(new TeleportError('ConnectionProblem', text, { hint }));
     }, timeoutMs);
   });

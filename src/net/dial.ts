@@ -11,7 +11,7 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls';
-import { TeleportError } from '../errors.js';
+import { TeleportError, TimedOut } from '../errors.js';
 import { connectTunnel, proxyFor } from './http-proxy.js';
 import { dialError, handshakeError, joinHostPort } from './socket-errors.js';
 import { secureContextFor, type TrustOptions } from './trust.js';
@@ -69,16 +69,15 @@ export async function dialTcp(options: DialTcpOptions): Promise<Socket> {
     keepAlive: true,
     keepAliveInitialDelay: KEEPALIVE_MS,
   });
-  await opened(socket, 'connect', { timeoutMs, signal }, (error) =>
-    dialError(error, path ?? joinHostPort(target.host, target.port)),
-  );
+  const dialled = path ?? joinHostPort(target.host, target.port);
+  await opened(socket, 'connect', { timeoutMs, signal, address: dialled }, (error) => dialError(error, dialled));
   if (!proxy) return socket;
   try {
     if (proxy.protocol !== 'http:') {
       throw new TeleportError('NotImplemented', `an HTTP proxy by ${proxy.protocol}// is not supported; use http://`);
     }
     const left = Math.max(1, timeoutMs - (performance.now() - started));
-    await connectTunnel(socket, address, { timeoutMs: left, credentials: proxy });
+    await connectTunnel(socket, address, { timeoutMs: left, proxy: dialled, credentials: proxy });
     return socket;
   } catch (error) {
     socket.destroy();
@@ -115,7 +114,7 @@ export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
     rejectUnauthorized: options.rejectUnauthorized ?? true,
   });
   const left = Math.max(1, timeoutMs - (performance.now() - started));
-  await opened(socket, 'secureConnect', { timeoutMs: left, signal }, (error) =>
+  await opened(socket, 'secureConnect', { timeoutMs: left, signal, address: joinHostPort(host, port) }, (error) =>
     handshakeError(error, options.socket ? name : joinHostPort(name, port)),
   );
   return socket;
@@ -133,7 +132,7 @@ function checkName(host: string, certificate: PeerCertificate): Error | undefine
 async function opened<S extends Socket>(
   socket: S,
   event: 'connect' | 'secureConnect',
-  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
+  { timeoutMs, signal, address }: { timeoutMs: number; signal: AbortSignal | undefined; address: string },
   explain: (error: unknown) => Error,
 ): Promise<void> {
   socket.on('error', () => {});
@@ -144,10 +143,8 @@ async function opened<S extends Socket>(
       socket.once(event, () => resolve());
       socket.once('error', (error) => reject(explain(error)));
       socket.once('close', () => reject(explain(Object.assign(new Error('closed'), { code: 'ECONNRESET' }))));
-      timer = setTimeout(
-        () => reject(explain(Object.assign(new Error('i/o timeout'), { code: 'ETIMEDOUT' }))),
-        timeoutMs,
-      );
+      const awaited = event === 'connect' ? 'connection' : 'answer to the TLS handshake';
+      timer = setTimeout(() => reject(new TimedOut(awaited, timeoutMs, { address })), timeoutMs);
       onAbort = () => reject(signal?.reason);
       if (signal?.aborted) onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });

@@ -41,19 +41,24 @@ export function proxyFor(url: URL, vars: Vars): URL | undefined {
  * Ask a proxy on an open socket for a tunnel. The socket is the tunnel afterwards; bytes that came early are put back.
  *
  * @param target  `host:port`
+ * @param options.proxy  `host:port` of the proxy itself
  * @param options.credentials  user and password of the proxy's URL, percent-encoded as there
  * @throws TeleportError `ConnectionProblem`
  */
 export async function connectTunnel(
   socket: Socket,
   target: string,
-  options: { timeoutMs: number; credentials?: { username: string; password: string } },
+  options: { timeoutMs: number; proxy: string; credentials?: { username: string; password: string } },
 ): Promise<void> {
   const { username = '', password = '' } = options.credentials ?? {};
   const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   const authorization = username === '' ? '' : `Proxy-Authorization: Basic ${Buffer.from(pair).toString('base64')}\r\n`;
   socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n${authorization}\r\n`);
-  const head = await withDeadline(readHead(socket), options.timeoutMs, 'the HTTP proxy');
+  const head = await withDeadline(
+    readHead(socket),
+    options.timeoutMs,
+    `the HTTP proxy ${options.proxy} to open a tunnel to ${target}`,
+  );
   const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
   if (status?.startsWith('2')) return;
   const why = status === undefined ? 'an answer that is not HTTP' : `HTTP status ${status}`;

@@ -1,6 +1,6 @@
 /** The first bytes of a connection, looked at and put back, so that a TLS or HTTP server can be given the socket whole. */
 import type { Duplex } from 'node:stream';
-import { TeleportError } from '../errors.js';
+import { TeleportError, TimedOut } from '../errors.js';
 import { type ClientHello, MOST_CLIENT_HELLO_RECORD_BYTES, parseClientHello } from './client-hello.js';
 
 export interface PeekOptions {
@@ -10,6 +10,8 @@ export interface PeekOptions {
   /** Give up with more than this unread. Default 64 KiB. */
   mostBytes?: number;
   timeoutMs: number;
+  /** Named when it does not come. Default `first bytes of the connection`. */
+  awaited?: string;
 }
 
 /**
@@ -20,6 +22,7 @@ export interface PeekOptions {
  */
 export function peek(socket: Duplex, options: PeekOptions): Promise<Buffer> {
   const { bytes = 1, until = (seen: Buffer) => seen.length >= bytes, mostBytes = 64 * 1024, timeoutMs } = options;
+  const { awaited = 'first bytes of the connection' } = options;
   return new Promise((resolve, reject) => {
     let seen: Buffer = Buffer.alloc(0);
     const settle = (act: () => void) => {
@@ -50,9 +53,7 @@ export function peek(socket: Duplex, options: PeekOptions): Promise<Buffer> {
         fail(error);
       }
     };
-    const timer = setTimeout(() => {
-      fail(new TeleportError('ConnectionProblem', `no first bytes within ${timeoutMs} ms`));
-    }, timeoutMs);
+    const timer = setTimeout(() => fail(new TimedOut(awaited, timeoutMs)), timeoutMs);
     if (socket.destroyed || socket.readableEnded) onEnd();
     else socket.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', onError);
   });
@@ -63,6 +64,7 @@ export async function peekClientHello(socket: Duplex, { timeoutMs }: { timeoutMs
   let hello: ClientHello | undefined;
   await peek(socket, {
     timeoutMs,
+    awaited: 'whole ClientHello',
     mostBytes: MOST_CLIENT_HELLO_RECORD_BYTES + 64 * 1024,
     until(bytes) {
       const parsed = parseClientHello(bytes);

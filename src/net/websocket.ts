@@ -48,7 +48,7 @@ export async function upgradeConnection(
     });
   });
   try {
-    await withDeadline(opened, options.timeoutMs, 'the connection upgrade');
+    await withDeadline(opened, options.timeoutMs, `the connection upgrade at ${options.host}`);
     return streamOf(client);
   } catch (error) {
     client.on('error', () => {});

@@ -11,7 +11,7 @@ import { type ErrorCode, type ErrorDetails, isTeleportError, TeleportError } fro
 import { encodeBackend } from './encode.js';
 import type { BackendKey, BackendMessage, TxStatus } from './messages.js';
 import { type CancelRequest, PROTOCOL_3_0, type StartupMessage } from './startup.js';
-import { deadlineIn, readFirst } from './stream.js';
+import { deadlineIn, FIRST_PACKET, readFirst } from './stream.js';
 
 export { encodeError } from './sqlstate.js';
 
@@ -56,7 +56,7 @@ export class StartupRefused extends TeleportError {
  * 'ConnectionProblem', after which the caller closes without a message: nobody knows what the peer speaks
  */
 export async function readStartup(duplex: Duplex, options: ReadStartupOptions = {}): Promise<Startup> {
-  const deadline = deadlineIn(options.timeoutMs);
+  const deadline = deadlineIn(options.timeoutMs, FIRST_PACKET);
   const requireTls = options.requireTls ?? options.upgrade !== undefined;
   let current = duplex;
   let isTls = false;

@@ -8,14 +8,14 @@
 
 import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { TeleportError } from '../errors.js';
+import { TeleportError, TimedOut } from '../errors.js';
 import { decodeBackend } from './decode.js';
 import { encodeFrontend } from './encode.js';
 import type { BackendKey, BackendMessage, TxStatus } from './messages.js';
 import { SCRAM_SHA_256, type ScramExchange, startScram } from './scram.js';
 import { ServerError } from './server-error.js';
 import { encodeFirst, PROTOCOL_3_0 } from './startup.js';
-import { type Deadline, deadlineIn, readExactly, readMessage } from './stream.js';
+import { DEFAULT_TIMEOUT_MS, type Deadline, deadlineIn, readExactly, readMessage } from './stream.js';
 
 export interface LoginOptions {
   user: string;
@@ -27,6 +27,15 @@ export interface LoginOptions {
   password?: (() => Promise<string> | string) | undefined;
   /** For the whole login. Default 30 s. */
   timeoutMs?: number | undefined;
+  /** `host:port` of the server, for the error when it does not answer. */
+  address?: string | undefined;
+}
+
+export interface AskOptions {
+  /** Default 30 s. */
+  timeoutMs?: number;
+  /** As in `LoginOptions`. */
+  address?: string;
 }
 
 export interface LoggedIn {
@@ -49,7 +58,7 @@ const MAX_LOGIN_MESSAGES = 1000;
  * and there is none, 'Protocol' for what breaks the protocol, 'ConnectionProblem' when it leaves or is silent too long
  */
 export async function login(duplex: Duplex, options: LoginOptions): Promise<LoggedIn> {
-  const deadline = deadlineIn(options.timeoutMs);
+  const deadline = deadlineIn(options.timeoutMs, 'answer to the login', options.address);
   duplex.write(encodeFirst({ type: 'StartupMessage', protocolVersion: PROTOCOL_3_0, parameters: startup(options) }));
   const unrecognizedOptions = await authenticate(duplex, options, deadline);
   const parameters = new Map<string, string>();
@@ -82,9 +91,10 @@ export async function login(duplex: Duplex, options: LoginOptions): Promise<Logg
  * @throws TeleportError 'Protocol' for any other answer, and for bytes behind an `S`: those would be taken for the
  * server's words under TLS, though anyone on the way can write them (CVE-2021-23222)
  */
-export async function requestTls(duplex: Duplex, options: { timeoutMs?: number } = {}): Promise<boolean> {
+export async function requestTls(duplex: Duplex, options: AskOptions = {}): Promise<boolean> {
   duplex.write(encodeFirst({ type: 'SSLRequest' }));
-  const answer = (await readExactly(duplex, 1, deadlineIn(options.timeoutMs))).readUInt8(0);
+  const deadline = deadlineIn(options.timeoutMs, 'answer to the SSLRequest', options.address);
+  const answer = (await readExactly(duplex, 1, deadline)).readUInt8(0);
   if (answer === 0x4e) return false;
   if (answer !== 0x53) throw new TeleportError('Protocol', 'the database server did not understand the SSLRequest');
   if (duplex.readableLength > 0) throw new TeleportError('Protocol', 'unencrypted bytes before the TLS handshake');
@@ -97,11 +107,10 @@ export async function requestTls(duplex: Duplex, options: { timeoutMs?: number }
  *
  * @throws TeleportError 'ConnectionProblem' when the server does not close in time
  */
-export async function cancel(duplex: Duplex, key: BackendKey, options: { timeoutMs?: number } = {}): Promise<void> {
+export async function cancel(duplex: Duplex, key: BackendKey, options: AskOptions = {}): Promise<void> {
   duplex.write(encodeFirst({ type: 'CancelRequest', pid: key.pid, secret: key.secret }));
-  const timeoutMs = options.timeoutMs ?? deadlineIn().timeoutMs;
   try {
-    await closed(duplex, timeoutMs);
+    await closed(duplex, options);
   } finally {
     duplex.destroy();
   }
@@ -197,11 +206,11 @@ function unexpected(message: BackendMessage): TeleportError {
   return new TeleportError('Protocol', `the database server sent ${message.type} out of turn during the login`);
 }
 
-function closed(duplex: Duplex, timeoutMs: number): Promise<void> {
+function closed(duplex: Duplex, { timeoutMs = DEFAULT_TIMEOUT_MS, address }: AskOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     if (duplex.destroyed || duplex.readableEnded) return resolve();
     const late = () =>
-      reject(new TeleportError('ConnectionProblem', `the database server did not take a cancel in ${timeoutMs} ms`));
+      reject(new TimedOut('answer to the CancelRequest', timeoutMs, address === undefined ? {} : { address }));
     const timer = setTimeout(late, timeoutMs);
     const done = () => {
       clearTimeout(timer);

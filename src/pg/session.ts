@@ -110,7 +110,7 @@ export async function extendedQuery(
 
 /** As far as ReadyForQuery. */
 async function readResults(duplex: Duplex, options: StatementOptions): Promise<StatementResult[]> {
-  const deadline: Deadline = deadlineIn(options.timeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS);
+  const deadline: Deadline = deadlineIn(options.timeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS, 'end of the statement');
   const maxResultBytes = options.maxResultBytes ?? DEFAULT_RESULT_BYTES;
   const results: StatementResult[] = [];
   let fields: FieldDescription[] = [];

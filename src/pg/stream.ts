@@ -8,7 +8,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
-import { TeleportError } from '../errors.js';
+import { TeleportError, TimedOut } from '../errors.js';
 import { decodeBackend } from './decode.js';
 import {
   type BackendMessage,
@@ -27,17 +27,28 @@ export interface Deadline {
   /** On the clock of `performance.now()`; Infinity = never. */
   readonly atMs: number;
   readonly timeoutMs: number;
+  /** What is waited for, for the error. */
+  readonly awaited: string;
+  /** `host:port` of who is to answer, where that is known. */
+  readonly address: string | undefined;
 }
 
-/** The deadline that lies `timeoutMs` ahead. */
-export function deadlineIn(timeoutMs: number = DEFAULT_TIMEOUT_MS): Deadline {
-  return { atMs: performance.now() + timeoutMs, timeoutMs };
+/** The deadline that lies `timeoutMs` ahead. @param awaited  as in the error: `no <awaited> within 30 s` */
+export function deadlineIn(
+  timeoutMs: number = DEFAULT_TIMEOUT_MS,
+  awaited = 'PostgreSQL message',
+  address?: string,
+): Deadline {
+  return { atMs: performance.now() + timeoutMs, timeoutMs, awaited, address };
 }
 
 export interface RawMessage {
   tag: number;
   body: Buffer;
 }
+
+/** What a server waits for first. */
+export const FIRST_PACKET = 'start-up packet from the client';
 
 /**
  * Read the first packet of a client and leave everything behind it in the stream.
@@ -51,7 +62,7 @@ export async function readFirst(
   duplex: Duplex,
   options: { deadline?: Deadline; timeoutMs?: number; maxBytes?: number } = {},
 ): Promise<{ message: FirstMessage; packet: Buffer }> {
-  const deadline = options.deadline ?? deadlineIn(options.timeoutMs);
+  const deadline = options.deadline ?? deadlineIn(options.timeoutMs, FIRST_PACKET);
   const word = await readExactly(duplex, 4, deadline);
   const length = checkFirstLength(word.readUInt32BE(0), options.maxBytes ?? MAX_STARTUP_PACKET_BYTES);
   const packet = Buffer.concat([word, await readExactly(duplex, length - 4, deadline)]);
@@ -131,9 +142,10 @@ function waitFor(duplex: Duplex, length: number, deadline: Deadline): Promise<Bu
     duplex.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', onError);
     if (deadline.atMs !== Infinity) {
       const late = () =>
-        settle(() =>
-          reject(new TeleportError('ConnectionProblem', `no PostgreSQL message within ${deadline.timeoutMs} ms`)),
-        );
+        settle(() => {
+          const { awaited, timeoutMs, address } = deadline;
+          reject(new TimedOut(awaited, timeoutMs, address === undefined ? {} : { address }));
+        });
       timer = setTimeout(late, Math.min(Math.max(deadline.atMs - performance.now(), 0), MAX_TIMER_MS));
     }
   });

@@ -5,7 +5,7 @@
  * keytar runs in a child process (`keychain-child.ts`): a call that never comes back (a mute bus, a question to the person
  * that nobody answers) holds a thread of its process, and such a process cannot even exit. A child can be ended.
  */
-import { messageOf, TeleportError } from '../errors.js';
+import { inSeconds, messageOf, TeleportError } from '../errors.js';
 import { keychainRefusal } from './keychain-refusal.js';
 
 export interface Keychain {
@@ -76,7 +76,7 @@ export function openKeychain(options: KeychainOptions = {}): Keychain {
     const stop = new AbortController();
     const late = new Promise<never>((_, reject) => {
       const timer = setTimeout(() => {
-        reject(new Error(`no answer within ${timeoutMs / 1000} s`));
+        reject(new Error(`no answer within ${inSeconds(timeoutMs)}`));
       }, timeoutMs);
       const onAbort = () => reject(signal!.reason as Error);
       signal?.addEventListener('abort', onAbort, { once: true });

@@ -5,7 +5,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { TeleportError } from '../errors.js';
+import { TeleportError, TimedOut } from '../errors.js';
 import { makeTlsServer, type TlsIdentity, type TlsServer } from '../net/tls-server.js';
 
 export interface TerminatorOptions {
@@ -76,7 +76,7 @@ export function createTerminator(options: TerminatorOptions): Terminator {
         const timer = setTimeout(() => {
           settle();
           connection.destroy();
-          reject(new TeleportError('ConnectionProblem', 'the TLS handshake took too long'));
+          reject(new TimedOut('end of the TLS handshake', settings.handshakeTimeoutMs));
         }, settings.handshakeTimeoutMs);
         timer.unref();
         const server = serverFor(key, {

@@ -8,7 +8,7 @@
 import type { Duplex } from 'node:stream';
 import { createLineReader } from '../api/lines.js';
 import { MAX_TUNNEL_LINE_BYTES, TUNNEL_TAKEN, type TunnelHello } from '../api/tunnel.js';
-import { messageOf, TeleportError } from '../errors.js';
+import { messageOf, TeleportError, TimedOut } from '../errors.js';
 import type { Logger } from '../log.js';
 import { deadlineIn, readExactly } from '../pg/stream.js';
 import { helloOf } from './tunnel-hello.js';
@@ -162,7 +162,9 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
     }
     say(agent.control, { dial: 1 });
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => waiter.fail(`no data connection within ${answerTimeoutMs} ms`), answerTimeoutMs);
+      const { hostname } = agent.hello;
+      const late = new TimedOut(`data connection from the agent on ${hostname}`, answerTimeoutMs).message;
+      const timer = setTimeout(() => waiter.fail(late), answerTimeoutMs);
       const waiter: Waiter = {
         take(connection) {
           clearTimeout(timer);
@@ -187,7 +189,11 @@ export function createTunnelRegistry(options: TunnelRegistryOptions): TunnelRegi
     });
     try {
       say(socket, { certificate: user.certificateDer.toString('base64'), clientAddr: user.clientAddr });
-      const answer = await readExactly(socket, 1, deadlineIn(answerTimeoutMs));
+      const answer = await readExactly(
+        socket,
+        1,
+        deadlineIn(answerTimeoutMs, `answer from the agent on ${agent.hello.hostname}`),
+      );
       if (answer[0] !== TUNNEL_TAKEN) throw new TeleportError('Protocol', 'the agent did not take the connection');
       return socket;
     } catch (error) {

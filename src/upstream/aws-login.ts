@@ -76,13 +76,18 @@ export function createAwsLogins(
     async credential(database, as) {
       const key = keyFor(principal, database, as);
       const minting = cache.get(key, () => mint(principal, database, as));
-      const { credential, isFresh } = await withDeadline(minting, timeoutMs, 'a password from AWS', NO_ANSWER);
+      const { credential, isFresh } = await withDeadline(minting, timeoutMs, awaitedOf(database), NO_ANSWER);
       return { ...credential, isCached: !isFresh };
     },
     forget: (database, as, refused) => cache.drop(keyFor(principal, database, as), refused),
     whyDown: (database) =>
       withDeadline(whyDown(principal, database), WHY_TIMEOUT_MS, 'AWS').catch((): undefined => undefined),
   };
+}
+
+/** What a connection waits for, and from where. */
+function awaitedOf(database: Database): string {
+  return `a password for "${database.metadata.name}" from AWS in ${awsOf(database).region ?? 'an unknown region'}`;
 }
 
 async function whyDown({ profile, chain = [] }: Principal, database: Database): Promise<TeleportError | undefined> {

@@ -66,6 +66,7 @@ async function setup(
       dials.push(withCertificate);
       return dialTcp({ host: '127.0.0.1', port, allowHalfOpen: true });
     },
+    address: `127.0.0.1:${port}`,
     log: silent,
     onRefused: () => (refused += 1),
     ...options,

@@ -69,7 +69,7 @@ test('refused, unknown and late are said as Go says them', async () => {
   gone.abort(new Error('enough'));
   await expect(dialTcp({ host: '127.0.0.1', port: 1, signal: gone.signal })).rejects.toThrow('enough');
   await expect(withDeadline(new Promise(() => {}), 1, 'Godot')).rejects.toMatchObject({
-    message: 'timed out after 1 ms waiting for Godot',
+    message: 'timed out after 1 s waiting for Godot',
   });
 });
 

@@ -100,7 +100,7 @@ test('an AWS that never answers is not waited for beyond the time of a login', a
   const logins = createAwsLogins(cache(), { asker: 'agent' }, { timeoutMs: 200 });
   await expect(logins.credential(database(), bob)).rejects.toMatchObject({
     code: 'ConnectionProblem',
-    message: 'timed out after 200 ms waiting for a password from AWS',
+    message: 'timed out after 1 s waiting for a password for "db" from AWS in us-east-1',
     hint: expect.stringContaining('HTTPS_PROXY'),
   });
   silent.close();

@@ -1,7 +1,7 @@
 /** The JSON body of a request: bounded in size and time. Rules: `login-and-profile.md` 1.7 ("Body reader"). */
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
-import { messageOf, TeleportError } from '../../errors.js';
+import { messageOf, TeleportError, TimedOut } from '../../errors.js';
 
 /** Largest body taken: host certificates and passwords are far smaller. Ours. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -79,7 +79,7 @@ function collect(request: IncomingMessage | Http2ServerRequest): Promise<Buffer>
     };
     const cut = (): void => fail(new TeleportError('ConnectionProblem', 'the request body was cut off'));
     const timer = setTimeout(() => {
-      fail(new TeleportError('ConnectionProblem', 'the request body did not come in time'));
+      fail(new TimedOut('whole request body', BODY_TIMEOUT_MS));
     }, BODY_TIMEOUT_MS);
     timer.unref();
     request.on('data', onData);
