@@ -69,10 +69,11 @@ export function checkPins(pins: readonly string[], caPems: readonly string[]): v
   const wanted = new Set(pins.map(checkedPin));
   const authorities = caPems.flatMap((pem) => splitPem(pem, 'CERTIFICATE'));
   if (authorities.length === 0 || !authorities.every((pem) => wanted.has(spkiPin(pem)))) {
-    throw new TeleportError('AccessDenied', PIN_MISMATCH);
+    throw new TeleportError('AccessDenied', PIN_MISMATCH, { hint: PIN_HINT });
   }
 }
 
+const PIN_HINT = 'Set ca_pin (or --ca-pin) to what "tctl status" shows on the Auth host, as sha256:HASH.';
 const PIN_MISMATCH =
   'cluster pin does not match any provided certificate authority pin. This could have occurred if the Certificate ' +
   'Authority (CA) for the cluster was rotated, invalidating the old pin. This could also occur if a new HSM was added. ' +
@@ -81,10 +82,14 @@ const PIN_MISMATCH =
 function checkedPin(pin: string): string {
   const [algorithm, hash, more] = pin.split(':');
   if (hash === undefined || more !== undefined) {
-    throw new TeleportError('BadParameter', 'invalid format for certificate pin, expected algorithm:pin');
+    throw new TeleportError('BadParameter', 'invalid format for certificate pin, expected algorithm:pin', {
+      hint: PIN_HINT,
+    });
   }
   if (algorithm !== 'sha256') {
-    throw new TeleportError('BadParameter', 'sha256 only supported hashing algorithm for certificate pin');
+    throw new TeleportError('BadParameter', 'sha256 only supported hashing algorithm for certificate pin', {
+      hint: PIN_HINT,
+    });
   }
   return `sha256:${hash.toLowerCase()}`;
 }

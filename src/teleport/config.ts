@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { parseDuration } from '../cli/duration.js';
 import type { AwsMatcher } from '../db/discovery.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
@@ -64,7 +64,9 @@ export interface TeleportConfig {
   dataDir: string;
   pidFile?: string;
   log: { level: 'debug' | 'info' | 'warn' | 'error'; output: string; format: 'text' | 'json' };
+  /** Join token, or the absolute path of a file that holds it; read when the host joins, and only then. */
   token?: string;
+  /** Pins, or absolute paths of files that hold them; read as the token is. */
   caPins: string[];
   /** Where a process without its own Auth Service joins: a Proxy's web port, or Auth itself. */
   proxyServer?: HostPort;
@@ -141,7 +143,7 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
       output: text(log, 'output') ?? 'stderr',
       format: (text(section(log, 'format'), 'output') as 'text' | 'json' | undefined) ?? 'text',
     },
-    caPins: (flags.caPin?.length ? flags.caPin : ((global.ca_pin as string[] | undefined) ?? [])).flatMap(pinsOf),
+    caPins: flags.caPin?.length ? flags.caPin : ((global.ca_pin as string[] | undefined) ?? []).filter(Boolean),
     insecure: flags.insecure ?? false,
     ignored: OTHER_SERVICES.filter((name) => name !== 'debug_service' && isOn((raw[name] as Raw | undefined)?.enabled)),
     unused: unusedSettings(flags, raw, enabled),
@@ -152,7 +154,7 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
   const diag = flags.diagAddr ?? text(global, 'diag_addr');
   if (diag) config.diagAddr = hostPort(diag.startsWith(':') ? `127.0.0.1${diag}` : diag, 3000, 'diag_addr');
   const token = flags.token ?? text(section(global, 'join_params'), 'token_name') ?? text(global, 'auth_token');
-  if (token) config.token = tokenValue(token);
+  if (token) config.token = token;
 
   const proxyServer = text(global, 'proxy_server');
   const authServer =
@@ -383,37 +385,6 @@ function staticDatabase(raw: Raw): Database {
     },
     spec,
   };
-}
-
-/** A token, or the content of the absolute path that was given in its place. */
-function tokenValue(value: string): string {
-  if (!isAbsolute(value)) return value;
-  try {
-    return readFileSync(value, 'utf8').trim();
-  } catch (cause) {
-    throw new TeleportError('BadParameter', `cannot read the join token from ${value}: ${messageOf(cause)}`, {
-      cause,
-      hint: 'Write the output of "tctl tokens add --type=db --format=text" into that file.',
-    });
-  }
-}
-
-/** A pin, or the pins of the file whose absolute path was given. */
-function pinsOf(value: string): string[] {
-  if (!isAbsolute(value)) return [value];
-  const hint = 'Write the pins that "tctl status" shows into that file, one a line: sha256:...';
-  const refuse = (why: string, cause?: unknown) =>
-    new TeleportError('BadParameter', `cannot read the CA pins from ${value}: ${why}`, { cause, hint });
-  let content: string;
-  try {
-    content = readFileSync(value, 'utf8');
-  } catch (cause) {
-    throw refuse(messageOf(cause), cause);
-  }
-  if (content.includes('-----BEGIN ')) throw refuse('it holds PEM text, not pins');
-  const pins = content.split(/\s+/).filter(Boolean);
-  if (pins.length === 0) throw refuse('it is empty');
-  return pins;
 }
 
 /** `host:port`, `[v6]:port`, `host` (default port) or `:port` (all interfaces). */

@@ -58,18 +58,41 @@ async function ownerOf(dataDir: string): Promise<string> {
   return owner === uid ? '' : ` (it belongs to user ${owner}, and this process runs as user ${uid})`;
 }
 
-export async function readIdentity(dataDir: string, role: string): Promise<HostIdentity | undefined> {
+/**
+ * The identity that was stored when this host joined, or undefined when it has not.
+ *
+ * @throws TeleportError `BadParameter` for one that cannot be used: not whole, of another role, expired
+ */
+export async function readIdentity(dataDir: string, role: string, now: Date): Promise<HostIdentity | undefined> {
   const file = identityFile(dataDir, role);
   const text = await readStateFile(file);
   if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as HostIdentity;
-  } catch (cause) {
-    throw new TeleportError('BadParameter', `the identity file ${file} cannot be read: ${messageOf(cause)}`, {
+  const bad = (why: string, cause?: unknown) =>
+    new TeleportError('BadParameter', `the identity file ${file} cannot be used: ${why}`, {
       cause,
-      hint: `Remove it and start with a join token again: rm ${file}`,
+      hint: `Remove it and join again: rm ${file}, then start with a new join token (tctl tokens add --type=${role.toLowerCase()}).`,
     });
+  let identity: HostIdentity;
+  let notAfter: Date;
+  let fits: boolean;
+  try {
+    identity = JSON.parse(text) as HostIdentity;
+    ({ notAfter } = readCertificate(identity.certPem));
+    fits = sameKey(publicKeyOf(identity.certPem), publicHalf(readPrivateKey(identity.keyPem)));
+    for (const pem of identity.hostCaPems) readCertificate(pem);
+  } catch (cause) {
+    throw bad(text.trim() === '' ? 'it is empty' : 'it is damaged', cause);
   }
+  const { hostId, clusterName } = identity;
+  if (
+    ![hostId, clusterName].every((value) => typeof value === 'string' && value !== '') ||
+    identity.hostCaPems.length === 0
+  )
+    throw bad('it is damaged');
+  if (!fits) throw bad('the key is not that of the certificate');
+  if (identity.role !== role) throw bad(`it is of role ${identity.role}, not ${role}`);
+  if (notAfter <= now) throw bad(`its certificate has expired on ${notAfter.toISOString()}`);
+  return identity;
 }
 
 export async function saveIdentity(dataDir: string, identity: HostIdentity): Promise<void> {
@@ -136,6 +159,6 @@ export async function removePid(file: string, log: Logger): Promise<void> {
   });
 }
 
-function identityFile(dataDir: string, role: string): string {
+export function identityFile(dataDir: string, role: string): string {
   return join(dataDir, `identity-${role.toLowerCase()}.json`);
 }

@@ -7,29 +7,22 @@
  * Source: cli.md 7.1.
  */
 import { hostname } from 'node:os';
-import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
+import type { AuthRoute } from '../api/host-identity.js';
 import type { AuthService } from '../auth/service.js';
 import type { Env } from '../cli/env.js';
+import type { DatabaseServiceOptions } from '../db/server.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { createLogger, type Logger } from '../log.js';
 import { joinHostPort } from '../net/socket-errors.js';
-import type { SystemRole } from '../resources/types.js';
+import type { ProxyOptions } from '../proxy/service.js';
 import { hostId } from '../store/state-files.js';
 import { startCertificateReload } from './certificate-reload.js';
 import { type HostPort, readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from './config.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { type Metric, processMetrics, processState, type Readiness, startDiagnostics } from './diagnostics.js';
-import {
-  closeDataDir,
-  prepareDataDir,
-  readIdentity,
-  readKeypair,
-  removePid,
-  saveIdentity,
-  webCertificate,
-  writePid,
-} from './host-files.js';
+import { closeDataDir, prepareDataDir, readKeypair, removePid, webCertificate, writePid } from './host-files.js';
 import { type LogOutput, openLogOutput } from './log-output.js';
+import { asMember, identityFor, type Membership } from './membership.js';
 import { VERSION } from './version-number.js';
 
 /** How long running sessions may go on after a first SIGTERM. */
@@ -155,20 +148,30 @@ export async function startTeleport(
         cluster: auth.clusterName,
       });
     }
-    const join = (role: SystemRole, names: string[]) => identityFor(config, auth, id, role, names);
+    const member: Membership = { config, auth, hostId: id, now };
     let proxyAt: HostPort | undefined = config.proxyServer;
     if (config.proxy) {
       const { startProxy } = await import('../proxy/service.js');
       const { publicAddr, keypairs, reloadIntervalMs } = config.proxy;
       const publicHosts = publicAddr.map((addr) => addr.replace(/:\d+$/, ''));
       const names = ['localhost', '127.0.0.1', '::1', config.nodename, hostname(), ...publicHosts];
-      const identity = await join('Proxy', [...new Set(names)]);
+      const authAt = auth?.address ?? config.authServer;
+      if (authAt === undefined) {
+        throw new TeleportError(
+          'BadParameter',
+          'config: a Proxy without an Auth Service beside it requires auth_server',
+          {
+            hint: 'Set "auth_server: HOST:3025" in the section "teleport", or pass --auth-server=HOST:3025.',
+          },
+        );
+      }
+      const identity = await identityFor(member, 'Proxy', [...new Set(names)]);
       const webCert = keypairs[0]
         ? await readKeypair(keypairs[0])
         : await webCertificate(config.dataDir, [...new Set(names)], now());
-      const proxy = await startProxy({
+      const options: ProxyOptions = {
         identity,
-        auth: auth?.address ?? config.authServer!,
+        auth: authAt,
         listen: config.proxy.listen,
         publicAddr,
         webCert,
@@ -177,7 +180,8 @@ export async function startTeleport(
         version: VERSION,
         log: log.child('PROXY'),
         now,
-      });
+      };
+      const proxy = await asMember(member, identity, authAt, () => startProxy(options));
       stack.push(proxy);
       proxyAt = { host: connectable(proxy.address.host), port: proxy.address.port };
       running.proxy = proxyAt;
@@ -209,10 +213,10 @@ export async function startTeleport(
     if (config.db) {
       // Agents speak to a Proxy; an --auth-server that is one serves as well.
       const proxy = proxyAt ?? config.authServer!;
-      const identity = await join('Db', [config.nodename]);
+      const identity = await identityFor(member, 'Db', [config.nodename]);
       const route: AuthRoute = auth ? { kind: 'direct', ...auth.address } : { kind: 'proxy', ...proxy };
       const { startDatabaseService } = await import('../db/server.js');
-      const db = await startDatabaseService({
+      const options: DatabaseServiceOptions = {
         identity,
         proxies: [proxy],
         authRoute: route,
@@ -223,7 +227,8 @@ export async function startTeleport(
         version: VERSION,
         log: log.child('DB'),
         now,
-      });
+      };
+      const db = await asMember(member, identity, proxy, () => startDatabaseService(options));
       stack.push(db);
       running.sessions = db.sessions;
       gauges.push(
@@ -244,58 +249,6 @@ export async function startTeleport(
     await stack.close(0);
     throw error;
   }
-}
-
-/** The stored identity, one from our own Auth Service, or one for a join token. */
-async function identityFor(
-  config: TeleportConfig,
-  auth: AuthService | undefined,
-  id: string,
-  role: SystemRole,
-  principals: string[],
-): Promise<HostIdentity> {
-  if (auth)
-    return await auth.issueHostIdentity({
-      role,
-      nodename: config.nodename,
-      additionalPrincipals: principals,
-      dnsNames: [],
-    });
-  const known = await readIdentity(config.dataDir, role);
-  if (known) return known;
-  const token = config.token;
-  if (!token) {
-    throw new TeleportError('BadParameter', 'this host has not joined the cluster yet, and there is no join token', {
-      hint: `Make one on the Auth host: tctl tokens add --type=${role.toLowerCase()}; then start with --token=TOKEN.`,
-    });
-  }
-  const { joinCluster } = await import('../api/join.js');
-  try {
-    const identity = await joinCluster({
-      route: joinRoute(config, role),
-      version: VERSION,
-      token,
-      role,
-      hostId: id,
-      nodename: config.nodename,
-      additionalPrincipals: principals,
-      caPins: config.caPins,
-      insecure: config.insecure,
-    });
-    await saveIdentity(config.dataDir, identity);
-    return identity;
-  } catch (cause) {
-    throw new TeleportError('ConnectionProblem', `joining the cluster failed: ${messageOf(cause)}`, {
-      cause,
-      hint: 'Check the address and the CA pin ("tctl status"), and that the token has not expired ("tctl tokens ls").',
-    });
-  }
-}
-
-/** A Proxy joins at Auth itself; an agent knows only Proxies, also when one was given as --auth-server. */
-function joinRoute({ proxyServer, authServer }: TeleportConfig, role: SystemRole): AuthRoute {
-  if (proxyServer) return { kind: 'proxy', ...proxyServer };
-  return { kind: role === 'Proxy' ? 'direct' : 'proxy', ...authServer! };
 }
 
 /** An address to dial for a socket that listens everywhere. */

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { hostname } from 'node:os';
 import { isTeleportError, type TeleportError } from '../../src/errors.js';
 import { readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from '../../src/teleport/config.js';
 import { parseConfigText } from '../../src/teleport/config-schema.js';
@@ -164,18 +162,10 @@ test('the command line wins over the file', () => {
   expect(config.db?.databases.map(({ metadata }) => metadata.name)).toEqual(['pg']);
 });
 
-test('a token may be the absolute path of a file', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'teleport-config-'));
-  try {
-    writeFileSync(join(dir, 'token'), 'abc\n');
-    expect(teleportConfig({ token: join(dir, 'token') }, undefined, {}).token).toBe('abc');
-    expect(() => teleportConfig({ token: join(dir, 'none') }, undefined, {})).toThrow(
-      `cannot read the join token from ${join(dir, 'none')}`,
-    );
-    expect(() => readConfigFile(join(dir, 'none.yaml'))).toThrow(`path '${join(dir, 'none.yaml')}' does not exist`);
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
+test('S2 files of a token and of CA pins are not read with the configuration', () => {
+  const flags = { token: '/nowhere/token', caPin: ['/nowhere/pin'] };
+  expect(teleportConfig(flags, undefined, {})).toMatchObject({ token: '/nowhere/token', caPins: ['/nowhere/pin'] });
+  expect(() => readConfigFile('/nowhere/none.yaml')).toThrow("path '/nowhere/none.yaml' does not exist");
 });
 
 test('an unknown key is refused with its line, its place and what is allowed there', () => {

@@ -1,0 +1,152 @@
+/**
+ * Who a service of this process is in the cluster: named by the Auth Service of the same process, by the identity that
+ * was stored when the host joined, or by joining now. Token and CA pins are read only to join; their files may be gone
+ * afterwards.
+ */
+import { readFile } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
+import type { AuthService } from '../auth/service.js';
+import { type ErrorCode, isTeleportError, messageOf, systemReason, TeleportError } from '../errors.js';
+import { certificateProblem, joinHostPort } from '../net/socket-errors.js';
+import type { SystemRole } from '../resources/types.js';
+import type { TeleportConfig } from './config.js';
+import { identityFile, readIdentity, saveIdentity } from './host-files.js';
+import { VERSION } from './version-number.js';
+
+export interface Membership {
+  config: TeleportConfig;
+  /** Of this process, when it runs one. */
+  auth: AuthService | undefined;
+  hostId: string;
+  now: () => Date;
+}
+
+/** @throws TeleportError with the next step when there is neither an identity nor a way to get one */
+export async function identityFor(
+  { config, auth, hostId, now }: Membership,
+  role: SystemRole,
+  principals: string[],
+): Promise<HostIdentity> {
+  if (auth)
+    return await auth.issueHostIdentity({
+      role,
+      nodename: config.nodename,
+      additionalPrincipals: principals,
+      dnsNames: [],
+    });
+  const known = await readIdentity(config.dataDir, role, now());
+  if (known) return known;
+  const token = await joinToken(config.token, role);
+  const caPins = await readPins(config.caPins);
+  const route = joinRoute(config, role);
+  const { joinCluster } = await import('../api/join.js');
+  const identity = await joinCluster({
+    route,
+    version: VERSION,
+    token,
+    role,
+    hostId,
+    nodename: config.nodename,
+    additionalPrincipals: principals,
+    caPins,
+    insecure: config.insecure,
+  }).catch((cause: unknown) => {
+    const code: ErrorCode = isTeleportError(cause) ? cause.code : 'ConnectionProblem';
+    throw new TeleportError(code, `joining the cluster failed: ${messageOf(cause)}`, {
+      cause,
+      hint: joinHint(cause, route, role),
+    });
+  });
+  await saveIdentity(config.dataDir, identity);
+  return identity;
+}
+
+/** What to do about a failed join: the address, the pin or the token, whichever it was. */
+function joinHint(cause: unknown, { kind, host, port }: AuthRoute, role: SystemRole): string | undefined {
+  if (isTeleportError(cause) && cause.hint !== undefined) return cause.hint;
+  if (isTeleportError(cause, 'AccessDenied')) {
+    return `Tokens run out, and each is for some roles only. Make one on the Auth host: tctl tokens add --type=${role.toLowerCase()}`;
+  }
+  if (!isTeleportError(cause, 'ConnectionProblem')) return undefined;
+  const [what, settings] =
+    kind === 'proxy'
+      ? ['Proxy', 'proxy_server (or --auth-server)']
+      : ['Auth Service', 'auth_server (or --auth-server)'];
+  return `Is ${joinHostPort(host, port)} the address of the cluster's ${what}, and can this host reach it? It is set by ${settings}.`;
+}
+
+/** A Proxy joins at Auth itself; an agent knows only Proxies, also when one was given as --auth-server. */
+function joinRoute({ proxyServer, authServer }: TeleportConfig, role: SystemRole): AuthRoute {
+  if (proxyServer) return { kind: 'proxy', ...proxyServer };
+  return { kind: role === 'Proxy' ? 'direct' : 'proxy', ...authServer! };
+}
+
+/** A token, or the content of the absolute path that was given in its place. */
+async function joinToken(value: string | undefined, role: SystemRole): Promise<string> {
+  const add = `tctl tokens add --type=${role.toLowerCase()} --format=text`;
+  if (!value) {
+    throw new TeleportError('BadParameter', 'this host has not joined the cluster yet, and there is no join token', {
+      hint: `Make one on the Auth host: ${add}; then start with --token=TOKEN.`,
+    });
+  }
+  if (!isAbsolute(value)) return value;
+  const hint = `Make a token on the Auth host and put it into that file: ${add}`;
+  let text: string;
+  try {
+    text = (await readFile(value, 'utf8')).trim();
+  } catch (cause) {
+    throw new TeleportError(
+      'BadParameter',
+      `this host has not joined the cluster yet, and cannot read the join token from ${value}: ${systemReason(cause)}`,
+      { cause, hint },
+    );
+  }
+  if (text !== '') return text;
+  throw new TeleportError(
+    'BadParameter',
+    `this host has not joined the cluster yet, and the file of the join token is empty: ${value}`,
+    { hint },
+  );
+}
+
+/** Pins, and those of the files whose absolute paths were given among them. */
+async function readPins(values: readonly string[]): Promise<string[]> {
+  const read = async (value: string): Promise<string[]> => {
+    if (!isAbsolute(value)) return [value];
+    try {
+      return (await readFile(value, 'utf8')).split(/\s+/).filter(Boolean);
+    } catch (cause) {
+      throw new TeleportError('BadParameter', `cannot read the CA pin from ${value}: ${systemReason(cause)}`, {
+        cause,
+        hint: 'Write what "tctl status" shows on the Auth host into that file.',
+      });
+    }
+  };
+  return (await Promise.all(values.map(read))).flat();
+}
+
+/**
+ * A service that joined earlier and now meets servers whose certificates are not those of its cluster: say so, instead
+ * of sending a person to the authorities of this machine, which have no part in it.
+ */
+export async function asMember<T>(
+  { config, auth }: Membership,
+  identity: HostIdentity,
+  at: { host: string; port: number },
+  start: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    if (auth || certificateProblem(error) === undefined) throw error;
+    const file = identityFile(config.dataDir, identity.role);
+    throw new TeleportError(
+      'AccessDenied',
+      `this host belongs to cluster "${identity.clusterName}" (${file}), but ${joinHostPort(at.host, at.port)} has no certificate of that cluster`,
+      {
+        hint: `Set the address of that cluster's Proxy. To join another cluster, use an empty data_dir, or remove ${file} and start with a join token.`,
+      },
+    );
+  }
+}
