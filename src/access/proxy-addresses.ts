@@ -79,7 +79,9 @@ export function parseProxy(typed: string): TypedProxy {
     .split(',');
   const port = portIn(web);
   const host = hostOf(web);
-  const isHost = (/^[^\s/@:?#]+$/.test(host) && URL.canParse(`https://${host}`)) || isIP(host) === 6;
+  // Digits alone are a port without its host, not an IPv4 address.
+  const isName = /^[^\s/@:?#]+$/.test(host) && !/^\d+$/.test(host) && URL.canParse(`https://${host}`);
+  const isHost = isName || isIP(host) === 6;
   const sshPort = ssh === undefined ? undefined : Number(ssh);
   if (!isHost || more !== undefined || port === 0 || (sshPort !== undefined && !isPort(sshPort))) {
     throw new TeleportError('BadParameter', `invalid proxy address: ${JSON.stringify(typed)}`, {

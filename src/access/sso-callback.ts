@@ -12,6 +12,7 @@ import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { messageOf, TeleportError } from '../errors.js';
+import { parseHostPort } from '../net/host-port.js';
 import { listen } from '../net/listen.js';
 import { type LoginAnswer, loginAnswer } from './login-answer.js';
 import { openSealed, SEAL_KEY_BYTES } from './sealed-answer.js';
@@ -163,10 +164,11 @@ async function bind(typed: string | undefined, onConnection: (socket: Socket) =>
   const at = { onConnection, mostConnections: MOST_CONNECTIONS };
   if (!typed) return await listen(at);
   const why = `could not bind to ${typed}, make sure the address is host:port format for ipv4 and [ipv6]:port format for ipv6, and the address is not in use`;
-  const found = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(typed);
-  if (!found || Number(found[3]) > 65_535) throw new TeleportError('BadParameter', why);
+  // `:port` is every address, as in Go.
+  const found = parseHostPort(typed, typed.startsWith(':') ? { host: '::' } : {});
+  if (!found) throw new TeleportError('BadParameter', why);
   try {
-    return await listen({ ...at, host: found[1] || found[2] || '::', port: Number(found[3]) });
+    return await listen({ ...at, ...found });
   } catch (cause) {
     throw new TeleportError('BadParameter', why, { cause });
   }

@@ -14,6 +14,7 @@ import type { HostIdentity } from '../api/host-identity.js';
 import type { Env } from '../cli/env.js';
 import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { decodeIdentityFile } from '../identity/identity-file.js';
+import { type HostPort, parseHostPort } from '../net/host-port.js';
 import { issuerOf, NAME_OID } from '../pki/x509.js';
 
 export interface AdminArgs {
@@ -140,10 +141,10 @@ function parsed(text: string, file: string): FileConfig {
   return (document.toJS() as FileConfig | null) ?? {};
 }
 
-function hostPort(address: string, defaultPort: number): { host: string; port: number } {
-  const match = /^(?:https?:\/\/)?(?:\[([^\]]+)\]|([^:/]*))(?::(\d+))?\/?$/.exec(address);
-  if (!match) throw new TeleportError('BadParameter', `"${address}" is not an address, expected HOST:PORT`);
-  return { host: match[1] ?? (match[2] || '127.0.0.1'), port: Number(match[3] ?? defaultPort) };
+function hostPort(address: string, port: number): HostPort {
+  const found = parseHostPort(address.replace(/^https?:\/\//, '').replace(/\/$/, ''), { host: '127.0.0.1', port });
+  if (found) return found;
+  throw new TeleportError('BadParameter', `${JSON.stringify(address)} is not an address, expected HOST:PORT`);
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

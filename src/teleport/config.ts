@@ -5,21 +5,19 @@
  * Source: cli.md 7.1, database-service.md 11, Teleport 18 configuration reference.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { parseDuration } from '../cli/duration.js';
 import type { AwsMatcher } from '../db/discovery.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { type HostPort, type HostPortDefaults, parseHostPort } from '../net/host-port.js';
+import { joinHostPort } from '../net/socket-errors.js';
 import { readCertificateFile } from '../pki/certificate-file.js';
 import { keptKeys } from '../resources/kept-keys.js';
 import type { Database, LabelSelector, SignatureSuite } from '../resources/types.js';
 import { OTHER_SERVICES, parseConfigText } from './config-schema.js';
 import { unusedSettings } from './unused-settings.js';
-
-export interface HostPort {
-  host: string;
-  port: number;
-}
 
 export interface ResourceMatcher {
   labels: LabelSelector;
@@ -108,6 +106,7 @@ const ROLES = ['proxy', 'auth', 'db', 'node', 'app', 'windowsdesktop', 'discover
 /** Default ports of the two listeners, Teleport's own. */
 const AUTH_PORT = 3025;
 const WEB_PORT = 3080;
+const DIAG_PORT = 3000;
 /** What a timer can hold. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
@@ -152,15 +151,15 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
   const pidFile = flags.pidFile ?? text(global, 'pid_file');
   if (pidFile) config.pidFile = pidFile;
   const diag = flags.diagAddr ?? text(global, 'diag_addr');
-  if (diag) config.diagAddr = hostPort(diag.startsWith(':') ? `127.0.0.1${diag}` : diag, 3000, 'diag_addr');
+  if (diag) config.diagAddr = dialAt(diag, 'diag_addr', DIAG_PORT);
   const token = flags.token ?? text(section(global, 'join_params'), 'token_name') ?? text(global, 'auth_token');
   if (token) config.token = token;
 
   const proxyServer = text(global, 'proxy_server');
   const authServer =
     flags.authServer?.[0] ?? text(global, 'auth_server') ?? (global.auth_servers as string[] | undefined)?.[0];
-  if (proxyServer && !flags.authServer?.length) config.proxyServer = hostPort(proxyServer, WEB_PORT, 'proxy_server');
-  else if (authServer) config.authServer = hostPort(authServer, AUTH_PORT, 'auth_server');
+  if (proxyServer && !flags.authServer?.length) config.proxyServer = dialAt(proxyServer, 'proxy_server', WEB_PORT);
+  else if (authServer) config.authServer = dialAt(authServer, 'auth_server', AUTH_PORT);
 
   if (enabled.auth) config.auth = authConfig(section(raw, 'auth_service'), nodename, flags.listenIp);
   if (enabled.proxy) config.proxy = proxyConfig(section(raw, 'proxy_service'), flags.listenIp, file !== undefined);
@@ -222,10 +221,10 @@ function authConfig(raw: Raw, nodename: string, listenIp: string | undefined): A
   }
   refuseUnheld(authentication);
   const config: AuthConfig = {
-    listen: hostPort(
-      text(raw, 'listen_addr') ?? `${listenIp ?? '127.0.0.1'}:${AUTH_PORT}`,
-      AUTH_PORT,
+    listen: listenAt(
+      text(raw, 'listen_addr') ?? listenHost(listenIp) ?? '127.0.0.1',
       'auth_service.listen_addr',
+      AUTH_PORT,
     ),
     clusterName: text(raw, 'cluster_name') ?? nodename,
     secondFactor,
@@ -313,14 +312,14 @@ function proxyConfig(raw: Raw, listenIp: string | undefined, hasFile: boolean): 
     );
   }
   return {
-    listen: hostPort(
-      text(raw, 'web_listen_addr') ?? `${listenIp ?? (hasFile ? '0.0.0.0' : '127.0.0.1')}:${WEB_PORT}`,
-      WEB_PORT,
+    listen: listenAt(
+      text(raw, 'web_listen_addr') ?? listenHost(listenIp) ?? (hasFile ? '0.0.0.0' : '127.0.0.1'),
       'proxy_service.web_listen_addr',
+      WEB_PORT,
     ),
     publicAddr: ((raw.public_addr as string[] | undefined) ?? []).map((addr) => {
-      const { host, port } = hostPort(addr, 443, 'proxy_service.public_addr');
-      return `${host}:${port}`;
+      const { host, port } = address(addr, 'proxy_service.public_addr', { port: 443 });
+      return joinHostPort(host, port);
     }),
     keypairs,
     reloadIntervalMs,
@@ -387,15 +386,23 @@ function staticDatabase(raw: Raw): Database {
   };
 }
 
-/** `host:port`, `[v6]:port`, `host` (default port) or `:port` (all interfaces). */
-export function hostPort(value: string, defaultPort: number, key: string): HostPort {
-  const cut = value.replace(/^(https?|tcp):\/\//, '');
-  const match = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/.exec(cut);
-  const port = Number(match?.[3] ?? defaultPort);
-  if (!match || port > 65_535) {
-    throw new TeleportError('BadParameter', `${key}: "${value}" is not an address, expected HOST:PORT`);
-  }
-  return { host: match[1] ?? (match[2] || '0.0.0.0'), port };
+/** An address of the file or of a flag. @throws BadParameter with the setting's name */
+function address(value: string, key: string, defaults: HostPortDefaults): HostPort {
+  const found = parseHostPort(value.replace(/^(https?|tcp):\/\//, '').replace(/\/$/, ''), defaults);
+  if (found) return found;
+  const wanted = defaults.host === undefined ? 'HOST or HOST:PORT' : 'HOST:PORT';
+  throw new TeleportError('BadParameter', `${key}: ${JSON.stringify(value)} is not an address, expected ${wanted}`);
+}
+
+/** Where to dial: this machine, when only a port is given. */
+const dialAt = (value: string, key: string, port: number) => address(value, key, { host: '127.0.0.1', port });
+/** Where to listen: on all of this machine's addresses, when only a port is given. */
+const listenAt = (value: string, key: string, port: number) => address(value, key, { host: '0.0.0.0', port });
+
+/** `--listen-ip`, as the host of a listener. */
+function listenHost(ip: string | undefined): string | undefined {
+  if (ip === undefined || isIP(ip) !== 0) return ip;
+  throw new TeleportError('BadParameter', `--listen-ip: ${JSON.stringify(ip)} is not an IP address`);
 }
 
 /** The self-signed web certificate's files, named as Teleport names them. */

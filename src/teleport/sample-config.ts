@@ -3,6 +3,8 @@
  * Source: cli.md 7.3.
  */
 import { TeleportError } from '../errors.js';
+import { parseHostPort } from '../net/host-port.js';
+import { joinHostPort } from '../net/socket-errors.js';
 
 export interface SampleOptions {
   nodename: string;
@@ -82,20 +84,15 @@ function proxyService(options: SampleOptions, enabled: string): Record<string, u
   const { acme, keypair } = options;
   const isOn = enabled === 'yes';
   const address = options.publicAddr || (acme ? options.clusterName : undefined);
-  const [host, port = HTTPS_PORT] = address ? splitPublicAddr(address) : [];
+  const at = address ? parseHostPort(address, { port: HTTPS_PORT }) : undefined;
+  if (address && !at) throw bad(`--public-addr: "${address}" is not an address, expected HOST or HOST:PORT`);
   return {
     enabled,
-    ...(isOn && host ? { web_listen_addr: `0.0.0.0:${port}`, public_addr: `${host}:${port}` } : {}),
+    ...(isOn && at ? { web_listen_addr: `0.0.0.0:${at.port}`, public_addr: joinHostPort(at.host, at.port) } : {}),
     https_keypairs: isOn && keypair ? [{ key_file: keypair.keyFile, cert_file: keypair.certFile }] : [],
     https_keypairs_reload_interval: '0s',
     acme: isOn && acme ? { enabled: 'yes', ...(options.acmeEmail ? { email: options.acmeEmail } : {}) } : {},
   };
-}
-
-function splitPublicAddr(address: string): [host: string, port?: number] {
-  const match = /^(\[[0-9a-fA-F:]+\]|[^:/\s]+)(?::(\d{1,5}))?$/.exec(address);
-  if (!match) throw bad(`--public-addr: "${address}" is not an address, expected HOST or HOST:PORT`);
-  return match[2] ? [match[1]!, Number(match[2])] : [match[1]!];
 }
 
 function bad(message: string, hint?: string): TeleportError {

@@ -273,3 +273,53 @@ describe('U3 a setting that would keep people out and is not held to ends the st
     );
   });
 });
+
+describe('W5 a port alone', () => {
+  test.each(['13000', ':13000', '127.0.0.1:13000'])('--diag-addr=%s and diag_addr are on 127.0.0.1', (diagAddr) => {
+    const at = { host: '127.0.0.1', port: 13_000 };
+    expect(teleportConfig({ diagAddr }, undefined, {}).diagAddr).toEqual(at);
+    expect(from(`teleport: {diag_addr: "${diagAddr}"}`).diagAddr).toEqual(at);
+  });
+
+  test('in the file may be a number', () => {
+    expect(from('teleport: {diag_addr: 13000}').diagAddr).toEqual({ host: '127.0.0.1', port: 13_000 });
+  });
+
+  test('of what is dialled is on this machine, of a listener on all its addresses', () => {
+    for (const [value, port] of [
+      ['3025', 3025],
+      [':3026', 3026],
+    ] as const) {
+      expect(from('auth_service: {enabled: no}', { authServer: [value] }).authServer).toEqual({
+        host: '127.0.0.1',
+        port,
+      });
+      expect(from(`{auth_service: {enabled: no}, teleport: {proxy_server: "${value}"}}`).proxyServer).toEqual({
+        host: '127.0.0.1',
+        port,
+      });
+      expect(from(`auth_service: {listen_addr: "${value}"}`).auth?.listen).toEqual({ host: '0.0.0.0', port });
+      expect(from(`proxy_service: {web_listen_addr: "${value}"}`).proxy?.listen).toEqual({ host: '0.0.0.0', port });
+    }
+  });
+
+  test('is refused where others must find a host', () => {
+    for (const value of ['443', ':443'])
+      expect(refusal(`proxy_service: {public_addr: "${value}"}`).message).toBe(
+        `proxy_service.public_addr: "${value}" is not an address, expected HOST or HOST:PORT`,
+      );
+    expect(from('proxy_service: {public_addr: ["p", "[2001:db8::1]:3080"]}').proxy?.publicAddr).toEqual([
+      'p:443',
+      '[2001:db8::1]:3080',
+    ]);
+  });
+
+  test('--listen-ip takes an address, IPv6 as well, and nothing else', () => {
+    const config = teleportConfig({ listenIp: '::1' }, undefined, {});
+    expect([config.auth?.listen, config.proxy?.listen]).toEqual([
+      { host: '::1', port: 3025 },
+      { host: '::1', port: 3080 },
+    ]);
+    expect(refusal('', { listenIp: '3080' }).message).toBe('--listen-ip: "3080" is not an IP address');
+  });
+});

@@ -9,6 +9,7 @@ import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { isLoopback, startLocalProxy } from '../../localproxy/listener.js';
+import { parseHostPort } from '../../net/host-port.js';
 import { connectionUri } from '../../psql/command.js';
 import { assertKeyFiles, type RouteArgs, routeRequest } from '../db/args.js';
 import { chooseDatabase } from '../db/choose.js';
@@ -84,12 +85,10 @@ function listenAddress(args: ProxyDbArgs): { kind: 'tcp'; host: string; port: nu
     );
   }
   if (args.listen) {
-    const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(args.listen);
-    const host = match?.[1] ?? (match?.[2] || '0.0.0.0');
-    const port = Number(match?.[3]);
-    if (!match || port > 65_535) {
-      throw new TeleportError('BadParameter', `listen tcp: address ${args.listen}: expected HOST:PORT`);
-    }
+    // A port alone is on loopback; `:port`, as in Go, on every address.
+    const found = parseHostPort(args.listen, { host: args.listen.startsWith(':') ? '0.0.0.0' : '127.0.0.1' });
+    if (!found) throw new TeleportError('BadParameter', `listen tcp: address ${args.listen}: expected HOST:PORT`);
+    const { host, port } = found;
     if (!isLoopback(host) && !args.insecureListenAnywhere) {
       throw new TeleportError(
         'BadParameter',

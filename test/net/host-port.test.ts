@@ -1,0 +1,49 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseHostPort } from '../../src/net/host-port.js';
+
+describe('W5 an address as it is typed', () => {
+  const defaults = { host: '127.0.0.1', port: 3000 };
+  test.each([
+    ['13000', '127.0.0.1', 13000],
+    ['0', '127.0.0.1', 0],
+    ['65535', '127.0.0.1', 65535],
+    [':13000', '127.0.0.1', 13000],
+    [' 13000 ', '127.0.0.1', 13000],
+    ['localhost', 'localhost', 3000],
+    ['localhost:1', 'localhost', 1],
+    ['0.0.0.0:13000', '0.0.0.0', 13000],
+    ['10.0.0.7', '10.0.0.7', 3000],
+    ['13000.example.com', '13000.example.com', 3000],
+    ['[::1]:13000', '::1', 13000],
+    ['[::1]', '::1', 3000],
+    ['::1', '::1', 3000],
+    ['::', '::', 3000],
+    ['[fe80::1%eth0]:1', 'fe80::1%eth0', 1],
+    ['', '127.0.0.1', 3000],
+  ])('%j is %s and %d', (typed, host, port) => {
+    expect(parseHostPort(typed, defaults)).toEqual({ host, port });
+  });
+
+  test.each([
+    '65536',
+    '130000',
+    ':65536',
+    'a:65536',
+    'a:',
+    'a:b',
+    'a:b:c',
+    '[::1',
+    '[x]:1',
+    'a b:1',
+    'u@h:1',
+    'h:1/x',
+    'h:-1',
+  ])('%j is none', (typed) => expect(parseHostPort(typed, defaults)).toBeUndefined());
+
+  test('what has no default must be there', () => {
+    for (const typed of ['443', ':443', '']) expect(parseHostPort(typed, { port: 443 })).toBeUndefined();
+    for (const typed of ['h', '::1', '']) expect(parseHostPort(typed, { host: 'h' })).toBeUndefined();
+    expect(parseHostPort('h', { port: 443 })).toEqual({ host: 'h', port: 443 });
+    expect(parseHostPort('443', { host: 'h' })).toEqual({ host: 'h', port: 443 });
+  });
+});
