@@ -1,8 +1,8 @@
 /** `tctl` and resources on a whole cluster: what is kept, what is refused, who wins; and a deny that holds in Redshift. */
 import { randomUUID } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
 import { runProgram } from '../../src/cli/program.js';
 import { program as tctlProgram } from '../../src/tctl/commands.js';
@@ -438,6 +438,7 @@ connect(${port}, '127.0.0.1').on('end', () => {
       expect(status).toBe(1);
       const kept = /your text is kept in (\S+)/.exec(env.err())?.[1];
       expect(await readFile(kept!, 'utf8')).toContain('description: mine');
+      await rm(dirname(kept!), { recursive: true });
       expect(await text(ref)).toContain('description: theirs');
     },
   );
