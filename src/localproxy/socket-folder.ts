@@ -79,13 +79,11 @@ async function sweep(folder: string): Promise<void> {
   const facts = await lstat(folder);
   const isOurs = facts.isDirectory() && facts.uid === process.getuid?.() && (facts.mode & 0o777) === 0o700;
   if (!isOurs || Date.now() - facts.mtimeMs < LEAST_AGE_MS) return;
-  const names = await readdir(folder);
-  if (!names.every((name) => SOCKET_NAME.test(name))) return;
-  for (const name of names) {
-    const socket = join(folder, name);
-    if (!(await lstat(socket)).isSocket() || (await isListening(socket))) return;
-  }
-  for (const name of names) await unlink(join(folder, name));
+  const [name, ...others] = await readdir(folder);
+  if (name === undefined || !SOCKET_NAME.test(name) || others.length > 0) return;
+  const socket = join(folder, name);
+  if (!(await lstat(socket)).isSocket() || (await isListening(socket))) return;
+  await unlink(socket);
   await rmdir(folder);
 }
 

@@ -22,6 +22,11 @@ const HARMLESS: ReadonlySet<string> = new Set([
   'PG_COLORS',
 ]);
 
+/** Of the others, those that a URI with host, port, user and database outranks, and those that only a service needs. */
+const OUTRANKED: ReadonlySet<string> = new Set([
+  ...['PGDATABASE', 'PGHOST', 'PGPORT', 'PGSERVICEFILE', 'PGSYSCONFDIR', 'PGUSER'],
+]);
+
 type Vars = Record<string, string | undefined>;
 
 /** What psql may see of the environment: all of it but for what leads it elsewhere. */
@@ -38,4 +43,14 @@ export function connectionVariables(vars: Vars, platform: NodeJS.Platform): stri
     const known = platform === 'win32' ? name.toUpperCase() : name;
     return known.startsWith('PG') && !HARMLESS.has(known);
   });
+}
+
+/**
+ * What stands before a command of psql that is printed to be copied: nothing, or, where the person's variables would lead
+ * psql elsewhere, `env -u NAME …` and a blank.
+ */
+export function withoutVariables(vars: Vars, platform: NodeJS.Platform): string {
+  if (platform === 'win32') return '';
+  const names = connectionVariables(vars, platform).filter((name) => /^\w+$/.test(name) && !OUTRANKED.has(name));
+  return names.length === 0 ? '' : `env ${names.map((name) => `-u ${name} `).join('')}`;
 }

@@ -8,7 +8,7 @@ import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
 import { profileBase } from '../profile/paths.js';
 import { type CredentialStoreKind, openSecrets } from '../profile/secret-store.js';
-import { proxyHostOf, sessionOf } from '../profile/session.js';
+import { proxyHostOf } from '../profile/session.js';
 import type { ProfileStore } from '../profile/store.js';
 import { readTshConfig } from '../profile/tsh-config.js';
 import { forgetServices } from './logout.js';
@@ -99,5 +99,5 @@ async function chosenStore(
 /** Sections of `~/.pg_service.conf` that name key files which are gone. */
 async function forgetKeyFiles(env: Env, store: ProfileStore, name: string): Promise<void> {
   const profile = await store.readProfile(name);
-  if (profile) await forgetServices(env, await sessionOf(store, name, profile));
+  if (profile?.user) await forgetServices(env, name, profile.user);
 }

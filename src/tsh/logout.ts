@@ -53,8 +53,7 @@ export async function run(env: Env, args: GlobalArgs & AwsArgs): Promise<number>
 }
 
 async function logoutOne(env: Env, store: ProfileStore, proxy: string, user: string): Promise<number> {
-  const session = await readable(store, proxy, user);
-  if (session) await forgetServices(env, session);
+  await forgetServices(env, proxy, user);
   if (!(await store.deleteUser(proxy, user))) {
     printLine(env, `User ${user} already logged out from ${proxy}.`);
     return 1;
@@ -63,17 +62,17 @@ async function logoutOne(env: Env, store: ProfileStore, proxy: string, user: str
   return 0;
 }
 
-/** Sections of libpq's service file for the person's databases on all clusters behind a proxy. */
-export async function forgetServices(env: Env, { name, user }: Session): Promise<void> {
-  const { dbFolders } = userPaths(profileBase(env.vars, env.home), name, user);
+/** Sections of libpq's service file for a user's databases on all clusters behind a proxy, also those that have expired. */
+export async function forgetServices(env: Env, proxyHost: string, user: string): Promise<void> {
+  const { dbFolders } = userPaths(profileBase(env.vars, env.home), proxyHost, user);
   await deletePgServicesOf(pgServicePaths(env), dbFolders, (text) => printWarning(env, text));
 }
 
 /** A broken profile must not keep anybody from logging out. */
-async function readable(store: ProfileStore, name: string, user?: string): Promise<Session | undefined> {
+async function readable(store: ProfileStore, name: string): Promise<Session | undefined> {
   try {
     const profile = await store.readProfile(name);
-    return profile && (await sessionOf(store, name, user ? { ...profile, user } : profile));
+    return profile && (await sessionOf(store, name, profile));
   } catch {
     return undefined;
   }

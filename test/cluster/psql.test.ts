@@ -1,12 +1,15 @@
 /** `tsh db connect` with the real psql, where the machine has it, on a terminal and as a process that gets signals. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { runProgram } from '../../src/cli/program.js';
 import { findPsql } from '../../src/psql/run.js';
+import { program as tctl } from '../../src/tctl/commands.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { roleResource, startTestCluster, type TestCluster, until } from '../support/cluster.js';
+import { memoryEnv } from '../support/env.js';
 import { findTerminal, type Terminal } from '../support/terminal.js';
 
 const psql = await findPsql(process.env.PATH);
@@ -298,6 +301,22 @@ describe('B6 a signal during db connect', () => {
       await untilStopped();
       expect(left()).toEqual([]);
     }
+  });
+
+  test('tctl edit ends its editor and leaves no copy of the resource', async () => {
+    if (!cluster) return;
+    const editor = join(temporary, 'editor');
+    writeFileSync(editor, `#!/bin/sh\necho "$1" > ${temporary}/open\nexec sleep 600\n`, { mode: 0o755 });
+    const env = memoryEnv({ cwd: cluster.dir, home: cluster.dir, vars: { EDITOR: editor, PATH: process.env.PATH } });
+    const edited = runProgram(tctl, ['-c', cluster.configFile, 'edit', 'role/analyst'], env);
+    await until(
+      'the editor is open',
+      async () => (left().includes('open') && readFileSync(join(temporary, 'open'), 'utf8')) || undefined,
+    );
+    env.interrupt('SIGHUP');
+    expect(await edited).toBe(129);
+    const copy = readFileSync(join(temporary, 'open'), 'utf8').trim();
+    expect([existsSync(copy), existsSync(dirname(copy))]).toEqual([false, false]);
   });
 
   test('the program of an alias gets it too, and the alias ends with it', async () => {

@@ -58,8 +58,6 @@ describe('B6 what a killed process left', () => {
 
   test('is removed by a later start', async () => {
     old(abandoned(join(parent, 'tsh-Abc123')));
-    mkdirSync(join(parent, 'tsh-empty1'), { mode: 0o700 });
-    old(join(parent, 'tsh-empty1'));
     await startAndClose();
     expect(readdirSync(parent)).toEqual([]);
   });
@@ -69,6 +67,8 @@ describe('B6 what a killed process left', () => {
     old(live.host);
     abandoned(join(parent, 'tsh-young1'));
     old(abandoned(join(parent, 'tsh-longer1')));
+    mkdirSync(join(parent, 'tsh-empty1'), { mode: 0o700 });
+    old(join(parent, 'tsh-empty1'));
     const full = abandoned(join(parent, 'tsh-files1'));
     writeFileSync(join(full, 'notes.txt'), 'mine');
     old(full);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { connectionVariables, psqlEnvironment } from '../../src/psql/environment.js';
+import { connectionVariables, psqlEnvironment, withoutVariables } from '../../src/psql/environment.js';
 
 /** Every variable of libpq 18 that says where or how to connect. Source: its `PQconninfoOptions`, `getenv` elsewhere in it. */
 const CONNECTION = [
@@ -32,6 +32,13 @@ describe('B1 the environment of psql', () => {
     expect(Object.keys(psqlEnvironment(vars, 'linux')).sort()).toEqual([...OTHERS].sort());
     expect(connectionVariables(vars, 'darwin').sort()).toEqual([...CONNECTION].sort());
     expect(Object.keys(vars)).toContain('PGHOST');
+  });
+
+  test('a command that is printed works where it is copied', () => {
+    expect(withoutVariables({ PATH: '/bin', PGTZ: 'UTC', PGUSER: 'x', PGHOST: 'y' }, 'linux')).toBe('');
+    const set = { PGHOSTADDR: '::1', PGSERVICE: 'x', PGPORT: '1', 'PG;rm': 'x' };
+    expect(withoutVariables(set, 'linux')).toBe('env -u PGHOSTADDR -u PGSERVICE ');
+    expect(withoutVariables(set, 'win32')).toBe('');
   });
 
   test('on Windows the case of a name does not matter', () => {

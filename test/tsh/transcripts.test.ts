@@ -76,6 +76,12 @@ test('tsh without a profile', async () => {
   expect(cluster.calls).toEqual([]);
 });
 
+test('B1 what may not stand behind -- of tsh db connect', async () => {
+  const { expected, actual } = await golden('tsh-psql');
+  expect(actual).toBe(expected);
+  expect(cluster.calls).toEqual([]);
+});
+
 test('tsh login, status, clusters, logout', async () => {
   const { expected, actual } = await golden('tsh-login');
   expect(actual.replaceAll(`${home}/`, '').replaceAll('{HOME}/', '')).toBe(expected);

@@ -3,6 +3,7 @@ import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
 import { connectionUri } from '../../psql/command.js';
+import { withoutVariables } from '../../psql/environment.js';
 import { findPsql } from '../../psql/run.js';
 import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
@@ -34,7 +35,8 @@ export async function run(env: Env, args: DbConfigArgs): Promise<void> {
       },
     });
     // The first word of the line is the (empty) environment of the command, so it begins with a blank.
-    printLine(env, ` ${(await findPsql(env.vars.PATH)) ?? 'psql'} "${uri}"`);
+    const program = (await findPsql(env.vars.PATH)) ?? 'psql';
+    printLine(env, ` ${withoutVariables(env.vars, env.platform)}${program} "${uri}"`);
     return;
   }
   const all: [string, string | number | undefined][] = [

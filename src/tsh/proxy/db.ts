@@ -11,6 +11,7 @@ import { TeleportError } from '../../errors.js';
 import { isLoopback, startLocalProxy } from '../../localproxy/listener.js';
 import { parseHostPort } from '../../net/host-port.js';
 import { connectionUri } from '../../psql/command.js';
+import { withoutVariables } from '../../psql/environment.js';
 import { assertKeyFiles, type RouteArgs, routeRequest } from '../db/args.js';
 import { chooseDatabase } from '../db/choose.js';
 
@@ -57,7 +58,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
       env,
       'Use the following command to connect to the database or to the address above using other database GUI/CLI clients:',
     );
-    printLine(env, `  $ psql ${uri}`);
+    printLine(env, `  $ ${withoutVariables(env.vars, env.platform)}psql ${uri}`);
   } else {
     const info = await access.connectionInfo(name);
     printLine(env, `Use the following credentials to connect to the ${name} proxy:`);
