@@ -83,6 +83,33 @@ export function inSeconds(ms: number): string {
   return `${Math.max(1, Math.round(ms / 1000))} s`;
 }
 
+/** What to do where a file cannot be made, written or removed, by Node's code. */
+const WAY_OUT: Readonly<Record<string, string>> = {
+  EACCES: 'Your user may not do that: ask for the right, or name another place.',
+  EPERM: 'Your user may not do that: ask for the right, or name another place.',
+  EROFS: 'It is on a file system that is mounted read-only: name another place.',
+  ENOSPC: 'Make room there, or name another place.',
+  EDQUOT: 'Your share of that disk is used up: make room there, or name another place.',
+  ENOTDIR: 'A part of that path is a file and not a folder.',
+  EISDIR: 'It is a folder and not a file.',
+  ENOENT: 'There is no such folder.',
+};
+
+/**
+ * A file or folder that the system refuses, in words: `cannot write PATH: read-only file system`, and a way out.
+ *
+ * @param options.hint  a better way out than the general one
+ */
+export function fileError(
+  verb: 'read' | 'write' | 'remove',
+  path: string,
+  cause: unknown,
+  options: { hint?: string | undefined } = {},
+): TeleportError {
+  const hint = options.hint ?? WAY_OUT[nodeCodeOf(cause) ?? ''];
+  return new TeleportError('AccessDenied', `cannot ${verb} ${path}: ${systemReason(cause)}`, { cause, hint });
+}
+
 /** The text of anything thrown, without its stack. */
 export function messageOf(value: unknown): string {
   // Not only `instanceof Error`: Node's own errors belong to another realm under a test runner.

@@ -2,7 +2,7 @@
  * Anything thrown, told to a person, and the exit status that goes with it. Nobody else sets one.
  * Spec: Teleport 18's `FatalError`: `ERROR: ` on stderr, red on a terminal, causes indented by tabs, one empty line, status 1.
  */
-import { messageOf, type TeleportError } from '../errors.js';
+import { messageOf, systemReason, type TeleportError } from '../errors.js';
 import { type Palette, PLAIN, paletteOf } from './color.js';
 import { type Env, Signalled } from './env.js';
 import { printable } from './printable.js';
@@ -70,10 +70,11 @@ export function signalStatus(error: unknown, env: Env): number | undefined {
 
 /** The message, our own causes one tab deeper each, and the last hint found on the way. */
 function lines(error: unknown): string[] {
-  const out = [printable(messageOf(error))];
+  const said = fileText(error) ?? messageOf(error);
+  const out = [printable(said)];
   let hint = hintOf(error);
   let depth = 0;
-  let outer = messageOf(error);
+  let outer = said;
   for (const cause of chainOf(error).slice(1)) {
     hint ??= hintOf(cause);
     // Foreign causes were not written for people; the door they came through has said it already.
@@ -84,6 +85,14 @@ function lines(error: unknown): string[] {
   }
   if (hint !== undefined) out.push(printable(hint));
   return out;
+}
+
+/** What a call for files says of itself in Node's words, in ours; undefined for everything else. */
+function fileText(error: unknown): string | undefined {
+  const { path, syscall, errno } = (error ?? {}) as { path?: unknown; syscall?: unknown; errno?: unknown };
+  if (typeof errno !== 'number' || typeof syscall !== 'string' || typeof path !== 'string') return undefined;
+  if (/^(connect|listen|bind|spawn)/.test(syscall)) return undefined;
+  return `${syscall} ${path}: ${systemReason(error)}`;
 }
 
 /**

@@ -8,11 +8,11 @@
  *     └── amazon.pem         0600   Amazon's roots, for other programs
  *     ~/.tsh/aws/NAME/              secrets of one identity (`secret-store.ts`)
  */
-import { mkdir, readdir, stat, utimes } from 'node:fs/promises';
+import { readdir, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nodeCodeOf, TeleportError } from '../errors.js';
-import { readIfThere, withLock, writeWhole } from './lock.js';
-import { basePaths, FOLDER_MODE, SECRET_MODE } from './paths.js';
+import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
+import { readIfThere, tryBase, withBase, writeWhole } from './lock.js';
+import { basePaths, SECRET_MODE } from './paths.js';
 import type { CredentialStoreKind } from './secret-store.js';
 import { wipe } from './wipe.js';
 
@@ -61,6 +61,10 @@ export interface AwsIdentities {
   read(name: string): Promise<AwsIdentity | undefined>;
   /** Every identity that can be read, by name. */
   list(): Promise<AwsIdentity[]>;
+  /** Names of all identities, of those too whose file is broken. */
+  names(): Promise<string[]>;
+  /** Before AWS is asked for anything. @throws AccessDenied when nothing can be kept here */
+  prepare(): Promise<void>;
   /** Remember it as the one of the last login. If it is whom it was before, the databases of before stay. */
   save(identity: AwsIdentity): Promise<AwsIdentity>;
   /** Change the databases of a stored identity; concurrent changes are not lost. */
@@ -75,37 +79,39 @@ export function awsIdentities(base: string): AwsIdentities {
   const folder = join(base, 'aws-profiles');
   const current = join(folder, 'current');
   const fileOf = (name: string) => join(folder, `${fileName(name)}.json`);
-  const locked = async <T>(work: () => Promise<T>): Promise<T> => {
-    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-    return await withLock(basePaths(base).lock, work);
-  };
+  const locked = <T>(work: () => Promise<T>): Promise<T> => withBase(base, work);
   const readFrom = async (path: string): Promise<AwsIdentity | undefined> => {
     const text = await readIfThere(path);
     return text === undefined ? undefined : parse(text, path);
   };
   const read = (name: string) => readFrom(fileOf(name));
+  const files = async () => (await entriesOf(folder)).filter((name) => name.endsWith('.json')).sort();
   const lastName = async () => (await readIfThere(current))?.trim() || undefined;
+  const currentName = async () => {
+    const [own, cluster] = await Promise.all([changedAt(current), changedAt(basePaths(base).currentProfile)]);
+    if (own === undefined || (cluster !== undefined && cluster > own)) return undefined;
+    return await lastName();
+  };
   const write = (identity: AwsIdentity) =>
     writeWhole(fileOf(identity.name), `${JSON.stringify(identity, undefined, 2)}\n`, SECRET_MODE);
   return {
     folder,
-    async currentName() {
-      const [own, cluster] = await Promise.all([changedAt(current), changedAt(basePaths(base).currentProfile)]);
-      if (own === undefined || (cluster !== undefined && cluster > own)) return undefined;
-      return await lastName();
-    },
+    currentName,
     lastName,
     async stepBack() {
+      // Nothing is written where nothing would change: the folder may be one that cannot be written.
+      if ((await currentName()) === undefined) return;
       await utimes(current, LONG_AGO, LONG_AGO).catch((error: unknown) => {
-        if (nodeCodeOf(error) !== 'ENOENT') throw error;
+        if (!isMissing(error)) throw fileError('write', current, error);
       });
     },
     read,
     async list() {
-      const names = (await entriesOf(folder)).filter((name) => name.endsWith('.json')).sort();
-      const all = await Promise.all(names.map((name) => readFrom(join(folder, name)).catch(() => undefined)));
+      const all = await Promise.all((await files()).map((name) => readFrom(join(folder, name)).catch(() => undefined)));
       return all.filter((one) => one !== undefined);
     },
+    names: async () => (await files()).map((name) => nameOfFile(name.slice(0, -'.json'.length))),
+    prepare: () => tryBase(base),
     async save(identity) {
       return await locked(async () => {
         // Read here: another command may have logged into a database while AWS was asked who one is.
@@ -136,6 +142,15 @@ export function fileName(name: string): string {
   return encodeURIComponent(name).replace(/\./g, '%2E');
 }
 
+/** The other way; what nobody wrote so stays as it is. */
+function nameOfFile(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function parse(text: string, path: string): AwsIdentity {
   try {
     const value = JSON.parse(text) as Partial<AwsIdentity>;
@@ -156,8 +171,8 @@ async function changedAt(path: string): Promise<bigint | undefined> {
   try {
     return (await stat(path, { bigint: true })).mtimeNs;
   } catch (error) {
-    if (nodeCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
+    if (isMissing(error)) return undefined;
+    throw fileError('read', path, error);
   }
 }
 
@@ -165,7 +180,11 @@ async function entriesOf(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {
-    if (nodeCodeOf(error) === 'ENOENT') return [];
-    throw error;
+    if (isMissing(error)) return [];
+    throw fileError('read', folder, error);
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR'].includes(nodeCodeOf(error) ?? '');
 }

@@ -3,19 +3,18 @@
  * whole. A key is only believed together with a certificate for it, so a reader between two writes reads again.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nodeCodeOf, TeleportError } from '../errors.js';
+import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
 import { readPrivateKey, sameKey } from '../pki/keys.js';
 import { issuerOf, NAME_OID, publicKeyOf, splitPem } from '../pki/x509.js';
 import { activeDatabase } from './active-database.js';
 import { deleteEntries, moveKeys, secretOpener } from './key-places.js';
 import type { KeychainOptions } from './keychain.js';
-import { readIfThere, withLock, writeWhole } from './lock.js';
+import { readIfThere, tryBase, withBase, writeWhole } from './lock.js';
 import {
   basePaths,
   CA_MODE,
-  FOLDER_MODE,
   KEPT_AT_LOGOUT,
   keyAccounts,
   keyFolder,
@@ -24,6 +23,7 @@ import {
   proxyPaths,
   SECRET_MODE,
   userPaths,
+  usersOf,
 } from './paths.js';
 import { type Profile, parseProfile, profileName, profileText } from './profile.js';
 import type { CredentialStoreKind, SecretStore } from './secret-store.js';
@@ -36,7 +36,7 @@ import {
   type UserCerts,
   type UserKeys,
 } from './store.js';
-import { wipe } from './wipe.js';
+import { everyOne, wipe } from './wipe.js';
 
 export interface DiskStoreOptions {
   /** How the keychain is asked, when a profile keeps its keys there. */
@@ -52,10 +52,7 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
   const recorded = async (name: string) => chosen.get(name) ?? (await readProfile(base, name))?.credentialStore;
   const kindOf = async (name: string) => (await recorded(name)) ?? 'file';
   const secretsOf = async (name: string) => await open(await kindOf(name));
-  const locked = async <T>(work: () => Promise<T>): Promise<T> => {
-    await mkdir(base, { recursive: true, mode: FOLDER_MODE });
-    return await withLock(paths.lock, work);
-  };
+  const locked = <T>(work: () => Promise<T>): Promise<T> => withBase(base, work);
   return {
     isVirtual: false,
 
@@ -69,6 +66,7 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
     },
     readProfile: async (name) => await readProfile(base, name),
     profileFile: (name) => profilePath(base, name),
+    prepare: () => tryBase(base),
     async saveProfile(profile, options = {}) {
       const name = profileName(profile);
       await locked(async () => {
@@ -204,11 +202,21 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
       };
     },
 
+    async logins() {
+      const folders = (await entriesOf(paths.keys)).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+      const found = folders.sort().map(async (proxy) => {
+        const names = (await entriesOf(proxyPaths(base, proxy).folder)).map((entry) => entry.name);
+        return usersOf(names).map((user) => ({ proxy, user }));
+      });
+      return (await Promise.all(found)).flat();
+    },
     async deleteUser(name, user) {
       if ((await entriesOf(base)).length === 0) return false;
       return await locked(async () => {
         let found = false;
-        for (const path of userPaths(base, name, user).all) found = (await wipe(path)) || found;
+        await everyOne(userPaths(base, name, user).all, async (path) => {
+          found = (await wipe(path)) || found;
+        });
         return (await deleteEntries(open, keyFolder(name), keyAccounts(name, user).owns)) || found;
       });
     },
@@ -218,11 +226,12 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
     async deleteAll() {
       if ((await entriesOf(base)).length === 0) return;
       await locked(async () => {
-        for (const entry of await entriesOf(base)) {
-          const path = join(base, entry.name);
-          if (!KEPT_AT_LOGOUT.includes(entry.name) && path !== paths.lock) await wipe(path);
-        }
-        await deleteEntries(open, '', () => true);
+        const found = (await entriesOf(base)).filter(({ name }) => !KEPT_AT_LOGOUT.includes(name));
+        const files = found.map(({ name }) => join(base, name)).filter((path) => path !== paths.lock);
+        await everyOne(
+          [...files.map((path) => () => wipe(path)), () => deleteEntries(open, '', () => true)],
+          (remove) => remove(),
+        );
       });
     },
   };
@@ -312,9 +321,7 @@ async function entriesOf(folder: string) {
     return await readdir(folder, { withFileTypes: true });
   } catch (error) {
     if (nodeCodeOf(error) === 'ENOENT' || nodeCodeOf(error) === 'ENOTDIR') return [];
-    throw new TeleportError('AccessDenied', `cannot read ${folder}: ${nodeCodeOf(error) ?? 'unknown error'}`, {
-      cause: error,
-    });
+    throw fileError('read', folder, error);
   }
 }
 

@@ -4,18 +4,20 @@
  * Readers need no lock: files are written beside their place and renamed into it.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, readlink, realpath, rename, stat, unlink, utimes } from 'node:fs/promises';
+import { mkdir, open, readFile, readlink, realpath, rename, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { nodeCodeOf, TeleportError } from '../errors.js';
-import { FOLDER_MODE } from './paths.js';
+import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
+import { basePaths, FOLDER_MODE } from './paths.js';
 
 export interface LockOptions {
   /** How long to wait for another holder. Default 10 s: writers hold the lock for milliseconds. */
   timeoutMs?: number;
   /** A lock that nobody touched for this long has no holder any more. Default 10 s. */
   staleMs?: number;
+  /** What to do where the lock cannot be made. Default: by the system's reason. */
+  hint?: string;
 }
 
 const RETRY_MS = 25;
@@ -31,9 +33,9 @@ const MOST_LINKS = 40;
 export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const { timeoutMs = 10_000, staleMs = 10_000 } = options;
   const mine = `${process.pid} ${hostname()} ${randomUUID()}\n`;
-  await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
+  await makeFolder(dirname(path), options);
   const deadline = Date.now() + timeoutMs;
-  while (!(await take(path, mine))) {
+  while (!(await take(path, mine, options))) {
     if (await isAbandoned(path, staleMs)) await breakLock(path, staleMs);
     else if (Date.now() >= deadline) {
       throw new TeleportError('LimitExceeded', `another tsh is busy writing (${path})`, {
@@ -52,11 +54,29 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
 }
 
 /**
+ * The same for all that `tsh` keeps in its base folder.
+ *
+ * @throws TeleportError `AccessDenied` with the way out when the folder cannot be written
+ */
+export async function withBase<T>(base: string, work: () => Promise<T>): Promise<T> {
+  const hint = `tsh keeps logins in ${base}. Make it a folder that you can write, or name another one with TELEPORT_HOME.`;
+  await makeFolder(base, { hint });
+  return await withLock(basePaths(base).lock, work, { hint });
+}
+
+/** Whether anything can be kept in the base folder; leaves no trace. @throws as `withBase` */
+export async function tryBase(base: string): Promise<void> {
+  const isThere = await isFolder(base);
+  await withBase(base, async () => {});
+  if (!isThere) await rmdir(base).catch(() => {});
+}
+
+/**
  * Put a whole file in its place: readers see the old content or the new one. The umask is applied to `mode`; a symbolic
  * link stays a link, and what it leads to is replaced, or made.
  *
  * @param options.keepMode  an existing file keeps the mode and the owner that it has
- * @throws TeleportError `BadParameter` for a device or a folder; what Node says
+ * @throws TeleportError `BadParameter` for a device or a folder, `AccessDenied` with the reason when it cannot be written
  */
 export async function writeWhole(
   path: string,
@@ -65,28 +85,61 @@ export async function writeWhole(
   options: { keepMode?: boolean } = {},
 ): Promise<void> {
   const target = await throughLinks(path);
-  await mkdir(dirname(target), { recursive: true, mode: FOLDER_MODE });
+  await makeFolder(dirname(target));
   const there = await stat(target).catch(() => undefined);
   if (there && !there.isFile()) throw new TeleportError('BadParameter', `${target} is not a file`);
   const before = options.keepMode ? there : undefined;
   const beside = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`);
-  // Nobody else reads it before it has the mode of the file whose content it holds.
-  const file = await open(beside, 'wx', before ? 0o600 : mode);
   try {
-    await file.writeFile(content);
-    if (before) {
-      const isOurs = before.uid === process.getuid?.() && before.gid === process.getgid?.();
-      if (!isOurs) await file.chown(before.uid, before.gid).catch(() => {}); // only root may
-      await file.chmod(before.mode & 0o7777);
+    // Nobody else reads it before it has the mode of the file whose content it holds.
+    const file = await open(beside, 'wx', before ? 0o600 : mode);
+    try {
+      await file.writeFile(content);
+      if (before) {
+        const isOurs = before.uid === process.getuid?.() && before.gid === process.getgid?.();
+        if (!isOurs) await file.chown(before.uid, before.gid).catch(() => {}); // only root may
+        await file.chmod(before.mode & 0o7777);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
     }
-    await file.sync();
+    await rename(beside, target);
   } catch (error) {
     await unlink(beside).catch(() => {});
-    throw error;
-  } finally {
-    await file.close();
+    throw fileError('write', path, error);
   }
-  await rename(beside, target);
+}
+
+async function makeFolder(path: string, options: { hint?: string } = {}): Promise<void> {
+  try {
+    await makeFolders(path);
+  } catch (error) {
+    throw fileError('write', path, error, options);
+  }
+}
+
+/** Not Node's `recursive`, which tries for ever where a folder exists and takes none (`/proc`, an automounter's). */
+async function makeFolders(path: string): Promise<void> {
+  if (await isFolder(path)) return;
+  try {
+    await mkdir(path, { mode: FOLDER_MODE });
+  } catch (error) {
+    // Somebody else may have been quicker.
+    if (await isFolder(path)) return;
+    if (nodeCodeOf(error) !== 'ENOENT' || (await isFolder(dirname(path)))) throw error;
+    await makeFolders(dirname(path));
+    await mkdir(path, { mode: FOLDER_MODE }).catch(async (again: unknown) => {
+      if (!(await isFolder(path))) throw again;
+    });
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (facts) => facts.isDirectory(),
+    () => false,
+  );
 }
 
 /**
@@ -115,22 +168,22 @@ export async function readIfThere(path: string): Promise<string | undefined> {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (nodeCodeOf(error) === 'ENOENT' || nodeCodeOf(error) === 'ENOTDIR') return undefined;
-    throw new TeleportError('AccessDenied', `cannot read ${path}: ${nodeCodeOf(error) ?? 'unknown error'}`, {
-      cause: error,
-    });
+    throw fileError('read', path, error);
   }
 }
 
-async function take(path: string, mine: string): Promise<boolean> {
+async function take(path: string, mine: string, options: { hint?: string } = {}): Promise<boolean> {
+  let isMade = false;
   try {
     const file = await open(path, 'wx', 0o600);
+    isMade = true;
     await file.writeFile(mine).finally(() => file.close());
     return true;
   } catch (error) {
     if (nodeCodeOf(error) === 'EEXIST') return false;
-    throw new TeleportError('AccessDenied', `cannot write ${path}: ${nodeCodeOf(error) ?? 'unknown error'}`, {
-      cause: error,
-    });
+    // On a full disk: an empty lock would hold up whoever comes next.
+    if (isMade) await unlink(path).catch(() => {});
+    throw fileError('write', path, error, options);
   }
 }
 

@@ -30,6 +30,7 @@ export function memoryStore({ profile, keys, hostCas, vars = {} }: MemoryStoreOp
     names: async () => [name],
     readProfile: async (asked) => (asked === name ? current : undefined),
     profileFile: (asked) => profilePath('', asked),
+    prepare: refuse,
     saveProfile: async (changed) => {
       current = changed;
     },
@@ -59,6 +60,7 @@ export function memoryStore({ profile, keys, hostCas, vars = {} }: MemoryStoreOp
         key: first(vars, [`KEY_DB_${upper}`, 'KEY_DB', 'KEY']) ?? files.dbKey(cluster, database),
       };
     },
+    logins: async () => (current.user ? [{ proxy: name, user: current.user }] : []),
     deleteUser: refuse,
     deleteEntries: refuse,
     deleteAll: refuse,

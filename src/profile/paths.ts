@@ -115,6 +115,14 @@ export function userPaths(base: string, proxyHost: string, user: string) {
   };
 }
 
+/** Users that have files in the folder of a proxy, by the names of its entries; what only is a folder of authorities is nobody's. */
+export function usersOf(entries: readonly string[]): string[] {
+  const stems = entries
+    .filter((name) => name !== 'cas' && name !== 'certs.pem' && !name.startsWith('.'))
+    .map((name) => name.replace(/\.(key|crt|pub|ppk)$|-(ssh|db|app|kube|windowsdesktop)$/, ''));
+  return [...new Set(stems)].filter((stem) => stem !== '').sort();
+}
+
 /** Names of one user's private keys, wherever they are kept (`secret-store.ts`): those of the files above. */
 export function keyAccounts(proxyHost: string, user: string) {
   const stem = `${keyFolder(proxyHost)}/${fileName(user)}`;

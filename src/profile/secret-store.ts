@@ -8,7 +8,7 @@
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nodeCodeOf, TeleportError } from '../errors.js';
+import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
 import type { KeychainOptions } from './keychain.js';
 import { readIfThere, writeWhole } from './lock.js';
 import { SECRET_MODE } from './paths.js';
@@ -89,7 +89,7 @@ async function filesBelow(base: string, folder: readonly string[]): Promise<stri
     entries = await entriesOf(join(base, ...folder));
   } catch (error) {
     if (nodeCodeOf(error) === 'ENOENT' || nodeCodeOf(error) === 'ENOTDIR') return [];
-    throw error;
+    throw fileError('read', join(base, ...folder), error);
   }
   const below = entries.map(async (entry) => {
     const path = [...folder, entry.name];

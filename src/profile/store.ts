@@ -57,6 +57,12 @@ export interface DatabasePaths {
   key: string;
 }
 
+export interface Login {
+  /** Name of the profile: host of the proxy. */
+  proxy: string;
+  user: string;
+}
+
 export interface ProfileStore {
   /** True when nothing is on disk: the profile was made from an identity file. */
   readonly isVirtual: boolean;
@@ -67,6 +73,8 @@ export interface ProfileStore {
   readProfile(name: string): Promise<Profile | undefined>;
   /** The file behind a profile, to be named in errors. */
   profileFile(name: string): string;
+  /** Before a person is asked for anything. @throws TeleportError `AccessDenied` when nothing can be kept here */
+  prepare(): Promise<void>;
   saveProfile(profile: Profile, options?: { makeCurrent?: boolean }): Promise<void>;
 
   /** Where the private keys of a profile are. */
@@ -106,11 +114,13 @@ export interface ProfileStore {
   deleteIssued(name: string, user: string, cluster: string): Promise<void>;
   databasePaths(name: string, user: string, cluster: string, database: string, rootCluster: string): DatabasePaths;
 
+  /** Whose keys or certificates are here, also where the profile is gone or broken. Never asks a keychain. */
+  logins(): Promise<Login[]>;
   /** Keys and certificates of one user at one proxy. @returns false when there were none */
   deleteUser(name: string, user: string): Promise<boolean>;
   /** What is left of earlier logins in the keychain. @throws TeleportError `AccessDenied` when it refuses */
   deleteEntries(): Promise<void>;
-  /** Everything. @throws TeleportError `AccessDenied` when all files are gone and entries of a keychain are not */
+  /** Everything that can be removed. @throws TeleportError `AccessDenied` when something is left, in files or a keychain */
   deleteAll(): Promise<void>;
 }
 

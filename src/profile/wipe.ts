@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { nodeCodeOf, TeleportError } from '../errors.js';
+import { fileError, isTeleportError, nodeCodeOf } from '../errors.js';
 
 const BLOCK_BYTES = 4096;
 const PASSES = 3;
@@ -10,7 +10,8 @@ const PASSES = 3;
 const MOST_BYTES = 1024 * 1024;
 
 /**
- * Remove a file or a folder with all it holds, and overwrite what the files held.
+ * Remove a file or a folder with all it holds, and overwrite what the files held. What cannot be removed does not keep the
+ * rest.
  *
  * @returns false when there was nothing
  */
@@ -18,7 +19,7 @@ export async function wipe(path: string): Promise<boolean> {
   try {
     const facts = await lstat(path);
     if (facts.isDirectory()) {
-      for (const name of await readdir(path)) await wipe(join(path, name));
+      await everyOne(await readdir(path), (name) => wipe(join(path, name)));
       await rmdir(path);
     } else if (facts.isFile() && facts.nlink === 1 && facts.size <= MOST_BYTES) {
       await wipeFile(path, facts.size);
@@ -28,10 +29,16 @@ export async function wipe(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (nodeCodeOf(error) === 'ENOENT') return false;
-    throw new TeleportError('AccessDenied', `cannot remove ${path}: ${nodeCodeOf(error) ?? 'unknown error'}`, {
-      cause: error,
-    });
+    if (isTeleportError(error)) throw error;
+    throw fileError('remove', path, error);
   }
+}
+
+/** Do it for every item, whatever becomes of the others. @throws what the first failing one threw, in the end */
+export async function everyOne<Item>(items: readonly Item[], work: (item: Item) => Promise<unknown>): Promise<void> {
+  const failures: unknown[] = [];
+  for (const item of items) await work(item).catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 async function wipeFile(path: string, size: number): Promise<void> {

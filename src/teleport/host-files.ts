@@ -3,7 +3,7 @@
  * certificate, the pid file. The folder is 0700, secrets are 0600, and nothing half written ever replaces what was good.
  */
 import type { KeyObject } from 'node:crypto';
-import { access, chmod, constants, mkdir, rm, stat } from 'node:fs/promises';
+import { access, chmod, constants, rm, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { HostIdentity } from '../api/host-identity.js';
@@ -14,6 +14,7 @@ import { generateKey, privateKeyPem, publicHalf, readPrivateKey, sameKey } from 
 import { publicKeyOf, readCertificate, selfSignedWebCertificate } from '../pki/x509.js';
 import { readStateFile, writeStateFile } from '../store/state-files.js';
 import { webCertFiles } from './config.js';
+import { makeFolders } from './folder.js';
 
 /**
  * Make the folder, or look whether this user may use it. Changes nothing of a folder that is there.
@@ -22,7 +23,7 @@ import { webCertFiles } from './config.js';
  */
 export async function prepareDataDir(dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    await makeFolders(dataDir, 0o700);
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new TeleportError(

@@ -2,9 +2,10 @@
  * Where a generated configuration goes: `--output` of `teleport configure`, `db configure create` and
  * `install systemd`. A file is never overwritten. Source: cli.md 7.3, 7.4.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
-import { nodeCodeOf, TeleportError } from '../errors.js';
+import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
+import { makeFolders } from './folder.js';
 
 /** Absolute path of the file, or undefined for standard output. @throws BadParameter for a path that is not absolute */
 export function outputPath(output: string, defaultFile: string): string | undefined {
@@ -19,7 +20,7 @@ export function outputPath(output: string, defaultFile: string): string | undefi
 /** Write a new file, its folders 0755. @throws AlreadyExists, AccessDenied */
 export async function writeNewFile(path: string, text: string, mode: number): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    await makeFolders(dirname(path), 0o755);
     await writeFile(path, text, { mode, flag: 'wx' });
   } catch (cause) {
     const code = nodeCodeOf(cause);
@@ -30,8 +31,13 @@ export async function writeNewFile(path: string, text: string, mode: number): Pr
         { cause },
       );
     }
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
-      throw new TeleportError('AccessDenied', 'could not write to config file, missing sudo?', { cause });
-    throw new TeleportError('BadParameter', `could not write ${path}: ${code ?? 'unknown error'}`, { cause });
+    // A part of it, on a full disk, is nothing that anybody wants.
+    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') await rm(path, { force: true });
+    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+      throw new TeleportError('AccessDenied', 'could not write to config file, missing sudo?', {
+        cause: fileError('write', path, cause),
+      });
+    }
+    throw fileError('write', path, cause);
   }
 }

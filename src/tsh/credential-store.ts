@@ -36,7 +36,9 @@ export async function prepareCredentialStore(env: Env, store: ProfileStore, args
 }
 
 function warnOfLeftKeys(env: Env, why: TeleportError): void {
-  env.stderr.write(`WARNING: keys are left in the keychain until "tsh logout" can reach it: ${messageOf(why)}\n`);
+  env.stderr.write(
+    `WARNING: keys are left in the keychain until "tsh logout" can reach it: ${messageOf(why.cause ?? why)}\n`,
+  );
 }
 
 /** @throws TeleportError `BadParameter` for a file with a private key where keys are to be in the keychain */

@@ -36,6 +36,7 @@ export async function run(env: Env, args: LoginAwsArgs): Promise<void> {
   const name = identityName(args, env.vars);
   const caFile = args.caFile ? resolve(env.cwd, args.caFile) : undefined;
   if (caFile) readCertificateFile(caFile, '--ca-file');
+  await identities.prepare();
   const before = await identities.read(name).catch(() => undefined);
   const credentialStore = await prepareAwsStore(env, args, before);
   const asked = { region: regions[0]!, chain, profile: awsProfile };

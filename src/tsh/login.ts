@@ -119,6 +119,7 @@ async function newSession(
   store: ProfileStore,
   cluster: string | undefined,
 ): Promise<Session> {
+  await store.prepare();
   const name = args.proxy ? proxyHostOf(args.proxy) : await store.currentName();
   const known = name === undefined ? undefined : await store.readProfile(name);
   const { profile, signedIn } = await exchange(env, args, known, { cluster });

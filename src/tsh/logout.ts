@@ -1,65 +1,83 @@
-/** `tsh logout`: one user of one proxy, or everybody. Asks no server. Spec: cli reference, 3.3. */
+/**
+ * `tsh logout`: everybody, or those whom `--proxy` and `--user` (or TELEPORT_PROXY and TELEPORT_USER) name. Asks no server.
+ * What cannot be removed does not keep the rest, and is said in the end. Spec: cli reference, 3.3.
+ */
 import { type AwsArgs, hasAwsFlag, personalIdentities } from '../access/open.js';
 import { personalStore } from '../access/session.js';
 import type { Env } from '../cli/env.js';
 import { printLine, printWarning } from '../cli/output.js';
+import { TeleportError } from '../errors.js';
 import { pgServicePaths, profileBase, userPaths } from '../profile/paths.js';
 import { deletePgServicesOf } from '../profile/pg-service-file.js';
 import { proxyHostOf, type Session, sessionOf } from '../profile/session.js';
-import type { ProfileStore } from '../profile/store.js';
+import type { Login, ProfileStore } from '../profile/store.js';
+import { everyOne } from '../profile/wipe.js';
 import type { GlobalArgs } from './flags.js';
 import { isLive } from './status.js';
 
 export async function run(env: Env, args: GlobalArgs & AwsArgs): Promise<number> {
   if (hasAwsFlag(args)) return await (await import('./logout-aws.js')).run(env, args);
   const store = personalStore(env);
-  const { user } = args;
   const proxy = args.proxy ? proxyHostOf(args.proxy) : undefined;
-  if (proxy && user) return await logoutOne(env, store, proxy, user);
-  if (proxy) {
-    printLine(
-      env,
-      `Specify --user to log out a specific user from "${proxy}" or remove the --proxy flag to log out all users from all proxies.`,
-    );
-    return 0;
-  }
-  if (user) {
-    printLine(
-      env,
-      `Specify --proxy to log out user "${user}" from a specific proxy or remove the --user flag to log out all users from all proxies.`,
-    );
-    return 0;
-  }
-  const aws = await personalIdentities(env).list();
-  const base = profileBase(env.vars, env.home);
-  await deletePgServicesOf(pgServicePaths(env), base, (text) => printWarning(env, text));
-  if ((await store.currentName()) === undefined && (await store.names()).length === 0) {
-    await store.deleteAll();
-    if (aws.length === 0) printLine(env, 'All users logged out.');
-    for (const { name } of aws) printLine(env, `Logged out AWS profile ${name}.`);
-    return 0;
-  }
-  for (const name of await store.names()) {
-    const session = await readable(store, name);
-    if (session === undefined) continue;
-    if (session.certs && !isLive(session, env.now())) {
-      env.stderr.write(`Credentials expired for proxy "${session.profile.webProxyAddr}", skipping...\n`);
-    }
-  }
-  await store.deleteAll();
-  printLine(env, 'Logged out all users from all proxies.');
-  for (const { name } of aws) printLine(env, `Logged out AWS profile ${name}.`);
+  const user = args.user || undefined;
+  if (proxy || user) return await logoutSome(env, store, { proxy, user });
+  await logoutAll(env, store);
   return 0;
 }
 
-async function logoutOne(env: Env, store: ProfileStore, proxy: string, user: string): Promise<number> {
-  await forgetServices(env, proxy, user);
-  if (!(await store.deleteUser(proxy, user))) {
+async function logoutAll(env: Env, store: ProfileStore): Promise<void> {
+  const names = await store.names();
+  const isAnybody = names.length > 0 || (await store.logins()).length > 0;
+  const aws = await personalIdentities(env).names();
+  for (const name of names) {
+    const session = await readable(store, name);
+    if (session?.certs && !isLive(session, env.now()))
+      env.stderr.write(`Credentials expired for proxy "${session.profile.webProxyAddr}", skipping...\n`);
+  }
+  const base = profileBase(env.vars, env.home);
+  await deletePgServicesOf(pgServicePaths(env), base, (text) => printWarning(env, text));
+  await store.deleteAll();
+  if (isAnybody) printLine(env, 'Logged out all users from all proxies.');
+  else if (aws.length === 0) printLine(env, 'All users logged out.');
+  for (const name of aws) printLine(env, `Logged out AWS profile ${name}.`);
+}
+
+async function logoutSome(
+  env: Env,
+  store: ProfileStore,
+  whom: { [Key in keyof Login]: Login[Key] | undefined },
+): Promise<number> {
+  const { proxy, user } = whom;
+  const all = await store.logins();
+  const meant = all.filter((one) => (!proxy || one.proxy === proxy) && (!user || one.user === user));
+  let count = 0;
+  // Where both are named, also what only the keychain still has.
+  await everyOne(proxy && user ? [{ proxy, user }] : meant, async (login) => {
+    await forgetServices(env, login.proxy, login.user);
+    if (!(await store.deleteUser(login.proxy, login.user))) return;
+    count += 1;
+    printLine(env, `Logged out ${login.user} from ${login.proxy}.`);
+  });
+  if (count > 0) return 0;
+  if (proxy && user) {
     printLine(env, `User ${user} already logged out from ${proxy}.`);
     return 1;
   }
-  printLine(env, `Logged out ${user} from ${proxy}.`);
-  return 0;
+  throw new TeleportError(
+    'NotFound',
+    proxy ? `nobody is logged in at ${proxy}` : `${user} is not logged in at any proxy`,
+    {
+      hint: await whoIsLoggedIn(env, all),
+    },
+  );
+}
+
+/** What else there is to log out of. */
+async function whoIsLoggedIn(env: Env, all: readonly Login[]): Promise<string> {
+  const people = all.map(({ proxy, user }) => `${user} at ${proxy}`);
+  const aws = (await personalIdentities(env).names()).map((name) => `AWS profile ${name}`);
+  if (people.length + aws.length === 0) return 'Nobody is logged in.';
+  return `Logged in: ${[...people, ...aws].join(', ')}. "tsh logout" without --proxy, --user, TELEPORT_PROXY and TELEPORT_USER logs out of all.`;
 }
 
 /** Sections of libpq's service file for a user's databases on all clusters behind a proxy, also those that have expired. */

@@ -1,9 +1,10 @@
 /** What the programs do when nobody takes their output: full disks, readers that went away, terminals that are gone. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { until } from '../support/cluster.js';
 
 let home: string;
 beforeAll(() => {
@@ -11,7 +12,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true }));
 
-const COMMANDS = ['tsh version', 'tctl version', 'teleport version', 'teleport configure'];
+const COMMANDS = ['tsh version', 'tctl version', 'teleport version', 'teleport configure --data-dir=/nonexistent'];
 const FAILING = ['tsh db ls', 'tctl tokens add', 'teleport start --config=/nonexistent'];
 
 function shell(line: string) {
@@ -61,9 +62,28 @@ describe('B13 output that nobody takes', () => {
 
   test('a file that takes only the beginning is a failure: the rest is not lost in silence', () => {
     const file = join(home, 'part');
-    const { status, stderr } = shell(`set -o posix; ulimit -f 1; teleport configure > ${file}`);
+    const { status, stderr } = shell(`set -o posix; ulimit -f 1; teleport configure --data-dir=/nonexistent > ${file}`);
     expect([status, stderr]).toEqual([1, 'ERROR: cannot write to standard output: file too large\n\n']);
     expect(readFileSync(file).length).toBe(512);
+  });
+
+  withFull.each(['stderr', 'stdout'])('a log on a full disk (%s) costs lines, not the daemon', async (output) => {
+    const data = join(home, `data-${output}`);
+    const config = join(home, `${output}.yaml`);
+    writeFileSync(
+      config,
+      `version: v3\nteleport:\n  data_dir: ${data}\n  log: { output: ${output} }\nauth_service:\n  enabled: yes\n  listen_addr: 127.0.0.1:0\n  cluster_name: example.com\nproxy_service: { enabled: no }\n`,
+    );
+    const full = openSync('/dev/full', 'w');
+    const daemon = spawn(process.execPath, ['dist/teleport.js', 'start', `--config=${config}`], {
+      stdio: ['ignore', full, full],
+    });
+    closeSync(full);
+    const ended = new Promise<number | null>((done) => daemon.once('close', done));
+    // Its last file at the start; by then it has said a dozen lines.
+    await until('the daemon is up', async () => existsSync(join(data, 'admin-identity.json')) || undefined);
+    daemon.kill('SIGTERM');
+    expect(await ended).toBe(0);
   });
 
   const python = spawnSync('python3', ['-c', '']).status === 0 ? test : test.skip;

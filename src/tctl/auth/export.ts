@@ -1,9 +1,9 @@
 /** `tctl auth export`: public halves of the authorities. Source: cli.md 6.9, certificates.md 1.7. */
-import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
+import { writeWhole } from '../../profile/lock.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 
 export interface AuthExportArgs extends AdminArgs {
@@ -61,7 +61,7 @@ export async function run(env: Env, args: AuthExportArgs): Promise<void> {
   env.stderr.write(`Writing ${texts.length} files with prefix "${args.out}"\n`);
   for (const [i, text] of texts.entries()) {
     const name = `${args.out}${i}.cer`;
-    await writeFile(resolve(env.cwd, name), text, { mode: 0o600 });
+    await writeWhole(resolve(env.cwd, name), text, 0o600);
     printLine(env, name);
   }
 }

@@ -9,8 +9,10 @@ export interface UsersRmArgs extends AdminArgs {
 }
 
 export async function run(env: Env, args: UsersRmArgs): Promise<void> {
+  const names = args.logins.split(',').filter((one) => one !== '');
+  if (names.length === 0) throw new TeleportError('BadParameter', 'no user is named');
   await using client = await connectAdmin(env, args);
-  for (const name of args.logins.split(',').filter((one) => one !== '')) {
+  for (const name of names) {
     await client.users.deleteUser({ name }).catch((error: unknown) => {
       throw isTeleportError(error, 'NotFound')
         ? new TeleportError('NotFound', `user "${name}" not found`, { cause: error })

@@ -3,7 +3,7 @@
  * elsewhere we speak PostgreSQL ourselves and print as psql does. Rows stand on standard output and nothing else; what is
  * under way, on standard error. Status 0 only when every database answered (RFD 3). Source: cli.md 4.11.
  */
-import { mkdir, open, stat, writeFile } from 'node:fs/promises';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Access, type AccessibleDatabase, type Connector, clientUser, type Route } from '../../access/access.js';
 import { isEndpoint } from '../../access/endpoint.js';
@@ -13,7 +13,7 @@ import { READER_GONE } from '../../cli/exit.js';
 import { labelsText, print, tableText } from '../../cli/output.js';
 import { printable } from '../../cli/printable.js';
 import { confirm } from '../../cli/prompt.js';
-import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
+import { fileError, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
 import { startLocalProxy } from '../../localproxy/listener.js';
 import { unlessAborted } from '../../net/deadline.js';
 import { cancel } from '../../pg/frontend.js';
@@ -53,7 +53,7 @@ export async function run(env: Env, args: DbExecArgs): Promise<number> {
   await using access = await openAccess(env, args);
   const databases = await find(env, access, args);
   if (!args.dbs?.length) await ask(env, args, databases);
-  if (args.outputDir) await mkdir(args.outputDir, { mode: 0o700 });
+  if (args.outputDir) await makeFolder(args.outputDir);
 
   const outcomes: Outcome[] = new Array(databases.length);
   await inParallel(databases, args.parallel, async (database, i) => {
@@ -194,8 +194,7 @@ async function execute(
       ? await ownText(env, connector, route, sql)
       : await psqlText(env, psql, connector, route, sql, outputFile);
   if (outputFile) {
-    await using file = await open(outputFile, 'wx', 0o600);
-    await file.writeFile(text.stdout + text.stderr);
+    await writeNew(outputFile, text.stdout + text.stderr);
   } else {
     print(env, text.stdout);
     env.stderr.write(text.stderr);
@@ -274,8 +273,20 @@ async function summarize(env: Env, args: DbExecArgs, outcomes: Outcome[]): Promi
     failure: outcomes.length - success,
     total: outcomes.length,
   };
-  await writeFile(file, JSON.stringify(summary, null, 2), { mode: 0o600, flag: 'wx' });
+  await writeNew(file, JSON.stringify(summary, null, 2));
   say(env, `Summary is saved at "${file}".`);
+}
+
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { mode: 0o700 }).catch((error: unknown) => {
+    throw fileError('write', path, error);
+  });
+}
+
+async function writeNew(path: string, text: string): Promise<void> {
+  await writeFile(path, text, { mode: 0o600, flag: 'wx' }).catch((error: unknown) => {
+    throw fileError('write', path, error);
+  });
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -284,6 +295,6 @@ async function exists(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (nodeCodeOf(error) === 'ENOENT') return false;
-    throw error;
+    throw fileError('read', path, error);
   }
 }

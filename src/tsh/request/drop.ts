@@ -3,6 +3,7 @@ import { openCluster } from '../../access/cluster-open.js';
 import { currentSession } from '../../access/session.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
+import { TeleportError } from '../../errors.js';
 import type { GlobalArgs } from '../flags.js';
 import { otherSessions, printStatus } from '../status.js';
 
@@ -13,6 +14,13 @@ export interface RequestDropArgs extends GlobalArgs {
 
 export async function run(env: Env, args: RequestDropArgs): Promise<void> {
   const drop = args.requestId?.length ? args.requestId : ['*'];
+  const before = await currentSession(env, args);
+  const unknown = drop.filter((id) => id !== '*' && before.facts && !before.facts.activeRequests.includes(id));
+  if (unknown.length > 0) {
+    throw new TeleportError('NotFound', `not in this login: access request ${unknown.join(', ')}`, {
+      hint: `Active: ${before.facts?.activeRequests.join(', ') || 'none'} ("tsh status").`,
+    });
+  }
   printLine(
     env,
     drop[0] === '*' && drop.length === 1

@@ -12,7 +12,7 @@ export interface RequestReviewArgs extends GlobalArgs {
   reason?: string | undefined;
 }
 
-export async function run(env: Env, args: RequestReviewArgs): Promise<void> {
+export async function run(env: Env, args: RequestReviewArgs): Promise<number> {
   if (args.approve === args.deny) {
     throw new TeleportError('BadParameter', "must supply exactly one of '--approve' or '--deny'");
   }
@@ -25,4 +25,5 @@ export async function run(env: Env, args: RequestReviewArgs): Promise<void> {
       ? `Successfully submitted review.  Request state: ${state}\n`
       : `Warning: ineffectual review. Request state: ${state}\n`,
   );
+  return counts ? 0 : 1;
 }
