@@ -179,9 +179,9 @@ function expired(name: string): TeleportError {
 async function served<T>(work: Promise<T>): Promise<T> {
   return await work.catch((error: unknown) => {
     if (!isTeleportError(error, 'NotImplemented')) throw error;
+    // Not its cause: that names a method of the protocol.
     throw new TeleportError('NotImplemented', 'this cluster does not serve access requests', {
-      cause: error,
-      hint: 'Ask an administrator for a role that allows what you need.',
+      hint: 'An administrator gives roles directly: tctl users update USER --set-roles=ROLES. They count from the next tsh login.',
     });
   });
 }

@@ -84,6 +84,8 @@ const WEBPROXY_CERT = '/var/lib/teleport/webproxy_cert.pem';
 const DEFAULT_TIMEOUT_MS = 30_000;
 const CHOOSE_CONNECTOR =
   'The name comes from --auth, TELEPORT_AUTH or the last login. --auth=local asks for a password, --auth=NAME takes a connector.';
+const NO_CONNECTORS =
+  'This cluster has no single sign-on: log in with a password, --auth=local (the name came from --auth, TELEPORT_AUTH or the last login).';
 const RACE_PORTS = [3080, 443] as const;
 const RACE_HEAD_START_MS = 250;
 const RACE_TIMEOUT_MS = 5_000;
@@ -115,10 +117,13 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
       if (answer.status !== 200) {
         const cause = webApiError(answer.status, answer.body);
         const isConnector = connector !== undefined && cause.code === 'BadParameter';
+        const said = cause.message.trim();
+        // A cluster without connectors offers an empty list.
+        const offersNone = isConnector && /; valid options:$/.test(said);
         throw new TeleportError(
           cause.code,
-          `Teleport proxy at ${address} answered the ping with an error: ${cause.message.trim()}`,
-          { cause, hint: isConnector ? CHOOSE_CONNECTOR : undefined },
+          `Teleport proxy at ${address} answered the ping with an error: ${said.replace(/; valid options:$/, '')}`,
+          { hint: offersNone ? NO_CONNECTORS : isConnector ? CHOOSE_CONNECTOR : cause.hint },
         );
       }
       return checkedPing(parseJson<object>(answer, `${address}${path}`), address);

@@ -14,6 +14,7 @@ import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { checkTarget } from './lock-target.js';
+import { stillUnserved, warnUnserved } from './unserved.js';
 import { warn } from './warn.js';
 
 export interface CreateArgs extends AdminArgs {
@@ -28,6 +29,8 @@ export async function run(env: Env, args: CreateArgs): Promise<void> {
   const resources = parseResources(await input(env, args.file), shapeOf);
   await using client = await connectAdmin(env, args);
   for (const resource of resources) printLine(env, await create(env, client, resource, args.force));
+  const databases = resources.filter(({ kind }) => kind === 'db').map(({ metadata }) => metadata.name);
+  if (databases.length > 0) warnUnserved(env, await stillUnserved(client, databases).catch(() => []));
 }
 
 /** With force it overwrites whatever is there, whichever revision the file has: the file says what shall be. */

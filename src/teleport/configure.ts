@@ -1,5 +1,5 @@
 /**
- * `teleport configure`: print or write a first configuration of Auth and Proxy, or check one. What it prints,
+ * `teleport configure`: print or write a first configuration of Auth, Proxy and Database Service, or check one. What it prints,
  * `teleport start` accepts. Source: cli.md 7.3.
  */
 import { existsSync } from 'node:fs';
@@ -73,11 +73,6 @@ export async function run(env: Env, args: ConfigureArgs): Promise<number | undef
   if (await isFilled(args.dataDir)) {
     env.stderr.write(
       `${paint.warning('WARNING:')} The data directory ${args.dataDir} is not empty and may hold another cluster's state.\n`,
-    );
-  }
-  if (args.roles.includes('db')) {
-    env.stderr.write(
-      `${paint.error('ERROR:')} Role db requires further configuration, db_service will be disabled. Use 'teleport db configure' command to create Teleport database service configurations.\n`,
     );
   }
   if (args.acme) {

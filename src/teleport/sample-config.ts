@@ -56,8 +56,8 @@ export function sampleConfig(options: SampleOptions): Record<string, unknown> {
       ...(roles.includes('node') && options.nodeLabels ? { labels: options.nodeLabels } : {}),
     },
     proxy_service: proxyService(options, on('proxy')),
-    // A database service needs databases, which only `db configure create` asks for.
-    ...(roles.includes('db') ? { db_service: { enabled: 'no', databases: [] } } : {}),
+    // Every database that "tctl create" makes; an agent that serves some only comes from `db configure create`.
+    ...(roles.includes('db') ? { db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] } } : {}),
   };
 }
 

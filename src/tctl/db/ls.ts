@@ -7,6 +7,7 @@ import { printable } from '../../resources/printable.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { databaseServerTable } from '../get.js';
 import { listDatabaseServers } from '../lists.js';
+import { unserved, warnUnserved } from '../unserved.js';
 
 export interface DbLsArgs extends AdminArgs {
   labels?: string | undefined;
@@ -27,5 +28,8 @@ export async function run(env: Env, args: DbLsArgs): Promise<void> {
   });
   if (args.format === 'json') printTctlJson(env, servers.map(printable));
   else if (args.format === 'yaml') await printTctlYaml(env, servers.map(printable));
-  else print(env, databaseServerTable(servers, { verbose: args.verbose, columns: env.columns }));
+  else {
+    print(env, databaseServerTable(servers, { verbose: args.verbose, columns: env.columns }));
+    if (!args.labels && !args.search && !args.query) warnUnserved(env, await unserved(client, servers).catch(() => []));
+  }
 }

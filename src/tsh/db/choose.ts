@@ -102,6 +102,10 @@ function fromActive({ name, protocol }: ActiveDatabase): AccessibleDatabase {
   return { database, users: unknown, names: unknown, dbRoles: [] };
 }
 
+/** Why a database that somebody made may not be there for this person. */
+export const NOT_LISTED =
+  'A database is listed once an agent serves it and your roles allow it. Administrators see those that no agent serves: tctl db ls.';
+
 function oneOf(
   env: Env,
   found: AccessibleDatabase[],
@@ -122,7 +126,7 @@ function oneOf(
     throw new TeleportError('NotFound', `${what} not found, use 'tsh db ls' to see registered databases`, {
       hint: stale
         ? `you are logged into a database that no longer exists in the cluster (remove it with 'tsh db logout ${selectors.db}')`
-        : undefined,
+        : NOT_LISTED,
     });
   }
   const unknownUsers = candidates.map((one) => ({ ...one, users: { allowed: [], denied: [], unknown: true } }));
@@ -158,7 +162,9 @@ export async function chooseActive(access: Access, selectors: Selectors): Promis
   if (db ? !active.some(({ name }) => name.startsWith(db)) : active.length === 0) throw notLoggedIn;
   const found = await access.databases({ name: db, labels: parseLabels(labels), query: query || undefined });
   if (found.length === 0 && db) {
-    throw new TeleportError('NotFound', `${asked} not found, use 'tsh db ls' to see registered databases`);
+    throw new TeleportError('NotFound', `${asked} not found, use 'tsh db ls' to see registered databases`, {
+      hint: NOT_LISTED,
+    });
   }
   const names = new Set(found.map(({ database }) => database.metadata.name));
   const matches = active.filter(({ name }) => names.has(name));

@@ -26,7 +26,7 @@ import { psqlEnvironment } from '../../psql/environment.js';
 import { errorText } from '../../psql/error-text.js';
 import { findPsql, runPsql } from '../../psql/run.js';
 import { type RouteArgs, routeRequest } from './args.js';
-import { parseLabels } from './choose.js';
+import { NOT_LISTED, parseLabels } from './choose.js';
 import { searchWords } from './ls.js';
 import { inParallel } from './parallel.js';
 
@@ -99,7 +99,7 @@ async function find(env: Env, access: Access, args: DbExecArgs): Promise<Accessi
           hint: 'Use one of these full names.',
         });
       }
-      throw new TeleportError('NotFound', `database "${name}" not found`);
+      throw new TeleportError('NotFound', `database "${name}" not found`, { hint: NOT_LISTED });
     });
   }
   say(env, 'Searching databases ...');

@@ -5,7 +5,7 @@ import type { Env } from '../../cli/env.js';
 import { print, printJson, printLine, printYaml } from '../../cli/output.js';
 import { printableDatabase } from '../../resources/printable.js';
 import type { GlobalArgs } from './args.js';
-import { parseLabels } from './choose.js';
+import { NOT_LISTED, parseLabels } from './choose.js';
 import { listDatabasesOf, oneFailure } from './list.js';
 import { databaseTable, type ListedDatabase } from './table.js';
 
@@ -44,7 +44,9 @@ async function printDatabases(env: Env, args: DbLsArgs, databases: ListedDatabas
   }
   print(env, databaseTable(env, databases, { verbose: args.verbose, all: args.all }));
   printLine(env);
-  if (databases.length >= HINT_ROWS && !args.labels && !args.search && !args.query) {
+  const isFiltered = args.labels || args.search || args.query;
+  if (databases.length === 0 && !isFiltered) env.stderr.write(`${NOT_LISTED}\n`);
+  if (databases.length >= HINT_ROWS && !isFiltered) {
     printLine(env, "hint: use 'tsh db ls --search foo,bar' to filter keywords");
     printLine(env, "      use 'tsh db ls key1=value1,key2=value2' to filter labels");
     printLine(env);
