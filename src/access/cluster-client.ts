@@ -17,7 +17,7 @@ import { type DialTlsOptions, dialTls } from '../net/dial.js';
 import type { Session } from '../profile/session.js';
 import { usableKeys } from '../profile/session.js';
 import type { HostCa } from '../profile/store.js';
-import { fetchHostCas } from './host-cas.js';
+import { fetchHostCas, tlsCasOf } from './host-cas.js';
 import { splitAddress } from './proxy-addresses.js';
 import { webTrust } from './proxy-client.js';
 import { proxyClusterStream } from './proxy-cluster-stream.js';
@@ -106,7 +106,7 @@ export async function connectCluster(session: Session, options: ConnectOptions):
     return proxy.transport;
   };
   const dialAuth = async (target: string): Promise<Duplex> => {
-    const inner = { ...mutual, alpn: [authAlpn(target), ALPN.h2], ca: casOf(target) };
+    const inner = { ...mutual, alpn: [authAlpn(target), ALPN.h2], ca: options.insecure ? [] : tlsCasOf(cas, target) };
     if (profile.tlsRoutingEnabled ?? true) {
       return await dialRouted(profile.webProxyAddr, inner, { ...options, isUpgraded: isUpgraded(session, options) });
     }

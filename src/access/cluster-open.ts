@@ -17,6 +17,7 @@ import { type Session, usableKeys } from '../profile/session.js';
 import type { DatabaseKeys } from '../profile/store.js';
 import { type ClusterAccess, type ClusterContext, clusterAccess } from './cluster.js';
 import { type ClusterClient, connectCluster, connectRoot, dialRouted, isUpgraded } from './cluster-client.js';
+import { tlsCasOf } from './host-cas.js';
 import { splitAddress } from './proxy-addresses.js';
 import { webTrust } from './proxy-client.js';
 import { reissueLogin } from './reissue.js';
@@ -121,8 +122,7 @@ async function dialPostgres(
     vars: env.vars,
     timeoutMs: 30_000,
   };
-  const hostCas = async () =>
-    (await store.hostCas(session.name)).filter((ca) => ca.cluster === session.rootCluster).flatMap((ca) => ca.tlsPems);
+  const hostCas = async () => (insecure ? [] : tlsCasOf(await store.hostCas(session.name), session.rootCluster));
   if (profile.tlsRoutingEnabled === false) {
     // Separate ports: PostgreSQL's own way into TLS.
     const target = splitAddress(profile.postgresProxyAddr ?? profile.webProxyAddr, 5432);

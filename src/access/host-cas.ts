@@ -1,5 +1,6 @@
 /** Host authorities as the login answer and `GetCertAuthorities` bring them, in the form in which they are kept. */
 import type { AuthClient } from '../api/client.js';
+import { withoutAuthority } from '../api/without-authority.js';
 import { knownHostsLine } from '../identity/known-hosts.js';
 import { readAuthorizedKey } from '../pki/ssh.js';
 import type { HostCa } from '../profile/store.js';
@@ -24,6 +25,13 @@ export async function fetchHostCas(api: AuthClient, proxyHost: string): Promise<
     const sshKeys = sets.flatMap((set) => set.ssh.map(({ publicKey }) => text(publicKey)));
     return cluster === '' ? [] : [{ cluster, tlsPems, knownHosts: lines(proxyHost, cluster, sshKeys) }];
   });
+}
+
+/** The TLS authorities of a cluster. @throws TeleportError `ConnectionProblem` when there are none */
+export function tlsCasOf(cas: readonly HostCa[], cluster: string): string[] {
+  const pems = cas.filter((ca) => ca.cluster === cluster).flatMap((ca) => ca.tlsPems);
+  if (pems.length === 0) throw withoutAuthority(cluster);
+  return pems;
 }
 
 function lines(proxyHost: string, cluster: string, sshKeys: readonly string[]): string[] {

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { TeleportError } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import { pause } from '../net/deadline.js';
 import { dialTls } from '../net/dial.js';
 import type { TrustOptions } from '../net/trust.js';
@@ -188,7 +188,9 @@ export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOp
     return await Promise.any(asked);
   } catch {
     options.signal?.throwIfAborted();
-    const refused = failures.find((error) => causesOf(error).some((link) => 'certificateProblem' in link));
+    // A port without an answer is what one expects of one of the two; these are worth telling.
+    const isTold = (link: Error) => 'certificateProblem' in link || isTeleportError(link, 'BadParameter');
+    const refused = failures.find((error) => causesOf(error).some(isTold));
     throw new TeleportError(
       'ConnectionProblem',
       `Teleport proxy not available at proxy address ${candidates.join(' or ')}`,

@@ -13,6 +13,7 @@ import { upgradeConnection } from '../net/websocket.js';
 import { ALPN, authAlpn, hexName } from './alpn.js';
 import { type AuthClient, openAuthClient } from './client.js';
 import type { AuthRoute } from './host-identity.js';
+import { withoutAuthority } from './without-authority.js';
 
 /** What a person's profile and a host's identity have in common. */
 export interface AuthCredentials {
@@ -148,13 +149,7 @@ async function upgraded(
 function authoritiesOf(cluster: string, pems: readonly string[]): string[] {
   const found = pems.filter((pem) => subjectCn(pem) === cluster);
   if (found.length > 0) return found;
-  throw new TeleportError(
-    'ConnectionProblem',
-    `no certificate authority of cluster ${JSON.stringify(cluster)} is known`,
-    {
-      hint: 'Log in again: tsh login --proxy=<address>.',
-    },
-  );
+  throw withoutAuthority(cluster);
 }
 
 function subjectCn(pem: string): string | undefined {

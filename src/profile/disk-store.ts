@@ -6,8 +6,9 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
+import { certificatesIn } from '../pki/certificate-file.js';
 import { readPrivateKey, sameKey } from '../pki/keys.js';
-import { issuerOf, NAME_OID, publicKeyOf, splitPem } from '../pki/x509.js';
+import { issuerOf, NAME_OID, publicKeyOf } from '../pki/x509.js';
 import { activeDatabase } from './active-database.js';
 import { deleteEntries, moveKeys, secretOpener } from './key-places.js';
 import type { KeychainOptions } from './keychain.js';
@@ -130,8 +131,8 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
     async hostCas(name) {
       const { cas } = proxyPaths(base, name);
       const files = (await entriesOf(cas)).filter((entry) => /^[^.].*\.pem$/.test(entry.name)).map((e) => e.name);
-      const texts = await Promise.all(files.map((file) => readIfThere(join(cas, file))));
-      return casByCluster(texts.filter((text) => text !== undefined));
+      const pems = await Promise.all(files.map((file) => certificatesOf(join(cas, file))));
+      return casByCluster(pems.flat());
     },
     async saveHostCas(name, cas) {
       const files = proxyPaths(base, name);
@@ -300,10 +301,21 @@ async function areOtherKeys(
   });
 }
 
+/** @throws TeleportError `BadParameter` with the path when a certificate in it is broken */
+async function certificatesOf(path: string): Promise<string[]> {
+  const text = await readIfThere(path);
+  if (!text?.trim()) return [];
+  return certificatesIn(text, {
+    source: 'the login',
+    where: path,
+    nextStep: 'Or log in again: tsh logout, then tsh login.',
+  });
+}
+
 /** Certificates of `cas/*.pem` by the cluster that each names itself: CN of its issuer. */
-function casByCluster(texts: readonly string[]): HostCa[] {
+function casByCluster(pems: readonly string[]): HostCa[] {
   const found = new Map<string, string[]>();
-  for (const pem of texts.flatMap((text) => splitPem(text, 'CERTIFICATE'))) {
+  for (const pem of pems) {
     const cluster = issuerOf(pem).get(NAME_OID.commonName)?.[0] ?? '';
     found.set(cluster, [...(found.get(cluster) ?? []), pem]);
   }

@@ -108,7 +108,11 @@ export async function webCertificate(
 ): Promise<{ certPem: string; keyPem: string }> {
   const { keyFile, certFile } = webCertFiles(dataDir);
   const [certPem, keyPem] = await Promise.all([readStateFile(certFile), readStateFile(keyFile)]);
-  if (certPem && keyPem && readCertificate(certPem).notAfter > now) return { certPem, keyPem };
+  if (certPem && keyPem) {
+    const nextStep = `Or remove it and ${keyFile}, and start again: a new one is made, which clients must be told to trust.`;
+    const [leaf] = certificatesIn(certPem, { source: "the Proxy's own certificate", where: certFile, nextStep });
+    if (readCertificate(leaf!).notAfter > now) return { certPem, keyPem };
+  }
   const key = await generateKey('ecdsa-p256');
   const made = { certPem: selfSignedWebCertificate({ names, key, now }), keyPem: privateKeyPem(key) };
   await writeStateFile(keyFile, made.keyPem);

@@ -115,6 +115,22 @@ test('a login leaves the tree and the modes of real tsh', async () => {
   ]);
 });
 
+test('S16 a broken file of host authorities is refused by its path, an empty one is none', async () => {
+  const store = diskStore(base);
+  const folder = join(base, 'keys/localhost/cas');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'empty.pem'), '');
+  expect(await store.hostCas('localhost')).toEqual([]);
+  for (const text of [fixture('peer.local.pem').slice(0, 100), 'nothing']) {
+    writeFileSync(join(folder, 'peer.local.pem'), text);
+    await expect(store.hostCas('localhost')).rejects.toMatchObject({
+      code: 'BadParameter',
+      message: expect.stringContaining(join(folder, 'peer.local.pem')),
+      hint: expect.stringContaining('tsh logout'),
+    });
+  }
+});
+
 test('other keys remove everything of that user, the same keys nothing', async () => {
   const store = diskStore(base);
   const first = await madeKeys();

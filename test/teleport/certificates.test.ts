@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKey, privateKeyPem } from '../../src/pki/keys.js';
-import { teleportConfig } from '../../src/teleport/config.js';
+import { teleportConfig, webCertFiles } from '../../src/teleport/config.js';
 import { parseConfigText } from '../../src/teleport/config-schema.js';
-import { readKeypair } from '../../src/teleport/host-files.js';
+import { readKeypair, webCertificate } from '../../src/teleport/host-files.js';
 import { createTestCa } from '../support/ca.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'certificates-'));
@@ -85,6 +85,18 @@ describe('S16 the certificate of the Proxy', () => {
       code: 'BadParameter',
       message: expect.stringContaining(message),
     });
+  });
+});
+
+test('S16 a broken certificate that the Proxy made itself is refused by its path, with the way to a new one', async () => {
+  const { certFile, keyFile } = webCertFiles(dir);
+  const made = await webCertificate(dir, ['localhost'], new Date());
+  expect(await webCertificate(dir, ['localhost'], new Date())).toEqual(made);
+  writeFileSync(certFile, made.certPem.slice(0, 100));
+  await expect(webCertificate(dir, ['localhost'], new Date())).rejects.toMatchObject({
+    code: 'BadParameter',
+    message: expect.stringContaining(certFile),
+    hint: expect.stringContaining(`remove it and ${keyFile}`),
   });
 });
 

@@ -91,3 +91,14 @@ describe('S7 the store of the machine', () => {
     expect(await login(folder, { NODE_EXTRA_CA_CERTS: file })).toMatch(TRUSTED);
   });
 });
+
+test('S16 a bad SSL_CERT_FILE is told too where the port has to be found', async () => {
+  const file = join(dir, 'key.pem');
+  writeFileSync(file, '');
+  const env = { PATH: process.env.PATH, HOME: dir, TELEPORT_GLOBAL_TSH_CONFIG: join(dir, 'none'), SSL_CERT_FILE: file };
+  const { stderr } = spawnSync(process.execPath, ['dist/tsh.js', 'login', '--proxy=localhost'], {
+    env,
+    encoding: 'utf8',
+  });
+  expect(stderr).toContain(`SSL_CERT_FILE: there is no certificate in ${file}: it is empty`);
+});
