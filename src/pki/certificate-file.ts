@@ -4,7 +4,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { messageOf, systemReason, TeleportError } from '../errors.js';
 import { type DerValue, decodeDer, membersOf, TAG } from './der-reader.js';
 import { decodePem, MAX_PEM_CHARS, type PemBlock } from './pem.js';
 
@@ -27,8 +27,10 @@ export function readCertificateFile(path: string, source: string, nextStep?: str
   try {
     bytes = readFileSync(path);
   } catch (cause) {
-    const why = nodeCodeOf(cause) === 'EISDIR' ? `${path} is a folder` : messageOf(cause);
-    throw new TeleportError('BadParameter', `${source}: ${why}`, { cause, hint: join(EXPECTED, nextStep) });
+    throw new TeleportError('BadParameter', `${source}: cannot read ${path}: ${systemReason(cause)}`, {
+      cause,
+      hint: join(EXPECTED, nextStep),
+    });
   }
   return certificatesIn(bytes, { source, where: path, nextStep });
 }

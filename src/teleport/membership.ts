@@ -110,18 +110,26 @@ async function joinToken(value: string | undefined, role: SystemRole): Promise<s
   );
 }
 
-/** Pins, and those of the files whose absolute paths were given among them. */
-async function readPins(values: readonly string[]): Promise<string[]> {
+/**
+ * Pins, and those of the files whose absolute paths were given among them.
+ *
+ * @throws TeleportError `BadParameter` for a file that cannot be read, or holds none: without a pin nothing would be checked
+ */
+export async function readPins(values: readonly string[]): Promise<string[]> {
   const read = async (value: string): Promise<string[]> => {
     if (!isAbsolute(value)) return [value];
-    try {
-      return (await readFile(value, 'utf8')).split(/\s+/).filter(Boolean);
-    } catch (cause) {
-      throw new TeleportError('BadParameter', `cannot read the CA pin from ${value}: ${systemReason(cause)}`, {
+    const refuse = (why: string, cause?: unknown) =>
+      new TeleportError('BadParameter', `cannot read the CA pin from ${value}: ${why}`, {
         cause,
         hint: 'Write what "tctl status" shows on the Auth host into that file.',
       });
-    }
+    const text = await readFile(value, 'utf8').catch((cause: unknown) => {
+      throw refuse(systemReason(cause), cause);
+    });
+    if (text.includes('-----BEGIN ')) throw refuse('it holds PEM text, not pins');
+    const pins = text.split(/\s+/).filter(Boolean);
+    if (pins.length === 0) throw refuse('it is empty');
+    return pins;
   };
   return (await Promise.all(values.map(read))).flat();
 }

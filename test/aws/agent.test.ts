@@ -114,7 +114,7 @@ test('without AWS_CA_BUNDLE only the public authorities count, and the error say
 
 test.each([
   ['empty.pem', ' it is not PEM text'],
-  ['missing.pem', 'ENOENT'],
+  ['missing.pem', 'no such file'],
   ['key.pem', 'it holds a private key'],
   ['half.pem', 'does not end'],
 ])('S16 AWS_CA_BUNDLE=%s is refused before anything is sent', async (file, found) => {

@@ -125,7 +125,9 @@ describe('S16 a file of authorities', () => {
     expect(() => readCertificateFile(missing, 'AWS_CA_BUNDLE')).toThrow(/^AWS_CA_BUNDLE: .*missing\.pem/);
     const folder = join(dir, 'folder');
     mkdirSync(folder);
-    expect(() => readCertificateFile(folder, 'SSL_CERT_FILE')).toThrow(`SSL_CERT_FILE: ${folder} is a folder`);
+    expect(() => readCertificateFile(folder, 'SSL_CERT_FILE')).toThrow(
+      `SSL_CERT_FILE: cannot read ${folder}: illegal operation on a directory`,
+    );
   });
 
   test('made by openssl as PKCS #12 or PKCS #7 is known for what it is', () => {

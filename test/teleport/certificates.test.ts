@@ -6,6 +6,7 @@ import { generateKey, privateKeyPem } from '../../src/pki/keys.js';
 import { teleportConfig, webCertFiles } from '../../src/teleport/config.js';
 import { parseConfigText } from '../../src/teleport/config-schema.js';
 import { readKeypair, webCertificate } from '../../src/teleport/host-files.js';
+import { readPins } from '../../src/teleport/membership.js';
 import { createTestCa } from '../support/ca.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'certificates-'));
@@ -101,22 +102,21 @@ test('S16 a broken certificate that the Proxy made itself is refused by its path
 });
 
 describe('S16 a file of CA pins', () => {
-  const pinsOf = (file: string) =>
-    teleportConfig({}, 'f', parseConfigText(`teleport: {ca_pin: [${file}]}`, 'f')).caPins;
-
-  test('holds one a line', () => {
-    expect(pinsOf(put('pins', 'sha256:aa\nsha256:bb\n'))).toEqual(['sha256:aa', 'sha256:bb']);
+  test('holds one a line', async () => {
+    const file = put('pins', 'sha256:aa\nsha256:bb\n');
+    expect(await readPins(['sha256:cc', file])).toEqual(['sha256:cc', 'sha256:aa', 'sha256:bb']);
   });
 
   test.each([
     ['is empty', '\n', 'it is empty'],
     ['is a certificate', ca.certPem, 'it holds PEM text, not pins'],
-  ])('that %s is refused by its path', (_what, text, found) => {
+  ])('that %s is refused by its path', async (_what, text, found) => {
     const file = put('pins', text);
-    expect(() => pinsOf(file)).toThrow(`cannot read the CA pins from ${file}: ${found}`);
+    await expect(readPins([file])).rejects.toThrow(`cannot read the CA pin from ${file}: ${found}`);
   });
 
-  test('that is missing is refused by its path', () => {
-    expect(() => pinsOf(join(dir, 'nowhere'))).toThrow(`cannot read the CA pins from ${join(dir, 'nowhere')}: ENOENT`);
+  test('that is missing is refused by its path', async () => {
+    const file = join(dir, 'nowhere');
+    await expect(readPins([file])).rejects.toThrow(`cannot read the CA pin from ${file}: no such file`);
   });
 });
