@@ -5,7 +5,9 @@
  * `cli/exit.ts` (text for people), `api/status.ts` (gRPC status), `pg/sqlstate.ts` (SQLSTATE). `docs/errors.md` has one
  * heading a code; a test compares the two lists.
  */
+
 import { getSystemErrorMap } from 'node:util';
+import { redactText } from './redact.js';
 
 /** Every code, in the order of `docs/errors.md`. */
 export const ERROR_CODES = [
@@ -29,16 +31,16 @@ export interface ErrorDetails {
   cause?: unknown;
 }
 
-/** An error that a person, a peer or psql can be told as it stands. No secret is ever in `message` or `hint`. */
+/** An error that a person, a peer or psql can be told as it stands: what looks like a secret is taken out here. */
 export class TeleportError extends Error {
   override readonly name = 'TeleportError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(redactText(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
-    this.hint = details.hint;
+    this.hint = details.hint && redactText(details.hint);
   }
 }
 

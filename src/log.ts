@@ -2,6 +2,7 @@
  * One line per event on stderr, in Teleport's text form (time, level, component, message, fields) or as a JSON object.
  * Knows which field names are secret and never prints their values.
  */
+import { redactText, redactValue } from './redact.js';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -34,10 +35,15 @@ export function createLogger({ component, level, format = 'text', write, now }: 
   const at = (lvl: LogLevel) => (message: string, fields?: LogFields) => {
     if (LOG_LEVELS.indexOf(lvl) < least) return;
     const time = (now?.() ?? new Date()).toISOString();
-    if (format === 'json') return write(jsonLine({ timestamp: time, level: lvl, component, message }, fields));
+    if (format === 'json')
+      return write(jsonLine({ timestamp: time, level: lvl, component, message: redactText(message) }, fields));
     const name = `[${component}]`.padEnd(11);
-    const tail = fields ? Object.entries(fields).map(([k, v]) => ` ${k}:${SECRET.test(k) ? '***' : text(v)}`) : [];
-    write(`${time} ${lvl.toUpperCase().padEnd(4)} ${name} ${message}${tail.join('')}\n`);
+    const tail = fields
+      ? Object.entries(fields).map(
+          ([k, v]) => ` ${k}:${v instanceof Error ? JSON.stringify(safe(k, v)) : text(safe(k, v))}`,
+        )
+      : [];
+    write(`${time} ${lvl.toUpperCase().padEnd(4)} ${name} ${redactText(message)}${tail.join('')}\n`);
   };
   return {
     debug: at('debug'),
@@ -84,14 +90,23 @@ export function createAlarm(log: Logger, texts: { failing: string; working: stri
 function jsonLine(fixed: Record<string, unknown>, fields: LogFields = {}): string {
   const line = { ...fixed };
   for (const [key, value] of Object.entries(fields)) {
-    const plain = value instanceof Error ? value.message : value;
-    line[key in fixed ? `${key}_` : key] = SECRET.test(key) ? '***' : plain;
+    line[key in fixed ? `${key}_` : key] = safe(key, value);
   }
   return `${JSON.stringify(line)}\n`;
 }
 
+/** A field's value without secrets. */
+function safe(key: string, value: unknown): unknown {
+  if (SECRET.test(key)) return '***';
+  const plain = value instanceof Error ? value.message : value;
+  if (typeof plain === 'string') return /ur[il]$/i.test(key) ? redactValue(plain) : redactText(plain);
+  if (typeof plain !== 'object' || plain === null) return plain;
+  return JSON.parse(
+    JSON.stringify(plain, (name, part) => (name === '' ? part : typeof part === 'object' ? part : safe(name, part))),
+  );
+}
+
 function text(value: unknown): string {
-  if (value instanceof Error) return JSON.stringify(value.message);
   if (typeof value === 'string') return /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value);
   return JSON.stringify(value) ?? String(value);
 }

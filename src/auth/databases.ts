@@ -4,6 +4,7 @@
  */
 import { TeleportError } from '../errors.js';
 import { matchesDatabase } from '../rbac/match.js';
+import { redactValue } from '../redact.js';
 import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer } from '../resources/types.js';
@@ -84,7 +85,7 @@ function recordDatabase(
     name: metadata.name,
     user: nameOf(who),
     db_protocol: spec.protocol,
-    db_uri: spec.uri,
+    db_uri: redactValue(spec.uri),
     db_labels: metadata.labels,
     db_origin: metadata.labels?.['teleport.dev/origin'],
   });

@@ -1,9 +1,11 @@
 /** The frame of a program: the words that were typed, the real process, and its end. */
 
 import { isatty } from 'node:tty';
+import { format } from 'node:util';
 import { paletteOf } from './color.js';
 import { type Env, processEnv } from './env.js';
 import { errorText, statusOfLost } from './exit.js';
+import { withRedactedStderr } from './redacted.js';
 
 /**
  * Run a program and end the process with its status once its output is written; timers and sockets that were left open
@@ -15,9 +17,12 @@ export async function runMain(
   proc: NodeJS.Process,
   run: (argv: readonly string[], env: Env) => Promise<number>,
 ): Promise<void> {
-  const env = processEnv(proc);
+  const words = proc.argv.slice(2);
+  const env = withRedactedStderr(processEnv(proc), words);
+  // What a library says by itself, such as the SDK of a URL that it cannot read, goes the same way.
+  console.error = console.warn = (...said) => void env.stderr.write(`${format(...said)}\n`);
   const terminals = [0, 1, 2].filter((fd) => isatty(fd));
-  let status = await run(proc.argv.slice(2), env);
+  let status = await run(words, env);
   await env.flush();
   const lost = env.lost();
   if (lost) {

@@ -12,6 +12,7 @@ import { type Env, Signalled } from './env.js';
 import { reportError } from './exit.js';
 import { type Node, resolve, UsageError } from './grammar.js';
 import { helpText } from './help.js';
+import { withRedactedStderr } from './redacted.js';
 import { checkEnum, defaultValue, parseValue } from './values.js';
 
 /** How long a command that does not end by itself may tidy up after a signal. Our own limit. */
@@ -23,7 +24,8 @@ const TIDY_MS = 2000;
  * @param argv  the words after the program's name
  * @returns the exit status; errors and help are already written to `env.stderr`
  */
-export async function runProgram(program: ProgramSpec, argv: readonly string[], env: Env): Promise<number> {
+export async function runProgram(program: ProgramSpec, argv: readonly string[], outer: Env): Promise<number> {
+  const env = withRedactedStderr(outer, argv);
   let debug = false;
   try {
     const found = resolve(program, argv);

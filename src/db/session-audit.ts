@@ -9,6 +9,7 @@ import { type AuditContext, type AuditEventName, type AuditOutcome, auditEvent }
 import type { AuditSpool } from '../audit/spool.js';
 import { messageOf } from '../errors.js';
 import type { AuditedStatement } from '../pg/audit-text.js';
+import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
 import type { Session } from './session.js';
 
@@ -52,7 +53,7 @@ export function createSessionAudit(spool: AuditSpool, server: AuditServer, sessi
     private_key_policy: identity.privateKeyPolicy,
     db_service: database.metadata.name,
     db_protocol: database.spec.protocol,
-    db_uri: database.spec.uri,
+    db_uri: redactValue(database.spec.uri),
     db_name: session.dbName,
     db_user: session.dbUser,
     db_type: databaseType(database),
@@ -96,7 +97,7 @@ export function createSessionAudit(spool: AuditSpool, server: AuditServer, sessi
         session_stop: server.now().toISOString(),
         participants: [identity.username],
         'addr.remote': session.clientAddr,
-        'addr.local': database.spec.uri,
+        'addr.local': redactValue(database.spec.uri),
         proto: 'db',
       }),
   };

@@ -12,6 +12,7 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { TeleportError, TimedOut } from '../errors.js';
+import { redactValue } from '../redact.js';
 import { connectTunnel, proxyFor } from './http-proxy.js';
 import { dialError, handshakeError, joinHostPort } from './socket-errors.js';
 import { secureContextFor, type TrustOptions } from './trust.js';
@@ -51,7 +52,7 @@ export async function dialTcp(options: DialTcpOptions): Promise<Socket> {
   const { host, port, path, timeoutMs = DEFAULT_TIMEOUT_MS, signal, vars } = options;
   const address = path ?? joinHostPort(host, port);
   if (path === undefined && vars && !URL.canParse(`https://${address}`)) {
-    throw new TeleportError('BadParameter', `${JSON.stringify(address)} is not an address`);
+    throw new TeleportError('BadParameter', `${JSON.stringify(redactValue(address))} is not an address`);
   }
   const proxy = path === undefined && vars ? proxyFor(new URL(`https://${address}`), vars) : undefined;
   const started = performance.now();

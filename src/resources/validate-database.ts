@@ -2,6 +2,7 @@
 import { partitionOf } from '../aws/partitions.js';
 import { TeleportError } from '../errors.js';
 import { certificatesIn } from '../pki/certificate-file.js';
+import { redactValue } from '../redact.js';
 import { awsOf, databaseType } from './database-type.js';
 import { databaseWithDefaults } from './defaults.js';
 import { type Database, TLS_MODES } from './types.js';
@@ -31,8 +32,16 @@ export function checkDatabase(database: Database): void {
   const { protocol, uri } = database.spec ?? {};
   if (!protocol) throw bad(`database ${quoted} protocol is empty`);
   if (!uri) throw bad(`database ${quoted} URI is empty`);
+  // Whoever may see the database would see it, and so would the audit log.
+  if (redactValue(uri) !== uri) {
+    throw new TeleportError('BadParameter', `database ${quoted} URI has a password in it: ${redactValue(uri)}`, {
+      hint: 'Write HOST:PORT. No password is needed: the Database Service logs in with a certificate, or with a password that AWS makes.',
+    });
+  }
   if (!PROTOCOLS.split(' ').includes(protocol)) {
-    throw bad(`unsupported database ${quoted} protocol ${JSON.stringify(protocol)}, supported are: [${PROTOCOLS}]`);
+    throw bad(
+      `unsupported database ${quoted} protocol ${JSON.stringify(redactValue(protocol))}, supported are: [${PROTOCOLS}]`,
+    );
   }
   if (protocol === 'postgres') checkAddress(quoted, uri);
   checkTls(quoted, database);

@@ -5,6 +5,7 @@
  */
 import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import { TeleportError } from '../errors.js';
+import { redactValue } from '../redact.js';
 import { kindOfWord } from './ref.js';
 import type { AnyResource, Kind } from './types.js';
 import { pathText, type Shape, unknownKeys } from './unknown-keys.js';
@@ -87,7 +88,8 @@ function resourceOf(value: unknown): AnyResource {
   const { kind, metadata, spec, ...rest } = value as Record<string, unknown>;
   if (typeof kind !== 'string' || kind === '') throw bad('missing resource kind');
   const known = kindOfWord(kind);
-  if (known === undefined) throw bad(`creating resources of type ${JSON.stringify(kind)} is not supported`);
+  if (known === undefined)
+    throw bad(`creating resources of type ${JSON.stringify(redactValue(kind))} is not supported`);
   return {
     ...rest,
     kind: known,

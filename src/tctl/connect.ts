@@ -16,6 +16,7 @@ import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors
 import { decodeIdentityFile } from '../identity/identity-file.js';
 import { type HostPort, parseHostPort } from '../net/host-port.js';
 import { issuerOf, NAME_OID } from '../pki/x509.js';
+import { redactValue } from '../redact.js';
 
 export interface AdminArgs {
   config?: string | undefined;
@@ -144,7 +145,10 @@ function parsed(text: string, file: string): FileConfig {
 function hostPort(address: string, port: number): HostPort {
   const found = parseHostPort(address.replace(/^https?:\/\//, '').replace(/\/$/, ''), { host: '127.0.0.1', port });
   if (found) return found;
-  throw new TeleportError('BadParameter', `${JSON.stringify(address)} is not an address, expected HOST:PORT`);
+  throw new TeleportError(
+    'BadParameter',
+    `${JSON.stringify(redactValue(address))} is not an address, expected HOST:PORT`,
+  );
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

@@ -6,6 +6,7 @@
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { didYouMean, TeleportError } from '../errors.js';
+import { redactValue } from '../redact.js';
 
 export type Schema =
   | { type: 'text'; values?: readonly string[] }
@@ -220,7 +221,7 @@ export function parseConfigText(source: string, file: string): Record<string, un
         if (!isScalar(node)) return wrong('a text');
         const value = String(node.value);
         if (schema.values && !schema.values.includes(value))
-          return wrong(`one of ${schema.values.join(', ')}, got "${value}"`);
+          return wrong(`one of ${schema.values.join(', ')}, got "${redactValue(String(value))}"`);
         return value;
       }
       case 'number': {

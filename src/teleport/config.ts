@@ -14,6 +14,7 @@ import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { type HostPort, type HostPortDefaults, parseHostPort } from '../net/host-port.js';
 import { joinHostPort } from '../net/socket-errors.js';
 import { readCertificateFile } from '../pki/certificate-file.js';
+import { redactValue } from '../redact.js';
 import { keptKeys } from '../resources/kept-keys.js';
 import type { Database, LabelSelector, SignatureSuite } from '../resources/types.js';
 import { OTHER_SERVICES, parseConfigText } from './config-schema.js';
@@ -192,7 +193,9 @@ function enabledRoles(
   if (roles?.length) {
     const bad = roles.find((role) => !(ROLES as readonly string[]).includes(role));
     if (bad !== undefined)
-      throw new TeleportError('BadParameter', `unknown role: '${bad}'`, { hint: 'Known roles: auth, proxy, db.' });
+      throw new TeleportError('BadParameter', `unknown role: '${redactValue(bad)}'`, {
+        hint: 'Known roles: auth, proxy, db.',
+      });
     return { auth: roles.includes('auth'), proxy: roles.includes('proxy'), db: roles.includes('db') };
   }
   if (!hasFile) return { auth: true, proxy: true, db: true };
@@ -391,7 +394,10 @@ function address(value: string, key: string, defaults: HostPortDefaults): HostPo
   const found = parseHostPort(value.replace(/^(https?|tcp):\/\//, '').replace(/\/$/, ''), defaults);
   if (found) return found;
   const wanted = defaults.host === undefined ? 'HOST or HOST:PORT' : 'HOST:PORT';
-  throw new TeleportError('BadParameter', `${key}: ${JSON.stringify(value)} is not an address, expected ${wanted}`);
+  throw new TeleportError(
+    'BadParameter',
+    `${key}: ${JSON.stringify(redactValue(value))} is not an address, expected ${wanted}`,
+  );
 }
 
 /** Where to dial: this machine, when only a port is given. */

@@ -14,6 +14,7 @@ import { parseLabelSpec } from '../resources/labels.js';
 import { DEFAULT_CONFIG_FILE, readConfigFile } from './config.js';
 import { parseConfigText } from './config-schema.js';
 import { outputPath, writeNewFile } from './output-file.js';
+import { refuseSecrets } from './refuse-secrets.js';
 import { sampleConfig } from './sample-config.js';
 
 export interface ConfigureArgs {
@@ -50,6 +51,13 @@ export async function run(env: Env, args: ConfigureArgs): Promise<number | undef
   if (args.test !== undefined && args.output !== 'stdout')
     throw new TeleportError('BadParameter', 'only --output or --test can be set, not both');
   if (args.test !== undefined) return test(env, args.test);
+  refuseSecrets({
+    'cluster-name': args.clusterName,
+    'public-addr': args.publicAddr,
+    'node-name': args.nodeName,
+    'auth-server': args.authServer,
+    proxy: args.proxy,
+  });
   const path = outputPath(args.output, DEFAULT_CONFIG_FILE);
   const config = sampleConfig({
     nodename: args.nodeName || hostname(),

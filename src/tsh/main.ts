@@ -4,6 +4,7 @@ import type { Env } from '../cli/env.js';
 import { reportError } from '../cli/exit.js';
 import { runMain } from '../cli/main.js';
 import { runProgram } from '../cli/program.js';
+import { withRedactedStderr } from '../cli/redacted.js';
 import { program } from './commands.js';
 
 export async function main(): Promise<void> {
@@ -22,6 +23,6 @@ export async function runTsh(argv: readonly string[], env: Env): Promise<number>
     if (expanded.kind === 'done') return expanded.status;
     return await runProgram(program, expanded.argv, expanded.env);
   } catch (error) {
-    return await reportError(error, env);
+    return await reportError(error, withRedactedStderr(env, argv));
   }
 }

@@ -101,7 +101,7 @@ describe('what cannot be read says which part', () => {
     ['sales.redshift.amazonaws.com:5439', /host "sales.redshift.amazonaws.com" is not CLUSTER\.HASH\.REGION/],
     ['db.abc.us-east-1.rds.amazonaws.com:5432', /is AWS's, but not of a Redshift cluster or workgroup/],
     ['jdbc:redshift:iam://sales/dev', /the region is missing/],
-    ['jdbc:redshift:iam://sales:virginia/dev', /region "virginia" is not an AWS region/],
+    ['jdbc:redshift:iam://sales:virginia/dev', /the region is not one of AWS: it looks like us-east-1/],
     ['analytics.example.com:5439/dev\n[other]', /there is a line break or another control character in it/],
     ['postgresql://a%0Ab@analytics.example.com/dev', /the user has a control character/],
     ['postgresql://a%ZZ@analytics.example.com/dev', /the user has a broken %-escape/],

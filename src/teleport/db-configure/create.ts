@@ -6,6 +6,7 @@ import { parseLabelSpec } from '../../resources/labels.js';
 import { DEFAULT_CONFIG_FILE, DEFAULT_DATA_DIR } from '../config.js';
 import { parseConfigText } from '../config-schema.js';
 import { outputPath, writeNewFile } from '../output-file.js';
+import { refuseSecrets } from '../refuse-secrets.js';
 import { type AgentDatabase, agentConfigText } from './agent-config.js';
 import { type DatabaseFlags, databaseAws } from './database-flags.js';
 
@@ -35,6 +36,7 @@ const DISCOVERY = [
 ] as const;
 
 export async function run(env: Env, args: CreateArgs): Promise<void> {
+  refuseSecrets({ uri: args.uri, name: args.name, proxy: args.proxy });
   const path = outputPath(args.output, DEFAULT_CONFIG_FILE);
   const text = agentConfigText({
     nodename: hostname(),

@@ -1,0 +1,174 @@
+/** Every program, with a password in every place where something is typed: nobody says it back. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { runProgram } from '../../src/cli/program.js';
+import { program as tctl } from '../../src/tctl/commands.js';
+import { program as teleport } from '../../src/teleport/commands.js';
+import { runTsh } from '../../src/tsh/main.js';
+import { memoryEnv } from '../support/env.js';
+import { FORMS, SECRET } from '../support/secret-forms.js';
+
+let dir: string;
+const before = { ...process.env };
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'secrets-'));
+  for (const name of Object.keys(process.env)) if (/^AWS_|proxy$/i.test(name)) delete process.env[name];
+  Object.assign(process.env, {
+    AWS_CONFIG_FILE: join(dir, 'none'),
+    AWS_SHARED_CREDENTIALS_FILE: join(dir, 'none'),
+    AWS_EC2_METADATA_DISABLED: 'true',
+  });
+});
+afterAll(() => {
+  process.env = before;
+  rmSync(dir, { recursive: true });
+});
+
+type Program = 'tsh' | 'tctl' | 'teleport';
+
+async function said(name: Program, args: string[], vars: Record<string, string> = {}): Promise<string> {
+  const env = memoryEnv({
+    home: dir,
+    cwd: dir,
+    input: '',
+    vars: { PATH: process.env.PATH, TELEPORT_CONFIG_FILE: join(dir, 'none'), ...vars },
+  });
+  await (name === 'tsh' ? runTsh(args, env) : runProgram(name === 'tctl' ? tctl : teleport, args, env));
+  return env.out() + env.err();
+}
+
+/** Commands that cannot succeed, and reach nothing beyond this machine. */
+const LINES: [Program, (form: string) => string[]][] = [
+  ['tsh', (form) => [form]],
+  ['tsh', (form) => [`--${form}`]],
+  ['tsh', (form) => ['db', form]],
+  ['tsh', (form) => ['db', 'ls', `--bogus=${form}`]],
+  ['tsh', (form) => ['db', 'ls', '--bogus', form]],
+  ['tsh', (form) => ['db', 'ls', 'x', form, form]],
+  ['tsh', (form) => ['db', 'ls', `--format=${form}`]],
+  ['tsh', (form) => ['login', `--ttl=${form}`]],
+  ['tsh', (form) => ['status', `--insecure=${form}`]],
+  ['tsh', (form) => ['login', '--debug', `--proxy=${form}`, '--user=bob']],
+  ['tsh', (form) => ['db', 'ls', '--debug', '--proxy', form]],
+  ['tsh', (form) => ['db', 'ls', `--identity=${form}`]],
+  ['tsh', (form) => ['db', 'ls', '--aws', '--debug', `--region=${form}`]],
+  ['tsh', (form) => ['db', 'ls', '--aws', '--region=us-east-1', `--aws-profile=${form}`]],
+  ['tsh', (form) => ['db', 'ls', '--aws', `--assume-role=${form}`]],
+  ['tsh', (form) => ['db', 'ls', '--aws', `--ca-file=${form}`]],
+  ['tsh', (form) => ['db', 'connect', '--debug', 'sales', form]],
+  ['tsh', (form) => ['db', 'connect', '--debug', '--region=us-east-1', form]],
+  ['tsh', (form) => ['db', 'login', '--region=us-east-1', form]],
+  ['tsh', (form) => ['db', 'env', '--region=us-east-1', form]],
+  ['tsh', (form) => ['db', 'config', '--region=us-east-1', form]],
+  ['tsh', (form) => ['proxy', 'db', '--region=us-east-1', '--tunnel', form]],
+  ['tsh', (form) => ['proxy', 'db', `--port=${form}`, 'sales']],
+  ['tsh', (form) => ['db', 'exec', 'select 1', '--region=us-east-1', `--dbs=${form}`]],
+  ['tsh', (form) => ['request', 'show', form]],
+  ['tsh', (form) => [`@${form}`]],
+  ['tctl', (form) => [form]],
+  ['tctl', (form) => ['get', form]],
+  ['tctl', (form) => ['rm', form]],
+  ['tctl', (form) => ['create', form]],
+  ['tctl', (form) => ['status', `--auth-server=${form}`]],
+  ['tctl', (form) => ['status', `--config=${form}`]],
+  ['tctl', (form) => ['status', `--identity=${form}`]],
+  ['tctl', (form) => ['users', 'add', 'bob', `--ttl=${form}`]],
+  ['teleport', (form) => [form]],
+  ['teleport', (form) => ['start', form]],
+  ['teleport', (form) => ['start', `--roles=${form}`]],
+  ['teleport', (form) => ['start', `--diag-addr=${form}`]],
+  [
+    'teleport',
+    (form) => [
+      'db',
+      'configure',
+      'create',
+      '--name=x',
+      '--protocol=postgres',
+      '--proxy=h:1',
+      '--token=t',
+      `--uri=${form}`,
+    ],
+  ],
+  ['teleport', (form) => ['configure', '--output=stdout', `--cluster-name=${form}`]],
+];
+
+describe.each(LINES.map(([name, line]) => [`${name} ${line('…').join(' ')}`, name, line] as const))(
+  'B4 %s',
+  (_, name, line) => {
+    // A password alone is a name to some commands; the other forms say what they are.
+    test.each(FORMS)(
+      '%s',
+      async (form) => {
+        expect(await said(name, line(form))).not.toContain(SECRET);
+      },
+      20_000,
+    );
+  },
+);
+
+test.each(['TELEPORT_PROXY', 'TELEPORT_CLUSTER', 'TELEPORT_USER', 'TELEPORT_LOGIN'])(
+  'B4 %s of the environment',
+  async (variable) => {
+    for (const form of FORMS) {
+      expect(await said('tsh', ['db', 'ls', '--debug'], { [variable]: form })).not.toContain(SECRET);
+    }
+  },
+  60_000,
+);
+
+test.each(FORMS)(
+  'B4 a file with an address in it, of teleport or of tctl: %s',
+  async (uri) => {
+    const config = join(dir, 'teleport.yaml');
+    const text = (database: object, more: object = {}) =>
+      JSON.stringify({
+        version: 'v3',
+        teleport: { data_dir: join(dir, 'data'), auth_server: '127.0.0.1:1', auth_token: 'x', ...more },
+        auth_service: { enabled: 'no' },
+        proxy_service: { enabled: 'no' },
+        db_service: { enabled: 'yes', databases: [database] },
+      });
+    for (const file of [
+      text({ name: 'd', protocol: 'postgres', uri }),
+      text({ name: 'd', protocol: 'postgres', uri, bogus: uri }),
+      text({ name: 'd', protocol: uri, uri: 'h:1' }),
+      text({ name: 'd', protocol: 'postgres', uri: 'h:1' }, { auth_server: uri }),
+    ]) {
+      writeFileSync(config, file);
+      expect(await said('teleport', ['start', `--config=${config}`])).not.toContain(SECRET);
+    }
+    const resource = join(dir, 'db.yaml');
+    for (const file of [
+      JSON.stringify({ kind: 'db', version: 'v3', metadata: { name: 'd' }, spec: { protocol: 'postgres', uri } }),
+      JSON.stringify({ kind: uri, metadata: { name: 'd' } }),
+      `kind: db\nspec:\n  uri: ${uri}\n uri: ${uri}\n`,
+    ]) {
+      writeFileSync(resource, file);
+      expect(await said('tctl', ['create', resource])).not.toContain(SECRET);
+    }
+  },
+  30_000,
+);
+
+test('B4 what the SDK writes to the console by itself', () => {
+  const { HTTPS_PROXY: _, ...vars } = before;
+  const result = spawnSync(process.execPath, [resolve('dist/tsh.js'), 'db', 'ls', '--aws', '--region=us-east-1'], {
+    encoding: 'utf8',
+    timeout: 30_000,
+    env: {
+      PATH: vars.PATH,
+      HOME: dir,
+      AWS_ACCESS_KEY_ID: 'AKIA1',
+      AWS_SECRET_ACCESS_KEY: `${SECRET}1`,
+      AWS_EC2_METADATA_DISABLED: 'true',
+      AWS_ENDPOINT_URL: `jdbc:redshift:iam://h:5439/dev;UID=bob;PWD=${SECRET};x=y`,
+    },
+  });
+  expect(result.status).toBe(1);
+  expect(result.stderr).toContain('ERROR');
+  expect(result.stdout + result.stderr).not.toContain(SECRET);
+});
