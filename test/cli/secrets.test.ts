@@ -77,9 +77,18 @@ const LINES: [Program, (form: string) => string[]][] = [
   ['tctl', (form) => ['status', `--identity=${form}`]],
   ['tctl', (form) => ['users', 'add', 'bob', `--ttl=${form}`]],
   ['teleport', (form) => [form]],
-  ['teleport', (form) => ['start', form]],
-  ['teleport', (form) => ['start', `--roles=${form}`]],
-  ['teleport', (form) => ['start', `--diag-addr=${form}`]],
+  ['teleport', (form) => ['start', '--data-dir=data', form]],
+  ['teleport', (form) => ['start', '--data-dir=data', `--roles=${form}`]],
+  [
+    'teleport',
+    (form) => [
+      'start',
+      `--data-dir=${join(dir, 'data')}`,
+      '--roles=db',
+      '--auth-server=127.0.0.1:x',
+      `--diag-addr=${form}`,
+    ],
+  ],
   [
     'teleport',
     (form) => [
