@@ -61,7 +61,7 @@ export function pgServicePath({ vars, home, cwd }: Surroundings): string {
 
 /** All places where sections of ours may be: the real `tsh`, and one without that variable, write into the home folder. */
 export function pgServicePaths(where: Surroundings): string[] {
-  return [...new Set([pgServicePath(where), pgServicePath({ ...where, vars: {} })])];
+  return [...new Set([pgServicePath(where), pgServicePath({ vars: {}, home: where.home, cwd: where.cwd })])];
 }
 
 /** Files of the base folder itself. */

@@ -77,13 +77,13 @@ const LINES: [Program, (form: string) => string[]][] = [
   ['tctl', (form) => ['status', `--identity=${form}`]],
   ['tctl', (form) => ['users', 'add', 'bob', `--ttl=${form}`]],
   ['teleport', (form) => [form]],
-  ['teleport', (form) => ['start', '--data-dir=data', form]],
-  ['teleport', (form) => ['start', '--data-dir=data', `--roles=${form}`]],
+  ['teleport', (form) => ['start', '--data-dir=/nonexistent/data', form]],
+  ['teleport', (form) => ['start', '--data-dir=/nonexistent/data', `--roles=${form}`]],
   [
     'teleport',
     (form) => [
       'start',
-      `--data-dir=${join(dir, 'data')}`,
+      '--data-dir=/nonexistent/data',
       '--roles=db',
       '--auth-server=127.0.0.1:x',
       `--diag-addr=${form}`,
