@@ -45,8 +45,8 @@ export const program: ProgramSpec = {
         {
           name: 'roles',
           kind: 'list',
-          default: ['auth', 'proxy', 'node', 'db'],
-          description: 'Services to enable: auth, proxy, node, db [auth,proxy,node,db].',
+          default: ['auth', 'proxy', 'db'],
+          description: 'Services to enable: auth, proxy, node, db [auth,proxy,db].',
         },
         { name: 'token', description: 'Invitation token, or the path of a file that holds it.' },
         { name: 'join-method', kind: 'enum', values: ['token'], default: 'token', description: 'How to join: token.' },
