@@ -14,8 +14,8 @@ const HIDDEN = '***';
 const NAMES =
   'password|passwd|passphrase|pwd|secret[_-]?access[_-]?key|access[_-]?key[_-]?id|session[_-]?token|client[_-]?secret|' +
   'access[_-]?token|id[_-]?token|refresh[_-]?token|identity[_-]?token|security[_-]?token|api[_-]?key';
-/** In a value alone: in prose these are words like others. */
-const MORE_NAMES = `${NAMES}|secret|token|credentials?|private[_-]?key|access[_-]?key|(?<![a-z0-9])(?:pass|pw)`;
+/** In a value alone: in prose these are words like others. `--join-token` asks for a token by its name. */
+const MORE_NAMES = `${NAMES}|secret|(?<!join[_-])token|credentials?|private[_-]?key|access[_-]?key|(?<![a-z0-9])(?:pass|pw)`;
 /** In quotes of libpq, of a shell, of JSON inside JSON, and in braces of ODBC; bounded, for a text may be hostile. */
 const QUOTED = `'(?:\\\\.|''|[^'\\\\]){0,999}'|"(?:\\\\.|""|[^"\\\\]){0,999}"|\\\\"(?:[^"\\\\]|\\\\\\\\.){0,999}\\\\"|\\{(?:\\}\\}|[^}]){0,999}\\}`;
 /** Up to the next option, so that a separator inside a password hides the rest of it too. */

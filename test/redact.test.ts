@@ -180,6 +180,7 @@ test('B4 a flag whose value is a secret, known or not', () => {
     expect(redactorOf(words, {})(`unexpected ${SECRET}`)).toBe('unexpected ***');
   }
   expect(redactorOf([], { AWS_SECRET_ACCESS_KEY: SECRET, PGPASSWORD: SECRET })(`x ${SECRET}`)).toBe('x ***');
+  expect(redactorOf(['--join-token=nope'], {})('join token "nope" does not exist')).toContain('"nope"');
   expect(redactorOf(['--token=/tmp/token'], {})('cannot read /tmp/token')).toBe('cannot read /tmp/token');
 });
 
