@@ -195,7 +195,8 @@ function splitNanos(nanos: bigint): { seconds: bigint; nanos: number } {
 }
 
 function durationAt(value: unknown, path: string): bigint {
-  if (typeof value === 'number') return BigInt(numberAt(value, path));
+  // Nobody means the 15 nanoseconds that a 15 would be.
+  if (value === 0) return 0n;
   if (typeof value !== 'string') throw wrong(path, 'a duration like 30m0s');
   // Teleport's word for none.
   if (value === 'never') return 0n;

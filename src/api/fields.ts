@@ -8,14 +8,11 @@ import type { Kind } from '../resources/types.js';
 import type { Shape } from '../resources/unknown-keys.js';
 import { SCHEMAS } from './convert.js';
 
-/** Messages that are one value in YAML, or keys that people choose, or of no interest. */
-const WHOLE = new Set([
-  'google.protobuf.Timestamp',
-  'google.protobuf.Duration',
-  'types.BoolValue',
-  'types.Opaque',
-  'wrappers.LabelValues',
-]);
+/** Messages that are one value in YAML, or of no interest. */
+const WHOLE = new Set(['google.protobuf.Timestamp', 'google.protobuf.Duration', 'types.BoolValue', 'types.Opaque']);
+
+/** Messages that are a map in YAML, with keys that people choose. */
+const MAPS = new Set(['wrappers.LabelValues']);
 
 /** Keys that older versions wrote and that mean nothing: `tctl get` of Teleport 15 prints `metadata.id`. */
 const OLD_KEYS: Record<string, readonly string[]> = { 'types.Metadata': ['id'] };
@@ -29,6 +26,7 @@ export function shapeOf(kind: Kind): Shape {
 
 function messageShape(desc: DescMessage): Shape {
   if (WHOLE.has(desc.typeName)) return ANY;
+  if (MAPS.has(desc.typeName)) return { type: 'map', of: ANY };
   const members = new Map(desc.fields.map((field) => [field.name, fieldShape(field)]));
   for (const key of OLD_KEYS[desc.typeName] ?? []) members.set(key, ANY);
   return { type: 'members', members };
@@ -39,7 +37,7 @@ function fieldShape(field: DescField): Shape {
     case 'message':
       return messageShape(field.message);
     case 'list':
-      return field.listKind === 'message' ? { type: 'list', of: messageShape(field.message) } : ANY;
+      return { type: 'list', of: field.listKind === 'message' ? messageShape(field.message) : ANY };
     case 'map':
       return { type: 'map', of: field.mapKind === 'message' ? messageShape(field.message) : ANY };
     default:

@@ -6,7 +6,14 @@
  *
  * Source: database-service.md 1.2, 1.3, 1.4, 1.11.
  */
-import { isRedshift, isSameUser, mayBeSameName, mayBeSameUser, spellingsOf } from '../resources/database-user.js';
+import {
+  isRedshift,
+  isSameUser,
+  mayBeSameName,
+  mayBeSameUser,
+  nameSpellings,
+  spellingsOf,
+} from '../resources/database-user.js';
 import type { Database, RoleConditions, Traits } from '../resources/types.js';
 import { evaluateLabelExpression } from './expression.js';
 import { matchesLabels, matchesValue } from './labels.js';
@@ -69,7 +76,10 @@ export function allowsName(entry: string, dbName: string): boolean {
 
 /** An entry of deny's `db_names`: a pattern that fits, or what the server takes for the same name. */
 export function deniesName(entry: string, dbName: string, database: Database): boolean {
-  return mayBeSameName(entry, dbName, database) || matchesPattern(entry, dbName, database);
+  return (
+    mayBeSameName(entry, dbName, database) ||
+    nameSpellings(dbName, database).some((spelling) => matchesPattern(entry, spelling, database))
+  );
 }
 
 function matchesPattern(entry: string, name: string, database: Database): boolean {

@@ -98,6 +98,7 @@ export function mayBeSameName(one: string, other: string, database: Database): b
 
 /** Every way to write this user, for patterns: as it was written first. */
 export function spellingsOf(dbUser: string, database: Database): string[] {
+  if (!isRedshift(database)) return [...new Set([dbUser, keptName(dbUser, database)])];
   const { kind, name, path, partition, account } = readDatabaseUser(dbUser, database);
   const resource = path === '' ? name : `${path}/${name}`;
   const asRole = [
@@ -105,9 +106,22 @@ export function spellingsOf(dbUser: string, database: Database): string[] {
     `role/${resource}`,
     `IAMR:${name}`,
     `arn:${partition}:iam::${account}:role/${resource}`,
+    `arn:${partition}:sts::${account}:assumed-role/${name}/`,
   ];
+  const asUser = [name, keptName(name, database), `IAM:${name}`, `IAMA:${name}`];
   const isPlain = kind === 'user' || isServerless(database);
-  return [...new Set([dbUser, ...(isPlain ? [name] : []), ...(kind === 'role' ? asRole : [])])];
+  return [...new Set([dbUser, ...(isPlain ? asUser : []), ...(kind === 'role' ? asRole : [])])];
+}
+
+/** Every way to write the name of a database, for patterns: as it was written first. */
+export function nameSpellings(dbName: string, database: Database): string[] {
+  return [...new Set([dbName, keptName(dbName, database)])];
+}
+
+/** What a server keeps of a name that it is sent. */
+function keptName(name: string, database: Database): string {
+  const limit = isRedshift(database) ? NAME_BYTES.redshift : NAME_BYTES.postgres;
+  return Buffer.from(name).subarray(0, limit).toString();
 }
 
 /** The same text for all spellings of one user, so that a list can hold each user once. */

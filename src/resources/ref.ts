@@ -11,6 +11,9 @@ export interface ResourceRef {
 /** Kinds of which there is one. */
 export const SINGLETONS: ReadonlySet<Kind> = new Set(['cluster_auth_preference', 'cluster_networking_config']);
 
+/** Kinds that people write. */
+export const EDITABLE: ReadonlySet<Kind> = new Set(['user', 'role', 'db', 'token', 'lock']);
+
 const WORDS: Record<string, Kind> = {
   user: 'user',
   users: 'user',

@@ -1,11 +1,12 @@
 /**
- * Keys of a resource that no field of its kind has: a misspelt `deny` would deny nothing. Which keys there are is given
- * as a shape (`api/fields.ts` makes it from the messages). Pure.
+ * Keys of a resource that no field of its kind has, and values that are no map or list where one belongs: a misspelt
+ * `deny` would deny nothing, and neither would `deny: [name]`. Which keys there are is given as a shape (`api/fields.ts`
+ * makes it from the messages). Pure.
  */
 import { closest } from '../errors.js';
 
 export type Shape =
-  /** A scalar or whatever is not looked into. */
+  /** A scalar, or what is not looked into. */
   | { type: 'any' }
   /** Keys are names that people choose. */
   | { type: 'map'; of: Shape }
@@ -19,9 +20,22 @@ export interface UnknownKey {
   meant: string | undefined;
 }
 
+export interface WrongShape {
+  /** As in `UnknownKey`. */
+  path: (string | number)[];
+  expected: 'a map' | 'a list';
+}
+
 /** In the order in which they stand. */
 export function unknownKeys(resource: unknown, shape: Shape): UnknownKey[] {
-  return walk(resource, shape, []).map(({ path, near }) => ({ path, meant: meantBy(path, near, shape) }));
+  return walk(resource, shape, [])
+    .filter((found) => 'near' in found)
+    .map(({ path, near }) => ({ path, meant: meantBy(path, near, shape) }));
+}
+
+/** In the order in which they stand. */
+export function wrongShapes(resource: unknown, shape: Shape): WrongShape[] {
+  return walk(resource, shape, []).filter((found) => 'expected' in found);
 }
 
 /** `spec.allow.rules[0].verb` */
@@ -29,21 +43,21 @@ export function pathText(path: readonly (string | number)[]): string {
   return path.map((part, at) => (typeof part === 'number' ? `[${part}]` : at > 0 ? `.${part}` : part)).join('');
 }
 
-interface Found {
-  path: (string | number)[];
-  near: ReadonlyMap<string, Shape>;
-}
+type Found = WrongShape | { path: (string | number)[]; near: ReadonlyMap<string, Shape> };
 
 function walk(value: unknown, shape: Shape, path: (string | number)[]): Found[] {
-  if (typeof value !== 'object' || value === null) return [];
+  // A key without a value stands for nothing.
+  if (shape.type === 'any' || value === undefined || value === null) return [];
   if (shape.type === 'list') {
-    return Array.isArray(value) ? value.flatMap((item, index) => walk(item, shape.of, [...path, index])) : [];
+    if (!Array.isArray(value)) return [{ path, expected: 'a list' }];
+    return value.flatMap((item, index) => walk(item, shape.of, [...path, index]));
   }
-  if (shape.type === 'any' || Array.isArray(value)) return [];
-  return Object.entries(value).flatMap(([key, member]) => {
-    const below = shape.type === 'map' ? shape.of : shape.members.get(key);
-    if (below !== undefined) return walk(member, below, [...path, key]);
-    return [{ path: [...path, key], near: (shape as Shape & { type: 'members' }).members }];
+  if (typeof value !== 'object' || Array.isArray(value)) return [{ path, expected: 'a map' }];
+  return Object.entries(value).flatMap(([key, member]): Found[] => {
+    if (shape.type === 'map') return walk(member, shape.of, [...path, key]);
+    const below = shape.members.get(key);
+    if (below === undefined) return [{ path: [...path, key], near: shape.members }];
+    return walk(member, below, [...path, key]);
   });
 }
 

@@ -40,7 +40,7 @@ export function checkDatabase(database: Database): void {
   }
   if (!PROTOCOLS.split(' ').includes(protocol)) {
     throw bad(
-      `unsupported database ${quoted} protocol ${JSON.stringify(redactValue(protocol))}, supported are: [${PROTOCOLS}]`,
+      `unsupported database ${quoted} protocol ${JSON.stringify(redactValue(protocol))}, supported are: [postgres]`,
     );
   }
   if (protocol === 'postgres') checkAddress(quoted, uri);

@@ -13,6 +13,7 @@ export { checkDatabase } from './validate-database.js';
 
 const ROLE_VERSIONS = new Set(['v3', 'v4', 'v5', 'v6', 'v7', 'v8']);
 const LOCK_MODES = new Set<unknown>(['strict', 'best_effort', '', undefined]);
+const DURATION_OPTIONS = ['max_session_ttl', 'client_idle_timeout'];
 const DB_USER_MODES = new Set<unknown>(['off', 'keep', 'best_effort_drop', '', false, undefined, 0, 1, 2, 3]);
 const SYSTEM_ROLES = [
   'Auth',
@@ -68,6 +69,11 @@ export function checkRole(role: Role): void {
   const mode: unknown = options.create_db_user_mode;
   if (mode === true) throw bad('create_database_user_mode cannot be true, got true');
   if (!DB_USER_MODES.has(mode)) throw bad(`invalid database user mode ${String(mode)}`);
+  for (const name of DURATION_OPTIONS) {
+    const value: unknown = options[name];
+    if (typeof value === 'string' && value.startsWith('-'))
+      throw bad(`spec.options.${name} cannot be negative: ${value}`);
+  }
   if (allow.db_roles?.includes('*')) throw bad('wildcard is not allowed in allow.database_roles');
   for (const conditions of [allow, deny]) checkConditions(conditions);
 }

@@ -6,9 +6,9 @@
 import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import { TeleportError } from '../errors.js';
 import { redactValue } from '../redact.js';
-import { kindOfWord } from './ref.js';
+import { EDITABLE, kindOfWord, SINGLETONS } from './ref.js';
 import type { AnyResource, Kind } from './types.js';
-import { pathText, type Shape, unknownKeys } from './unknown-keys.js';
+import { pathText, type Shape, unknownKeys, wrongShapes } from './unknown-keys.js';
 
 /** Longest text that is read. */
 const MAX_TEXT_CHARS = 4 * 1024 * 1024;
@@ -42,7 +42,7 @@ export function parseResources(text: string, shapeOf?: (kind: Kind) => Shape): A
       if (shapeOf) {
         const place = Array.isArray(value) ? [at] : [];
         const lineOf = (path: (string | number)[]) => lineOfKey(document, [...place, ...path], lineCounter);
-        mistakes.push(...unknownKeysOf(item, resource, shapeOf(resource.kind), lineOf));
+        mistakes.push(...mistakesOf(item, resource, shapeOf(resource.kind), lineOf));
       }
     }
   }
@@ -59,19 +59,25 @@ function plainValue(document: Document.Parsed): unknown {
   }
 }
 
-/** `role "dba", line 9: unknown field spec.allow.db_usres, did you mean spec.allow.db_users?` */
-function unknownKeysOf(
+/** `role "dba", line 9: unknown field spec.allow.db_usres, did you mean spec.allow.db_users?`; `… spec.deny must be a map` */
+function mistakesOf(
   item: unknown,
   { kind, metadata }: AnyResource,
   shape: Shape,
   lineOf: (path: (string | number)[]) => number | undefined,
 ): string[] {
   const who = metadata.name === undefined ? kind : `${kind} ${JSON.stringify(metadata.name)}`;
-  return unknownKeys(item, shape).map(({ path, meant }) => {
+  const where = (path: (string | number)[]) => {
     const line = lineOf(path);
-    const where = line === undefined ? who : `${who}, line ${line}`;
-    return `${where}: unknown field ${pathText(path)}${meant === undefined ? '' : `, did you mean ${meant}?`}`;
-  });
+    return line === undefined ? who : `${who}, line ${line}`;
+  };
+  return [
+    ...unknownKeys(item, shape).map(({ path, meant }) => {
+      const question = meant === undefined ? '' : `, did you mean ${meant}?`;
+      return `${where(path)}: unknown field ${pathText(path)}${question}`;
+    }),
+    ...wrongShapes(item, shape).map(({ path, expected }) => `${where(path)}: ${pathText(path)} must be ${expected}`),
+  ];
 }
 
 /** The line of a key, or undefined where it comes by an alias. */
@@ -90,6 +96,12 @@ function resourceOf(value: unknown): AnyResource {
   const known = kindOfWord(kind);
   if (known === undefined)
     throw bad(`creating resources of type ${JSON.stringify(redactValue(kind))} is not supported`);
+  if (SINGLETONS.has(known)) {
+    throw new TeleportError('BadParameter', `creating resources of type "${known}" is not supported`, {
+      hint: 'Settings of the cluster stand under auth_service in the configuration file of the Auth Service.',
+    });
+  }
+  if (!EDITABLE.has(known)) throw bad(`creating resources of type "${known}" is not supported`);
   return {
     ...rest,
     kind: known,

@@ -13,6 +13,7 @@ import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
+import { warnEnded } from './ended.js';
 import { checkTarget } from './lock-target.js';
 import { stillUnserved, warnUnserved } from './unserved.js';
 import { warn } from './warn.js';
@@ -38,6 +39,7 @@ async function create(env: Env, client: AuthClient, given: AnyResource, force: b
   const { revision: _, ...metadata } = given.metadata;
   const resource = withDefaults({ ...given, metadata } as AnyResource);
   checkResource(resource);
+  warnEnded(env, resource);
   const { name } = metadata;
   const notes = withNote((note) => warn(env, note));
   switch (resource.kind) {
@@ -72,11 +74,12 @@ async function create(env: Env, client: AuthClient, given: AnyResource, force: b
       await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource) } }, notes);
       return `provision_token "${name}" has been created`;
     case 'lock': {
+      const lock = toMessage('lock', resource);
       const { locks } = await client.auth.getLocks({});
       if (!force && locks.some(({ metadata }) => metadata?.name === name)) throw exists('lock', name);
       const { missing, unknown } = await checkTarget(client, resource.spec.target);
       for (const sentence of [...missing, ...unknown]) warn(env, sentence);
-      await client.auth.upsertLock(toMessage('lock', resource), notes);
+      await client.auth.upsertLock(lock, notes);
       return `lock "${name}" has been created`;
     }
     default:

@@ -20,6 +20,7 @@ import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
+import { warnEnded } from './ended.js';
 import { fetchResources } from './get.js';
 import { warn } from './warn.js';
 
@@ -74,6 +75,7 @@ async function written(
       hint: `See what it is now with "tctl get ${refText(ref)}", then edit it again.`,
     });
   }
+  warnEnded(env, after);
   const metadata = { ...after.metadata, ...(revision ? { revision } : {}) };
   return await update(client, { ...after, metadata } as AnyResource, (note) => warn(env, note));
 }

@@ -49,17 +49,24 @@ export async function run(env: Env, args: LockArgs): Promise<void> {
   const target: LockTarget = Object.fromEntries(Object.entries(targets).filter(([, value]) => value));
   if (Object.keys(target).length === 0)
     throw new TeleportError('BadParameter', 'at least one target field must be set');
-  if (args.ttl && args.expires) throw new TeleportError('BadParameter', 'use only one of --expires and --ttl');
-  const expires = args.ttl
-    ? new Date(env.now().getTime() + args.ttl)
-    : args.expires
-      ? new Date(args.expires)
-      : undefined;
+  if (args.ttl !== undefined && args.expires)
+    throw new TeleportError('BadParameter', 'use only one of --expires and --ttl');
+  const expires =
+    args.ttl !== undefined
+      ? new Date(env.now().getTime() + args.ttl)
+      : args.expires
+        ? new Date(args.expires)
+        : undefined;
   if (expires && Number.isNaN(expires.getTime())) {
     throw new TeleportError(
       'BadParameter',
       `--expires: "${args.expires}" is not a time, expected for example 2030-01-02T15:04:05Z`,
     );
+  }
+  // It would lock nobody.
+  if (expires && expires <= env.now()) {
+    const flag = args.ttl !== undefined ? '--ttl must be longer than 0' : `--expires: ${args.expires} has passed`;
+    throw new TeleportError('BadParameter', `nothing was locked: ${flag}`);
   }
   const name = randomUUID();
   const lock: Lock = {

@@ -477,6 +477,32 @@ describe('U11 tctl lock does not lock what is not there', () => {
     expect(warnings(forced)[0]).toBe(`WARNING: ${message}`);
   });
 
+  test.each<[string, string]>([
+    ['--ttl=0s', '--ttl must be longer than 0'],
+    ['--ttl=-5m', '--ttl must be longer than 0'],
+    ['--expires=2020-01-01T00:00:00Z', '--expires: 2020-01-01T00:00:00Z has passed'],
+  ])('nor with an end that has passed: %s', async (flag, message) => {
+    const before = (await cluster.tctl('get', 'locks')).stdout;
+    expect(refused(await cluster.tctl('lock', '--user=alice', flag))).toContain(`nothing was locked: ${message}`);
+    expect((await cluster.tctl('get', 'locks')).stdout).toBe(before);
+  });
+
+  test('a resource whose end has passed is taken with a word', async () => {
+    const expires = '2020-01-01T00:00:00Z';
+    const ended = { ...lock({ user: 'alice' }, 'ended'), spec: { target: { user: 'alice' }, expires } };
+    expect(warnings(await create(ended))).toEqual([
+      `WARNING: lock "ended": spec.expires ${expires} has passed, so it has no effect`,
+    ]);
+    const gone = { ...user({}, 'gone'), metadata: { name: 'gone', expires } };
+    expect(warnings(await create(gone))).toEqual([
+      `WARNING: user "gone": metadata.expires ${expires} has passed, so it has no effect`,
+    ]);
+  });
+
+  test('a target that is no text is an error of its own', async () => {
+    expect(refused(await create(lock({ user: 123 }, 'typed')))).toBe('ERROR: lock.spec.target.user must be a text\n\n');
+  });
+
   test('what is there is locked without a word', async () => {
     const [server] = JSON.parse((await cluster.tctl('get', 'db_servers', '--format=json')).stdout) as {
       spec: { host_id: string };

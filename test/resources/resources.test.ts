@@ -103,11 +103,7 @@ describe('checks', () => {
     ],
     ['no protocol', database({ protocol: '' }), 'database "ok" protocol is empty'],
     ['no URI', database({ uri: '' }), 'database "ok" URI is empty'],
-    [
-      'a protocol',
-      database({ protocol: 'pg' }),
-      'unsupported database "ok" protocol "pg", supported are: [postgres mysql mongodb oracle cockroachdb redis snowflake sqlserver cassandra elasticsearch opensearch dynamodb clickhouse clickhouse-http spanner]',
-    ],
+    ['a protocol', database({ protocol: 'pg' }), 'unsupported database "ok" protocol "pg", supported are: [postgres]'],
     [
       'no port',
       database({ uri: 'localhost' }),
@@ -200,8 +196,8 @@ describe('defaults', () => {
     expect(roleWithDefaults(role({ allow: {} }, 'v4')).spec.allow.db_labels).toBeUndefined();
   });
   test('settings get their one name', () => {
-    const [settings] = parseResources('kind: cap\nspec: {type: local}');
-    expect(withDefaults(settings!).metadata.name).toBe('cluster-auth-preference');
+    const settings = { kind: 'cluster_auth_preference', spec: { type: 'local' } } as AnyResource;
+    expect(withDefaults(settings).metadata.name).toBe('cluster-auth-preference');
   });
 });
 
