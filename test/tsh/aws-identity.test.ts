@@ -308,7 +308,9 @@ test('B7 a login remembers its profile, and later commands obey all of it', asyn
     const query = await world.tsh('db', 'exec', 'select current_user', '--dbs=sales', `--ca-file=${world.caFile}`);
     expect(query.stdout).toContain('IAM:alice');
     config('use_fips_endpoint = true\nmax_attempts = 1\nca_bundle = /nonexistent/ca.pem');
-    expect((await world.tsh('db', 'ls')).stderr).toContain('ca_bundle of the AWS profile: ENOENT');
+    expect((await world.tsh('db', 'ls')).stderr).toContain(
+      'ca_bundle of the AWS profile: cannot read /nonexistent/ca.pem',
+    );
   } finally {
     nameProfile(undefined);
     names.forEach((name, i) => {
