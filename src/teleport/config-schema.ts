@@ -14,7 +14,7 @@ export type Schema =
   | { type: 'number' }
   | { type: 'texts' } // one text or a list of texts
   | { type: 'list'; of: Schema }
-  | { type: 'labels' } // any key to text or list of text
+  | { type: 'labels'; single?: true } // any key to text or list of text; single: to text
   | { type: 'map'; keys: Record<string, Schema> }
   | { type: 'any' }; // sections of other products: read over, never used
 
@@ -22,6 +22,7 @@ const text: Schema = { type: 'text' };
 const texts: Schema = { type: 'texts' };
 const flag: Schema = { type: 'flag' };
 const labels: Schema = { type: 'labels' };
+const singleLabels: Schema = { type: 'labels', single: true };
 const any: Schema = { type: 'any' };
 const map = (keys: Record<string, Schema>): Schema => ({ type: 'map', keys });
 const list = (of: Schema): Schema => ({ type: 'list', of });
@@ -32,7 +33,7 @@ const awsOfDatabase = map({
   account_id: text,
   assume_role_arn: text,
   external_id: text,
-  session_tags: labels,
+  session_tags: singleLabels,
   redshift: map({ cluster_id: text }),
   redshift_serverless: map({ workgroup_name: text, endpoint_name: text }),
   rds: map({ instance_id: text, cluster_id: text }),
@@ -54,7 +55,7 @@ const database = map({
     ca_cert_file: text,
     trust_system_cert_pool: flag,
   }),
-  static_labels: labels,
+  static_labels: singleLabels,
   dynamic_labels: list(map({ name: text, period: text, command: list(text) })),
   aws: awsOfDatabase,
   admin_user: map({ name: text, default_database: text }),
@@ -249,7 +250,9 @@ export function parseConfigText(source: string, file: string): Record<string, un
             const key = String((pair.key as { value?: unknown })?.value ?? pair.key);
             return [
               key,
-              isSeq(value) ? walk(value, list(text), `${path}.${key}`) : (walk(value, text, `${path}.${key}`) ?? ''),
+              isSeq(value) && !schema.single
+                ? walk(value, list(text), `${path}.${key}`)
+                : (walk(value, text, `${path}.${key}`) ?? ''),
             ];
           }),
         );

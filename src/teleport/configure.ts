@@ -10,9 +10,13 @@ import { paletteOf } from '../cli/color.js';
 import type { Env } from '../cli/env.js';
 import { print, printLine, yamlText } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
+import { databaseWithDefaults } from '../resources/defaults.js';
 import { parseLabelSpec } from '../resources/labels.js';
-import { DEFAULT_CONFIG_FILE, readConfigFile } from './config.js';
+import { checkServed } from '../resources/served.js';
+import { checkDatabase } from '../resources/validate-database.js';
+import { DEFAULT_CONFIG_FILE, readConfigFile, teleportConfig } from './config.js';
 import { parseConfigText } from './config-schema.js';
+import { readKeypair } from './host-files.js';
 import { outputPath, writeNewFile } from './output-file.js';
 import { refuseSecrets } from './refuse-secrets.js';
 import { sampleConfig } from './sample-config.js';
@@ -97,15 +101,26 @@ export async function run(env: Env, args: ConfigureArgs): Promise<number | undef
   return undefined;
 }
 
-function test(env: Env, file: string): number {
+/** Whatever `teleport start` would refuse before it writes or dials. */
+async function test(env: Env, path: string): Promise<number> {
   try {
-    readConfigFile(resolve(env.cwd, file));
+    await check(resolve(env.cwd, path));
   } catch (error) {
-    env.stderr.write(`FAIL ${file}\n`);
+    env.stderr.write(`FAIL ${path}\n`);
     throw error;
   }
-  env.stderr.write(`OK ${file}\n`);
+  env.stderr.write(`OK ${path}\n`);
   return 0;
+}
+
+async function check(path: string): Promise<void> {
+  const { file, raw } = readConfigFile(path);
+  const config = teleportConfig({}, file, raw);
+  for (const database of (config.db?.databases ?? []).map(databaseWithDefaults)) {
+    checkDatabase(database);
+    checkServed(database);
+  }
+  for (const pair of config.proxy?.keypairs ?? []) await readKeypair(pair);
 }
 
 function keypair(env: Env, { certFile, keyFile }: ConfigureArgs): { keyFile: string; certFile: string } | undefined {

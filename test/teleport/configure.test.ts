@@ -141,6 +141,36 @@ test('a file is written once, closed to others, and checked with --test', async 
   expect([failed.status, failed.out]).toEqual([1, '']);
 });
 
+describe('S16 --test refuses what start would refuse', () => {
+  const database = (more: string) => `db_service: {enabled: yes, databases: [{name: a, protocol: postgres, ${more}}]}`;
+  const keypair = (key: string, cert: string) =>
+    `db_service: {enabled: no}\nproxy_service: {enabled: yes, https_keypairs: [{key_file: ${dir}/${key}, cert_file: ${dir}/${cert}}]}`;
+  test.each<[string, () => string, string]>([
+    ['no authority', () => database(`uri: 'h:1', tls: {ca_cert_file: ${dir}/empty}`), 'empty: it is empty'],
+    ['no file', () => database(`uri: 'h:1', tls: {ca_cert_file: ${dir}/nowhere}`), 'no such file or directory'],
+    ['no port', () => database('uri: h'), 'missing port in address'],
+    ['no address', () => database("uri: ''"), 'database "a" URI is empty'],
+    [
+      'a list as label',
+      () => database("uri: 'h:1', static_labels: {env: [a]}"),
+      'databases[0].static_labels.env: expected',
+    ],
+    ['no key', () => keypair('empty', 'empty'), 'https_keypairs: there is no certificate in'],
+    ['no key file', () => keypair('nowhere', 'empty'), "nowhere' does not exist"],
+  ])('%s', async (_what, sections, message) => {
+    writeFileSync(join(dir, 'empty'), '');
+    const file = join(dir, 't.yaml');
+    writeFileSync(
+      file,
+      `version: v3\nteleport: {auth_server: 'localhost:3025'}\nauth_service: {enabled: no}\n${sections()}\n`,
+    );
+    const { status, err } = await teleport('configure', `--test=${file}`);
+    expect(err).toMatch(/^FAIL /);
+    expect(err).toContain(message);
+    expect(status).toBe(1);
+  });
+});
+
 test('certificate files are made absolute and must exist, both of them', async () => {
   const files = ['cert.pem', 'key.pem'].map((name) => join(dir, name));
   expect((await teleport('configure', '--cert-file=cert.pem')).err).toContain(
