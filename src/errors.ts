@@ -136,6 +136,18 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
   return close === undefined ? '' : `, did you mean ${JSON.stringify(close)}?`;
 }
 
+/** An error and what it was caused by, outermost first. */
+export function causesOf(error: unknown): Error[] {
+  const chain: Error[] = [];
+  for (let link = error; link instanceof Error && chain.length < 16; link = link.cause) chain.push(link);
+  return chain;
+}
+
+/** The person's own setting that no connection could be tried with, so that no server is blamed for it. */
+export function settingAtFault(error: unknown): Error | undefined {
+  return causesOf(error).find((link) => isTeleportError(link, 'BadParameter'));
+}
+
 /** The candidate that looks most like a word; case does not count, a swapped pair of letters is one slip. */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > LONGEST_WORD) return undefined;

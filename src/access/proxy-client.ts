@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { isTeleportError, TeleportError } from '../errors.js';
+import { causesOf, settingAtFault, TeleportError } from '../errors.js';
 import { pause } from '../net/deadline.js';
 import { dialTls } from '../net/dial.js';
 import type { TrustOptions } from '../net/trust.js';
@@ -166,7 +166,8 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
  * The web address behind `--proxy`: with a port as typed; without one, 3080 and a little later 443 are asked, and the
  * first that answers a ping wins.
  *
- * @throws TeleportError `ConnectionProblem` naming both addresses; the certificate's problem when one was refused
+ * @throws TeleportError `ConnectionProblem` naming both addresses; the certificate's problem when one was refused;
+ *   `BadParameter` for a setting that no connection can be tried with
  */
 export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOptions): Promise<string> {
   const { host, port } = typed;
@@ -188,9 +189,10 @@ export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOp
     return await Promise.any(asked);
   } catch {
     options.signal?.throwIfAborted();
-    // A port without an answer is what one expects of one of the two; these are worth telling.
-    const isTold = (link: Error) => 'certificateProblem' in link || isTeleportError(link, 'BadParameter');
-    const refused = failures.find((error) => causesOf(error).some(isTold));
+    const setting = failures.map(settingAtFault).find((error) => error !== undefined);
+    if (setting) throw setting;
+    // A port without an answer is what one expects of one of the two; this is worth telling.
+    const refused = failures.find((error) => causesOf(error).some((link) => 'certificateProblem' in link));
     throw new TeleportError(
       'ConnectionProblem',
       `Teleport proxy not available at proxy address ${candidates.join(' or ')}`,
@@ -220,12 +222,6 @@ function publicKeys({ sshPublicKey, tlsPublicKeyPem }: CertificateWish) {
 
 function route({ routeToCluster }: CertificateWish) {
   return { RouteToCluster: routeToCluster, KubernetesCluster: '' };
-}
-
-function causesOf(error: unknown): Error[] {
-  const chain: Error[] = [];
-  for (let link = error; link instanceof Error && chain.length < 16; link = link.cause) chain.push(link);
-  return chain;
 }
 
 function base64(value: string): string {

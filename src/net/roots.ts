@@ -172,7 +172,7 @@ function inOneForm(pem: string): string {
 
 function namedFile(path: string, seen: Seen): string[] {
   look(path, seen);
-  return readCertificateFile(path, 'SSL_CERT_FILE');
+  return readCertificateFile(path, 'SSL_CERT_FILE', 'Or unset it to trust the authorities of this system.');
 }
 
 /** Undefined when it cannot be read. */

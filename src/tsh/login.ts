@@ -18,7 +18,7 @@ import { type SignedIn, saveSignIn, signIn } from '../access/sign-in.js';
 import type { Env } from '../cli/env.js';
 import { printable } from '../cli/printable.js';
 import { acknowledge } from '../cli/prompt.js';
-import { isTeleportError, TeleportError } from '../errors.js';
+import { isTeleportError, settingAtFault, TeleportError } from '../errors.js';
 import { type Profile, profileName } from '../profile/profile.js';
 import type { CredentialStoreKind } from '../profile/secret-store.js';
 import { LoginNeeded, openSession, proxyHostOf, type Session, sessionOf, usableKeys } from '../profile/session.js';
@@ -208,6 +208,8 @@ async function reachProxy(env: Env, args: LoginArgs, known: Profile | undefined)
   try {
     return await askProxy(env, args, { known });
   } catch (error) {
+    const setting = settingAtFault(error);
+    if (setting) throw setting;
     const typed = args.proxy ? parseProxy(args.proxy) : undefined;
     // Without a port several addresses were tried, and the error names them.
     const isRace = typed !== undefined && typed.port === undefined && known === undefined;

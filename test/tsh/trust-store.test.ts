@@ -92,13 +92,23 @@ describe('S7 the store of the machine', () => {
   });
 });
 
-test('S16 a bad SSL_CERT_FILE is told too where the port has to be found', async () => {
-  const file = join(dir, 'key.pem');
-  writeFileSync(file, '');
-  const env = { PATH: process.env.PATH, HOME: dir, TELEPORT_GLOBAL_TSH_CONFIG: join(dir, 'none'), SSL_CERT_FILE: file };
-  const { stderr } = spawnSync(process.execPath, ['dist/tsh.js', 'login', '--proxy=localhost'], {
-    env,
-    encoding: 'utf8',
-  });
-  expect(stderr).toContain(`SSL_CERT_FILE: there is no certificate in ${file}: it is empty`);
-});
+test.each(['localhost', 'localhost:1'])(
+  'S16 a bad SSL_CERT_FILE is what is wrong, and no Proxy: --proxy=%s',
+  (proxy) => {
+    const file = join(dir, 'key.pem');
+    writeFileSync(file, '');
+    const env = {
+      PATH: process.env.PATH,
+      HOME: dir,
+      TELEPORT_GLOBAL_TSH_CONFIG: join(dir, 'none'),
+      SSL_CERT_FILE: file,
+    };
+    const { stderr } = spawnSync(process.execPath, ['dist/tsh.js', 'login', `--proxy=${proxy}`], {
+      env,
+      encoding: 'utf8',
+    });
+    expect(stderr).toMatch(/^ERROR: SSL_CERT_FILE: there is no certificate in /);
+    expect(stderr).toContain(`${file}: it is empty`);
+    expect(stderr).toContain('unset it');
+  },
+);
