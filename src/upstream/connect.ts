@@ -83,15 +83,12 @@ export async function connectDatabase(context: ConnectContext, options: ConnectO
     } catch (error) {
       socket.destroy();
       if (!isServerError(error)) throw refusedCertificate(error) ?? unanswered(error) ?? brokenOff(error, database);
-      if (!LOGIN_REFUSED.has(error.sqlState)) throw error;
       // A password can die between minting and use, or the database was told to forget it: once more with a fresh one.
-      if (credential?.isCached && attempt === 1) {
+      if (credential?.isCached && attempt === 1 && LOGIN_REFUSED.has(error.sqlState)) {
         await context.aws.forget(database, as, credential);
         continue;
       }
-      throw new TeleportError('AccessDenied', `${error.severity}: ${error.message} (SQLSTATE ${error.sqlState})`, {
-        cause: error,
-      });
+      throw error; // the database's own words, as they came
     }
   }
 }

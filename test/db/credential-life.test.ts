@@ -99,7 +99,7 @@ test('a password that dies between minting and use is replaced once, also for te
 
 test('a fresh password that is refused is not asked for again', async () => {
   redshift.failNext({ kind: 'error', sqlState: '28000', message: 'user is locked' });
-  await expect(enter()).rejects.toThrow('FATAL: user is locked (SQLSTATE 28000)');
+  await expect(enter()).rejects.toThrow('user is locked');
   expect(made()).toBe(1);
   expect(redshift.logins).toHaveLength(1);
 });

@@ -543,11 +543,19 @@ describe('a refusal', () => {
     expect(await refusal({ user: 'alice' })).toBe(text);
   });
 
-  test('by the database keeps its SQLSTATE, a refused login becomes one of access', async () => {
+  test('by the database reaches the client in its own words, with its SQLSTATE', async () => {
     const unknown = await agent.session({ user: 'analyst', database: 'nope' }).catch((error: unknown) => error);
     expect(isServerError(unknown, '3D000')).toBe(true);
-    expect(await refusal({ user: 'nobody' })).toBe('FATAL: role "nobody" does not exist (SQLSTATE 28000)');
+    expect(await refusal({ user: 'nobody' })).toBe('role "nobody" does not exist');
   });
+});
+
+// psql writes the severity itself: a message that begins with it would read `FATAL:  FATAL: …`.
+test('F9 no refusal names its severity twice', async () => {
+  const error = await agent.session({ user: 'nobody', database: 'dev' }).catch((reason: unknown) => reason);
+  if (!isServerError(error, '28000')) throw error;
+  expect(error.severity).toBe('FATAL');
+  expect(error.message).not.toMatch(/FATAL|SQLSTATE/);
 });
 
 describe('TLS to the database', () => {
