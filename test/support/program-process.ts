@@ -1,7 +1,7 @@
 /** A built program as a process of its own, with a home folder and nothing else of ours in its environment. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { until } from './cluster.js';
 
 export interface ProgramProcess extends AsyncDisposable {
@@ -29,7 +29,7 @@ export type BuiltProgram = 'tsh' | 'tctl' | 'teleport';
 export function startProgram(program: BuiltProgram, args: string[], options: ProgramOptions): ProgramProcess {
   const { dist = resolve('dist'), home, vars = {}, nodeArgs = [] } = options;
   const child = spawn(process.execPath, [...nodeArgs, resolve(dist, `${program}.js`), ...args], {
-    env: { PATH: process.env.PATH, HOME: home, ...vars },
+    env: { PATH: process.env.PATH, HOME: home, TELEPORT_GLOBAL_TSH_CONFIG: join(home, 'tsh.yaml'), ...vars },
     stdio: 'pipe',
   });
   let text = '';

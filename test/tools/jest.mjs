@@ -9,9 +9,23 @@ if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
   console.error(`The tests need Node ${OLDEST.join('.')} or newer, and ${process.execPath} is ${process.version}.`);
   process.exit(1);
 }
+
+/** Settings of the person and the machine, which programs under test would obey. A test that is about one sets it itself. */
+const SETTINGS = [
+  /^(TELEPORT|PG|PSQL|AWS|SSL_CERT|DBUS|LC)_?/,
+  /_proxy$/i,
+  /^(NODE_OPTIONS|NODE_EXTRA_CA_CERTS|(NO|FORCE)_COLOR|CLICOLOR(_FORCE)?|LANGUAGE|EDITOR|VISUAL|PAGER)$/,
+];
+const vars = Object.entries(process.env).filter(([name]) => !SETTINGS.some((one) => one.test(name)));
+const env = {
+  ...Object.fromEntries(vars),
+  LANG: process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8',
+  TELEPORT_GLOBAL_TSH_CONFIG: '/nonexistent/tsh.yaml', // instead of the one in /etc
+};
 const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
 const jest = spawn(process.execPath, [...flags, 'node_modules/jest/bin/jest.js', ...process.argv.slice(2)], {
   stdio: 'inherit',
+  env,
 });
 // Jest ends itself, what it has started, and then us.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => jest.kill(signal));
