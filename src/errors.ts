@@ -6,7 +6,7 @@
  * heading a code; a test compares the two lists.
  */
 
-import { getSystemErrorMap } from 'node:util';
+import { nodeUtil } from './node-modules.js';
 import { redactText } from './redact.js';
 
 /** Every code, in the order of `docs/errors.md`. */
@@ -56,7 +56,7 @@ export function isTeleportError(value: unknown, code?: ErrorCode): value is Tele
 /** What the system says of a failed call in words (`no space left on device`), or the message of anything else. */
 export function systemReason(value: unknown): string {
   const { errno } = (value ?? {}) as { errno?: unknown };
-  return (typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined) ?? messageOf(value);
+  return (typeof errno === 'number' ? nodeUtil().getSystemErrorMap().get(errno)?.[1] : undefined) ?? messageOf(value);
 }
 
 /**
@@ -113,10 +113,20 @@ export function fileError(
 }
 
 /** The text of anything thrown, without its stack. */
-export function messageOf(value: unknown): string {
+export function messageOf(thrown: unknown): string {
+  const value = firstOf(thrown);
   // Not only `instanceof Error`: Node's own errors belong to another realm under a test runner.
   const message = (value as { message?: unknown } | null | undefined)?.message;
   return typeof message === 'string' ? message : String(value);
+}
+
+/** What went wrong first, where tidying up (`using`) failed after it: that hides it in a SuppressedError. */
+export function firstOf(thrown: unknown): unknown {
+  let value = thrown;
+  while ((value as { name?: unknown } | null | undefined)?.name === 'SuppressedError') {
+    value = (value as { suppressed?: unknown }).suppressed;
+  }
+  return value;
 }
 
 /** Node's error code (`ECONNREFUSED`, `ENOENT`, …) of anything thrown, or undefined. */

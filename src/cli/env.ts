@@ -4,9 +4,8 @@
  */
 import { homedir } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
-import { isatty } from 'node:tty';
 import { type Logger, silent } from '../log.js';
-import { type OutputLost, openStdStream } from './std-streams.js';
+import { isTerminal, type OutputLost, openStdStream } from './std-streams.js';
 
 /** Standard input; the two extra members exist on a terminal only. */
 export type Stdin = Readable & { isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
@@ -119,10 +118,10 @@ export function processEnv(proc: NodeJS.Process): ProcessEnv {
         return proc.stdin.isTTY === true;
       },
       get stdout() {
-        return isatty(1);
+        return isTerminal(1);
       },
       get stderr() {
-        return isatty(2);
+        return isTerminal(2);
       },
     },
     get columns() {

@@ -2,7 +2,7 @@
  * Anything thrown, told to a person, and the exit status that goes with it. Nobody else sets one.
  * Spec: Teleport 18's `FatalError`: `ERROR: ` on stderr, red on a terminal, causes indented by tabs, one empty line, status 1.
  */
-import { messageOf, systemReason, type TeleportError } from '../errors.js';
+import { firstOf, messageOf, systemReason, type TeleportError } from '../errors.js';
 import { type Palette, PLAIN, paletteOf } from './color.js';
 import { type Env, Signalled } from './env.js';
 import { printable } from './printable.js';
@@ -32,7 +32,8 @@ type CertificateProblem = 'unknown-authority' | 'name' | 'expired';
  *
  * @param options.debug  print code, causes and stack as well
  */
-export async function reportError(error: unknown, env: Env, options: { debug?: boolean } = {}): Promise<number> {
+export async function reportError(thrown: unknown, env: Env, options: { debug?: boolean } = {}): Promise<number> {
+  const error = firstOf(thrown);
   const signalled = signalStatus(error, env);
   if (signalled !== undefined) return signalled;
   const palette = await paletteOf(env, 'stderr');

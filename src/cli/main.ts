@@ -1,11 +1,10 @@
 /** The frame of a program: the words that were typed, the real process, and its end. */
-
-import { isatty } from 'node:tty';
-import { format } from 'node:util';
+import { nodeUtil } from '../node-modules.js';
 import { paletteOf } from './color.js';
 import { type Env, processEnv } from './env.js';
 import { errorText, statusOfLost } from './exit.js';
 import { withRedactedStderr } from './redacted.js';
+import { isTerminal } from './std-streams.js';
 
 /**
  * Run a program and end the process with its status once its output is written; timers and sockets that were left open
@@ -20,8 +19,8 @@ export async function runMain(
   const words = proc.argv.slice(2);
   const env = withRedactedStderr(processEnv(proc), words);
   // What a library says by itself, such as the SDK of a URL that it cannot read, goes the same way.
-  console.error = console.warn = (...said) => void env.stderr.write(`${format(...said)}\n`);
-  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  console.error = console.warn = (...said) => void env.stderr.write(`${nodeUtil().format(...said)}\n`);
+  const terminals = [0, 1, 2].filter(isTerminal);
   let status = await run(words, env);
   await env.flush();
   const lost = env.lost();
@@ -33,7 +32,7 @@ export async function runMain(
     }
   }
   // Node 20 aborts with a native stack where it cannot give a terminal its settings back, so it must not try.
-  if (lost?.signalName === 'SIGHUP' || !terminals.every((fd) => isatty(fd))) {
+  if (lost?.signalName === 'SIGHUP' || !terminals.every(isTerminal)) {
     proc.removeAllListeners('SIGHUP');
     proc.kill(proc.pid, 'SIGHUP');
   }

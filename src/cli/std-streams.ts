@@ -5,8 +5,8 @@
  */
 import { fstatSync, writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
-import { isatty } from 'node:tty';
 import { nodeCodeOf, systemReason, TeleportError } from '../errors.js';
+import { nodeTty } from '../node-modules.js';
 
 export type OutputName = 'stdout' | 'stderr';
 
@@ -55,9 +55,18 @@ function kindOf(fd: number): Kind {
   try {
     const facts = fstatSync(fd);
     if (facts.isFile()) return 'file';
-    return facts.isCharacterDevice() && !isatty(fd) ? 'device' : 'other';
+    return facts.isCharacterDevice() && !isTerminal(fd) ? 'device' : 'other';
   } catch {
     return 'other';
+  }
+}
+
+/** Whether a person sits there. Where it is plain that nobody does, Node's part for terminals is not even read. */
+export function isTerminal(fd: number): boolean {
+  try {
+    return fstatSync(fd).isCharacterDevice() && nodeTty().isatty(fd);
+  } catch {
+    return false;
   }
 }
 

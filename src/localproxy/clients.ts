@@ -2,7 +2,7 @@
  * The connections of one local proxy: clients and the ways up that belong to them, ended together. When the proxy stops,
  * every client whose protocol is ours to speak hears so, between two messages; a client that brings its own TLS is cut.
  */
-import { once, setMaxListeners } from 'node:events';
+import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { hangUp } from '../net/hang-up.js';
 import { relay, type Tap } from '../net/relay.js';
@@ -70,7 +70,10 @@ export function createClients({ isPlain }: { isPlain: boolean }): Clients {
       if (stop.signal.aborted) return;
       stop.abort(end);
       for (const client of waiting) dismiss(client);
-      const gone = Promise.all([...open].map((stream) => stream.closed || once(stream, 'close')));
+      // A stream that breaks while it closes is gone as well.
+      const gone = Promise.all(
+        [...open].map((stream) => stream.closed || new Promise((done) => stream.once('close', done))),
+      );
       const late = setTimeout(cutAll, FAREWELL_TIMEOUT_MS);
       await gone;
       clearTimeout(late);

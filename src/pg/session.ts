@@ -30,6 +30,10 @@ export interface StatementOptions {
   maxResultBytes?: number;
   /** Takes each row as it comes, instead of `rows`. */
   onRow?: (row: Row, fields: FieldDescription[]) => void;
+  /** Takes the result of each statement when it is complete, also of those before one that fails. */
+  onResult?: (result: StatementResult) => void;
+  /** Takes what the server remarks meanwhile. */
+  onNotice?: (notice: ServerError) => void;
 }
 
 export interface Session extends LoggedIn {
@@ -119,11 +123,17 @@ async function readResults(duplex: Duplex, options: StatementOptions): Promise<S
   let failure: TeleportError | undefined;
   const finish = (commandTag: string) => {
     results.push({ fields, rows, commandTag });
+    options.onResult?.({ fields, rows, commandTag });
     fields = [];
     rows = [];
   };
   for (;;) {
-    const { tag, body } = await readMessage(duplex, { deadline, maxBodyBytes: MAX_BODY_BYTES });
+    const { tag, body } = await readMessage(duplex, { deadline, maxBodyBytes: MAX_BODY_BYTES }).catch(
+      (error: unknown) => {
+        // A server that ends the session says why, and does not come as far as ReadyForQuery.
+        throw failure ?? error;
+      },
+    );
     const message = decodeBackend(tag, body);
     switch (message.type) {
       case 'RowDescription':
@@ -151,6 +161,9 @@ async function readResults(duplex: Duplex, options: StatementOptions): Promise<S
       case 'ErrorResponse':
         failure ??= new ServerError(message.fields, body);
         break;
+      case 'NoticeResponse':
+        options.onNotice?.(new ServerError(message.fields, body));
+        break;
       case 'CopyInResponse':
         failure ??= copyRefused();
         duplex.write(encodeFrontend({ type: 'CopyFail', message: 'COPY is not supported here' }));
@@ -164,7 +177,6 @@ async function readResults(duplex: Duplex, options: StatementOptions): Promise<S
       case 'ParseComplete':
       case 'BindComplete':
       case 'NoData':
-      case 'NoticeResponse':
       case 'NotificationResponse':
       case 'ParameterStatus':
       case 'CopyData':

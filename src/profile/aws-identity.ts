@@ -129,10 +129,14 @@ export function awsIdentities(base: string): AwsIdentities {
       });
     },
     async delete(name) {
-      return await locked(async () => {
-        if ((await readIfThere(current))?.trim() === name) await wipe(current);
-        return await wipe(fileOf(name));
-      });
+      return await withBase(
+        base,
+        async () => {
+          if ((await readIfThere(current))?.trim() === name) await wipe(current);
+          return await wipe(fileOf(name));
+        },
+        { isRemoval: true },
+      );
     },
   };
 }

@@ -54,6 +54,7 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
   const kindOf = async (name: string) => (await recorded(name)) ?? 'file';
   const secretsOf = async (name: string) => await open(await kindOf(name));
   const locked = <T>(work: () => Promise<T>): Promise<T> => withBase(base, work);
+  const removing = <T>(work: () => Promise<T>): Promise<T> => withBase(base, work, { isRemoval: true });
   return {
     isVirtual: false,
 
@@ -177,7 +178,7 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
     },
     async deleteDatabase(name, user, cluster, database) {
       const files = userPaths(base, name, user);
-      return await locked(async () => {
+      return await removing(async () => {
         const certGone = await wipe(files.dbCert(cluster, database));
         const keyGone = await (await secretsOf(name)).delete(keyAccounts(name, user).database(cluster, database));
         return certGone || keyGone;
@@ -185,7 +186,7 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
     },
     async deleteIssued(name, user, cluster) {
       const files = userPaths(base, name, user);
-      await locked(async () => {
+      await removing(async () => {
         await wipe(files.dbFolders);
         await deleteEntries(open, keyFolder(name), keyAccounts(name, user).isDatabase);
         for (const { name: file } of await entriesOf(files.sshFolder)) {
@@ -213,7 +214,7 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
     },
     async deleteUser(name, user) {
       if ((await entriesOf(base)).length === 0) return false;
-      return await locked(async () => {
+      return await removing(async () => {
         let found = false;
         await everyOne(userPaths(base, name, user).all, async (path) => {
           found = (await wipe(path)) || found;
@@ -226,7 +227,7 @@ export function diskStore(base: string, options: DiskStoreOptions = {}): Profile
     },
     async deleteAll() {
       if ((await entriesOf(base)).length === 0) return;
-      await locked(async () => {
+      await removing(async () => {
         const found = (await entriesOf(base)).filter(({ name }) => !KEPT_AT_LOGOUT.includes(name));
         const files = found.map(({ name }) => join(base, name)).filter((path) => path !== paths.lock);
         await everyOne(

@@ -18,6 +18,8 @@ export interface LockOptions {
   staleMs?: number;
   /** What to do where the lock cannot be made. Default: by the system's reason. */
   hint?: string;
+  /** For work that only removes: a full disk does not keep it from making room. */
+  isRemoval?: boolean;
 }
 
 const RETRY_MS = 25;
@@ -49,7 +51,9 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
     return await work();
   } finally {
     clearInterval(beat);
-    if ((await holderOf(path)) === mine) await unlink(path).catch(() => {});
+    const holder = await holderOf(path);
+    // Empty where the disk was full when it was made.
+    if (holder === mine || (options.isRemoval && holder === '')) await unlink(path).catch(() => {});
   }
 }
 
@@ -58,10 +62,14 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
  *
  * @throws TeleportError `AccessDenied` with the way out when the folder cannot be written
  */
-export async function withBase<T>(base: string, work: () => Promise<T>): Promise<T> {
+export async function withBase<T>(
+  base: string,
+  work: () => Promise<T>,
+  options: { isRemoval?: boolean } = {},
+): Promise<T> {
   const hint = `tsh keeps logins in ${base}. Make it a folder that you can write, or name another one with TELEPORT_HOME.`;
   await makeFolder(base, { hint });
-  return await withLock(basePaths(base).lock, work, { hint });
+  return await withLock(basePaths(base).lock, work, { ...options, hint });
 }
 
 /** Whether anything can be kept in the base folder; leaves no trace. @throws as `withBase` */
@@ -172,7 +180,10 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-async function take(path: string, mine: string, options: { hint?: string } = {}): Promise<boolean> {
+/** The system's codes for a disk that takes no more, or no more of this person. */
+const FULL: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
+
+async function take(path: string, mine: string, options: LockOptions = {}): Promise<boolean> {
   let isMade = false;
   try {
     const file = await open(path, 'wx', 0o600);
@@ -181,9 +192,13 @@ async function take(path: string, mine: string, options: { hint?: string } = {})
     return true;
   } catch (error) {
     if (nodeCodeOf(error) === 'EEXIST') return false;
+    const isFull = FULL.includes(nodeCodeOf(error));
+    // Held without a name; where there is not even room for the file, nobody else can write either.
+    if (isFull && options.isRemoval) return true;
     // On a full disk: an empty lock would hold up whoever comes next.
     if (isMade) await unlink(path).catch(() => {});
-    throw fileError('write', path, error, options);
+    // There the system's reason knows a better way out.
+    throw fileError('write', path, error, isFull ? {} : options);
   }
 }
 

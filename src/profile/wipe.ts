@@ -43,15 +43,15 @@ export async function everyOne<Item>(items: readonly Item[], work: (item: Item) 
 
 async function wipeFile(path: string, size: number): Promise<void> {
   const file = await open(path, 'r+').catch(() => undefined);
-  await unlink(path);
-  if (file === undefined) return;
   try {
+    await unlink(path);
+    if (file === undefined) return;
     const length = Math.max(1, Math.ceil(size / BLOCK_BYTES)) * BLOCK_BYTES;
     for (let pass = 0; pass < PASSES; pass++) {
       await file.write(randomBytes(length), 0, length, 0);
       await file.datasync();
     }
   } finally {
-    await file.close();
+    await file?.close();
   }
 }

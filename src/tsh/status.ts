@@ -11,7 +11,6 @@ import { profileBase, userPaths } from '../profile/paths.js';
 import type { CredentialStoreKind } from '../profile/secret-store.js';
 import { openSession, type Session, sessionOf } from '../profile/session.js';
 import type { ActiveDatabase, ProfileStore } from '../profile/store.js';
-import { printAlerts } from './alerts.js';
 import type { GlobalArgs } from './flags.js';
 import { type AwsStatus, awsRecord, awsStatus, NO_AWS, printAwsIdentities } from './status-aws.js';
 
@@ -35,6 +34,7 @@ export async function run(env: Env, args: StatusArgs): Promise<void> {
   if (!isLive(active, env.now())) throw new TeleportError('AccessDenied', 'Active profile expired.');
   // Asking for alerts takes the key, and a keychain may ask the person for a password: not for a look at the status.
   if ((await active.store.credentialStore(active.name)) === 'keychain') return;
+  const { printAlerts } = await import('./alerts.js');
   await printAlerts(env, active, {
     severity: 'high',
     insecure: args.insecure,

@@ -1,6 +1,6 @@
 /** `tsh db exec` and `tsh db connect` as a script sees them: exit status, what stands where, readers that go away. */
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { runTsh } from '../../src/tsh/main.js';
@@ -32,11 +32,15 @@ const psql = existsSync('/usr/bin/psql');
 
 /** A line of a shell; `tsh` is this checkout's. */
 async function shell(line: string, vars: Record<string, string | undefined> = {}) {
-  const child = spawn('bash', ['-c', line.replace(/\btsh /g, `${process.execPath} ${process.cwd()}/dist/tsh.js `)], {
-    cwd: cluster.dir,
-    env: { PATH: process.env.PATH, PSQLRC: '/dev/null', ...cluster.envOf('alice').vars, ...vars },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    '/bin/bash',
+    ['-c', line.replace(/\btsh /g, `${process.execPath} ${process.cwd()}/dist/tsh.js `)],
+    {
+      cwd: cluster.dir,
+      env: { PATH: process.env.PATH, PSQLRC: '/dev/null', ...cluster.envOf('alice').vars, ...vars },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
@@ -92,6 +96,36 @@ describe.each([
     };
     expect(summary).toMatchObject({ success: 2, failure: 1, total: 3 });
   });
+
+  run('rows and remarks before an error stand where psql puts them', async () => {
+    const sql = `select 1 as one; do $$ begin raise notice 'by the way'; end $$; select 1/0`;
+    const { status, stdout, stderr } = await exec(sql, '--dbs=one');
+    expect([status, stdout]).toEqual([1, ' one \n-----\n   1\n(1 row)\n\nDO\n']);
+    expect(stderr).toContain(
+      'NOTICE:  by the way\nERROR:  division by zero\nFailed to execute command for "one": exit status',
+    );
+  });
+
+  run('a session that the server ends says so in its words', async () => {
+    const { status, stderr } = await exec('select pg_terminate_backend(pg_backend_pid())', '--dbs=one,two');
+    expect(stderr.match(/FATAL: {2}terminating connection due to administrator command\n/g)).toHaveLength(2);
+    expect(stderr.match(/Failed to execute command for "(one|two)": exit status [12]\n/g)).toHaveLength(2);
+    expect([status, stderr.includes('disposal')]).toEqual([1, false]);
+  });
+
+  run(
+    "a person's psqlrc has no say: what it prints, and autocommit, which would undo the statement with status 0",
+    async () => {
+      const psqlrc = join(cluster.dir, 'psqlrc');
+      writeFileSync(psqlrc, '\\set AUTOCOMMIT off\n\\timing on\n\\pset format unaligned\n\\echo welcome\n');
+      const line = (sql: string) => `tsh db exec '${sql}' --dbs=one ${ROUTE}`;
+      const path = vars().PATH === undefined ? {} : { PATH: `${vars().PATH}` };
+      const made = await shell(line(`create table made_${how.length}()`), { ...path, PSQLRC: psqlrc });
+      expect(made).toMatchObject({ status: 0, stdout: 'CREATE TABLE\n' });
+      const dropped = await shell(line(`drop table made_${how.length}`), { ...path, PSQLRC: psqlrc });
+      expect(dropped).toMatchObject({ status: 0, stdout: 'DROP TABLE\n' });
+    },
+  );
 
   run('into a pipe of its own', async () => {
     const line = `tsh db exec 'select 1 as one' --dbs=one,unreachable ${ROUTE} | grep -c .; echo \${PIPESTATUS[0]}`;

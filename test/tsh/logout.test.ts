@@ -17,6 +17,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { runTsh } from '../../src/tsh/main.js';
 import { memoryEnv } from '../support/env.js';
 import { type FakeCluster, startFakeCluster } from '../support/fake-cluster.js';
+import { mountSmallDisk, testOnSmallDisk } from '../support/small-disk.js';
 
 let cluster: FakeCluster;
 /** A home with a login, copied for every test. */
@@ -156,6 +157,29 @@ describe('U11 tsh logout', () => {
       damage(join(home, '.tsh'));
       const { status, stderr } = await tsh(['logout', ...words], vars);
       expect([status, stderr, keys()]).toEqual([0, '', []]);
+    }
+  });
+
+  testOnSmallDisk.each([
+    [['logout'], {}],
+    [['logout'], { TELEPORT_PROXY: 'localhost' }],
+    [['logout', '--proxy=localhost', '--user=alice'], {}],
+  ])('on a full disk the keys go all the same: %j %j', async (words, vars) => {
+    const disk = mountSmallDisk(256);
+    try {
+      cpSync(join(origin, '.tsh'), join(disk.dir, '.tsh'), { recursive: true });
+      home = disk.dir;
+      disk.fill();
+      const { status, stderr } = await tsh(words, vars as Record<string, string>);
+      expect([status, stderr, keys()]).toEqual([0, '', []]);
+      expect(existsSync(join(home, '.tsh/.lock'))).toBe(false);
+      // Nothing new is begun there, and the way out is not that of a folder without the right to write.
+      disk.fill();
+      const login = await tsh(['login', `--proxy=localhost:${cluster.port}`, '--user=alice']);
+      expect(login).toMatchObject({ status: 1, stdout: '' });
+      expect(login.stderr).toMatch(/: no space left on device\nMake room there, or name another place\.\n\n$/);
+    } finally {
+      disk.unmount();
     }
   });
 

@@ -54,7 +54,7 @@ export async function run(env: Env, args: DbConnectArgs): Promise<number> {
     signal: env.signal,
   });
   // A signal ended it, ours or one from the terminal: it could not cancel its statement any more.
-  if (status > SIGNALLED) await connector.cancelAll();
+  if (status > SIGNALLED || env.signal.aborted) await connector.cancelAll();
   env.signal.throwIfAborted();
   // psql has said what went wrong; this adds what to do, and psql's status becomes ours.
   if (status !== 0 && status !== READER_GONE) await reportError(psqlFailed(status, psql, isRefused), env);

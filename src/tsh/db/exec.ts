@@ -17,8 +17,8 @@ import { fileError, isTeleportError, messageOf, nodeCodeOf, TeleportError } from
 import { startLocalProxy } from '../../localproxy/listener.js';
 import { unlessAborted } from '../../net/deadline.js';
 import { cancel } from '../../pg/frontend.js';
-import { isServerError } from '../../pg/server-error.js';
-import { connectSession } from '../../pg/session.js';
+import { isServerError, type ServerError } from '../../pg/server-error.js';
+import { connectSession, type StatementResult } from '../../pg/session.js';
 import { fileName } from '../../profile/paths.js';
 import { alignedText, NUMBER_TYPES } from '../../psql/aligned.js';
 import { psqlArguments } from '../../psql/command.js';
@@ -210,7 +210,8 @@ async function psqlText(env: Env, psql: string, connector: Connector, route: Rou
   const isOwn = outputFile === undefined && !isMemory(env);
   const text = await runPsql({
     file: psql,
-    args: [...psqlArguments(target), '-c', sql],
+    // A script's statement means the same for everybody: a ~/.psqlrc that turns autocommit off would undo it, with status 0.
+    args: [...psqlArguments(target), '-X', '-c', sql],
     env: psqlEnvironment(env.vars, env.platform),
     signal: env.signal,
     stdio: { stdin: 'ignore', stdout: isOwn ? 'inherit' : 'pipe', stderr: isOwn ? 'inherit' : 'pipe' },
@@ -230,26 +231,31 @@ async function ownText(env: Env, connector: Connector, route: Route, sql: string
     user: clientUser(route, connector),
     database: route.dbName,
   });
+  let [stdout, stderr] = ['', ''];
+  const onResult = ({ fields, rows, commandTag }: StatementResult) => {
+    const columns = fields.map(({ name, typeOid }) => ({ name, isNumber: NUMBER_TYPES.has(typeOid) }));
+    stdout += alignedText({ columns, rows, commandTag });
+  };
+  const onNotice = (notice: ServerError) => {
+    stderr += serverText(notice, sql);
+  };
   try {
-    const results = await unlessAborted(env.signal, session.query(sql));
-    const stdout = results
-      .map(({ fields, rows, commandTag }) => {
-        const columns = fields.map(({ name, typeOid }) => ({ name, isNumber: NUMBER_TYPES.has(typeOid) }));
-        return alignedText({ columns, rows, commandTag });
-      })
-      .join('');
-    return { status: 0, stdout, stderr: '' };
+    await unlessAborted(env.signal, session.query(sql, { onResult, onNotice }));
+    return { status: 0, stdout, stderr };
   } catch (error) {
     const { backendKey } = session;
     // A wish, as each cancel: what comes of it changes nothing here.
     if (env.signal.aborted && backendKey) await cancel(await connector.open(), backendKey).catch(() => {});
     if (!isServerError(error)) throw error;
-    const { severity, message, detail, hint, fields } = error;
-    const position = Number(fields.find(([code]) => code === 'P')?.[1] ?? 0);
-    return { status: 1, stdout: '', stderr: errorText({ severity, message, detail, hint, position }, sql) };
+    return { status: 1, stdout, stderr: stderr + serverText(error, sql) };
   } finally {
     session.close();
   }
+}
+
+function serverText({ severity, message, detail, hint, fields }: ServerError, sql: string): string {
+  const position = Number(fields.find(([code]) => code === 'P')?.[1] ?? 0);
+  return errorText({ severity, message, detail, hint, position }, sql);
 }
 
 async function summarize(env: Env, args: DbExecArgs, outcomes: Outcome[]): Promise<void> {
