@@ -1,5 +1,5 @@
 /**
- * Durations as Go writes and reads them: `30h0m0s`, `1m0s`, `1.5s`, `300ms`, `0s`. Inside the house a duration is a
+ * Durations as Go writes and reads them: `30h0m0s`, `1m0s`, `1.5s`, `300ms`, `0s`; read also `4d`. Inside the house a duration is a
  * number of milliseconds; on Teleport's wire it is a number of nanoseconds, which is why both are here.
  */
 import { TeleportError } from '../errors.js';
@@ -13,13 +13,17 @@ const NANOS = {
   s: 1_000_000_000n,
   m: 60_000_000_000n,
   h: 3_600_000_000_000n,
+  // Teleport's own, in resources: days, months of 30 days, years of 365.
+  d: 86_400_000_000_000n,
+  mo: 2_592_000_000_000_000n,
+  y: 31_536_000_000_000_000n,
 } as const;
 
 const MAX_NANOS = 2n ** 63n - 1n;
-const TERM = /(\d{1,19})?(?:\.(\d{0,19}))?(ns|us|µs|μs|ms|s|m|h)/y;
+const TERM = /(\d{1,19})?(?:\.(\d{0,19}))?(ns|us|µs|μs|ms|mo|s|m|h|d|y)/y;
 
 /**
- * Nanoseconds of a Go duration text.
+ * Nanoseconds of a Go duration text, with days (`d`), months (`mo`) and years (`y`) as in Teleport's resources.
  *
  * @throws TeleportError `BadParameter` `time: invalid duration "x"`, in Go's words
  */

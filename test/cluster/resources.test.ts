@@ -487,6 +487,14 @@ describe('U11 tctl lock does not lock what is not there', () => {
     expect((await cluster.tctl('get', 'locks')).stdout).toBe(before);
   });
 
+  test.each(['0s', '-5m'])('nor is a token made that nobody can join with: --ttl=%s', async (ttl) => {
+    const before = (await cluster.tctl('get', 'tokens')).stdout;
+    expect(refused(await cluster.tctl('tokens', 'add', '--type=db', `--ttl=${ttl}`))).toContain(
+      '--ttl must be longer than 0',
+    );
+    expect((await cluster.tctl('get', 'tokens')).stdout).toBe(before);
+  });
+
   test('a resource whose end has passed is taken with a word', async () => {
     const expires = '2020-01-01T00:00:00Z';
     const ended = { ...lock({ user: 'alice' }, 'ended'), spec: { target: { user: 'alice' }, expires } };

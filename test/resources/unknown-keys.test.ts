@@ -104,6 +104,16 @@ describe('U3 durations of a role', () => {
     [{ client_idle_timeout: '-5m' }, 'spec.options.client_idle_timeout cannot be negative: -5m'],
     [{ max_session_ttl: '-8h' }, 'spec.options.max_session_ttl cannot be negative: -8h'],
   ])('%j is refused', (options, message) => expect(() => written(options)).toThrow(message));
+  test.each<[string, bigint]>([
+    ['1d', 86_400n],
+    ['1d12h', 129_600n],
+    ['0.5d', 43_200n],
+    ['1mo', 2_592_000n],
+    ['1y', 31_536_000n],
+    ['2m', 120n],
+  ])('%s, as Teleport reads it', (text, seconds) => {
+    expect(written({ max_session_ttl: text })?.maxSessionTtl).toBe(seconds * 1_000_000_000n);
+  });
   test.each<[object]>([[{ client_idle_timeout: 0 }], [{ client_idle_timeout: 'never' }], [{ max_session_ttl: '8h' }]])(
     '%j is taken',
     (options) => expect(written(options)).toBeDefined(),

@@ -25,6 +25,7 @@ export interface TokensAddArgs extends AdminArgs {
 
 export async function run(env: Env, args: TokensAddArgs): Promise<void> {
   const roles = args.type.map(normalRole);
+  if (args.ttl <= 0) throw new TeleportError('BadParameter', '--ttl must be longer than 0: no host could join with it');
   const labels = args.labels ? parseLabelSpec(args.labels) : undefined;
   const name = args.value || randomBytes(16).toString('hex');
   const expires = new Date(env.now().getTime() + args.ttl);
