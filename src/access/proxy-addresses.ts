@@ -1,11 +1,10 @@
 /**
- * Addresses of a Proxy: what a person types, what a ping announces, and what goes into the profile. Pure.
+ * Addresses of a Proxy: what a ping announces, and what goes into the profile. Pure.
  * Spec: login-and-profile reference, 1.5.
  */
-import { isIP } from 'node:net';
-import { TeleportError } from '../errors.js';
 import { hostOf } from '../profile/paths.js';
 import type { Profile } from '../profile/profile.js';
+import { portIn } from '../profile/typed-proxy.js';
 
 /** Kinds of single sign-on connectors. */
 export const SSO_TYPES = ['github', 'oidc', 'saml'] as const;
@@ -57,38 +56,6 @@ export interface Ping {
       mongo_public_addr?: string;
     };
   };
-}
-
-export interface TypedProxy {
-  host: string;
-  /** Absent when none was typed. */
-  port?: number;
-  sshPort?: number;
-}
-
-/**
- * `host`, `host:webport`, `host:webport,sshport`; a leading `https://` is cut off.
- *
- * @throws TeleportError `BadParameter`
- */
-export function parseProxy(typed: string): TypedProxy {
-  const [web = '', ssh, more] = typed
-    .trim()
-    .replace(/^https:\/\//, '')
-    .replace(/\/+$/, '')
-    .split(',');
-  const port = portIn(web);
-  const host = hostOf(web);
-  // Digits alone are a port without its host, not an IPv4 address.
-  const isName = /^[^\s/@:?#]+$/.test(host) && !/^\d+$/.test(host) && URL.canParse(`https://${host}`);
-  const isHost = isName || isIP(host) === 6;
-  const sshPort = ssh === undefined ? undefined : Number(ssh);
-  if (!isHost || more !== undefined || port === 0 || (sshPort !== undefined && !isPort(sshPort))) {
-    throw new TeleportError('BadParameter', `invalid proxy address: ${JSON.stringify(typed)}`, {
-      hint: 'Write --proxy=host or --proxy=host:port.',
-    });
-  }
-  return { host, ...(port === undefined ? {} : { port }), ...(sshPort === undefined ? {} : { sshPort }) };
 }
 
 /** Host and port of an address; the port may be missing. */
@@ -166,18 +133,6 @@ function dialTimeout(nanoseconds: number | undefined): string {
 
 function withPort(address: string, port: number): string {
   return portIn(address) ? address : joinAddress(hostOf(address), port);
-}
-
-/** The port of an address; undefined for none, 0 for an impossible one. */
-function portIn(address: string): number | undefined {
-  const text = /^(?:\[[^\]]*\]|[^:]*):([^:]*)$/.exec(address)?.[1];
-  if (text === undefined) return undefined;
-  const port = Number(text);
-  return isPort(port) ? port : 0;
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port > 0 && port < 65_536;
 }
 
 function optional<Key extends string>(key: Key, value: string | undefined): Partial<Record<Key, string>> {

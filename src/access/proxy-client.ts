@@ -9,9 +9,10 @@ import { pause } from '../net/deadline.js';
 import { dialTls } from '../net/dial.js';
 import type { TrustOptions } from '../net/trust.js';
 import { readCertificateFile } from '../pki/certificate-file.js';
+import type { TypedProxy } from '../profile/typed-proxy.js';
 import { checkedPing } from './check-ping.js';
 import { type LoginAnswer, loginAnswer } from './login-answer.js';
-import { isLoopback, joinAddress, type Ping, type SsoType, splitAddress, type TypedProxy } from './proxy-addresses.js';
+import { isLoopback, joinAddress, type Ping, type SsoType, splitAddress } from './proxy-addresses.js';
 import { webApiError } from './web-api-error.js';
 import { exchange, parseJson, TlsAgent } from './web-exchange.js';
 

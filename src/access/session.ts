@@ -14,13 +14,14 @@ import { authorizedKeyLine } from '../pki/ssh.js';
 import { issuerOf, NAME_OID, subjectOf } from '../pki/x509.js';
 import { diskStore } from '../profile/disk-store.js';
 import { memoryStore } from '../profile/memory-store.js';
-import { profileBase } from '../profile/paths.js';
+import { hostOf, profileBase } from '../profile/paths.js';
 import type { Profile } from '../profile/profile.js';
-import { openSession, proxyHostOf, type Session } from '../profile/session.js';
+import { openSession, type Session } from '../profile/session.js';
 import type { HostCa, ProfileStore, UserKeys } from '../profile/store.js';
 import { headersFor, readTshConfig } from '../profile/tsh-config.js';
+import { parseProxy } from '../profile/typed-proxy.js';
 import { headlessArgs, headlessRefused, isHeadless } from './headless.js';
-import { joinAddress, type Ping, parseProxy, profileOfPing, splitAddress } from './proxy-addresses.js';
+import { joinAddress, type Ping, profileOfPing, splitAddress } from './proxy-addresses.js';
 import { findProxyAddress, type ProxyClient, type ProxyClientOptions, proxyClient, webTrust } from './proxy-client.js';
 import type { BrowserArgs } from './sso-sign-in.js';
 import { CLIENT_VERSION, versionWarning } from './versions.js';
@@ -95,7 +96,7 @@ export async function askProxy(
   const typed = args.proxy ? parseProxy(args.proxy) : undefined;
   const known = options.known?.webProxyAddr;
   if (!typed && !known) throw new TeleportError('BadParameter', 'No proxy address specified, missed --proxy flag?');
-  const host = typed?.host ?? proxyHostOf(known!);
+  const host = typed?.host ?? hostOf(known!);
   const web = await webOptions(env, args, joinAddress(host, typed?.port ?? 3080));
   const work = async (): Promise<AskedProxy> => {
     const address =

@@ -7,9 +7,9 @@ import { ATTRIBUTE_OID } from '../identity/attributes.js';
 import { type GitHubIdentity, readUserSshCertificate } from '../identity/ssh-cert.js';
 import type { Traits } from '../identity/traits.js';
 import { NAME_OID, readCertificate } from '../pki/x509.js';
-import { hostOf } from './paths.js';
 import type { Profile } from './profile.js';
 import { LoginNeeded, type ProfileStore, type UserCerts, type UserKeys } from './store.js';
+import { proxyHostOf } from './typed-proxy.js';
 
 export { LoginNeeded } from './store.js';
 
@@ -116,11 +116,6 @@ export async function usableKeys(session: Session, now: Date): Promise<UserKeys>
   if (keys !== undefined) return { ...keys, sshCert: certs.sshCert };
   const where = (await store.credentialStore(name)) === 'keychain' ? 'in the system keychain' : 'there';
   throw new LoginNeeded('NotFound', `the private key of ${user} at ${name} is not ${where}`, { hint });
-}
-
-/** Host of what was typed after `--proxy`. */
-export function proxyHostOf(typed: string): string {
-  return hostOf(typed.replace(/^https:\/\//, '').split(',')[0]!);
 }
 
 function factsOf(keys: UserCerts): SessionFacts {

@@ -8,9 +8,9 @@ import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
 import { profileBase } from '../profile/paths.js';
 import { type CredentialStoreKind, openSecrets } from '../profile/secret-store.js';
-import { proxyHostOf } from '../profile/session.js';
 import type { ProfileStore } from '../profile/store.js';
 import { readTshConfig } from '../profile/tsh-config.js';
+import { proxyHostOf } from '../profile/typed-proxy.js';
 import { forgetServices } from './logout.js';
 
 export interface CredentialStoreArgs {

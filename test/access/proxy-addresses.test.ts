@@ -1,22 +1,6 @@
-import { parseProxy, profileOfPing } from '../../src/access/proxy-addresses.js';
+import { profileOfPing } from '../../src/access/proxy-addresses.js';
 import { webApiError } from '../../src/access/web-api-error.js';
 import { headersFor } from '../../src/profile/tsh-config.js';
-
-test.each([
-  ['proxy.example.com', { host: 'proxy.example.com' }],
-  ['https://proxy.example.com:443/', { host: 'proxy.example.com', port: 443 }],
-  ['p:443,3023', { host: 'p', port: 443, sshPort: 3023 }],
-  ['[::1]:3080', { host: '::1', port: 3080 }],
-])('--proxy=%s', (typed, expected) => {
-  expect(parseProxy(typed)).toEqual(expected);
-});
-
-test.each(['', 'p:0', 'p:x', 'p:70000', 'a b', 'p:1,x', 'user@p', 'p/x', 'a[b', 'a%zz'])(
-  '--proxy=%j is refused',
-  (typed) => {
-    expect(() => parseProxy(typed)).toThrow('invalid proxy address');
-  },
-);
 
 test('one port for everything, announced by the proxy, replaces what was typed', () => {
   const proxy = {

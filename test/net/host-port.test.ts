@@ -37,6 +37,12 @@ describe('W5 an address as it is typed', () => {
     'a b:1',
     'u@h:1',
     'h:1/x',
+    '0x10',
+    '10.1:443',
+    '13000.5',
+    '1.2.3.4.5',
+    '*:443',
+    'a,b',
     'h:-1',
   ])('%j is none', (typed) => expect(parseHostPort(typed, defaults)).toBeUndefined());
 
