@@ -8,6 +8,7 @@ import { isAbsolute } from 'node:path';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
 import type { AuthService } from '../auth/service.js';
 import { type ErrorCode, isTeleportError, messageOf, systemReason, TeleportError } from '../errors.js';
+import type { HostPort } from '../net/host-port.js';
 import { certificateProblem, joinHostPort } from '../net/socket-errors.js';
 import type { SystemRole } from '../resources/types.js';
 import type { TeleportConfig } from './config.js';
@@ -68,12 +69,12 @@ function joinHint(cause: unknown, { kind, host, port }: AuthRoute, role: SystemR
   if (isTeleportError(cause, 'AccessDenied')) {
     return `Tokens run out, and each is for some roles only. Make one on the Auth host: tctl tokens add --type=${role.toLowerCase()}`;
   }
-  if (!isTeleportError(cause, 'ConnectionProblem')) return undefined;
-  const [what, settings] =
-    kind === 'proxy'
-      ? ['Proxy', 'proxy_server (or --auth-server)']
-      : ['Auth Service', 'auth_server (or --auth-server)'];
-  return `Is ${joinHostPort(host, port)} the address of the cluster's ${what}, and can this host reach it? It is set by ${settings}.`;
+  return isTeleportError(cause, 'ConnectionProblem') ? addressHint(kind, { host, port }) : undefined;
+}
+
+function addressHint(kind: AuthRoute['kind'], { host, port }: HostPort): string {
+  const [what, setting] = kind === 'proxy' ? ['Proxy', 'proxy_server'] : ['Auth Service', 'auth_server'];
+  return `Is ${joinHostPort(host, port)} the address of the cluster's ${what}, and can this host reach it? It is set by ${setting} (or --auth-server).`;
 }
 
 /** A Proxy joins at Auth itself; an agent knows only Proxies, also when one was given as --auth-server. */
@@ -102,10 +103,12 @@ async function joinToken(value: string | undefined, role: SystemRole): Promise<s
       { cause, hint },
     );
   }
-  if (text !== '') return text;
+  // Without --format=text, tctl writes a page about the token.
+  const why = text === '' ? 'is empty' : /\s/.test(text) ? 'holds more than a token' : undefined;
+  if (why === undefined) return text;
   throw new TeleportError(
     'BadParameter',
-    `this host has not joined the cluster yet, and the file of the join token is empty: ${value}`,
+    `this host has not joined the cluster yet, and the file of the join token ${why}: ${value}`,
     { hint },
   );
 }
@@ -135,19 +138,28 @@ export async function readPins(values: readonly string[]): Promise<string[]> {
 }
 
 /**
- * A service that joined earlier and now meets servers whose certificates are not those of its cluster: say so, instead
- * of sending a person to the authorities of this machine, which have no part in it.
+ * A service that joined earlier and now reaches nobody is led to the address. One that meets servers whose certificates
+ * are not those of its cluster: say so, instead of sending a person to the authorities of this machine, which have no part
+ * in it.
  */
 export async function asMember<T>(
   { config, auth }: Membership,
   identity: HostIdentity,
-  at: { host: string; port: number },
+  at: HostPort,
   start: () => Promise<T>,
 ): Promise<T> {
   try {
     return await start();
   } catch (error) {
-    if (auth || certificateProblem(error) === undefined) throw error;
+    if (auth) throw error;
+    if (certificateProblem(error) === undefined) {
+      if (!isTeleportError(error, 'ConnectionProblem') || error.hint !== undefined) throw error;
+      const hint = addressHint(identity.role === 'Proxy' ? 'direct' : 'proxy', at);
+      throw new TeleportError('ConnectionProblem', `the cluster cannot be reached: ${error.message}`, {
+        cause: error,
+        hint,
+      });
+    }
     const file = identityFile(config.dataDir, identity.role);
     throw new TeleportError(
       'AccessDenied',

@@ -103,6 +103,11 @@ describe('S2 the join token is read only to join', () => {
       message: `this host has not joined the cluster yet, and the file of the join token is empty: ${tokenFile()}`,
       hint,
     });
+    writeFileSync(tokenFile(), (await cluster.tctl('tokens', 'add', '--type=db')).stdout);
+    await expect(start({ auth_token: tokenFile() })).rejects.toMatchObject({
+      message: `this host has not joined the cluster yet, and the file of the join token holds more than a token: ${tokenFile()}`,
+      hint,
+    });
     await expect(start({ auth_token: 'x', ca_pin: [join(dir, 'nopin')] })).rejects.toMatchObject({
       message: `cannot read the CA pin from ${join(dir, 'nopin')}: no such file or directory`,
       hint: expect.stringContaining('tctl status'),
@@ -160,6 +165,16 @@ describe('W15 a join that fails leads to what was wrong', () => {
       message: expect.stringMatching(
         /^joining the cluster failed: dial tcp 127\.0\.0\.1:1: connect: connection refused/,
       ),
+      hint: expect.stringMatching(/^Is 127\.0\.0\.1:1 the address of the cluster's Proxy/),
+    });
+  });
+
+  test('an address where nobody answers any more, of a host that joined earlier', async () => {
+    const token = (await newToken('db')).trim();
+    await startOnce('db', { proxy_server: cluster.proxyAddr, auth_token: token });
+    await expect(start('127.0.0.1:1')).rejects.toMatchObject({
+      code: 'ConnectionProblem',
+      message: 'the cluster cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused',
       hint: expect.stringMatching(/^Is 127\.0\.0\.1:1 the address of the cluster's Proxy/),
     });
   });
