@@ -1,16 +1,14 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { build } from 'esbuild';
 import { hexName } from '../../src/api/alpn.js';
 import { openAuthClient } from '../../src/api/client.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
 import { dialTls } from '../../src/net/dial.js';
+import { runScript } from '../support/script.js';
 import { CLUSTER, Cluster } from './cluster.js';
 
 let cluster: Cluster;
@@ -85,38 +83,29 @@ test('the data directory of another cluster is refused', async () => {
 
 test('users that were acknowledged survive kill -9 of the service, and so does its authority', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'auth-kill-'));
-  const script = join(dir, 'auth.cjs');
-  await build({
-    stdin: {
-      contents: `import { startAuth } from './src/auth/service.ts';
-        import { silent } from './src/log.ts';
-        startAuth({ dataDir: process.argv[2], clusterName: '${CLUSTER}', listen: { host: '127.0.0.1', port: 0 },
-          nodename: 'n', log: silent, version: '18.3.0' })
-          .then((auth) => process.stdout.write(auth.address.port + '\\n'));`,
-      resolveDir: resolve('.'),
-      loader: 'ts',
-    },
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['libsql', '@node-rs/argon2'],
-    supported: { 'dynamic-import': false },
-    outfile: script,
-  });
   const dataDir = join(dir, 'data');
   const start = async () => {
-    const child = spawn(process.execPath, [script, dataDir], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_PATH: resolve('node_modules') },
-    });
-    const exited = once(child, 'exit');
-    const lines = createInterface({ input: child.stdout });
-    const [port] = (await once(lines, 'line')) as [string];
+    const { child, lines, ended } = await runScript(
+      dir,
+      `import { startAuth } from './src/auth/service.ts';
+       import { silent } from './src/log.ts';
+       startAuth({ dataDir: process.argv[2], clusterName: '${CLUSTER}', listen: { host: '127.0.0.1', port: 0 },
+         nodename: 'n', log: silent, version: '18.3.0' })
+         .then((auth) => process.stdout.write(auth.address.port + '\\n'));`,
+      [dataDir],
+    );
+    const first = once(lines, 'line') as Promise<[string]>;
+    const [port] = await Promise.race([
+      first,
+      ended.then(({ stderr }) => {
+        throw new Error(stderr);
+      }),
+    ]);
     return {
       port: Number(port),
       kill: async () => {
         child.kill('SIGKILL');
-        await exited;
+        await ended;
       },
     };
   };

@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { build } from 'esbuild';
 import { openEmbeddedStore } from '../../src/store/embedded.js';
+import { runScript } from '../support/script.js';
 import { describeStore } from './suite.js';
 
 const temp = () => mkdtempSync(join(tmpdir(), 'store-'));
@@ -48,34 +45,20 @@ test('a file that is no store is refused with its name', async () => {
 test('every acknowledged write survives kill -9 of the writer', async () => {
   const dir = temp();
   const path = join(dir, 'auth.db');
-  const script = join(dir, 'writer.cjs');
-  await build({
-    stdin: {
-      contents: `import { openEmbeddedStore } from './src/store/embedded.ts';
-        openEmbeddedStore({ path: process.argv[2] }).then(async (store) => {
-          for (let i = 0; ; i++) { await store.create('/n/' + String(i).padStart(8, '0'), String(i)); process.stdout.write(i + '\\n'); }
-        });`,
-      resolveDir: resolve('.'),
-      loader: 'ts',
-    },
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    external: ['libsql'],
-    supported: { 'dynamic-import': false },
-    outfile: script,
-  });
-  const child = spawn(process.execPath, [script, path], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, NODE_PATH: resolve('node_modules') },
-  });
-  const exited = once(child, 'exit');
+  const { child, lines, ended } = await runScript(
+    dir,
+    `import { openEmbeddedStore } from './src/store/embedded.ts';
+     openEmbeddedStore({ path: process.argv[2] }).then(async (store) => {
+       for (let i = 0; ; i++) { await store.create('/n/' + String(i).padStart(8, '0'), String(i)); process.stdout.write(i + '\\n'); }
+     });`,
+    [path],
+  );
   let last = -1;
-  for await (const line of createInterface({ input: child.stdout })) {
+  for await (const line of lines) {
     last = Number(line);
     if (last === 300) child.kill('SIGKILL');
   }
-  await exited;
+  await ended;
   expect(last).toBeGreaterThanOrEqual(300);
   const store = await openEmbeddedStore({ path });
   const rows = await store.range('/n/');

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join, resolve } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 export interface RunningScript {
@@ -23,6 +24,8 @@ export async function runScript(dir: string, contents: string, args: readonly st
     format: 'cjs',
     external: ['libsql', '@node-rs/argon2'],
     supported: { 'dynamic-import': false },
+    // As if the script stood in this folder: packages are found from there.
+    define: { 'import.meta.url': JSON.stringify(pathToFileURL(resolve('script.cjs')).href) },
     outfile,
   });
   const child = spawn(process.execPath, [outfile, ...args], {
