@@ -52,11 +52,24 @@ const OTHER_JOIN_METHODS = [
 /** @throws TeleportError `BadParameter` */
 export function checkResource(resource: AnyResource): void {
   if (!resource.metadata?.name && !SINGLETONS.has(resource.kind)) throw bad('missing parameter Name');
+  checkName(resource);
   if (resource.kind === 'role') checkRole(resource);
   else if (resource.kind === 'user') checkUser(resource);
   else if (resource.kind === 'db') checkDatabase(resource);
   else if (resource.kind === 'token') checkToken(resource);
   else if (resource.kind === 'lock') checkLock(resource);
+}
+
+/** Teleport's rule. With a slash in its name a resource could not be named as `kind/name`. Databases have a rule of their own. */
+const NAME = /^[0-9A-Za-z@_:.+-]+$/;
+
+function checkName({ kind, metadata }: AnyResource): void {
+  const name: unknown = metadata?.name;
+  if (kind === 'db' || SINGLETONS.has(kind) || typeof name !== 'string') return;
+  if (NAME.test(name) && name !== '.' && name !== '..') return;
+  const what = 'special characters are not allowed in resource names, please use name composed only from characters';
+  // A token's name is a secret.
+  throw bad(`${what}, hyphens, dots, and plus signs: ${kind === 'token' ? '***' : JSON.stringify(name)}`);
 }
 
 export function checkRole(role: Role): void {

@@ -7,7 +7,7 @@ import { shapeOf } from '../api/fields.js';
 import { withNote } from '../api/note.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
-import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { fileError, isTeleportError, nodeCodeOf, TeleportError } from '../errors.js';
 import { ORIGIN_LABEL, withDefaults } from '../resources/defaults.js';
 import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
@@ -118,8 +118,8 @@ async function input(env: Env, file: string | undefined): Promise<string> {
     try {
       return await readFile(path, 'utf8');
     } catch (cause) {
-      const why = nodeCodeOf(cause) === 'ENOENT' ? `lstat ${path}: no such file or directory` : messageOf(cause);
-      throw new TeleportError('NotFound', why, { cause });
+      if (nodeCodeOf(cause) !== 'ENOENT') throw fileError('read', path, cause);
+      throw new TeleportError('NotFound', `lstat ${path}: no such file or directory`, { cause });
     }
   }
   const chunks: Buffer[] = [];

@@ -359,6 +359,21 @@ test('W10 a role that wants automatic users is refused when it is made, with wha
   expect((await cluster.tctl('get', 'role/auto')).status).toBe(1);
 });
 
+describe('U3 a name that nothing could be called by later is refused', () => {
+  test.each(['a/b', ' ', 'a b', 'a\nb', 'a\u202eb', '..', 'jürgen'])('%j', async (name) => {
+    for (const resource of [role({}, name), user({}, name), lock({ user: 'alice' }, name), token({}, name)]) {
+      expect(refused(await create(resource, '-f'))).toContain('special characters are not allowed in resource names');
+    }
+  });
+  test.each(['alice@example.com', 'a.b+c', 'team:dba', 'A_b-1'])('%s is taken', async (name) => {
+    made(await create(role({}, name), '-f'));
+  });
+});
+
+test('U3 a folder in place of a file is named', async () => {
+  expect(refused(await cluster.tctl('create', cluster.dir))).toContain(`cannot read ${cluster.dir}: `);
+});
+
 describe('S6 tctl create -f overwrites, whichever revision the file has', () => {
   const kinds: [string, (mark: string) => { kind: string; metadata: object }, string, string][] = [
     ['role', (mark) => role({ allow: { logins: [mark] } }, 's6'), 'role/s6', 'role "s6" has been created\n'],
