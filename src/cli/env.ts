@@ -98,9 +98,12 @@ export function processEnv(proc: NodeJS.Process): ProcessEnv {
     });
     return streams[name];
   };
+  // A terminal that goes away breaks it after its end, when whoever has read from it listens no more.
+  let stdin: Stdin | undefined;
   return {
     get stdin() {
-      return proc.stdin as Stdin;
+      stdin ??= (proc.stdin as Stdin).on('error', () => {});
+      return stdin;
     },
     get stdout() {
       return output('stdout');

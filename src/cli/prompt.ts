@@ -17,7 +17,7 @@ export interface AskOptions {
 /**
  * Ask for a secret; what is typed is not shown. The question is printed with `:` and a newline, as `tsh` does.
  *
- * @throws TeleportError `BadParameter` when standard input is no terminal or ends; Signalled on Ctrl-C
+ * @throws TeleportError `BadParameter` when standard input is not a terminal or ends; Signalled on Ctrl-C and Ctrl-\
  */
 export async function askSecret(env: Env, question: string, options: AskOptions = {}): Promise<string> {
   needTerminal(env, options.withoutTerminal);
@@ -77,6 +77,7 @@ async function readAnswer(env: Env, { raw }: { raw: boolean }): Promise<string> 
       settle(() => {
         if (rest !== '') stdin.unshift(Buffer.from(rest));
         if (outcome === 'interrupted') reject(new Signalled('SIGINT'));
+        else if (outcome === 'quit') reject(new Signalled('SIGQUIT'));
         else if (outcome === 'ended') reject(ended());
         else if (outcome === 'too long') reject(new TeleportError('LimitExceeded', 'the answer is too long'));
         else resolve(line.characters.join(''));
@@ -104,7 +105,7 @@ interface Line {
   escape?: 'start' | 'body' | undefined;
 }
 
-type Outcome = 'done' | 'interrupted' | 'ended' | 'too long';
+type Outcome = 'done' | 'interrupted' | 'quit' | 'ended' | 'too long';
 
 /** Take characters up to the end of the line; in raw mode the editing keys are ours to understand. */
 function take(line: Line, text: string): { outcome?: Outcome; used: number } {
@@ -123,6 +124,8 @@ function take(line: Line, text: string): { outcome?: Outcome; used: number } {
       line.characters.push(char);
     } else if (char === '\u0003') {
       return { outcome: 'interrupted', used };
+    } else if (char === '\u001c') {
+      return { outcome: 'quit', used };
     } else if (char === '\u0004') {
       if (line.characters.length === 0) return { outcome: 'ended', used };
     } else if (char === '\u007f' || char === '\b') {

@@ -4,7 +4,20 @@
  * Readers need no lock: files are written beside their place and renamed into it.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, readlink, realpath, rename, rmdir, stat, unlink, utimes } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import {
+  access,
+  mkdir,
+  open,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rmdir,
+  stat,
+  unlink,
+  utimes,
+} from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -115,6 +128,25 @@ export async function writeWhole(
     await rename(beside, target);
   } catch (error) {
     await unlink(beside).catch(() => {});
+    throw fileError('write', path, error);
+  }
+}
+
+/**
+ * Whether `writeWhole` may write there, before a person is asked for anything. Makes nothing; a full disk shows later.
+ *
+ * @throws as `writeWhole`
+ */
+export async function assertCanWrite(path: string): Promise<void> {
+  const target = await throughLinks(path);
+  const there = await stat(target).catch(() => undefined);
+  if (there && !there.isFile()) throw new TeleportError('BadParameter', `${target} is not a file`);
+  let folder = dirname(target);
+  while (dirname(folder) !== folder && (await stat(folder).catch(nodeCodeOf)) === 'ENOENT') folder = dirname(folder);
+  try {
+    // With the point a file in place of a folder is refused as well.
+    await access(`${folder}/.`, constants.W_OK | constants.X_OK);
+  } catch (error) {
     throw fileError('write', path, error);
   }
 }

@@ -123,7 +123,7 @@ async function change(
 function withSection(before: string | undefined, name: string, service: PgService): string | false {
   const lines = linesOf(before ?? '');
   const same = sectionsOf(lines).filter(({ header }) => isNamed(header, bytes(name)));
-  const end = lines.find((line) => line.endsWith('\n'))?.endsWith('\r\n') ? '\r\n' : '\n';
+  const end = lineEnd(lines);
   const block = settingLines(name, service).map((line) => line + end);
   const [first, ...others] = same;
   if (first === undefined) return before === undefined ? block.join('') : before + end + block.join('');
@@ -149,7 +149,7 @@ function withoutSections(before: string, isMeant: (section: Section) => boolean)
       if (isBlank(below[0]) && sectionsOf(below).some(({ at, settings }) => at === 1 && settings)) below.shift();
     } else if (isBlank(above.at(-1)) || below.length === 0 || isBlank(below[0])) {
       // The line end that was put between their bytes and ours. It never joins two lines.
-      above.push(above.pop()!.replace(/\r?\n$/, ''));
+      above.push(withoutEnd(above.pop()!, lineEnd(lines)));
     }
     lines = linesOf([...above, ...below].join(''));
   }
@@ -178,6 +178,18 @@ function settingLines(name: string, service: PgService): string[] {
 /** Lines with their ends. */
 function linesOf(content: string): string[] {
   return content.match(/[^\n]*\n|[^\n]+$/g) ?? [];
+}
+
+/** Of the whole file: that of a section of ours, which was chosen before it was put in, else that of the first line. */
+function lineEnd(lines: readonly string[]): string {
+  const ours = sectionsOf(lines).find(({ settings }) => settings);
+  const line = ours ? lines[ours.at] : lines.find((one) => one.endsWith('\n'));
+  return line?.endsWith('\r\n') ? '\r\n' : '\n';
+}
+
+/** A lone carriage return before it is the person's. */
+function withoutEnd(line: string, end: string): string {
+  return line.endsWith(end) ? line.slice(0, -end.length) : line;
 }
 
 function sectionsOf(lines: readonly string[]): Section[] {

@@ -10,7 +10,7 @@ import { waitingFor } from '../cli/progress.js';
 import { confirm } from '../cli/prompt.js';
 import { TeleportError } from '../errors.js';
 import { encodeIdentityFile } from '../identity/identity-file.js';
-import { writeWhole } from '../profile/lock.js';
+import { assertCanWrite, writeWhole } from '../profile/lock.js';
 import { memoryStore } from '../profile/memory-store.js';
 import { SECRET_MODE } from '../profile/paths.js';
 import { type Profile, profileName } from '../profile/profile.js';
@@ -25,13 +25,21 @@ export function identityFormat(word: string): IdentityFormat {
   throw new TeleportError('BadParameter', `invalid identity format: ${word}`);
 }
 
+/** Before a person is asked for a password: whether the files can be written. @throws as `writeIdentity` */
+export async function checkPlaces(env: Env, target: { out: string; format: IdentityFormat }): Promise<void> {
+  for (const path of filesOf(target)) await assertCanWrite(resolve(env.cwd, path));
+}
+
+function filesOf({ out, format }: { out: string; format: IdentityFormat }): string[] {
+  return format === 'file' ? [out] : [out, `${out}-cert.pub`];
+}
+
 /** Write the file or the two files, after asking when they exist. Authorities are those that the cluster trusts. */
 export async function writeIdentity(
   env: Env,
   target: { out: string; format: IdentityFormat; overwrite: boolean },
   login: { profile: Profile; signedIn: SignedIn; insecure: boolean },
 ): Promise<void> {
-  const { out, format } = target;
   const { keys } = login.signedIn;
   const hostCas = await allHostCas(env, login);
   const text = encodeIdentityFile({
@@ -41,24 +49,19 @@ export async function writeIdentity(
     sshCaLines: hostCas.flatMap(({ knownHosts = [] }) => knownHosts),
     tlsCaPems: hostCas.flatMap(({ tlsPems }) => tlsPems),
   });
-  const files: [string, string][] =
-    format === 'file'
-      ? [[out, text]]
-      : [
-          [out, keys.sshKeyPem],
-          [`${out}-cert.pub`, `${keys.sshCert}\n`],
-        ];
-  const paths = files.map(([path]) => resolve(env.cwd, path));
+  const files = filesOf(target);
+  const contents = target.format === 'file' ? [text] : [keys.sshKeyPem, `${keys.sshCert}\n`];
+  const paths = files.map((path) => resolve(env.cwd, path));
   const existing = paths.filter((path) => existsSync(path));
   if (existing.length > 0 && !target.overwrite) {
-    const names = files.map(([path]) => path).filter((path) => existsSync(resolve(env.cwd, path)));
+    const names = files.filter((path) => existsSync(resolve(env.cwd, path)));
     if (!(await confirm(env, `Destination file(s) ${names.join(', ')} exist. Overwrite?`))) {
       throw new TeleportError('AlreadyExists', `not overwriting destination files ${names.join(', ')}`);
     }
   }
-  for (const [i, [, content]] of files.entries()) await writeWhole(paths[i]!, content, SECRET_MODE);
+  for (const [i, content] of contents.entries()) await writeWhole(paths[i]!, content, SECRET_MODE);
   printLine(env);
-  printLine(env, `The certificate has been written to ${files.map(([path]) => path).join(',')}`);
+  printLine(env, `The certificate has been written to ${files.join(',')}`);
 }
 
 async function allHostCas(env: Env, login: { profile: Profile; signedIn: SignedIn; insecure: boolean }) {

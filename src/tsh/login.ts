@@ -26,7 +26,7 @@ import type { ProfileStore } from '../profile/store.js';
 import { parseProxy, proxyHostOf } from '../profile/typed-proxy.js';
 import { printAlerts } from './alerts.js';
 import { prepareCredentialStore, refuseKeyFile } from './credential-store.js';
-import { identityFormat, writeIdentity } from './identity-out.js';
+import { checkPlaces, identityFormat, writeIdentity } from './identity-out.js';
 import { type LoginRequestArgs, requestAtLogin, requestForLogin, wantsRequest } from './request/at-login.js';
 import { isLive, otherSessions, printStatus } from './status.js';
 
@@ -132,6 +132,7 @@ async function loginToFile(env: Env, args: LoginCommandArgs, store: ProfileStore
   const format = identityFormat(args.format);
   await refuseKeyFile(env, store, args);
   if (!args.proxy) throw new TeleportError('BadParameter', 'No proxy address specified, missed --proxy flag?');
+  await checkPlaces(env, { out, format });
   const { profile, signedIn } = await exchange(env, args, undefined, {
     cluster: args.cluster,
     oneKey: format === 'file',

@@ -38,6 +38,13 @@ test('a signal during the question leaves it too', async () => {
   expect(env.rawMode).toBe(false);
 });
 
+test('B6 Ctrl-\\ leaves the question as SIGQUIT, which a terminal in raw mode does not send', async () => {
+  const env = terminal();
+  const asked = askSecret(env, 'Password');
+  env.type('abc\u001c');
+  await expect(asked).rejects.toMatchObject({ signalName: 'SIGQUIT' });
+});
+
 test('without a terminal a secret is refused in the words of the caller', async () => {
   const asked = askSecret(memoryEnv({ input: 'x\n' }), 'Password', {
     withoutTerminal: 'cannot perform password login without a terminal',

@@ -69,11 +69,14 @@ describe('B11 the service file of libpq', () => {
     ['has blanks, tabs and comments', '\n\n  # mine \n[prod]\t\n host = x  \n\n; odd\n#last\n\n\n'],
     ['is empty', ''],
     ['is a line end', '\n'],
+    ['ends in a lone carriage return', '# mine\r'],
+    ['has Windows line ends and a lone carriage return at the end', '# mine\r\n[prod]\r\nhost=x\r'],
+    ['has Unix line ends and a lone carriage return at the end', '# mine\n[prod]\r\nhost=x\r'],
     ['has sections of the same name', '[a]\nhost=x\n[a]\nhost=y\n'],
     ['is not a service file at all', '{"a": [1,\n2]}\n[\n]]\n'],
   ])('of a person %s: it keeps every byte, and is as it was when ours is gone', async (_, before) => {
     writeFileSync(path, before, 'latin1');
-    const end = before.includes('\r\n') ? '\r\n' : '\n';
+    const end = /^[^\n]*\r\n/.test(before) ? '\r\n' : '\n';
     const block = recorded().replaceAll('\n', end);
     await put();
     expect(bytes()).toBe(before + end + block);

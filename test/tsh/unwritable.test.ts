@@ -1,5 +1,5 @@
 /** Homes, folders and disks that take nothing: the path is named, and the way out, before a person is asked for anything. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,10 +70,25 @@ describe('B13 places that cannot be written', () => {
     }
   });
 
-  test('--out below a file', async () => {
-    const { status, stderr } = await tsh([...LOGIN(), `--out=${file}/id.pem`]);
-    expect(status).toBe(1);
-    expect(stderr).toContain(`ERROR: cannot write ${file}: `);
+  test.each([
+    ['below a file', 'FILE/id.pem', 'cannot write FILE/id.pem: not a directory'],
+    ['two below a file', 'FILE/x/id.pem', 'cannot write FILE/x/id.pem: not a directory'],
+    ['a folder', 'DIR', 'DIR is not a file'],
+    ['a device', '/dev/full', '/dev/full is not a file'],
+  ])('--out %s: said before a person is asked for anything', async (_, out, said) => {
+    const real = (text: string) => text.replace('FILE', file).replace('DIR', dir);
+    for (const more of [[], ['--overwrite'], ['--format=openssh']]) {
+      cluster.calls.length = 0;
+      const { status, stdout, stderr } = await tsh([...LOGIN(), `--out=${real(out)}`, ...more]);
+      expect([status, stdout, cluster.calls]).toEqual([1, '', []]);
+      expect(stderr).toMatch(new RegExp(`^ERROR: ${real(said)}\n`));
+    }
+  });
+
+  test('--out in a folder that is not there yet: it is made, after the login', async () => {
+    const out = join(dir, 'new/folder/id.pem');
+    expect(await tsh([...LOGIN(), `--out=${out}`])).toMatchObject({ status: 0 });
+    expect(readFileSync(out, 'utf8')).toContain('PRIVATE KEY');
   });
 
   test.each([
@@ -127,5 +142,24 @@ describe('B13 places that cannot be written', () => {
       `dd if=/dev/zero of=${disk}/rest bs=1k count=100 2>/dev/null; ${process.execPath} dist/tsh.js --help 2> ${disk}/help2`,
     ]);
     expect(lost.status).toBe(1);
+  });
+});
+
+describe('B6 a terminal that goes while tsh asks for a password', () => {
+  const python = spawnSync('python3', ['-c', 'import pty']).status === 0 ? test : test.skip;
+  python('tsh dies of SIGHUP, and Node does not crash', async () => {
+    const script = `import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0: os.execvp(sys.argv[1], sys.argv[1:])
+said = b''
+while b'password' not in said: said += os.read(terminal, 4096)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))`;
+    const child = spawn('python3', ['-c', script, process.execPath, 'dist/tsh.js', ...LOGIN()], {
+      env: { PATH: process.env.PATH, HOME: join(dir, 'asked'), SSL_CERT_FILE: cluster.webCaFile },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const said = (await child.stdout.toArray()) as Buffer[];
+    expect(Buffer.concat(said).toString()).toBe('-1\n');
   });
 });
