@@ -48,8 +48,10 @@ async function logoutSome(
   store: ProfileStore,
   whom: { [Key in keyof Login]: Login[Key] | undefined },
 ): Promise<number> {
-  const { proxy, user } = whom;
+  const { user } = whom;
   const all = await store.logins();
+  // Names of hosts are the same in capitals.
+  const proxy = all.find((one) => one.proxy.toLowerCase() === whom.proxy?.toLowerCase())?.proxy ?? whom.proxy;
   const meant = all.filter((one) => (!proxy || one.proxy === proxy) && (!user || one.user === user));
   let count = 0;
   // Where both are named, also what only the keychain still has.

@@ -66,6 +66,8 @@ describe('U11 tsh logout', () => {
     ['TELEPORT_PROXY, as "tsh env" sets it', [], { TELEPORT_PROXY: 'localhost:3080' }],
     ['--proxy', ['--proxy=localhost'], {}],
     ['--proxy with a scheme', ['--proxy=https://localhost:3080'], {}],
+    ['--proxy, as a browser shows it', ['--proxy=https://localhost:3080/'], {}],
+    ['--proxy in capitals', ['--proxy=LocalHost:3080'], {}],
     ['TELEPORT_USER', [], { TELEPORT_USER: 'alice' }],
     ['--user', ['--user=alice'], {}],
     ['both flags', ['--proxy=localhost:1', '--user=alice'], {}],
@@ -98,6 +100,12 @@ describe('U11 tsh logout', () => {
     const { status, stdout, stderr } = await tsh(['logout', ...words], vars);
     expect([status, keys().length]).toEqual([1, 3]);
     expect(stdout + stderr).toMatch(/already logged out|nobody is logged in at other|bob is not logged in/);
+  });
+
+  test.each([':3080', 'https://', '/', ','])('a proxy without a host (%j) is not everybody', async (proxy) => {
+    const { status, stdout, stderr } = await tsh(['logout'], { TELEPORT_PROXY: proxy });
+    expect([status, stdout, keys().length]).toEqual([1, '', 3]);
+    expect(stderr).toContain(`ERROR: invalid proxy address: ${JSON.stringify(proxy)}\n`);
   });
 
   test('who is logged in is named where nobody was meant', async () => {
@@ -233,6 +241,26 @@ describe('U11 tsh logout', () => {
     const { status, stderr } = run(['logout']);
     expect([status, keys()]).toEqual([1, []]);
     expect(stderr).toMatch(/^ERROR: cannot remove \S+\/alice-ssh\/\S+: permission denied\n/);
+  });
+});
+
+describe('U11 one address of a Proxy, however it was pasted', () => {
+  test.each(['/', '//', ',3023'])('https://HOST:PORT%s logs in, and out', async (end) => {
+    const proxy = `https://localhost:${cluster.port}${end}`;
+    rmSync(join(home, '.tsh'), { recursive: true });
+    expect(await tsh(['login', `--proxy=${proxy}`, '--user=alice'])).toMatchObject({
+      status: 0,
+      stderr: expect.not.stringContaining('ERROR'),
+    });
+    expect(await tsh(['status'], { TELEPORT_PROXY: proxy })).toMatchObject({ status: 0 });
+    expect(await tsh(['logout'], { TELEPORT_PROXY: proxy })).toMatchObject({ status: 0, stderr: '' });
+    expect(keys()).toEqual([]);
+  });
+
+  test('the address of a page is refused in words, with what to write instead', async () => {
+    const { status, stderr } = await tsh(['login', `--proxy=https://localhost:${cluster.port}/web`, '--user=alice']);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^ERROR: invalid proxy address: ".*"\nWrite --proxy=host or --proxy=host:port\.\n/);
   });
 });
 
