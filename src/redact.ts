@@ -59,6 +59,29 @@ export function redactText(text: string): string {
 }
 
 /**
+ * What is wrong with a YAML file: the message of the `yaml` package, without what it quotes of the file. A password that
+ * begins with `*`, `!`, `>` or `@` is a mistake in YAML, so what is quoted is often one.
+ */
+export function yamlReason(message: string): string {
+  return message
+    .split('\n')[0]!
+    .replace(/ at line \d+, column \d+:?$/, '')
+    .replace(/(?<=\S): .*$/, '')
+    .replace(
+      /^(Invalid escape sequence|Unresolved tag|Unresolved plain scalar|Unknown directive|Unsupported .*?version) .*$/,
+      '$1',
+    )
+    .replace(/^(Verbatim tags aren't resolved), so .*$/, '$1')
+    .replace(/^The .* (tag has no suffix)$/, 'The $1');
+}
+
+/** A secret name, such as a join token's: the first three quarters hidden; a short one hidden whole. */
+export function masked(name: string): string {
+  const hidden = name.length < 16 ? name.length : Math.floor(name.length * 0.75);
+  return '*'.repeat(hidden) + name.slice(hidden);
+}
+
+/**
  * A redactor that knows what was typed: it hides those values, and the secrets in them, wherever they stand.
  *
  * @param words  of the command line
@@ -128,6 +151,9 @@ function hideIn(value: string, found: (secret: string) => void): string {
   );
 }
 
+/** A whole URL whose later `@` is one of an option, such as the path of a certificate: `alice@h:5432/dev?sslcert=/a@b`. */
+const NO_PASSWORD = /^([^/?#@:]+@)?[^/?#@:]+(:\d+)?(\/[^/?#@]*)?\?[\w.-]+=/;
+
 /** `…://USER:SECRET@…` or `USER:SECRET@…` without SECRET, which may have any character in it. */
 function withoutUserInfo(url: string, isWeb: boolean, found: (secret: string) => void): string {
   const start = /^[^/?#@]*:\/\//.exec(url)?.[0].length ?? 0;
@@ -138,7 +164,7 @@ function withoutUserInfo(url: string, isWeb: boolean, found: (secret: string) =>
     return start === 0 || isWeb
       ? url
       : url.slice(0, start) + withoutOddPort(rest, /(iam|^):\/\/$/i.test(url.slice(0, start)), found);
-  if (colon < 0 || colon > at) return url;
+  if (colon < 0 || colon > at || NO_PASSWORD.test(rest)) return url;
   // The address of a page may have an @ in its path.
   if (isWeb && /^[^/?#@:]*(:\d*)?([/?#]|$)/.test(rest)) return url;
   const secret = rest.slice(colon + 1, at);

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { isEndpoint, parseEndpoint } from '../src/access/endpoint.js';
 import { TeleportError } from '../src/errors.js';
 import { createLogger } from '../src/log.js';
-import { redactorOf, redactText, redactValue } from '../src/redact.js';
+import { redactorOf, redactText, redactValue, yamlReason } from '../src/redact.js';
 import type { Database } from '../src/resources/types.js';
 import { checkDatabase } from '../src/resources/validate-database.js';
 import { FORMS, SECRET } from './support/secret-forms.js';
@@ -154,6 +154,8 @@ test.each([
   'role:alice@example.com, user: bob@example.com',
   'dial tcp 127.0.0.1:5432: connection refused',
   'postgresql://alice@sales.abc123.us-east-1.redshift.amazonaws.com:5439/dev?sslmode=verify-full',
+  'psql "postgres://alice@h:5439/dev?sslcert=/home/CORP/bob@corp.example.com/.tsh/keys/p/alice@example.com-db/x.crt"',
+  'postgres://h:5439/dev?sslrootcert=/home/bob@corp.example.com/ca.pem',
 ])('B4 what is not a secret stays: %s', (text) => {
   expect(redactText(text)).toBe(text);
 });
@@ -182,6 +184,20 @@ test('B4 a flag whose value is a secret, known or not', () => {
   expect(redactorOf([], { AWS_SECRET_ACCESS_KEY: SECRET, PGPASSWORD: SECRET })(`x ${SECRET}`)).toBe('x ***');
   expect(redactorOf(['--join-token=nope'], {})('join token "nope" does not exist')).toContain('"nope"');
   expect(redactorOf(['--token=/tmp/token'], {})('cannot read /tmp/token')).toBe('cannot read /tmp/token');
+});
+
+test.each([
+  [`Unresolved alias (the anchor must be set before the alias): ${SECRET}`, 'Unresolved alias'],
+  [`Unexpected scalar token in YAML stream: "${SECRET}" at line 2, column 3:\n\n  password: ]${SECRET}`, 'Unexpected'],
+  [`Unresolved tag: !${SECRET} at line 2, column 3:`, 'Unresolved tag'],
+  [`Verbatim tags aren't resolved, so !<${SECRET} is invalid.`, "Verbatim tags aren't resolved"],
+  [`The !${SECRET}! tag has no suffix`, 'The tag has no suffix'],
+  [`Invalid escape sequence \\u${SECRET}`, 'Invalid escape sequence'],
+  ['Missing , or : between flow map items at line 1, column 2:', 'Missing , or : between flow map items'],
+])('B4 a mistake in YAML: %s', (message, said) => {
+  expect(yamlReason(message)).toContain(said);
+  expect(yamlReason(message)).not.toContain(SECRET);
+  expect(yamlReason(message)).not.toContain(' at line ');
 });
 
 test('B4 hostile texts cost little', () => {

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { TeleportError } from '../errors.js';
+import { masked } from '../redact.js';
 import type { UserToken } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
 import { publicProxyAddr } from './proxies.js';
@@ -162,12 +163,6 @@ async function deviceOf(state: AuthState, { token, totpCode, deviceName }: Passw
     );
   }
   return newDevice(secret, deviceName, period, state.now());
-}
-
-/** The first three quarters hidden; a short name hidden whole. */
-export function masked(name: string): string {
-  const hidden = name.length < 16 ? name.length : Math.floor(name.length * 0.75);
-  return '*'.repeat(hidden) + name.slice(hidden);
 }
 
 /** Password and device as a user resource shows them: 1 unset, 2 set; 1 unset, 2 TOTP. */

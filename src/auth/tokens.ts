@@ -1,11 +1,11 @@
 /** Join tokens and locks as resources. Texts of refusals: cli.md 6. A token's name is its secret: errors show it masked. */
 import { randomUUID } from 'node:crypto';
 import { TeleportError } from '../errors.js';
+import { masked } from '../redact.js';
 import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Lock, LockTarget, ProvisionToken } from '../resources/types.js';
 import { checkResource, normalRole } from '../resources/validate.js';
-import { masked } from './invites.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
 import { type AuthState, record, type StaticToken } from './state.js';

@@ -2,6 +2,7 @@
  * Results on standard output: text, tables, JSON and YAML in the bytes of Teleport 18. The YAML library is loaded when
  * YAML is asked for. Spec: its command lines' rules for `--format`.
  */
+import { redactText } from '../redact.js';
 import type { Env } from './env.js';
 import { printable } from './printable.js';
 
@@ -9,9 +10,9 @@ export { durationText, shortDurationText, timeText } from './duration.js';
 export { labelsText } from './labels.js';
 export { headlessTableText, tableText, truncatedTableText } from './table.js';
 
-/** A line (or several) of text. */
+/** A line (or several) of text, without what is plainly a secret: it may say what was typed. */
 export function printLine(env: Env, text = ''): void {
-  env.stdout.write(`${text}\n`);
+  env.stdout.write(`${redactText(text)}\n`);
 }
 
 /** A line on standard error about something that a person should know and that does not end the command. */

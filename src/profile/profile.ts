@@ -3,6 +3,7 @@
  * Teleport 18.3.0 (login-and-profile reference, 6.3). Pure text in and out; `disk-store.ts` knows the files.
  */
 import { messageOf, TeleportError } from '../errors.js';
+import { yamlReason } from '../redact.js';
 import { hostOf } from './paths.js';
 import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret-store.js';
 
@@ -141,10 +142,15 @@ const AMBIGUOUS = /^(y|n|yes|no|on|off|true|false|null|0[xob].*)$/i;
 async function yamlValues(text: string, path: string): Promise<Record<string, unknown>> {
   const { LineCounter, parseDocument } = await import('yaml');
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter });
+  const document = parseDocument(text, { lineCounter, logLevel: 'error' });
   const error = document.errors[0];
-  if (error) throw broken(path, lineCounter.linePos(error.pos[0]).line, messageOf(error).split(' at line')[0]!);
-  const value: unknown = document.toJS({ maxAliasCount: 10 });
+  if (error) throw broken(path, lineCounter.linePos(error.pos[0]).line, yamlReason(messageOf(error)));
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 10 });
+  } catch (error) {
+    throw broken(path, 1, yamlReason(messageOf(error)));
+  }
   if (value === null || value === undefined) return {};
   if (typeof value !== 'object' || Array.isArray(value)) throw broken(path, 1, 'a list of "key: value" is expected');
   return value as Record<string, unknown>;

@@ -3,6 +3,7 @@
  * kept. A missing file is fine, an unknown key is left alone. Spec: login-and-profile reference, 9.
  */
 import { messageOf, TeleportError } from '../errors.js';
+import { yamlReason } from '../redact.js';
 import { readIfThere } from './lock.js';
 import { tshConfigPaths } from './paths.js';
 import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret-store.js';
@@ -40,9 +41,14 @@ async function readOne(path: string): Promise<TshConfig> {
   const { parse } = await import('yaml');
   let parsed: unknown;
   try {
-    parsed = parse(text);
+    parsed = parse(text, { logLevel: 'error' });
   } catch (error) {
-    throw new TeleportError('BadParameter', `failed to parse tsh configuration from ${path}: ${messageOf(error)}`);
+    const line = (error as { linePos?: { line: number }[] }).linePos?.[0]?.line;
+    const where = line === undefined ? path : `${path}, line ${line}`;
+    throw new TeleportError(
+      'BadParameter',
+      `failed to parse tsh configuration from ${where}: ${yamlReason(messageOf(error))}`,
+    );
   }
   const {
     aliases,

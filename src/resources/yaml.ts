@@ -4,8 +4,8 @@
  * are given: it would be kept nowhere.
  */
 import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
-import { TeleportError } from '../errors.js';
-import { redactValue } from '../redact.js';
+import { messageOf, TeleportError } from '../errors.js';
+import { masked, redactValue, yamlReason } from '../redact.js';
 import { EDITABLE, kindOfWord, SINGLETONS } from './ref.js';
 import type { AnyResource, Kind } from './types.js';
 import { pathText, type Shape, unknownKeys, wrongShapes } from './unknown-keys.js';
@@ -24,7 +24,14 @@ const MAX_TEXT_CHARS = 4 * 1024 * 1024;
 export function parseResources(text: string, shapeOf?: (kind: Kind) => Shape): AnyResource[] {
   if (text.length > MAX_TEXT_CHARS) throw bad('the resources are longer than 4 MiB');
   const lineCounter = new LineCounter();
-  const options = { uniqueKeys: true, version: '1.1', merge: true, customTags: plainTimes, lineCounter } as const;
+  const options = {
+    uniqueKeys: true,
+    version: '1.1',
+    merge: true,
+    customTags: plainTimes,
+    lineCounter,
+    logLevel: 'error',
+  } as const;
   const documents = parseAllDocuments(text, options);
   const resources: AnyResource[] = [];
   const mistakes: string[] = [];
@@ -32,7 +39,7 @@ export function parseResources(text: string, shapeOf?: (kind: Kind) => Shape): A
     const [error] = document.errors;
     if (error) {
       const line = error.linePos?.[0].line ?? 1;
-      throw bad(`error converting YAML to JSON: yaml: line ${line}: ${firstLine(error.message)}`, error);
+      throw bad(`error converting YAML to JSON: yaml: line ${line}: ${yamlReason(error.message)}`);
     }
     const value: unknown = plainValue(document);
     for (const [at, item] of (Array.isArray(value) ? value : [value]).entries()) {
@@ -54,8 +61,8 @@ export function parseResources(text: string, shapeOf?: (kind: Kind) => Shape): A
 function plainValue(document: Document.Parsed): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 });
-  } catch (cause) {
-    throw bad(`error converting YAML to JSON: yaml: ${firstLine((cause as Error).message)}`, cause);
+  } catch (error) {
+    throw bad(`error converting YAML to JSON: yaml: ${yamlReason(messageOf(error))}`);
   }
 }
 
@@ -66,7 +73,8 @@ function mistakesOf(
   shape: Shape,
   lineOf: (path: (string | number)[]) => number | undefined,
 ): string[] {
-  const who = metadata.name === undefined ? kind : `${kind} ${JSON.stringify(metadata.name)}`;
+  const name = kind === 'token' && typeof metadata.name === 'string' ? masked(metadata.name) : metadata.name;
+  const who = name === undefined ? kind : `${kind} ${JSON.stringify(name)}`;
   const where = (path: (string | number)[]) => {
     const line = lineOf(path);
     return line === undefined ? who : `${who}, line ${line}`;
@@ -121,10 +129,6 @@ function plainTimes(tags: import('yaml').Tags): import('yaml').Tags {
   return tags.filter((tag) => typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:timestamp');
 }
 
-function firstLine(message: string): string {
-  return message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '');
-}
-
-function bad(message: string, cause?: unknown): TeleportError {
-  return new TeleportError('BadParameter', message, { cause });
+function bad(message: string): TeleportError {
+  return new TeleportError('BadParameter', message);
 }

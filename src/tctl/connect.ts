@@ -16,7 +16,7 @@ import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors
 import { decodeIdentityFile } from '../identity/identity-file.js';
 import { type HostPort, parseHostPort } from '../net/host-port.js';
 import { issuerOf, NAME_OID } from '../pki/x509.js';
-import { redactValue } from '../redact.js';
+import { redactValue, yamlReason } from '../redact.js';
 
 export interface AdminArgs {
   config?: string | undefined;
@@ -80,7 +80,18 @@ async function localAuth(args: AdminArgs): Promise<LocalAuth | undefined> {
     throw noCredentials(dataDir);
   }
   const address = args.authServer?.[0] ?? String(config.auth_service?.listen_addr ?? `127.0.0.1:${AUTH_PORT}`);
-  return { identity: JSON.parse(stored) as HostIdentity, ...hostPort(address, AUTH_PORT) };
+  return { identity: identityOf(stored, dataDir), ...hostPort(address, AUTH_PORT) };
+}
+
+function identityOf(stored: string, dataDir: string): HostIdentity {
+  try {
+    return JSON.parse(stored) as HostIdentity;
+  } catch {
+    // What the parser says quotes the file, which holds a key.
+    throw new TeleportError('BadParameter', `${join(dataDir, 'admin-identity.json')} is damaged`, {
+      hint: 'Restart "teleport start" on this host: it writes the file anew.',
+    });
+  }
 }
 
 async function dialLocal({ identity, host, port }: LocalAuth, args: AdminArgs): Promise<AuthClient> {
@@ -131,15 +142,19 @@ interface FileConfig {
 
 function parsed(text: string, file: string): FileConfig {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  const error = document.errors[0];
-  if (error) {
-    throw new TeleportError(
+  const document = parseDocument(text, { lineCounter: lines, logLevel: 'error' });
+  const broken = (where: string, error: unknown) =>
+    new TeleportError(
       'BadParameter',
-      `failed parsing the config file: ${file} line ${lines.linePos(error.pos[0]).line}: ${error.message.split('\n')[0]}`,
+      `failed parsing the config file: ${file}${where}: ${yamlReason(messageOf(error))}`,
     );
+  const [error] = document.errors;
+  if (error) throw broken(` line ${lines.linePos(error.pos[0]).line}`, error);
+  try {
+    return (document.toJS() as FileConfig | null) ?? {};
+  } catch (error) {
+    throw broken('', error);
   }
-  return (document.toJS() as FileConfig | null) ?? {};
 }
 
 function hostPort(address: string, port: number): HostPort {

@@ -8,6 +8,7 @@ import { withNote } from '../api/note.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { fileError, isTeleportError, nodeCodeOf, TeleportError } from '../errors.js';
+import { masked } from '../redact.js';
 import { ORIGIN_LABEL, withDefaults } from '../resources/defaults.js';
 import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
@@ -72,7 +73,7 @@ async function create(env: Env, client: AuthClient, given: AnyResource, force: b
     }
     case 'token':
       await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource) } }, notes);
-      return `provision_token "${name}" has been created`;
+      return `provision_token "${masked(name)}" has been created`;
     case 'lock': {
       const lock = toMessage('lock', resource);
       const { locks } = await client.auth.getLocks({});

@@ -6,7 +6,7 @@
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { didYouMean, TeleportError } from '../errors.js';
-import { redactValue } from '../redact.js';
+import { redactValue, yamlReason } from '../redact.js';
 
 export type Schema =
   | { type: 'text'; values?: readonly string[] }
@@ -205,7 +205,7 @@ export function parseConfigText(source: string, file: string): Record<string, un
   const document = parseDocument(source, { lineCounter: lines, schema: 'core', uniqueKeys: true });
   const mistakes = document.errors.map((error) => {
     const line = lines.linePos(error.pos[0]).line;
-    return `line ${line}: ${error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')}`;
+    return `line ${line}: ${yamlReason(error.message)}`;
   });
   const lineOf = (node: Node | null | undefined) => lines.linePos(node?.range?.[0] ?? 0).line;
 

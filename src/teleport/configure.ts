@@ -9,6 +9,7 @@ import { dirname, resolve } from 'node:path';
 import { paletteOf } from '../cli/color.js';
 import type { Env } from '../cli/env.js';
 import { print, printLine, yamlText } from '../cli/output.js';
+import { refuseSecrets } from '../cli/refuse-secrets.js';
 import { TeleportError } from '../errors.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import { parseLabelSpec } from '../resources/labels.js';
@@ -18,7 +19,6 @@ import { DEFAULT_CONFIG_FILE, readConfigFile, teleportConfig } from './config.js
 import { parseConfigText } from './config-schema.js';
 import { readKeypair } from './host-files.js';
 import { outputPath, writeNewFile } from './output-file.js';
-import { refuseSecrets } from './refuse-secrets.js';
 import { sampleConfig } from './sample-config.js';
 
 export interface ConfigureArgs {
@@ -55,13 +55,8 @@ export async function run(env: Env, args: ConfigureArgs): Promise<number | undef
   if (args.test !== undefined && args.output !== 'stdout')
     throw new TeleportError('BadParameter', 'only --output or --test can be set, not both');
   if (args.test !== undefined) return test(env, args.test);
-  refuseSecrets({
-    'cluster-name': args.clusterName,
-    'public-addr': args.publicAddr,
-    'node-name': args.nodeName,
-    'auth-server': args.authServer,
-    proxy: args.proxy,
-  });
+  const { token: _, test: __, ...open } = args;
+  refuseSecrets(open);
   const path = outputPath(args.output, DEFAULT_CONFIG_FILE);
   const config = sampleConfig({
     nodename: args.nodeName || hostname(),

@@ -6,6 +6,7 @@ import { realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Env } from '../cli/env.js';
 import { print } from '../cli/output.js';
+import { refuseSecrets } from '../cli/refuse-secrets.js';
 import { DEFAULT_CONFIG_FILE } from './config.js';
 import { outputPath, writeNewFile } from './output-file.js';
 
@@ -20,6 +21,7 @@ export interface InstallSystemdArgs {
 const UNIT_FILE = '/lib/systemd/system/teleport.service';
 
 export async function run(env: Env, args: InstallSystemdArgs): Promise<void> {
+  refuseSecrets({ ...args });
   const text = unit({ ...args, teleportPath: args.teleportPath || runningProgram() });
   const path = outputPath(args.output, UNIT_FILE);
   if (path === undefined) print(env, `\n${text}`);

@@ -13,6 +13,7 @@ import { type Session, sessionOf } from '../profile/session.js';
 import type { Login, ProfileStore } from '../profile/store.js';
 import { proxyHostOf } from '../profile/typed-proxy.js';
 import { everyOne } from '../profile/wipe.js';
+import { redactValue } from '../redact.js';
 import type { GlobalArgs } from './flags.js';
 import { isLive } from './status.js';
 
@@ -63,7 +64,7 @@ async function logoutSome(
   });
   if (count > 0) return 0;
   if (proxy && user) {
-    printLine(env, `User ${user} already logged out from ${proxy}.`);
+    printLine(env, `User ${user} already logged out from ${redactValue(proxy)}.`);
     return 1;
   }
   throw new TeleportError(

@@ -1,6 +1,6 @@
 /** Every program, with a password in every place where something is typed: nobody says it back. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -15,6 +15,10 @@ let dir: string;
 const before = { ...process.env };
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'secrets-'));
+  writeFileSync(
+    join(dir, 'no-auth.yaml'),
+    `{teleport: {data_dir: ${dir}/none}, auth_service: {enabled: no}, proxy_service: {enabled: no}}`,
+  );
   for (const name of Object.keys(process.env)) if (/^AWS_|proxy$/i.test(name)) delete process.env[name];
   Object.assign(process.env, {
     AWS_CONFIG_FILE: join(dir, 'none'),
@@ -34,7 +38,8 @@ async function said(name: Program, args: string[], vars: Record<string, string> 
     home: dir,
     cwd: dir,
     input: '',
-    vars: { PATH: process.env.PATH, TELEPORT_CONFIG_FILE: join(dir, 'none'), ...vars },
+    // An existing file: with a missing one tctl refuses before it reads what it was given.
+    vars: { PATH: process.env.PATH, TELEPORT_CONFIG_FILE: join(dir, 'no-auth.yaml'), ...vars },
   });
   await (name === 'tsh' ? runTsh(args, env) : runProgram(name === 'tctl' ? tctl : teleport, args, env));
   return env.out() + env.err();
@@ -67,6 +72,8 @@ const LINES: [Program, (form: string) => string[]][] = [
   ['tsh', (form) => ['proxy', 'db', `--port=${form}`, 'sales']],
   ['tsh', (form) => ['db', 'exec', 'select 1', '--region=us-east-1', `--dbs=${form}`]],
   ['tsh', (form) => ['request', 'show', form]],
+  ['tsh', (form) => ['logout', '--user=bob', `--proxy=${form}`]],
+  ['tctl', (form) => ['tokens', 'add', '--type=db', '--db-name=x', '--db-protocol=postgres', `--db-uri=${form}`]],
   ['tsh', (form) => [`@${form}`]],
   ['tctl', (form) => [form]],
   ['tctl', (form) => ['get', form]],
@@ -103,6 +110,16 @@ const LINES: [Program, (form: string) => string[]][] = [
     ],
   ],
   ['teleport', (form) => ['configure', '--output=stdout', `--cluster-name=${form}`]],
+  ['teleport', (form) => ['configure', '--output=stdout', `--data-dir=${form}`]],
+  ['teleport', (form) => ['configure', '--output=stdout', `--node-labels=a=${form}`]],
+  ...['labels=a=', 'dynamic-resources-labels=a=', 'ca-cert-file=', 'aws-region=', 'ca-pin=', 'redshift-discovery='].map(
+    (flag): [Program, (form: string) => string[]] => [
+      'teleport',
+      (form) => ['db', 'configure', 'create', '--name=x', '--proxy=h:1', '--token=t', `--${flag}${form}`],
+    ],
+  ),
+  ['teleport', (form) => ['db', 'configure', 'aws', 'print-iam', '--types=redshift', `--role=${form}`]],
+  ['teleport', (form) => ['install', 'systemd', `--pid-file=${form}`]],
 ];
 
 describe.each(LINES.map(([name, line]) => [`${name} ${line('…').join(' ')}`, name, line] as const))(
@@ -162,6 +179,61 @@ test.each(FORMS)(
   },
   30_000,
 );
+
+/** Values that are mistakes in YAML, as passwords and tokens often are where the quotes were forgotten. */
+const YAML_MISTAKES = [
+  '*S',
+  '!S',
+  '!foo!S x',
+  '!<S',
+  '@S',
+  '%S',
+  '>S',
+  '|S',
+  '&S',
+  '"a\\q S"',
+  "'a'S",
+  '[S',
+  ']S',
+  '{? {a: S}: x}',
+  'a: b: S',
+];
+
+test.each(YAML_MISTAKES)(
+  'B4 a secret that is a mistake in YAML is not quoted, by no program and with --debug neither: %s',
+  async (form) => {
+    const value = form.replace('S', SECRET);
+    const home = join(dir, '.tsh');
+    mkdirSync(join(home, 'config'), { recursive: true });
+    const files = {
+      resource: join(dir, 'mistake.yaml'),
+      config: join(dir, 'mistake-teleport.yaml'),
+      tsh: join(home, 'config', 'config.yaml'),
+    };
+    writeFileSync(files.resource, `kind: db\nspec:\n  password: ${value}\n`);
+    writeFileSync(files.config, `teleport:\n  auth_token: ${value}\n`);
+    writeFileSync(files.tsh, `add_headers:\n- proxy: "*"\n  headers:\n    Authorization: ${value}\n`);
+    try {
+      for (const debug of [[], ['--debug']]) {
+        expect(await said('tctl', ['create', files.resource, ...debug])).not.toContain(SECRET);
+        expect(await said('tctl', ['status', `--config=${files.config}`, ...debug])).not.toContain(SECRET);
+        expect(await said('teleport', ['start', `--config=${files.config}`, ...debug])).not.toContain(SECRET);
+        expect(await said('tsh', ['db', 'ls', '--proxy=127.0.0.1:1', ...debug])).not.toContain(SECRET);
+      }
+    } finally {
+      rmSync(home, { recursive: true });
+    }
+  },
+  20_000,
+);
+
+test("B4 a token's name is its secret: a mistake in its file is told without it", async () => {
+  const file = join(dir, 'token.yaml');
+  writeFileSync(file, `kind: token\nmetadata:\n  name: ${SECRET}12345678\n  bogus: 1\nspec:\n  roles: [Db]\n`);
+  const text = await said('tctl', ['create', '--debug', file]);
+  expect(text).toContain('unknown field metadata.bogus');
+  expect(text).not.toContain(SECRET);
+});
 
 test('B4 what the SDK writes to the console by itself', () => {
   const { HTTPS_PROXY: _, ...vars } = before;

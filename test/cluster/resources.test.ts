@@ -383,7 +383,7 @@ describe('S6 tctl create -f overwrites, whichever revision the file has', () => 
       'token',
       (mark) => token({ roles: ['Db', mark === 'one' ? 'Node' : 'App'] }, 's6'),
       'token/s6',
-      'provision_token "s6" has been created\n',
+      'provision_token "**" has been created\n',
     ],
     [
       'lock',
@@ -479,7 +479,8 @@ describe('U11 tctl lock does not lock what is not there', () => {
     ],
     ['--windows-desktop=pc', 'Windows desktop "pc" does not exist'],
     ['--bot-instance-id=7a1ad0f5-2a8f-4a4b-9d42-0f6f2ad3f5c1', 'this cluster has no bot instances'],
-    ['--join-token=nope', 'join token "nope" does not exist'],
+    // A token's name is its secret.
+    ['--join-token=nope', 'join token "***" does not exist'],
   ])('%s', async (flag, message) => {
     const before = (await cluster.tctl('get', 'locks')).stdout;
     const said = refused(await cluster.tctl('lock', flag));

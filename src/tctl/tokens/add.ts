@@ -4,8 +4,10 @@ import type { AuthClient } from '../../api/client.js';
 import { toMessage } from '../../api/convert.js';
 import type { Env } from '../../cli/env.js';
 import { print, printJson, printLine, yamlText } from '../../cli/output.js';
+import { refuseSecrets } from '../../cli/refuse-secrets.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 import { spkiPin, splitPem } from '../../pki/x509.js';
+import { masked } from '../../redact.js';
 import { parseLabelSpec } from '../../resources/labels.js';
 import type { ProvisionToken } from '../../resources/types.js';
 import { normalRole } from '../../resources/validate.js';
@@ -24,6 +26,8 @@ export interface TokensAddArgs extends AdminArgs {
 }
 
 export async function run(env: Env, args: TokensAddArgs): Promise<void> {
+  const { dbName, dbProtocol, dbUri, labels: labelText } = args;
+  refuseSecrets({ dbName, dbProtocol, dbUri, labels: labelText });
   const roles = args.type.map(normalRole);
   if (args.ttl <= 0) throw new TeleportError('BadParameter', '--ttl must be longer than 0: no host could join with it');
   const labels = args.labels ? parseLabelSpec(args.labels) : undefined;
@@ -42,7 +46,7 @@ export async function run(env: Env, args: TokensAddArgs): Promise<void> {
     if (!isTeleportError(error, 'AlreadyExists')) throw error;
     throw new TeleportError(
       'AlreadyExists',
-      `failed to create token ("${name}" already exists), please use another name`,
+      `failed to create token ("${masked(name)}" already exists), please use another name`,
     );
   }
   const value = { expires: expires.toISOString(), roles, token: name };

@@ -2,11 +2,11 @@
 import { hostname } from 'node:os';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
+import { refuseSecrets } from '../../cli/refuse-secrets.js';
 import { parseLabelSpec } from '../../resources/labels.js';
 import { DEFAULT_CONFIG_FILE, DEFAULT_DATA_DIR } from '../config.js';
 import { parseConfigText } from '../config-schema.js';
 import { outputPath, writeNewFile } from '../output-file.js';
-import { refuseSecrets } from '../refuse-secrets.js';
 import { type AgentDatabase, agentConfigText } from './agent-config.js';
 import { type DatabaseFlags, databaseAws } from './database-flags.js';
 
@@ -36,7 +36,8 @@ const DISCOVERY = [
 ] as const;
 
 export async function run(env: Env, args: CreateArgs): Promise<void> {
-  refuseSecrets({ uri: args.uri, name: args.name, proxy: args.proxy });
+  const { token: _, ...open } = args;
+  refuseSecrets(open);
   const path = outputPath(args.output, DEFAULT_CONFIG_FILE);
   const text = agentConfigText({
     nodename: hostname(),

@@ -2,6 +2,7 @@
 import { parseIamTypes, printIam } from '../../aws/iam-policy.js';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
+import { refuseSecrets } from '../../cli/refuse-secrets.js';
 import { targetOf } from './bootstrap.js';
 
 export interface PrintIamArgs {
@@ -15,6 +16,7 @@ export interface PrintIamArgs {
 }
 
 export async function run(env: Env, args: PrintIamArgs): Promise<void> {
+  refuseSecrets({ ...args });
   targetOf(args, ['--role', '--user']);
   if (args.boundary) {
     return printLine(

@@ -1,6 +1,7 @@
 /** Arguments that the database commands share, as the command table gives them. */
 import type { Access, ActiveDatabase, RouteRequest } from '../../access/access.js';
 import type { AwsArgs } from '../../access/open.js';
+import { refuseSecrets } from '../../cli/refuse-secrets.js';
 import { shellWord } from '../../cli/shell-word.js';
 import { TeleportError } from '../../errors.js';
 import type { RequestArgs, Selectors } from './choose.js';
@@ -25,6 +26,8 @@ export interface RouteArgs extends SelectorArgs, RequestArgs {
 }
 
 export function routeRequest({ dbUser, dbName, dbRoles, autoCreate, dbGroups }: RouteArgs): RouteRequest {
+  // They would stand in certificates, and in the audit log.
+  refuseSecrets({ dbUser, dbName, dbRoles });
   return {
     dbUser,
     dbName,
