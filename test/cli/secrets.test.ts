@@ -199,6 +199,9 @@ const YAML_MISTAKES = [
   'a: b: S',
 ];
 
+/** Some of them are no mistakes but other words: nothing must start. */
+const OFF = 'auth_service: { enabled: no }\nproxy_service: { enabled: no }\ndb_service: { enabled: no }\n';
+
 test.each(YAML_MISTAKES)(
   'B4 a secret that is a mistake in YAML is not quoted, by no program and with --debug neither: %s',
   async (form) => {
@@ -211,7 +214,7 @@ test.each(YAML_MISTAKES)(
       tsh: join(home, 'config', 'config.yaml'),
     };
     writeFileSync(files.resource, `kind: db\nspec:\n  password: ${value}\n`);
-    writeFileSync(files.config, `teleport:\n  auth_token: ${value}\n`);
+    writeFileSync(files.config, `teleport:\n  data_dir: ${dir}/none\n  auth_token: ${value}\n${OFF}`);
     writeFileSync(files.tsh, `add_headers:\n- proxy: "*"\n  headers:\n    Authorization: ${value}\n`);
     try {
       for (const debug of [[], ['--debug']]) {

