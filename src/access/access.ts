@@ -1,12 +1,12 @@
 /**
  * The one place that knows that there are two kinds of back end. It answers three questions for the commands: which
  * databases may I use, give me a route to this one, serve this local connection; and it keeps what `tsh db login` stores.
- * `access/cluster.ts` (our cluster and Teleport's alike) and `access/aws.ts` implement it; a command never asks which.
+ * `access/cluster/access.ts` (our cluster and Teleport's alike) and `access/aws/access.ts` implement it; a command never asks which.
  */
 import type { Duplex } from 'node:stream';
 import type { AccessRequest } from '../resources/access-request.js';
 import type { Database } from '../resources/types.js';
-import type { NewAccessRequest, NewReview } from './access-requests.js';
+import type { NewAccessRequest, NewReview } from './cluster/requests.js';
 
 export interface DatabaseFilter {
   name?: string | undefined;

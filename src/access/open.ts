@@ -7,7 +7,7 @@ import { type AwsIdentities, awsIdentities } from '../profile/aws-identity.js';
 import { profileBase } from '../profile/paths.js';
 import type { Access } from './access.js';
 import { isEndpoint } from './endpoint.js';
-import type { LoginArgs } from './session.js';
+import type { LoginArgs } from './login/session.js';
 
 /** The flags that say which AWS identity, beside those of a cluster. */
 export interface AwsArgs {
@@ -36,8 +36,8 @@ export function personalIdentities(env: Env): AwsIdentities {
 /** The back end that the arguments mean. @throws when there is no login at all */
 export async function openAccess(env: Env, args: OpenArgs): Promise<Access> {
   return (await isAws(env, args))
-    ? await (await import('./aws-open.js')).openAws(env, args)
-    : await (await import('./cluster-open.js')).openCluster(env, args);
+    ? await (await import('./aws/open.js')).openAws(env, args)
+    : await (await import('./cluster/open.js')).openCluster(env, args);
 }
 
 /** True when a flag of AWS was given. */

@@ -1,6 +1,6 @@
 /**
  * The ALPN protocol names with which one port tells its callers apart. Names and rules: Teleport 18.3.0,
- * lib/srv/alpnproxy/common/protocols.go. The agent tunnel's own name is in `api/tunnel.ts`.
+ * lib/srv/alpnproxy/common/protocols.go. The agent tunnel's own name is in `tunnel/protocol.ts`.
  */
 
 export const ALPN = {

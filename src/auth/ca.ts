@@ -5,7 +5,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey } from '../pki/keys.js';
-import { authorizedKeyLine } from '../pki/ssh.js';
+import { authorizedKeyLine } from '../pki/ssh/certificate.js';
 import { type KeyPurpose, keyFor } from '../pki/suites.js';
 import { createCa, emptyCrl, type SigningCa, spkiPin } from '../pki/x509.js';
 import { CA_TYPES, type CaKeySet, type CaType, type CertAuthority, type SignatureSuite } from '../resources/types.js';

@@ -9,7 +9,7 @@ import { hostIdentity, hostSans } from '../identity/host.js';
 import { encodeSubject, isSystemRole } from '../identity/identity.js';
 import { hostSshCertificate } from '../identity/ssh-cert.js';
 import { generateKey, privateKeyPem, readPublicKey } from '../pki/keys.js';
-import { readAuthorizedKey } from '../pki/ssh.js';
+import { readAuthorizedKey } from '../pki/ssh/certificate.js';
 import { keyFor } from '../pki/suites.js';
 import { issueLeaf } from '../pki/x509.js';
 import type { SystemRole as JoinableRole, ProvisionToken } from '../resources/types.js';

@@ -24,8 +24,8 @@ import { decodeIdentity, systemRoleOf } from '../identity/identity.js';
 import { type Listener, listen } from '../net/listen.js';
 import { makeTlsServer, peerCertificate } from '../net/tls-server.js';
 import { issuerOf, NAME_OID, verifyLeaf } from '../pki/x509.js';
-import { authHandlers } from './grpc-auth.js';
-import { joinHandlers } from './grpc-certs.js';
+import { authHandlers } from './grpc/auth-service.js';
+import { joinHandlers } from './grpc/certs.js';
 import {
   clusterConfigHandlers,
   databaseAgentHandlers,
@@ -33,7 +33,7 @@ import {
   proxyGatewayHandlers,
   trustHandlers,
   usersHandlers,
-} from './grpc-other.js';
+} from './grpc/other.js';
 import { issueHostIdentity } from './host-certs.js';
 import { registeredProxies } from './proxies.js';
 import { clientAddress } from './proxy-header.js';

@@ -15,7 +15,7 @@ import {
 import { userPrincipals, userSshCertificate } from '../identity/ssh-cert.js';
 import { ipOf } from '../net/ip.js';
 import { readPublicKey } from '../pki/keys.js';
-import { readAuthorizedKey } from '../pki/ssh.js';
+import { readAuthorizedKey } from '../pki/ssh/certificate.js';
 import { issueLeaf } from '../pki/x509.js';
 import { maxSessionTtlMs } from '../rbac/limits.js';
 import { pinsSourceIp } from '../rbac/pinned-ip.js';

@@ -6,9 +6,9 @@
  * Source: certificates.md section 8.
  */
 import type { AuthClient } from '../api/client.js';
+import type { ClientCertificate, ClientCertificates } from '../dbserver/connect.js';
 import { generateKey, privateKeyPem } from '../pki/keys.js';
 import { createCsr, NAME_OID, readCertificate } from '../pki/x509.js';
-import type { ClientCertificate, ClientCertificates } from '../upstream/connect.js';
 
 /** Lifetime asked for; renewed when less than a quarter is left. */
 const TTL_MS = 60 * 60 * 1000;

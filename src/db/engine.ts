@@ -19,6 +19,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { AuditSpool } from '../audit/spool.js';
+import { type ConnectContext, cancelDatabase, connectDatabase, type DatabaseConnection } from '../dbserver/connect.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { hangUp } from '../net/hang-up.js';
@@ -30,7 +31,6 @@ import { createScanner } from '../pg/scan.js';
 import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
-import { type ConnectContext, cancelDatabase, connectDatabase, type DatabaseConnection } from '../upstream/connect.js';
 import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
 import type { LockWatch } from './lock-watch.js';

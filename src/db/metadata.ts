@@ -7,12 +7,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atOnce } from '../aws/at-once.js';
+import { isRedshift } from '../dbserver/connect.js';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { awsOf } from '../resources/database-type.js';
 import { ORIGIN_LABEL } from '../resources/defaults.js';
 import type { Database } from '../resources/types.js';
-import { isRedshift } from '../upstream/connect.js';
 import type { Registry } from './registry.js';
 
 export interface MetadataOptions {

@@ -2,7 +2,7 @@
  * The Database Service: knows its databases, says so to Auth (heartbeats) and to each Proxy (the tunnel), and serves the
  * connections that come down the tunnel.
  *
- * Source: database-service.md sections 6 to 8; the tunnel is `api/tunnel.ts`.
+ * Source: database-service.md sections 6 to 8; the tunnel is `tunnel/protocol.ts`.
  */
 import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
@@ -10,9 +10,9 @@ import type { AuthClient } from '../api/client.js';
 import { toMessage } from '../api/convert.js';
 import { dialAuth } from '../api/dial.js';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
-import { runTunnel } from '../api/tunnel-agent.js';
 import { openAuditSpool } from '../audit/spool.js';
 import { createCredentialCache } from '../aws/credential-cache.js';
+import { createAwsLogins } from '../dbserver/aws-login.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { amazonRoots } from '../net/roots.js';
@@ -21,7 +21,7 @@ import { databaseWithDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer, TargetHealth } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
-import { createAwsLogins } from '../upstream/aws-login.js';
+import { runTunnel } from '../tunnel/agent.js';
 import { createAuthorizer } from './authorize.js';
 import { createClientCertificates } from './client-certificate.js';
 import { type AwsMatcher, checkMatchers, runDiscovery } from './discovery.js';

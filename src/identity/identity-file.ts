@@ -4,7 +4,7 @@
  */
 import { messageOf, TeleportError } from '../errors.js';
 import type { PemBlock } from '../pki/pem.js';
-import { isSshCertificateLine } from '../pki/ssh.js';
+import { isSshCertificateLine } from '../pki/ssh/certificate.js';
 import { decodePem } from '../pki/x509.js';
 
 export interface IdentityFile {

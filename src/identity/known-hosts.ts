@@ -1,7 +1,7 @@
 /** Authority lines for OpenSSH: of the host CA for `known_hosts`, of the user CA for `authorized_keys`. No newline. */
 import type { KeyObject } from 'node:crypto';
 import { TeleportError } from '../errors.js';
-import { authorizedKeyLine } from '../pki/ssh.js';
+import { authorizedKeyLine } from '../pki/ssh/certificate.js';
 
 /** What would end a pattern of `known_hosts`, begin another one, or match more than one name. */
 const NOT_IN_PATTERN = /[\s\p{C},*?!|#]/u;

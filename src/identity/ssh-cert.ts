@@ -4,7 +4,7 @@
  */
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import { readSshCertificate, signSshCertificate } from '../pki/ssh.js';
+import { readSshCertificate, signSshCertificate } from '../pki/ssh/certificate.js';
 import { type HostName, hostPrincipals } from './host.js';
 import { type Identity, rfc3339 } from './identity.js';
 import { decodeTraits, encodeTraits, goJson, isStringList, parseJson, type Traits } from './traits.js';

@@ -4,8 +4,8 @@
  */
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { TeleportError } from '../errors.js';
-import { decodeOpenSshPrivateKey, encodeOpenSshPrivateKey } from './openssh-key.js';
 import { decodePem, encodePem, type PemBlock } from './pem.js';
+import { decodeOpenSshPrivateKey, encodeOpenSshPrivateKey } from './ssh/openssh-key.js';
 
 export type KeyAlgorithm = 'rsa2048' | 'ecdsa-p256' | 'ed25519';
 

@@ -4,9 +4,9 @@
  * Service by SNI alone, as tctl does ("What tctl asks").
  */
 import { ALPN, clusterOfHexName } from '../api/alpn.js';
-import { TUNNEL_ALPN } from '../api/tunnel.js';
 import { isProxyHeader } from '../net/proxy-protocol.js';
 import { MAX_STARTUP_PACKET_BYTES } from '../pg/messages.js';
+import { TUNNEL_ALPN } from '../tunnel/protocol.js';
 
 export type FirstBytes = 'tls' | 'postgres' | 'proxy-header' | 'other';
 

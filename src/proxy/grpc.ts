@@ -9,7 +9,7 @@ import { JoinService } from '../api/gen/authservice_pb.js';
 import { type ProxyClusterRequest, TransportService } from '../api/gen/transport_pb.js';
 import { TeleportError } from '../errors.js';
 import type { Endpoint } from '../net/proxy-protocol.js';
-import type { Upstream } from './upstream.js';
+import type { Upstream } from './auth-server.js';
 
 /** Largest payload of one message, as in the reference. */
 const MAX_FRAME_BYTES = 16 * 1024;

@@ -17,8 +17,8 @@ import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
 import { encodeError, readStartup, type Startup, StartupRefused } from '../pg/backend.js';
 import { lastWords } from '../pg/last-words.js';
+import type { TunnelRegistry } from '../tunnel/registry.js';
 import { checkDatabaseUsage, checkPinnedIp, type Peer, presentedCertificate } from './peer.js';
-import type { TunnelRegistry } from './tunnel.js';
 
 export interface PostgresOptions {
   tunnels: Pick<TunnelRegistry, 'open'>;

@@ -10,9 +10,9 @@ import { peek, peekClientHello } from '../net/peek.js';
 import { PING_INTERVAL_MS, PingStream } from '../net/ping-stream.js';
 import { type Endpoint, takeProxyHeader } from '../net/proxy-protocol.js';
 import { chooseRoute, classify, FIRST_BYTES, type Service } from './alpn-route.js';
+import type { Upstream } from './auth-server.js';
 import { checkPinnedIp, type Peer, presentedCertificate } from './peer.js';
 import type { Terminator } from './terminator.js';
-import type { Upstream } from './upstream.js';
 
 /** A connection with its TLS behind it. */
 export interface Arrival {

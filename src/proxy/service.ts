@@ -16,7 +16,6 @@ import { dialAuth } from '../api/dial.js';
 import { type AuthPreferenceSpecV2, AuthPreferenceSpecV2Schema } from '../api/gen/types_pb.js';
 import type { HostIdentity } from '../api/host-identity.js';
 import { createAuthHttp2Server } from '../api/server.js';
-import type { TunnelHello } from '../api/tunnel.js';
 import { messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { withDeadline } from '../net/deadline.js';
@@ -24,14 +23,15 @@ import { listen } from '../net/listen.js';
 import type { Endpoint } from '../net/proxy-protocol.js';
 import { joinHostPort } from '../net/socket-errors.js';
 import { shutdownEnd } from '../pg/sqlstate.js';
+import type { TunnelHello } from '../tunnel/protocol.js';
+import { createTunnelRegistry } from '../tunnel/registry.js';
+import { createUpstream } from './auth-server.js';
 import { watchAuthorities } from './authorities.js';
 import { joinRoutes, transportRoutes } from './grpc.js';
 import { type Peer, verifyPeer } from './peer.js';
 import { type PostgresConnection, servePostgres } from './postgres.js';
 import { type Arrival, createRouter } from './router.js';
 import { createTerminators } from './terminators.js';
-import { createTunnelRegistry } from './tunnel.js';
-import { createUpstream } from './upstream.js';
 import { createWebServer, type WebServerOptions } from './web.js';
 
 /** Most open connections of clients and agents together; what comes above it is closed unread. Ours. */

@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
-import { loginAuthClient } from '../access/cluster-open.js';
+import { loginAuthClient } from '../access/cluster/open.js';
 import type { AuthClient } from '../api/client.js';
 import { dialAuth } from '../api/dial.js';
 import type { HostIdentity } from '../api/host-identity.js';

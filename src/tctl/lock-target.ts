@@ -2,7 +2,7 @@
  * Is there such a thing as a lock is meant for? A lock on a name with a slip in it locks nobody, which is found out too
  * late. What the caller may not read, or the cluster does not tell, is not doubted: in an emergency the lock comes first.
  */
-import { findAccessRequest } from '../access/access-requests.js';
+import { findAccessRequest } from '../access/cluster/requests.js';
 import type { AuthClient } from '../api/client.js';
 import { fromMessage } from '../api/convert.js';
 import { closest, isTeleportError, messageOf } from '../errors.js';

@@ -3,7 +3,7 @@ import type { Env } from '../cli/env.js';
 import { headlessTableText, print, printLine, tableText } from '../cli/output.js';
 import { isTeleportError } from '../errors.js';
 import { algorithmName, readPublicKey } from '../pki/keys.js';
-import { readAuthorizedKey } from '../pki/ssh.js';
+import { readAuthorizedKey } from '../pki/ssh/certificate.js';
 import { publicKeyOf, spkiPin } from '../pki/x509.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 

@@ -79,7 +79,7 @@ export const program: ProgramSpec = {
       examples: [
         'teleport db start --token=/tmp/token --auth-server=proxy.example.com:443 --name=pg --protocol=postgres --uri=localhost:5432',
       ],
-      load: () => import('./db-start.js'),
+      load: () => import('./db/start.js'),
     }),
     group({ path: 'db configure', summary: 'Configuration of a Database Service.' }),
     command({
@@ -113,7 +113,7 @@ export const program: ProgramSpec = {
         'teleport db configure create -o file --name=redshift --proxy=example.teleport.sh:443 --protocol=postgres --uri=sales.abc123.us-east-1.redshift.amazonaws.com:5439 --token=/tmp/token',
         'teleport db configure create --proxy=example.teleport.sh:443 --redshift-serverless-discovery=us-east-1',
       ],
-      load: () => import('./db-configure/create.js'),
+      load: () => import('./db/configure/create.js'),
     }),
     command({
       path: 'db configure bootstrap',
@@ -145,7 +145,7 @@ export const program: ProgramSpec = {
         'teleport db configure bootstrap -c /etc/teleport.yaml --attach-to-role teleport-db-service',
         'teleport db configure bootstrap --manual',
       ],
-      load: () => import('./db-configure/bootstrap.js'),
+      load: () => import('./db/configure/bootstrap.js'),
     }),
     group({ path: 'db configure aws', summary: 'IAM permissions of a Database Service.' }),
     command({
@@ -165,7 +165,7 @@ export const program: ProgramSpec = {
         'teleport db configure aws print-iam --types rds,redshift --role teleport-db-service-role',
         'teleport db configure aws print-iam --types redshift-serverless --assumes-roles=analyst --policy',
       ],
-      load: () => import('./db-configure/print-iam.js'),
+      load: () => import('./db/configure/print-iam.js'),
     }),
     command({
       path: 'db configure aws create-iam',
@@ -181,7 +181,7 @@ export const program: ProgramSpec = {
         { name: 'confirm', kind: 'boolean', description: 'Do it without asking.' },
       ],
       examples: ['teleport db configure aws create-iam --types redshift --role teleport-db-service-role --confirm'],
-      load: () => import('./db-configure/create-iam.js'),
+      load: () => import('./db/configure/create-iam.js'),
     }),
 
     command({
@@ -210,7 +210,7 @@ export const program: ProgramSpec = {
         outputOption('/lib/systemd/system/teleport.service'),
       ],
       examples: ['teleport install systemd -o file', 'teleport install systemd --fd-limit=8192'],
-      load: () => import('./install-systemd.js'),
+      load: () => import('./install/systemd.js'),
     }),
 
     group({ path: 'debug', summary: 'A running process; not there yet.', hidden: true }),

@@ -41,7 +41,7 @@ export async function identityFor(
   const token = await joinToken(config.token, role);
   const caPins = await readPins(config.caPins);
   const route = joinRoute(config, role);
-  const { joinCluster } = await import('../api/join.js');
+  const { joinCluster } = await import('../webapi/join.js');
   const identity = await joinCluster({
     route,
     version: VERSION,

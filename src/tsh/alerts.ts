@@ -1,5 +1,5 @@
 /** Alerts of the cluster, on standard error. They are extra: whatever goes wrong on the way is not said. */
-import { connectCluster } from '../access/cluster-client.js';
+import { connectCluster } from '../access/login/client.js';
 import type { Env } from '../cli/env.js';
 import { printable } from '../cli/printable.js';
 import { messageOf } from '../errors.js';

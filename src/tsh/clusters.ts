@@ -1,7 +1,7 @@
 /** `tsh clusters`: the root cluster and its leaves. */
-import { remoteClusters } from '../access/cluster-calls.js';
-import { connectRoot } from '../access/cluster-client.js';
-import { sessionFor, withRelogin } from '../access/relogin.js';
+import { remoteClusters } from '../access/cluster/calls.js';
+import { connectRoot } from '../access/login/client.js';
+import { sessionFor, withRelogin } from '../access/login/relogin.js';
 import type { Env } from '../cli/env.js';
 import { headlessTableText, labelsText, print, printJson, printLine, printYaml, tableText } from '../cli/output.js';
 import { waitingFor } from '../cli/progress.js';

@@ -1,6 +1,6 @@
 /** `tsh env`: the session as environment variables. */
 
-import { currentSession, personalStore } from '../access/session.js';
+import { currentSession, personalStore } from '../access/login/session.js';
 import type { Env } from '../cli/env.js';
 import { printJson, printLine, printYaml } from '../cli/output.js';
 import { TeleportError } from '../errors.js';

@@ -1,9 +1,9 @@
 /** `tsh login --out`: certificates as a file for programs. Spec: login-and-profile reference, 7.1. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { connectRoot } from '../access/cluster-client.js';
-import { fetchHostCas } from '../access/host-cas.js';
-import type { SignedIn } from '../access/sign-in.js';
+import { connectRoot } from '../access/login/client.js';
+import { fetchHostCas } from '../access/login/host-cas.js';
+import type { SignedIn } from '../access/login/sign-in.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { waitingFor } from '../cli/progress.js';

@@ -3,7 +3,7 @@
  * until the next login at a cluster.
  */
 import { resolve } from 'node:path';
-import { identityName, principalOf } from '../access/aws-open.js';
+import { identityName, principalOf } from '../access/aws/open.js';
 import { type AwsArgs, personalIdentities } from '../access/open.js';
 import { checkRegion } from '../aws/clients.js';
 import { notAssumed } from '../aws/refusal.js';

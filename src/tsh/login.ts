@@ -9,12 +9,11 @@
  */
 
 import { userInfo } from 'node:os';
-import { headlessArgs, headlessRefused, isHeadless } from '../access/headless.js';
+import { reissueLogin } from '../access/cluster/reissue.js';
+import { headlessArgs, headlessRefused, isHeadless } from '../access/login/headless.js';
+import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/login/session.js';
+import { type SignedIn, saveSignIn, signIn } from '../access/login/sign-in.js';
 import { type AwsArgs, hasAwsFlag, personalIdentities } from '../access/open.js';
-import { joinAddress } from '../access/proxy-addresses.js';
-import { reissueLogin } from '../access/reissue.js';
-import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/session.js';
-import { type SignedIn, saveSignIn, signIn } from '../access/sign-in.js';
 import type { Env } from '../cli/env.js';
 import { printable } from '../cli/printable.js';
 import { acknowledge } from '../cli/prompt.js';
@@ -24,6 +23,7 @@ import type { CredentialStoreKind } from '../profile/secret-store.js';
 import { LoginNeeded, openSession, type Session, sessionOf, usableKeys } from '../profile/session.js';
 import type { ProfileStore } from '../profile/store.js';
 import { parseProxy, proxyHostOf } from '../profile/typed-proxy.js';
+import { joinAddress } from '../webapi/addresses.js';
 import { printAlerts } from './alerts.js';
 import { prepareCredentialStore, refuseKeyFile } from './credential-store.js';
 import { checkPlaces, identityFormat, writeIdentity } from './identity-out.js';

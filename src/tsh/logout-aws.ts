@@ -1,6 +1,6 @@
 /** `tsh logout --aws`: forget AWS logins and everything that was cached for them. AWS itself is not asked. */
 import { join } from 'node:path';
-import { secretsFolder } from '../access/aws-open.js';
+import { secretsFolder } from '../access/aws/open.js';
 import { personalIdentities } from '../access/open.js';
 import type { Env } from '../cli/env.js';
 import { printLine, printWarning } from '../cli/output.js';

@@ -2,8 +2,9 @@
  * `tsh logout`: everybody, or those whom `--proxy` and `--user` (or TELEPORT_PROXY and TELEPORT_USER) name. Asks no server.
  * What cannot be removed does not keep the rest, and is said in the end. Spec: cli reference, 3.3.
  */
+
+import { personalStore } from '../access/login/session.js';
 import { type AwsArgs, hasAwsFlag, personalIdentities } from '../access/open.js';
-import { personalStore } from '../access/session.js';
 import type { Env } from '../cli/env.js';
 import { printLine, printWarning } from '../cli/output.js';
 import { TeleportError } from '../errors.js';

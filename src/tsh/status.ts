@@ -2,7 +2,7 @@
  * `tsh status`, and the block that a login ends with: whose sessions there are, what they allow, until when. Everything is
  * read from disk, no secret among it; the cluster is only asked for alerts, and not for long. Spec: cli reference, 3.5.
  */
-import { currentSession, personalStore } from '../access/session.js';
+import { currentSession, personalStore } from '../access/login/session.js';
 import type { Env } from '../cli/env.js';
 import { durationText, printJson, printLine, printYaml, timeText } from '../cli/output.js';
 import { printableLine } from '../cli/printable.js';

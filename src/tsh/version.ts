@@ -50,8 +50,8 @@ async function proxyVersions(env: Env, args: VersionArgs): Promise<Partial<Versi
   const store = diskStore(profileBase(env.vars, env.home));
   const session = await openSession(store, { proxy: args.proxy || undefined }).catch(() => undefined);
   if (session === undefined) return {};
-  const { webOptions } = await import('../access/session.js');
-  const { proxyClient } = await import('../access/proxy-client.js');
+  const { webOptions } = await import('../access/login/session.js');
+  const { proxyClient } = await import('../webapi/client.js');
   const address = session.profile.webProxyAddr;
   try {
     const options = await webOptions(env, args, address);

@@ -4,7 +4,7 @@ import type { AuthClient } from '../../src/api/client.js';
 import { decodeIdentity, encodeSubject, newIdentity } from '../../src/identity/identity.js';
 import { dialTls } from '../../src/net/dial.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
-import { authorizedKeyLine, readSshCertificate } from '../../src/pki/ssh.js';
+import { authorizedKeyLine, readSshCertificate } from '../../src/pki/ssh/certificate.js';
 import { createCsr, NAME_OID, readCertificate, spkiPin, subjectOf, verifyLeaf } from '../../src/pki/x509.js';
 import { CLUSTER, Cluster, type Credentials, inMs, text } from './cluster.js';
 

@@ -12,7 +12,7 @@ import { readAuditEvents } from '../../src/audit/read.js';
 import { type AuthOptions, type AuthService, startAuth } from '../../src/auth/service.js';
 import { silent } from '../../src/log.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
-import { authorizedKeyLine } from '../../src/pki/ssh.js';
+import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import type { SystemRole } from '../../src/resources/types.js';
 
 export const CLUSTER = 'root.example.com';

@@ -5,8 +5,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { findPsql } from '../../src/localproxy/psql/run.js';
 import { benchRelay } from '../../src/net/relay.bench.js';
-import { findPsql } from '../../src/psql/run.js';
 import { benchAwsDirect } from './aws-direct.js';
 import { type BenchCluster, ON_ORDERS, startBenchCluster } from './cluster.js';
 import { copyRates, firstRow, firstRows, idleMemory, inTurns, psqlUri, residentKib, roundTrips } from './measure.js';

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { findPsql } from '../../src/psql/run.js';
+import { findPsql } from '../../src/localproxy/psql/run.js';
 import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { withoutProgress } from '../support/exec.js';
 import { type SecretService, startSecretService, withoutService, withService } from '../support/secret-service.js';

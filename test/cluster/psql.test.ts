@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFil
 import { createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { runProgram } from '../../src/cli/program.js';
-import { findPsql } from '../../src/psql/run.js';
+import { findPsql } from '../../src/localproxy/psql/run.js';
 import { program as tctl } from '../../src/tctl/commands.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { roleResource, startTestCluster, type TestCluster, until } from '../support/cluster.js';

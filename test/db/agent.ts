@@ -12,6 +12,7 @@ import { createAuthorizer } from '../../src/db/authorize.js';
 import { createClientCertificates } from '../../src/db/client-certificate.js';
 import { type EngineContext, serveSession } from '../../src/db/engine.js';
 import { createRegistry } from '../../src/db/registry.js';
+import { createAwsLogins } from '../../src/dbserver/aws-login.js';
 import { encodeSubject, newIdentity, type RouteToDatabase } from '../../src/identity/identity.js';
 import { silent } from '../../src/log.js';
 import { connectSession, type Session } from '../../src/pg/session.js';
@@ -19,7 +20,6 @@ import { generateKey, publicHalf } from '../../src/pki/keys.js';
 import { issueLeaf, readCsr } from '../../src/pki/x509.js';
 import { databaseWithDefaults, roleWithDefaults } from '../../src/resources/defaults.js';
 import type { Database, Lock, Role } from '../../src/resources/types.js';
-import { createAwsLogins } from '../../src/upstream/aws-login.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
 
 export interface AuditRecord {

@@ -8,7 +8,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { stringify } from 'yaml';
-import { findPsql } from '../../src/psql/run.js';
+import { findPsql } from '../../src/localproxy/psql/run.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { roleResource, SERVERLESS_ROLE, startAgentAws, startDatabases } from '../support/databases.js';
 import { memoryEnv } from '../support/env.js';

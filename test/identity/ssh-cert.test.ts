@@ -10,7 +10,7 @@ import {
   userSshCertificate,
 } from '../../src/identity/ssh-cert.js';
 import { generateKey, privateKeyPem } from '../../src/pki/keys.js';
-import { readAuthorizedKey, readSshCertificate } from '../../src/pki/ssh.js';
+import { readAuthorizedKey, readSshCertificate } from '../../src/pki/ssh/certificate.js';
 import { splitPem } from '../../src/pki/x509.js';
 
 const captured = (name: string) => readFileSync(new URL(`../fixtures/certs/${name}`, import.meta.url), 'utf8');

@@ -1,6 +1,6 @@
 /** Access requests: our calls beside those of the real tsh 18.3.0, the answers of a real Auth Service read by ours. */
 import { fromBinary } from '@bufbuild/protobuf';
-import { awaitResolution, createAccessRequest, listAccessRequests } from '../../src/access/access-requests.js';
+import { awaitResolution, createAccessRequest, listAccessRequests } from '../../src/access/cluster/requests.js';
 import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import { accessRequestOf } from '../../src/api/convert.js';
 import { EventSchema, WatchSchema } from '../../src/api/gen/authservice_pb.js';

@@ -9,7 +9,7 @@ import {
   ownAccess,
   REQUESTER,
   remoteClusters,
-} from '../../src/access/cluster-calls.js';
+} from '../../src/access/cluster/calls.js';
 import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import {
   IsMFARequiredRequestSchema,

@@ -1,14 +1,14 @@
 /** Single sign-on as a real Proxy 18.3.0 carries it out: what it answered to the real tsh, read by ours. */
 import { readFileSync } from 'node:fs';
-import { loginAnswer } from '../../src/access/login-answer.js';
-import { profileOfPing } from '../../src/access/proxy-addresses.js';
-import { openSealed } from '../../src/access/sealed-answer.js';
-import { ssoConnector } from '../../src/access/sign-in.js';
-import { webApiError } from '../../src/access/web-api-error.js';
+import { openSealed } from '../../src/access/login/sealed-answer.js';
+import { ssoConnector } from '../../src/access/login/sign-in.js';
 import { readUserSshCertificate } from '../../src/identity/ssh-cert.js';
 import { readPublicKey, sameKey } from '../../src/pki/keys.js';
-import { readAuthorizedKey, readSshCertificate } from '../../src/pki/ssh.js';
+import { readAuthorizedKey, readSshCertificate } from '../../src/pki/ssh/certificate.js';
 import { publicKeyOf } from '../../src/pki/x509.js';
+import { profileOfPing } from '../../src/webapi/addresses.js';
+import { webApiError } from '../../src/webapi/error.js';
+import { loginAnswer } from '../../src/webapi/login-answer.js';
 
 interface Recorded {
   request: { body: Record<string, string> };

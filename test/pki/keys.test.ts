@@ -13,9 +13,9 @@ import {
   readPublicKey,
   sameKey,
 } from '../../src/pki/keys.js';
-import { decodeOpenSshPrivateKey, encodeOpenSshPrivateKey } from '../../src/pki/openssh-key.js';
 import { decodePem, encodePem } from '../../src/pki/pem.js';
-import { authorizedKeyLine, readAuthorizedKey, sshFingerprint } from '../../src/pki/ssh.js';
+import { authorizedKeyLine, readAuthorizedKey, sshFingerprint } from '../../src/pki/ssh/certificate.js';
+import { decodeOpenSshPrivateKey, encodeOpenSshPrivateKey } from '../../src/pki/ssh/openssh-key.js';
 import { keyFor, suiteOfNumber } from '../../src/pki/suites.js';
 
 let rsa: KeyObject;

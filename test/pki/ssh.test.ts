@@ -12,7 +12,7 @@ import {
   signSshCertificate,
   sshFingerprint,
   verifySshCertificate,
-} from '../../src/pki/ssh.js';
+} from '../../src/pki/ssh/certificate.js';
 
 const captured = (name: string) => readFileSync(new URL(`../fixtures/certs/${name}`, import.meta.url), 'utf8').trim();
 const now = new Date('2026-11-21T04:00:00Z');

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKey, openSshPrivateKeyPem, privateKeyPem, publicHalf } from '../../src/pki/keys.js';
-import { authorizedKeyLine } from '../../src/pki/ssh.js';
+import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import { createCa, issueLeaf } from '../../src/pki/x509.js';
 import { diskStore } from '../../src/profile/disk-store.js';
 import { profileBase, userPaths } from '../../src/profile/paths.js';

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKey, openSshPrivateKeyPem, privateKeyPem, publicHalf } from '../../src/pki/keys.js';
-import { authorizedKeyLine } from '../../src/pki/ssh.js';
+import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import { createCa, issueLeaf } from '../../src/pki/x509.js';
 import { diskStore } from '../../src/profile/disk-store.js';
 import { openSession, usableKeys } from '../../src/profile/session.js';

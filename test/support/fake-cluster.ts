@@ -21,7 +21,7 @@ import { userPrincipals, userSshCertificate } from '../../src/identity/ssh-cert.
 import { peekClientHello } from '../../src/net/peek.js';
 import { acceptUpgrade } from '../../src/net/websocket.js';
 import { generateKey, readPublicKey } from '../../src/pki/keys.js';
-import { authorizedKeyLine, readAuthorizedKey } from '../../src/pki/ssh.js';
+import { authorizedKeyLine, readAuthorizedKey } from '../../src/pki/ssh/certificate.js';
 import { createCa, issueLeaf } from '../../src/pki/x509.js';
 import { createTestCa } from './ca.js';
 import { currentUser, databaseCalls, startFakeLeaf } from './fake-leaf.js';

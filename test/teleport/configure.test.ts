@@ -5,7 +5,7 @@ import { runProgram } from '../../src/cli/program.js';
 import { program } from '../../src/teleport/commands.js';
 import { teleportConfig } from '../../src/teleport/config.js';
 import { parseConfigText } from '../../src/teleport/config-schema.js';
-import { unit } from '../../src/teleport/install-systemd.js';
+import { unit } from '../../src/teleport/install/systemd.js';
 import { memoryEnv } from '../support/env.js';
 
 let dir: string;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProgram } from '../../src/cli/program.js';
 import { program } from '../../src/teleport/commands.js';
-import { NOBODY, planPolicies, type Served } from '../../src/teleport/db-configure/plan.js';
+import { NOBODY, planPolicies, type Served } from '../../src/teleport/db/configure/plan.js';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 import { memoryEnv } from '../support/env.js';
 

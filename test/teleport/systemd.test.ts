@@ -8,7 +8,7 @@ import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { generateKey, privateKeyPem } from '../../src/pki/keys.js';
 import { selfSignedWebCertificate } from '../../src/pki/x509.js';
-import { startWords } from '../../src/teleport/install-systemd.js';
+import { startWords } from '../../src/teleport/install/systemd.js';
 import { until } from '../support/cluster.js';
 import { catches, startProgram } from '../support/program-process.js';
 

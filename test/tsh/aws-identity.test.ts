@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { openAws } from '../../src/access/aws-open.js';
+import { openAws } from '../../src/access/aws/open.js';
 import { nameProfile } from '../../src/aws/profile.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, SALES_HOST, startAwsDirect } from '../support/aws-direct.js';

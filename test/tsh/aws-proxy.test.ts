@@ -88,7 +88,7 @@ withPsql('without --tunnel a client brings its own TLS and reads the password fi
   await using started = await proxy('--db-user=analyst');
   const file = (name: string) => new RegExp(`${name}=(\\S+)`).exec(started.text)?.[1];
   expect(started.text).toContain('Your database user is "IAM:analyst". The target database name is "dev".');
-  const { runPsql } = await import('../../src/psql/run.js');
+  const { runPsql } = await import('../../src/localproxy/psql/run.js');
   const uri = `postgres://IAM%3Aanalyst@localhost:${started.port}/dev?sslmode=verify-ca&sslrootcert=${file('ca_file')}&passfile=${file('pass_file')}`;
   const { stdout, stderr } = await runPsql({
     file: '/usr/bin/psql',

@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { runPsql } from '../../src/psql/run.js';
+import { runPsql } from '../../src/localproxy/psql/run.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, startAwsDirect } from '../support/aws-direct.js';
 import { until } from '../support/cluster.js';

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { runPsql } from '../../src/psql/run.js';
+import { runPsql } from '../../src/localproxy/psql/run.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { runTranscript } from '../support/golden.js';
@@ -218,7 +218,7 @@ describe('proxy db', () => {
         `  ca_file=${files.ca}\n  cert_file=${files.cert}\n  key_file=${files.key}\n\n` +
         'Your database user is "postgres". The target database name is "bench".\n\n',
     );
-    const { runPsql } = await import('../../src/psql/run.js');
+    const { runPsql } = await import('../../src/localproxy/psql/run.js');
     const uri = `postgres://postgres@localhost:${port}/bench?sslrootcert=${files.ca}&sslcert=${files.cert}&sslkey=${files.key}&sslmode=verify-full`;
     const { stdout, stderr } = await runPsql({
       file: '/usr/bin/psql',

@@ -12,7 +12,7 @@ import { TeleportError } from '../../errors.js';
 import { encodeIdentityFile } from '../../identity/identity-file.js';
 import { knownHostsLine } from '../../identity/known-hosts.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../pki/keys.js';
-import { authorizedKeyLine, readAuthorizedKey } from '../../pki/ssh.js';
+import { authorizedKeyLine, readAuthorizedKey } from '../../pki/ssh/certificate.js';
 import { keyFor, suiteOfNumber } from '../../pki/suites.js';
 import { createCsr, NAME_OID } from '../../pki/x509.js';
 import { writeWhole } from '../../profile/lock.js';

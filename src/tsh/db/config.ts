@@ -2,9 +2,9 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
-import { connectionUri } from '../../psql/command.js';
-import { withoutVariables } from '../../psql/environment.js';
-import { findPsql } from '../../psql/run.js';
+import { connectionUri } from '../../localproxy/psql/command.js';
+import { withoutVariables } from '../../localproxy/psql/environment.js';
+import { findPsql } from '../../localproxy/psql/run.js';
 import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 

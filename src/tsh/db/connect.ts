@@ -8,10 +8,10 @@ import type { Env } from '../../cli/env.js';
 import { READER_GONE, reportError } from '../../cli/exit.js';
 import { TeleportError } from '../../errors.js';
 import { startLocalProxy } from '../../localproxy/listener.js';
-import { psqlArguments } from '../../psql/command.js';
-import { psqlEnvironment } from '../../psql/environment.js';
-import { checkPassthrough } from '../../psql/passthrough.js';
-import { findPsql, psqlMissing, runPsql } from '../../psql/run.js';
+import { psqlArguments } from '../../localproxy/psql/command.js';
+import { psqlEnvironment } from '../../localproxy/psql/environment.js';
+import { checkPassthrough } from '../../localproxy/psql/passthrough.js';
+import { findPsql, psqlMissing, runPsql } from '../../localproxy/psql/run.js';
 import { type RouteArgs, routeRequest } from './args.js';
 import { chooseDatabase } from './choose.js';
 

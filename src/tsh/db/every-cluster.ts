@@ -3,11 +3,11 @@
  * is told after the list of the others. Source: cli.md 4.1.
  */
 import type { DatabaseFilter } from '../../access/access.js';
-import type { ClusterAccess } from '../../access/cluster.js';
-import { openCluster } from '../../access/cluster-open.js';
+import type { ClusterAccess } from '../../access/cluster/access.js';
+import { openCluster } from '../../access/cluster/open.js';
+import { sessionFor } from '../../access/login/relogin.js';
+import { personalStore } from '../../access/login/session.js';
 import { hasAwsFlag, openAccess, personalIdentities } from '../../access/open.js';
-import { sessionFor } from '../../access/relogin.js';
-import { personalStore } from '../../access/session.js';
 import type { Env } from '../../cli/env.js';
 import { isTeleportError, messageOf, TeleportError } from '../../errors.js';
 import type { Session } from '../../profile/session.js';

@@ -1,6 +1,7 @@
 /** `tsh db logout`: remove stored credentials, of one database or of all. Source: cli.md 4.6. */
+
+import { selectedCluster } from '../../access/login/session.js';
 import { openAccess } from '../../access/open.js';
-import { selectedCluster } from '../../access/session.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';

@@ -2,8 +2,8 @@
  * `tsh headless approve`: somebody waits on a machine without a browser for one's own login. Refusing it works here; letting
  * it in takes a security key, as Teleport accepts nothing else for it. Spec: login-and-profile reference, 3.2.
  */
-import { connectRoot } from '../../access/cluster-client.js';
-import { sessionFor, withRelogin } from '../../access/relogin.js';
+import { connectRoot } from '../../access/login/client.js';
+import { sessionFor, withRelogin } from '../../access/login/relogin.js';
 import type { AuthClient } from '../../api/client.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';

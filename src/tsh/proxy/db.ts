@@ -9,9 +9,9 @@ import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { isLoopback, startLocalProxy } from '../../localproxy/listener.js';
+import { connectionUri } from '../../localproxy/psql/command.js';
+import { withoutVariables } from '../../localproxy/psql/environment.js';
 import { parseHostPort } from '../../net/host-port.js';
-import { connectionUri } from '../../psql/command.js';
-import { withoutVariables } from '../../psql/environment.js';
 import { assertKeyFiles, type RouteArgs, routeRequest } from '../db/args.js';
 import { chooseDatabase } from '../db/choose.js';
 

@@ -2,8 +2,9 @@
  * `tsh login --request-roles`, `--request-id`: access requests beside a login. A cluster may also ask for one from
  * everybody (role option `request_access`). Source: cli.md 3.1, auth-grpc-and-routing.md 3.1.
  */
-import { connectRoot } from '../../access/cluster-client.js';
-import { openCluster } from '../../access/cluster-open.js';
+
+import { openCluster } from '../../access/cluster/open.js';
+import { connectRoot } from '../../access/login/client.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { messageOf, TeleportError } from '../../errors.js';

@@ -1,6 +1,6 @@
 /** `tsh request create`: ask for roles or single resources, and wait for the decision. Source: cli.md 3.9. */
-import { openCluster } from '../../access/cluster-open.js';
-import { currentSession } from '../../access/session.js';
+import { openCluster } from '../../access/cluster/open.js';
+import { currentSession } from '../../access/login/session.js';
 import type { Env } from '../../cli/env.js';
 import { TeleportError } from '../../errors.js';
 import type { ResourceId } from '../../resources/access-request.js';

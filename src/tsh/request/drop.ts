@@ -1,6 +1,6 @@
 /** `tsh request drop`: give back access that a request brought. Source: cli.md 3.9. */
-import { openCluster } from '../../access/cluster-open.js';
-import { currentSession } from '../../access/session.js';
+import { openCluster } from '../../access/cluster/open.js';
+import { currentSession } from '../../access/login/session.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';

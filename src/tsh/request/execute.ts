@@ -3,7 +3,7 @@
  * tell it: made, shown, waited for, taken up. Source: cli.md 3.1 and 4.2.
  */
 import type { AccessRequests } from '../../access/access.js';
-import { checkApproved, type NewAccessRequest } from '../../access/access-requests.js';
+import { checkApproved, type NewAccessRequest } from '../../access/cluster/requests.js';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
 import { printable } from '../../cli/printable.js';

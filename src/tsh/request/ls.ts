@@ -1,5 +1,5 @@
 /** `tsh request ls`: the access requests that one may see. Source: cli.md 3.9. */
-import { openCluster } from '../../access/cluster-open.js';
+import { openCluster } from '../../access/cluster/open.js';
 import type { Env } from '../../cli/env.js';
 import { print, printJson, printYaml } from '../../cli/output.js';
 import type { GlobalArgs } from '../flags.js';

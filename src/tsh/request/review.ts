@@ -1,5 +1,5 @@
 /** `tsh request review`: approve or deny somebody's access request. Source: cli.md 3.9. */
-import { openCluster } from '../../access/cluster-open.js';
+import { openCluster } from '../../access/cluster/open.js';
 import type { Env } from '../../cli/env.js';
 import { TeleportError } from '../../errors.js';
 import { stateOf } from '../../resources/access-request.js';

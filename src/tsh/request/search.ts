@@ -1,5 +1,5 @@
 /** `tsh request search --kind=db`: the databases that one may ask for, with what to write after `--resource`. */
-import { openCluster } from '../../access/cluster-open.js';
+import { openCluster } from '../../access/cluster/open.js';
 import type { Env } from '../../cli/env.js';
 import { labelsText, print, printLine, tableText, truncatedTableText } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';

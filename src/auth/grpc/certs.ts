@@ -1,0 +1,158 @@
+/** Certificates of people, hosts and databases, and whether a second factor is wanted: the messages of these methods. */
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { callerKey } from '../../api/caller.js';
+import type {
+  AuthService,
+  CertsSchema,
+  HostCertsRequest,
+  IsMFARequiredRequest,
+  JoinService,
+  RouteToDatabase as RouteMessage,
+} from '../../api/gen/authservice_pb.js';
+import { timestampToDate } from '../../api/time.js';
+import { TeleportError } from '../../errors.js';
+import type { RouteToDatabase } from '../../identity/identity.js';
+import { readPublicKey } from '../../pki/keys.js';
+import { readAuthorizedKey } from '../../pki/ssh/certificate.js';
+import { mfaState } from '../../rbac/check.js';
+import { matchesDatabase } from '../../rbac/match.js';
+import { databaseCertificate, signDatabaseCsr } from '../database-certs.js';
+import { hostCertificates, joinWithToken } from '../host-certs.js';
+import type { AuthState } from '../state.js';
+import { reissue, type UserCertificates } from '../user-certs.js';
+import { expanded, requireSomebody, rolesOf, type Who, whoCalls } from '../who.js';
+import { bytes, msOf } from './values.js';
+
+/** `UserCertsRequest.requester_name` of `tctl`. */
+const REQUESTER_TCTL = 1;
+
+export function certificateHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthService>> {
+  const whoOf = (context: HandlerContext) => whoCalls(state, context.values.get(callerKey));
+  return {
+    generateUserCerts: async (request, context) => {
+      const issued = await reissue(state, requireSomebody(await whoOf(context)), {
+        username: request.username,
+        expires: timestampToDate(request.expires),
+        usage: request.usage,
+        requester: request.requesterName,
+        route: routeOf(request.routeToDatabase),
+        routeToCluster: request.routeToCluster,
+        format: request.format,
+        ssh: request.sshPublicKey,
+        tls: request.tlsPublicKey,
+        hasMfaResponse: request.mfaResponse !== undefined,
+      });
+      return certs(issued);
+    },
+    generateHostCerts: async (request, context) => {
+      mayMakeHost(await whoOf(context), request);
+      return certs(
+        hostCertificates(state, {
+          hostId: request.hostId,
+          nodename: request.nodeName,
+          role: request.role,
+          additionalPrincipals: request.additionalPrincipals,
+          dnsNames: request.dnsNames,
+          tls: readPublicKey(Buffer.from(request.publicTlsKey).toString('utf8')),
+          ssh:
+            request.publicSshKey.length > 0
+              ? readAuthorizedKey(Buffer.from(request.publicSshKey).toString('utf8'))
+              : undefined,
+          systemRoles: request.systemRoles,
+        }),
+      );
+    },
+    generateDatabaseCert: async (request, context) => {
+      const issued = await databaseCertificate(state, await whoOf(context), {
+        csr: request.csr,
+        serverNames: request.serverNames.length > 0 ? request.serverNames : [request.serverName].filter(Boolean),
+        ttlMs: msOf(request.ttl),
+        forServer: request.requesterName === REQUESTER_TCTL,
+      });
+      return { cert: bytes(issued.cert), caCerts: issued.caCerts.map(bytes) };
+    },
+    signDatabaseCSR: async (request, context) => {
+      const issued = await signDatabaseCsr(state, await whoOf(context), request);
+      return { cert: bytes(issued.cert), caCerts: issued.caCerts.map(bytes) };
+    },
+    isMFARequired: async (request, context) => {
+      const required = await isMfaRequired(state, await whoOf(context), request);
+      return { required, mfaRequired: required ? 1 : 2 };
+    },
+    createAuthenticateChallenge: async (request, context) => {
+      const who = requireSomebody(await whoOf(context));
+      const check = request.mfaRequiredCheck;
+      if (check === undefined || !(await isMfaRequired(state, who, check))) return { mfaRequired: 2 };
+      return { totp: {}, mfaRequired: 1 };
+    },
+  };
+}
+
+export function joinHandlers(state: AuthState): Partial<ServiceImpl<typeof JoinService>> {
+  return {
+    registerUsingToken: async (request, context) => {
+      const caller = context.values.get(callerKey);
+      const who = await whoCalls(state, caller);
+      // A Proxy forwards what an agent sent it, and knows the agent's address.
+      const isForwarded = who.kind === 'host' && who.role === 'Proxy';
+      const issued = await joinWithToken(state, {
+        token: request.token,
+        hostId: request.hostId,
+        nodename: request.nodeName,
+        role: request.role,
+        additionalPrincipals: request.additionalPrincipals,
+        dnsNames: request.dnsNames,
+        tls: request.publicTlsKey,
+        ssh: request.publicSshKey,
+        remoteAddr: isForwarded ? request.remoteAddr : caller.remoteAddr,
+      });
+      return certs(issued);
+    },
+  };
+}
+
+const certs = (issued: UserCertificates): MessageInitShape<typeof CertsSchema> => ({
+  ssh: bytes(issued.ssh),
+  tls: bytes(issued.tls),
+  tlsCaCerts: issued.tlsCas.map(bytes),
+  sshCaCerts: issued.sshCas.map(bytes),
+});
+
+function routeOf(route: RouteMessage | undefined): RouteToDatabase | undefined {
+  if (route === undefined) return undefined;
+  return {
+    serviceName: route.serviceName,
+    protocol: route.protocol,
+    ...(route.username ? { username: route.username } : {}),
+    ...(route.database ? { database: route.database } : {}),
+    ...(route.roles.length > 0 ? { roles: route.roles } : {}),
+  };
+}
+
+/** An administrator's tool may make any host; a host only itself, in a role that it has, with no roles that it has not. */
+function mayMakeHost(who: Who, { hostId, role, systemRoles }: HostCertsRequest): void {
+  if (who.kind === 'host' && who.role === 'Admin') return;
+  if (who.kind === 'host' && who.hostId === hostId) {
+    const has = (name: string) => who.role === name || who.identity.systemRoles.includes(name);
+    if (has(role) && systemRoles.every(has)) return;
+  }
+  throw new TeleportError('AccessDenied', 'access denied');
+}
+
+/** "No" also for a database that does not exist, as long as nobody asks for MFA at all. */
+async function isMfaRequired(state: AuthState, who: Who, { target }: IsMFARequiredRequest): Promise<boolean> {
+  if (target.case !== 'database' || who.kind !== 'user') return false;
+  const roles = expanded(await rolesOf(state, who.identity.groups), who.user);
+  const asked = mfaState(roles, state.preference);
+  if (asked === 'never') return false;
+  const name = target.value.serviceName;
+  const server = (await state.servers.list()).find(({ spec }) => spec.database.metadata.name === name);
+  if (server === undefined) throw new TeleportError('NotFound', `database service "${name}" not found`);
+  if (asked === 'always') return true;
+  return roles.some(
+    (role) =>
+      mfaState([role], undefined) === 'always' &&
+      matchesDatabase(role.spec.allow, server.spec.database, 'allow', who.identity.traits),
+  );
+}

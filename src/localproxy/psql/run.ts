@@ -1,0 +1,68 @@
+/**
+ * The child psql: finding it, giving it the terminal, its exit status. Ctrl-C on the terminal belongs to psql: the caller
+ * holds it. Whatever else asks this process to end, ends psql first.
+ */
+import { constants as osConstants } from 'node:os';
+import { findProgram } from '../../cli/find-program.js';
+import { TeleportError } from '../../errors.js';
+
+export interface RunOptions {
+  /** Absolute path from `findPsql`. */
+  file: string;
+  args: readonly string[];
+  /** All that it sees; `psqlEnvironment` makes it. */
+  env: Record<string, string | undefined>;
+  /** Ends psql at once: it says nothing any more, and has no time to cancel its statement. */
+  signal?: AbortSignal;
+  stdio?: { stdin: 'inherit' | 'ignore'; stdout: 'inherit' | 'pipe'; stderr: 'inherit' | 'pipe' };
+}
+
+export interface Exited {
+  /** 0 to 255; a signal gives 128 + its number. */
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Undefined when there is none in PATH. */
+export async function findPsql(path: string | undefined): Promise<string | undefined> {
+  return await findProgram(path, 'psql');
+}
+
+/** What to say where psql is missing. */
+export function psqlMissing(): TeleportError {
+  return new TeleportError('NotFound', 'exec: "psql": executable file not found in $PATH', {
+    hint: 'Install the PostgreSQL client (Debian, Ubuntu: apt install postgresql-client; Fedora: dnf install postgresql; macOS: brew install libpq), or run a statement without it: tsh db exec "select 1" --dbs=NAME',
+  });
+}
+
+/** How long psql may take to end when it is asked to. It does so at once, unless it is stopped. Our own limit. */
+const KILL_AFTER_MS = 1000;
+
+/**
+ * Run psql to its end.
+ *
+ * @throws the signal's reason when it is aborted before psql runs; TeleportError `ConnectionProblem` when psql cannot run
+ */
+export async function runPsql({ file, args, env, signal, stdio }: RunOptions): Promise<Exited> {
+  signal?.throwIfAborted();
+  const { execa } = await import('execa');
+  const child = await execa(file, args, {
+    stdin: stdio?.stdin ?? 'inherit',
+    stdout: stdio?.stdout ?? 'inherit',
+    stderr: stdio?.stderr ?? 'inherit',
+    env: env as Record<string, string>,
+    extendEnv: false,
+    ...(signal ? { cancelSignal: signal } : {}),
+    forceKillAfterDelay: KILL_AFTER_MS,
+    reject: false,
+    stripFinalNewline: false,
+  });
+  const status = child.exitCode ?? 128 + (child.signal ? (osConstants.signals[child.signal] ?? 0) : 0);
+  if (child.exitCode === undefined && child.signal === undefined) {
+    throw new TeleportError('ConnectionProblem', `cannot run ${file}: ${child.shortMessage ?? 'unknown reason'}`, {
+      cause: child,
+    });
+  }
+  return { status, stdout: String(child.stdout ?? ''), stderr: String(child.stderr ?? '') };
+}
