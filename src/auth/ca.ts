@@ -32,17 +32,29 @@ export interface Authorities {
   pins(): string[];
 }
 
-/** Load the authorities, or make those that are missing. */
-export async function openAuthorities(options: {
-  store: Store;
-  clusterName: string;
-  suite: SignatureSuite;
-  now: () => Date;
-}): Promise<Authorities> {
-  const records = recordsOf(options.store, 'cert_authority');
+/** Make the authorities of a new cluster. */
+export async function createAuthorities(
+  store: Store,
+  options: { clusterName: string; suite: SignatureSuite; now: () => Date },
+): Promise<void> {
+  const records = recordsOf(store, 'cert_authority');
+  await Promise.all(CA_TYPES.map(async (type) => await records.create(await makeAuthority(type, options))));
+}
+
+/**
+ * Load the authorities. None is made anew: what it has signed would be worth nothing.
+ *
+ * @throws when one is missing or lacks a key
+ */
+export async function openAuthorities(store: Store): Promise<Authorities> {
+  const records = recordsOf(store, 'cert_authority');
   const load = async (type: CaType): Promise<Authority> => {
     const stored = await records.get(type);
-    return authorityOf(stored ?? (await records.create(await makeAuthority(type, options))));
+    if (stored === undefined) throw new Error(`"${type}" is missing`);
+    const authority = authorityOf(stored);
+    const { tls, ssh } = KEYS[type];
+    if ((tls && !authority.tls) || (ssh && !authority.ssh)) throw new Error(`"${type}" has no key`);
+    return authority;
   };
   const all = new Map((await Promise.all(CA_TYPES.map(load))).map((authority) => [authority.type, authority]));
   const get = (type: CaType) => all.get(type)!;

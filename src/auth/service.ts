@@ -13,8 +13,8 @@ import type { Logger } from '../log.js';
 import { presetRoles } from '../resources/presets.js';
 import type { SecondFactor, SignatureSuite, SystemRole } from '../resources/types.js';
 import { createEmbeddedStore, damaged, openEmbeddedStore } from '../store/embedded.js';
-import { keyOf, type Store } from '../store/store.js';
-import { openAuthorities } from './ca.js';
+import type { Store } from '../store/store.js';
+import { createAuthorities, openAuthorities } from './ca.js';
 import { openDataDir } from './data-dir.js';
 import { issueHostIdentity } from './host-certs.js';
 import { type ListenAt, openListener } from './listener.js';
@@ -86,7 +86,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     // The name and the keys come with the file: one that lacks them has lost them.
     await createEmbeddedStore(place, async (store) => {
       await store.create(CLUSTER, JSON.stringify({ name: clusterName, id: randomUUID() }));
-      await openAuthorities({ store, clusterName, suite, now });
+      await createAuthorities(store, { clusterName, suite, now });
     });
   }
   const store = await openEmbeddedStore(place);
@@ -105,9 +105,9 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       nodename: options.nodename,
       version: options.version,
       store,
-      authorities: await openAuthorities({ store, clusterName, suite, now }).catch((cause: unknown) => {
+      authorities: await openAuthorities(store).catch((cause: unknown) => {
         if (isTeleportError(cause, 'ConnectionProblem') || isTeleportError(cause, 'LimitExceeded')) throw cause;
-        throw damaged(dir.store, `its authorities cannot be read: ${messageOf(cause)}`, cause);
+        throw damaged(dir.store, `its authorities cannot be used: ${messageOf(cause)}`, cause);
       }),
       audit,
       now,
@@ -157,8 +157,7 @@ const CLUSTER = '/cluster';
 /** The cluster's id. @throws when it has another name, or the store is not that of a whole cluster */
 async function clusterIdOf(store: Store, clusterName: string, path: string): Promise<string> {
   const item = await store.get(CLUSTER);
-  if (item === undefined || (await store.get(keyOf('cert_authority', 'host'))) === undefined)
-    throw damaged(path, item ? 'the keys of the cluster are missing' : 'the name of the cluster is missing');
+  if (item === undefined) throw damaged(path, 'the name of the cluster is missing');
   const known = storedValue<{ name: string; id: string }>(item);
   if (known.name === clusterName) return known.id;
   throw new TeleportError(

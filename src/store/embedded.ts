@@ -279,7 +279,9 @@ async function openDatabase(path: string, busyTimeoutMs?: number): Promise<Sqlit
   let db: Sqlite | undefined;
   try {
     if (!inMemory) {
-      if (statSync(path).size === 0) throw damaged(path, 'it is empty');
+      const facts = statSync(path);
+      if (!facts.isFile()) throw damaged(path, 'it is not a file');
+      if (facts.size === 0) throw damaged(path, 'it is empty');
       chmodSync(path, 0o600);
     }
     db = await openSqlite(path, busyTimeoutMs);
@@ -301,7 +303,7 @@ function check(path: string, db: Sqlite): void {
   // What a crash has left half written stands in the -wal file as well.
   if (statSync(path).size % page_size !== 0 && !existsSync(`${path}-wal`)) throw damaged(path, 'it is cut');
   const [first] = db.prepare('PRAGMA integrity_check(1)').all([]) as { integrity_check: string }[];
-  if (first?.integrity_check !== 'ok') throw damaged(path, first?.integrity_check ?? 'no answer');
+  if (first?.integrity_check !== 'ok') throw damaged(path, first?.integrity_check.replace(/\s+/g, ' ') ?? 'no answer');
 }
 
 /** The refusal of a store that is not whole. */

@@ -14,7 +14,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { startAuth } from '../../src/auth/service.js';
 import { silent } from '../../src/log.js';
+import { CA_TYPES } from '../../src/resources/types.js';
 import { openEmbeddedStore } from '../../src/store/embedded.js';
+import type { Store } from '../../src/store/store.js';
 import { CLUSTER } from './cluster.js';
 
 let dir: string;
@@ -40,6 +42,15 @@ async function pinsOf(dataDir = dir): Promise<string[]> {
   const pins = await auth.caPins();
   await auth.close();
   return pins;
+}
+
+async function inStore<T>(path: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openEmbeddedStore({ path });
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
 }
 
 describe('F10 a backup', () => {
@@ -94,18 +105,40 @@ describe('W1 a damaged or missing store is never taken for a new cluster', () =>
     await (await start()).close();
   });
 
-  test('a store without its cluster, or without the keys', async () => {
+  test('a store without its cluster, or without any of the keys: none is made anew', async () => {
     await pinsOf();
     const path = at('backend', 'auth.db');
     for (const [key, text] of [
-      ['/cert_authority/host', 'the keys of the cluster are missing'],
+      ...CA_TYPES.map((type) => [`/cert_authority/${type}`, `its authorities cannot be used: "${type}" is missing`]),
       ['/cluster', 'the name of the cluster is missing'],
-    ] as const) {
-      const store = await openEmbeddedStore({ path });
-      await store.delete(key);
-      await store.close();
-      await expect(start()).rejects.toMatchObject({ ...damaged, message: `the store ${path} is damaged: ${text}` });
+    ] as [string, string][]) {
+      const refused = async () => {
+        await expect(start()).rejects.toMatchObject({ ...damaged, message: `the store ${path} is damaged: ${text}` });
+      };
+      const item = await inStore(path, async (store) => {
+        const before = (await store.get(key))!;
+        await store.delete(key);
+        return before;
+      });
+      await refused();
+      await refused();
+      await inStore(path, (store) => store.create(key, item.value));
     }
+    await (await start()).close();
+  });
+
+  test('an authority without its key', async () => {
+    await pinsOf();
+    const path = at('backend', 'auth.db');
+    await inStore(path, async (store) => {
+      const authority = JSON.parse((await store.get('/cert_authority/user'))!.value);
+      authority.spec.active_keys = {};
+      await store.put('/cert_authority/user', JSON.stringify(authority));
+    });
+    await expect(start()).rejects.toMatchObject({
+      ...damaged,
+      message: `the store ${path} is damaged: its authorities cannot be used: "user" has no key`,
+    });
   });
 
   test('keys that cannot be read', async () => {

@@ -2,6 +2,7 @@
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -97,7 +98,16 @@ describe('F11 a store that is not whole is refused with its path and what to do'
       message: expect.stringContaining(`the store ${path} is damaged: `),
       hint: expect.stringContaining('backup'),
     });
+    await expect(openEmbeddedStore({ path })).rejects.not.toThrow(/\n/);
     expect(readFileSync(path).equals(before)).toBe(true);
+  });
+
+  test('a folder of its name', async () => {
+    mkdirSync(path);
+    await expect(openEmbeddedStore({ path })).rejects.toMatchObject({
+      message: `the store ${path} is damaged: it is not a file`,
+      hint: expect.stringContaining('backup'),
+    });
   });
 
   test('a database without what is in the -wal file of a running Auth', async () => {
