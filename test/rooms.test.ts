@@ -8,7 +8,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 const SRC = resolve('src');
 
 /** Files of `src/` itself. */
-const EVERYBODYS = new Set(['errors', 'log', 'node-modules', 'redact']);
+const EVERYBODYS = new Set(['errors', 'folder', 'log', 'node-modules', 'redact']);
 
 /** Room → rooms it may import, besides itself and the files that everybody may. */
 const MAY_IMPORT: Record<string, readonly string[]> = {

@@ -10,9 +10,10 @@
  * The spool is bounded: with Auth away for long enough, `append` refuses, and the caller refuses the statement. On a full
  * disk `append` refuses as well; shipping goes on, and each segment that is shipped gives its room back.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import { createAlarm, type Logger } from '../log.js';
 import { auditFileError, createBatcher, type LineFile, openLineFile } from './line-file.js';
 
@@ -65,7 +66,7 @@ export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditS
     failing: 'The position of the audit spool cannot be kept, a restart would send events again.',
     working: 'The position of the audit spool is kept again.',
   });
-  makeFolder(dir);
+  await makeFolder(dir);
   const stop = new AbortController();
   const start = readPosition(dir);
   const old = listSegments(dir).filter((number) => number >= start.segment || remove(dir, number));
@@ -255,9 +256,9 @@ function remove(dir: string, segment: number): false {
   return false;
 }
 
-function makeFolder(dir: string): void {
+async function makeFolder(dir: string): Promise<void> {
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    await makeFolders(dir, 0o700);
   } catch (cause) {
     throw auditFileError(dir, cause);
   }

@@ -3,9 +3,10 @@
  * is acknowledged when it is durable; concurrent events share one write and one sync. A repeated event (same `uid`, as an
  * agent sends after a lost answer) is acknowledged and not written twice.
  */
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import { createAlarm, type Logger, silent } from '../log.js';
 import { auditFileError, createBatcher, type LineFile, openLineFile } from './line-file.js';
 
@@ -36,7 +37,7 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
     working: 'Audit events are recorded again.',
   });
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    await makeFolders(dir, 0o700);
   } catch (cause) {
     throw auditFileError(dir, cause);
   }

@@ -6,10 +6,11 @@
  *     log/2026-11-21.log     the audit log
  *     admin-identity.json    the local administrator's certificate, for tctl on this host
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HostIdentity } from '../api/host-identity.js';
 import { isDiskFull, messageOf, TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import { hostId, writeStateFile } from '../store/state-files.js';
 
 export interface DataDir {
@@ -23,9 +24,9 @@ export interface DataDir {
 }
 
 /** @throws TeleportError `BadParameter` when the folder cannot be used, `LimitExceeded` on a full disk */
-export function openDataDir(path: string): DataDir {
+export async function openDataDir(path: string): Promise<DataDir> {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    await makeFolders(path, 0o700);
     chmodSync(path, 0o700);
   } catch (cause) {
     const code = isDiskFull(cause) ? 'LimitExceeded' : 'BadParameter';

@@ -77,7 +77,7 @@ export interface AuthService extends AsyncDisposable {
  */
 export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const { clusterName, now = () => new Date(), log } = options;
-  const dir = openDataDir(options.dataDir);
+  const dir = await openDataDir(options.dataDir);
   const hostId = options.hostId ?? (await dir.hostId());
   const staticTokens = (options.staticTokens ?? []).map(parseStaticToken);
   const suite = options.signatureSuite ?? 'balanced-v1';

@@ -2,10 +2,11 @@
  * A listener that knows its connections: stop accepting, wait for the open ones, cut what remains. TCP, or a Unix socket
  * that only this user can reach.
  */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import { joinHostPort } from './socket-errors.js';
 import { isListening } from './unix-socket.js';
 
@@ -93,7 +94,7 @@ function bind(server: Server, where: { host: string; port: number } | { path: st
 
 /** Make the folder ours alone, and remove a socket that a killed process left behind. */
 async function prepare(path: string): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolders(dirname(path), 0o700);
   if (!(await isListening(path))) rmSync(path, { force: true });
 }
 

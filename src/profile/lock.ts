@@ -5,23 +5,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import {
-  access,
-  mkdir,
-  open,
-  readFile,
-  readlink,
-  realpath,
-  rename,
-  rmdir,
-  stat,
-  unlink,
-  utimes,
-} from 'node:fs/promises';
+import { access, open, readFile, readlink, realpath, rename, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import { basePaths, FOLDER_MODE } from './paths.js';
 
 export interface LockOptions {
@@ -153,25 +142,9 @@ export async function assertCanWrite(path: string): Promise<void> {
 
 async function makeFolder(path: string, options: { hint?: string } = {}): Promise<void> {
   try {
-    await makeFolders(path);
+    await makeFolders(path, FOLDER_MODE);
   } catch (error) {
     throw fileError('write', path, error, options);
-  }
-}
-
-/** Not Node's `recursive`, which tries for ever where a folder exists and takes none (`/proc`, an automounter's). */
-async function makeFolders(path: string): Promise<void> {
-  if (await isFolder(path)) return;
-  try {
-    await mkdir(path, { mode: FOLDER_MODE });
-  } catch (error) {
-    // Somebody else may have been quicker.
-    if (await isFolder(path)) return;
-    if (nodeCodeOf(error) !== 'ENOENT' || (await isFolder(dirname(path)))) throw error;
-    await makeFolders(dirname(path));
-    await mkdir(path, { mode: FOLDER_MODE }).catch(async (again: unknown) => {
-      if (!(await isFolder(path))) throw again;
-    });
   }
 }
 

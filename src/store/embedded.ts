@@ -12,7 +12,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -21,6 +20,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDiskFull, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import { createAlarm, type Logger, silent } from '../log.js';
 import { libsql } from './libsql.js';
 import type { Item, Key, Store } from './store.js';
@@ -55,7 +55,7 @@ export async function createEmbeddedStore(
     for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(half + suffix, { force: true });
   };
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolders(dirname(path), 0o700);
     removeHalf();
     closeSync(openSync(half, 'wx', 0o600));
     const db = await openSqlite(half, options.busyTimeoutMs);

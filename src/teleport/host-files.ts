@@ -8,13 +8,13 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { HostIdentity } from '../api/host-identity.js';
 import { isDiskFailure, isDiskFull, messageOf, TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import type { Logger } from '../log.js';
 import { certificatesIn } from '../pki/certificate-file.js';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey, sameKey } from '../pki/keys.js';
 import { publicKeyOf, readCertificate, selfSignedWebCertificate } from '../pki/x509.js';
 import { readStateFile, writeStateFile } from '../store/state-files.js';
 import { webCertFiles } from './config.js';
-import { makeFolders } from './folder.js';
 
 /**
  * Make the folder, or look whether this user may use it. Changes nothing of a folder that is there.

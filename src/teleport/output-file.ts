@@ -5,7 +5,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
 import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
-import { makeFolders } from './folder.js';
+import { makeFolders } from '../folder.js';
 
 /** Absolute path of the file, or undefined for standard output. @throws BadParameter for a path that is not absolute */
 export function outputPath(output: string, defaultFile: string): string | undefined {

@@ -1,7 +1,7 @@
-/** Folders of the daemon, made where they are missing. */
+/** Folders that are made where they are missing. */
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { nodeCodeOf } from '../errors.js';
+import { nodeCodeOf } from './errors.js';
 
 /**
  * Make a folder and those above it. Not Node's `recursive`, which tries for ever where a folder exists and takes none
