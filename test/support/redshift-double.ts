@@ -9,18 +9,22 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type Duplex, pipeline } from 'node:stream';
 import { createSecureContext, TLSSocket } from 'node:tls';
-import { encodeError, encodeReady, negotiation, readStartup } from '../../src/pg/backend.js';
-import { decodeFrontend } from '../../src/pg/decode.js';
-import { encodeBackend } from '../../src/pg/encode.js';
-import { login, md5Password } from '../../src/pg/frontend.js';
-import { isServerError } from '../../src/pg/server-error.js';
-import type { StartupMessage } from '../../src/pg/startup.js';
-import { readMessage } from '../../src/pg/stream.js';
 import type { Grant } from './aws/world.js';
 import type { AwsDouble } from './aws-double.js';
 import { type Postgres, quoteIdent } from './postgres.js';
 import { catalogueSql } from './redshift/catalogue.js';
 import { dialectStream } from './redshift/dialect.js';
+import {
+  enterTrusted,
+  errorResponse,
+  md5Answer,
+  openClient,
+  passwordRequest,
+  Refused,
+  readPassword,
+  type Startup,
+  welcome,
+} from './redshift/wire.js';
 
 export interface RedshiftClusterOptions {
   /** Cluster id or workgroup name: one of the two, as in the AWS double. */
@@ -131,18 +135,18 @@ export async function startRedshiftDouble(options: RedshiftDoubleOptions): Promi
       serverName = (secure as unknown as { servername?: string | false }).servername || undefined;
       return secure as Duplex;
     };
-    const { message, packet, duplex, isTls } = await readStartup(socket, { upgrade, requireTls: false });
-    if (message.type === 'CancelRequest') {
+    const { first, duplex, isTls } = await openClient(socket, upgrade);
+    if (first.kind === 'cancel') {
       cancels++;
       const back = backend(postgres);
       back.once('close', () => duplex.destroy());
-      back.end(packet);
+      back.end(first.packet);
       back.resume();
       return;
     }
     const entry: RedshiftLogin = {
       cluster: nameOf(cluster),
-      parameters: Object.fromEntries(message.parameters),
+      parameters: Object.fromEntries(first.parameters),
       outcome: 'ok',
       why: undefined,
       isTls,
@@ -152,9 +156,9 @@ export async function startRedshiftDouble(options: RedshiftDoubleOptions): Promi
     const refuse = (sqlState: string, text: string, why = text) => {
       entry.outcome = 'refused';
       entry.why = why;
-      duplex.end(fatal(sqlState, text));
+      duplex.end(errorResponse('FATAL', sqlState, text));
     };
-    const { user, database } = who(message);
+    const { user, database } = who(first);
     if (!isTls) return refuse('28000', `no pg_hba.conf entry for user "${user}", database "${database}", SSL off`);
     const password = await askPassword(duplex, user, cluster.passwordMethod ?? 'cleartext');
     const { id: clusterId, workgroup } = cluster;
@@ -163,15 +167,15 @@ export async function startRedshiftDouble(options: RedshiftDoubleOptions): Promi
     if (failure?.kind === 'error') return refuse(failure.sqlState, failure.message);
     if (failure?.kind === 'drop') return void socket.destroy();
 
-    const entered = await enter(postgres, answer.grant, message, database).catch((error: unknown) => error as Error);
+    const entered = await enter(postgres, answer.grant, first, database).catch((error: unknown) => error as Error);
     if (entered instanceof Error) {
       entry.outcome = 'refused';
       entry.why = entered.message;
-      duplex.end(encodeError(entered));
+      duplex.end(entered instanceof Refused ? entered.packet : errorResponse('FATAL', 'XX000', entered.message));
       return;
     }
     const { back, hello } = entered;
-    const session = { cluster: nameOf(cluster), user, database, pid: hello.backendKey?.pid ?? 0 };
+    const session = { cluster: nameOf(cluster), user, database, pid: hello.key.readInt32BE(0) };
     sessions.add(session);
     const leave = () => {
       sessions.delete(session);
@@ -182,16 +186,8 @@ export async function startRedshiftDouble(options: RedshiftDoubleOptions): Promi
     duplex.setMaxListeners(20);
     duplex.once('close', leave);
     back.once('close', leave);
-    const parameters = new Map([...hello.parameters, ['server_version', '8.0.2']]);
-    const negotiate = negotiation(message);
-    duplex.write(
-      encodeReady({
-        parameters,
-        backendKey: hello.backendKey,
-        txStatus: hello.txStatus,
-        ...(negotiate ? { negotiate } : {}),
-      }),
-    );
+    hello.parameters.set('server_version', '8.0.2');
+    duplex.write(welcome(hello, first));
     pipeline(back, duplex, leave);
     pipeline(duplex, dialectStream(), back, leave);
   }
@@ -240,14 +236,15 @@ async function createDatabases(postgres: Postgres, databases: string[]): Promise
 }
 
 /** A connection to PostgreSQL that has logged in as the grant's user; the user is made if the grant says so. */
-async function enter(postgres: Postgres, grant: Grant, message: StartupMessage, database: string) {
-  const parameters = [...message.parameters].filter(
+async function enter(postgres: Postgres, grant: Grant, startup: Startup, database: string) {
+  const known = [...startup.parameters].filter(
     ([name]) => name !== 'user' && name !== 'database' && !name.startsWith('_pq_.') && !DRIVER_PARAMETERS.has(name),
   );
+  const parameters = new Map([['user', grant.databaseUser], ['database', database], ...known]);
   const attempt = async () => {
     const back = backend(postgres);
     try {
-      return { back, hello: await login(back, { user: grant.databaseUser, database, parameters }) };
+      return { back, hello: await enterTrusted(back, parameters) };
     } catch (error) {
       back.destroy();
       throw error;
@@ -257,7 +254,7 @@ async function enter(postgres: Postgres, grant: Grant, message: StartupMessage, 
   try {
     return await attempt();
   } catch (error) {
-    if (!isServerError(error, '28000') || !grant.autoCreate) throw error;
+    if (!(error instanceof Refused && error.sqlState === '28000') || !grant.autoCreate) throw error;
     await createUser(postgres, grant);
     return attempt();
   }
@@ -279,33 +276,19 @@ function backend(postgres: Postgres): Socket {
 
 /** Asks for a password and gives what was sent, as text or as a test of the right one. */
 async function askPassword(duplex: Duplex, user: string, method: 'cleartext' | 'md5') {
+  if (method === 'cleartext') {
+    duplex.write(passwordRequest());
+    return readPassword(duplex);
+  }
   const salt = randomBytes(4);
-  const question = {
-    cleartext: { type: 'AuthenticationCleartextPassword' },
-    md5: { type: 'AuthenticationMD5Password', salt },
-  };
-  duplex.write(encodeBackend(question[method] as Parameters<typeof encodeBackend>[0]));
-  const { tag, body } = await readMessage(duplex);
-  const sent = decodeFrontend(tag, body);
-  if (sent.type !== 'PasswordMessage') throw new Error(`expected a password, got ${sent.type}`);
-  const { password } = sent;
-  return method === 'md5' ? (right: string) => md5Password(user, right, salt) === password : password;
+  duplex.write(passwordRequest(salt));
+  const answer = await readPassword(duplex);
+  return (right: string) => md5Answer(user, right, salt) === answer;
 }
 
-function who({ parameters }: StartupMessage): { user: string; database: string } {
+function who({ parameters }: Startup): { user: string; database: string } {
   const user = parameters.get('user') ?? '';
   return { user, database: parameters.get('database') ?? user };
-}
-
-function fatal(sqlState: string, message: string): Buffer {
-  return encodeBackend({
-    type: 'ErrorResponse',
-    fields: [
-      ['S', 'FATAL'],
-      ['C', sqlState],
-      ['M', message],
-    ],
-  });
 }
 
 const nameOf = (cluster: RedshiftClusterOptions): string => cluster.id ?? cluster.workgroup ?? '';
