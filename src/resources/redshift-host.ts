@@ -3,6 +3,7 @@
  * when it is made.
  *
  *     CLUSTER.HASH.REGION.redshift.SUFFIX                        provisioned, in every partition
+ *     NAME-endpoint-HASH.HASH.REGION.redshift.SUFFIX             its VPC endpoint, which cannot be told from a cluster
  *     CLUSTER.HASH.redshift.REGION.SUFFIX                        China as Teleport 18 reads it; AWS shows the other one
  *     WORKGROUP.ACCOUNT.REGION.redshift-serverless.SUFFIX        Serverless
  *     NAME-endpoint-HASH.ACCOUNT.REGION.redshift-serverless.SUFFIX   its VPC endpoint

@@ -19,6 +19,8 @@ import { type RedshiftDouble, startRedshiftDouble } from './redshift-double.js';
 /** Names as AWS gives them; on this machine they are loopback. */
 export const SALES_HOST = 'sales.abc123.us-east-1.redshift.amazonaws.com';
 export const REPORTS_HOST = 'reports.123456789012.us-east-1.redshift-serverless.amazonaws.com';
+/** A Redshift-managed VPC endpoint of the cluster `sales`: the host says the endpoint's name, and no cluster's. */
+export const VPC_HOST = 'office-endpoint-k7rfausgmlzieup51zgg.abc123.us-east-1.redshift.amazonaws.com';
 /** In another partition; seen only by who asks for its region. */
 export const CHINA_HOST = 'china.abc123.cn-north-1.redshift.amazonaws.com.cn';
 export const SOVEREIGN_HOST = 'souverain.123456789012.eusc-de-east-1.redshift-serverless.amazonaws.eu';
@@ -60,7 +62,7 @@ export async function startAwsDirect(options: { now?: () => number } = {}): Prom
     startPostgres({ users: [{ name: 'analyst' }] }),
     mkdtemp(join(tmpdir(), 'aws-direct-')),
   ]);
-  const tls = await ca.issue(['localhost', SALES_HOST, REPORTS_HOST, CHINA_HOST, SOVEREIGN_HOST]);
+  const tls = await ca.issue(['localhost', SALES_HOST, VPC_HOST, REPORTS_HOST, CHINA_HOST, SOVEREIGN_HOST]);
   const sales = aws.addRedshiftCluster({ id: 'sales', tags: { team: 'sales', env: 'prod' } });
   aws.addRedshiftCluster({ id: 'archive', status: 'paused' });
   const reports = aws.addServerlessWorkgroup({ name: 'reports', tags: { team: 'finance' } });
@@ -76,6 +78,7 @@ export async function startAwsDirect(options: { now?: () => number } = {}): Prom
       { workgroup: 'souverain', tls },
     ],
   });
+  sales.vpcEndpoints = [{ name: 'office', address: VPC_HOST }];
   sales.endpoint = { address: SALES_HOST, port: redshift.ports.sales! };
   reports.endpoint = { address: REPORTS_HOST, port: redshift.ports.reports! };
   china.endpoint!.port = redshift.ports.china!;

@@ -3,7 +3,14 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runTsh } from '../../src/tsh/main.js';
-import { type AwsDirect, CHINA_HOST, SALES_HOST, SOVEREIGN_HOST, startAwsDirect } from '../support/aws-direct.js';
+import {
+  type AwsDirect,
+  CHINA_HOST,
+  SALES_HOST,
+  SOVEREIGN_HOST,
+  startAwsDirect,
+  VPC_HOST,
+} from '../support/aws-direct.js';
 import { createTestCa } from '../support/ca.js';
 import { until } from '../support/cluster.js';
 import { withoutProgress } from '../support/exec.js';
@@ -333,6 +340,20 @@ describe('a pasted endpoint, with no login at all', () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/IAM:alice|analyst/);
     expect(existsSync(join(world.dir, '.tsh', 'aws'))).toBe(false);
+  });
+
+  test('B3 a VPC endpoint of a cluster: AWS says which cluster it is', async () => {
+    const endpoint = `${VPC_HOST}:${world.redshift.ports.sales}`;
+    const { status, stdout, stderr } = await exec('select current_user', endpoint, '--ca-file', world.caFile);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('IAM:alice');
+    expect(passwords().at(-1)).toMatchObject({ params: { ClusterIdentifier: 'sales' } });
+  });
+
+  test('B3 a cluster that is called like an endpoint is still a cluster', async () => {
+    const other = VPC_HOST.replace('office', 'nobodys');
+    const { stderr } = await exec('select 1', `${other}:5439`, '--ca-file', world.caFile);
+    expect(stderr).toContain('Redshift cluster "nobodys-endpoint-k7rfausgmlzieup51zgg" was not found');
   });
 
   test('a password in the URL is neither used nor shown', async () => {

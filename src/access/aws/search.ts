@@ -67,7 +67,12 @@ export function awsSearch(context: AwsContext): Access['databases'] {
   const placeOf = async (endpoint: Endpoint): Promise<AccessibleDatabase> => {
     const { text, host, port, aws } = endpoint;
     const isWhole = aws?.redshift?.cluster_id !== undefined || aws?.redshift_serverless?.workgroup_name !== undefined;
-    if (aws && host && isWhole) return pasted(text, `${host}:${port}`, aws, context.caPem);
+    if (aws && host && isWhole) {
+      const { clusterOfVpcEndpoint } = await import('../../aws/vpc-endpoint.js');
+      const cluster = aws.redshift && (await clusterOfVpcEndpoint(client(aws.region!), host));
+      const place = cluster === undefined ? aws : { ...aws, redshift: { cluster_id: cluster } };
+      return pasted(text, `${host}:${port}`, place, context.caPem);
+    }
     if (aws?.region) {
       const { found, failures } = await listed([aws.region]);
       const match = found.find(({ aws: place }) =>

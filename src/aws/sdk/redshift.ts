@@ -2,6 +2,7 @@
 export {
   DescribeClustersCommand,
   DescribeCustomDomainAssociationsCommand,
+  DescribeEndpointAccessCommand,
   GetClusterCredentialsCommand,
   GetClusterCredentialsWithIAMCommand,
   RedshiftClient,

@@ -55,6 +55,27 @@ export const redshiftActions: Record<string, (call: QueryCall) => XmlValue> = {
     return { Marker: next, Associations: list('Association', associations) };
   },
 
+  DescribeEndpointAccess(call) {
+    const { world, params, region } = call;
+    authorize(world, call.caller, 'redshift:DescribeEndpointAccess', ['*']);
+    const { EndpointName: wanted } = params;
+    const endpoints = world.clusters
+      .filter((one) => one.region === region)
+      .flatMap((one) => (one.vpcEndpoints ?? []).map((endpoint) => ({ ...endpoint, clusterId: one.id })))
+      .filter(({ name }) => !wanted || name === wanted);
+    if (wanted && endpoints.length === 0) {
+      throw new AwsFault('EndpointNotFound', `The endpoint ${wanted} was not found.`, 404);
+    }
+    const items = endpoints.map((one) => ({
+      ClusterIdentifier: one.clusterId,
+      EndpointName: one.name,
+      EndpointStatus: 'active',
+      Address: one.address,
+      Port: 5439,
+    }));
+    return { EndpointAccessList: list('member', items) };
+  },
+
   GetClusterCredentials(call) {
     const { world, params } = call;
     const id = clusterIdOf(call);

@@ -65,6 +65,8 @@ export interface Cluster {
   dbName: string;
   masterUser: string;
   vpcId: string;
+  /** Redshift-managed VPC endpoints of it. */
+  vpcEndpoints?: { name: string; address: string }[];
   namespaceArn: string;
   createdAt: Date;
 }
