@@ -5,7 +5,7 @@
  *     teleport.lock        held, always empty
  *     teleport.lock.json   {"pid": 4711, "host": "db1", "since": "2026-11-21T10:00:00.000Z"}
  */
-import { rm } from 'node:fs/promises';
+import { readdir, readlink, realpath, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -35,9 +35,15 @@ export async function lockDataDir(
   dataDir: string,
   { log, now }: { log: Logger; now: () => Date },
 ): Promise<DataDirLock> {
-  const lock = await takeFileLock(join(dataDir, 'teleport.lock'));
+  const path = join(dataDir, 'teleport.lock');
+  const lock = await takeFileLock(path);
   const file = join(dataDir, 'teleport.lock.json');
   if (lock === undefined) throw inUse(dataDir, await holderOf(file));
+  const last = parseHolder(await readStateFile(file).catch(() => undefined));
+  if (last && last.host === hostname() && (await holdsRemoved(last.pid, path))) {
+    lock.release();
+    throw inUse(dataDir, last);
+  }
   const me: Holder = { pid: process.pid, host: hostname(), since: now().toISOString() };
   const forget = () => rm(file, { force: true }).catch(() => {});
   // On a full disk the lock holds without a name; a name of an earlier process would mislead.
@@ -60,6 +66,18 @@ async function holderOf(file: string): Promise<Holder | undefined> {
     if (holder && (holder.host !== hostname() || isAlive(holder.pid))) return holder;
     if (waited >= NAMED_WITHIN_MS) return undefined;
     await wait(LOOK_EVERY_MS);
+  }
+}
+
+/** Somebody may have removed the lock file by hand, as a stale one; its process holds it still. Linux tells. */
+async function holdsRemoved(pid: number, path: string): Promise<boolean> {
+  try {
+    const removed = `${await realpath(path)} (deleted)`;
+    const names = await readdir(`/proc/${pid}/fd`);
+    const targets = names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => ''));
+    return (await Promise.all(targets)).includes(removed);
+  } catch {
+    return false; // gone, of another user, or no Linux
   }
 }
 

@@ -138,6 +138,29 @@ describe('F14 a data folder belongs to one process', () => {
     expect((await second.ended).status).toBe(0);
   }, 30_000);
 
+  const onLinux = process.platform === 'linux' ? test : test.skip;
+  onLinux(
+    'a lock file that somebody removed still keeps others out, until its process ends',
+    async () => {
+      const config = configFile('a');
+      const first = start(config);
+      await first.says(UP);
+      for (let turn = 0; turn < 2; turn++) {
+        rmSync(join(dir, 'data', 'teleport.lock'));
+        const second = await start(config).ended;
+        expect(second.status).toBe(1);
+        expect(second.text).toContain(`is in use by another teleport: process ${first.child.pid} on ${hostname()}`);
+      }
+      first.child.kill('SIGKILL');
+      await first.ended;
+      const third = start(config);
+      expect(await third.says(UP)).toContain(UP);
+      third.child.kill('SIGTERM');
+      expect((await third.ended).status).toBe(0);
+    },
+    30_000,
+  );
+
   test('one process cannot have it twice either, and can have it again after it let go', async () => {
     const options = { log: silent, now: () => new Date('2026-11-21T10:00:00Z') };
     const lock = await lockDataDir(dir, options);

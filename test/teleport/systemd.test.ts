@@ -8,7 +8,7 @@ import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { generateKey, privateKeyPem } from '../../src/pki/keys.js';
 import { selfSignedWebCertificate } from '../../src/pki/x509.js';
-import { startWords } from '../../src/teleport/install/systemd.js';
+import { startWords, unit } from '../../src/teleport/install/systemd.js';
 import { until } from '../support/cluster.js';
 import { catches, startProgram } from '../support/program-process.js';
 
@@ -136,5 +136,19 @@ describe('S5 systemctl reload', () => {
       file: '/home/alice/.nvm/v22/bin/node',
       args: ['/opt/my x/dist/teleport.js'],
     });
+  });
+
+  test('what systemd would read in paths as something else is kept from it', () => {
+    const text = unit({
+      teleportPath: startWords("/opt/100%/$x/it's/a\\b.js", '/usr/bin/node'),
+      pidFile: '/run/my %i/teleport.pid',
+      envFile: '/etc/%h env',
+      fdLimit: 10,
+    });
+    expect(setting(text, 'ExecStart')).toBe(
+      '"/opt/100%%/$$x/it\'s/a\\\\b.js" start --config /etc/teleport.yaml "--pid-file=/run/my %%i/teleport.pid"',
+    );
+    expect(setting(text, 'PIDFile')).toBe('/run/my %%i/teleport.pid');
+    expect(setting(text, 'EnvironmentFile')).toBe('-/etc/%%h env');
   });
 });

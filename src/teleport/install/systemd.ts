@@ -30,7 +30,8 @@ export async function run(env: Env, args: InstallSystemdArgs): Promise<void> {
 
 /** The text of the unit. */
 export function unit(args: Omit<InstallSystemdArgs, 'output'> & { teleportPath: string }): string {
-  const { teleportPath, pidFile } = args;
+  const { teleportPath } = args;
+  const pidFile = withoutSpecifiers(args.pidFile);
   return `[Unit]
 Description=Teleport Service
 After=network.target
@@ -39,8 +40,8 @@ After=network.target
 Type=simple
 Restart=always
 RestartSec=5
-EnvironmentFile=-${args.envFile}
-ExecStart=${teleportPath} start --config ${DEFAULT_CONFIG_FILE} --pid-file=${pidFile}
+EnvironmentFile=-${withoutSpecifiers(args.envFile)}
+ExecStart=${teleportPath} start --config ${DEFAULT_CONFIG_FILE} ${asWord(`--pid-file=${args.pidFile}`)}
 # Reads the web certificate and opens the log again; connections go on
 ExecReload=/bin/kill -HUP $MAINPID
 PIDFile=${pidFile}
@@ -62,8 +63,17 @@ function runningProgram(): string {
 /** A script as a unit starts it: by itself, or by its Node where a unit would not find that one. */
 export function startWords(script: string, node: string): string {
   const words = UNIT_PATH.includes(dirname(node)) ? [script] : [node, script];
-  return words.map((word) => (/\s/.test(word) ? `"${word}"` : word)).join(' ');
+  return words.map(asWord).join(' ');
 }
+
+/** One word of a command line of a unit. Source: systemd.service(5), "Command lines". */
+function asWord(text: string): string {
+  const word = withoutSpecifiers(text).replace(/\$/g, '$$$$').replace(/[\\"]/g, '\\$&');
+  return /[\s'"\\;]/.test(word) ? `"${word}"` : word;
+}
+
+/** `%` begins a specifier in every setting. */
+const withoutSpecifiers = (text: string) => text.replace(/%/g, '%%');
 
 function realPath(path: string): string {
   try {
