@@ -2,14 +2,15 @@
 // else in chunks that are read when used.
 // Packages with a native part stay outside. `mainFields` matters: with esbuild's default order a dynamic import of an
 // AWS client has no named exports.
-import { rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
+import { bundledPackages, installedPackages, notices } from './notices.mjs';
 
 const REQUIRE_FOR_COMMONJS =
   "import{createRequire as teleshiftCreateRequire}from'node:module';const require=teleshiftCreateRequire(import.meta.url);";
 
-export const NATIVE = ['libsql', '@node-rs/argon2', 'keytar'];
+const NATIVE = ['libsql', '@node-rs/argon2', 'keytar'];
 
 /** Commander can run subcommands as programs of their own, for which it loads child_process and, with it, net and dgram. */
 const commanderRunsNothing = {
@@ -54,8 +55,9 @@ const common = {
 };
 
 await rm('dist', { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   ...common,
+  metafile: true,
   entryPoints: Object.fromEntries(Object.entries(PROGRAMS).map(([name, file]) => [`programs/${name}`, file])),
   splitting: true,
   keepNames: true,
@@ -75,3 +77,7 @@ await build({
   target: 'node12.20',
   plugins: [programsStayOutside],
 });
+await writeFile('THIRD-PARTY-NOTICES', notices(bundledPackages(metafile), installedPackages()));
+// For the test that asks whether a package was forgotten.
+await mkdir('node_modules/.cache/teleshift', { recursive: true });
+await writeFile('node_modules/.cache/teleshift/metafile.json', JSON.stringify(metafile));
