@@ -216,10 +216,10 @@ describe('B11 the service file of libpq', () => {
   });
 
   test('it is where libpq looks for it, and at logout also in the home folder', () => {
-    const where = { vars: {} as Record<string, string>, home: '/home/a', cwd: '/work' };
+    const where = { vars: {} as Record<string, string>, home: '/home/a', cwd: '/srv/app' };
     expect(pgServicePath(where)).toBe('/home/a/.pg_service.conf');
     const moved = { ...where, vars: { PGSERVICEFILE: 'services', PGSYSCONFDIR: '/etc' } };
-    expect(pgServicePaths(moved)).toEqual(['/work/services', '/home/a/.pg_service.conf']);
+    expect(pgServicePaths(moved)).toEqual(['/srv/app/services', '/home/a/.pg_service.conf']);
     expect(pgServicePaths({ ...where, vars: { PGSERVICEFILE: '' } })).toEqual(['/home/a/.pg_service.conf']);
   });
 });
