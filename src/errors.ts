@@ -5,7 +5,6 @@
  * `cli/exit.ts` (text for people), `api/status.ts` (gRPC status), `pg/sqlstate.ts` (SQLSTATE). `docs/errors.md` has one
  * heading a code; a test compares the two lists.
  */
-
 import { nodeUtil } from './node-modules.js';
 import { redactText } from './redact.js';
 
@@ -31,7 +30,7 @@ export interface ErrorDetails {
   cause?: unknown;
 }
 
-/** An error that a person, a peer or psql can be told as it stands: what looks like a secret is taken out here. */
+/** An error that a person, a peer or psql can see as it stands: what looks like a secret is taken out here. */
 export class TeleportError extends Error {
   override readonly name = 'TeleportError';
   readonly code: ErrorCode;
@@ -146,10 +145,24 @@ export function didYouMean(word: string, candidates: Iterable<string>): string {
   return close === undefined ? '' : `, did you mean ${JSON.stringify(close)}?`;
 }
 
+/** Mistakes of one file that are shown; who has made more has made one of them many times. Our own limit. */
+const MISTAKES_SHOWN = 20;
+
+/** One a line, and how many more there are. */
+export function mistakesText(mistakes: readonly string[], joint = '\n'): string {
+  const more = mistakes.length - MISTAKES_SHOWN;
+  return [...mistakes.slice(0, MISTAKES_SHOWN), ...(more > 0 ? [`… and ${more} more`] : [])].join(joint);
+}
+
 /** An error and what it was caused by, outermost first. */
 export function causesOf(error: unknown): Error[] {
   const chain: Error[] = [];
-  for (let link = error; link instanceof Error && chain.length < 16; link = link.cause) chain.push(link);
+  let link = error;
+  // Not only `instanceof Error`: Node's own errors belong to another realm under a test runner.
+  while (typeof link === 'object' && link !== null && 'message' in link && chain.length < 16) {
+    chain.push(link as Error);
+    link = (link as Error).cause;
+  }
   return chain;
 }
 

@@ -173,7 +173,7 @@ function withoutUserInfo(url: string, isWeb: boolean, found: (secret: string) =>
   return `${url.slice(0, start)}${rest.slice(0, colon)}:${HIDDEN}${rest.slice(at)}`;
 }
 
-/** `USER:SECRET` where the rest was forgotten: what stands in a port's place is not a port, nor a region where one may. */
+/** `USER:SECRET` where the rest was forgotten: what stands in a port's place is not a port, nor a region where one could. */
 function withoutOddPort(rest: string, mayBeRegion: boolean, found: (secret: string) => void): string {
   return rest.replace(/^([^/?#:[]*:)([^/?#]+)/, (all, user: string, port: string) => {
     if (/^(\d+|[A-Z]+)$/.test(port) || (mayBeRegion && /^[a-z]+(-[a-z]+)*(-\d+)?$/.test(port))) return all;

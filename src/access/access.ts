@@ -4,9 +4,8 @@
  * `access/cluster/access.ts` (our cluster and Teleport's alike) and `access/aws/access.ts` implement it; a command never asks which.
  */
 import type { Duplex } from 'node:stream';
-import type { AccessRequest } from '../resources/access-request.js';
+import type { AccessRequest, NewAccessRequest, NewReview } from '../resources/access-request.js';
 import type { Database } from '../resources/types.js';
-import type { NewAccessRequest, NewReview } from './cluster/requests.js';
 
 export interface DatabaseFilter {
   name?: string | undefined;
@@ -17,7 +16,7 @@ export interface DatabaseFilter {
   query?: string | undefined;
 }
 
-/** Who one may be inside a database. `unknown`: the roles could not be read. */
+/** Who the person can be inside a database. `unknown`: the roles could not be read. */
 export interface AllowedNames {
   allowed: string[];
   denied: string[];
@@ -57,7 +56,7 @@ export function clientUser(route: Pick<Route, 'dbUser'>, connector: Pick<Connect
 
 /** Gives local connections the way to one database. */
 export interface Connector extends AsyncDisposable {
-  /** Who one is in the database, where the route leaves it open. */
+  /** Who the person is in the database, where the route leaves it open. */
   readonly dbUser?: string;
   /**
    * Serve one connection of a PostgreSQL client: its first packet (SSLRequest, GSSENCRequest, StartupMessage,
@@ -81,7 +80,7 @@ export interface RouteRequest {
   dbGroups?: string[] | undefined;
 }
 
-/** A database that one is logged into: a stored credential that lives on. */
+/** A database that the person is logged into: a stored credential that lives on. */
 export interface ActiveDatabase {
   name: string;
   /** Address, where the name alone does not tell it from others. */
@@ -116,7 +115,7 @@ export interface ConnectorOptions {
   inMemory?: boolean;
   /** The client brings TLS and certificate itself; only a CancelRequest, which comes in clear, gets ours. */
   clientTls?: boolean;
-  /** Told of each refusal at login. */
+  /** Called for each refusal at login. */
   onRefused?: () => void;
   /** A client is about to come: connect ahead. */
   warm?: boolean;
@@ -128,7 +127,7 @@ export interface ConnectorOptions {
 export interface AccessRequests {
   /** False where the login cannot change: an identity file. */
   readonly canTakeUp: boolean;
-  /** All that one may see. */
+  /** All that the person can see. */
   list(): Promise<AccessRequest[]>;
   /** @throws NotFound `no access request matching "…"` */
   find(id: string): Promise<AccessRequest>;
@@ -163,7 +162,7 @@ export interface Access extends AsyncDisposable {
   login(route: Route): Promise<void>;
   /** False when secrets are kept where other programs cannot read them: then `connectionInfo` leads nowhere. */
   hasKeyFiles(): Promise<boolean>;
-  /** Remove stored credentials; names that are not active are no error. */
+  /** Remove stored credentials; names that are not active are not an error. */
   logout(names: string[]): Promise<void>;
   connectionInfo(name: string): Promise<ConnectionInfo>;
   connector(route: Route, options?: ConnectorOptions): Promise<Connector>;

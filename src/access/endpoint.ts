@@ -12,11 +12,14 @@
  * Source: Amazon Redshift's "Building the connection URL" and the options of its JDBC and ODBC drivers; PostgreSQL manual,
  * "Connection Strings"; SQLAlchemy, "Database URLs".
  */
+
 import { isRegion, splitAwsHost } from '../aws/partitions.js';
 import { TeleportError } from '../errors.js';
+import { isPort, splitHostPort } from '../host-port.js';
 import { redactValue } from '../redact.js';
 import { readRedshiftHost } from '../resources/redshift-host.js';
 import type { AwsMetadata } from '../resources/types.js';
+import { yesOrNo } from '../yes-no.js';
 
 export interface Endpoint {
   /** As it was typed. */
@@ -66,7 +69,7 @@ export function parseEndpoint(text: string): Endpoint {
   const at = authority.lastIndexOf('@');
   const [user = '', ...password] = at < 0 ? [''] : authority.slice(0, at).split(':');
   const place = authority.slice(at + 1);
-  const [, hostText = '', portText] = /^(.*?)(?::([^:]*))?$/s.exec(place) ?? [];
+  const { host: hostText, port: portText } = splitHostPort(place);
   // A dot at the end is of the name service; certificates and AWS do not have it.
   const host = hostText.replace(/\.$/, '');
   const pairs = pairsOf(query);
@@ -79,8 +82,8 @@ export function parseEndpoint(text: string): Endpoint {
     new TeleportError('BadParameter', `endpoint ${JSON.stringify(redactValue(name))}: ${part}`, { hint });
   // Before anything is quoted: what looks like host, port and path may be a piece of a password.
   const hasRegion = scheme === 'redshift:iam' && isRegion(portText ?? '');
-  const isPort = portText === undefined || /^\d*$/.test(portText) || hasRegion;
-  if (at < 0 && (path.includes('@') || (!isPort && query.includes('@')))) {
+  const mayBePort = portText === undefined || /^\d*$/.test(portText) || hasRegion;
+  if (at < 0 && (path.includes('@') || (!mayBePort && query.includes('@')))) {
     throw wrong('a character of user, password or database must be escaped', ESCAPES, `${prefix}...`);
   }
   if (redactValue(shown) !== shown) throw wrong('a password stands where none can be read');
@@ -105,7 +108,7 @@ export function parseEndpoint(text: string): Endpoint {
   const given = {
     dbUser: options.dbuser || options.user || options.uid || decoded('the user', user) || undefined,
     dbName: decoded('the database', path) || options.databasename || options.dbname || undefined,
-    autoCreate: options.autocreate?.toLowerCase() === 'true' ? true : undefined,
+    autoCreate: yesOrNo(options.autocreate ?? '') || undefined,
     dbGroups: options.dbgroups?.split(',').map((group) => group.trim()) || undefined,
     profile: options.profile || undefined,
   };
@@ -124,7 +127,7 @@ export function parseEndpoint(text: string): Endpoint {
   }
   if (!HOST_NAME.test(host)) throw wrong(`host ${JSON.stringify(host)} is not a host name`);
   const port = portText === undefined ? DEFAULT_PORT : Number(portText);
-  if (portText !== undefined && !(/^\d{1,5}$/.test(portText) && port >= 1 && port <= 65_535)) {
+  if (portText !== undefined && !(/^\d{1,5}$/.test(portText) && isPort(port))) {
     throw wrong(`port ${prefix ? '' : `${JSON.stringify(portText)} `}is not a number from 1 to 65535`);
   }
   return { ...common, host, port, ...awsPart(host, wrong) };

@@ -1,10 +1,10 @@
 /** Who is calling, for the handlers: `context.values.get(callerKey)`. */
-import type { X509Certificate } from 'node:crypto';
 import { createContextKey } from '@connectrpc/connect';
+import type { Bearer } from '../identity/bearer.js';
 
 export interface Caller {
-  /** The client certificate, verified by the one who accepted the connection; undefined = nobody in particular (`Nop`). */
-  certificate?: X509Certificate | undefined;
+  /** Who showed a client certificate, verified by the one who accepted the connection; undefined = nobody in particular (`Nop`). */
+  bearer?: Bearer | undefined;
   /** `ip:port` of the other end. */
   remoteAddr: string;
 }

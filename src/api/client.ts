@@ -1,10 +1,9 @@
 /**
  * Typed calls to the Auth Service: gRPC over one HTTP/2 session on a socket that somebody else dialled
  * (`api/dial.ts`, or the Proxy's transport service). What a call throws is always one of our errors.
- * Metadata, limits and deadlines: Teleport 18.3.0 as in `auth-grpc-and-routing.md` 5.
+ * Metadata, limits and deadlines: Teleport 18.3.0 as in auth-grpc-and-routing.md 5.
  */
 import type { Duplex } from 'node:stream';
-import type { DescService } from '@bufbuild/protobuf';
 import { type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { TimedOut } from '../errors.js';
@@ -17,6 +16,7 @@ import { PresenceService } from './gen/presence_pb.js';
 import { TransportService } from './gen/transport_pb.js';
 import { TrustService } from './gen/trust_pb.js';
 import { UsersService } from './gen/users_pb.js';
+import type { DescService } from './protobuf.js';
 import { AuthSession } from './session.js';
 import { fromConnectError, isOwnDeadline } from './status.js';
 
@@ -147,7 +147,7 @@ function withOurErrors(
   const oursOf =
     (call: string, limitMs: number | undefined) =>
     async (error: unknown): Promise<never> => {
-      // What the socket died of is told in the same turn of the event loop, but sometimes after the stream's end.
+      // What the socket died of arrives in the same turn of the event loop, but sometimes after the stream's end.
       await new Promise((resolve) => setImmediate(resolve));
       const broken = session.failure;
       if (limitMs && broken === undefined && isOwnDeadline(error)) throw lateAnswer(call, limitMs, address, error);

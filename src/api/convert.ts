@@ -7,19 +7,11 @@
  * without them takes it as granting nothing), Metadata.namespace. Read: zero values are left out, except what the types
  * promise.
  */
-import {
-  create,
-  type DescField,
-  type DescMessage,
-  type Message,
-  type MessageShape,
-  ScalarType,
-} from '@bufbuild/protobuf';
-import type { Timestamp } from '@bufbuild/protobuf/wkt';
+import { formatDurationNanos, parseDurationNanos } from '../duration.js';
 import { TeleportError } from '../errors.js';
 import type { AccessRequest } from '../resources/access-request.js';
-import { formatDurationNanos, parseDurationNanos } from '../resources/duration.js';
 import type { Kind, ResourceOfKind } from '../resources/types.js';
+import { yesOrNo } from '../yes-no.js';
 import { ALWAYS, COUNTS, OTHER_WORDS, TRAITS, WORDS } from './field-rules.js';
 import {
   type AccessRequestV3,
@@ -35,6 +27,8 @@ import {
   UserTokenV3Schema,
   UserV2Schema,
 } from './gen/types_pb.js';
+import type { Timestamp } from './protobuf.js';
+import { create, type DescField, type DescMessage, type Message, type MessageShape, ScalarType } from './protobuf.js';
 import { timestampOfText, timestampToText } from './time.js';
 
 export const SCHEMAS = {
@@ -210,9 +204,9 @@ function numberAt(value: unknown, path: string): number {
 
 function boolAt(value: unknown, path: string): boolean {
   if (typeof value === 'boolean') return value;
-  if (['true', 'yes', 'on', 'y'].includes(value as string)) return true;
-  if (['false', 'no', 'off', 'n'].includes(value as string)) return false;
-  throw wrong(path, 'true or false');
+  const meant = typeof value === 'string' ? yesOrNo(value) : undefined;
+  if (meant === undefined) throw wrong(path, 'true or false');
+  return meant;
 }
 
 function recordAt(value: unknown, path: string): Fields {

@@ -1,15 +1,16 @@
 /**
- * From an identity to calls on the Auth Service: the TLS connection with the right SNI, ALPN, roots and certificate
- * (`auth-grpc-and-routing.md` 2.2), through the Proxy's one port or straight to the Auth port, and behind a load balancer
- * that ends TLS through a WebSocket (1.6).
+ * The one way to calls on the Auth Service: the TLS connection with the right SNI, ALPN, roots and certificate
+ * (auth-grpc-and-routing.md 2.2), through the Proxy's one port or straight to the Auth port, behind a load balancer that
+ * ends TLS through a WebSocket (1.6), or through what a Proxy with separate ports carries to Auth (2.3).
  */
-import { X509Certificate } from 'node:crypto';
+
 import type { Duplex } from 'node:stream';
 import { TeleportError } from '../errors.js';
+import { type HostPort, joinHostPort } from '../host-port.js';
 import { needsConnUpgrade } from '../net/conn-upgrade-test.js';
 import { dialTls } from '../net/dial.js';
-import { joinHostPort } from '../net/socket-errors.js';
-import { upgradeConnection } from '../net/websocket.js';
+import { type ConnUpgrade, dialRouted } from '../net/routed.js';
+import { authoritiesByCluster } from '../pki/cluster-name.js';
 import { ALPN, authAlpn, hexName } from './alpn.js';
 import { type AuthClient, openAuthClient } from './client.js';
 import type { AuthRoute } from './host-identity.js';
@@ -39,8 +40,11 @@ export interface DialAuthOptions {
   callTimeoutMs?: number;
   /** Do not check any server certificate. */
   insecure?: boolean;
-  /** Environment, for HTTPS_PROXY and SSL_CERT_FILE. */
-  vars?: Record<string, string | undefined>;
+  signal?: AbortSignal;
+  /** What errors name as the place. Default: the address that is dialled. */
+  address?: string;
+  /** What to throw where dialling has failed. Default: the failure. */
+  explain?: (failure: unknown) => unknown;
 }
 
 /** What `dialTls` and `tls.connect` need to reach one cluster's Auth Service. */
@@ -50,6 +54,15 @@ export interface AuthTlsOptions {
   ca: string[];
   cert?: string;
   key?: string;
+}
+
+const DIAL_TIMEOUT_MS = 10_000;
+/** A host name that every host certificate carries, for a cluster whose name is not known yet. */
+const ANY_HOST = 'teleport.cluster.local';
+
+/** A client that is dialled by its first call. */
+export function openAuth(route: AuthRoute, credentials: AuthCredentials, options: DialAuthOptions): AuthClient {
+  return clientOf(() => connectAuth(route, credentials, options), hexName(credentials.clusterName), route, options);
 }
 
 /**
@@ -64,42 +77,92 @@ export async function dialAuth(
   options: DialAuthOptions,
 ): Promise<AuthClient> {
   let first: Duplex | undefined = await connectAuth(route, credentials, options);
+  const connect = async () => {
+    const ready = first?.destroyed ? undefined : first;
+    first = undefined;
+    return ready ?? (await connectAuth(route, credentials, options));
+  };
+  return clientOf(connect, hexName(credentials.clusterName), route, options, () => first?.destroy());
+}
+
+/**
+ * The Auth port of a cluster whose name is not known yet, for a host that joins: the caller is nobody.
+ *
+ * @param ca  the only authorities trusted, PEM; undefined: the server is not checked
+ */
+export function openUnknownAuth(at: HostPort, ca: string[] | undefined, options: DialAuthOptions): AuthClient {
+  const tls = { servername: ANY_HOST, alpn: [ALPN.h2], ca: ca ?? [], rejectUnauthorized: ca !== undefined };
+  const { timeoutMs = DIAL_TIMEOUT_MS } = options;
+  return clientOf(() => dialTls({ host: at.host, port: at.port, ...tls, timeoutMs }), ANY_HOST, at, options);
+}
+
+/** The gRPC services of a Proxy with separate ports, at its SSH port. Only `transport` is there. */
+export function openProxyTransport(
+  at: HostPort & { vars: Record<string, string | undefined> },
+  credentials: AuthCredentials,
+  options: DialAuthOptions,
+): AuthClient {
+  const tls = { ...own(credentials), alpn: [ALPN.proxySshGrpc, ALPN.h2], ca: credentials.hostCaPems };
+  return clientOf(() => dialTls({ ...at, ...tls, ...dialling(options) }), tls.servername, at, options);
+}
+
+function clientOf(
+  connect: () => Promise<Duplex>,
+  authority: string,
+  at: HostPort,
+  { version, product, callTimeoutMs, address = joinHostPort(at.host, at.port) }: DialAuthOptions,
+  abandon?: () => void,
+): AuthClient {
   return openAuthClient({
-    authority: hexName(credentials.clusterName),
-    version: options.version,
-    address: joinHostPort(route.host, route.port),
-    ...(options.product === undefined ? {} : { product: options.product }),
-    ...(options.callTimeoutMs === undefined ? {} : { defaultTimeoutMs: options.callTimeoutMs }),
-    abandon: () => first?.destroy(),
-    connect: async () => {
-      const ready = first?.destroyed ? undefined : first;
-      first = undefined;
-      return ready ?? (await connectAuth(route, credentials, options));
-    },
+    connect,
+    authority,
+    version,
+    address,
+    ...(product === undefined ? {} : { product }),
+    ...(callTimeoutMs === undefined ? {} : { defaultTimeoutMs: callTimeoutMs }),
+    ...(abandon ? { abandon } : {}),
   });
 }
 
 /** SNI, ALPN list, roots and certificate for one cluster. Roots are picked by subject CN, as Teleport picks them. */
 export function authTlsOptions(
   credentials: AuthCredentials,
-  { targetCluster = credentials.clusterName }: { targetCluster?: string } = {},
+  { targetCluster = credentials.clusterName, insecure }: Pick<DialAuthOptions, 'targetCluster' | 'insecure'> = {},
 ): AuthTlsOptions {
   return {
-    servername: hexName(credentials.clusterName),
+    ...own(credentials),
     alpn: [authAlpn(targetCluster), ALPN.h2],
-    ca: authoritiesOf(targetCluster, credentials.hostCaPems),
-    ...(credentials.certPem === undefined ? {} : { cert: credentials.certPem }),
-    ...(credentials.keyPem === undefined ? {} : { key: credentials.keyPem }),
+    ca: insecure ? [] : authoritiesOf(targetCluster, credentials.hostCaPems),
   };
+}
+
+function own({ clusterName, certPem, keyPem }: AuthCredentials): Omit<AuthTlsOptions, 'alpn' | 'ca'> {
+  return {
+    servername: hexName(clusterName),
+    ...(certPem === undefined ? {} : { cert: certPem }),
+    ...(keyPem === undefined ? {} : { key: keyPem }),
+  };
+}
+
+function dialling({ timeoutMs = DIAL_TIMEOUT_MS, insecure = false, signal }: DialAuthOptions) {
+  return { timeoutMs, rejectUnauthorized: !insecure, ...(signal ? { signal } : {}) };
 }
 
 /**
  * One TLS connection on which `h2` was negotiated. At a Proxy's port something in front may end TLS; that is looked into
  * when the direct way fails, unless the route says.
- *
- * @throws TeleportError `ConnectionProblem`
  */
-export async function connectAuth(
+async function connectAuth(route: AuthRoute, credentials: AuthCredentials, options: DialAuthOptions): Promise<Duplex> {
+  const { signal, explain } = options;
+  try {
+    return await connectAnyhow(route, credentials, options);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw explain ? explain(error) : error;
+  }
+}
+
+async function connectAnyhow(
   route: AuthRoute,
   credentials: AuthCredentials,
   options: DialAuthOptions,
@@ -108,55 +171,35 @@ export async function connectAuth(
     return await connectOnce(route, credentials, options);
   } catch (error) {
     if (route.kind !== 'proxy' || route.connUpgrade !== undefined) throw error;
-    const { host, port } = route;
+    const { host, port, vars } = route;
     const rejectUnauthorized = !options.insecure;
-    if (!(await needsConnUpgrade({ host, port, rejectUnauthorized, vars: options.vars ?? process.env }))) throw error;
+    if (!(await needsConnUpgrade({ host, port, rejectUnauthorized, vars }))) throw error;
     return await connectOnce({ ...route, connUpgrade: true }, credentials, options);
   }
 }
 
 async function connectOnce(route: AuthRoute, credentials: AuthCredentials, options: DialAuthOptions): Promise<Duplex> {
   const { host, port } = route;
-  const dialling = {
-    host,
-    port,
-    timeoutMs: options.timeoutMs ?? DIAL_TIMEOUT_MS,
-    ...(options.vars ? { vars: options.vars } : {}),
-  };
-  const through = route.kind === 'proxy' && route.connUpgrade ? await upgraded(dialling, options) : undefined;
-  const socket = await dialTls({
-    ...dialling,
-    ...authTlsOptions(credentials, options.targetCluster === undefined ? {} : { targetCluster: options.targetCluster }),
-    rejectUnauthorized: !options.insecure,
-    ...(through ? { socket: through } : {}),
-  });
+  const tls = { host, port, ...authTlsOptions(credentials, options), ...dialling(options) };
+  const socket =
+    route.kind === 'proxy'
+      ? await dialRouted({ ...tls, vars: route.vars }, upgradeOf(route, options))
+      : await dialTls({ ...tls, ...(route.kind === 'stream' ? { socket: route.open() } : {}) });
   if (socket.alpnProtocol === ALPN.h2) return socket;
   socket.destroy();
-  throw new TeleportError('ConnectionProblem', `${host}:${port} does not speak gRPC for the Auth Service`);
+  throw new TeleportError('ConnectionProblem', `${joinHostPort(host, port)} does not speak gRPC for the Auth Service`);
 }
 
-const DIAL_TIMEOUT_MS = 10_000;
-
-async function upgraded(
-  dialling: { host: string; port: number; timeoutMs: number },
+function upgradeOf(
+  { connUpgrade, webTrust, vars }: AuthRoute & { kind: 'proxy' },
   { insecure = false }: DialAuthOptions,
-): Promise<Duplex> {
-  const { host, port, timeoutMs } = dialling;
-  const web = await dialTls({ ...dialling, rejectUnauthorized: !insecure });
-  return await upgradeConnection(web, { host: `${host}:${port}`, protocol: 'alpn-ping', timeoutMs });
+): ConnUpgrade | undefined {
+  if (!connUpgrade) return undefined;
+  return { trust: { ...webTrust, vars, rejectUnauthorized: !insecure }, protocol: 'alpn-ping' };
 }
 
 function authoritiesOf(cluster: string, pems: readonly string[]): string[] {
-  const found = pems.filter((pem) => subjectCn(pem) === cluster);
-  if (found.length > 0) return found;
+  const found = authoritiesByCluster(pems).get(cluster);
+  if (found) return found;
   throw withoutAuthority(cluster);
-}
-
-function subjectCn(pem: string): string | undefined {
-  try {
-    const { CN } = new X509Certificate(pem).toLegacyObject().subject;
-    return Array.isArray(CN) ? CN[0] : CN;
-  } catch {
-    return undefined;
-  }
 }

@@ -3,6 +3,7 @@
  * numbers count things (all the others are durations in nanoseconds), what is always sent. As data; `api/convert.ts`
  * walks it. Source: Teleport 18.3.0, types.proto and the marshallers beside it.
  */
+import { SIGNATURE_SUITES } from '../pki/suites.js';
 
 /** Words of an enumeration by number; '' = nothing is written. Keys: `message.field` with the proto names. */
 export const WORDS: Record<string, readonly (string | boolean)[]> = {
@@ -33,7 +34,7 @@ export const WORDS: Record<string, readonly (string | boolean)[]> = {
     'hardware_key_pin',
     'hardware_key_touch_and_pin',
   ],
-  'types.AuthPreferenceSpecV2.signature_algorithm_suite': ['', 'legacy', 'balanced-v1', 'fips-v1', 'hsm-v1'],
+  'types.AuthPreferenceSpecV2.signature_algorithm_suite': ['', ...SIGNATURE_SUITES],
   'types.AuthPreferenceSpecV2.second_factors': ['', 'otp', 'webauthn', 'sso'],
 };
 

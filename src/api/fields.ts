@@ -3,10 +3,10 @@
  * here. Both are refused where a resource is written: what this version does not know it cannot keep, and it may have been
  * a restriction.
  */
-import type { DescField, DescMessage } from '@bufbuild/protobuf';
 import type { Kind } from '../resources/types.js';
 import type { Shape } from '../resources/unknown-keys.js';
 import { SCHEMAS } from './convert.js';
+import type { DescField, DescMessage } from './protobuf.js';
 
 /** Messages that are one value in YAML, or of no interest. */
 const WHOLE = new Set(['google.protobuf.Timestamp', 'google.protobuf.Duration', 'types.BoolValue', 'types.Opaque']);

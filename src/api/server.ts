@@ -1,16 +1,18 @@
 /**
  * The gRPC side of the Auth Service on connections whose TLS handshake somebody else has done: who calls is known from
  * the client certificate before the first byte of HTTP/2. Handlers throw our errors; the status is made here. Wire facts:
- * Teleport 18.3.0 as in `auth-grpc-and-routing.md` 5, and its gotchas for a Node server.
+ * Teleport 18.3.0 as in auth-grpc-and-routing.md 5, and its gotchas for a Node server.
  */
+
 import { createServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import type { DescMethod, DescService } from '@bufbuild/protobuf';
 import { type ConnectRouter, createContextValues, type Interceptor, type StreamResponse } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { type Logger, silent } from '../log.js';
 import { endSession } from '../net/end-session.js';
+import { cutAfter } from '../net/hang-up.js';
 import { type Caller, callerKey } from './caller.js';
+import type { DescMethod, DescService } from './protobuf.js';
 import { toConnectError } from './status.js';
 import { supportedClient } from './version-gate.js';
 
@@ -95,11 +97,8 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
       (session) =>
         new Promise<void>((resolve) => {
           if (session.destroyed) return resolve();
-          const timer = setTimeout(() => session.destroy(), graceMs);
-          session.once('close', () => {
-            clearTimeout(timer);
-            resolve();
-          });
+          cutAfter(session, graceMs);
+          session.once('close', resolve);
           session.close();
         }),
     );

@@ -4,9 +4,10 @@
  * ping more often than every minute, and answering theirs is Node's own business.
  *
  * A peer that refuses us after the handshake just closes TCP; the stream then ends without headers and without an error
- * (`auth-grpc-and-routing.md`, client gotcha 3). Such a stream is made to fail here, and `failure` keeps what the
+ * (auth-grpc-and-routing.md 5). Such a stream is made to fail here, and `failure` keeps what the
  * connection died of.
  */
+
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -16,6 +17,7 @@ import {
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { TeleportError } from '../errors.js';
+import { cutAfter } from '../net/hang-up.js';
 
 export interface AuthSessionOptions {
   /** `:authority` of the requests: the hex name of the cluster. */
@@ -84,11 +86,8 @@ export class AuthSession {
     const session = await pending?.catch(() => undefined);
     if (session === undefined || session.destroyed) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => session.destroy(), CLOSE_TIMEOUT_MS);
-      session.once('close', () => {
-        clearTimeout(timer);
-        resolve();
-      });
+      cutAfter(session, CLOSE_TIMEOUT_MS);
+      session.once('close', resolve);
       session.close();
     });
   }

@@ -1,10 +1,9 @@
 /**
  * Moments: RFC 3339 text (UTC, up to nanoseconds) ↔ `google.protobuf.Timestamp`. Go's zero time, the year 1, means
- * "not set" on Teleport's wire and becomes `undefined` here (`auth-grpc-and-routing.md` 4.1).
+ * "not set" on Teleport's wire and becomes `undefined` here (auth-grpc-and-routing.md 4.1).
  */
-import { create } from '@bufbuild/protobuf';
-import { type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt';
 import { TeleportError } from '../errors.js';
+import { create, type Timestamp, TimestampSchema } from './protobuf.js';
 
 /** Seconds of 0001-01-01T00:00:00Z. */
 export const GO_ZERO_SECONDS = -62135596800n;
@@ -22,7 +21,7 @@ export function timestampToText(time: Timestamp | undefined): string | undefined
 
 /**
  * @returns undefined for nothing, an empty text and the year 1
- * @throws TeleportError `BadParameter` for anything that is no RFC 3339 text
+ * @throws TeleportError `BadParameter` for anything that is not RFC 3339 text
  */
 export function timestampOfText(text: string | undefined): Timestamp | undefined {
   if (text === undefined || text === '') return undefined;

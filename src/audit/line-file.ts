@@ -141,14 +141,16 @@ function reserve(path: string, size: number, reservedBytes: number): boolean {
   }
 }
 
+export interface Batcher {
+  add(text: string): Promise<void>;
+  idle(): Promise<void>;
+}
+
 /**
  * Gather texts into batches: while one batch is written, all that comes forms the next one. Each caller hears of the fate
  * of its own batch.
  */
-export function createBatcher(write: (text: string) => Promise<void>): {
-  add(text: string): Promise<void>;
-  idle(): Promise<void>;
-} {
+export function createBatcher(write: (text: string) => Promise<void>): Batcher {
   interface Waiting {
     text: string;
     done: { resolve(): void; reject(error: unknown): void };

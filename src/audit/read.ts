@@ -4,7 +4,6 @@
  */
 import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { TeleportError } from '../errors.js';
 import type { AuditEvent } from './events.js';
 
@@ -22,7 +21,7 @@ export interface AuditQuery {
  * Events whose `time` lies in [from, to). A file is looked for on each day of the span and on the day after it, because
  * an agent's event may reach the log after midnight.
  *
- * @throws TeleportError `Protocol` when a complete line is no JSON object: the file was changed by hand
+ * @throws TeleportError `Protocol` when a complete line is not a JSON object: the file was changed by hand
  */
 export async function* readAuditEvents({ dir, from, to, names }: AuditQuery): AsyncGenerator<AuditEvent> {
   const lastDay = to.getTime() + DAY_MS;
@@ -42,18 +41,18 @@ export async function* readAuditEvents({ dir, from, to, names }: AuditQuery): As
 
 const DAY_MS = 86_400_000;
 
+/** The lines that have their end, which is a line feed alone: Node's own reader of lines also ends them at U+2028. */
 async function* wholeLinesOf(path: string): AsyncGenerator<string> {
-  const input = createReadStream(path, 'utf8');
-  let held: string | undefined;
-  let endsWhole = true;
-  input.on('data', (chunk) => {
-    endsWhole = (chunk as string).endsWith('\n');
-  });
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (held !== undefined) yield held;
-    held = line;
+  let begun: string[] = [];
+  for await (const chunk of createReadStream(path, 'utf8') as AsyncIterable<string>) {
+    let from = 0;
+    for (let end = chunk.indexOf('\n'); end >= 0; end = chunk.indexOf('\n', from)) {
+      yield begun.join('') + chunk.slice(from, end);
+      begun = [];
+      from = end + 1;
+    }
+    begun.push(chunk.slice(from));
   }
-  if (held !== undefined && endsWhole) yield held;
 }
 
 function parse(line: string, path: string, number: number): AuditEvent {

@@ -10,25 +10,14 @@
  * The spool is bounded: with Auth away for long enough, `append` refuses, and the caller refuses the statement. On a full
  * disk `append` refuses as well; shipping goes on, and each segment that is shipped gives its room back.
  */
+
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
-import { createAlarm, type Logger } from '../log.js';
-import { auditFileError, createBatcher, type LineFile, openLineFile } from './line-file.js';
-
-export interface AuditSpool {
-  /**
-   * Resolves when the events are durable here.
-   *
-   * @throws TeleportError `LimitExceeded` when the spool or the disk is full, `ConnectionProblem` when the disk fails
-   */
-  append(events: object[]): Promise<void>;
-  /** Resolves when nothing is left to ship. */
-  drained(): Promise<void>;
-  /** Stops shipping after the call in flight; what is left is shipped at the next opening. */
-  close(): Promise<void>;
-}
+import { type Alarm, createAlarm, type Logger } from '../log.js';
+import { rest, settledWithin } from '../wait.js';
+import { auditFileError, type Batcher, createBatcher, type LineFile, openLineFile } from './line-file.js';
 
 export interface AuditSpoolOptions {
   dir: string;
@@ -47,188 +36,229 @@ export interface AuditSpoolOptions {
   retryMs?: { first: number; longest: number };
 }
 
-export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditSpool> {
-  const {
-    dir,
-    ship,
-    log,
-    maxBytes = 2 ** 30,
-    segmentBytes = 4 * 2 ** 20,
-    batchBytes = 512 * 1024,
-    gatherMs = 200,
-  } = options;
-  const retry = options.retryMs ?? { first: 100, longest: 10_000 };
-  const alarm = createAlarm(log, {
-    failing: 'Audit events cannot be recorded, their sessions are refused.',
-    working: 'Audit events are recorded again.',
-  });
-  const positionAlarm = createAlarm(log, {
-    failing: 'The position of the audit spool cannot be kept, a restart would send events again.',
-    working: 'The position of the audit spool is kept again.',
-  });
-  await makeFolder(dir);
-  const stop = new AbortController();
-  const start = readPosition(dir);
-  const old = listSegments(dir).filter((number) => number >= start.segment || remove(dir, number));
-  /** By number, oldest first. */
-  const files = new Map<number, LineFile>(old.map((number) => [number, openLineFile(pathOf(dir, number))]));
-  /** The segment that takes new events; none until one can be made. */
-  let writing: number | undefined;
-  let isBusy = false;
-  let newest = old.at(-1) ?? start.segment;
-  const oldest = () => files.keys().next().value as number | undefined;
-  let offset = oldest() === start.segment ? Math.min(start.offset, files.get(start.segment)!.size) : 0;
-  let unshipped = [...files.values()].reduce((sum, { size }) => sum + size, -offset);
-  let wake = () => {};
-  let hurry = () => {};
-  let onDrained: (() => void)[] = [];
+const DEFAULTS = {
+  maxBytes: 2 ** 30,
+  segmentBytes: 4 * 2 ** 20,
+  batchBytes: 512 * 1024,
+  gatherMs: 200,
+  retryMs: { first: 100, longest: 10_000 },
+};
 
-  function openNext(): LineFile {
-    const file = openLineFile(pathOf(dir, newest + 1), { reservedBytes: segmentBytes });
-    newest += 1;
-    writing = newest;
-    files.set(newest, file);
+/** @throws TeleportError when the folder or what is in it cannot be used */
+export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditSpool> {
+  await makeFolder(options.dir);
+  return new AuditSpool(options);
+}
+
+export class AuditSpool {
+  readonly #options: Required<AuditSpoolOptions>;
+  readonly #dir: string;
+  readonly #alarm: Alarm;
+  readonly #positionAlarm: Alarm;
+  readonly #batcher: Batcher;
+  readonly #stop = new AbortController();
+  /** By number, oldest first. */
+  readonly #files: Map<number, LineFile>;
+  /** The segment that takes new events; none until one can be made. */
+  #writing: number | undefined;
+  #isBusy = false;
+  #newest: number;
+  /** How far the oldest segment is shipped. */
+  #offset: number;
+  #unshipped: number;
+  #wake = () => {};
+  #hurry = () => {};
+  #onDrained: (() => void)[] = [];
+  readonly #shipping: Promise<void>;
+
+  constructor(options: AuditSpoolOptions) {
+    this.#options = { ...DEFAULTS, ...options };
+    const { dir, log } = options;
+    this.#dir = dir;
+    this.#alarm = createAlarm(log, {
+      failing: 'Audit events cannot be recorded, their sessions are refused.',
+      working: 'Audit events are recorded again.',
+    });
+    this.#positionAlarm = createAlarm(log, {
+      failing: 'The position of the audit spool cannot be kept, a restart would send events again.',
+      working: 'The position of the audit spool is kept again.',
+    });
+    const start = readPosition(dir);
+    const old = listSegments(dir).filter((number) => number >= start.segment || remove(dir, number));
+    this.#files = new Map(old.map((number) => [number, openLineFile(pathOf(dir, number))]));
+    this.#newest = old.at(-1) ?? start.segment;
+    const isKept = this.#oldest() === start.segment;
+    this.#offset = isKept ? Math.min(start.offset, this.#files.get(start.segment)!.size) : 0;
+    this.#unshipped = [...this.#files.values()].reduce((sum, { size }) => sum + size, -this.#offset);
+    this.#batcher = createBatcher((text) => this.#write(text));
+    try {
+      this.#openNext();
+    } catch (error) {
+      // What is there can be shipped, which gives room; until then `append` refuses.
+      this.#alarm.failed(error);
+    }
+    this.#shipping = this.#shipAll();
+  }
+
+  /**
+   * Resolves when the events are durable here.
+   *
+   * @throws TeleportError `LimitExceeded` when the spool or the disk is full, `ConnectionProblem` when the disk fails
+   */
+  async append(events: object[]): Promise<void> {
+    if (this.#stop.signal.aborted) throw new TeleportError('ConnectionProblem', 'the audit spool is closed');
+    const { maxBytes } = this.#options;
+    if (this.#unshipped >= maxBytes) {
+      throw new TeleportError(
+        'LimitExceeded',
+        `the audit spool ${this.#dir} is full (${maxBytes} bytes), the event cannot be recorded`,
+        {
+          hint: 'Restore the connection to the Auth Service, so that recorded events can be handed over.',
+        },
+      );
+    }
+    if (events.length > 0) await this.#batcher.add(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+  }
+
+  /** Resolves when nothing is left to ship. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onDrained.push(resolve);
+      this.#wake();
+      this.#hurry();
+    });
+  }
+
+  /** Stops shipping after the call in flight; what is left is shipped at the next opening. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#wake();
+    this.#hurry();
+    await this.#batcher.idle();
+    await this.#shipping;
+    for (const file of this.#files.values()) file.close();
+    this.#onDrained = [];
+  }
+
+  #oldest(): number | undefined {
+    return this.#files.keys().next().value;
+  }
+
+  #openNext(): LineFile {
+    const next = this.#newest + 1;
+    const file = openLineFile(pathOf(this.#dir, next), { reservedBytes: this.#options.segmentBytes });
+    this.#newest = next;
+    this.#writing = next;
+    this.#files.set(next, file);
     return file;
   }
 
-  const batcher = createBatcher(async (text) => {
+  async #write(text: string): Promise<void> {
     for (let isLastTry = false; ; isLastTry = true) {
       try {
-        const current = writing === undefined ? undefined : files.get(writing);
-        const file = current === undefined || current.size >= segmentBytes ? openNext() : current;
+        const current = this.#writing === undefined ? undefined : this.#files.get(this.#writing);
+        const isFull = current === undefined || current.size >= this.#options.segmentBytes;
+        const file = isFull ? this.#openNext() : current;
         const before = file.size;
-        isBusy = true;
-        await file.write(text).finally(() => (isBusy = false));
-        unshipped += file.size - before;
-        alarm.worked();
-        return wake();
+        this.#isBusy = true;
+        await file.write(text).finally(() => (this.#isBusy = false));
+        this.#unshipped += file.size - before;
+        this.#alarm.worked();
+        return this.#wake();
       } catch (error) {
         // A segment is deleted once it is shipped and not the one that is written: only that gives room back.
-        if (writing !== undefined && files.get(writing)!.size > 0) writing = undefined;
-        if (dropShipped() && !isLastTry) continue;
-        alarm.failed(error);
-        wake();
+        if (this.#writing !== undefined && this.#files.get(this.#writing)!.size > 0) this.#writing = undefined;
+        if (this.#dropShipped() && !isLastTry) continue;
+        this.#alarm.failed(error);
+        this.#wake();
         throw error;
-      }
-    }
-  });
-
-  async function shipAll(): Promise<void> {
-    let pauseMs = retry.first;
-    while (!stop.signal.aborted) {
-      dropShipped();
-      const segment = oldest();
-      const file = segment === undefined ? undefined : files.get(segment)!;
-      if (file === undefined || offset >= file.size) {
-        for (const resolve of onDrained.splice(0)) resolve();
-        await woken();
-        // Statements come in crowds: one call for all of the next moment, so that shipping does not slow them down.
-        if (onDrained.length === 0) await gathered();
-        continue;
-      }
-      try {
-        const { lines, bytes } = takeLines(file, offset, batchBytes);
-        await ship(lines, stop.signal);
-        pauseMs = retry.first;
-        offset += bytes;
-        unshipped -= bytes;
-        keepPosition();
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        log.warn('audit events could not be handed over, trying again', { error, unshippedBytes: unshipped, pauseMs });
-        await pause(pauseMs, stop.signal);
-        pauseMs = Math.min(pauseMs * 2, retry.longest);
       }
     }
   }
 
+  async #shipAll(): Promise<void> {
+    const { ship, log, batchBytes, retryMs } = this.#options;
+    const { signal } = this.#stop;
+    let pauseMs = retryMs.first;
+    while (!signal.aborted) {
+      this.#dropShipped();
+      const segment = this.#oldest();
+      const file = segment === undefined ? undefined : this.#files.get(segment)!;
+      if (file === undefined || this.#offset >= file.size) {
+        await this.#idle();
+        continue;
+      }
+      try {
+        const { lines, bytes } = takeLines(file, this.#offset, batchBytes);
+        await ship(lines, signal);
+        pauseMs = retryMs.first;
+        this.#offset += bytes;
+        this.#unshipped -= bytes;
+        this.#keepPosition();
+      } catch (error) {
+        if (signal.aborted) return;
+        const unshippedBytes = this.#unshipped;
+        log.warn('audit events could not be handed over, trying again', { error, unshippedBytes, pauseMs });
+        await rest(pauseMs, signal, { isIdle: true });
+        pauseMs = Math.min(pauseMs * 2, retryMs.longest);
+      }
+    }
+  }
+
+  /** Nothing is left to ship: wait for more. */
+  async #idle(): Promise<void> {
+    for (const resolve of this.#onDrained.splice(0)) resolve();
+    await this.#woken();
+    // Statements come in crowds: one call for all of the next moment, so that shipping does not slow them down.
+    if (this.#onDrained.length === 0) await this.#gathered();
+  }
+
+  #woken(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#stop.signal.aborted) resolve();
+      else this.#wake = resolve;
+    });
+  }
+
+  async #gathered(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const hurried = new Promise<void>((resolve) => {
+      this.#hurry = resolve;
+    });
+    await settledWithin(hurried, this.#options.gatherMs);
+  }
+
   /** Deletes segments that are done with. @returns whether there were any */
-  function dropShipped(): boolean {
+  #dropShipped(): boolean {
     let dropped = false;
-    for (let number = oldest(); number !== undefined; number = oldest()) {
-      const file = files.get(number)!;
-      if (offset < file.size) break;
-      if (number === writing) {
+    for (let number = this.#oldest(); number !== undefined; number = this.#oldest()) {
+      const file = this.#files.get(number)!;
+      if (this.#offset < file.size) break;
+      if (number === this.#writing) {
         // On a disk with little room a segment does not wait until it is large.
-        if (isBusy || file.isReserved || file.size === 0) break;
-        writing = undefined;
+        if (this.#isBusy || file.isReserved || file.size === 0) break;
+        this.#writing = undefined;
       }
       file.close();
-      files.delete(number);
-      offset = 0;
+      this.#files.delete(number);
+      this.#offset = 0;
       // Before the position is written: it may need the room. One that names a deleted segment does no harm.
-      remove(dir, number);
+      remove(this.#dir, number);
       dropped = true;
     }
-    if (dropped) keepPosition();
+    if (dropped) this.#keepPosition();
     return dropped;
   }
 
   /** A position that is too old only means that some events are sent again, so a full disk does not stop the shipping. */
-  function keepPosition(): void {
+  #keepPosition(): void {
     try {
-      writePosition(dir, { segment: oldest() ?? newest + 1, offset });
-      positionAlarm.worked();
+      writePosition(this.#dir, { segment: this.#oldest() ?? this.#newest + 1, offset: this.#offset });
+      this.#positionAlarm.worked();
     } catch (error) {
-      positionAlarm.failed(error);
+      this.#positionAlarm.failed(error);
     }
   }
-
-  try {
-    openNext();
-  } catch (error) {
-    // What is there can be shipped, which gives room; until then `append` refuses.
-    alarm.failed(error);
-  }
-
-  const woken = () =>
-    new Promise<void>((resolve) => {
-      if (stop.signal.aborted) resolve();
-      else wake = resolve;
-    });
-
-  const gathered = () =>
-    new Promise<void>((resolve) => {
-      if (stop.signal.aborted) return resolve();
-      const timer = setTimeout(resolve, gatherMs);
-      hurry = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-
-  const shipping = shipAll();
-
-  return {
-    async append(events) {
-      if (stop.signal.aborted) throw new TeleportError('ConnectionProblem', 'the audit spool is closed');
-      if (unshipped >= maxBytes) {
-        throw new TeleportError(
-          'LimitExceeded',
-          `the audit spool ${dir} is full (${maxBytes} bytes), the event cannot be recorded`,
-          {
-            hint: 'Restore the connection to the Auth Service, so that recorded events can be handed over.',
-          },
-        );
-      }
-      if (events.length > 0) await batcher.add(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
-    },
-    drained: () =>
-      new Promise((resolve) => {
-        onDrained.push(resolve);
-        wake();
-        hurry();
-      }),
-    async close() {
-      stop.abort();
-      wake();
-      hurry();
-      await batcher.idle();
-      await shipping;
-      for (const file of files.values()) file.close();
-      onDrained = [];
-    },
-  };
 }
 
 interface Position {
@@ -288,17 +318,4 @@ function takeLines(file: LineFile, offset: number, length: number): { lines: str
     if (bytes > 0) return { lines: chunk.toString('utf8', 0, bytes - 1).split('\n'), bytes };
     if (chunk.length < want) throw new TeleportError('Protocol', 'the audit spool ends within an event');
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    timer.unref();
-    signal.addEventListener('abort', end, { once: true });
-  });
 }

@@ -6,9 +6,9 @@
 import type { KeyObject } from 'node:crypto';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey } from '../pki/keys.js';
 import { authorizedKeyLine } from '../pki/ssh/certificate.js';
-import { type KeyPurpose, keyFor } from '../pki/suites.js';
+import { type KeyPurpose, keyFor, type SignatureSuite } from '../pki/suites.js';
 import { createCa, emptyCrl, type SigningCa, spkiPin } from '../pki/x509.js';
-import { CA_TYPES, type CaKeySet, type CaType, type CertAuthority, type SignatureSuite } from '../resources/types.js';
+import { CA_TYPES, type CaKeySet, type CaType, type CertAuthority } from '../resources/types.js';
 import type { Store } from '../store/store.js';
 import { recordsOf } from './records.js';
 

@@ -6,13 +6,14 @@ import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { HostIdentity } from '../api/host-identity.js';
 import { TeleportError } from '../errors.js';
 import { hostIdentity, hostSans } from '../identity/host.js';
-import { encodeSubject, isSystemRole } from '../identity/identity.js';
+import { encodeSubject } from '../identity/identity.js';
 import { hostSshCertificate } from '../identity/ssh-cert.js';
 import { generateKey, privateKeyPem, readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh/certificate.js';
 import { keyFor } from '../pki/suites.js';
 import { issueLeaf } from '../pki/x509.js';
-import type { SystemRole as JoinableRole, ProvisionToken } from '../resources/types.js';
+import { isSystemRole, type SystemRole } from '../resources/system-role.js';
+import type { ProvisionToken } from '../resources/types.js';
 import { sshLine } from './ca.js';
 import { type AuthState, record } from './state.js';
 import type { UserCertificates } from './user-certs.js';
@@ -71,7 +72,7 @@ export function hostCertificates(state: AuthState, request: HostCertRequest): Us
 export async function issueHostIdentity(
   state: AuthState,
   request: {
-    role: JoinableRole;
+    role: SystemRole;
     nodename: string;
     additionalPrincipals: readonly string[];
     dnsNames: readonly string[];
@@ -139,7 +140,7 @@ export async function joinWithToken(state: AuthState, request: JoinRequest): Pro
   }
 }
 
-/** Longest name in a request, and most names: whoever asks is nobody yet, and what is refused goes into the audit log. Ours. */
+/** Longest name in a request, and most names: whoever asks is nobody yet, and what is refused goes into the audit log. Our own limit. */
 const MAX_NAME_CHARACTERS = 512;
 const MAX_NAMES = 256;
 

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { TeleportError } from '../errors.js';
+import { hostOf } from '../host-port.js';
 import { masked } from '../redact.js';
 import type { UserToken } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
@@ -100,7 +101,7 @@ export async function openUserToken(
   await state.store.put(totpKey(name), JSON.stringify(secret), { expires: new Date(token.metadata.expires!) });
   const { user } = token.spec;
   const proxy = await publicProxyAddr(state);
-  const host = (proxy ?? state.clusterName).replace(/:\d+$/, '');
+  const host = hostOf(proxy ?? state.clusterName);
   return {
     token: name,
     user,

@@ -4,8 +4,6 @@
  * one leaf, unrestricted, of the authority that its kind of holder belongs to, else the connection is closed without a
  * word, as Teleport does. Source: auth-grpc-and-routing.md 2.2 and 5.2, certificates.md 2.2.
  */
-
-import type { X509Certificate } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -19,24 +17,22 @@ import { PresenceService } from '../api/gen/presence_pb.js';
 import { TrustService } from '../api/gen/trust_pb.js';
 import { UsersService } from '../api/gen/users_pb.js';
 import { createAuthHttp2Server } from '../api/server.js';
-import { messageOf, TeleportError } from '../errors.js';
-import { decodeIdentity, systemRoleOf } from '../identity/identity.js';
+import { messageOf } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
+import { type Bearer, bearerOf, checkUsage } from '../identity/bearer.js';
 import { type Listener, listen } from '../net/listen.js';
-import { makeTlsServer, peerCertificate } from '../net/tls-server.js';
-import { issuerOf, NAME_OID, verifyLeaf } from '../pki/x509.js';
+import { makeTlsServer, presentedCertificate } from '../net/tls-server.js';
+import { clientAddress } from './client-address.js';
 import { authHandlers } from './grpc/auth-service.js';
 import { joinHandlers } from './grpc/certs.js';
-import {
-  clusterConfigHandlers,
-  databaseAgentHandlers,
-  presenceHandlers,
-  proxyGatewayHandlers,
-  trustHandlers,
-  usersHandlers,
-} from './grpc/other.js';
+import { clusterConfigHandlers } from './grpc/cluster-config.js';
+import { databaseAgentHandlers } from './grpc/database-agent.js';
+import { presenceHandlers } from './grpc/presence.js';
+import { proxyGatewayHandlers } from './grpc/proxy-gateway.js';
+import { trustHandlers } from './grpc/trust.js';
+import { usersHandlers } from './grpc/users-service.js';
 import { issueHostIdentity } from './host-certs.js';
 import { registeredProxies } from './proxies.js';
-import { clientAddress } from './proxy-header.js';
 import type { AuthState } from './state.js';
 import { whoCalls } from './who.js';
 
@@ -85,11 +81,11 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
     chooseAlpn: (offered) => [ALPN.h2, ALPN.http1].find((name) => offered.includes(name)),
     onSecure: (socket) => {
       try {
-        const certificate = believe(state, socket);
-        const remoteAddr = addresses.get(portKey(socket)) ?? `${socket.remoteAddress}:${socket.remotePort}`;
-        if (socket.alpnProtocol === ALPN.h2) grpc.accept(socket, { certificate, remoteAddr });
+        const bearer = believe(state, socket);
+        const remoteAddr = addresses.get(portKey(socket)) ?? farEnd(socket);
+        if (socket.alpnProtocol === ALPN.h2) grpc.accept(socket, { bearer, remoteAddr });
         else {
-          callers.set(socket, { certificate, remoteAddr });
+          callers.set(socket, { bearer, remoteAddr });
           rest.emit('connection', socket);
         }
       } catch (error) {
@@ -102,14 +98,13 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
 
   // The TLS socket does not lead back to the TCP socket below it, but both know the port of the other end.
   const ports = new Map<string, object>();
-  const portKey = (socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }) =>
-    ports.get(`${socket.remoteAddress}:${socket.remotePort}`) ?? socket;
+  const portKey = (socket: FarEnd) => ports.get(farEnd(socket)) ?? socket;
 
   const listener: Listener = await listen({
     ...at,
     mostConnections: MAX_CONNECTIONS,
     onConnection: async (socket: Socket) => {
-      const key = `${socket.remoteAddress}:${socket.remotePort}`;
+      const key = farEnd(socket);
       ports.set(key, socket);
       socket.once('close', () => ports.delete(key));
       addresses.set(socket, await clientAddress(socket, { timeoutMs: FIRST_BYTES_TIMEOUT_MS }));
@@ -129,24 +124,22 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
   };
 }
 
-/** The certificate that was shown, if any. @throws TeleportError `AccessDenied` for one that is not accepted here */
-function believe(state: AuthState, socket: TLSSocket): X509Certificate | undefined {
-  const shown = socket.getPeerX509Certificate();
-  if (shown === undefined) return undefined;
-  if (!socket.authorized) throw refused(`${socket.authorizationError}`);
-  peerCertificate(socket);
-  const identity = decodeIdentity(shown.raw);
-  if (identity.usage.length > 0) throw refused('invalid client certificate');
-  const issuer = systemRoleOf(identity) ? 'host' : 'user';
-  verifyLeaf(shown.raw, { cas: [state.authorities.tls(issuer).certPem], now: new Date() });
-  const [organization] = issuerOf(shown.raw).get(NAME_OID.organization) ?? [];
-  if (organization !== state.clusterName || (identity.teleportCluster || organization) !== organization) {
-    throw refused('the certificate is of another cluster');
-  }
-  return shown;
+interface FarEnd {
+  remoteAddress?: string | undefined;
+  remotePort?: number | undefined;
 }
 
-const refused = (reason: string) => new TeleportError('AccessDenied', `access denied: ${reason}`);
+const farEnd = ({ remoteAddress = '', remotePort = 0 }: FarEnd) => joinHostPort(remoteAddress, remotePort);
+
+/** Who showed a certificate, if one was shown. @throws TeleportError `AccessDenied` for one that is not accepted here */
+function believe({ authorities, clusterName, now }: AuthState, socket: TLSSocket): Bearer | undefined {
+  const shown = presentedCertificate(socket);
+  if (shown === undefined) return undefined;
+  const [hostCas, userCas] = [[authorities.tls('host').certPem], [authorities.tls('user').certPem]];
+  const bearer = bearerOf(shown, { hostCas, userCas, clusterName, now: now() });
+  checkUsage(bearer.identity, 'everything');
+  return bearer;
+}
 
 function routes(state: AuthState, router: ConnectRouter): void {
   // Methods that are left out are answered as unknown (`api/server.ts`), so partial implementations are whole here.
@@ -190,7 +183,7 @@ function authServer({ hostId, nodename, address }: AuthState) {
     kind: 'auth_server',
     version: 'v2',
     metadata: { name: hostId, namespace: 'default' },
-    spec: { addr: `${address.host}:${address.port}`, hostname: nodename },
+    spec: { addr: joinHostPort(address.host, address.port), hostname: nodename },
   };
 }
 

@@ -4,7 +4,7 @@
  * Texts of refusals: cli.md 5. Implicit role: database-service.md 3.
  */
 import { TeleportError } from '../errors.js';
-import type { SystemRole } from '../identity/identity.js';
+import type { SystemRole } from '../resources/system-role.js';
 import type { Rule } from '../resources/types.js';
 import type { Who } from './who.js';
 

@@ -8,10 +8,13 @@
 import { randomUUID } from 'node:crypto';
 import type { HostIdentity } from '../api/host-identity.js';
 import { openAuditLog } from '../audit/writer.js';
+import { Closers } from '../closers.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
+import { DEFAULT_SUITE, type SignatureSuite } from '../pki/suites.js';
 import { presetRoles } from '../resources/presets.js';
-import type { SecondFactor, SignatureSuite, SystemRole } from '../resources/types.js';
+import type { SystemRole } from '../resources/system-role.js';
+import type { SecondFactor } from '../resources/types.js';
 import { createEmbeddedStore, damaged, openEmbeddedStore } from '../store/embedded.js';
 import type { Store } from '../store/store.js';
 import { createAuthorities, openAuthorities } from './ca.js';
@@ -31,7 +34,7 @@ export interface AuthOptions {
   /** Default: the data directory's own. */
   hostId?: string;
   nodename: string;
-  /** For keys made from now on. Default `balanced-v1`. */
+  /** For keys made from now on. Default `DEFAULT_SUITE`. */
   signatureSuite?: SignatureSuite;
   /** Default `otp`. */
   secondFactor?: SecondFactor;
@@ -80,7 +83,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const dir = await openDataDir(options.dataDir);
   const hostId = options.hostId ?? (await dir.hostId());
   const staticTokens = (options.staticTokens ?? []).map(parseStaticToken);
-  const suite = options.signatureSuite ?? 'balanced-v1';
+  const suite = options.signatureSuite ?? DEFAULT_SUITE;
   const place = { path: dir.store, now, log };
   if (!dir.hasStore()) {
     // The name and the keys come with the file: one that lacks them has lost them.
@@ -90,14 +93,11 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     });
   }
   const store = await openEmbeddedStore(place);
-  const stack: { close(): Promise<void> }[] = [store];
-  const close = async () => {
-    for (const part of stack.splice(0).reverse()) await part.close();
-  };
+  const closers = new Closers();
+  closers.keep(store);
   try {
     const clusterId = await clusterIdOf(store, clusterName, dir.store);
-    const audit = await openAuditLog({ dir: dir.auditLog, now, log: log.child('AUDIT') });
-    stack.push(audit);
+    const audit = closers.keep(await openAuditLog({ dir: dir.auditLog, now, log: log.child('AUDIT') }));
     const state: AuthState = {
       clusterName,
       clusterId,
@@ -126,8 +126,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       ...recordsIn(store),
     };
     await makePresets(state);
-    const listener = await openListener(state, options.listen);
-    stack.push(listener);
+    const listener = closers.keep(await openListener(state, options.listen));
     state.address = listener.address;
     const { nodename } = options;
     const admin = await issueHostIdentity(state, { role: 'Admin', nodename, additionalPrincipals: [], dnsNames: [] });
@@ -142,11 +141,11 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       store,
       caPins: async () => state.authorities.pins(),
       issueHostIdentity: (request) => issueHostIdentity(state, request),
-      close,
-      [Symbol.asyncDispose]: close,
+      close: () => closers.close(),
+      [Symbol.asyncDispose]: () => closers.close(),
     };
   } catch (error) {
-    await close();
+    await closers.close();
     throw error;
   }
 }

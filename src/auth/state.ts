@@ -4,9 +4,10 @@
  */
 import { type AuditEventName, type AuditOutcome, auditEvent } from '../audit/events.js';
 import type { AuditLog } from '../audit/writer.js';
+import { parseDurationMs } from '../duration.js';
 import type { Logger } from '../log.js';
-import { parseDurationMs } from '../resources/duration.js';
-import type { AuthPreference, ResourceOfKind, SecondFactor, SignatureSuite } from '../resources/types.js';
+import type { SignatureSuite } from '../pki/suites.js';
+import type { AuthPreference, ResourceOfKind, SecondFactor } from '../resources/types.js';
 import type { Store } from '../store/store.js';
 import type { Authorities } from './ca.js';
 import { type Records, recordsOf } from './records.js';

@@ -4,6 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import { CREDENTIALS_EXPIRED } from '../api/status.js';
+import { parseDurationMs } from '../duration.js';
 import { TeleportError } from '../errors.js';
 import {
   DATABASE_USAGE,
@@ -13,13 +14,12 @@ import {
   type RouteToDatabase,
 } from '../identity/identity.js';
 import { userPrincipals, userSshCertificate } from '../identity/ssh-cert.js';
-import { ipOf } from '../net/ip.js';
+import { ipOf } from '../ip.js';
 import { readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh/certificate.js';
 import { issueLeaf } from '../pki/x509.js';
 import { maxSessionTtlMs } from '../rbac/limits.js';
 import { pinsSourceIp } from '../rbac/pinned-ip.js';
-import { parseDurationMs } from '../resources/duration.js';
 import type { Role, User } from '../resources/types.js';
 import { sshLine } from './ca.js';
 import { type AuthState, record, sessionTtlMs } from './state.js';

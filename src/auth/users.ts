@@ -4,10 +4,10 @@
  */
 import { unknownStatus } from '../api/status.js';
 import { TeleportError } from '../errors.js';
-import { isSystemRole } from '../identity/identity.js';
 import { isReadable } from '../rbac/templates.js';
 import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
+import { isSystemRole } from '../resources/system-role.js';
 import type { Role, RoleConditions, User } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { credentialStatus, deleteUserTokens } from './invites.js';

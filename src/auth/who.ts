@@ -5,11 +5,13 @@
  */
 import type { Caller } from '../api/caller.js';
 import { TeleportError } from '../errors.js';
-import { decodeIdentity, type Identity, type SystemRole, systemRoleOf } from '../identity/identity.js';
-import { ipOf } from '../net/ip.js';
+import { hostIdIn } from '../identity/host.js';
+import type { Identity } from '../identity/identity.js';
+import { ipOf } from '../ip.js';
 import { lockInForce, lockText } from '../rbac/limits.js';
-import { checkPinnedIp } from '../rbac/pinned-ip.js';
+import { checkPinning } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
+import type { SystemRole } from '../resources/system-role.js';
 import type { Role, User } from '../resources/types.js';
 import type { AuthState } from './state.js';
 
@@ -20,19 +22,18 @@ export type Who =
 
 /** @throws TeleportError `AccessDenied` for a user who is gone, locked or elsewhere than the certificate is good for, `NotFound` for a role that is gone */
 export async function whoCalls(state: AuthState, caller: Caller): Promise<Who> {
-  const { certificate, remoteAddr } = caller;
-  if (certificate === undefined) return { kind: 'nobody', remoteAddr };
-  const identity = decodeIdentity(certificate.raw);
-  const role = systemRoleOf(identity);
+  const { bearer, remoteAddr } = caller;
+  if (bearer === undefined) return { kind: 'nobody', remoteAddr };
+  const { identity, role } = bearer;
   if (role) {
-    const hostId = identity.username.replace(`.${state.clusterName}`, '');
+    const hostId = hostIdIn(identity.username, state.clusterName) ?? identity.username;
     return { kind: 'host', role, hostId, identity, remoteAddr };
   }
   const user = await state.users.get(identity.username);
   if (user === undefined) throw new TeleportError('AccessDenied', 'access denied');
   await refuseLocked(state, identity);
   const roles = await rolesOf(state, identity.groups);
-  checkPinnedIp({ pinnedIp: identity.pinnedIp, roles }, ipOf(remoteAddr));
+  checkPinning({ pinnedIp: identity.pinnedIp, roles }, ipOf(remoteAddr));
   return { kind: 'user', user, identity, roles, remoteAddr };
 }
 

@@ -4,10 +4,12 @@
  *
  * Source: database-service.md 4.3; AWS SDK for JavaScript v3.
  */
+
 import { messageOf, TeleportError } from '../errors.js';
 import { fromAws, withoutCredentials } from './errors.js';
 import { isRegion } from './partitions.js';
 import { nameProfile, profileSettings } from './profile.js';
+import { sdkEnv } from './sdk-env.js';
 
 export { fromAws } from './errors.js';
 
@@ -45,7 +47,7 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
     throw new TeleportError('BadParameter', `role chain contains more than ${MAX_CHAIN} roles`);
   if (region !== '') checkRegion(region);
   // The SDK announces the end of Node 20 on standard error at every start.
-  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+  sdkEnv().AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const { httpsAgent } = await import('./agent.js');
   const providers = await import('@aws-sdk/credential-providers');
   nameProfile(profile);
@@ -56,13 +58,13 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
     ...(hasAttempts ? {} : { maxAttempts: MAX_ATTEMPTS }),
     // Without the last one the SDK only warns when a time limit has passed.
     requestHandler: {
-      httpsAgent: httpsAgent(process.env, CONNECT_TIMEOUT_MS, caBundle),
+      httpsAgent: httpsAgent(sdkEnv(), CONNECT_TIMEOUT_MS, caBundle),
       connectionTimeout: CONNECT_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       throwOnRequestTimeout: true,
     },
   };
-  const chosen = process.env.AWS_PROFILE || undefined;
+  const chosen = sdkEnv().AWS_PROFILE || undefined;
   const options = {
     ...(chosen ? { profile: chosen } : {}),
     // It would write paragraphs of warnings, for example where keys in the environment are passed over for a profile.

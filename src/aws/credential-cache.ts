@@ -27,20 +27,9 @@ export interface CachedCredential {
   isFresh: boolean;
 }
 
-export interface CredentialCache {
-  /**
-   * @param key  of `credentialKey`
-   * @param mint  asks AWS; its refusals are passed on
-   */
-  get(key: string, mint: () => Promise<DatabaseCredential>): Promise<CachedCredential>;
-  /**
-   * Forget one that the database refused; a newer one that took its place stays. Without `refused`: forget whatever is
-   * there, in the storage as well.
-   */
-  drop(key: string, refused?: { password: string }): Promise<void>;
-}
+type Mint = () => Promise<DatabaseCredential>;
 
-/** Where credentials survive the process. Values are secret. Its failures are told to `warn` and stop nobody. */
+/** Where credentials survive the process. Values are secret. Its failures go to `warn` and stop nobody. */
 export interface CredentialStorage {
   read(key: string): Promise<string | undefined>;
   write(key: string, text: string): Promise<void>;
@@ -88,75 +77,79 @@ export function credentialKey(parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
-export function createCredentialCache(options: CredentialCacheOptions): CredentialCache {
-  const { now, storage, warn = () => {}, maxEntries = 10_000 } = options;
-  const { renewAheadMs = 5 * 60_000, leastLifeMs = 30_000, renewAgainMs = 60_000, denialMs = 1_000 } = options;
-  const entries = new Map<string, Entry>();
-  const nowMs = () => now().getTime();
-  const said = new Set<'clock' | 'storage'>();
-  const say = (text: string, what: 'clock' | 'storage') => {
-    if (said.has(what)) return;
-    said.add(what);
-    warn(text);
-  };
+const DEFAULTS = {
+  warn: (_text: string) => {},
+  renewAheadMs: 5 * 60_000,
+  leastLifeMs: 30_000,
+  renewAgainMs: 60_000,
+  denialMs: 1_000,
+  maxEntries: 10_000,
+};
 
-  /** Storage is a convenience: nobody waits for a repaired one. */
-  const stored = async <T>(work: (storage: CredentialStorage) => Promise<T>): Promise<T | undefined> => {
-    if (!storage) return undefined;
-    try {
-      return await work(storage);
-    } catch (error) {
-      say(`Database credentials are not kept between commands: ${messageOf(error)}`, 'storage');
-      return undefined;
+export class CredentialCache {
+  readonly #options: typeof DEFAULTS & CredentialCacheOptions;
+  readonly #entries = new Map<string, Entry>();
+  readonly #said = new Set<'clock' | 'storage'>();
+
+  constructor(options: CredentialCacheOptions) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  /**
+   * @param key  of `credentialKey`
+   * @param mint  asks AWS; its refusals are passed on
+   */
+  async get(key: string, mint: Mint): Promise<CachedCredential> {
+    const { leastLifeMs, renewAheadMs } = this.#options;
+    const entry = this.#used(key);
+    const nowMs = this.#nowMs();
+    const leftMs = entry.current ? entry.endsAtMs - nowMs : 0;
+    if (!entry.current || leftMs < leastLifeMs) {
+      if (!entry.fetching && entry.denied && nowMs < entry.denied.untilMs) throw entry.denied.error;
+      return await this.#fetch(key, entry, mint, false);
     }
-  };
+    const isTime = leftMs < renewAheadMs && nowMs >= (entry.renewAtMs ?? 0);
+    // The one that is here is still good; a renewal that fails is tried again later.
+    if (isTime) this.#fetch(key, entry, mint, true).catch(() => {});
+    return { credential: entry.current, isFresh: false };
+  }
 
-  /** @param skewMs  AWS's clock minus ours */
-  const keep = (entry: Entry, credential: DatabaseCredential, skewMs: number) => {
-    const problem = clockProblem(skewMs);
-    if (problem) say(problem, 'clock');
-    else said.delete('clock');
-    entry.current = credential;
-    entry.endsAtMs = credential.expiresAt.getTime() - skewMs;
-    entry.renewAtMs = undefined;
-    entry.denied = undefined;
-  };
-
-  const fromStorage = async (key: string, entry: Entry): Promise<CachedCredential | undefined> => {
-    const text = await stored((where) => where.read(key));
-    if (text === undefined) return undefined;
-    const { credential, skewMs = 0 } = readCredential(text) ?? {};
-    const leftMs = credential ? credential.expiresAt.getTime() - skewMs - nowMs() : 0;
-    // More than AWS ever gives: the clock has been turned back since.
-    if (credential && credential.password !== entry.refused && leftMs >= leastLifeMs && leftMs <= LONGEST_LIFE_MS) {
-      keep(entry, credential, skewMs);
-      return { credential, isFresh: false };
+  /**
+   * Forget one that the database refused; a newer one that took its place stays. Without `refused`: forget whatever is
+   * there, in the storage as well.
+   */
+  async drop(key: string, refused?: { password: string }): Promise<void> {
+    const entry = this.#entries.get(key);
+    if (!refused) {
+      this.#entries.delete(key);
+      return void (await this.#stored((where) => where.delete(key)));
     }
-    await stored((where) => where.delete(key));
-    return undefined;
-  };
+    if (entry?.current?.password !== refused.password) return;
+    entry.current = undefined;
+    entry.refused = refused.password;
+    await this.#stored((where) => where.delete(key));
+  }
 
-  const fromAws = async (key: string, entry: Entry, mint: () => Promise<DatabaseCredential>) => {
-    const credential = await mint();
-    const skewMs = skewOf(credential, nowMs());
-    keep(entry, credential, skewMs);
-    const { user, password, expiresAt } = credential;
-    for (const [other, { endsAtMs, fetching }] of entries) {
-      if (!fetching && endsAtMs <= nowMs()) entries.delete(other); // a dead password is not kept in memory
-    }
-    await stored((where) => where.write(key, JSON.stringify({ user, password, expiresAt, skewMs })));
-    return { credential, isFresh: true };
-  };
+  #used(key: string): Entry {
+    const entries = this.#entries;
+    const entry: Entry = entries.get(key) ?? { endsAtMs: 0 };
+    // Moved to the end: the first of the map is the longest unused.
+    entries.delete(key);
+    entries.set(key, entry);
+    if (entries.size > this.#options.maxEntries) entries.delete(entries.keys().next().value!);
+    return entry;
+  }
 
-  const fetch = (key: string, entry: Entry, mint: () => Promise<DatabaseCredential>, isRenewal: boolean) => {
+  #fetch(key: string, entry: Entry, mint: Mint, isRenewal: boolean): Promise<CachedCredential> {
+    const { renewAgainMs, denialMs } = this.#options;
     entry.fetching ??= (async () => {
       try {
-        const known = isRenewal || entry.current ? undefined : await fromStorage(key, entry);
-        return known ?? (await fromAws(key, entry, mint));
+        const known = isRenewal || entry.current ? undefined : await this.#fromStorage(key, entry);
+        return known ?? (await this.#fromAws(key, entry, mint));
       } catch (error) {
-        entry.renewAtMs = nowMs() + renewAgainMs;
+        entry.renewAtMs = this.#nowMs() + renewAgainMs;
         if (error instanceof TeleportError && FINAL.has(error.code)) {
-          entry.denied = { error, untilMs: nowMs() + denialMs };
+          entry.denied = { error, untilMs: this.#nowMs() + denialMs };
         }
         throw error;
       } finally {
@@ -164,36 +157,67 @@ export function createCredentialCache(options: CredentialCacheOptions): Credenti
       }
     })();
     return entry.fetching;
-  };
+  }
 
-  return {
-    async get(key, mint) {
-      const entry: Entry = entries.get(key) ?? { endsAtMs: 0 };
-      // Moved to the end: the first of the map is the longest unused.
-      entries.delete(key);
-      entries.set(key, entry);
-      if (entries.size > maxEntries) entries.delete(entries.keys().next().value!);
-      const leftMs = entry.current ? entry.endsAtMs - nowMs() : 0;
-      if (!entry.current || leftMs < leastLifeMs) {
-        if (!entry.fetching && entry.denied && nowMs() < entry.denied.untilMs) throw entry.denied.error;
-        return await fetch(key, entry, mint, false);
-      }
-      const isTime = leftMs < renewAheadMs && nowMs() >= (entry.renewAtMs ?? 0);
-      if (isTime) fetch(key, entry, mint, true).catch(() => {}); // the present one is good for a while
-      return { credential: entry.current, isFresh: false };
-    },
-    async drop(key, refused) {
-      const entry = entries.get(key);
-      if (!refused) {
-        entries.delete(key);
-        return void (await stored((where) => where.delete(key)));
-      }
-      if (entry?.current?.password !== refused.password) return;
-      entry.current = undefined;
-      entry.refused = refused.password;
-      await stored((where) => where.delete(key));
-    },
-  };
+  async #fromStorage(key: string, entry: Entry): Promise<CachedCredential | undefined> {
+    const text = await this.#stored((where) => where.read(key));
+    if (text === undefined) return undefined;
+    const { credential, skewMs = 0 } = readCredential(text) ?? {};
+    const leftMs = credential ? credential.expiresAt.getTime() - skewMs - this.#nowMs() : 0;
+    // More than AWS ever gives: the clock has been turned back since.
+    const isUsable = leftMs >= this.#options.leastLifeMs && leftMs <= LONGEST_LIFE_MS;
+    if (credential && credential.password !== entry.refused && isUsable) {
+      this.#keep(entry, credential, skewMs);
+      return { credential, isFresh: false };
+    }
+    await this.#stored((where) => where.delete(key));
+    return undefined;
+  }
+
+  async #fromAws(key: string, entry: Entry, mint: Mint): Promise<CachedCredential> {
+    const credential = await mint();
+    const skewMs = skewOf(credential, this.#nowMs());
+    this.#keep(entry, credential, skewMs);
+    const { user, password, expiresAt } = credential;
+    for (const [other, { endsAtMs, fetching }] of this.#entries) {
+      if (!fetching && endsAtMs <= this.#nowMs()) this.#entries.delete(other); // a dead password is not kept in memory
+    }
+    await this.#stored((where) => where.write(key, JSON.stringify({ user, password, expiresAt, skewMs })));
+    return { credential, isFresh: true };
+  }
+
+  /** @param skewMs  AWS's clock minus ours */
+  #keep(entry: Entry, credential: DatabaseCredential, skewMs: number): void {
+    const problem = clockProblem(skewMs);
+    if (problem) this.#say(problem, 'clock');
+    else this.#said.delete('clock');
+    entry.current = credential;
+    entry.endsAtMs = credential.expiresAt.getTime() - skewMs;
+    entry.renewAtMs = undefined;
+    entry.denied = undefined;
+  }
+
+  /** Storage is a convenience: nobody waits for a repaired one. */
+  async #stored<T>(work: (storage: CredentialStorage) => Promise<T>): Promise<T | undefined> {
+    const { storage } = this.#options;
+    if (!storage) return undefined;
+    try {
+      return await work(storage);
+    } catch (error) {
+      this.#say(`Database credentials are not kept between commands: ${messageOf(error)}`, 'storage');
+      return undefined;
+    }
+  }
+
+  #say(text: string, what: 'clock' | 'storage'): void {
+    if (this.#said.has(what)) return;
+    this.#said.add(what);
+    this.#options.warn(text);
+  }
+
+  #nowMs(): number {
+    return this.#options.now().getTime();
+  }
 }
 
 /** Where AWS did not say the time, a password that is over or too good to be true on arrival tells it. */

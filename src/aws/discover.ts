@@ -3,13 +3,16 @@
  * name, address and labels that Teleport's discovery gives it. What is paused, being made or being deleted is left out
  * unless it is asked for.
  *
- * Source: database-service.md sections 7.1 (limits) and 7.2.
+ * Source: database-service.md 7.1 (limits) and 7.2.
  */
+
 import { isTeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
+import { parseArn } from './arn.js';
 import { atOnce } from './at-once.js';
 import { aws, type ClientOptions, clientConfig } from './clients.js';
-import { parseArn } from './endpoint.js';
 import { type AwsPlace, tagLabels } from './metadata.js';
+import type { EndpointAccess, Workgroup } from './sdk/redshift-serverless.js';
 
 export interface FoundDatabase {
   name: string;
@@ -84,7 +87,6 @@ export async function discoverRedshift(options: DiscoverOptions): Promise<FoundD
 
 /** Workgroups, and VPC endpoints where listing them is allowed. @throws TeleportError from AWS */
 export async function discoverServerless(options: DiscoverOptions): Promise<FoundDatabase[]> {
-  const { region } = options;
   const sdk = await import('./sdk/redshift-serverless.js');
   const client = new sdk.RedshiftServerlessClient(await clientConfig(options));
   try {
@@ -105,69 +107,73 @@ export async function discoverServerless(options: DiscoverOptions): Promise<Foun
         workgroupName && (options.unavailable || (endpoint?.address && !WORKGROUP_SKIPPED.has(status))),
     );
     const inTurn = atOnce(TAGS_AT_ONCE);
-    const tagsOf = ({ workgroupArn: resourceArn = '' }: (typeof shown)[number]) =>
+    const tagsOf = ({ workgroupArn: resourceArn = '' }: Workgroup) =>
       tolerant(async () => {
         const { tags = [] } = await aws(() => client.send(new sdk.ListTagsForResourceCommand({ resourceArn })));
         return tags;
       });
     const tagged = await Promise.all(shown.map((one) => inTurn(() => tagsOf(one))));
-    const found: FoundDatabase[] = [];
-    for (const [i, workgroup] of shown.entries()) {
-      const {
-        workgroupName: name = '',
-        workgroupArn: resourceArn = '',
-        workgroupId,
-        status = 'unknown',
-        endpoint,
-      } = workgroup;
-      const isAvailable = endpoint?.address !== undefined && !WORKGROUP_SKIPPED.has(status);
+    return shown.flatMap((one, i) => {
       const tags = tagLabels(tagged[i]!.map(({ key, value }) => [key, value]));
-      const accountId = parseArn(resourceArn)?.accountId;
-      const place = { region, ...(accountId ? { account_id: accountId } : {}) };
-      const ids = { workgroup_name: name, ...(workgroupId ? { workgroup_id: workgroupId } : {}) };
-      const common = {
-        ...tags,
-        ...placeLabels(region, accountId, 'redshift-serverless'),
-        ...(workgroup.namespaceName ? { namespace: workgroup.namespaceName } : {}),
-      };
-      const vpcId = endpoint?.vpcEndpoints?.[0]?.vpcId;
-      found.push({
-        name: nameFrom(tags, name),
-        description: `Redshift Serverless workgroup in ${region}`,
-        protocol: 'postgres',
-        uri: addressOf(endpoint?.address, endpoint?.port),
-        aws: { ...place, redshift_serverless: ids },
-        labels: { ...common, 'endpoint-type': 'workgroup', ...(vpcId ? { 'vpc-id': vpcId } : {}) },
-        status,
-        isAvailable,
-      });
-      for (const one of endpoints) {
-        const { endpointStatus = 'unknown' } = one;
-        const isReachable = isAvailable && endpointStatus === 'ACTIVE' && one.address !== undefined;
-        if (one.workgroupName !== name || !one.endpointName || !(isReachable || options.unavailable)) continue;
-        const ownVpc = one.vpcEndpoint?.vpcId;
-        found.push({
-          name: `${nameFrom(tags, name)}-${one.endpointName}`,
-          description: `Redshift Serverless endpoint in ${region}`,
-          protocol: 'postgres',
-          uri: addressOf(one.address, one.port),
-          ...(endpoint?.address ? { serverName: endpoint.address } : {}),
-          aws: { ...place, redshift_serverless: { ...ids, endpoint_name: one.endpointName } },
-          labels: {
-            ...common,
-            'endpoint-type': 'vpc-endpoint',
-            workgroup: name,
-            ...(ownVpc ? { 'vpc-id': ownVpc } : {}),
-          },
-          status: endpointStatus,
-          isAvailable: isReachable,
-        });
-      }
-    }
-    return found;
+      return ofWorkgroup(one, tags, endpoints, options);
+    });
   } finally {
     client.destroy();
   }
+}
+
+/** A workgroup and the VPC endpoints that lead to it. */
+function ofWorkgroup(
+  workgroup: Workgroup,
+  tags: Record<string, string>,
+  endpoints: readonly EndpointAccess[],
+  { region, unavailable }: DiscoverOptions,
+): FoundDatabase[] {
+  const { workgroupName: name = '', workgroupId, status = 'unknown', endpoint, namespaceName } = workgroup;
+  const accountId = parseArn(workgroup.workgroupArn ?? '')?.accountId;
+  const place = { region, ...(accountId ? { account_id: accountId } : {}) };
+  const ids = { workgroup_name: name, ...(workgroupId ? { workgroup_id: workgroupId } : {}) };
+  const common = {
+    ...tags,
+    ...placeLabels(region, accountId, 'redshift-serverless'),
+    ...(namespaceName ? { namespace: namespaceName } : {}),
+  };
+  const vpcId = endpoint?.vpcEndpoints?.[0]?.vpcId;
+  const own: FoundDatabase = {
+    name: nameFrom(tags, name),
+    description: `Redshift Serverless workgroup in ${region}`,
+    protocol: 'postgres',
+    uri: addressOf(endpoint?.address, endpoint?.port),
+    aws: { ...place, redshift_serverless: ids },
+    labels: { ...common, 'endpoint-type': 'workgroup', ...(vpcId ? { 'vpc-id': vpcId } : {}) },
+    status,
+    isAvailable: endpoint?.address !== undefined && !WORKGROUP_SKIPPED.has(status),
+  };
+  const ofEndpoint = (one: EndpointAccess): FoundDatabase[] => {
+    const { endpointStatus = 'unknown' } = one;
+    const isReachable = own.isAvailable && endpointStatus === 'ACTIVE' && one.address !== undefined;
+    if (one.workgroupName !== name || !one.endpointName || !(isReachable || unavailable)) return [];
+    const ownVpc = one.vpcEndpoint?.vpcId;
+    return [
+      {
+        name: `${own.name}-${one.endpointName}`,
+        description: `Redshift Serverless endpoint in ${region}`,
+        protocol: 'postgres',
+        uri: addressOf(one.address, one.port),
+        ...(endpoint?.address ? { serverName: endpoint.address } : {}),
+        aws: { ...place, redshift_serverless: { ...ids, endpoint_name: one.endpointName } },
+        labels: {
+          ...common,
+          'endpoint-type': 'vpc-endpoint',
+          workgroup: name,
+          ...(ownVpc ? { 'vpc-id': ownVpc } : {}),
+        },
+        status: endpointStatus,
+        isAvailable: isReachable,
+      },
+    ];
+  };
+  return [own, ...endpoints.flatMap(ofEndpoint)];
 }
 
 async function pages<T>(read: (marker: string | undefined) => Promise<{ items: T[]; next: string | undefined }>) {
@@ -193,7 +199,7 @@ async function tolerant<T>(read: () => Promise<T[]>): Promise<T[]> {
 }
 
 function addressOf(host: string | undefined, port = 5439): string {
-  return host ? `${host}:${port}` : '';
+  return host ? joinHostPort(host, port) : '';
 }
 
 function nameFrom(tags: Record<string, string>, name: string): string {

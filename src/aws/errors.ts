@@ -3,8 +3,8 @@
  *
  * Source: "Common errors" of each service's API reference; the SDK's own names for what fails before AWS is reached.
  */
+import { certificateProblem } from '../certificate-problem.js';
 import { type ErrorCode, inSeconds, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
-import { certificateProblem } from '../net/socket-errors.js';
 import { clockProblem, skewOf } from './clock.js';
 import { isRegion, splitAwsHost } from './partitions.js';
 

@@ -5,6 +5,7 @@
  * discover databases, follows without Sid. Source: the reference page "Database Access AWS IAM", database-service.md 12.
  */
 import { TeleportError } from '../errors.js';
+import { arnText, isArn, roleArnText } from './arn.js';
 import { formatPolicy, type PolicyStatement } from './policy-document.js';
 
 export const IAM_TYPES = [
@@ -28,6 +29,12 @@ const ALIASES: Record<string, IamType> = { documentdb: 'docdb', keyspaces: 'keys
 export const DEFAULT_POLICY_NAME = 'DatabaseAccess';
 /** Stands for the target when neither a role nor a user was named. */
 export const PLACEHOLDER_USER = 'username';
+export const PLACEHOLDER_ARN = arnText({
+  partition: '*',
+  service: 'iam',
+  accountId: '*',
+  resource: `user/${PLACEHOLDER_USER}`,
+});
 
 /** Stands in a type's statements where the roles to assume belong; without such roles the statement is left out. */
 const ROLES = 'ROLES';
@@ -56,7 +63,15 @@ const passwords = (sid: string) =>
       'TagResource',
       'UpdateSecret',
     ].map((name) => `secretsmanager:${name}`),
-    ['arn:*:secretsmanager:*:*:secret:teleport/*'],
+    [
+      arnText({
+        partition: '*',
+        service: 'secretsmanager',
+        region: '*',
+        accountId: '*',
+        resource: 'secret:teleport/*',
+      }),
+    ],
   );
 
 const STATEMENTS: Record<IamType, readonly PolicyStatement[]> = {
@@ -152,7 +167,7 @@ export function parseIamTypes(flag: readonly string[]): IamType[] {
 /** `NAME` → `arn:*:iam::*:role/NAME`; an ARN stays. Sorted, each once. */
 export function roleResources(roles: readonly string[]): string[] {
   const arns = roles.map((role) =>
-    role.startsWith('arn:') ? role : `arn:*:iam::*:role/${role.replace(/^role\//, '')}`,
+    isArn(role) ? role : roleArnText({ partition: '*', accountId: '*', name: role.replace(/^role\//, '') }),
   );
   return [...new Set(arns)].sort();
 }
@@ -228,9 +243,9 @@ export function printIam(options: PrintIamOptions): string {
   if (options.policyOnly) return `${formatPolicy(statements)}\n`;
   const nothing = "The agent doesn't require any extra configuration.\n";
   // Offline nobody knows our account, so an ARN may lie in another one.
-  if (target.startsWith('arn:')) {
+  if (isArn(target)) {
     const who = JSON.stringify(PLACEHOLDER_USER);
-    const reach = `policy target ${JSON.stringify(target)} is unreachable from assumed role "arn:*:iam::*:user/${PLACEHOLDER_USER}"`;
+    const reach = `policy target ${JSON.stringify(target)} is unreachable from assumed role "${PLACEHOLDER_ARN}"`;
     return `⚠️ Skipping matchers with identity ${who}: ${reach}\n${nothing}`;
   }
   if (statements.length === 0) return nothing;

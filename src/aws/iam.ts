@@ -3,6 +3,7 @@
  * this process are in IAM's terms. Source: database-service.md 12.2 and 12.5; IAM API reference.
  */
 import { isTeleportError, TeleportError } from '../errors.js';
+import { arnText, parseArn, parseSessionArn } from './arn.js';
 import { aws, type ClientOptions, clientConfig } from './clients.js';
 import { callerIdentity } from './sts.js';
 
@@ -28,10 +29,10 @@ const MAX_VERSIONS = 5;
 /** @throws BadParameter for the root user, or when the role of a session cannot be looked up */
 export async function currentIdentity(options: ClientOptions): Promise<IamIdentity> {
   const { arn, accountId } = await callerIdentity(options);
-  const partition = arn.split(':')[1] ?? 'aws';
-  const user = /:user\/(?:.*\/)?([^/]+)$/.exec(arn)?.[1];
+  const { partition = 'aws', resource = '' } = parseArn(arn) ?? {};
+  const user = /^user\/(?:.*\/)?([^/]+)$/.exec(resource)?.[1];
   if (user !== undefined) return { kind: 'user', name: user, arn, accountId, partition };
-  const role = /:assumed-role\/([^/]+)\//.exec(arn)?.[1];
+  const role = parseSessionArn(arn)?.name;
   if (role === undefined)
     throw new TeleportError(
       'BadParameter',
@@ -69,7 +70,7 @@ export async function putPolicy(
     } catch (error) {
       if (!isTeleportError(error, 'AlreadyExists')) throw error;
     }
-    const PolicyArn = `arn:${policy.partition}:iam::${policy.accountId}:policy/${name}`;
+    const PolicyArn = arnText({ ...policy, service: 'iam', resource: `policy/${name}` });
     const { Policy } = await aws(() => client.send(new sdk.GetPolicyCommand({ PolicyArn })));
     if (!Policy?.Tags?.some(({ Key, Value }) => Key === TAG.Key && Value === TAG.Value)) {
       throw new TeleportError('AlreadyExists', `policy "${name}" doesn't have the tag ${TAG.Key}=""`, {

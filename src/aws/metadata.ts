@@ -3,8 +3,9 @@
  *
  * Source: database-service.md 6.2 and 7.2.
  */
+
+import { parseArn } from './arn.js';
 import { type AssumeRole, aws, clientConfig } from './clients.js';
-import { parseArn } from './endpoint.js';
 
 /** The `aws` part of a db resource, as far as this room reads and writes it. */
 export interface AwsPlace {
@@ -16,7 +17,7 @@ export interface AwsPlace {
   redshift_serverless?: { workgroup_name?: string; endpoint_name?: string; workgroup_id?: string };
 }
 
-export interface Metadata {
+export interface RedshiftMetadata {
   aws: AwsPlace;
   labels: Record<string, string>;
 }
@@ -25,7 +26,7 @@ export interface Metadata {
 const LABEL_KEY = /^[a-zA-Z0-9.*_:/-]+$/;
 
 /** @throws TeleportError from AWS */
-export async function fetchMetadata(place: AwsPlace): Promise<Metadata> {
+export async function fetchMetadata(place: AwsPlace): Promise<RedshiftMetadata> {
   const chain: AssumeRole[] = place.assume_role_arn
     ? [{ roleArn: place.assume_role_arn, externalId: place.external_id }]
     : [];
@@ -45,7 +46,7 @@ async function clusterMetadata(
   clusterId: string,
   chain: AssumeRole[],
   kept: AwsPlace,
-): Promise<Metadata> {
+): Promise<RedshiftMetadata> {
   const { RedshiftClient, DescribeClustersCommand } = await import('./sdk/redshift.js');
   const client = new RedshiftClient(await clientConfig({ region, chain }));
   try {
@@ -74,7 +75,7 @@ async function serverlessMetadata(
   place: AwsPlace,
   chain: AssumeRole[],
   kept: AwsPlace,
-): Promise<Metadata> {
+): Promise<RedshiftMetadata> {
   const sdk = await import('./sdk/redshift-serverless.js');
   const client = new sdk.RedshiftServerlessClient(await clientConfig({ region, chain }));
   try {

@@ -2,7 +2,7 @@
  * An IAM policy as text: JSON with four spaces, keys in AWS's order. A list of one element is a plain string, unless the
  * statement keeps its list.
  *
- * Source: database-service.md section 12.6; of trust policies: the pages on IAM roles in AWS's and Teleport's guides.
+ * Source: database-service.md 12.6; of trust policies: the pages on IAM roles in AWS's and Teleport's guides.
  */
 
 export interface PolicyStatement {

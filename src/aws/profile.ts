@@ -7,6 +7,7 @@
  *
  * Source: AWS SDKs and Tools Reference Guide, "Settings reference"; AWS CLI user guide, "Configuration settings".
  */
+import { sdkEnv } from './sdk-env.js';
 
 /** What AWS_PROFILE was before we set it, while it is ours. */
 let standIn: { ours: string; before: string | undefined } | undefined;
@@ -17,10 +18,10 @@ let standIn: { ours: string; before: string | undefined } | undefined;
  * @param profile  undefined: what the environment says
  */
 export function nameProfile(profile: string | undefined): void {
-  if (standIn && process.env.AWS_PROFILE === standIn.ours) set(standIn.before);
+  if (standIn && sdkEnv().AWS_PROFILE === standIn.ours) set(standIn.before);
   standIn = undefined;
-  if (!profile || profile === process.env.AWS_PROFILE) return;
-  standIn = { ours: profile, before: process.env.AWS_PROFILE };
+  if (!profile || profile === sdkEnv().AWS_PROFILE) return;
+  standIn = { ours: profile, before: sdkEnv().AWS_PROFILE };
   set(profile);
 }
 
@@ -50,7 +51,7 @@ export async function profileSettings(): Promise<ProfileSettings> {
     read('AWS_STS_REGIONAL_ENDPOINTS', 'sts_regional_endpoints'),
     read('AWS_MAX_ATTEMPTS', 'max_attempts'),
   ]);
-  const from = process.env.AWS_CA_BUNDLE ? 'AWS_CA_BUNDLE' : 'ca_bundle of the AWS profile';
+  const from = sdkEnv().AWS_CA_BUNDLE ? 'AWS_CA_BUNDLE' : 'ca_bundle of the AWS profile';
   return {
     caBundle: file ? { file, from } : undefined,
     useGlobalEndpoint: endpoints.toLowerCase() === 'legacy',
@@ -59,6 +60,6 @@ export async function profileSettings(): Promise<ProfileSettings> {
 }
 
 function set(profile: string | undefined): void {
-  if (profile === undefined) delete process.env.AWS_PROFILE;
-  else process.env.AWS_PROFILE = profile;
+  if (profile === undefined) delete sdkEnv().AWS_PROFILE;
+  else sdkEnv().AWS_PROFILE = profile;
 }

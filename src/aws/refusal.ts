@@ -5,6 +5,7 @@
  * Source: database-service.md 4.4 and 12.6; the guides' "Not authorized to perform sts:AssumeRole".
  */
 import { TeleportError } from '../errors.js';
+import { arnText, parseSessionArn, roleArnText } from './arn.js';
 import type { AssumeRole } from './clients.js';
 import { fromAws } from './errors.js';
 import { partitionOf } from './partitions.js';
@@ -64,7 +65,13 @@ export function policyText(actions: readonly string[], resources: readonly strin
 /** Unknown parts stay as placeholders in braces. */
 export function resourceArn({ region, accountId }: AskedPlace, service: string, resource: string): string {
   const partition = region ? partitionOf(region) : '{partition}';
-  return `arn:${partition}:${service}:${region || '{region}'}:${accountId || '{account_id}'}:${resource}`;
+  return arnText({
+    partition,
+    service,
+    region: region || '{region}',
+    accountId: accountId || '{account_id}',
+    resource,
+  });
 }
 
 const REFUSED_STEP =
@@ -95,5 +102,6 @@ function missingTrust(message: string, step: AssumeRole): string[] {
 
 /** A session of a role as the role, the way policies name it. A path that the role may have is not in a session's ARN. */
 function principalOf(arn: string): string {
-  return arn.replace(/^arn:([^:]+):sts::(\d+):assumed-role\/([^/]+)\/.*$/, 'arn:$1:iam::$2:role/$3');
+  const role = parseSessionArn(arn);
+  return role ? roleArnText(role) : arn;
 }

@@ -2,12 +2,14 @@
  * Where the `aws` command and the SDKs look when nobody names a region: AWS_REGION, AWS_DEFAULT_REGION, the profile of the
  * shared files. The SDK for JavaScript does not know the second.
  */
+
 import { messageOf, TeleportError } from '../errors.js';
 import { checkRegion, clientConfig } from './clients.js';
+import { sdkEnv } from './sdk-env.js';
 
 /** @throws BadParameter when there is none, or what is there cannot be one */
 export async function defaultRegion(profile?: string): Promise<string> {
-  const named = process.env.AWS_REGION || process.env.AWS_DEFAULT_REGION;
+  const named = sdkEnv().AWS_REGION || sdkEnv().AWS_DEFAULT_REGION;
   if (named) {
     checkRegion(named);
     return named;

@@ -2,6 +2,7 @@
  * Colour: which stream gets it, and what each colour means. Nobody else writes a colour code. The only door to chalk,
  * which is read where a colour is shown and nowhere else.
  */
+import { yesOrNo } from '../yes-no.js';
 import type { Env } from './env.js';
 
 /** What a coloured text is. */
@@ -16,8 +17,8 @@ const asItIs = (text: string) => text;
 export const PLAIN: Palette = { error: asItIs, warning: asItIs, command: asItIs };
 
 /**
- * Whether this stream gets colour. The variables, the first that speaks decides: `NO_COLOR` (no), `FORCE_COLOR` (`0` and
- * `false`: no, else yes), `CLICOLOR_FORCE` (yes, unless `0`), `CLICOLOR=0` (no), `TERM=dumb` (no). Empty ones say nothing.
+ * Whether this stream gets colour. The variables, the first that speaks decides: `NO_COLOR` (no), `FORCE_COLOR` (a word
+ * for no: no, else yes), `CLICOLOR_FORCE` (yes, unless `0`), `CLICOLOR=0` (no), `TERM=dumb` (no). Empty ones say nothing.
  * Then a terminal gets colour and everything else does not.
  *
  * Source: no-color.org, force-color.org, bixense.com/clicolors; NO_COLOR before FORCE_COLOR as in Python 3.13.
@@ -25,7 +26,7 @@ export const PLAIN: Palette = { error: asItIs, warning: asItIs, command: asItIs 
 export function hasColor(env: Pick<Env, 'vars' | 'isTty'>, stream: 'stdout' | 'stderr'): boolean {
   const { NO_COLOR, FORCE_COLOR, CLICOLOR_FORCE, CLICOLOR } = env.vars;
   if (NO_COLOR) return false;
-  if (FORCE_COLOR) return !/^(0|false)$/i.test(FORCE_COLOR);
+  if (FORCE_COLOR) return yesOrNo(FORCE_COLOR) !== false;
   if (CLICOLOR_FORCE && CLICOLOR_FORCE !== '0') return true;
   if (CLICOLOR === '0' || isDumb(env)) return false;
   return env.isTty[stream];

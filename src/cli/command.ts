@@ -1,6 +1,6 @@
 /**
  * The rows of a command table. A row is data: what is typed, what the help says, and where the code is; the code itself
- * comes through `load` when the row is chosen. How a command line is read against the rows is in `grammar.ts`, how the
+ * comes through `load` when the row is chosen. How a command line is read against the rows is in `parser.ts`, how the
  * chosen row is run in `program.ts`. Spec: the parsing rules of Teleport 18's command lines (kingpin).
  */
 import type { Env } from './env.js';
@@ -108,4 +108,9 @@ export function group(spec: GroupSpec): GroupRow {
 /** `db-user` → `dbUser`. */
 export function camelCase(name: string): string {
   return name.replace(/-+([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** The words of a row's path, without its arguments. */
+export function wordsOf(row: Row): string[] {
+  return row.path.split(' ').filter((part) => !/^[<[]/.test(part));
 }

@@ -2,8 +2,10 @@
  * What a command may know about the world around it: streams, terminal facts, environment, home, clock, signals.
  * Commands take all of it from an `Env`, so a test can give another one; `processEnv` makes the real one.
  */
+
 import { homedir } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import { abortForMany } from '../abort.js';
 import { type Logger, silent } from '../log.js';
 import { isTerminal, type OutputLost, openStdStream } from './std-streams.js';
 
@@ -15,8 +17,8 @@ export interface Env {
   stdout: Writable;
   stderr: Writable;
   isTty: { stdin: boolean; stdout: boolean; stderr: boolean };
-  /** Width for truncated tables: of the terminal when standard input is one, else 80. */
-  columns: number;
+  /** Width of the terminal that a stream is; undefined where it is none, or does not say. */
+  columns: Readonly<Record<'stdout' | 'stderr', number | undefined>>;
   vars: Record<string, string | undefined>;
   /** The person's home folder, absolute. */
   home: string;
@@ -68,36 +70,9 @@ const PATIENCE_MS = 300;
  * Streams are opened when they are first asked for.
  */
 export function processEnv(proc: NodeJS.Process): ProcessEnv {
-  const stop = new AbortController();
-  let held = 0;
-  let stoppedAt = 0;
-  const hangups = new Set<() => void>();
-  for (const name of SIGNALS) {
-    const onSignal = () => {
-      if (name === 'SIGINT' && held > 0 && !stop.signal.aborted) return;
-      if (name === 'SIGHUP' && hangups.size > 0) {
-        for (const listener of hangups) listener();
-        return;
-      }
-      if (!stop.signal.aborted) {
-        stoppedAt = performance.now();
-        stop.abort(new Signalled(name));
-      } else if (name !== 'SIGHUP' && performance.now() - stoppedAt > PATIENCE_MS) {
-        proc.removeListener(name, onSignal);
-        proc.kill(proc.pid, name);
-      }
-    };
-    proc.on(name, onSignal);
-  }
-  const lost: { stdout?: OutputLost; stderr?: OutputLost } = {};
-  const streams: { stdout?: Writable; stderr?: Writable } = {};
-  const output = (name: 'stdout' | 'stderr') => {
-    streams[name] ??= openStdStream(proc, name, (loss) => {
-      lost[name] ??= loss;
-      if (name === 'stdout' || loss.signalName) stop.abort(loss);
-    });
-    return streams[name];
-  };
+  const stop = abortForMany();
+  const signals = new Signals(proc, stop);
+  const outputs = new Outputs(proc, stop);
   // A terminal that goes away breaks it after its end, when whoever has read from it listens no more.
   let stdin: Stdin | undefined;
   return {
@@ -106,16 +81,13 @@ export function processEnv(proc: NodeJS.Process): ProcessEnv {
       return stdin;
     },
     get stdout() {
-      return output('stdout');
+      return outputs.open('stdout');
     },
     get stderr() {
-      return output('stderr');
+      return outputs.open('stderr');
     },
-    async flush() {
-      const open = Object.values(streams);
-      await Promise.all(open.map((stream) => new Promise<void>((done) => stream.write('', () => done()))));
-    },
-    lost: () => lost.stdout ?? lost.stderr,
+    flush: () => outputs.flush(),
+    lost: () => outputs.lost(),
     isTty: {
       get stdin() {
         return proc.stdin.isTTY === true;
@@ -127,9 +99,13 @@ export function processEnv(proc: NodeJS.Process): ProcessEnv {
         return isTerminal(2);
       },
     },
-    get columns() {
-      const width = proc.stdin.isTTY ? (proc.stdout.columns ?? proc.stderr.columns) : undefined;
-      return width !== undefined && width > 0 ? width : 80;
+    columns: {
+      get stdout() {
+        return isTerminal(1) ? proc.stdout.columns || undefined : undefined;
+      },
+      get stderr() {
+        return isTerminal(2) ? proc.stderr.columns || undefined : undefined;
+      },
     },
     vars: proc.env,
     get home() {
@@ -139,24 +115,95 @@ export function processEnv(proc: NodeJS.Process): ProcessEnv {
     platform: proc.platform,
     now: () => new Date(),
     signal: stop.signal,
-    onSignal(name, listener) {
-      if (name === 'SIGHUP') {
-        hangups.add(listener);
-        return { [Symbol.dispose]: () => void hangups.delete(listener) };
-      }
-      proc.on(name, listener);
-      return { [Symbol.dispose]: () => void proc.removeListener(name, listener) };
-    },
-    holdSignals() {
-      held += 1;
-      let open = true;
-      return {
-        [Symbol.dispose]() {
-          if (open) held -= 1;
-          open = false;
-        },
-      };
-    },
+    onSignal: (name, listener) => signals.on(name, listener),
+    holdSignals: () => signals.hold(),
     log: silent,
   };
+}
+
+/** The signals of this process, from now on. */
+class Signals {
+  readonly #proc: NodeJS.Process;
+  readonly #stop: AbortController;
+  readonly #hangups = new Set<() => void>();
+  #held = 0;
+  #stoppedAt = 0;
+
+  constructor(proc: NodeJS.Process, stop: AbortController) {
+    this.#proc = proc;
+    this.#stop = stop;
+    for (const name of SIGNALS) {
+      const onSignal = () => {
+        if (this.#endsNow(name)) {
+          proc.removeListener(name, onSignal);
+          proc.kill(proc.pid, name);
+        }
+      };
+      proc.on(name, onSignal);
+    }
+  }
+
+  on(name: NodeJS.Signals, listener: () => void): Disposable {
+    if (name === 'SIGHUP') {
+      this.#hangups.add(listener);
+      return { [Symbol.dispose]: () => void this.#hangups.delete(listener) };
+    }
+    this.#proc.on(name, listener);
+    return { [Symbol.dispose]: () => void this.#proc.removeListener(name, listener) };
+  }
+
+  hold(): Disposable {
+    this.#held += 1;
+    let isOpen = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (isOpen) this.#held -= 1;
+        isOpen = false;
+      },
+    };
+  }
+
+  /** Whether the process is to end by this signal, at once. */
+  #endsNow(name: NodeJS.Signals): boolean {
+    const { signal } = this.#stop;
+    if (name === 'SIGINT' && this.#held > 0 && !signal.aborted) return false;
+    if (name === 'SIGHUP' && this.#hangups.size > 0) {
+      for (const listener of this.#hangups) listener();
+      return false;
+    }
+    if (signal.aborted) return name !== 'SIGHUP' && performance.now() - this.#stoppedAt > PATIENCE_MS;
+    this.#stoppedAt = performance.now();
+    this.#stop.abort(new Signalled(name));
+    return false;
+  }
+}
+
+/** Standard output and standard error, each opened when it is first asked for. */
+class Outputs {
+  readonly #proc: NodeJS.Process;
+  readonly #stop: AbortController;
+  readonly #streams: { stdout?: Writable; stderr?: Writable } = {};
+  readonly #lost: { stdout?: OutputLost; stderr?: OutputLost } = {};
+
+  constructor(proc: NodeJS.Process, stop: AbortController) {
+    this.#proc = proc;
+    this.#stop = stop;
+  }
+
+  open(name: 'stdout' | 'stderr'): Writable {
+    this.#streams[name] ??= openStdStream(this.#proc, name, (loss) => {
+      this.#lost[name] ??= loss;
+      if (name === 'stdout' || loss.signalName) this.#stop.abort(loss);
+    });
+    return this.#streams[name];
+  }
+
+  async flush(): Promise<void> {
+    const open = Object.values(this.#streams);
+    await Promise.all(open.map((stream) => new Promise<void>((done) => stream.write('', () => done()))));
+  }
+
+  lost(): OutputLost | undefined {
+    return this.#lost.stdout ?? this.#lost.stderr;
+  }
 }

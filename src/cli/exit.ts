@@ -2,6 +2,7 @@
  * Anything thrown, told to a person, and the exit status that goes with it. Nobody else sets one.
  * Spec: Teleport 18's `FatalError`: `ERROR: ` on stderr, red on a terminal, causes indented by tabs, one empty line, status 1.
  */
+import { ownCertificateProblem } from '../certificate-problem.js';
 import { firstOf, messageOf, systemReason, type TeleportError } from '../errors.js';
 import { type Palette, PLAIN, paletteOf } from './color.js';
 import { type Env, Signalled } from './env.js';
@@ -11,21 +12,8 @@ import { OutputLost } from './std-streams.js';
 /** 128 plus the number that POSIX gives the signal. */
 const SIGNAL_STATUS: Record<string, number> = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGPIPE: 141, SIGTERM: 143 };
 
-/** Status of a program whose reader went away: nobody is left who could be told anything. */
+/** Status of a program whose reader went away: nobody is left who could read anything. */
 export const READER_GONE = SIGNAL_STATUS.SIGPIPE!;
-
-/** Node's and OpenSSL's codes of a certificate that was refused. */
-const CERTIFICATE_CODES: Record<string, CertificateProblem> = {
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unknown-authority',
-  SELF_SIGNED_CERT_IN_CHAIN: 'unknown-authority',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'unknown-authority',
-  UNABLE_TO_GET_ISSUER_CERT: 'unknown-authority',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unknown-authority',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'name',
-  CERT_HAS_EXPIRED: 'expired',
-};
-
-type CertificateProblem = 'unknown-authority' | 'name' | 'expired';
 
 /**
  * Print an error on stderr and give the exit status: 1 for every error, 128+n for a signal (nothing is printed then).
@@ -96,21 +84,13 @@ function fileText(error: unknown): string | undefined {
   return `${syscall} ${path}: ${systemReason(error)}`;
 }
 
-/**
- * A refused certificate in words that say what to do. `net` leaves `certificateProblem` and `host` on its errors; those
- * of Node are known by their code.
- */
+/** A refused certificate in words that say what to do. `net` leaves `host` on its errors. */
 function certificateText(error: unknown): string | undefined {
   for (const link of chainOf(error)) {
-    const facts = link as {
-      certificateProblem?: CertificateProblem;
-      code?: unknown;
-      host?: unknown;
-      message?: unknown;
-    };
-    const problem = facts.certificateProblem ?? CERTIFICATE_CODES[String(facts.code)];
+    const problem = ownCertificateProblem(link);
     if (problem === undefined) continue;
-    const host = typeof facts.host === 'string' ? printable(facts.host) : 'the server';
+    const named = (link as { host?: unknown }).host;
+    const host = typeof named === 'string' ? printable(named) : 'the server';
     if (problem === 'name') {
       return `Cannot establish https connection to ${host}:\n${printable(messageOf(link))}\n\nThe certificate was issued for another name. Use the address that it names, or have it issued for this one.`;
     }

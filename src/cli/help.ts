@@ -1,100 +1,112 @@
 /**
- * Help texts, laid out as Teleport 18 lays them out: usage line, summary, `Flags:`, `Args:`, `Commands:`, and our
- * `Examples:`. Pure: table and width in, text out.
+ * Help texts: terms and descriptions as commander lays them out, in the sections of Teleport 18: usage line, summary,
+ * `Flags:`, `Args:`, `Commands:`, and our `Examples:`.
  */
-import type { CommandRow, OptionSpec, ProgramSpec } from './command.js';
-import { buildTree, type Node, type Positional, scope } from './grammar.js';
+import { type Argument, type Command, Help } from 'commander';
+import { type CommandRow, type GroupRow, type ProgramSpec, wordsOf } from './command.js';
+import { type Flag, startsWith } from './flag.js';
 
-/**
- * The help of one command, one group, or (no words) the program.
- *
- * @param words  the command's words; must exist in the table
- * @param width  columns to wrap at; default 80
- */
-export function helpText(program: ProgramSpec, words: readonly string[], width = 80): string {
-  let node = buildTree(program);
-  for (const word of words) node = node.children.get(word) ?? node;
-  const row = node.row;
-  const isRoot = node.words.length === 0;
-  const options = scope(program, node).filter((option) => !option.hidden);
-  const summary = isRoot ? program.description : (row?.summary ?? node.group?.summary ?? '');
-  const out = [`${isRoot ? 'Usage' : 'usage'}: ${usage(program, node, options)}`, ''];
-  if (summary !== '') out.push(...wrap(summary, width), '');
-  if (row?.description) out.push(...row.description.split('\n').flatMap((text) => wrap(text, width)), '');
-  if (options.length > 0) out.push('Flags:', ...twoColumns(options.map(flagRow), width), '');
-  if (node.positionals.length > 0) {
-    const rows = node.positionals.map((p): [string, string] => [
-      bracketed(p),
-      row?.arguments?.[p.name]?.description ?? '',
-    ]);
-    out.push('Args:', ...twoColumns(rows, width), '');
+/** A term of this many columns stands on its own line. */
+const LONG_TERM = 30;
+
+/** What help says of a command beside its flags and arguments. No words: it is the program. */
+export interface Described {
+  program: ProgramSpec;
+  words: readonly string[];
+  row: CommandRow | undefined;
+  group: GroupRow | undefined;
+}
+
+export class TableHelp extends Help {
+  override minWidthToWrap = 20;
+
+  override formatHelp(command: Command & Described): string {
+    const { program, row, words } = command;
+    const isRoot = words.length === 0;
+    const sections = [
+      [`${isRoot ? 'Usage' : 'usage'}: ${this.commandUsage(command)}`],
+      this.#paragraph(isRoot ? program.description : (row?.summary ?? command.group?.summary)),
+      this.#paragraph(row?.description),
+      this.#section(
+        'Flags:',
+        this.#flags(command).map((flag) => [this.optionTerm(flag), this.optionDescription(flag)]),
+      ),
+      this.#section(
+        'Args:',
+        command.registeredArguments.map((one) => [bracketed(one), row?.arguments?.[one.name()]?.description ?? '']),
+      ),
+      row === undefined ? ['Commands:', ...commandsBelow(command)] : [],
+      row?.aliases?.length ? ['Aliases:', ...row.aliases.map((alias) => `  ${alias}`)] : [],
+      row?.examples?.length ? ['Examples:', ...row.examples.map(exampleLine)] : [],
+      isRoot ? [`Try '${program.name} help [command]' to get help for a given command.`] : [],
+    ];
+    return sections
+      .filter((lines) => lines.length > 0)
+      .map((lines) => `${lines.join('\n')}\n`)
+      .join('\n');
   }
-  if (row === undefined) out.push('Commands:', ...commandList(program, node), '');
-  if (row?.aliases?.length) out.push('Aliases:', ...row.aliases.map((alias) => `  ${alias}`), '');
-  if (row?.examples?.length)
-    out.push(
-      'Examples:',
-      ...row.examples.map((line) => (line === '' ? '' : `  ${line.startsWith('#') ? '' : '$ '}${line}`)),
-      '',
-    );
-  if (isRoot) out.push(`Try '${program.name} help [command]' to get help for a given command.`, '');
-  return out.join('\n');
-}
 
-function usage(program: ProgramSpec, node: Node, options: readonly OptionSpec[]): string {
-  const words = [program.name, ...node.words];
-  if (node.row === undefined) {
-    return [...words, ...(node.words.length === 0 ? ['[<flags>]'] : []), '<command>', '[<args> ...]'].join(' ');
-  }
-  for (const option of options.filter((o) => o.required)) words.push(`--${option.name}=${option.name.toUpperCase()}`);
-  if (options.some((o) => !o.required)) words.push('[<flags>]');
-  words.push(...node.positionals.map(bracketed));
-  if (node.row.passthrough) words.push('[-- <args>...]');
-  return words.join(' ');
-}
-
-function bracketed({ name, required, rest }: Positional): string {
-  return `${required ? `<${name}>` : `[<${name}>`}${rest ? '...' : ''}${required ? '' : ']'}`;
-}
-
-function flagRow(option: OptionSpec): [string, string] {
-  const short = option.short ? `-${option.short}, ` : '    ';
-  const values = option.kind === 'enum' && !option.values?.every((v) => option.description.includes(v));
-  const tail = values ? ` (${option.values?.join(', ')})` : '';
-  return [`${short}--${option.kind === 'boolean' ? '[no-]' : ''}${option.name}`, option.description + tail];
-}
-
-/** The leaf commands below a node, by their whole names, in table order. */
-function commandList(program: ProgramSpec, node: Node): string[] {
-  const rows = program.commands
-    .filter((row): row is CommandRow => row.type === 'command' && !row.hidden)
-    .map((row) => ({ words: row.path.split(' ').filter((part) => !/^[<[]/.test(part)), summary: row.summary }))
-    .filter(({ words }) => node.words.every((word, i) => words[i] === word));
-  const width = Math.max(0, ...rows.map(({ words }) => words.join(' ').length));
-  return rows.map(({ words, summary }) => `  ${words.join(' ').padEnd(width)} ${summary}`);
-}
-
-/** Names left, wrapped text right; a name of 30 or more columns stands on its own line. */
-function twoColumns(rows: readonly (readonly [string, string])[], width: number): string[] {
-  const left = Math.max(0, ...rows.map(([name]) => name.length).filter((length) => length < 30));
-  const offset = ' '.repeat(left + 4);
-  return rows.flatMap(([name, text]) => {
-    const [first = '', ...more] = wrap(text, Math.max(20, width - left - 4));
-    const head = name.length < 30 ? [`  ${name.padEnd(left)}  ${first}`.trimEnd()] : [`  ${name}`, offset + first];
-    return [...head, ...more.map((line) => offset + line)];
-  });
-}
-
-function wrap(text: string, width: number): string[] {
-  const out: string[] = [];
-  let line = '';
-  for (const word of text.split(/\s+/)) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      out.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
+  override commandUsage(command: Command & Described): string {
+    const { program, row, words } = command;
+    const typed = [program.name, ...words];
+    if (row === undefined) {
+      return [...typed, ...(words.length === 0 ? ['[<flags>]'] : []), '<command>', '[<args> ...]'].join(' ');
     }
+    const required = command.options.filter((option) => option.mandatory).map((option) => option.name());
+    typed.push(...required.map((name) => `--${name}=${name.toUpperCase()}`));
+    if (this.#flags(command).some((flag) => !flag.mandatory)) typed.push('[<flags>]');
+    typed.push(...command.registeredArguments.map(bracketed));
+    if (row.passthrough) typed.push('[-- <args>...]');
+    return typed.join(' ');
   }
-  return [...out, line];
+
+  override optionTerm({ spec }: Flag): string {
+    return `${spec.short ? `-${spec.short}, ` : '    '}--${spec.kind === 'boolean' ? '[no-]' : ''}${spec.name}`;
+  }
+
+  override optionDescription({ spec }: Flag): string {
+    const values = spec.kind === 'enum' && !spec.values?.every((value) => spec.description.includes(value));
+    return values ? `${spec.description} (${spec.values?.join(', ')})` : spec.description;
+  }
+
+  override formatItem(term: string, width: number, description: string): string {
+    if (this.displayWidth(term) <= width) return super.formatItem(term, width, description, this);
+    return `  ${term}\n${super.formatItem('', width, description, this)}`;
+  }
+
+  /** Help is asked for by everybody alike and is not among a command's own flags. */
+  #flags(command: Command): Flag[] {
+    return command.options.filter((option) => !option.hidden) as Flag[];
+  }
+
+  #paragraph(text: string | undefined): string[] {
+    return text ? [this.boxWrap(text, this.helpWidth ?? 80)] : [];
+  }
+
+  #section(heading: string, items: readonly (readonly [term: string, description: string])[]): string[] {
+    if (items.length === 0) return [];
+    const widths = items.map(([term]) => this.displayWidth(term)).filter((width) => width < LONG_TERM);
+    const width = Math.max(0, ...widths);
+    return [heading, ...items.map(([term, description]) => this.formatItem(term, width, description))];
+  }
+}
+
+function bracketed(argument: Argument): string {
+  const rest = argument.variadic ? '...' : '';
+  return argument.required ? `<${argument.name()}>${rest}` : `[<${argument.name()}>${rest}]`;
+}
+
+/** The commands below a node, by their whole names, in table order. */
+function commandsBelow({ program, words }: Described): string[] {
+  const rows = program.commands.filter((row): row is CommandRow => row.type === 'command' && !row.hidden);
+  const below = rows
+    .filter((row) => startsWith(wordsOf(row), words))
+    .map((row) => [wordsOf(row).join(' '), row.summary]);
+  const width = Math.max(0, ...below.map(([name]) => name!.length));
+  return below.map(([name, summary]) => `  ${name!.padEnd(width)} ${summary}`);
+}
+
+function exampleLine(line: string): string {
+  if (line === '') return '';
+  return line.startsWith('#') ? `  ${line}` : `  $ ${line}`;
 }

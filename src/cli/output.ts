@@ -3,12 +3,14 @@
  * YAML is asked for. Spec: its command lines' rules for `--format`.
  */
 import { redactText } from '../redact.js';
+import { YAML_BOOLEAN } from '../yes-no.js';
 import type { Env } from './env.js';
 import { printable } from './printable.js';
+import type { Table } from './table.js';
 
-export { durationText, shortDurationText, timeText } from './duration.js';
+export { formatDurationMs, shortDurationText, timeText } from '../duration.js';
 export { labelsText } from './labels.js';
-export { headlessTableText, tableText, truncatedTableText } from './table.js';
+export type { Table } from './table.js';
 
 /** A line (or several) of text, without what is plainly a secret: it may say what was typed. */
 export function printLine(env: Env, text = ''): void {
@@ -20,9 +22,23 @@ export function printWarning(env: Env, text: string): void {
   env.stderr.write(`WARNING: ${printable(text)}\n`);
 }
 
-/** Text as it is, for example a table. */
+/** Text as it is. */
 export function print(env: Env, text: string): void {
   env.stdout.write(text);
+}
+
+/** A table for one of the streams, as wide as its terminal is. What draws it is loaded when there is one to draw. */
+export async function tableFor(
+  env: Pick<Env, 'columns'>,
+  table: Table,
+  stream: 'stdout' | 'stderr' = 'stdout',
+): Promise<{ text: string; isCut: boolean }> {
+  const { drawTable } = await import('./table.js');
+  return drawTable(table, env.columns[stream]);
+}
+
+export async function printTable(env: Env, table: Table): Promise<void> {
+  print(env, (await tableFor(env, table)).text);
 }
 
 export interface JsonOptions {
@@ -66,7 +82,7 @@ export function jsonText(value: unknown, indent: number): string {
  * @param options.indent  default 2
  */
 export async function yamlText(value: unknown, options: { indent?: number; sort?: boolean } = {}): Promise<string> {
-  const { Document, visit } = await import('yaml');
+  const { Document, visit } = await import('../yaml.js');
   const plain = value === undefined ? null : (JSON.parse(JSON.stringify(value)) as unknown);
   const document = new Document(plain, { sortMapEntries: options.sort ?? true, aliasDuplicateObjects: false });
   visit(document, {
@@ -89,7 +105,7 @@ function scalarStyle(text: string): ScalarStyle {
 /** YAML 1.1's words and numbers, as go-yaml takes them. */
 const TAKEN_FOR_ANOTHER_TYPE: readonly RegExp[] = [
   /^(~|null|Null|NULL)$/,
-  /^(y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF|true|True|TRUE|false|False|FALSE)$/,
+  YAML_BOOLEAN,
   /^[-+]?(0|[1-9][0-9_]*|0[0-7_]+|0o[0-7_]+|0b[01_]+|0x[0-9a-fA-F_]+)$/,
   /^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/,
   /^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$/,

@@ -1,19 +1,18 @@
 /**
- * A command line from words to exit status: `grammar.ts` finds the row, commander binds the words to names, the row's
- * module is loaded and run, and `exit.ts` tells what went wrong. The only door to commander.
+ * A command line from words to exit status: commander finds the row and binds the words to names (`parser.ts`), their
+ * values are read, the row's module is loaded and run, and `exit.ts` reports what went wrong.
  *
- *     argv ── resolve ──> row + canonical words ── commander ──> args ── load ── run ──> status
+ *     argv ── readLine ──> row + texts ── bind ──> args ── load ── run ──> status
  */
-import { Command, Option } from 'commander';
-import { messageOf } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
 import { createLogger } from '../log.js';
-import { type CommandRow, camelCase, type OptionSpec, type ProgramSpec } from './command.js';
+import { inTime, unlessAborted } from '../wait.js';
+import { type CommandRow, camelCase, type ProgramSpec } from './command.js';
 import { type Env, Signalled } from './env.js';
 import { reportError } from './exit.js';
-import { type Node, resolve, UsageError } from './grammar.js';
-import { helpText } from './help.js';
+import { checkEnum, defaultValue, parseValue } from './option-values.js';
+import { type Chosen, helpText, readLine, UsageError } from './parser.js';
 import { withRedactedStderr } from './redacted.js';
-import { checkEnum, defaultValue, parseValue } from './values.js';
 
 /** How long a command that does not end by itself may tidy up after a signal. Our own limit. */
 const TIDY_MS = 2000;
@@ -28,24 +27,29 @@ export async function runProgram(program: ProgramSpec, argv: readonly string[], 
   const env = withRedactedStderr(outer, argv);
   let debug = false;
   try {
-    const found = resolve(program, argv);
-    if (found.type === 'help') {
-      env.stderr.write(helpText(program, found.node.words, helpWidth(env)));
+    const line = readLine(program, argv, { vars: env.vars, width: helpWidth(env) });
+    if ('help' in line) {
+      env.stderr.write(line.help);
       return 0;
     }
-    const args = bind(found, env.vars);
+    const args = bind(line, env.vars);
     debug = args.debug === true;
-    return await runRow(found.row, args, debug ? withDebugLog(env, program) : env);
+    return await runRow(line.row, args, debug ? withDebugLog(env, program) : env);
   } catch (error) {
     return await (error instanceof UsageError ? refuse(program, error, env) : reportError(error, env, { debug }));
   }
 }
 
-/** Kingpin says a line it cannot read in one way and a value it cannot take in another; `tsh` says both at length. */
+/**
+ * A line that cannot be read, in Kingpin's words, and where the help is. The real programs print the whole help in front of
+ * it, and the mistake scrolls away. Whoever names a group alone gets its commands.
+ */
 async function refuse(program: ProgramSpec, error: UsageError, env: Env): Promise<number> {
+  const hint = `Try "${[program.name, ...error.words].join(' ')} --help".`;
+  if (error.kind === 'value') return await reportError(new TeleportError('BadParameter', error.message, { hint }), env);
   if (error.kind === 'syntax') {
-    env.stderr.write(`${program.name}: error: ${error.message}\n`);
-    if (program.name !== 'tsh') return 1;
+    env.stderr.write(`${program.name}: error: ${error.message}\n${hint}\n`);
+    return 1;
   }
   env.stderr.write(`${helpText(program, error.words, helpWidth(env))}\n`);
   return await reportError(error, env);
@@ -60,82 +64,52 @@ async function runRow(row: CommandRow, args: Record<string, unknown>, env: Env):
 
 /** The command's own end, or the signal's once the command had its time to tidy up. */
 async function untilSignal(running: Promise<number>, signal: AbortSignal, tidyMs: number): Promise<number> {
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort: (() => void) | undefined;
-  const stopped = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      timer = setTimeout(() => reject(signal.reason ?? new Signalled('SIGINT')), tidyMs);
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-  });
   try {
-    return await Promise.race([running, stopped]);
-  } finally {
-    clearTimeout(timer);
-    if (onAbort) signal.removeEventListener('abort', onAbort);
+    return await unlessAborted(signal, running);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return await inTime(running, tidyMs, () => signal.reason ?? new Signalled('SIGINT'));
   }
 }
 
-interface Found {
-  node: Node;
-  row: CommandRow;
-  options: readonly OptionSpec[];
-  argv: string[];
-  passthrough: string[];
-}
-
-/** Words → record of typed values, by camelCase names. Typed beats environment, environment beats default. */
-function bind({ node, row, options, argv, passthrough }: Found, vars: Env['vars']): Record<string, unknown> {
-  const fail = (text: string): never => {
-    throw new UsageError('value', text, node.words);
+/** Texts → typed values, by camelCase names. Typed beats environment, environment beats default. */
+function bind(
+  { row, words, options, typed, operands, passthrough }: Chosen,
+  vars: Env['vars'],
+): Record<string, unknown> {
+  const checked = <T>(read: () => T): T => {
+    try {
+      return read();
+    } catch (error) {
+      throw new UsageError('value', messageOf(error), words);
+    }
   };
-  const typed = read(options, argv);
   const args: Record<string, unknown> = {};
   for (const option of options) {
-    const given = typed.options[camelCase(option.name)];
-    const fromEnv = option.env === undefined ? undefined : vars[option.env];
-    let value: unknown;
-    try {
-      if (typeof given === 'boolean') value = given;
-      else if (given !== undefined) value = parseValue(option, given);
-      else if (fromEnv) value = parseValue(option, [fromEnv]);
-    } catch (error) {
-      if (given !== undefined || !option.envLenient) fail(messageOf(error));
-    }
-    if (value === undefined && option.required) fail(`required flag --${option.name} not provided`);
+    const given = typed(option);
+    const fromEnv = (option.env && vars[option.env]) || undefined;
+    let value: unknown = given;
+    if (typeof given === 'object') value = checked(() => parseValue(option, given));
+    else if (given === undefined && fromEnv)
+      value = (option.envLenient ? orNothing : checked)(() => parseValue(option, [fromEnv]));
     args[camelCase(option.name)] = value ?? defaultValue(option);
   }
-  node.positionals.forEach((positional, i) => {
-    const words = positional.rest ? typed.operands.slice(i) : typed.operands.slice(i, i + 1);
-    if (positional.required && words.length === 0) fail(`required argument '${positional.name}' not provided`);
-    const values = row.arguments?.[positional.name]?.values;
-    try {
-      if (values) for (const word of words) checkEnum(values, word);
-    } catch (error) {
-      fail(messageOf(error));
-    }
-    args[camelCase(positional.name)] = positional.rest ? words : words[0];
-  });
+  for (const [name, operand] of operands) {
+    const values = row.arguments?.[name]?.values;
+    for (const word of values ? [operand ?? []].flat() : []) checked(() => checkEnum(values!, word));
+    args[camelCase(name)] = operand;
+  }
   if (row.passthrough) args.passthrough = passthrough;
   return args;
 }
 
-/** Commander's part: canonical words → texts by option, and operands. */
-function read(options: readonly OptionSpec[], argv: readonly string[]) {
-  const parser = new Command().helpOption(false).allowExcessArguments().exitOverride();
-  parser.configureOutput({ writeOut() {}, writeErr() {} });
-  for (const option of options) {
-    if (option.kind === 'boolean') {
-      parser.addOption(new Option(`--${option.name}`));
-      parser.addOption(new Option(`--no-${option.name}`).default(undefined));
-    } else {
-      const texts = new Option(`--${option.name} <value>`);
-      parser.addOption(texts.argParser((text, before: string[] | undefined) => [...(before ?? []), text]));
-    }
+/** What `read` gives, or nothing where it cannot. */
+function orNothing<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
   }
-  parser.parse([...argv], { from: 'user' });
-  return { options: parser.opts<Record<string, boolean | string[] | undefined>>(), operands: parser.args };
 }
 
 function withDebugLog(env: Env, program: ProgramSpec): Env {
@@ -149,6 +123,6 @@ function withDebugLog(env: Env, program: ProgramSpec): Env {
 }
 
 function helpWidth(env: Env): number {
-  const { columns } = env.stderr as { columns?: number };
-  return env.isTty.stderr && columns !== undefined && columns > 40 ? columns : 80;
+  const columns = env.columns.stderr;
+  return columns !== undefined && columns > 40 ? columns : 80;
 }

@@ -2,7 +2,7 @@
 import { isDumb } from './color.js';
 import type { Env } from './env.js';
 
-/** Waits shorter than this say nothing. Ours: about where a person starts to wonder. */
+/** Waits shorter than this say nothing. Our own limit: about where a person starts to wonder. */
 const PATIENCE_MS = 500;
 
 /**

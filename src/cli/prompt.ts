@@ -2,15 +2,17 @@
  * Questions to the person at the terminal: a secret that is not shown, a line, yes or no. Questions go to standard
  * error, so that standard output stays a result. What was pasted beyond a line is kept for the next question.
  */
+
 import { StringDecoder } from 'node:string_decoder';
 import { TeleportError } from '../errors.js';
+import { yesOrNo } from '../yes-no.js';
 import { type Env, Signalled } from './env.js';
 
-/** Longest answer, in characters. Ours; a password or token is far shorter. */
+/** Longest answer, in characters. Our own limit; a password or token is far shorter. */
 const MOST_CHARACTERS = 64 * 1024;
 
-export interface AskOptions {
-  /** What the error says when standard input is no terminal. Default: `cannot ask a question without a terminal`. */
+export interface PromptOptions {
+  /** What the error says when standard input is not a terminal. Default: `cannot ask a question without a terminal`. */
   withoutTerminal?: string;
 }
 
@@ -19,7 +21,7 @@ export interface AskOptions {
  *
  * @throws TeleportError `BadParameter` when standard input is not a terminal or ends; Signalled on Ctrl-C and Ctrl-\
  */
-export async function askSecret(env: Env, question: string, options: AskOptions = {}): Promise<string> {
+export async function askSecret(env: Env, question: string, options: PromptOptions = {}): Promise<string> {
   needTerminal(env, options.withoutTerminal);
   env.stderr.write(`${question}:\n`);
   return await readAnswer(env, { raw: true });
@@ -31,7 +33,7 @@ export async function askSecret(env: Env, question: string, options: AskOptions 
  * @param options.withoutTerminal  when given, refuse to read from a pipe or file
  * @throws TeleportError `BadParameter` when the input ends
  */
-export async function askLine(env: Env, question: string, options: AskOptions = {}): Promise<string> {
+export async function askLine(env: Env, question: string, options: PromptOptions = {}): Promise<string> {
   if (options.withoutTerminal !== undefined) needTerminal(env, options.withoutTerminal);
   env.stderr.write(question);
   return await readAnswer(env, { raw: false });
@@ -44,9 +46,9 @@ export async function acknowledge(env: Env): Promise<void> {
   await readAnswer(env, { raw: true });
 }
 
-/** Ask `question [y/N]: `; anything but y or yes is no. Reads a pipe too, so that `yes | tsh …` works. */
-export async function confirm(env: Env, question: string, options: AskOptions = {}): Promise<boolean> {
-  return /^(y|yes)$/i.test((await askLine(env, `${question} [y/N]: `, options)).trim());
+/** Ask `question [y/N]: `; anything but a word for yes is no. Reads a pipe too, so that `yes | tsh …` works. */
+export async function confirm(env: Env, question: string, options: PromptOptions = {}): Promise<boolean> {
+  return yesOrNo(await askLine(env, `${question} [y/N]: `, options)) ?? false;
 }
 
 function needTerminal(env: Env, message = 'cannot ask a question without a terminal'): void {

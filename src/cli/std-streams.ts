@@ -16,7 +16,7 @@ const CALLED = { stdout: 'standard output', stderr: 'standard error' } as const;
 /** Why a program ends that cannot write. An AbortError, as every reason of `env.signal`. */
 export class OutputLost extends Error {
   override readonly name = 'AbortError';
-  /** As if this signal had ended it: silence, and the signal's status. Undefined: a person is to be told `message`. */
+  /** As if this signal had ended it: silence, and the signal's status. Undefined: a person is to see `message`. */
   readonly signalName: 'SIGPIPE' | 'SIGHUP' | undefined;
 
   constructor(output: OutputName, cause: unknown, kind: Kind) {

@@ -1,80 +1,119 @@
 /**
- * Tables as Teleport 18 prints them (its `asciitable`, on Go's tabwriter): every cell padded, the last one too; at
- * least five columns a cell; long cells cut with `...` where a width is given. Pure. cli-table3 cannot leave lines
- * ending in padding only, so the few lines are ours. Cells come from servers: one with controls in it is quoted, which
- * the real one does not do.
+ * Tables as Teleport 18 prints them: titles and dashes, every cell padded, the last one too, at least five cells a column.
+ * On a terminal no line is wider than it is, unless what people copy alone is. Cells come from servers: one with controls
+ * in it is quoted. The only door to cli-table3. Pure.
  */
+import CliTable from 'cli-table3';
+import { cellWidth, firstCells } from './cells.js';
+import { naturalWidths, sum, widthsWithin } from './columns.js';
 import { printableLine } from './printable.js';
 
-/** A cell and its separator take at least this much (tabwriter's minimum width in asciitable). */
-const LEAST_WIDTH = 5;
-/** Kept free for the truncated column when the others are limited (asciitable). */
-const LEAST_TRUNCATED = 16;
-
-type Cells = readonly (readonly string[])[];
-
-/** A full table: titles, dashes, rows. Ends with a newline. */
-export function tableText(titles: readonly string[], cells: Cells): string {
-  const rows = printableCells(cells);
-  const dashes = titles.map((title, i) => '-'.repeat(widest([title, ...rows.map((row) => row[i] ?? '')])));
-  return align([titles, dashes, ...rows]);
+export interface Table {
+  /** Without titles there are rows only: no titles, no dashes, and nothing is cut. */
+  titles?: readonly string[];
+  rows: readonly (readonly string[])[];
+  /** Titles of the columns that are cut and then left out, the least valuable first. */
+  cut?: readonly string[];
+  /** Titles of the columns that people copy, which are never cut. Columns in neither list are names, cut at the last. */
+  copied?: readonly string[];
+  /** Everything is shown, however narrow the terminal is. */
+  isWhole?: boolean;
+  /** Stands where something was cut. Default: `...`. */
+  cutMark?: string;
 }
 
-/** Rows only: no titles, no dashes. */
-export function headlessTableText(cells: Cells): string {
-  return align(printableCells(cells));
+interface Cell {
+  text: string;
+  width: number;
 }
+
+const NOTHING: Cell = { text: '', width: 0 };
+
+/** No frame and no space around a cell: what separates two columns is part of the first one's width. */
+const BARE = {
+  chars: Object.fromEntries(
+    ['top', 'bottom', 'left', 'right', 'mid']
+      .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
+      .concat('middle')
+      .map((name) => [name, '']),
+  ),
+  style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+};
+
+/** Lines that are drawn together: the time that cli-table3 takes grows with their square. */
+const LINES_AT_ONCE = 50;
 
 /**
- * The short form of most `ls` commands: every column but one gets an equal share of the width, that one gets the rest.
- *
- * @param options.truncated  the title that gets the rest, for example `Labels`
- * @param options.columns  width of the terminal of standard input, or 80
+ * What cli-table3 gets for a text: one of these for each of its cells. It reckons cells by an old string-width, which is
+ * wrong about many scripts and newer emoji; of this it cannot be wrong.
  */
-export function truncatedTableText(
-  titles: readonly string[],
-  cells: Cells,
-  options: { truncated: string; columns: number },
-): string {
-  const rows = printableCells(cells);
-  const share = Math.max(1, Math.floor((options.columns - LEAST_TRUNCATED) / Math.max(1, titles.length - 1)));
-  let taken = 0;
-  const limits = titles.map((title, i) => {
-    if (title === options.truncated) return 0;
-    const needed = widest([title, ...rows.map((row) => row[i] ?? '')]);
-    taken += Math.min(needed, share) + (needed > share ? 4 : 1);
-    return Math.min(needed, share);
-  });
-  // With no room left at all the real one does not cut.
-  const left = options.columns - taken - 4;
-  const rest = left > 0 ? left : Number.POSITIVE_INFINITY;
-  const cut = rows.map((row) =>
-    titles.map((title, i) => truncate(row[i] ?? '', title === options.truncated ? rest : limits[i]!)),
+const STAND_IN = '#';
+
+/**
+ * @param terminal  its width in cells; undefined where there is none, and nothing is cut then
+ * @returns the table's lines, each with its end, and whether something was cut
+ */
+export function drawTable(table: Table, terminal: number | undefined): { text: string; isCut: boolean } {
+  const { titles, cut = [], copied = [], isWhole = false, cutMark = '...' } = table;
+  const head = titles?.map(cellOf) ?? [];
+  const rows = table.rows.map((row) => row.map((text) => cellOf(printableLine(text))));
+  const cells = columnCells(head, rows);
+  const natural = naturalWidths(cells);
+  let widths = natural;
+  if (titles && terminal !== undefined && !isWhole) {
+    const numbers = (some: readonly string[]) => some.map((one) => titles.indexOf(one)).filter((at) => at >= 0);
+    // The last separator separates nothing: it stands there where it fits.
+    const room = terminal + 1;
+    widths = widthsWithin(room, { cells, cut: numbers(cut), copied: numbers(copied), mark: cellWidth(cutMark) });
+  }
+  const dashes = cells.map(({ title, content }) => cellOf('-'.repeat(Math.max(title, content))));
+  const shown = [...cells.keys()].filter((at) => widths[at]! > 0);
+  const lines = [...(titles ? [head, dashes] : []), ...rows].map((line) =>
+    shown.map((at) => cutTo(widths[at]! - 1, line[at] ?? NOTHING, line === dashes ? '' : cutMark)),
   );
-  return tableText(titles, cut);
+  const drawn = shown.map((at) => widths[at]!);
+  if (sum(drawn) - 1 === terminal) drawn[drawn.length - 1]! -= 1;
+  return { text: draw(lines, drawn), isCut: widths.some((width, at) => width < natural[at]!) };
 }
 
-function truncate(cell: string, limit: number): string {
-  const characters = [...cell];
-  return characters.length <= limit ? cell : `${characters.slice(0, limit).join('')}...`;
+function cellOf(text: string): Cell {
+  const width = cellWidth(text);
+  // A text that nobody sees is written nevertheless, beside a blank.
+  return width === 0 && text !== '' ? { text: `${text} `, width: 1 } : { text, width };
 }
 
-function printableCells(rows: Cells): string[][] {
-  return rows.map((row) => row.map(printableLine));
+/** For each column, cells of its title and of the widest text under it. */
+function columnCells(head: readonly Cell[], rows: readonly (readonly Cell[])[]): { title: number; content: number }[] {
+  const columns = head.map(({ width }) => ({ title: width, content: 0 }));
+  for (const row of rows) {
+    for (const [at, { width }] of row.entries()) {
+      columns[at] ??= { title: 0, content: 0 };
+      columns[at].content = Math.max(columns[at].content, width);
+    }
+  }
+  return columns;
 }
 
-function align(rows: Cells): string {
-  const count = Math.max(0, ...rows.map((row) => row.length));
-  const widths = Array.from({ length: count }, (_, i) =>
-    Math.max(LEAST_WIDTH, widest(rows.map((row) => row[i] ?? '')) + 1),
-  );
-  return rows.map((row) => `${widths.map((width, i) => pad(row[i] ?? '', width)).join('')}\n`).join('');
+/** A text that is too wide: its start and the mark, of which less is shown where the text would have no character left. */
+function cutTo(most: number, cell: Cell, mark: string): Cell {
+  if (cell.width <= most) return cell;
+  for (let markWidth = Math.min(cellWidth(mark), most - 1); markWidth >= 0; markWidth--) {
+    const start = firstCells(cell.text, most - markWidth);
+    if (start !== '') return cellOf(start + firstCells(mark, markWidth));
+  }
+  return cellOf(firstCells(mark, most));
 }
 
-function pad(cell: string, width: number): string {
-  return cell + ' '.repeat(Math.max(0, width - [...cell].length));
-}
-
-function widest(cells: readonly string[]): number {
-  return cells.reduce((most, cell) => Math.max(most, [...cell].length), 0);
+function draw(lines: readonly (readonly Cell[])[], colWidths: number[]): string {
+  if (colWidths.length === 0) return '';
+  let text = '';
+  for (let at = 0; at < lines.length; at += LINES_AT_ONCE) {
+    const some = lines.slice(at, at + LINES_AT_ONCE);
+    const table = new CliTable({ ...BARE, colWidths });
+    table.push(...some.map((line) => line.map(({ width }) => STAND_IN.repeat(width))));
+    const texts = some.flat().filter(({ width }) => width > 0);
+    let next = 0;
+    text += `${table.toString().replace(/#+/g, () => texts[next++]!.text)}\n`;
+  }
+  return text;
 }

@@ -6,22 +6,23 @@
  * Source: database-service.md 8.2 (steps 2 to 9), 8.3, section 2 (limits); certificates.md 2.2.
  */
 import { randomUUID } from 'node:crypto';
+import { fetchTrustedPems } from '../api/authorities.js';
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages } from '../api/convert.js';
 import { TeleportError } from '../errors.js';
-import { decodeIdentity, type Identity } from '../identity/identity.js';
-import { ipOf } from '../net/ip.js';
+import { bearerOf, checkUsage } from '../identity/bearer.js';
+import type { Identity } from '../identity/identity.js';
+import { ipOf } from '../ip.js';
 import { isProtocolOption } from '../pg/backend.js';
 import type { CancelRequest, StartupMessage } from '../pg/startup.js';
-import { verifyLeaf } from '../pki/verify.js';
 import { autoUserMode } from '../rbac/auto-users.js';
 import { checkDatabaseAccess } from '../rbac/check.js';
 import { lockInForce, lockText, sessionLimitsOf } from '../rbac/limits.js';
-import { checkPinnedIp } from '../rbac/pinned-ip.js';
+import { checkPinning } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
 import type { MonitorLimits } from './monitor.js';
 import type { Registry } from './registry.js';
-import type { Caller, Session } from './session.js';
+import type { DatabaseSession, SessionCaller } from './session.js';
 
 export interface Authorizer {
   /**
@@ -29,7 +30,7 @@ export interface Authorizer {
    *
    * @throws AccessDenied for a certificate that is not believed or a lock, NotFound for a database we do not offer
    */
-  session(caller: Caller, first: StartupMessage | CancelRequest): Promise<Session>;
+  session(caller: SessionCaller, first: StartupMessage | CancelRequest): Promise<DatabaseSession>;
 }
 
 export interface AuthorizerOptions {
@@ -41,6 +42,20 @@ export interface AuthorizerOptions {
   /** Our host id, which a lock may target. */
   serverId: string;
   now: () => Date;
+}
+
+/** User CA certificates of the cluster, for `userCas`: asked for now, and again at a refresh. */
+export function askedUserCas(auth: Pick<AuthClient, 'trust'>): AuthorizerOptions['userCas'] {
+  let known: Promise<string[]>;
+  const ask = () => {
+    known = fetchTrustedPems(auth, 'user');
+    known.catch(() => {}); // whoever waits for it hears of it
+  };
+  ask();
+  return (refresh) => {
+    if (refresh) ask();
+    return known;
+  };
 }
 
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
@@ -69,7 +84,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         mfaDevice: identity.mfaVerified ?? '',
       });
       if (!access.userExists) throw new TeleportError('AccessDenied', 'access denied');
-      const session: Session = {
+      const session: DatabaseSession = {
         id: randomUUID(),
         identity,
         database,
@@ -87,7 +102,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       };
       const lock = lockInForce(session.locks, { identity, serverId: options.serverId, now: options.now() });
       if (lock) throw new TeleportError('AccessDenied', `access denied: ${lockText(lock)}`);
-      checkPinnedIp({ pinnedIp: identity.pinnedIp, roles: session.roles }, ipOf(caller.clientAddr));
+      checkPinning({ pinnedIp: identity.pinnedIp, roles: session.roles }, ipOf(caller.clientAddr));
       return session;
     },
   };
@@ -95,19 +110,17 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
 /** The identity of a certificate of our User CA that is meant for databases. */
 async function believe(options: AuthorizerOptions, der: Buffer): Promise<Identity> {
+  const { clusterName, now } = options;
   const verify = async (refresh: boolean) =>
-    verifyLeaf(der, { cas: await options.userCas(refresh), now: options.now() });
+    bearerOf(der, { hostCas: [], userCas: await options.userCas(refresh), clusterName, now: now() });
   // A rotated authority is unknown for a moment: ask once before refusing.
-  await verify(false).catch(() => verify(true));
-  const identity = decodeIdentity(der);
-  const isForDatabases =
-    identity.usage.length === 0 || (identity.usage.length === 1 && identity.usage[0] === 'usage:db');
-  if (!isForDatabases) throw new TeleportError('AccessDenied', 'access denied: invalid client certificate');
+  const { identity } = await verify(false).catch(() => verify(true));
+  checkUsage(identity, 'databases');
   return identity;
 }
 
 /** @throws AccessDenied with Teleport's text without a user, and when the roles refuse */
-export function checkAccess(session: Session): void {
+export function checkAccess(session: DatabaseSession): void {
   const { identity, database, dbUser, dbName, roles } = session;
   if (dbUser === '') throw new TeleportError('AccessDenied', 'user name must not be empty');
   const mode = autoUserMode(roles, database, session.traits);
@@ -128,7 +141,7 @@ export function checkAccess(session: Session): void {
   });
 }
 
-export function sessionLimits(session: Session): MonitorLimits {
+export function sessionLimits(session: DatabaseSession): MonitorLimits {
   const limits = sessionLimitsOf(session.roles, session.authPreference, session.networking);
   return {
     ...(limits.disconnectExpiredCert

@@ -7,10 +7,10 @@
  */
 import { TeleportError } from '../errors.js';
 import { autoUserMode, roleMode } from '../rbac/auto-users.js';
-import type { Session } from './session.js';
+import type { DatabaseSession } from './session.js';
 
 /** @throws NotImplemented when a role wants an automatic user in this database */
-export function refuseAutoUser({ roles, database, traits }: Session): void {
+export function refuseAutoUser({ roles, database, traits }: DatabaseSession): void {
   if (autoUserMode(roles, database, traits) === 'off') return;
   const names = roles.filter((role) => roleMode(role) !== 'off').map(({ metadata }) => metadata.name);
   throw new TeleportError(

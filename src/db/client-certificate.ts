@@ -3,10 +3,11 @@
  * Auth (`GenerateDatabaseCert`). One key for the life of the process and one certificate per user, used again until it
  * is near its end: a new key and a round trip for each connection is where others lose their time.
  *
- * Source: certificates.md section 8.
+ * Source: certificates.md 8.
  */
 import type { AuthClient } from '../api/client.js';
 import type { ClientCertificate, ClientCertificates } from '../dbserver/connect.js';
+import { nanosOfMs } from '../duration.js';
 import { generateKey, privateKeyPem } from '../pki/keys.js';
 import { createCsr, NAME_OID, readCertificate } from '../pki/x509.js';
 
@@ -27,7 +28,7 @@ export function createClientCertificates(auth: () => Promise<AuthClient>, now: (
     const client = await auth();
     const answer = await client.auth.generateDatabaseCert({
       csr: Buffer.from(csr),
-      ttl: BigInt(TTL_MS) * 1_000_000n,
+      ttl: nanosOfMs(TTL_MS),
     });
     return {
       certPem: Buffer.from(answer.cert).toString(),

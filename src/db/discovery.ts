@@ -2,9 +2,9 @@
  * Databases that the agent finds in AWS by itself (`db_service.aws`): every matcher's types in its regions, asked every
  * five minutes. Only this agent offers them; nothing is stored in the cluster.
  *
- * Source: database-service.md sections 7.1 to 7.3.
+ * Source: database-service.md 7.1 to 7.3.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import { atOnce } from '../aws/at-once.js';
 import type { FoundDatabase } from '../aws/discover.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
@@ -13,6 +13,7 @@ import { matchesLabels } from '../rbac/labels.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import type { Database, LabelSelector } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
+import { rest } from '../wait.js';
 import { discoveredName } from './discovered-name.js';
 
 export interface AwsMatcher {
@@ -97,7 +98,7 @@ export async function runDiscovery(options: DiscoveryOptions): Promise<void> {
     await Promise.all(round);
     if (signal.aborted) return;
     onFound(searches.flatMap(({ found }) => found));
-    await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => {});
+    await rest(intervalMs, signal, { isIdle: true });
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * One database connection, told in order.
+ * One database connection, in order.
  *
  *     client (through the tunnel)              agent                                database
  *       StartupMessage  ─────────────────────▶ read it
@@ -15,7 +15,7 @@
  * the answer waits, and only for what is left of that write. Our own errors travel as ErrorResponse, never as a hang-up,
  * also those that end a session: a lock, a limit, a record that cannot be written, the end of the service.
  *
- * Source: database-service.md section 8, auth-grpc-and-routing.md 7.3 to 7.5.
+ * Source: database-service.md 8, auth-grpc-and-routing.md 7.3 to 7.5.
  */
 import type { Duplex } from 'node:stream';
 import type { AuditSpool } from '../audit/spool.js';
@@ -35,13 +35,13 @@ import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
 import type { LockWatch } from './lock-watch.js';
 import { type Limit, startMonitor } from './monitor.js';
-import type { Caller, Session } from './session.js';
+import type { DatabaseSession, SessionCaller } from './session.js';
 import { type AuditServer, createSessionAudit, type SessionAudit } from './session-audit.js';
 
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
   locks: LockWatch;
-  spool: AuditSpool;
+  spool: Pick<AuditSpool, 'append'>;
   server: AuditServer;
   log: Logger;
   /** For the client's first packet. Default 30 s. */
@@ -58,7 +58,7 @@ const HALF_CLOSE_TIMEOUT_MS = 30_000;
 const MAX_UNWRITTEN_RECORDS = 1000;
 
 /** Serve one connection from the tunnel up to its end. Never throws. */
-export async function serveSession(context: EngineContext, client: Duplex, caller: Caller): Promise<void> {
+export async function serveSession(context: EngineContext, client: Duplex, caller: SessionCaller): Promise<void> {
   client.on('error', () => {}); // a reset is an ordinary end; every reader below sees it as well
   const cut = new AbortController();
   const onEnding = () => cut.abort(context.ending?.reason);
@@ -97,7 +97,7 @@ interface Ending {
 async function runSession(
   context: EngineContext,
   client: Duplex,
-  session: Session,
+  session: DatabaseSession,
   startup: StartupMessage,
   { cut, onCut }: Ending,
 ): Promise<void> {
@@ -153,7 +153,7 @@ async function pump(
   context: EngineContext,
   client: Duplex,
   { socket }: DatabaseConnection,
-  session: Session,
+  session: DatabaseSession,
   audit: SessionAudit,
   cut: AbortController,
 ): Promise<void> {

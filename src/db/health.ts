@@ -7,7 +7,7 @@
 import { connect, type Socket } from 'node:net';
 import { TimedOut } from '../errors.js';
 import { splitUri } from '../resources/database-uri.js';
-import type { HealthStatus, TargetHealth } from '../resources/types.js';
+import type { Database, HealthStatus, TargetHealth } from '../resources/types.js';
 
 export interface HealthCheck {
   status(): TargetHealth;
@@ -86,4 +86,37 @@ export function startHealthCheck(options: HealthOptions): HealthCheck {
       socket?.destroy();
     },
   };
+}
+
+/** Health of all databases of an agent: one check each, begun anew when the address changes. */
+export class HealthWatch {
+  readonly #checks = new Map<string, { uri: string; check: HealthCheck }>();
+  readonly #onChange: (database: Database, health: TargetHealth) => void;
+
+  constructor(onChange: (database: Database, health: TargetHealth) => void) {
+    this.#onChange = onChange;
+  }
+
+  of(name: string): TargetHealth {
+    return this.#checks.get(name)?.check.status() ?? { status: 'unknown' };
+  }
+
+  watch(database: Database): void {
+    const { name } = database.metadata;
+    const { uri } = database.spec;
+    const known = this.#checks.get(name);
+    if (known?.uri === uri) return;
+    known?.check.stop();
+    const check = startHealthCheck({ uri, onChange: (health) => this.#onChange(database, health) });
+    this.#checks.set(name, { uri, check });
+  }
+
+  forget(name: string): void {
+    this.#checks.get(name)?.check.stop();
+    this.#checks.delete(name);
+  }
+
+  stop(): void {
+    for (const { check } of this.#checks.values()) check.stop();
+  }
 }

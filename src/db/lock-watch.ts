@@ -2,9 +2,9 @@
  * Locks as they come, for sessions that run: each one is looked at again when the locks change, and ends with the first
  * that hits it. While the line to Auth is broken the last known locks count (locking mode `best_effort`).
  *
- * Source: database-service.md section 2.
+ * Source: database-service.md 2.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import { fromMessages } from '../api/convert.js';
 import type { WatchLocksResponse } from '../api/gen/internal_pb.js';
 import { messageOf } from '../errors.js';
@@ -12,6 +12,7 @@ import type { Identity } from '../identity/identity.js';
 import type { Logger } from '../log.js';
 import { lockInForce, lockText } from '../rbac/limits.js';
 import type { Lock } from '../resources/types.js';
+import { rest } from '../wait.js';
 
 export interface LockWatch {
   /**
@@ -52,7 +53,7 @@ export function watchLocks({ fetch, serverId, now, log, signal }: LockWatchOptio
         log.warn('Watching locks failed, trying again.', { error: messageOf(error) });
       }
       const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures++);
-      await sleep(pauseMs, undefined, { signal }).catch(() => {});
+      await rest(pauseMs, signal);
     }
   };
   return {

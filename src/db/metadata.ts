@@ -1,11 +1,11 @@
 /**
  * What the configuration left out about a Redshift database and AWS knows: region, account, cluster or workgroup id, and
- * its tags as labels. Asked when a database registers. A refusal is no obstacle to using the database and is not asked
+ * its tags as labels. Asked when a database registers. A refusal does not keep anybody from using the database and is not asked
  * again; where AWS was not reached it is asked again later.
  *
  * Source: database-service.md 6.1 and 6.2.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import { atOnce } from '../aws/at-once.js';
 import { isRedshift } from '../dbserver/connect.js';
 import { isTeleportError, messageOf } from '../errors.js';
@@ -13,6 +13,7 @@ import type { Logger } from '../log.js';
 import { awsOf } from '../resources/database-type.js';
 import { ORIGIN_LABEL } from '../resources/defaults.js';
 import type { Database } from '../resources/types.js';
+import { rest } from '../wait.js';
 import type { Registry } from './registry.js';
 
 export interface MetadataOptions {
@@ -64,7 +65,7 @@ export function importMetadata({ registry, log, signal, retryMs = 60_000 }: Meta
       known.add(database);
       let waitMs = retryMs;
       while (!signal.aborted && (await inTurn(() => ask(database))) === 'later') {
-        await sleep(waitMs, undefined, { signal, ref: false }).catch(() => {});
+        await rest(waitMs, signal, { isIdle: true });
         waitMs = Math.min(2 * waitMs, LONGEST_RETRY_MS);
         if (registry.get(database.metadata.name) !== database) return;
       }

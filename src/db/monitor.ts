@@ -2,9 +2,10 @@
  * The limits that end a running session: the certificate's end (`disconnect_expired_cert`), silence of the client
  * (`client_idle_timeout`), and a lock. The reason goes to the audit log and, unlike Teleport's, to the client.
  *
- * Source: database-service.md section 2.
+ * Source: database-service.md 2.
  */
-import { formatDurationMs } from '../resources/duration.js';
+import { formatDurationMs } from '../duration.js';
+import { LONGEST_TIMER_MS } from '../wait.js';
 
 export interface MonitorLimits {
   /** When the certificate ends, if a role or the cluster wants sessions to end with it. */
@@ -23,9 +24,6 @@ export interface Monitor {
   end(reason: string): void;
   stop(): void;
 }
-
-/** Longest delay that a timer keeps; anything later is looked at again. */
-const MAX_TIMER_MS = 0x7fff_ffff;
 
 /** @param onLimit  called once, with the reason as the audit event says it */
 export function startMonitor(
@@ -52,7 +50,7 @@ export function startMonitor(
     const arm = () => {
       const left = disconnectAt.getTime() - now().getTime();
       if (left <= 0) return end(`client certificate expired at ${goTime(disconnectAt)}`, 'expired');
-      expiry = setTimeout(arm, Math.min(left, MAX_TIMER_MS));
+      expiry = setTimeout(arm, Math.min(left, LONGEST_TIMER_MS));
     };
     arm();
   }
@@ -69,9 +67,9 @@ export function startMonitor(
           'idle',
         );
       }
-      idle = setTimeout(look, Math.min(idleTimeoutMs - silentMs, MAX_TIMER_MS));
+      idle = setTimeout(look, Math.min(idleTimeoutMs - silentMs, LONGEST_TIMER_MS));
     };
-    idle = setTimeout(look, Math.min(idleTimeoutMs, MAX_TIMER_MS));
+    idle = setTimeout(look, Math.min(idleTimeoutMs, LONGEST_TIMER_MS));
   }
   return {
     touch: () => {

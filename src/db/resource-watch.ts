@@ -1,5 +1,5 @@
 /** The cluster's db resources that the matchers select, now and at every change; begins again when the line breaks. */
-import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { AuthClient } from '../api/client.js';
 import { fromMessage } from '../api/convert.js';
 import { messageOf } from '../errors.js';
@@ -8,6 +8,7 @@ import { databaseWithDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Database } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
+import { rest } from '../wait.js';
 import type { Registry } from './registry.js';
 import { type ResourceMatcher, selectedBy } from './resource-matcher.js';
 
@@ -40,7 +41,7 @@ export async function watchResources(options: ResourceWatchOptions): Promise<voi
       log.warn('Watching db resources failed, trying again.', { error: messageOf(error) });
     }
     const pauseMs = Math.min(30_000, 500 * 2 ** failures++);
-    await sleep(pauseMs, undefined, { signal }).catch(() => {});
+    await rest(pauseMs, signal);
   }
 }
 

@@ -2,7 +2,7 @@
  * The audit events of one database session, with the fields that every one of them carries. `record` resolves when the
  * event is durable on this agent's disk; shipping it to Auth is the spool's business.
  *
- * Source: database-service.md section 9.
+ * Source: database-service.md 9.
  */
 import { hostname } from 'node:os';
 import { type AuditContext, type AuditEventName, type AuditOutcome, auditEvent } from '../audit/events.js';
@@ -11,7 +11,7 @@ import { messageOf } from '../errors.js';
 import type { AuditedStatement } from '../pg/audit-text.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
-import type { Session } from './session.js';
+import type { DatabaseSession } from './session.js';
 
 export interface SessionAudit {
   started(postgresPid: number | undefined): Promise<void>;
@@ -37,7 +37,11 @@ const STATEMENT_EVENTS = {
   FunctionCall: 'db.session.postgres.function',
 } as const satisfies Record<AuditedStatement['type'], AuditEventName>;
 
-export function createSessionAudit(spool: AuditSpool, server: AuditServer, session: Session): SessionAudit {
+export function createSessionAudit(
+  spool: Pick<AuditSpool, 'append'>,
+  server: AuditServer,
+  session: DatabaseSession,
+): SessionAudit {
   const { identity, database } = session;
   const context: AuditContext = { clusterName: identity.routeToCluster || server.clusterName, now: server.now };
   const common = {

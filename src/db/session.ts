@@ -5,7 +5,7 @@
 import type { Identity } from '../identity/identity.js';
 import type { AuthPreference, ClusterNetworkingConfig, Database, Lock, Role, Traits } from '../resources/types.js';
 
-export interface Session {
+export interface DatabaseSession {
   /** UUID; `sid` in the audit log. */
   id: string;
   identity: Identity;
@@ -27,7 +27,7 @@ export interface Session {
 }
 
 /** What the tunnel says about a new connection. */
-export interface Caller {
+export interface SessionCaller {
   certificateDer: Buffer;
   clientAddr: string;
 }

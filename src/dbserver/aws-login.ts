@@ -10,15 +10,16 @@
  *
  * `assume_role_arn` of the database comes before the user's role; `external_id` is used once, on the first of the two,
  * `session_tags` on the last. The session of the user's role is named after who asked.
- * Source: database-service.md section 4; for tags and session names, which Teleport has with DynamoDB only, its engine for that.
+ * Source: database-service.md 4; for tags and session names, which Teleport has with DynamoDB only, its engine for that.
  */
+import { accountOf, parseRoleArn, parseSessionArn } from '../aws/arn.js';
 import type { AssumeRole } from '../aws/clients.js';
 import { type CredentialCache, credentialKey, type DatabaseCredential } from '../aws/credential-cache.js';
 import { TeleportError } from '../errors.js';
-import { withDeadline } from '../net/deadline.js';
 import { awsOf, databaseType, isSet } from '../resources/database-type.js';
 import { isRoleUser, roleArnOf } from '../resources/database-user.js';
 import type { AwsMetadata, Database } from '../resources/types.js';
+import { withDeadline } from '../wait.js';
 
 export interface AwsCredential extends DatabaseCredential {
   /** Made before this connection asked: it may have died since. */
@@ -109,7 +110,7 @@ async function mint(principal: Principal, database: Database, as: LoginAs) {
   const ownRole = [...chain, ...ownRoleOf(aws)];
   const withUserRole = async (): Promise<AssumeRole[]> => {
     if (dbUser === '' && asker === 'person') return ownRole;
-    const known = aws.account_id ?? accountOf(aws.assume_role_arn) ?? identity?.accountId;
+    const known = aws.account_id ?? accountOf(aws.assume_role_arn ?? '') ?? identity?.accountId;
     const accountId = known ?? (await callerAccount(principal, region, ownRole));
     const roleArn = roleArnOf(dbUser, { region, accountId });
     if (identity && isSessionOf(identity.arn, roleArn)) return ownRole;
@@ -184,13 +185,13 @@ async function callerAccount({ profile }: Principal, region: string, chain: Assu
 
 /** Whether `arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION` is a session of `arn:aws:iam::ACCOUNT:role/PATH/NAME`. */
 function isSessionOf(sessionArn: string, roleArn: string): boolean {
-  const session = /^arn:([^:]+):sts::(\d+):assumed-role\/([^/]+)\//.exec(sessionArn);
-  const role = /^arn:([^:]+):iam::(\d+):role\/(?:.*\/)?([^/]+)$/.exec(roleArn);
-  return session !== null && role !== null && session.slice(1).join() === role.slice(1).join();
-}
-
-function accountOf(arn: string | undefined): string | undefined {
-  return arn?.split(':')[4] || undefined;
+  const [session, role] = [parseSessionArn(sessionArn), parseRoleArn(roleArn)];
+  return (
+    session !== undefined &&
+    session.name === role?.name &&
+    session.accountId === role.accountId &&
+    session.partition === role.partition
+  );
 }
 
 function required(value: string | undefined, key: string, database: Database): string {

@@ -3,12 +3,13 @@
  * credentials. Redshift and Redshift Serverless log in with a temporary password from AWS (`aws-login.ts`), everything
  * else with a client certificate that the caller provides.
  *
- * Source: database-service.md sections 4.5 and 5.
+ * Source: database-service.md 4.5 and 5.
  */
 import type { TLSSocket } from 'node:tls';
+import { certificateProblem } from '../certificate-problem.js';
 import { isTeleportError, isTimedOut, messageOf, TeleportError } from '../errors.js';
-import { certificateAlert, certificateProblem, dialTcp, dialTls } from '../net/dial.js';
-import { joinHostPort } from '../net/socket-errors.js';
+import { joinHostPort } from '../host-port.js';
+import { certificateAlert, dialTcp, dialTls } from '../net/dial.js';
 import { cancel, type LoggedIn, login, requestTls } from '../pg/frontend.js';
 import type { BackendKey } from '../pg/messages.js';
 import { isServerError } from '../pg/server-error.js';
@@ -17,7 +18,7 @@ import { splitUri } from '../resources/database-uri.js';
 import type { Database } from '../resources/types.js';
 import type { AwsLogins, LoginAs } from './aws-login.js';
 
-export interface ConnectOptions extends LoginAs {
+export interface DatabaseDialOptions extends LoginAs {
   database: Database;
   startupParameters: Iterable<readonly [string, string]>;
   /** For TCP, TLS and login together. Default 30 s. */
@@ -41,6 +42,8 @@ export interface ConnectContext {
   clientCertificates: ClientCertificates;
   /** Who signs Redshift's certificates, PEM; `amazonRoots()` looked up once, for it reads every root there is. */
   amazonRoots: readonly string[];
+  /** Environment, for the authorities of the web. */
+  vars: Record<string, string | undefined>;
   /** Who checks the server, as messages name it. */
   checker: 'Database service' | 'tsh';
 }
@@ -58,7 +61,10 @@ const OTHER_AUTHORITY =
 const LOGIN_REFUSED = new Set(['28000', '28P01']);
 
 /** @throws ConnectionProblem, AccessDenied (the database refused us; its text), ServerError (anything else it said) */
-export async function connectDatabase(context: ConnectContext, options: ConnectOptions): Promise<DatabaseConnection> {
+export async function connectDatabase(
+  context: ConnectContext,
+  options: DatabaseDialOptions,
+): Promise<DatabaseConnection> {
   const { database, startupParameters, timeoutMs = DEFAULT_TIMEOUT_MS, ...as } = options;
   const { dbUser, dbName } = as;
   const usesAws = isRedshift(database);
@@ -83,7 +89,7 @@ export async function connectDatabase(context: ConnectContext, options: ConnectO
     } catch (error) {
       socket.destroy();
       if (!isServerError(error)) throw refusedCertificate(error) ?? unanswered(error) ?? brokenOff(error, database);
-      // A password can die between minting and use, or the database was told to forget it: once more with a fresh one.
+      // A password can die between minting and use, or the database can have forgotten it: once more with a fresh one.
       if (credential?.isCached && attempt === 1 && LOGIN_REFUSED.has(error.sqlState)) {
         await context.aws.forget(database, as, credential);
         continue;
@@ -127,7 +133,8 @@ export async function dialDatabase(
       // Without a name to verify none is announced either.
       servername: mode === 'verify-ca' ? '' : (tls.server_name ?? host),
       ca: roots,
-      ...(tls.trust_system_cert_pool ? { systemRoots: true } : {}),
+      systemRoots: tls.trust_system_cert_pool ?? false,
+      vars: context.vars,
       ...(identity ? { cert: identity.certPem, key: identity.keyPem } : {}),
       rejectUnauthorized: mode !== 'insecure',
       ...(mode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
@@ -142,7 +149,7 @@ export async function dialDatabase(
 /** A CancelRequest to the server of a database, over a connection of its own. Never asks AWS. Throws as `dialDatabase`. */
 export async function cancelDatabase(
   context: ConnectContext,
-  { database, dbUser }: Pick<ConnectOptions, 'database' | 'dbUser'>,
+  { database, dbUser }: Pick<DatabaseDialOptions, 'database' | 'dbUser'>,
   { pid, secret }: BackendKey,
 ): Promise<void> {
   const socket = await dialDatabase(context, database, dbUser);

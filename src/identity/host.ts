@@ -1,6 +1,8 @@
 /** Identities and names of hosts: what Auth writes into the certificates of its services (Teleport 18.3.0, 7.1 and 7.2). */
+
+import { LOOPBACK_NAMES } from '../ip.js';
+import type { SystemRole } from '../resources/system-role.js';
 import { type Identity, newIdentity } from './identity.js';
-import type { SystemRole } from './system-role.js';
 
 export interface HostName {
   hostId: string;
@@ -11,12 +13,22 @@ export interface HostName {
 /** The identity of a host; `systemRoles` only for `Instance`. */
 export function hostIdentity(host: HostName & { expires: Date; systemRoles?: readonly string[] }): Identity {
   return newIdentity({
-    username: `${host.hostId}.${host.clusterName}`,
+    username: fullHostId(host),
     groups: [host.role],
     teleportCluster: host.clusterName,
     systemRoles: host.role === 'Instance' ? [...(host.systemRoles ?? [])] : [],
     expires: host.expires,
   });
+}
+
+function fullHostId({ hostId, clusterName }: Pick<HostName, 'hostId' | 'clusterName'>): string {
+  return `${hostId}.${clusterName}`;
+}
+
+/** The host id in the name that a host's certificate bears; undefined for a host of another cluster. */
+export function hostIdIn(username: string, clusterName: string): string | undefined {
+  const end = fullHostId({ hostId: '', clusterName });
+  return username.endsWith(end) ? username.slice(0, -end.length) : undefined;
 }
 
 /** SANs of a host's TLS certificate: what the host sent, as far as its role may, and Teleport's own names. */
@@ -37,10 +49,9 @@ export function hostPrincipals(
   host: HostName & { nodeName?: string; additionalPrincipals?: readonly string[] },
 ): string[] {
   const { hostId, clusterName, nodeName } = host;
-  if (host.role === 'Admin') return [`${hostId}.${clusterName}`];
+  if (host.role === 'Admin') return [fullHostId(host)];
   const named = nodeName ? [`${nodeName}.${clusterName}`, nodeName] : [];
-  const loopback = ['localhost', '127.0.0.1', '::1'];
-  const all = [`${hostId}.${clusterName}`, hostId, ...named, ...loopback, ...(host.additionalPrincipals ?? [])];
+  const all = [fullHostId(host), hostId, ...named, ...LOOPBACK_NAMES, ...(host.additionalPrincipals ?? [])];
   return [...new Set(all)];
 }
 

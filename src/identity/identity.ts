@@ -8,7 +8,6 @@ import { type Certificate, NAME_OID, type NameAttributes, readCertificate } from
 import { ATTRIBUTE_OID } from './attributes.js';
 import { decodeTraits, encodeTraits, goJson, isStringList, parseJson, type Traits } from './traits.js';
 
-export { isSystemRole, SYSTEM_ROLES, type SystemRole, systemRoleOf } from './system-role.js';
 export type { Traits } from './traits.js';
 
 /** The OU value that restricts a certificate to databases. */

@@ -1,8 +1,9 @@
 /** Traits as the JSON text of certificates: names sorted, no spaces, `null` where there are none. */
-import { TeleportError } from '../errors.js';
 
-/** Trait name to its values; `null` is what Go writes for a list that was never set. */
-export type Traits = Record<string, string[] | null>;
+import { TeleportError } from '../errors.js';
+import type { Traits } from '../resources/types.js';
+
+export type { Traits };
 
 export function encodeTraits(traits: Traits): string {
   const entries = Object.entries(traits).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -11,7 +12,7 @@ export function encodeTraits(traits: Traits): string {
 }
 
 /**
- * Read the JSON text; `null` and nothing are no traits.
+ * Read the JSON text; `null` and nothing mean none.
  *
  * @throws TeleportError `Protocol` when it is not an object of lists of strings
  */

@@ -5,11 +5,11 @@
 import type { Duplex } from 'node:stream';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
-import { withDeadline } from '../net/deadline.js';
 import { decodeBackend } from '../pg/decode.js';
 import { cancel } from '../pg/frontend.js';
 import { BACKEND_TAGS, type BackendKey, MAX_CANCEL_KEY_BYTES } from '../pg/messages.js';
 import { createScanner } from '../pg/scan.js';
+import { withDeadline } from '../wait.js';
 
 export interface CancelKeys {
   add(key: BackendKey | undefined): void;

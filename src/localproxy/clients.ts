@@ -2,12 +2,14 @@
  * The connections of one local proxy: clients and the ways up that belong to them, ended together. When the proxy stops,
  * every client whose protocol is ours to speak hears so, between two messages; a client that brings its own TLS is cut.
  */
-import { setMaxListeners } from 'node:events';
+
 import type { Duplex } from 'node:stream';
+import { abortForMany } from '../abort.js';
 import { hangUp } from '../net/hang-up.js';
 import { relay, type Tap } from '../net/relay.js';
 import { lastWords } from '../pg/last-words.js';
 import { encodeError, shutdownEnd } from '../pg/sqlstate.js';
+import { settledWithin } from '../wait.js';
 
 export interface Clients {
   /** A client that has just come. */
@@ -22,7 +24,7 @@ export interface Clients {
 
 /** The other half may still send for this long after one has ended. */
 const HALF_CLOSE_TIMEOUT_MS = 30_000;
-/** A command that was told to stop has two seconds for everything (`cli/program.ts`). */
+/** A command that was asked to stop has two seconds for everything (`cli/program.ts`). */
 const FAREWELL_TIMEOUT_MS = 1_000;
 
 /** @param isPlain  the clients' own protocol passes here in clear, and what comes down are whole messages of it */
@@ -30,8 +32,7 @@ export function createClients({ isPlain }: { isPlain: boolean }): Clients {
   const open = new Set<Duplex>();
   /** Clients that are not joined yet. */
   const waiting = new Set<Duplex>();
-  const stop = new AbortController();
-  setMaxListeners(0, stop.signal); // one a client
+  const stop = abortForMany();
   const end = shutdownEnd('The local proxy was stopped: start it again, then connect again.');
   const track = <S extends Duplex>(stream: S): S => {
     open.add(stream);
@@ -74,13 +75,9 @@ export function createClients({ isPlain }: { isPlain: boolean }): Clients {
       const gone = Promise.all(
         [...open].map((stream) => stream.closed || new Promise((done) => stream.once('close', done))),
       );
-      const late = setTimeout(cutAll, FAREWELL_TIMEOUT_MS);
+      await settledWithin(gone, FAREWELL_TIMEOUT_MS);
+      for (const stream of open) stream.destroy();
       await gone;
-      clearTimeout(late);
     },
   };
-
-  function cutAll() {
-    for (const stream of open) stream.destroy();
-  }
 }

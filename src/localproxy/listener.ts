@@ -5,13 +5,15 @@
  *
  *     psql ── unix socket / loopback ── this listener ── connector.serve(socket)
  */
+
 import type { Duplex } from 'node:stream';
+import type { Env } from '../cli/env.js';
 import { type Listener, listen } from '../net/listen.js';
 import { makeSocketFolder, sweepSocketFolders } from './socket-folder.js';
 
 export interface LocalProxyOptions {
   /** `unix`: a private socket; else loopback TCP, port 0 = any free one. */
-  at: { kind: 'unix' } | { kind: 'tcp'; host: string; port: number };
+  at: { kind: 'unix'; vars: Record<string, string | undefined> } | { kind: 'tcp'; host: string; port: number };
   serve: (client: Duplex) => Promise<void>;
   /** Takes leave of the clients that are connected, before they are cut. */
   leave?: () => Promise<void>;
@@ -26,6 +28,11 @@ export interface LocalProxy extends AsyncDisposable {
   address: string;
   /** Stop listening and end the connections that are open. */
   close(): Promise<void>;
+}
+
+/** Where only this person's programs get in; Windows has no socket of this kind for libpq. */
+export function privateAt({ platform, vars }: Pick<Env, 'platform' | 'vars'>): LocalProxyOptions['at'] {
+  return platform === 'win32' ? { kind: 'tcp', host: '127.0.0.1', port: 0 } : { kind: 'unix', vars };
 }
 
 /** For taking leave of the clients. Our own limit. */
@@ -43,10 +50,11 @@ export async function startLocalProxy(options: LocalProxyOptions): Promise<Local
     const close = () => closeListener(listener, options.leave);
     return { host, port: listener.port, address: listener.address, close, [Symbol.asyncDispose]: close };
   }
-  const folder = await makeSocketFolder(process.env);
+  const { vars } = options.at;
+  const folder = await makeSocketFolder(vars);
   try {
     const listener = await listen({ path: folder.socket, onConnection });
-    const swept = sweepSocketFolders(process.env);
+    const swept = sweepSocketFolders(vars);
     const close = async () => {
       await closeListener(listener, options.leave);
       folder.remove();
@@ -66,9 +74,4 @@ async function closeListener(listener: Listener, leave?: () => Promise<void>): P
   await leave();
   for (const socket of listener.connections) socket.destroy();
   await closed;
-}
-
-/** True for addresses that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }

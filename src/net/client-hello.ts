@@ -4,12 +4,12 @@
  */
 import { TeleportError } from '../errors.js';
 
-/** Longest ClientHello taken. Real ones with post-quantum key shares stay below 4 KiB; a TLS record holds 16 KiB. Ours. */
+/** Longest ClientHello taken. Real ones with post-quantum key shares stay below 4 KiB; a TLS record holds 16 KiB. Our own limit. */
 export const MOST_CLIENT_HELLO_BYTES = 16 * 1024;
-/** Most bytes to keep while waiting for a whole one: the message, and record headers for tiny fragments. Ours. */
+/** Most bytes to keep while waiting for a whole one: the message, and record headers for tiny fragments. Our own limit. */
 export const MOST_CLIENT_HELLO_RECORD_BYTES = 32 * 1024;
 
-/** Most records that one may be cut into: each arriving byte reads them all again. Ours. */
+/** Most records that it can be cut into: each arriving byte reads them all again. Our own limit. */
 const MOST_RECORDS = 256;
 
 const HANDSHAKE_RECORD = 22;

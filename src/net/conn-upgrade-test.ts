@@ -1,26 +1,29 @@
 /**
  * Does something between us and the Proxy swallow our ALPN names, so that a connection upgrade is needed?
- * Source: auth-grpc-and-routing.md section 1.7.
+ * Source: auth-grpc-and-routing.md 1.7.
  */
+
 import { nodeCodeOf } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
+import { yesOrNo } from '../yes-no.js';
 import { dialTls } from './dial.js';
-import type { TrustOptions } from './trust.js';
+import type { WebTrust } from './trust.js';
 
 /** What any Teleport 18 Proxy negotiates and no load balancer knows. */
 const PROBE_PROTOCOL = 'teleport-reversetunnel';
 const TIMEOUT_MS = 5_000;
 
-export interface ConnUpgradeTestOptions extends Pick<TrustOptions, 'ca' | 'systemRoots' | 'rejectUnauthorized'> {
+export interface ConnUpgradeTestOptions extends WebTrust {
+  rejectUnauthorized?: boolean;
   host: string;
   port: number;
   timeoutMs?: number;
-  vars: Record<string, string | undefined>;
   signal?: AbortSignal;
 }
 
 /** True when connections must be upgraded. Never throws for a Proxy that cannot be reached: then nobody knows, and false. */
 export async function needsConnUpgrade(options: ConnUpgradeTestOptions): Promise<boolean> {
-  const forced = forcedConnUpgrade(`${options.host}:${options.port}`, options.vars);
+  const forced = forcedConnUpgrade(joinHostPort(options.host, options.port), options.vars);
   if (forced !== undefined) return forced;
   try {
     const socket = await dialTls({ timeoutMs: TIMEOUT_MS, ...options, alpn: [PROBE_PROTOCOL] });
@@ -48,9 +51,4 @@ export function forcedConnUpgrade(address: string, vars: Record<string, string |
     else if (first === address && value !== undefined) return value;
   }
   return others;
-}
-
-function yesOrNo(text: string): boolean | undefined {
-  if (/^(1|t|true|yes|y|on)$/i.test(text.trim())) return true;
-  return /^(0|f|false|no|n|off)$/i.test(text.trim()) ? false : undefined;
 }

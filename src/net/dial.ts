@@ -12,13 +12,15 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import { TeleportError, TimedOut } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
 import { redactValue } from '../redact.js';
+import { inTime } from '../wait.js';
 import { connectTunnel, proxyFor } from './http-proxy.js';
-import { dialError, handshakeError, joinHostPort } from './socket-errors.js';
+import { dialError, handshakeError } from './socket-errors.js';
 import { secureContextFor, type TrustOptions } from './trust.js';
 
 export { proxyFor } from './http-proxy.js';
-export { type CertificateProblem, certificateAlert, certificateProblem, isDisconnect } from './socket-errors.js';
+export { certificateAlert, isDisconnect } from './socket-errors.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** Between keep-alive probes: what Go's dialler uses. */
@@ -38,14 +40,20 @@ export interface DialTcpOptions {
   vars?: Record<string, string | undefined>;
 }
 
-export interface DialTlsOptions extends DialTcpOptions, TrustOptions {
-  /** Name for SNI and for the check of the certificate. Default: `host`. An IP address is checked, but not sent. */
-  servername?: string;
-  alpn?: readonly string[];
-  checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
-  /** Speak TLS over this stream instead of dialling; it is destroyed when the handshake fails. */
-  socket?: Duplex;
-}
+/** What a TLS connection is like, wherever it leads. */
+export type TlsSettings = TrustOptions &
+  Omit<DialTcpOptions, 'host' | 'port'> & {
+    /** Name for SNI and for the check of the certificate. Default: `host`. An IP address is checked, but not sent. */
+    servername?: string;
+    alpn?: readonly string[];
+    checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
+  };
+
+export type DialTlsOptions = DialTcpOptions &
+  TlsSettings & {
+    /** Speak TLS over this stream instead of dialling; it is destroyed when the handshake fails. */
+    socket?: Duplex;
+  };
 
 /** @throws TeleportError `ConnectionProblem`; the signal's reason when it is aborted */
 export async function dialTcp(options: DialTcpOptions): Promise<Socket> {
@@ -121,7 +129,7 @@ export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
   return socket;
 }
 
-/** As Go checks it: a Common Name is no host name, where Node still takes it for one (RFC 6125, section 6.4.4). */
+/** As Go checks it: a Common Name is not a host name, where Node still takes it for one (RFC 6125, section 6.4.4). */
 function checkName(host: string, certificate: PeerCertificate): Error | undefined {
   const problem = checkServerIdentity(host, certificate);
   if (problem || certificate.subjectaltname) return problem;
@@ -137,24 +145,16 @@ async function opened<S extends Socket>(
   explain: (error: unknown) => Error,
 ): Promise<void> {
   socket.on('error', () => {});
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort: (() => void) | undefined;
+  const open = new Promise<void>((resolve, reject) => {
+    socket.once(event, () => resolve());
+    socket.once('error', (error) => reject(explain(error)));
+    socket.once('close', () => reject(explain(Object.assign(new Error('closed'), { code: 'ECONNRESET' }))));
+  });
+  const awaited = event === 'connect' ? 'connection' : 'answer to the TLS handshake';
   try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once(event, () => resolve());
-      socket.once('error', (error) => reject(explain(error)));
-      socket.once('close', () => reject(explain(Object.assign(new Error('closed'), { code: 'ECONNRESET' }))));
-      const awaited = event === 'connect' ? 'connection' : 'answer to the TLS handshake';
-      timer = setTimeout(() => reject(new TimedOut(awaited, timeoutMs, { address })), timeoutMs);
-      onAbort = () => reject(signal?.reason);
-      if (signal?.aborted) onAbort();
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
+    await inTime(open, timeoutMs, () => new TimedOut(awaited, timeoutMs, { address }), signal);
   } catch (error) {
     socket.destroy();
     throw error;
-  } finally {
-    clearTimeout(timer);
-    if (onAbort) signal?.removeEventListener('abort', onAbort);
   }
 }

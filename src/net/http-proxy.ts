@@ -2,20 +2,22 @@
  * The way out through an HTTP proxy: which one (HTTPS_PROXY, NO_PROXY as Go reads them), and CONNECT on it.
  * Spec: Go's golang.org/x/net/http/httpproxy; RFC 9110 section 9.3.6.
  */
-import { BlockList, isIP, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { TeleportError } from '../errors.js';
-import { withDeadline } from './deadline.js';
+import { splitHostPort } from '../host-port.js';
+import { addressList, isLoopback, isSameIp } from '../ip.js';
+import { withDeadline } from '../wait.js';
 
 type Vars = Record<string, string | undefined>;
 
-/** Longest answer head to CONNECT. Ours. */
+/** Longest answer head to CONNECT. Our own limit. */
 const MOST_HEAD_BYTES = 16 * 1024;
 
 /**
  * The proxy for a target, or undefined for none. Loopback is never proxied.
  *
  * @param url  of the target; `https:` and anything else but `http:` look at HTTPS_PROXY
- * @throws TeleportError `BadParameter` when the variable is no URL
+ * @throws TeleportError `BadParameter` when the variable is not a URL
  */
 export function proxyFor(url: URL, vars: Vars): URL | undefined {
   const isPlain = url.protocol === 'http:';
@@ -23,7 +25,7 @@ export function proxyFor(url: URL, vars: Vars): URL | undefined {
   if (!text) return undefined;
   const host = url.hostname.replace(/^\[|\]$/g, '').toLowerCase();
   const port = url.port || (isPlain ? '80' : '443');
-  if (host === 'localhost' || host === '::1' || /^127\./.test(host)) return undefined;
+  if (isLoopback(host)) return undefined;
   const exceptions = (vars.NO_PROXY ?? vars.no_proxy ?? '').split(',').map((part) => part.trim().toLowerCase());
   if (exceptions.some((exception) => matches(exception, host, port))) return undefined;
   try {
@@ -96,6 +98,11 @@ function readHead(socket: Socket): Promise<string> {
   });
 }
 
+/** An environment in which everything is reached straight. */
+export function withoutProxies(vars: Vars): Vars {
+  return Object.fromEntries(Object.entries(vars).filter(([name]) => !/^https?_proxy$/i.test(name)));
+}
+
 /** `*`, `example.com` (and below), `.example.com` (only below), an address, a network, each with an optional port. */
 function matches(exception: string, host: string, port: string): boolean {
   if (exception === '') return false;
@@ -103,16 +110,12 @@ function matches(exception: string, host: string, port: string): boolean {
   const network = /^([0-9a-f.:]+)\/(\d{1,3})$/.exec(exception);
   if (network) {
     const [, address = '', bits] = network;
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (isIP(address) === 0 || isIP(host) !== isIP(address) || Number(bits) > (family === 'ipv6' ? 128 : 32))
-      return false;
-    const list = new BlockList();
-    list.addSubnet(address, Number(bits), family);
-    return list.check(host, family);
+    const most = isIP(address) === 6 ? 128 : 32;
+    return isIP(address) !== 0 && Number(bits) <= most && addressList([exception]).has(host);
   }
-  const [, name = exception, onlyPort] = /^(.*?):(\d+)$/.exec(isIP(exception) === 6 ? '' : exception) ?? [];
+  const { host: name, port: onlyPort } = splitHostPort(exception);
   if (onlyPort !== undefined && onlyPort !== port) return false;
-  if (isIP(host) !== 0) return host === name;
+  if (isIP(host) !== 0) return isSameIp(host, name);
   const suffix = name.replace(/^\*\./, '.');
   return suffix.startsWith('.') ? host.endsWith(suffix) : host === suffix || host.endsWith(`.${suffix}`);
 }

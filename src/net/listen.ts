@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
-import { joinHostPort } from './socket-errors.js';
+import { joinHostPort } from '../host-port.js';
 import { isListening } from './unix-socket.js';
 
 export interface ListenOptions {

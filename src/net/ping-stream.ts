@@ -1,12 +1,12 @@
 /**
  * The `-ping` framing of TLS routing as a stream over a stream: each frame is a length and that many bytes; length 0 is a
  * ping. Payload passes through uncopied, so frames have no size limit in memory, only a sane one on paper.
- * Source: auth-grpc-and-routing.md section 1.4 (Teleport's pingconn).
+ * Source: auth-grpc-and-routing.md 1.4 (Teleport's pingconn).
  */
 import { Duplex } from 'node:stream';
 import { TeleportError } from '../errors.js';
 
-/** Longest frame believed. The real Proxy was seen to take 20 MB; a length beyond this is other bytes. Ours. */
+/** Longest frame believed. The real Proxy was seen to take 20 MB; a length beyond this is other bytes. Our own limit. */
 export const MOST_FRAME_BYTES = 256 * 1024 * 1024;
 /** How often the Proxy pings: Teleport 18. */
 export const PING_INTERVAL_MS = 30_000;

@@ -2,33 +2,37 @@
  * The PROXY protocol: a header before the first byte of a connection that says who is really calling. Version 1 (text)
  * and 2 (binary) are read, version 2 is written. Spec: haproxy.org, "The PROXY protocol", 2020/03/05, sections 2.1, 2.2.
  */
-import { BlockList, isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TeleportError } from '../errors.js';
+import { isPort } from '../host-port.js';
+import { canonicalIp, ipBytes, ipOfBytes } from '../ip.js';
 import { peek } from './peek.js';
 
 const SIGNATURE_2 = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
+/** Before an IPv4 address where IPv6 is wanted (RFC 4291, 2.5.5.2). */
+const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 const SIGNATURE_1 = Buffer.from('PROXY ');
 /** Longest line of version 1, from the specification. */
 const MAX_LINE_BYTES = 107;
-/** Longest version 2 header believed: addresses and a few TLVs. Ours. */
+/** Longest version 2 header believed: addresses and a few TLVs. Our own limit. */
 const MAX_HEADER_BYTES = 2048;
 
-export interface Endpoint {
+export interface SocketEndpoint {
   address: string;
   port: number;
 }
 
 export interface ProxyHeader {
   /** Undefined for LOCAL (a health check of the load balancer) and UNKNOWN. */
-  source: Endpoint | undefined;
+  source: SocketEndpoint | undefined;
   /** Length of the header in bytes. */
   length: number;
 }
 
 /** A version 2 header. An IPv4 address beside an IPv6 one is written as IPv4-mapped. */
-export function encodeProxyHeader(source: Endpoint, destination: Endpoint): Buffer {
-  const isV4 = isIPv4(plain(source.address)) && isIPv4(plain(destination.address));
+export function encodeProxyHeader(source: SocketEndpoint, destination: SocketEndpoint): Buffer {
+  const isV4 = [source, destination].every(({ address }) => isIPv4(canonicalIp(address) ?? ''));
   const body = Buffer.concat([
     addressBytes(source.address, isV4),
     addressBytes(destination.address, isV4),
@@ -64,7 +68,7 @@ export function isProxyHeader(bytes: Buffer): boolean {
 export async function takeProxyHeader(
   socket: Duplex,
   { timeoutMs }: { timeoutMs: number },
-): Promise<Endpoint | undefined> {
+): Promise<SocketEndpoint | undefined> {
   let header: ProxyHeader | null = null;
   await peek(socket, {
     timeoutMs,
@@ -97,7 +101,7 @@ function binary(bytes: Buffer): ProxyHeader | undefined {
   const width = family === 0x11 ? 4 : family === 0x21 ? 16 : 0;
   if (command === 0 || width === 0) return { source: undefined, length };
   if (bodyLength < 2 * width + 4) throw broken();
-  const address = addressText(bytes.subarray(16, 16 + width));
+  const address = ipOfBytes(bytes.subarray(16, 16 + width));
   return { source: { address, port: bytes.readUInt16BE(16 + 2 * width) }, length };
 }
 
@@ -111,47 +115,15 @@ function line(bytes: Buffer): ProxyHeader | undefined {
   const length = end + 2;
   if (family === 'UNKNOWN') return { source: undefined, length };
   const isRight = family === 'TCP4' ? isIP(source) === 4 : family === 'TCP6' && isIP(source) === 6;
-  if (!isRight || !/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw broken();
-  return { source: { address: source, port: Number(port) }, length };
-}
-
-/** `::ffff:10.0.0.1` → `10.0.0.1`. */
-function plain(address: string): string {
-  return address.toLowerCase().startsWith('::ffff:') && isIPv4(address.slice(7)) ? address.slice(7) : address;
+  const from = Number(port);
+  if (!isRight || !/^\d{1,5}$/.test(port) || (from !== 0 && !isPort(from))) throw broken();
+  return { source: { address: canonicalIp(source)!, port: from }, length };
 }
 
 function addressBytes(address: string, isV4: boolean): Buffer {
-  const text = plain(address);
-  if (isIPv4(text)) {
-    const four = Buffer.from(text.split('.').map(Number));
-    return isV4 ? four : Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), four]);
-  }
-  if (isIP(text) !== 6) throw new TeleportError('BadParameter', 'not an IP address');
-  const [head = '', tail] = text.replace(/%.*$/, '').split('::');
-  const groups = (part: string): string[] => (part === '' ? [] : part.split(':'));
-  const left = groups(withoutDots(head));
-  const right = tail === undefined ? [] : groups(withoutDots(tail));
-  const zeros = tail === undefined ? [] : Array<string>(8 - left.length - right.length).fill('0');
-  return Buffer.concat([...left, ...zeros, ...right].map((group) => uint16(Number.parseInt(group, 16))));
-}
-
-/** The dotted end of an IPv6 address as two groups. */
-function withoutDots(part: string): string {
-  return part.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, a, b, c, d) => {
-    const group = (high: string, low: string) => (Number(high) * 256 + Number(low)).toString(16);
-    return `${group(a, b)}:${group(c, d)}`;
-  });
-}
-
-function addressText(bytes: Buffer): string {
-  if (bytes.length === 4) return bytes.join('.');
-  const groups = Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16));
-  const mapped = bytes.subarray(0, 12).toString('hex') === '00000000000000000000ffff';
-  return mapped ? bytes.subarray(12).join('.') : shortest(groups.join(':'));
-}
-
-function shortest(address: string): string {
-  return new URL(`http://[${address}]/`).hostname.slice(1, -1);
+  const bytes = ipBytes(address);
+  if (bytes === undefined) throw new TeleportError('BadParameter', 'not an IP address');
+  return isV4 || bytes.length === 16 ? bytes : Buffer.concat([MAPPED, bytes]);
 }
 
 function uint16(value: number): Buffer {
@@ -160,21 +132,4 @@ function uint16(value: number): Buffer {
 
 function broken(): TeleportError {
   return new TeleportError('Protocol', 'broken PROXY header');
-}
-
-/** A list of addresses and networks (`10.0.0.0/8`) from which a header is believed. */
-export function addressList(entries: readonly string[]): { has(address: string): boolean } {
-  const list = new BlockList();
-  for (const entry of entries) {
-    const [address = '', prefix] = entry.split('/');
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
-    if (prefix === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(prefix), family);
-  }
-  return {
-    has(address) {
-      const text = plain(address);
-      return isIP(text) !== 0 && list.check(text, isIPv4(text) ? 'ipv4' : 'ipv6');
-    },
-  };
 }

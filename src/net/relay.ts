@@ -7,11 +7,13 @@
  *
  * States of a direction: flowing → (held by its tap | waiting for drain) → flowing → ended → finished.
  *
- * An end that is ours (the signal's, a tap's that throws) is told to `a` where there are last words: nothing of `a` goes
+ * An end that is ours (the signal's, a tap's that throws) is reported to `a` where there are last words: nothing of `a` goes
  * to `b` any more, of `b` only the rest of the message that `a` has a part of; then the words, then the end. A peer that
  * does not read them, or a message that does not end, is cut after a while.
  */
+
 import type { Duplex } from 'node:stream';
+import { FAREWELL_TIMEOUT_MS } from './hang-up.js';
 import { isDisconnect } from './socket-errors.js';
 import { countRelayed } from './young-buffers.js';
 
@@ -52,8 +54,6 @@ export interface RelayResult {
 }
 
 const HALF_CLOSE_TIMEOUT_MS = 600_000;
-/** How long a peer may take to read our last words. */
-const FAREWELL_TIMEOUT_MS = 5_000;
 /** How long a peer that was handed the words may take to hang up: a reset would take them away again. Our own limit. */
 const LINGER_MS = 500;
 /** Bytes that may wait for a slow reader before the other side is stopped. */
@@ -69,8 +69,6 @@ export function relay(a: Duplex, b: Duplex, options: RelayOptions = {}): Promise
   const { halfCloseTimeoutMs = HALF_CLOSE_TIMEOUT_MS, signal, lastWords } = options;
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
-    const aToB = { bytes: 0 };
-    const bToA = { bytes: 0 };
     let open = 2;
     let settled = false;
     let isLeaving = false;
@@ -81,7 +79,7 @@ export function relay(a: Duplex, b: Duplex, options: RelayOptions = {}): Promise
       signal?.removeEventListener('abort', onAbort);
       a.destroy();
       b.destroy();
-      if (error === undefined || isDisconnect(error)) resolve({ bytesAtoB: aToB.bytes, bytesBtoA: bToA.bytes });
+      if (error === undefined || isDisconnect(error)) resolve({ bytesAtoB: up.bytes, bytesBtoA: down.bytes });
       else reject(error);
     };
     const leave = (reason: unknown, error?: unknown) => {
@@ -105,8 +103,10 @@ export function relay(a: Duplex, b: Duplex, options: RelayOptions = {}): Promise
       if (open === 0) settle();
     };
     const events = { onEnded, onDone, settle, fail: (error: unknown) => leave(error, error) };
-    const up = pump(a, b, options.onAtoB, undefined, aToB, events);
-    const down = pump(b, a, options.onBtoA, lastWords?.follow, bToA, events);
+    const up = new Pump(a, b, { tap: options.onAtoB, follow: undefined }, events);
+    const down = new Pump(b, a, { tap: options.onBtoA, follow: lastWords?.follow }, events);
+    up.begin();
+    down.begin();
     if (signal?.aborted) onAbort();
     else signal?.addEventListener('abort', onAbort, { once: true });
   });
@@ -123,137 +123,168 @@ interface PumpEvents {
   fail: (error: unknown) => void;
 }
 
-interface Pump {
-  /** Carry nothing more; what still comes is thrown away. */
-  stop(): void;
-  /** The rest of the message at hand, the words, the end; `done` when they were taken. */
-  leave(words: () => Buffer, done: () => void): void;
+interface Watching {
+  tap: Tap | undefined;
+  follow: LastWords['follow'] | undefined;
 }
 
-function pump(
-  from: Duplex,
-  to: Duplex,
-  tap: Tap | undefined,
-  follow: LastWords['follow'] | undefined,
-  count: { bytes: number },
-  { onEnded, onDone, settle, fail }: PumpEvents,
-): Pump {
-  let ended = false;
-  let finished = false;
-  let held: Buffer | undefined;
+/** One direction. */
+class Pump {
+  /** Carried so far. */
+  bytes = 0;
+  readonly #from: Duplex;
+  readonly #to: Duplex;
+  readonly #tap: Tap | undefined;
+  readonly #follow: LastWords['follow'] | undefined;
+  readonly #events: PumpEvents;
+  #ended = false;
+  #finished = false;
+  #held: Buffer | undefined;
   /** `rest`: only what belongs to the message at hand. */
-  let mode: 'flowing' | 'rest' | 'stopped' = 'flowing';
-  let isFollowed = follow !== undefined;
-  let onRest = () => {};
-  const write = (chunk: Buffer) => {
-    // Bytes for a peer that is gone have nowhere to go; reading on would only hide that.
-    if (to.destroyed || to.writableEnded) return settle();
-    if (isFollowed) watch(chunk);
-    // A stream says "enough" at 16 KiB, which is one TLS record: stopping there would wait for each record on its way.
-    if (!to.write(chunk) && to.writableLength > MOST_WAITING_BYTES) from.pause();
-  };
-  const watch = (chunk: Buffer) => {
-    try {
-      follow!.push(chunk);
-    } catch {
-      isFollowed = false; // no messages of ours: they go across, but nothing can be put between them
-    }
-  };
-  const writeRest = (chunk: Buffer) => {
-    let at = 0;
-    while (isFollowed && follow!.bytesLeft > 0 && at < chunk.length) {
-      const end = Math.min(chunk.length, at + follow!.bytesLeft);
-      watch(chunk.subarray(at, end));
-      at = end;
-    }
-    const isFull = at > 0 && !to.destroyed && !to.write(chunk.subarray(0, at));
-    if (isFull && to.writableLength > MOST_WAITING_BYTES) from.pause();
-    if (!isFollowed || follow!.bytesLeft === 0) onRest();
-  };
-  const onData = (chunk: Buffer) => {
-    if (mode === 'stopped') return;
-    if (mode === 'rest') return writeRest(chunk);
-    count.bytes += chunk.length;
+  #mode: 'flowing' | 'rest' | 'stopped' = 'flowing';
+  #isFollowed: boolean;
+  #onRest = () => {};
+
+  constructor(from: Duplex, to: Duplex, { tap, follow }: Watching, events: PumpEvents) {
+    this.#from = from;
+    this.#to = to;
+    this.#tap = tap;
+    this.#follow = follow;
+    this.#isFollowed = follow !== undefined;
+    this.#events = events;
+  }
+
+  begin(): void {
+    const from = this.#from;
+    from.on('data', (chunk: Buffer) => this.#onData(chunk));
+    from.on('end', () => this.#onEnd());
+    from.on('close', () => this.#onClose());
+    from.on('error', (error) => (this.#mode === 'stopped' ? undefined : this.#events.settle(error)));
+    this.#to.on('drain', () => {
+      if (this.#held === undefined && !this.#ended) from.resume();
+    });
+    if (from.destroyed) this.#onClose();
+    else if (from.readableEnded) this.#onEnd();
+    else from.resume();
+  }
+
+  /** Carry nothing more; what still comes is thrown away. */
+  stop(): void {
+    this.#mode = 'stopped';
+    this.#held = undefined;
+    this.#from.resume();
+  }
+
+  /** The rest of the message at hand, the words, the end; `done` when they were taken. */
+  leave(words: () => Buffer, done: () => void): void {
+    const to = this.#to;
+    to.once('close', done);
+    const hungUp = () => (to.readableEnded ? done() : void setTimeout(done, LINGER_MS).unref());
+    // The end is on its way already, with whatever the other side had to say.
+    if (to.writableFinished) return void done();
+    if (to.writableEnded) return void to.once('finish', done);
+    this.#onRest = () => {
+      this.#mode = 'stopped';
+      this.#from.destroy();
+      to.once('finish', hungUp).once('end', done);
+      to.end(this.#isFollowed ? words() : undefined);
+    };
+    this.#mode = 'rest';
+    const waiting = this.#held ?? Buffer.alloc(0);
+    this.#held = undefined;
+    // Nothing more comes, and the message at hand is not whole.
+    if (!this.#writeRest(waiting) && this.#ended) this.#events.settle();
+    else this.#from.resume();
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#mode === 'stopped') return;
+    if (this.#mode === 'rest') return void this.#writeRest(chunk);
+    this.bytes += chunk.length;
     countRelayed(chunk.length);
     let holding: ReturnType<Tap>;
     try {
-      holding = tap?.(chunk);
+      holding = this.#tap?.(chunk);
     } catch (error) {
-      fail(error);
+      this.#events.fail(error);
       return;
     }
-    if (!holding) {
-      write(chunk);
-      return;
+    if (holding) this.#hold(chunk, holding);
+    else this.#write(chunk);
+  }
+
+  #hold(chunk: Buffer, until: Promise<unknown>): void {
+    this.#from.pause();
+    this.#held = chunk;
+    until.then(() => {
+      if (this.#held === undefined) return;
+      this.#held = undefined;
+      this.#write(chunk);
+      if (this.#ended) this.#finish();
+      else if (this.#to.writableLength <= MOST_WAITING_BYTES) this.#from.resume();
+    }, this.#events.fail);
+  }
+
+  #write(chunk: Buffer): void {
+    const to = this.#to;
+    // Bytes for a peer that is gone have nowhere to go; reading on would only hide that.
+    if (to.destroyed || to.writableEnded) return void this.#events.settle();
+    if (this.#isFollowed) this.#watch(chunk);
+    // A stream says "enough" at 16 KiB, which is one TLS record: stopping there would wait for each record on its way.
+    if (!to.write(chunk) && to.writableLength > MOST_WAITING_BYTES) this.#from.pause();
+  }
+
+  #watch(chunk: Buffer): void {
+    try {
+      this.#follow!.push(chunk);
+    } catch {
+      this.#isFollowed = false; // no messages of ours: they go across, but nothing can be put between them
     }
-    from.pause();
-    held = chunk;
-    holding.then(() => {
-      if (held === undefined) return;
-      held = undefined;
-      write(chunk);
-      if (ended) finish();
-      else if (to.writableLength <= MOST_WAITING_BYTES) from.resume();
-    }, fail);
-  };
-  const onEnd = () => {
-    if (ended) return;
-    ended = true;
+  }
+
+  /** @returns whether the message at hand is whole now */
+  #writeRest(chunk: Buffer): boolean {
+    const to = this.#to;
+    const follow = this.#follow;
+    let at = 0;
+    while (this.#isFollowed && follow!.bytesLeft > 0 && at < chunk.length) {
+      const end = Math.min(chunk.length, at + follow!.bytesLeft);
+      this.#watch(chunk.subarray(at, end));
+      at = end;
+    }
+    const isFull = at > 0 && !to.destroyed && !to.write(chunk.subarray(0, at));
+    if (isFull && to.writableLength > MOST_WAITING_BYTES) this.#from.pause();
+    const isWhole = !this.#isFollowed || follow!.bytesLeft === 0;
+    if (isWhole) this.#onRest();
+    return isWhole;
+  }
+
+  #onEnd(): void {
+    if (this.#ended) return;
+    this.#ended = true;
     // Nothing more belongs to the message at hand.
-    if (mode === 'rest') return settle();
-    if (mode === 'stopped') return;
-    onEnded();
-    if (held === undefined) finish();
-  };
-  const finish = () => {
-    if (to.destroyed || to.writableFinished) finishedNow();
-    else to.end(finishedNow);
-  };
-  const finishedNow = () => {
-    finished = true;
+    if (this.#mode === 'rest') return void this.#events.settle();
+    if (this.#mode === 'stopped') return;
+    this.#events.onEnded();
+    if (this.#held === undefined) this.#finish();
+  }
+
+  #finish(): void {
+    const to = this.#to;
+    if (to.destroyed || to.writableFinished) this.#finishedNow();
+    else to.end(() => this.#finishedNow());
+  }
+
+  #finishedNow(): void {
+    this.#finished = true;
     // A stream that is closed takes nothing any more: the other direction is over too.
-    if (from.destroyed) settle();
-    else onDone();
-  };
-  const onClose = () => {
-    if (mode === 'stopped') return;
-    onEnd();
-    if (finished) settle();
-  };
-  from.on('data', onData);
-  from.on('end', onEnd);
-  from.on('close', onClose);
-  from.on('error', (error) => (mode === 'stopped' ? undefined : settle(error)));
-  to.on('drain', () => {
-    if (held === undefined && !ended) from.resume();
-  });
-  if (from.destroyed) onClose();
-  else if (from.readableEnded) onEnd();
-  else from.resume();
-  return {
-    stop() {
-      mode = 'stopped';
-      held = undefined;
-      from.resume();
-    },
-    leave(words, done) {
-      to.once('close', done);
-      const hungUp = () => (to.readableEnded ? done() : void setTimeout(done, LINGER_MS).unref());
-      // The end is on its way already, with whatever the other side had to say.
-      if (to.writableFinished) return done();
-      if (to.writableEnded) return void to.once('finish', done);
-      onRest = () => {
-        mode = 'stopped';
-        from.destroy();
-        to.once('finish', hungUp).once('end', done);
-        to.end(isFollowed ? words() : undefined);
-      };
-      mode = 'rest';
-      const waiting = held ?? Buffer.alloc(0);
-      held = undefined;
-      writeRest(waiting);
-      if (mode === 'rest' && ended) settle();
-      else from.resume();
-    },
-  };
+    if (this.#from.destroyed) this.#events.settle();
+    else this.#events.onDone();
+  }
+
+  #onClose(): void {
+    if (this.#mode === 'stopped') return;
+    this.#onEnd();
+    if (this.#finished) this.#events.settle();
+  }
 }

@@ -1,23 +1,7 @@
-/**
- * Node's and OpenSSL's errors turned into ours at this door, in the words in which Go programs say the same. Certificate
- * problems carry a property, so that nobody has to look at text.
- */
-import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
-
-export type CertificateProblem = 'unknown-authority' | 'name' | 'expired';
-
-const CERTIFICATE_PROBLEMS: Record<string, CertificateProblem> = {
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unknown-authority',
-  SELF_SIGNED_CERT_IN_CHAIN: 'unknown-authority',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'unknown-authority',
-  UNABLE_TO_GET_ISSUER_CERT: 'unknown-authority',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unknown-authority',
-  CERT_SIGNATURE_FAILURE: 'unknown-authority',
-  INVALID_CA: 'unknown-authority',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'name',
-  CERT_HAS_EXPIRED: 'expired',
-  CERT_NOT_YET_VALID: 'expired',
-};
+/** Node's and OpenSSL's errors turned into ours at this door, in the words in which Go programs say the same. */
+import { type CertificateProblem, certificateProblem } from '../certificate-problem.js';
+import { causesOf, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'connect: connection refused',
@@ -47,30 +31,14 @@ export function isDisconnect(error: unknown): boolean {
   return GONE.has(nodeCodeOf(error) ?? '');
 }
 
-/** What was wrong with the server's certificate, wherever in the chain of causes it is said; undefined if nothing. */
-export function certificateProblem(error: unknown): CertificateProblem | undefined {
-  let link = error as { certificateProblem?: CertificateProblem; cause?: unknown } | null | undefined;
-  for (let depth = 0; depth < 16 && typeof link === 'object' && link !== null; depth++) {
-    const said = link.certificateProblem;
-    const problem = said ?? CERTIFICATE_PROBLEMS[nodeCodeOf(link) ?? ''];
-    if (problem !== undefined) return problem;
-    link = link.cause as typeof link;
-  }
-  return undefined;
-}
-
 /**
  * The peer's word against our own certificate, wherever in the chain of causes it is said: `unknown certificate
  * authority`, `certificate expired`, … Undefined when it was something else. Source: RFC 8446, section 6.2.
  */
 export function certificateAlert(error: unknown): string | undefined {
-  let link = error as { cause?: unknown } | null | undefined;
-  for (let depth = 0; depth < 16 && typeof link === 'object' && link !== null; depth++) {
-    const alert = ALERT.exec(nodeCodeOf(link) ?? '')?.[1];
-    if (alert && /CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE/.test(alert)) return alertText(alert);
-    link = link.cause as typeof link;
-  }
-  return undefined;
+  const alerts = causesOf(error).map((link) => ALERT.exec(nodeCodeOf(link) ?? '')?.[1]);
+  const found = alerts.find((alert) => alert && /CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE/.test(alert));
+  return found && alertText(found);
 }
 
 /** `dial tcp 127.0.0.1:1: connect: connection refused`, `dial tcp: lookup nope: no such host`. */
@@ -99,11 +67,6 @@ export function handshakeError(error: unknown, host: string): TeleportError {
   const problem = certificateProblem(error);
   const wrapped = new TeleportError('ConnectionProblem', handshakeText(error, problem), { cause: error });
   return problem === undefined ? wrapped : Object.assign(wrapped, { certificateProblem: problem, host });
-}
-
-/** `host:port`, IPv6 in brackets. */
-export function joinHostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** How OpenSSL's name of an alert looks in Node's error codes. */

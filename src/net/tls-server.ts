@@ -1,11 +1,11 @@
 /**
  * TLS for sockets that somebody else accepted: a `tls.Server` that listens nowhere and is given its connections, so one
  * port can carry several protocols. Certificates can be replaced while it runs.
- * Source: auth-grpc-and-routing.md, gotchas for a Node server.
+ * Source: auth-grpc-and-routing.md 1.1 and 5.
  */
 import { constants } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import { createServer, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
+import { createServer, type DetailedPeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import { TeleportError } from '../errors.js';
 import { handshakeError } from './socket-errors.js';
 
@@ -29,7 +29,7 @@ export interface TlsServerOptions {
   chooseAlpn?: (offered: readonly string[], servername: string) => string | undefined;
   /** Another identity for a server name; undefined keeps the usual one. */
   contextFor?: (servername: string) => SecureContext | undefined;
-  /** Ask for a client certificate. It stays optional here: `peerCertificate` says whether there is a good one. */
+  /** Ask for a client certificate. It stays optional and is not verified here: `presentedCertificate` gives it to who does. */
   requestCert?: boolean;
   handshakeTimeoutMs?: number;
   /** A finished handshake. The socket has an `error` listener and noDelay where it can. */
@@ -86,22 +86,19 @@ export function makeTlsServer(options: TlsServerOptions): TlsServer {
 }
 
 /**
- * The client's certificate, if it was verified. A chain is refused: exactly one certificate, signed by a root that we
- * know, is what Teleport's clients send.
+ * DER of the certificate that the client presented, verified or not; undefined when it presented none. A chain is refused:
+ * exactly one certificate, signed by a root, is what Teleport's clients send.
  *
- * @returns undefined without a certificate or with one that is not trusted
  * @throws TeleportError `AccessDenied` when it came through an intermediate authority
  */
-export function peerCertificate(socket: TLSSocket): PeerCertificate | undefined {
-  if (!socket.authorized) return undefined;
-  const leaf = socket.getPeerCertificate(true);
-  if (leaf.raw === undefined) return undefined;
-  const issuer = leaf.issuerCertificate as typeof leaf | undefined;
+export function presentedCertificate(socket: TLSSocket): Buffer | undefined {
+  const leaf = socket.getPeerCertificate(true) as Partial<DetailedPeerCertificate>;
+  const issuer = leaf.issuerCertificate;
   const above = issuer?.issuerCertificate;
   if (issuer !== undefined && above !== undefined && above.fingerprint256 !== issuer.fingerprint256) {
     throw new TeleportError('AccessDenied', 'a client certificate through an intermediate authority is not accepted');
   }
-  return leaf;
+  return leaf.raw;
 }
 
 function settings(identity: TlsIdentity) {

@@ -2,24 +2,35 @@
  * The trust and the key of outgoing TLS connections as OpenSSL's contexts. A context with the authorities of the web takes
  * some 30 ms and 1 MB, so equal ones are made once for each process, however many connections there are.
  */
+
 import { createHash } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { TeleportError } from '../errors.js';
 import { splitPem } from '../pki/pem.js';
 import { webRoots } from './roots.js';
 
-export interface TrustOptions {
-  /** PEM texts: the only authorities trusted. Without it: the web's (`webRoots`). */
-  ca?: string | readonly string[];
-  /** With `ca`: trust the web's authorities as well. */
-  systemRoots?: boolean;
+interface Own {
   cert?: string;
   key?: string;
   /** Default true. False: no authority is looked up, for nobody asks them. */
   rejectUnauthorized?: boolean;
-  /** Environment. Default: the process's. */
-  vars?: Record<string, string | undefined>;
 }
+
+/** Trust in these authorities alone, PEM texts. */
+interface OwnTrust {
+  ca: string | readonly string[];
+  systemRoots?: false;
+}
+
+/** Trust in the authorities of the web, as this environment names them, beside others or alone (`webRoots`). */
+export interface WebTrust {
+  ca?: string | readonly string[];
+  /** With `ca`: trust the web's authorities as well. */
+  systemRoots?: boolean;
+  vars: Record<string, string | undefined>;
+}
+
+export type TrustOptions = Own & (OwnTrust | WebTrust);
 
 /** A daemon makes a key for each database user; those that were not used for the longest time go. Our own limit. */
 const MOST_CONTEXTS = 32;
@@ -29,10 +40,10 @@ const contexts = new Map<string, SecureContext>();
 
 /** @throws TeleportError `BadParameter` for authorities, a certificate or a key that cannot be used */
 export function secureContextFor(options: TrustOptions): SecureContext {
-  const { cert, key, vars = process.env } = options;
+  const { cert, key } = options;
   const own = options.ca === undefined ? [] : typeof options.ca === 'string' ? [options.ca] : options.ca;
   const isChecked = options.rejectUnauthorized ?? true;
-  const web = isChecked && (options.ca === undefined || options.systemRoots) ? webRoots(vars) : undefined;
+  const web = isChecked && trustsWeb(options) ? webRoots(options.vars) : undefined;
   const digest = createHash('sha256');
   for (const part of [web?.id, cert, key, ...own]) digest.update(`${part?.length ?? '-'}:${part ?? ''}`);
   const id = digest.digest('base64');
@@ -42,6 +53,10 @@ export function secureContextFor(options: TrustOptions): SecureContext {
   const [oldest] = contexts.keys();
   if (contexts.size > MOST_CONTEXTS) contexts.delete(oldest!);
   return context;
+}
+
+function trustsWeb(options: TrustOptions): options is Own & WebTrust {
+  return options.ca === undefined || options.systemRoots === true;
 }
 
 function makeContext(ca: string[], cert: string | undefined, key: string | undefined): SecureContext {

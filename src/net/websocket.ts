@@ -1,14 +1,14 @@
 /**
  * Connection upgrade: a byte stream through an HTTP load balancer that would not let our ALPN names pass. A WebSocket
  * with subprotocol `alpn` or `alpn-ping`, binary frames; on the server also the older raw upgrade. The only door to `ws`.
- * Source: auth-grpc-and-routing.md section 1.6.
+ * Source: auth-grpc-and-routing.md 1.6.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocket, WebSocketServer } from 'ws';
 import { messageOf, TeleportError } from '../errors.js';
-import { withDeadline } from './deadline.js';
+import { withDeadline } from '../wait.js';
 import { MOST_FRAME_BYTES, PING_INTERVAL_MS, PingStream } from './ping-stream.js';
 
 export const UPGRADE_PATH = '/webapi/connectionupgrade';

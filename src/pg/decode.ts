@@ -15,7 +15,7 @@ import {
   type FrontendMessage,
   nameTag,
   type PasswordMeaning,
-  type Target,
+  type StatementOrPortal,
   type TxStatus,
 } from './messages.js';
 import { cancelKey } from './startup.js';
@@ -136,7 +136,7 @@ const BACKEND_READERS: Record<string, Reader<BackendMessage>> = {
   v: negotiateProtocolVersion,
 };
 
-function target(body: BufferReader): Target {
+function target(body: BufferReader): StatementOrPortal {
   const letter = String.fromCharCode(body.uint8());
   if (letter !== 'S' && letter !== 'P') throw body.broken('neither a statement nor a portal');
   return letter;

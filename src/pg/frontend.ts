@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { TeleportError, TimedOut } from '../errors.js';
+import { inTime } from '../wait.js';
 import { decodeBackend } from './decode.js';
 import { encodeFrontend } from './encode.js';
 import type { BackendKey, BackendMessage, TxStatus } from './messages.js';
@@ -206,17 +207,16 @@ function unexpected(message: BackendMessage): TeleportError {
   return new TeleportError('Protocol', `the database server sent ${message.type} out of turn during the login`);
 }
 
-function closed(duplex: Duplex, { timeoutMs = DEFAULT_TIMEOUT_MS, address }: AskOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (duplex.destroyed || duplex.readableEnded) return resolve();
-    const late = () =>
-      reject(new TimedOut('answer to the CancelRequest', timeoutMs, address === undefined ? {} : { address }));
-    const timer = setTimeout(late, timeoutMs);
-    const done = () => {
-      clearTimeout(timer);
-      resolve();
-    };
+async function closed(duplex: Duplex, { timeoutMs = DEFAULT_TIMEOUT_MS, address }: AskOptions): Promise<void> {
+  if (duplex.destroyed || duplex.readableEnded) return;
+  const end = new Promise<void>((resolve) => {
     // A reset is an answer too: the server was done with us.
-    duplex.on('error', done).once('end', done).once('close', done).resume();
+    duplex
+      .on('error', () => resolve())
+      .once('end', resolve)
+      .once('close', resolve)
+      .resume();
   });
+  const late = () => new TimedOut('answer to the CancelRequest', timeoutMs, address === undefined ? {} : { address });
+  await inTime(end, timeoutMs, late);
 }

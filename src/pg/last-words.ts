@@ -1,18 +1,18 @@
 /**
- * The end of a session that is not the client's doing, told in PostgreSQL's way: an ErrorResponse between two messages of
+ * The end of a session that is not the client's doing, in PostgreSQL's way: an ErrorResponse between two messages of
  * the server, then the end. For `relay`, whose `a` is the client; the server's first byte there must begin a message.
  */
 import { createScanner, type Scanner } from './scan.js';
 import { encodeError } from './sqlstate.js';
 
-export interface LastWords {
+export interface ClientFarewell {
   follow: Scanner;
   say: (reason: unknown) => Buffer;
   timeoutMs?: number;
 }
 
 /** One a session. @param timeoutMs  how long the client may take to read them; default: the relay's */
-export function lastWords(timeoutMs?: number): LastWords {
+export function lastWords(timeoutMs?: number): ClientFarewell {
   const follow = createScanner({ side: 'backend', wanted: () => undefined, onMessage() {}, refuseUnknown: false });
   return { follow, say: encodeError, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
 }

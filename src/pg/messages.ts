@@ -22,7 +22,7 @@ export const MIN_CANCEL_KEY_BYTES = 4;
 /** I = idle, T = in a transaction, E = in a failed transaction. */
 export type TxStatus = 'I' | 'T' | 'E';
 /** S = prepared statement, P = portal. */
-export type Target = 'S' | 'P';
+export type StatementOrPortal = 'S' | 'P';
 /** One field of ErrorResponse or NoticeResponse: its letter and its text, in the order of the wire. */
 export type ErrorField = readonly [code: string, value: string];
 
@@ -58,11 +58,11 @@ export type FrontendMessage =
       parameters: (Buffer | null)[];
       resultFormats: number[];
     }
-  | { type: 'Close'; target: Target; name: string }
+  | { type: 'Close'; target: StatementOrPortal; name: string }
   | { type: 'CopyData'; data: Buffer }
   | Bare<'CopyDone'>
   | { type: 'CopyFail'; message: string }
-  | { type: 'Describe'; target: Target; name: string }
+  | { type: 'Describe'; target: StatementOrPortal; name: string }
   | { type: 'Execute'; portal: string; maxRows: number }
   | Bare<'Flush'>
   | {

@@ -14,11 +14,11 @@ import { type FieldDescription, type FrontendMessage, MAX_BODY_BYTES } from './m
 import { ServerError } from './server-error.js';
 import { type Deadline, deadlineIn, readMessage } from './stream.js';
 
-export type Row = (string | null)[];
+export type ResultRow = (string | null)[];
 
 export interface StatementResult {
   fields: FieldDescription[];
-  rows: Row[];
+  rows: ResultRow[];
   /** `SELECT 3`, `INSERT 0 1`, …; empty for an empty statement. */
   commandTag: string;
 }
@@ -29,14 +29,14 @@ export interface StatementOptions {
   /** Most bytes of rows that are kept in memory. Default 256 MiB. Not counted when `onRow` takes the rows. */
   maxResultBytes?: number;
   /** Takes each row as it comes, instead of `rows`. */
-  onRow?: (row: Row, fields: FieldDescription[]) => void;
+  onRow?: (row: ResultRow, fields: FieldDescription[]) => void;
   /** Takes the result of each statement when it is complete, also of those before one that fails. */
   onResult?: (result: StatementResult) => void;
   /** Takes what the server remarks meanwhile. */
   onNotice?: (notice: ServerError) => void;
 }
 
-export interface Session extends LoggedIn {
+export interface PgSession extends LoggedIn {
   readonly duplex: Duplex;
   query(sql: string, options?: StatementOptions): Promise<StatementResult[]>;
   execute(sql: string, parameters?: readonly (string | null)[], options?: StatementOptions): Promise<StatementResult>;
@@ -48,7 +48,7 @@ const DEFAULT_STATEMENT_TIMEOUT_MS = 600_000;
 const DEFAULT_RESULT_BYTES = 256 * 1024 * 1024;
 
 /** Log in and keep the connection for statements. Throws as `login`; a Duplex that could not log in is the caller's. */
-export async function connectSession(duplex: Duplex, options: LoginOptions): Promise<Session> {
+export async function connectSession(duplex: Duplex, options: LoginOptions): Promise<PgSession> {
   const loggedIn = await login(duplex, options);
   // A break between two statements is met by the next one, not by the process.
   const ignore = () => {};
@@ -118,7 +118,7 @@ async function readResults(duplex: Duplex, options: StatementOptions): Promise<S
   const maxResultBytes = options.maxResultBytes ?? DEFAULT_RESULT_BYTES;
   const results: StatementResult[] = [];
   let fields: FieldDescription[] = [];
-  let rows: Row[] = [];
+  let rows: ResultRow[] = [];
   let keptBytes = 0;
   let failure: TeleportError | undefined;
   const finish = (commandTag: string) => {

@@ -9,6 +9,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import { TeleportError, TimedOut } from '../errors.js';
+import { LONGEST_TIMER_MS } from '../wait.js';
 import { decodeBackend } from './decode.js';
 import {
   type BackendMessage,
@@ -146,13 +147,10 @@ function waitFor(duplex: Duplex, length: number, deadline: Deadline): Promise<Bu
           const { awaited, timeoutMs, address } = deadline;
           reject(new TimedOut(awaited, timeoutMs, address === undefined ? {} : { address }));
         });
-      timer = setTimeout(late, Math.min(Math.max(deadline.atMs - performance.now(), 0), MAX_TIMER_MS));
+      timer = setTimeout(late, Math.min(Math.max(deadline.atMs - performance.now(), 0), LONGEST_TIMER_MS));
     }
   });
 }
-
-/** Longest delay that `setTimeout` keeps; a larger one would fire at once. */
-const MAX_TIMER_MS = 0x7fff_ffff;
 
 function ended(when: string, cause?: unknown): TeleportError {
   return new TeleportError('ConnectionProblem', `the PostgreSQL connection ended ${when}`, {

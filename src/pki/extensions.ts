@@ -1,7 +1,7 @@
 /** The X.509 extensions that we write (RFC 5280, 4.2), each as its tree. */
 import { createHash } from 'node:crypto';
-import { isIPv4, isIPv6 } from 'node:net';
 import { TeleportError } from '../errors.js';
+import { canonicalIp, ipBytes } from '../ip.js';
 import { EXTENSION_OID } from './certificate.js';
 import { bitString, boolean, type DerNode, encodeDer, implicit, octetString, oid, sequence } from './der.js';
 import { bitsOf, decodeDer, membersOf, TAG } from './der-reader.js';
@@ -49,7 +49,7 @@ export function authorityKeyId(id: Buffer): DerNode {
  */
 export function subjectAltName(names: readonly string[]): DerNode {
   const unique = [...new Set(names)];
-  const addresses = unique.filter(isIp).map((name) => addressBytes(name).toString('latin1'));
+  const addresses = unique.filter(isIp).map((name) => ipBytes(name)!.toString('latin1'));
   return extension(
     EXTENSION_OID.subjectAltName,
     sequence(
@@ -71,31 +71,10 @@ export function keyIdOf(spkiDer: Buffer): Buffer {
 }
 
 function isIp(name: string): boolean {
-  return isIPv4(name) || (isIPv6(name) && !name.includes('%'));
+  return canonicalIp(name) !== undefined && !name.includes('%');
 }
 
 function dnsBytes(name: string): Buffer {
   if (!/^[\x21-\x7e]{1,253}$/.test(name)) throw new TeleportError('BadParameter', `"${name}" cannot be a DNS name`);
   return Buffer.from(name, 'latin1');
-}
-
-/** 4 or 16 bytes. An IPv4 address inside an IPv6 one is taken as IPv4. */
-function addressBytes(name: string): Buffer {
-  if (isIPv4(name)) return Buffer.from(name.split('.').map(Number));
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(name);
-  const plain = dotted ? `${dotted[1]}${hexPair(dotted[2]!, dotted[3]!)}:${hexPair(dotted[4]!, dotted[5]!)}` : name;
-  const [head, tail] = plain.split('::');
-  const groups = (part: string | undefined) => (part ? part.split(':').map((group) => Number.parseInt(group, 16)) : []);
-  const front = groups(head);
-  const back = groups(tail);
-  const bytes = Buffer.alloc(16);
-  front.forEach((group, index) => void bytes.writeUInt16BE(group, index * 2));
-  back.forEach((group, index) => void bytes.writeUInt16BE(group, 16 - back.length * 2 + index * 2));
-  return bytes.subarray(0, 12).equals(MAPPED) ? bytes.subarray(12) : bytes;
-}
-
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
-
-function hexPair(high: string, low: string): string {
-  return (Number(high) * 256 + Number(low)).toString(16);
 }

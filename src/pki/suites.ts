@@ -4,17 +4,30 @@
  */
 import type { KeyAlgorithm } from './keys.js';
 
-export const SUITES = ['legacy', 'balanced-v1', 'fips-v1', 'hsm-v1'] as const;
-export type SignatureAlgorithmSuite = (typeof SUITES)[number];
+export const SIGNATURE_SUITES = ['legacy', 'balanced-v1', 'fips-v1', 'hsm-v1'] as const;
+export type SignatureSuite = (typeof SIGNATURE_SUITES)[number];
+
+/** For a new cluster, as Teleport 18 does. */
+export const DEFAULT_SUITE: SignatureSuite = 'balanced-v1';
 
 /** The algorithm for a key of this purpose under this suite. */
-export function keyFor(suite: SignatureAlgorithmSuite, purpose: KeyPurpose): KeyAlgorithm {
-  return KEYS[purpose][SUITES.indexOf(suite)]!;
+export function keyFor(suite: SignatureSuite, purpose: KeyPurpose): KeyAlgorithm {
+  return KEYS[purpose][SIGNATURE_SUITES.indexOf(suite)]!;
 }
 
-/** The suite behind the number in `cluster_auth_preference`; 0 (unspecified) and unknown ones count as `legacy`. */
-export function suiteOfNumber(value: number): SignatureAlgorithmSuite {
-  return SUITES[value - 1] ?? 'legacy';
+/** The suite behind the number in `cluster_auth_preference`; undefined for 0 (unspecified) and unknown ones. */
+export function announcedSuite(value: number): SignatureSuite | undefined {
+  return SIGNATURE_SUITES[value - 1];
+}
+
+/** The same for making keys: what is not announced counts as `legacy`. */
+export function suiteOfNumber(value: number): SignatureSuite {
+  return announcedSuite(value) ?? 'legacy';
+}
+
+/** The number of a suite in `cluster_auth_preference`. */
+export function numberOfSuite(suite: SignatureSuite): number {
+  return SIGNATURE_SUITES.indexOf(suite) + 1;
 }
 
 const RSA = 'rsa2048';

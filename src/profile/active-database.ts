@@ -1,27 +1,20 @@
-/** What a database certificate says about itself. Attribute types: certificates reference, 4.2. */
+/** What a database certificate says about itself. Attribute types: certificates.md 4.2. */
+import { ATTRIBUTE_OID as OID } from '../identity/attributes.js';
 import { readCertificate } from '../pki/x509.js';
-import { type ActiveDatabase, LEAST_LIFE_MS } from './store.js';
-
-const ROUTE = {
-  name: '1.3.9999.2.1',
-  protocol: '1.3.9999.2.2',
-  dbUser: '1.3.9999.2.3',
-  dbName: '1.3.9999.2.4',
-  dbRoles: '1.3.9999.2.19',
-} as const;
+import { LEAST_LIFE_MS, type StoredDatabase } from './store.js';
 
 /** The login that a certificate stands for; undefined when it names no database or ends within five seconds. */
-export function activeDatabase(certPem: string, now: Date): ActiveDatabase | undefined {
+export function activeDatabase(certPem: string, now: Date): StoredDatabase | undefined {
   const { subject, notAfter } = readCertificate(certPem);
-  const name = subject.get(ROUTE.name)?.[0];
+  const name = subject.get(OID.databaseServiceName)?.[0];
   if (name === undefined || notAfter.getTime() - now.getTime() < LEAST_LIFE_MS) return undefined;
   return {
     certPem,
     name,
-    protocol: subject.get(ROUTE.protocol)?.[0] ?? '',
-    dbUser: subject.get(ROUTE.dbUser)?.[0] ?? '',
-    dbName: subject.get(ROUTE.dbName)?.[0] ?? '',
-    dbRoles: subject.get(ROUTE.dbRoles) ?? [],
+    protocol: subject.get(OID.databaseProtocol)?.[0] ?? '',
+    dbUser: subject.get(OID.databaseUsername)?.[0] ?? '',
+    dbName: subject.get(OID.databaseName)?.[0] ?? '',
+    dbRoles: subject.get(OID.databaseRoles) ?? [],
     expiresAt: notAfter,
   };
 }

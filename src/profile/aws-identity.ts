@@ -1,5 +1,5 @@
 /**
- * AWS logins beside cluster profiles: who one is at AWS, where databases are looked for, and the databases that one is
+ * AWS logins beside cluster profiles: who the person is at AWS, where databases are looked for, and the databases that the person is
  * logged into. No secret is in these files; temporary passwords are in the credential store.
  *
  *     ~/.tsh/aws-profiles/   0700
@@ -13,11 +13,11 @@ import { join } from 'node:path';
 import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
 import { readIfThere, tryBase, withBase, writeWhole } from './lock.js';
 import { basePaths, SECRET_MODE } from './paths.js';
-import type { CredentialStoreKind } from './secret-store.js';
+import type { CredentialStoreKind } from './secret.js';
 import { wipe } from './wipe.js';
 
-/** A database that one is logged into, with the names chosen then. */
-export interface AwsDatabase {
+/** A database that the person is logged into, with the names chosen then. */
+export interface StoredAwsDatabase {
   name: string;
   /** `host:port`. */
   uri: string;
@@ -45,7 +45,7 @@ export interface AwsIdentity {
   arn: string;
   /** Where temporary passwords are kept between commands; absent: files. */
   credentialStore?: CredentialStoreKind;
-  databases: AwsDatabase[];
+  databases: StoredAwsDatabase[];
 }
 
 export interface AwsIdentities {
@@ -53,7 +53,7 @@ export interface AwsIdentities {
   readonly folder: string;
   /** The identity of the last login, if that was one at AWS. One file and two facts of files are read. */
   currentName(): Promise<string | undefined>;
-  /** The identity of the last login at AWS, whether or not one has logged in at a cluster since. */
+  /** The identity of the last login at AWS, whether or not a login at a cluster came since. */
   lastName(): Promise<string | undefined>;
   /** Commands go to the cluster again. */
   stepBack(): Promise<void>;
@@ -68,7 +68,7 @@ export interface AwsIdentities {
   /** Remember it as the one of the last login. If it is whom it was before, the databases of before stay. */
   save(identity: AwsIdentity): Promise<AwsIdentity>;
   /** Change the databases of a stored identity; concurrent changes are not lost. */
-  changeDatabases(name: string, change: (databases: AwsDatabase[]) => AwsDatabase[]): Promise<void>;
+  changeDatabases(name: string, change: (databases: StoredAwsDatabase[]) => StoredAwsDatabase[]): Promise<void>;
   /** @returns false when there was none */
   delete(name: string): Promise<boolean>;
 }
@@ -114,7 +114,7 @@ export function awsIdentities(base: string): AwsIdentities {
     prepare: () => tryBase(base),
     async save(identity) {
       return await locked(async () => {
-        // Read here: another command may have logged into a database while AWS was asked who one is.
+        // Read here: another command may have logged into a database while AWS was asked who this is.
         const before = await read(identity.name).catch(() => undefined);
         const saved = before?.arn === identity.arn ? { ...identity, databases: before.databases } : identity;
         await write(saved);

@@ -7,10 +7,11 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
 import { certificatesIn } from '../pki/certificate-file.js';
+import { authoritiesByCluster } from '../pki/cluster-name.js';
 import { readPrivateKey, sameKey } from '../pki/keys.js';
-import { issuerOf, NAME_OID, publicKeyOf } from '../pki/x509.js';
+import { publicKeyOf } from '../pki/x509.js';
 import { activeDatabase } from './active-database.js';
-import { deleteEntries, moveKeys, secretOpener } from './key-places.js';
+import { deleteEntries, moveKeys, type SecretOpener, secretOpener } from './key-places.js';
 import type { KeychainOptions } from './keychain.js';
 import { readIfThere, tryBase, withBase, writeWhole } from './lock.js';
 import {
@@ -27,13 +28,13 @@ import {
   usersOf,
 } from './paths.js';
 import { type Profile, parseProfile, profileName, profileText } from './profile.js';
-import type { CredentialStoreKind, SecretStore } from './secret-store.js';
+import type { CredentialStoreKind, SecretStore } from './secret.js';
 import {
-  type ActiveDatabase,
   type DatabaseKeys,
   type HostCa,
   LoginNeeded,
   type ProfileStore,
+  type StoredDatabase,
   type UserCerts,
   type UserKeys,
 } from './store.js';
@@ -41,208 +42,247 @@ import { everyOne, wipe } from './wipe.js';
 
 export interface DiskStoreOptions {
   /** How the keychain is asked, when a profile keeps its keys there. */
-  keychain?: KeychainOptions;
+  keychain: KeychainOptions;
 }
 
 /** The store in this folder; it need not exist yet. */
-export function diskStore(base: string, options: DiskStoreOptions = {}): ProfileStore {
-  const paths = basePaths(base);
-  const open = secretOpener(base, options.keychain);
+export class DiskStore implements ProfileStore {
+  readonly isVirtual = false;
+  readonly #base: string;
+  readonly #paths: ReturnType<typeof basePaths>;
+  readonly #open: SecretOpener;
   /** Profiles of which it was said where their keys go. */
-  const chosen = new Map<string, CredentialStoreKind>();
-  const recorded = async (name: string) => chosen.get(name) ?? (await readProfile(base, name))?.credentialStore;
-  const kindOf = async (name: string) => (await recorded(name)) ?? 'file';
-  const secretsOf = async (name: string) => await open(await kindOf(name));
-  const locked = <T>(work: () => Promise<T>): Promise<T> => withBase(base, work);
-  const removing = <T>(work: () => Promise<T>): Promise<T> => withBase(base, work, { isRemoval: true });
-  return {
-    isVirtual: false,
+  readonly #chosen = new Map<string, CredentialStoreKind>();
 
-    async currentName() {
-      return (await readIfThere(paths.currentProfile))?.trim() || undefined;
-    },
-    async names() {
-      const entries = await entriesOf(base);
-      const files = entries.filter((entry) => entry.isFile() && /^[^.].*\.yaml$/.test(entry.name));
-      return files.map(({ name }) => name.slice(0, -'.yaml'.length)).sort();
-    },
-    readProfile: async (name) => await readProfile(base, name),
-    profileFile: (name) => profilePath(base, name),
-    prepare: () => tryBase(base),
-    async saveProfile(profile, options = {}) {
-      const name = profileName(profile);
-      await locked(async () => {
-        const credentialStore = await recorded(name);
-        const text = profileText({ ...profile, ...(credentialStore ? { credentialStore } : {}) });
-        await writeWhole(profilePath(base, name), text, PROFILE_MODE);
-        if (options.makeCurrent ?? true) await writeWhole(paths.currentProfile, `${name}\n`, PROFILE_MODE);
-      });
-    },
+  constructor(base: string, options: DiskStoreOptions) {
+    this.#base = base;
+    this.#paths = basePaths(base);
+    this.#open = secretOpener(base, options.keychain);
+  }
 
-    credentialStore: kindOf,
-    async setCredentialStore(name, kind) {
-      // Before the lock: the system may have to ask the person.
-      await (await open(kind)).check();
-      return await locked(async () => {
-        const from = await kindOf(name);
-        const record = async () => {
-          chosen.set(name, kind);
-          const profile = await readProfile(base, name);
-          if (profile === undefined) return;
-          await writeWhole(profilePath(base, name), profileText({ ...profile, credentialStore: kind }), PROFILE_MODE);
-        };
-        return await moveKeys(open, keyFolder(name), { from, to: kind, record });
-      });
-    },
+  async currentName() {
+    return (await readIfThere(this.#paths.currentProfile))?.trim() || undefined;
+  }
 
-    async readCerts(name, user, cluster) {
-      const files = userPaths(base, name, user);
-      const certs = await readCerts(files, cluster);
-      if (certs === undefined || existsSync(files.tlsKey)) return certs;
-      return (await kindOf(name)) === 'keychain' ? certs : undefined;
-    },
-    async readKeys(name, user, cluster) {
-      const read = async () => await readUser(base, name, user, cluster, await secretsOf(name));
-      const seen = await read();
-      if (typeof seen !== 'string') return seen;
-      // Another process may be writing.
-      const again = await locked(read);
-      if (again === 'keyless') return undefined;
-      if (again !== 'torn') return again;
-      throw new LoginNeeded('BadParameter', `the key and the certificate of ${user} do not belong together`, {
-        hint: `Log in again with "tsh login --proxy=${name} --user=${user}".`,
-      });
-    },
-    async saveKeys(name, user, cluster, keys) {
-      const files = userPaths(base, name, user);
-      const accounts = keyAccounts(name, user);
-      await locked(async () => {
-        const secrets = await secretsOf(name);
-        if (await areOtherKeys(secrets, accounts, keys)) {
-          for (const path of files.all) await wipe(path);
-          await deleteEntries(open, keyFolder(name), accounts.owns);
-        }
-        await secrets.set(accounts.tls, lined(keys.tlsKeyPem));
-        await writeWhole(files.tlsCert, lined(keys.tlsCertPem), SECRET_MODE);
-        await secrets.set(accounts.ssh, lined(keys.sshKeyPem));
-        await writeWhole(files.sshPublicKey, lined(keys.sshPublicKey), SECRET_MODE);
-        if (keys.sshCert) await writeWhole(files.sshCert(cluster), lined(keys.sshCert), SECRET_MODE);
-      });
-    },
-    async hostCas(name) {
-      const { cas } = proxyPaths(base, name);
-      const files = (await entriesOf(cas)).filter((entry) => /^[^.].*\.pem$/.test(entry.name)).map((e) => e.name);
-      const pems = await Promise.all(files.map((file) => certificatesOf(join(cas, file))));
-      return casByCluster(pems.flat());
-    },
-    async saveHostCas(name, cas) {
-      const files = proxyPaths(base, name);
-      await locked(async () => {
-        for (const { cluster, tlsPems } of cas) {
-          if (!cluster.includes('..')) await writeWhole(files.ca(cluster), tlsPems.map(lined).join(''), CA_MODE);
-        }
-        const all = cas.flatMap(({ tlsPems }) => tlsPems.map((pem) => `${lined(pem)}\n`));
-        await writeWhole(files.certsPem, all.join(''), CA_MODE);
-        await addKnownHosts(paths.knownHosts, cas);
-      });
-    },
+  async names() {
+    const entries = await entriesOf(this.#base);
+    const files = entries.filter((entry) => entry.isFile() && /^[^.].*\.yaml$/.test(entry.name));
+    return files.map(({ name }) => name.slice(0, -'.yaml'.length)).sort();
+  }
 
-    async databases(name, user, cluster, now) {
-      const files = userPaths(base, name, user);
-      const found = (await entriesOf(files.dbFolder(cluster))).filter((entry) => /^[^.].*\.crt$/.test(entry.name));
-      if (found.length === 0) return [];
-      const kind = await kindOf(name);
-      const read = found.map(async (entry): Promise<ActiveDatabase | undefined> => {
-        const database = entry.name.slice(0, -'.crt'.length);
-        const certPem = await readIfThere(files.dbCert(cluster, database));
-        if (!certPem || (kind === 'file' && !existsSync(files.dbKey(cluster, database)))) return undefined;
-        try {
-          return activeDatabase(certPem, now);
-        } catch {
-          return undefined; // half a file of another program; it is no login
-        }
-      });
-      const all = (await Promise.all(read)).filter((one) => one !== undefined);
-      return all.sort((a, b) => (a.name < b.name ? -1 : 1));
-    },
-    async databaseKey(name, user, cluster, database, certPem) {
-      const key = await (await secretsOf(name)).get(keyAccounts(name, user).database(cluster, database));
-      return key !== undefined && isPair(key, certPem) ? key : undefined;
-    },
-    async saveDatabase(name, user, cluster, database, keys: DatabaseKeys) {
-      const files = userPaths(base, name, user);
-      await locked(async () => {
-        await (await secretsOf(name)).set(keyAccounts(name, user).database(cluster, database), lined(keys.keyPem));
-        await writeWhole(files.dbCert(cluster, database), lined(keys.certPem), SECRET_MODE);
-      });
-    },
-    async deleteDatabase(name, user, cluster, database) {
-      const files = userPaths(base, name, user);
-      return await removing(async () => {
-        const certGone = await wipe(files.dbCert(cluster, database));
-        const keyGone = await (await secretsOf(name)).delete(keyAccounts(name, user).database(cluster, database));
-        return certGone || keyGone;
-      });
-    },
-    async deleteIssued(name, user, cluster) {
-      const files = userPaths(base, name, user);
-      await removing(async () => {
-        await wipe(files.dbFolders);
-        await deleteEntries(open, keyFolder(name), keyAccounts(name, user).isDatabase);
-        for (const { name: file } of await entriesOf(files.sshFolder)) {
-          const path = join(files.sshFolder, file);
-          if (path !== files.sshCert(cluster)) await wipe(path);
-        }
-      });
-    },
-    databasePaths(name, user, cluster, database, rootCluster) {
-      const files = userPaths(base, name, user);
-      return {
-        ca: proxyPaths(base, name).ca(rootCluster),
-        cert: files.dbCert(cluster, database),
-        key: files.dbKey(cluster, database),
+  async readProfile(name: string) {
+    const path = profilePath(this.#base, name);
+    const text = await readIfThere(path);
+    return text === undefined ? undefined : await parseProfile(text, path);
+  }
+
+  profileFile(name: string) {
+    return profilePath(this.#base, name);
+  }
+
+  prepare() {
+    return tryBase(this.#base);
+  }
+
+  async saveProfile(profile: Profile, options: { makeCurrent?: boolean } = {}) {
+    const name = profileName(profile);
+    await this.#locked(async () => {
+      const credentialStore = await this.#recorded(name);
+      const text = profileText({ ...profile, ...(credentialStore ? { credentialStore } : {}) });
+      await writeWhole(profilePath(this.#base, name), text, PROFILE_MODE);
+      if (options.makeCurrent ?? true) await writeWhole(this.#paths.currentProfile, `${name}\n`, PROFILE_MODE);
+    });
+  }
+
+  async credentialStore(name: string) {
+    return (await this.#recorded(name)) ?? 'file';
+  }
+
+  async setCredentialStore(name: string, kind: CredentialStoreKind) {
+    // Before the lock: the system may have to ask the person.
+    await (await this.#open(kind)).check();
+    return await this.#locked(async () => {
+      const from = await this.credentialStore(name);
+      const record = async () => {
+        this.#chosen.set(name, kind);
+        const profile = await this.readProfile(name);
+        if (profile === undefined) return;
+        const text = profileText({ ...profile, credentialStore: kind });
+        await writeWhole(profilePath(this.#base, name), text, PROFILE_MODE);
       };
-    },
+      return await moveKeys(this.#open, keyFolder(name), { from, to: kind, record });
+    });
+  }
 
-    async logins() {
-      const folders = (await entriesOf(paths.keys)).filter((entry) => entry.isDirectory()).map(({ name }) => name);
-      const found = folders.sort().map(async (proxy) => {
-        const names = (await entriesOf(proxyPaths(base, proxy).folder)).map((entry) => entry.name);
-        return usersOf(names).map((user) => ({ proxy, user }));
-      });
-      return (await Promise.all(found)).flat();
-    },
-    async deleteUser(name, user) {
-      if ((await entriesOf(base)).length === 0) return false;
-      return await removing(async () => {
-        let found = false;
-        await everyOne(userPaths(base, name, user).all, async (path) => {
-          found = (await wipe(path)) || found;
-        });
-        return (await deleteEntries(open, keyFolder(name), keyAccounts(name, user).owns)) || found;
-      });
-    },
-    async deleteEntries() {
-      await deleteEntries(open, '', () => true);
-    },
-    async deleteAll() {
-      if ((await entriesOf(base)).length === 0) return;
-      await removing(async () => {
-        const found = (await entriesOf(base)).filter(({ name }) => !KEPT_AT_LOGOUT.includes(name));
-        const files = found.map(({ name }) => join(base, name)).filter((path) => path !== paths.lock);
-        await everyOne(
-          [...files.map((path) => () => wipe(path)), () => deleteEntries(open, '', () => true)],
-          (remove) => remove(),
-        );
-      });
-    },
-  };
-}
+  async readCerts(name: string, user: string, cluster: string) {
+    const files = userPaths(this.#base, name, user);
+    const certs = await readCerts(files, cluster);
+    if (certs === undefined || existsSync(files.tlsKey)) return certs;
+    return (await this.credentialStore(name)) === 'keychain' ? certs : undefined;
+  }
 
-async function readProfile(base: string, name: string): Promise<Profile | undefined> {
-  const path = profilePath(base, name);
-  const text = await readIfThere(path);
-  return text === undefined ? undefined : await parseProfile(text, path);
+  async readKeys(name: string, user: string, cluster: string) {
+    const read = async () => await readUser(this.#base, name, user, cluster, await this.#secretsOf(name));
+    const seen = await read();
+    if (typeof seen !== 'string') return seen;
+    // Another process may be writing.
+    const again = await this.#locked(read);
+    if (again === 'keyless') return undefined;
+    if (again !== 'torn') return again;
+    throw new LoginNeeded('BadParameter', `the key and the certificate of ${user} do not belong together`, {
+      hint: `Log in again with "tsh login --proxy=${name} --user=${user}".`,
+    });
+  }
+
+  async saveKeys(name: string, user: string, cluster: string, keys: UserKeys) {
+    const files = userPaths(this.#base, name, user);
+    const accounts = keyAccounts(name, user);
+    await this.#locked(async () => {
+      const secrets = await this.#secretsOf(name);
+      if (await areOtherKeys(secrets, accounts, keys)) {
+        for (const path of files.all) await wipe(path);
+        await deleteEntries(this.#open, keyFolder(name), accounts.owns);
+      }
+      await secrets.set(accounts.tls, lined(keys.tlsKeyPem));
+      await writeWhole(files.tlsCert, lined(keys.tlsCertPem), SECRET_MODE);
+      await secrets.set(accounts.ssh, lined(keys.sshKeyPem));
+      await writeWhole(files.sshPublicKey, lined(keys.sshPublicKey), SECRET_MODE);
+      if (keys.sshCert) await writeWhole(files.sshCert(cluster), lined(keys.sshCert), SECRET_MODE);
+    });
+  }
+
+  async hostCas(name: string) {
+    const { cas } = proxyPaths(this.#base, name);
+    const files = (await entriesOf(cas)).filter((entry) => /^[^.].*\.pem$/.test(entry.name)).map((e) => e.name);
+    const pems = await Promise.all(files.map((file) => certificatesOf(join(cas, file))));
+    return casByCluster(pems.flat());
+  }
+
+  async saveHostCas(name: string, cas: readonly HostCa[]) {
+    const files = proxyPaths(this.#base, name);
+    await this.#locked(async () => {
+      for (const { cluster, tlsPems } of cas) {
+        if (!cluster.includes('..')) await writeWhole(files.ca(cluster), tlsPems.map(lined).join(''), CA_MODE);
+      }
+      const all = cas.flatMap(({ tlsPems }) => tlsPems.map((pem) => `${lined(pem)}\n`));
+      await writeWhole(files.certsPem, all.join(''), CA_MODE);
+      await addKnownHosts(this.#paths.knownHosts, cas);
+    });
+  }
+
+  async databases(name: string, user: string, cluster: string, now: Date) {
+    const files = userPaths(this.#base, name, user);
+    const found = (await entriesOf(files.dbFolder(cluster))).filter((entry) => /^[^.].*\.crt$/.test(entry.name));
+    if (found.length === 0) return [];
+    const kind = await this.credentialStore(name);
+    const read = found.map(async (entry): Promise<StoredDatabase | undefined> => {
+      const database = entry.name.slice(0, -'.crt'.length);
+      const certPem = await readIfThere(files.dbCert(cluster, database));
+      if (!certPem || (kind === 'file' && !existsSync(files.dbKey(cluster, database)))) return undefined;
+      try {
+        return activeDatabase(certPem, now);
+      } catch {
+        return undefined; // half a file of another program; it is not a login
+      }
+    });
+    const all = (await Promise.all(read)).filter((one) => one !== undefined);
+    return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async databaseKey(name: string, user: string, cluster: string, database: string, certPem: string) {
+    const key = await (await this.#secretsOf(name)).get(keyAccounts(name, user).database(cluster, database));
+    return key !== undefined && isPair(key, certPem) ? key : undefined;
+  }
+
+  async saveDatabase(name: string, user: string, cluster: string, database: string, keys: DatabaseKeys) {
+    const files = userPaths(this.#base, name, user);
+    await this.#locked(async () => {
+      const account = keyAccounts(name, user).database(cluster, database);
+      await (await this.#secretsOf(name)).set(account, lined(keys.keyPem));
+      await writeWhole(files.dbCert(cluster, database), lined(keys.certPem), SECRET_MODE);
+    });
+  }
+
+  async deleteDatabase(name: string, user: string, cluster: string, database: string) {
+    const files = userPaths(this.#base, name, user);
+    return await this.#removing(async () => {
+      const certGone = await wipe(files.dbCert(cluster, database));
+      const account = keyAccounts(name, user).database(cluster, database);
+      const keyGone = await (await this.#secretsOf(name)).delete(account);
+      return certGone || keyGone;
+    });
+  }
+
+  async deleteIssued(name: string, user: string, cluster: string) {
+    const files = userPaths(this.#base, name, user);
+    await this.#removing(async () => {
+      await wipe(files.dbFolders);
+      await deleteEntries(this.#open, keyFolder(name), keyAccounts(name, user).isDatabase);
+      for (const { name: file } of await entriesOf(files.sshFolder)) {
+        const path = join(files.sshFolder, file);
+        if (path !== files.sshCert(cluster)) await wipe(path);
+      }
+    });
+  }
+
+  databasePaths(name: string, user: string, cluster: string, database: string, rootCluster: string) {
+    const files = userPaths(this.#base, name, user);
+    return {
+      ca: proxyPaths(this.#base, name).ca(rootCluster),
+      cert: files.dbCert(cluster, database),
+      key: files.dbKey(cluster, database),
+    };
+  }
+
+  async logins() {
+    const entries = await entriesOf(this.#paths.keys);
+    const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const found = folders.sort().map(async (proxy) => {
+      const names = (await entriesOf(proxyPaths(this.#base, proxy).folder)).map((entry) => entry.name);
+      return usersOf(names).map((user) => ({ proxy, user }));
+    });
+    return (await Promise.all(found)).flat();
+  }
+
+  async deleteUser(name: string, user: string) {
+    if ((await entriesOf(this.#base)).length === 0) return false;
+    return await this.#removing(async () => {
+      let found = false;
+      await everyOne(userPaths(this.#base, name, user).all, async (path) => {
+        found = (await wipe(path)) || found;
+      });
+      return (await deleteEntries(this.#open, keyFolder(name), keyAccounts(name, user).owns)) || found;
+    });
+  }
+
+  async deleteEntries() {
+    await deleteEntries(this.#open, '', () => true);
+  }
+
+  async deleteAll() {
+    if ((await entriesOf(this.#base)).length === 0) return;
+    await this.#removing(async () => {
+      const found = (await entriesOf(this.#base)).filter(({ name }) => !KEPT_AT_LOGOUT.includes(name));
+      const files = found.map(({ name }) => join(this.#base, name)).filter((path) => path !== this.#paths.lock);
+      await everyOne([...files.map((path) => () => wipe(path)), () => this.deleteEntries()], (remove) => remove());
+    });
+  }
+
+  async #recorded(name: string) {
+    return this.#chosen.get(name) ?? (await this.readProfile(name))?.credentialStore;
+  }
+
+  async #secretsOf(name: string) {
+    return await this.#open(await this.credentialStore(name));
+  }
+
+  #locked<T>(work: () => Promise<T>): Promise<T> {
+    return withBase(this.#base, work);
+  }
+
+  #removing<T>(work: () => Promise<T>): Promise<T> {
+    return withBase(this.#base, work, { isRemoval: true });
+  }
 }
 
 async function readCerts(files: ReturnType<typeof userPaths>, cluster: string): Promise<UserCerts | undefined> {
@@ -313,14 +353,8 @@ async function certificatesOf(path: string): Promise<string[]> {
   });
 }
 
-/** Certificates of `cas/*.pem` by the cluster that each names itself: CN of its issuer. */
 function casByCluster(pems: readonly string[]): HostCa[] {
-  const found = new Map<string, string[]>();
-  for (const pem of pems) {
-    const cluster = issuerOf(pem).get(NAME_OID.commonName)?.[0] ?? '';
-    found.set(cluster, [...(found.get(cluster) ?? []), pem]);
-  }
-  return [...found].map(([cluster, tlsPems]) => ({ cluster, tlsPems }));
+  return [...authoritiesByCluster(pems)].map(([cluster, tlsPems]) => ({ cluster, tlsPems }));
 }
 
 async function addKnownHosts(path: string, cas: readonly HostCa[]): Promise<void> {

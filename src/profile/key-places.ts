@@ -6,7 +6,8 @@ import { existsSync } from 'node:fs';
 import { isTeleportError, TeleportError } from '../errors.js';
 import type { KeychainOptions } from './keychain.js';
 import { basePaths } from './paths.js';
-import { type CredentialStoreKind, openSecrets, type SecretStore } from './secret-store.js';
+import type { CredentialStoreKind, SecretStore } from './secret.js';
+import { openSecrets } from './secret-store.js';
 import { wipe } from './wipe.js';
 
 /** Opens each place once; `deleteEntries` needs to know the base folder too. */
@@ -15,7 +16,7 @@ export interface SecretOpener {
   readonly base: string;
 }
 
-export function secretOpener(base: string, keychain: KeychainOptions = {}): SecretOpener {
+export function secretOpener(base: string, keychain: KeychainOptions): SecretOpener {
   const opened = new Map<CredentialStoreKind, Promise<SecretStore>>();
   const open = async (kind: CredentialStoreKind) => {
     const store = opened.get(kind) ?? openSecrets(kind, base, keychain);
@@ -29,7 +30,7 @@ export function secretOpener(base: string, keychain: KeychainOptions = {}): Secr
 const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File/m;
 
 /**
- * Move all private keys of a folder. First copied, then `record` is told, then removed from the old place.
+ * Move all private keys of a folder. First copied, then `record` is called, then removed from the old place.
  *
  * @returns why entries of the keychain are left or could not be read, when files are the new place
  * @throws TeleportError `AccessDenied` when the keychain is the new place and refuses; `record` has not been called

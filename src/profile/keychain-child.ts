@@ -5,20 +5,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import type { KeytarModule } from './keychain.js';
-
-export interface Question {
-  id: number;
-  call: keyof KeytarModule;
-  args: string[];
-}
-
-export interface Answer {
-  id: number;
-  value?: unknown;
-  /** Text of what was thrown. */
-  error?: string;
-}
+import type { KeytarAnswer, KeytarModule, Question } from './keytar.js';
 
 const loading = load();
 loading.catch(() => {}); // told with the first answer
@@ -27,7 +14,7 @@ process.on('message', (question: Question) => void answer(question));
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 async function answer({ id, call, args }: Question): Promise<void> {
-  const reply = (answer: Answer) => process.connected && process.send?.(answer);
+  const reply = (answer: KeytarAnswer) => process.connected && process.send?.(answer);
   try {
     const keytar = (await loading) as unknown as Record<string, (...args: string[]) => Promise<unknown>>;
     reply({ id, value: (await keytar[call]!(...args)) ?? null });

@@ -1,24 +1,19 @@
 /**
- * keytar in a child process: begun when it is first asked, ended when nobody has asked for a while, when it is told to, or
+ * keytar in a child process: begun when it is first asked, ended when nobody has asked for a while, when it is asked to, or
  * with this process.
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
-import type { KeytarModule, OpenKeytar } from './keychain.js';
-import type { Answer, Question } from './keychain-child.js';
+import { desktopVariables, type StartedChild, startChild, type Variables } from '../child-process.js';
+import { messageOf } from '../errors.js';
+import type { KeytarAnswer, KeytarModule, OpenKeytar, Question } from './keytar.js';
 
 /** A tunnel that stays open for days must not keep a second process for it. */
 const IDLE_MS = 1_000;
 
-/** All that the child needs: the bus, the display of a prompt, the person, where libraries are. Tokens and passwords are not passed on. */
-const PASSED_ON =
-  /^(DBUS_.*|XDG_.*|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|HOME|USER|LOGNAME|PATH|LANG|LC_.*|LD_LIBRARY_PATH|TMPDIR|USERPROFILE|APPDATA|LOCALAPPDATA|SYSTEMROOT|WINDIR|TEMP|TMP)$/i;
-
-export function keytarInChild(vars: Record<string, string | undefined>): OpenKeytar {
-  const env = Object.fromEntries(Object.entries(vars).filter(([name]) => PASSED_ON.test(name)));
-  let current: Child | undefined;
+export function keytarInChild(vars: Variables): OpenKeytar {
+  let current: KeytarProcess | undefined;
   const ask = async <T>(call: Question['call'], ...args: string[]): Promise<T> => {
-    current ??= startChild(env, (ended) => {
+    current ??= new KeytarProcess(vars, (ended) => {
       if (current === ended) current = undefined;
     });
     return (await current.ask(call, args)) as T;
@@ -32,65 +27,93 @@ export function keytarInChild(vars: Record<string, string | undefined>): OpenKey
   return { keytar, abandon: () => current?.end() };
 }
 
-interface Child {
-  ask(call: Question['call'], args: string[]): Promise<unknown>;
-  end(): void;
-}
+/** Those that run. One listener for all: each keychain of a process has a child of its own. */
+const running = new Set<KeytarProcess>();
+const endAll = () => {
+  for (const one of running) one.end();
+};
 
-function startChild(env: Record<string, string | undefined>, onEnd: (child: Child) => void): Child {
-  // The name stands in package.json, so that it is found from the sources and from dist alike.
-  const child: ChildProcess = fork(createRequire(import.meta.url).resolve('#keychain-child'), {
-    env,
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    // Ctrl-C at the terminal is for `tsh`, which ends the child.
-    detached: process.platform !== 'win32',
-  });
-  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
-  let count = 0;
-  const end = () => {
-    clearTimeout(idle);
-    process.removeListener('exit', end);
-    // Not by a word: a thread that waits for a keychain keeps a process from ending.
-    child.kill('SIGKILL');
-    onEnd(self);
-  };
-  const rest = () => {
-    if (waiting.size > 0) return;
-    child.unref();
-    child.channel?.unref();
-    idle.refresh();
-  };
-  const idle = setTimeout(() => waiting.size === 0 && end(), IDLE_MS);
-  idle.unref();
-  const fail = (why: string) => {
-    for (const { reject } of waiting.values()) reject(new Error(why));
-    waiting.clear();
-    end();
-  };
-  child.on('message', ({ id, value, error }: Answer) => {
-    const asked = waiting.get(id);
-    waiting.delete(id);
+class KeytarProcess {
+  readonly #onEnd: (self: KeytarProcess) => void;
+  readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  readonly #idle: NodeJS.Timeout;
+  /** When it runs, or could not be started. */
+  readonly #started: Promise<void>;
+  #child: StartedChild['child'] | undefined;
+  #count = 0;
+
+  constructor(vars: Variables, onEnd: (self: KeytarProcess) => void) {
+    this.#onEnd = onEnd;
+    this.#idle = setTimeout(() => this.#waiting.size === 0 && this.end(), IDLE_MS).unref();
+    if (running.size === 0) process.once('exit', endAll);
+    running.add(this);
+    this.#started = this.#start(vars).catch((error: unknown) => this.#fail(messageOf(error)));
+  }
+
+  async ask(call: Question['call'], args: string[]): Promise<unknown> {
+    const id = this.#count++;
+    const answer = new Promise<unknown>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    void this.#started.then(() => this.#send({ id, call, args }));
+    return await answer;
+  }
+
+  end(): void {
+    clearTimeout(this.#idle);
+    running.delete(this);
+    if (running.size === 0) process.removeListener('exit', endAll);
+    this.#kill();
+    this.#onEnd(this);
+  }
+
+  async #start(vars: Variables): Promise<void> {
+    // The name stands in package.json, so that it is found from the sources and from dist alike.
+    const script = createRequire(import.meta.url).resolve('#keychain-child');
+    const { child } = await startChild(process.execPath, [script], {
+      env: desktopVariables(vars),
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      // Ctrl-C at the terminal is for `tsh`, which ends the child.
+      detached: process.platform !== 'win32',
+    });
+    this.#child = child;
+    child.on('message', (answer) => this.#take(answer as KeytarAnswer));
+    child.on('error', (error) => this.#fail(error.message));
+    child.on('exit', (code, signal) => this.#fail(`its helper process ended with ${signal ?? code}`));
+    // Given up meanwhile.
+    if (!running.has(this)) this.#kill();
+  }
+
+  #send(question: Question): void {
+    this.#child?.ref();
+    this.#child?.channel?.ref();
+    this.#child?.send(question, (error) => {
+      if (error) this.#settle(question.id)?.reject(error);
+    });
+  }
+
+  #take({ id, value, error }: KeytarAnswer): void {
+    const asked = this.#settle(id);
     if (error === undefined) asked?.resolve(value);
     else asked?.reject(new Error(error));
-    rest();
-  });
-  child.on('error', (error) => fail(error.message));
-  child.on('exit', (code, signal) => fail(`its helper process ended with ${signal ?? code}`));
-  process.once('exit', end);
+    if (this.#waiting.size > 0) return;
+    this.#child?.unref();
+    this.#child?.channel?.unref();
+    this.#idle.refresh();
+  }
 
-  const self: Child = {
-    end,
-    ask: async (call, args) =>
-      await new Promise((resolve, reject) => {
-        const id = count++;
-        waiting.set(id, { resolve, reject });
-        child.ref();
-        child.channel?.ref();
-        child.send({ id, call, args } satisfies Question, (error) => {
-          if (error && waiting.delete(id)) reject(error);
-        });
-      }),
-  };
-  return self;
+  #settle(id: number) {
+    const asked = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    return asked;
+  }
+
+  #fail(why: string): void {
+    for (const { reject } of this.#waiting.values()) reject(new Error(why));
+    this.#waiting.clear();
+    this.end();
+  }
+
+  /** Not by a word: a thread that waits for a keychain keeps a process from ending. */
+  #kill(): void {
+    this.#child?.kill('SIGKILL');
+  }
 }

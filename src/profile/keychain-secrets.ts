@@ -10,10 +10,10 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve, sep } from 'node:path';
 import { TeleportError } from '../errors.js';
-import { type Keychain, openKeychain } from './keychain.js';
+import type { Keychain } from './keychain.js';
 import { writeWhole } from './lock.js';
 import { basePaths, SECRET_MODE } from './paths.js';
-import { parts, type SecretStore } from './secret-store.js';
+import { parts, type SecretStore } from './secret.js';
 
 /** Content of an entry, and how its account begins, that shows whether the keychain can be used. */
 const TRIAL = 'trial';
@@ -23,7 +23,7 @@ const MARK = `Private keys of this folder are in the system keychain, under the 
 `;
 
 /** Secrets of this base folder in the keychain. Nothing is asked before the first call. */
-export function keychainSecrets(base: string, keychain: Keychain = openKeychain()): SecretStore {
+export function keychainSecrets(base: string, keychain: Keychain): SecretStore {
   const root = resolve(base);
   const entry = (account: string) => join(root, ...parts(account));
   const check = async () => {

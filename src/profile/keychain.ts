@@ -5,8 +5,11 @@
  * keytar runs in a child process (`keychain-child.ts`): a call that never comes back (a mute bus, a question to the person
  * that nobody answers) holds a thread of its process, and such a process cannot even exit. A child can be ended.
  */
+
 import { inSeconds, messageOf, TeleportError } from '../errors.js';
+import { inTime } from '../wait.js';
 import { keychainRefusal } from './keychain-refusal.js';
+import type { KeytarModule, OpenKeytar } from './keytar.js';
 
 export interface Keychain {
   /** The secret of an account, or undefined. */
@@ -19,21 +22,6 @@ export interface Keychain {
   list(): Promise<string[]>;
 }
 
-/** The part of keytar that we use. */
-export interface KeytarModule {
-  getPassword(service: string, account: string): Promise<string | null>;
-  setPassword(service: string, account: string, password: string): Promise<void>;
-  deletePassword(service: string, account: string): Promise<boolean>;
-  findCredentials(service: string): Promise<{ account: string; password: string }[]>;
-}
-
-/** keytar, and a way to be rid of a call that does not come back. */
-export interface OpenKeytar {
-  keytar: KeytarModule;
-  /** Everything under way is given up. */
-  abandon(): void;
-}
-
 export interface KeychainOptions {
   /** Name under which entries are kept. Default `teleshift`. */
   service?: string;
@@ -41,8 +29,8 @@ export interface KeychainOptions {
   timeoutMs?: number;
   /** Gives up what is under way. */
   signal?: AbortSignal | undefined;
-  /** The bus is found through these. Default: the process's. */
-  vars?: Record<string, string | undefined>;
+  /** The bus is found through these. */
+  vars: Record<string, string | undefined>;
   platform?: NodeJS.Platform;
   /** Default: a child process. */
   open?: () => Promise<OpenKeytar>;
@@ -53,14 +41,8 @@ const MOST_BYTES_WINDOWS = 2560;
 const MOST_BYTES = 65_536;
 
 /** A keychain; nothing is loaded or asked before the first call. */
-export function openKeychain(options: KeychainOptions = {}): Keychain {
-  const {
-    service = 'teleshift',
-    timeoutMs = 30_000,
-    signal,
-    vars = process.env,
-    platform = process.platform,
-  } = options;
+export function openKeychain(options: KeychainOptions): Keychain {
+  const { service = 'teleshift', timeoutMs = 30_000, signal, vars, platform = process.platform } = options;
   const open = options.open ?? (async () => (await import('./keychain-process.js')).keytarInChild(vars));
   let opening: Promise<OpenKeytar> | undefined;
   const ask = async <T>(what: 'read' | 'written', call: (keytar: KeytarModule) => Promise<T>): Promise<T> => {
@@ -73,27 +55,14 @@ export function openKeychain(options: KeychainOptions = {}): Keychain {
     };
     const work = mine.then(({ keytar }) => withRetry(() => call(keytar)));
     work.catch(() => {});
-    const stop = new AbortController();
-    const late = new Promise<never>((_, reject) => {
-      const timer = setTimeout(() => {
-        reject(new Error(`no answer within ${inSeconds(timeoutMs)}`));
-      }, timeoutMs);
-      const onAbort = () => reject(signal!.reason as Error);
-      signal?.addEventListener('abort', onAbort, { once: true });
-      stop.signal.addEventListener('abort', () => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-      });
-    });
+    const late = () => new Error(`no answer within ${inSeconds(timeoutMs)}`);
     try {
-      return await Promise.race([work, late]);
+      return await inTime(work, timeoutMs, late, signal);
     } catch (cause) {
       // libsecret stays with the service that it found first, also when that has ended and a new one has begun.
       giveUp();
       signal?.throwIfAborted();
       throw keychainRefusal(what, cause, platform);
-    } finally {
-      stop.abort();
     }
   };
   return {

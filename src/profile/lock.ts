@@ -3,14 +3,15 @@
  * made with O_EXCL that names its holder; it is touched while held, and one whose holder is gone is taken over.
  * Readers need no lock: files are written beside their place and renamed into it.
  */
+
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, open, readFile, readlink, realpath, rename, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
+import { rest } from '../wait.js';
 import { basePaths, FOLDER_MODE } from './paths.js';
 
 export interface LockOptions {
@@ -45,7 +46,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>, options:
       throw new TeleportError('LimitExceeded', `another tsh is busy writing (${path})`, {
         hint: 'Wait for it to end. If no other tsh is running, remove that file.',
       });
-    } else await wait(RETRY_MS);
+    } else await rest(RETRY_MS);
   }
   const beat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => {}), staleMs / 4);
   beat.unref();
@@ -229,7 +230,7 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Remove a lock without holder. Of several that found it, one may do so at a time, and looks again first: else the
+ * Remove a lock without holder. Of several that found it, one at a time does so, and looks again first: else the
  * second would remove the lock that the first has meanwhile taken.
  */
 async function breakLock(path: string, staleMs: number): Promise<void> {
@@ -237,7 +238,7 @@ async function breakLock(path: string, staleMs: number): Promise<void> {
   if (!(await take(guard, `${process.pid}\n`))) {
     const facts = await stat(guard).catch(() => undefined);
     if (facts && Date.now() - facts.mtimeMs > staleMs) await unlink(guard).catch(() => {});
-    await wait(RETRY_MS);
+    await rest(RETRY_MS);
     return;
   }
   try {

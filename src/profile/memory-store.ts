@@ -1,7 +1,7 @@
 /**
  * A login that lives in memory only: the keys of an identity file given with `-i`. Reads like the folder; database
  * certificates are kept until the process ends. Paths are those that real `tsh` names for such a profile, or the ones in
- * `TSH_VIRTUAL_PATH_*`. Spec: login-and-profile reference, 7.2.
+ * `TSH_VIRTUAL_PATH_*`. Spec: login-and-profile.md 7.2.
  */
 import { TeleportError } from '../errors.js';
 import { activeDatabase } from './active-database.js';

@@ -19,7 +19,7 @@
  *             └── cas/CLUSTER.pem             0640   host CA certificates of one cluster
  *     ~/.pg_service.conf, or PGSERVICEFILE           `pg-service-file.ts`
  *
- * Modes are those asked for; the umask is applied. Spec: login-and-profile reference, 6.1.
+ * Modes are those asked for; the umask is applied. Spec: login-and-profile.md 6.1.
  */
 import { join, normalize, resolve } from 'node:path';
 import { TeleportError } from '../errors.js';
@@ -140,13 +140,6 @@ export function keyAccounts(proxyHost: string, user: string) {
 /** The folder of all keys of a proxy, as the start of an account. */
 export function keyFolder(proxyHost: string): string {
   return `keys/${fileName(proxyHost)}`;
-}
-
-/** The host of `host:port`, `[::1]:443`, `host`: the name of a profile. */
-export function hostOf(address: string): string {
-  const bracketed = /^\[([^\]]+)\](?::\d+)?$/.exec(address);
-  if (bracketed) return bracketed[1]!;
-  return address.split(':').length > 2 ? address : address.replace(/:\d*$/, '');
 }
 
 /** A name from a server or a person as one component of a path. @throws BadParameter for one that would lead elsewhere */

@@ -5,7 +5,7 @@
  *
  *     their bytes ── one line end ── [CLUSTER-DATABASE] and its settings ── their bytes
  *
- * Spec: login-and-profile reference, 8.2; PostgreSQL manual, "The Connection Service File"; libpq's `parseServiceFile`.
+ * Spec: login-and-profile.md 8.2; PostgreSQL manual, "The Connection Service File"; libpq's `parseServiceFile`.
  */
 import { constants } from 'node:fs';
 import { access, readFile, stat, unlink } from 'node:fs/promises';

@@ -1,11 +1,12 @@
 /**
  * One profile, what `PROXY.yaml` holds: addresses of a proxy, user, cluster. Read and written in the key order of
- * Teleport 18.3.0 (login-and-profile reference, 6.3). Pure text in and out; `disk-store.ts` knows the files.
+ * Teleport 18.3.0 (login-and-profile.md 6.3). Pure text in and out; `disk-store.ts` knows the files.
  */
 import { messageOf, TeleportError } from '../errors.js';
+import { hostOf } from '../host-port.js';
 import { yamlReason } from '../redact.js';
-import { hostOf } from './paths.js';
-import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret-store.js';
+import { YAML_BOOLEAN } from '../yes-no.js';
+import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret.js';
 
 export interface Profile {
   /** `host:port`; its host is the name of the profile. */
@@ -35,7 +36,7 @@ export interface Profile {
   /** Go duration. */
   sshDialTimeout?: string;
   ssoHost?: string;
-  /** Ours; real `tsh` ignores it, and leaves it out when it writes the file. Absent: files, and nobody has chosen. */
+  /** Our own key; real `tsh` ignores it, and leaves it out when it writes the file. Absent: files, and nobody has chosen. */
   credentialStore?: CredentialStoreKind;
   /** Keys of other programs, kept as they were read. */
   other?: Record<string, unknown>;
@@ -131,16 +132,17 @@ function simpleLines(text: string): Record<string, unknown> | undefined {
         line,
       );
     const word = found?.[3];
-    if (!found || found[1]! in values || (word !== undefined && AMBIGUOUS.test(word))) return undefined;
+    if (!found || found[1]! in values || (word !== undefined && (YAML_BOOLEAN.test(word) || AMBIGUOUS.test(word))))
+      return undefined;
     values[found[1]!] = found[2] !== undefined ? found[2] === 'true' : (word ?? '');
   }
   return values;
 }
 
-const AMBIGUOUS = /^(y|n|yes|no|on|off|true|false|null|0[xob].*)$/i;
+const AMBIGUOUS = /^(null|0[xob].*)$/i;
 
 async function yamlValues(text: string, path: string): Promise<Record<string, unknown>> {
-  const { LineCounter, parseDocument } = await import('yaml');
+  const { LineCounter, parseDocument } = await import('../yaml.js');
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, logLevel: 'error' });
   const error = document.errors[0];

@@ -1,19 +1,20 @@
 /**
  * One login as a command uses it: profile, keys, and what the certificates say about roles and end. Which profile that
- * is: the one of `--proxy`, else the current one (login-and-profile reference, 6.6).
+ * is: the one of `--proxy`, else the current one (login-and-profile.md 6.6).
  */
 import { TeleportError } from '../errors.js';
 import { ATTRIBUTE_OID } from '../identity/attributes.js';
 import { type GitHubIdentity, readUserSshCertificate } from '../identity/ssh-cert.js';
 import type { Traits } from '../identity/traits.js';
-import { NAME_OID, readCertificate } from '../pki/x509.js';
+import { issuingCluster } from '../pki/cluster-name.js';
+import { readCertificate } from '../pki/x509.js';
 import type { Profile } from './profile.js';
 import { LoginNeeded, type ProfileStore, type UserCerts, type UserKeys } from './store.js';
 import { proxyHostOf } from './typed-proxy.js';
 
 export { LoginNeeded } from './store.js';
 
-export interface Session {
+export interface LoginSession {
   store: ProfileStore;
   /** Name of the profile: host of the proxy. */
   name: string;
@@ -64,7 +65,7 @@ export interface SessionOptions {
  *
  * @throws TeleportError `BadParameter` when no profile is named, `NotFound` when there is none of that name
  */
-export async function openSession(store: ProfileStore, options: SessionOptions = {}): Promise<Session> {
+export async function openSession(store: ProfileStore, options: SessionOptions = {}): Promise<LoginSession> {
   const name = options.proxy === undefined ? await store.currentName() : proxyHostOf(options.proxy);
   if (!name) throw new TeleportError('BadParameter', 'No proxy address specified, missed --proxy flag?');
   const profile = await store.readProfile(name);
@@ -82,20 +83,15 @@ export async function sessionOf(
   name: string,
   profile: Profile,
   cluster = profile.cluster ?? name,
-): Promise<Session> {
+): Promise<LoginSession> {
   const user = profile.user ?? '';
   const home = profile.cluster ?? name;
   let certs = user === '' ? undefined : await store.readCerts(name, user, cluster);
   // `--cluster` may name a leaf for which no SSH certificate was ever made: the one of the profile's cluster will do.
   if (certs && !certs.sshCert && cluster !== home) certs = await store.readCerts(name, user, home);
   if (certs === undefined) return { store, name, profile, user, cluster, rootCluster: home };
-  const rootCluster = rootClusterOf(certs.tlsCertPem) ?? home;
+  const rootCluster = issuingCluster(certs.tlsCertPem) ?? home;
   return { store, name, profile, user, cluster, rootCluster, certs, facts: factsOf(certs) };
-}
-
-/** The cluster that issued a user certificate: CN of its issuer. */
-export function rootClusterOf(certPem: string): string | undefined {
-  return readCertificate(certPem).issuer.get(NAME_OID.commonName)?.[0];
 }
 
 /**
@@ -104,7 +100,7 @@ export function rootClusterOf(certPem: string): string | undefined {
  * @throws LoginNeeded `ssh: cert has expired` (real tsh's text for every kind of expiry), or when there are none
  * @throws TeleportError `AccessDenied` when the keychain refuses
  */
-export async function usableKeys(session: Session, now: Date): Promise<UserKeys> {
+export async function usableKeys(session: LoginSession, now: Date): Promise<UserKeys> {
   const { certs, facts, store, name, user } = session;
   const hint = `Log in with "tsh login --proxy=${session.profile.webProxyAddr}".`;
   if (certs === undefined || facts === undefined) {
@@ -154,7 +150,7 @@ function factsOf(keys: UserCerts): SessionFacts {
   };
 }
 
-/** A JSON list of texts; it is only shown, so that one which cannot be read is no reason to stop. */
+/** A JSON list of texts; it is only shown, so one that cannot be read stops nothing. */
 function textList(json: string | undefined): string[] {
   try {
     const value = JSON.parse(json ?? '[]') as unknown;

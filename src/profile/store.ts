@@ -4,7 +4,7 @@
  */
 import { TeleportError } from '../errors.js';
 import type { Profile } from './profile.js';
-import type { CredentialStoreKind } from './secret-store.js';
+import type { CredentialStoreKind } from './secret.js';
 
 /** A new login, and then the same once more, may succeed. */
 export class LoginNeeded extends TeleportError {}
@@ -38,8 +38,8 @@ export interface DatabaseKeys {
   certPem: string;
 }
 
-/** A database that one is logged into: what its certificate says. */
-export interface ActiveDatabase {
+/** A database that the person is logged into: what its certificate says. */
+export interface StoredDatabase {
   certPem: string;
   name: string;
   protocol: string;
@@ -57,7 +57,7 @@ export interface DatabasePaths {
   key: string;
 }
 
-export interface Login {
+export interface StoredLogin {
   /** Name of the profile: host of the proxy. */
   proxy: string;
   user: string;
@@ -89,7 +89,7 @@ export interface ProfileStore {
 
   /** Never asks a keychain. @returns undefined when the user has no certificates here, or no files of keys to them */
   readCerts(name: string, user: string, cluster: string): Promise<UserCerts | undefined>;
-  /** @returns undefined when the user has no keys here. @throws LoginNeeded when key and certificate are no pair */
+  /** @returns undefined when the user has no keys here. @throws LoginNeeded when key and certificate do not belong together */
   readKeys(name: string, user: string, cluster: string): Promise<UserKeys | undefined>;
   /** Other keys than the stored ones remove everything of that user first, database certificates included. */
   saveKeys(name: string, user: string, cluster: string, keys: UserKeys): Promise<void>;
@@ -98,7 +98,7 @@ export interface ProfileStore {
   saveHostCas(name: string, cas: readonly HostCa[]): Promise<void>;
 
   /** Databases whose certificate lives at least five seconds more. Sorted by name. Never asks a keychain. */
-  databases(name: string, user: string, cluster: string, now: Date): Promise<ActiveDatabase[]>;
+  databases(name: string, user: string, cluster: string, now: Date): Promise<StoredDatabase[]>;
   /** @returns undefined when there is no key to this certificate */
   databaseKey(
     name: string,
@@ -115,7 +115,7 @@ export interface ProfileStore {
   databasePaths(name: string, user: string, cluster: string, database: string, rootCluster: string): DatabasePaths;
 
   /** Whose keys or certificates are here, also where the profile is gone or broken. Never asks a keychain. */
-  logins(): Promise<Login[]>;
+  logins(): Promise<StoredLogin[]>;
   /** Keys and certificates of one user at one proxy. @returns false when there were none */
   deleteUser(name: string, user: string): Promise<boolean>;
   /** What is left of earlier logins in the keychain. @throws TeleportError `AccessDenied` when it refuses */

@@ -1,12 +1,12 @@
 /**
  * What a person sets up for `tsh` in `/etc/tsh.yaml` and `~/.tsh/config/config.yaml`: aliases, headers, where keys are
- * kept. A missing file is fine, an unknown key is left alone. Spec: login-and-profile reference, 9.
+ * kept. A missing file is fine, an unknown key is left alone. Spec: login-and-profile.md 9.
  */
 import { messageOf, TeleportError } from '../errors.js';
 import { yamlReason } from '../redact.js';
 import { readIfThere } from './lock.js';
 import { tshConfigPaths } from './paths.js';
-import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret-store.js';
+import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret.js';
 
 export interface TshConfig {
   /** Alias → definition; a person's own beat those of the machine. */
@@ -38,7 +38,7 @@ async function readOne(path: string): Promise<TshConfig> {
   const config: TshConfig = { aliases: {}, addHeaders: [] };
   const text = await readIfThere(path);
   if (text === undefined || text.trim() === '') return config;
-  const { parse } = await import('yaml');
+  const { parse } = await import('../yaml.js');
   let parsed: unknown;
   try {
     parsed = parse(text, { logLevel: 'error' });

@@ -1,7 +1,7 @@
-/** The address of a Proxy as a person types it after `--proxy`. Pure. Spec: login-and-profile reference, 1.5. */
+/** The address of a Proxy as a person types it after `--proxy`. Pure. Spec: login-and-profile.md 1.5. */
 import { isIP } from 'node:net';
 import { TeleportError } from '../errors.js';
-import { hostOf } from './paths.js';
+import { hostOf, isPort, portOf } from '../host-port.js';
 
 export interface TypedProxy {
   host: string;
@@ -21,7 +21,7 @@ export function parseProxy(typed: string): TypedProxy {
     .replace(/^https:\/\//, '')
     .replace(/\/+$/, '')
     .split(',');
-  const port = portIn(web);
+  const port = portOf(web);
   const host = hostOf(web);
   const isHost = isName(host) || isIP(host) === 6;
   const sshPort = ssh === undefined ? undefined : Number(ssh);
@@ -42,16 +42,4 @@ function isName(host: string): boolean {
 /** Host of what was typed after `--proxy`. @throws TeleportError `BadParameter` */
 export function proxyHostOf(typed: string): string {
   return parseProxy(typed).host;
-}
-
-/** The port of an address; undefined for none, 0 for an impossible one. */
-export function portIn(address: string): number | undefined {
-  const text = /^(?:\[[^\]]*\]|[^:]*):([^:]*)$/.exec(address)?.[1];
-  if (text === undefined) return undefined;
-  const port = Number(text);
-  return isPort(port) ? port : 0;
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port > 0 && port < 65_536;
 }

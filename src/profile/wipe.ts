@@ -1,4 +1,4 @@
-/** Secrets removed from disk: the name first, then the bytes, three times over. Spec: login-and-profile reference, 6.8. */
+/** Secrets removed from disk: the name first, then the bytes, three times over. Spec: login-and-profile.md 6.8. */
 import { randomBytes } from 'node:crypto';
 import { lstat, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';

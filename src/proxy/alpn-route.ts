@@ -1,6 +1,6 @@
 /**
  * Which service a connection is for, from its first bytes and its ClientHello. Pure; rules and tables of
- * `auth-grpc-and-routing.md` 1.1 to 1.3, with two additions: our agents' own name, and names that ask for the Auth
+ * auth-grpc-and-routing.md 1.1 to 1.3, with two additions: our agents' own name, and names that ask for the Auth
  * Service by SNI alone, as tctl does ("What tctl asks").
  */
 import { ALPN, clusterOfHexName } from '../api/alpn.js';

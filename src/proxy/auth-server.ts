@@ -5,26 +5,25 @@
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { isLoopback } from '../ip.js';
 import { dialTcp } from '../net/dial.js';
-import { addressList, type Endpoint, encodeProxyHeader } from '../net/proxy-protocol.js';
+import { encodeProxyHeader, type SocketEndpoint } from '../net/proxy-protocol.js';
 import { relay } from '../net/relay.js';
 
 export interface Upstream {
   /** A connection to Auth on behalf of a client. @throws TeleportError `ConnectionProblem` */
-  dial(client: Endpoint): Promise<Socket>;
+  dial(client: SocketEndpoint): Promise<Socket>;
   /** Join a client's connection with one to Auth, until both have ended. */
-  forward(connection: Duplex, client: Endpoint): Promise<void>;
+  forward(connection: Duplex, client: SocketEndpoint): Promise<void>;
 }
-
-const LOOPBACK = addressList(['127.0.0.0/8', '::1']);
 
 /** @param options.timeoutMs  for dialling, default 10 s */
 export function createUpstream(options: { host: string; port: number; timeoutMs?: number }): Upstream {
   const { host, port, timeoutMs = 10_000 } = options;
-  const dial = async (client: Endpoint): Promise<Socket> => {
+  const dial = async (client: SocketEndpoint): Promise<Socket> => {
     const socket = await dialTcp({ host, port, timeoutMs, allowHalfOpen: true });
     const { remoteAddress = '' } = socket;
-    if (LOOPBACK.has(remoteAddress)) socket.write(encodeProxyHeader(client, { address: remoteAddress, port }));
+    if (isLoopback(remoteAddress)) socket.write(encodeProxyHeader(client, { address: remoteAddress, port }));
     return socket;
   };
   return {

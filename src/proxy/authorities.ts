@@ -2,11 +2,13 @@
  * What the Proxy knows of its cluster: the certificates of the Host and the User authority. Read from the Auth Service at
  * the start, every few minutes, and when somebody shows a certificate that is signed by neither (a rotation, perhaps).
  */
+import { fetchTrustedPems } from '../api/authorities.js';
 import type { AuthClient } from '../api/client.js';
 import { messageOf, TeleportError } from '../errors.js';
+import { type Bearer, bearerOf } from '../identity/bearer.js';
 import type { Logger } from '../log.js';
 
-export interface Authorities {
+export interface TrustedAuthorities {
   readonly hostCaPems: readonly string[];
   readonly userCaPems: readonly string[];
   /** Ask Auth again, unless that was done a moment ago. True when something changed. */
@@ -28,7 +30,7 @@ export interface AuthoritiesOptions {
 }
 
 /** @throws TeleportError when Auth cannot be asked the first time */
-export async function watchAuthorities(options: AuthoritiesOptions): Promise<Authorities> {
+export async function watchAuthorities(options: AuthoritiesOptions): Promise<TrustedAuthorities> {
   const { auth, log, onChange, intervalMs = 300_000, restMs = 5_000 } = options;
   let hostCaPems = options.hostCaPems;
   let userCaPems: readonly string[] = [];
@@ -37,7 +39,7 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Aut
 
   const ask = async (): Promise<boolean> => {
     askedAt = performance.now();
-    const [hosts, users] = await Promise.all([certificatesOf(auth, 'host'), certificatesOf(auth, 'user')]);
+    const [hosts, users] = await Promise.all([fetchTrustedPems(auth, 'host'), fetchTrustedPems(auth, 'user')]);
     if (users.length === 0) throw new TeleportError('ConnectionProblem', 'the Auth Service names no user authority');
     const known = [...new Set([...options.hostCaPems, ...hosts])];
     const isSame = same(known, hostCaPems) && same(users, userCaPems);
@@ -74,13 +76,28 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Aut
   };
 }
 
-async function certificatesOf({ trust }: Pick<AuthClient, 'trust'>, type: 'host' | 'user'): Promise<string[]> {
-  const { certAuthoritiesV2 } = await trust.getCertAuthorities({ type });
-  return certAuthoritiesV2.flatMap(({ spec }) =>
-    [spec?.activeKeys, spec?.additionalTrustedKeys].flatMap((keys) =>
-      (keys?.tls ?? []).map(({ cert }) => Buffer.from(cert).toString('utf8')),
-    ),
-  );
+/**
+ * Who stands behind a certificate of this cluster, by the authorities of that moment; a stranger's makes Auth be asked again.
+ *
+ * @throws (the function) TeleportError `AccessDenied`
+ */
+export function verifier(
+  authorities: TrustedAuthorities,
+  { clusterName, now }: { clusterName: string; now: () => Date },
+): (certificateDer: Buffer, by: 'user' | 'host' | 'any') => Promise<Bearer> {
+  return async (certificateDer, by) => {
+    const check = (): Bearer => {
+      const hostCas = by === 'user' ? [] : authorities.hostCaPems;
+      const userCas = by === 'host' ? [] : authorities.userCaPems;
+      return bearerOf(certificateDer, { hostCas, userCas, clusterName, now: now() });
+    };
+    try {
+      return check();
+    } catch (error) {
+      if (await authorities.refresh()) return check();
+      throw error;
+    }
+  };
 }
 
 function same(a: readonly string[], b: readonly string[]): boolean {

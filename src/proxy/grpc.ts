@@ -1,6 +1,6 @@
 /**
  * The Proxy's own gRPC services: the transport service, through which a client reaches Auth inside a stream
- * (`auth-grpc-and-routing.md` 2.3), and the join service, which is passed on to Auth (6.1 B).
+ * (auth-grpc-and-routing.md 2.3), and the join service, which is passed on to Auth (6.1 B).
  */
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { callerKey } from '../api/caller.js';
@@ -8,10 +8,11 @@ import type { AuthClient } from '../api/client.js';
 import { JoinService } from '../api/gen/authservice_pb.js';
 import { type ProxyClusterRequest, TransportService } from '../api/gen/transport_pb.js';
 import { TeleportError } from '../errors.js';
-import type { Endpoint } from '../net/proxy-protocol.js';
+import { splitHostPort } from '../host-port.js';
+import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import type { Upstream } from './auth-server.js';
 
-/** Largest payload of one message, as in the reference. */
+/** Largest payload of one message, as in real programs. */
 const MAX_FRAME_BYTES = 16 * 1024;
 
 export function transportRoutes(options: { clusterName: string; upstream: Upstream }): (router: ConnectRouter) => void {
@@ -38,7 +39,7 @@ export function joinRoutes(auth: Pick<AuthClient, 'join'>): (router: ConnectRout
 /** First message: the cluster, perhaps with bytes; then bytes both ways. */
 async function* proxyCluster(
   requests: AsyncIterable<ProxyClusterRequest>,
-  client: Endpoint,
+  client: SocketEndpoint,
   signal: AbortSignal,
   { clusterName, upstream }: { clusterName: string; upstream: Upstream },
 ): AsyncGenerator<{ frame: { payload: Uint8Array } }> {
@@ -91,7 +92,7 @@ async function* proxyCluster(
   if (broken instanceof ConnectError) throw broken;
 }
 
-function endpointOf(remoteAddr: string): Endpoint {
-  const at = remoteAddr.lastIndexOf(':');
-  return { address: remoteAddr.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(remoteAddr.slice(at + 1)) };
+function endpointOf(remoteAddr: string): SocketEndpoint {
+  const { host, port } = splitHostPort(remoteAddr);
+  return { address: host, port: Number(port) };
 }

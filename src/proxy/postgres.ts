@@ -1,6 +1,6 @@
 /**
  * PostgreSQL clients: find out who asks for which database, open a stream to an agent, pass on the client's first packet
- * and then every byte both ways. Three ways in (`auth-grpc-and-routing.md` 7.1):
+ * and then every byte both ways. Three ways in (auth-grpc-and-routing.md 7.1):
  *
  *     direct      plain TCP:                    SSLRequest → S → TLS with client certificate → StartupMessage
  *     non-tunnel  TLS without a certificate:    SSLRequest → S → TLS with client certificate → StartupMessage
@@ -12,13 +12,16 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
+import { type Bearer, checkUsage } from '../identity/bearer.js';
+import { checkPinnedIp } from '../identity/pinned-ip.js';
 import type { Logger } from '../log.js';
 import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
+import { presentedCertificate } from '../net/tls-server.js';
 import { encodeError, readStartup, type Startup, StartupRefused } from '../pg/backend.js';
 import { lastWords } from '../pg/last-words.js';
 import type { TunnelRegistry } from '../tunnel/registry.js';
-import { checkDatabaseUsage, checkPinnedIp, type Peer, presentedCertificate } from './peer.js';
 
 export interface PostgresOptions {
   tunnels: Pick<TunnelRegistry, 'open'>;
@@ -26,7 +29,7 @@ export interface PostgresOptions {
   /** TLS as server with the host certificate, asking for a client certificate; resolves after the handshake. */
   startTls: (below: Duplex) => Promise<TLSSocket>;
   /** Verifies against the User CA. @throws TeleportError `AccessDenied` */
-  verify: (certificateDer: Buffer) => Promise<Peer>;
+  verify: (certificateDer: Buffer) => Promise<Bearer>;
   log: Logger;
   /** From the first byte to the StartupMessage. Default 60 s. */
   startupTimeoutMs?: number;
@@ -38,7 +41,7 @@ export interface PostgresConnection {
   /** Inside the outer TLS, if there is one. */
   stream: Duplex;
   /** The verified certificate of the outer TLS, if it showed one. */
-  peer?: Peer | undefined;
+  peer?: Bearer | undefined;
   /** What was wrong with it, if anything: the client hears it in answer to its StartupMessage. */
   refusal?: unknown;
   /** `direct`: no outer TLS. */
@@ -51,7 +54,7 @@ export interface PostgresConnection {
 export async function servePostgres(connection: PostgresConnection, options: PostgresOptions): Promise<void> {
   const { stream, address, port, isDirect } = connection;
   const { log } = options;
-  const isTunnelMode = connection.refusal !== undefined || (connection.peer?.database ?? '') !== '';
+  const isTunnelMode = connection.refusal !== undefined || connection.peer?.identity.routeToDatabase !== undefined;
   const { ending } = options;
   let startup: Startup | undefined;
   // Until bytes flow both ways; after that the relay takes leave of the client.
@@ -66,14 +69,15 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
     if (connection.refusal !== undefined) throw connection.refusal;
     const peer = isTunnelMode ? connection.peer : await innerPeer(startup, options);
     if (!peer) throw noCertificate();
-    checkDatabaseUsage(peer);
-    checkPinnedIp(peer, address);
-    if (peer.routeToCluster !== '' && peer.routeToCluster !== options.clusterName) {
-      throw new TeleportError('NotFound', `cluster ${JSON.stringify(peer.routeToCluster)} is not found`);
+    const { pinnedIp, routeToCluster, routeToDatabase } = peer.identity;
+    checkUsage(peer.identity, 'databases');
+    checkPinnedIp(pinnedIp, address);
+    if (routeToCluster !== '' && routeToCluster !== options.clusterName) {
+      throw new TeleportError('NotFound', `cluster ${JSON.stringify(routeToCluster)} is not found`);
     }
-    const agent = await options.tunnels.open(peer.database, {
+    const agent = await options.tunnels.open(routeToDatabase?.serviceName ?? '', {
       certificateDer: peer.certificateDer,
-      clientAddr: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
+      clientAddr: joinHostPort(address, port),
     });
     ending.removeEventListener('abort', onEnding);
     agent.write(startup.packet);
@@ -93,7 +97,7 @@ function refuse(stream: Duplex, duplex: Duplex | undefined, error: unknown): voi
   else stream.destroy();
 }
 
-async function innerPeer(startup: Startup, options: PostgresOptions): Promise<Peer | undefined> {
+async function innerPeer(startup: Startup, options: PostgresOptions): Promise<Bearer | undefined> {
   if (!startup.isTls) return undefined;
   const certificateDer = presentedCertificate(startup.duplex as TLSSocket);
   return certificateDer && (await options.verify(certificateDer));

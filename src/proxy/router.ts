@@ -1,25 +1,27 @@
 /**
  * From an accepted connection to the service that it asks for: first bytes, ClientHello, TLS, client certificate.
- * Decisions are made in `alpn-route.ts`; this file does what was decided. Rules: `auth-grpc-and-routing.md` 1.1 to 1.3.
+ * Decisions are made in `alpn-route.ts`; this file does what was decided. Rules: auth-grpc-and-routing.md 1.1 to 1.3.
  */
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { ALPN, PING_SUFFIX } from '../api/alpn.js';
 import { TeleportError } from '../errors.js';
+import type { Bearer } from '../identity/bearer.js';
+import { checkPinnedIp } from '../identity/pinned-ip.js';
 import { peek, peekClientHello } from '../net/peek.js';
 import { PING_INTERVAL_MS, PingStream } from '../net/ping-stream.js';
-import { type Endpoint, takeProxyHeader } from '../net/proxy-protocol.js';
+import { type SocketEndpoint, takeProxyHeader } from '../net/proxy-protocol.js';
+import { presentedCertificate } from '../net/tls-server.js';
 import { chooseRoute, classify, FIRST_BYTES, type Service } from './alpn-route.js';
 import type { Upstream } from './auth-server.js';
-import { checkPinnedIp, type Peer, presentedCertificate } from './peer.js';
 import type { Terminator } from './terminator.js';
 
 /** A connection with its TLS behind it. */
 export interface Arrival {
   stream: Duplex;
-  client: Endpoint;
+  client: SocketEndpoint;
   /** Verified; undefined when none was shown. */
-  peer: Peer | undefined;
+  peer: Bearer | undefined;
   /** What is wrong with the certificate that was shown; only PostgreSQL, which can tell its client, gets such a one. */
   refusal?: unknown;
   isHttp2: boolean;
@@ -31,10 +33,10 @@ export interface RouterOptions {
   /** TLS for a service; inside an upgraded connection it shows the host certificate. */
   terminator: (service: Service, options: { isUpgraded: boolean }) => Terminator;
   /** Verifies against the User or the Host CA. @throws TeleportError `AccessDenied` */
-  verify: (certificateDer: Buffer, by: 'user' | 'host' | 'any') => Promise<Peer>;
+  verify: (certificateDer: Buffer, by: 'user' | 'host' | 'any') => Promise<Bearer>;
   serve: Record<Exclude<Service, 'reverse-tunnel'>, (arrival: Arrival) => void | Promise<void>>;
   /** Plain TCP that begins as PostgreSQL does. */
-  serveDirect: (stream: Duplex, client: Endpoint) => void | Promise<void>;
+  serveDirect: (stream: Duplex, client: SocketEndpoint) => void | Promise<void>;
   /** Believe a PROXY header in front of a connection. */
   proxyProtocol: boolean;
   /** Default 10 s. */
@@ -45,15 +47,15 @@ export interface RouterOptions {
 
 export interface Router {
   /** Take a TCP connection. Rejects with the reason when it is refused; the caller destroys it then. */
-  route(connection: Duplex, client: Endpoint): Promise<void>;
+  route(connection: Duplex, client: SocketEndpoint): Promise<void>;
   /** Take what is inside an upgraded connection: TLS only. */
-  routeUpgraded(connection: Duplex, client: Endpoint): Promise<void>;
+  routeUpgraded(connection: Duplex, client: SocketEndpoint): Promise<void>;
 }
 
 export function createRouter(options: RouterOptions): Router {
   const { firstBytesTimeoutMs = 10_000, helloTimeoutMs = 15_000 } = options;
 
-  const route = async (connection: Duplex, from: Endpoint): Promise<void> => {
+  const route = async (connection: Duplex, from: SocketEndpoint): Promise<void> => {
     let client = from;
     let kind = await firstBytes(connection, firstBytesTimeoutMs);
     if (kind === 'proxy-header') {
@@ -66,7 +68,7 @@ export function createRouter(options: RouterOptions): Router {
     await routeTls(connection, client, false);
   };
 
-  const routeTls = async (connection: Duplex, client: Endpoint, isUpgraded: boolean): Promise<void> => {
+  const routeTls = async (connection: Duplex, client: SocketEndpoint, isUpgraded: boolean): Promise<void> => {
     const hello = await peekClientHello(connection, { timeoutMs: helloTimeoutMs });
     const chosen = chooseRoute(hello, options);
     if (chosen.action === 'close') throw refused(`no service for ${JSON.stringify(hello.alpn)}`);
@@ -76,13 +78,13 @@ export function createRouter(options: RouterOptions): Router {
     await serveTls(socket, service, client);
   };
 
-  const serveTls = async (socket: TLSSocket, service: Service, client: Endpoint): Promise<void> => {
+  const serveTls = async (socket: TLSSocket, service: Service, client: SocketEndpoint): Promise<void> => {
     const negotiated = socket.alpnProtocol || '';
-    let peer: Peer | undefined;
+    let peer: Bearer | undefined;
     let refusal: unknown;
     try {
       peer = await peerOf(socket, service);
-      if (peer) checkPinnedIp(peer, client.address);
+      if (peer) checkPinnedIp(peer.identity.pinnedIp, client.address);
     } catch (error) {
       if (service !== 'postgres') throw error;
       refusal = error;
@@ -92,13 +94,13 @@ export function createRouter(options: RouterOptions): Router {
     if (isPing) stream.on('error', () => {});
     const arrival: Arrival = { stream, client, peer, refusal, isHttp2: negotiated === ALPN.h2 };
     // A certificate that names a database means the database, whatever the protocol name says.
-    const isDatabase = peer !== undefined && peer.database !== '' && service !== 'transport' && service !== 'tunnel';
+    const isDatabase = peer?.identity.routeToDatabase !== undefined && service !== 'transport' && service !== 'tunnel';
     const target = isDatabase ? 'postgres' : service;
     if (target === 'reverse-tunnel') return void socket.end();
     await options.serve[target](arrival);
   };
 
-  const peerOf = async (socket: TLSSocket, service: Service): Promise<Peer | undefined> => {
+  const peerOf = async (socket: TLSSocket, service: Service): Promise<Bearer | undefined> => {
     const certificate = presentedCertificate(socket);
     if (certificate) return await options.verify(certificate, VERIFIED_BY[service]);
     if (service === 'transport' || service === 'tunnel') throw refused('a client certificate is required');

@@ -1,6 +1,6 @@
 /**
  * TLS as server on a connection, as a promise: which TLS socket belongs to which connection. `net/tls-server.ts` reports
- * finished handshakes without saying whose, so TCP connections are told apart by the caller's address and port; a
+ * finished handshakes without saying whose, so TCP connections are distinguished by the caller's address and port; a
  * connection without an address of its own (inside ping frames or a WebSocket) gets a server to itself.
  */
 import type { Duplex } from 'node:stream';

@@ -1,6 +1,6 @@
 /**
  * Every way in which the Proxy ends TLS: which certificate is shown, which names can be negotiated, whether a client
- * certificate is asked for (table 1.2 of `auth-grpc-and-routing.md`). Certificates and authorities can be replaced.
+ * certificate is asked for (auth-grpc-and-routing.md 1.3). Certificates and authorities can be replaced.
  */
 import type { HostIdentity } from '../api/host-identity.js';
 import type { TlsIdentity } from '../net/tls-server.js';

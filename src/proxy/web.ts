@@ -1,10 +1,12 @@
 /**
  * The Proxy's web API and its few pages, over HTTP/1.1 and HTTP/2, on connections whose TLS the router has ended. Knows
- * HTTP; the paths are in `web/routes.ts`. Facts: `login-and-profile.md` 1, 2, 4.
+ * HTTP; the paths are in `web/routes.ts`. Facts: login-and-profile.md 1, 2, 4.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+
+import { createServer, type Server as Http1Server, type IncomingMessage, type ServerResponse } from 'node:http';
 import {
   createServer as createHttp2Server,
+  type Http2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
   type ServerHttp2Session,
@@ -13,16 +15,17 @@ import type { Duplex } from 'node:stream';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { endSession } from '../net/end-session.js';
-import type { Endpoint } from '../net/proxy-protocol.js';
+import { cutAfter, hangUp } from '../net/hang-up.js';
+import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import { acceptUpgrade, UPGRADE_PATH } from '../net/websocket.js';
-import { type Answer, pathNotFound, send, thrownAnswer } from './web/answer.js';
+import { pathNotFound, send, thrownAnswer, type WebAnswer } from './web/answer.js';
 import { readBody } from './web/body.js';
 import { createLimiter, type LimitClass, RATE_LIMITS, type RateLimit } from './web/limits.js';
 import { findRoute, type WebContext } from './web/routes.js';
 
 export interface WebServerOptions extends WebContext {
   /** A connection inside an upgraded one: its first bytes are a ClientHello again. */
-  onUpgrade: (connection: Duplex, client: Endpoint) => void;
+  onUpgrade: (connection: Duplex, client: SocketEndpoint) => void;
   log: Logger;
   /** Instead of Teleport's figures. */
   rateLimits?: Partial<Record<LimitClass, RateLimit>>;
@@ -32,34 +35,114 @@ export interface WebServerOptions extends WebContext {
   idleTimeoutMs?: number;
 }
 
-export interface WebServer {
-  accept(connection: Duplex, client: Endpoint, options: { isHttp2: boolean }): void;
-  /** Cut every connection. */
-  close(): void;
-}
-
 /** Who is behind a connection, and what stops its deadline for the first request. */
 interface Visitor {
-  client: Endpoint;
+  client: SocketEndpoint;
   began: () => void;
 }
 
-export function createWebServer(options: WebServerOptions): WebServer {
-  const { log, requestTimeoutMs = 15_000, idleTimeoutMs = 300_000 } = options;
-  const limits = { ...RATE_LIMITS, ...options.rateLimits };
-  const take = {
-    normal: createLimiter(limits.normal, () => performance.now()),
-    high: createLimiter(limits.high, () => performance.now()),
-  };
-  const visitors = new WeakMap<object, Visitor>();
-  const open = new Set<Duplex>();
+type Request = IncomingMessage | Http2ServerRequest;
 
-  const answer = async (request: IncomingMessage | Http2ServerRequest, address: string): Promise<Answer> => {
+export class WebServer {
+  readonly #options: WebServerOptions;
+  readonly #log: Logger;
+  readonly #requestTimeoutMs: number;
+  readonly #idleTimeoutMs: number;
+  /** Counts a request of the class, or refuses it. */
+  readonly #take: Record<LimitClass, (address: string) => void>;
+  readonly #visitors = new WeakMap<object, Visitor>();
+  readonly #open = new Set<Duplex>();
+  readonly #http1: Http1Server;
+  readonly #http2: Http2Server;
+
+  constructor(options: WebServerOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? 300_000;
+    const limits = { ...RATE_LIMITS, ...options.rateLimits };
+    this.#take = {
+      normal: createLimiter(limits.normal, () => performance.now()),
+      high: createLimiter(limits.high, () => performance.now()),
+    };
+    this.#http1 = this.#createHttp1();
+    this.#http2 = this.#createHttp2();
+  }
+
+  accept(connection: Duplex, client: SocketEndpoint, { isHttp2 }: { isHttp2: boolean }): void {
+    connection.on('error', () => {});
+    this.#open.add(connection);
+    connection.once('close', () => this.#open.delete(connection));
+    const visitor: Visitor = { client, began: cutAfter(connection, this.#requestTimeoutMs) };
+    if (!isHttp2) {
+      this.#visitors.set(connection, visitor);
+      this.#http1.emit('connection', connection);
+      return;
+    }
+    const begun = (session: ServerHttp2Session): void => {
+      this.#visitors.set(session, visitor);
+      session.setTimeout(this.#idleTimeoutMs, () => session.close());
+      session.once('close', () => connection.destroy());
+      connection.once('end', () => endSession(session));
+    };
+    this.#http2.once('session', begun);
+    this.#http2.emit('connection', connection);
+    this.#http2.off('session', begun);
+  }
+
+  /** Cut every connection. */
+  close(): void {
+    for (const connection of this.#open) connection.destroy();
+  }
+
+  #createHttp1(): Http1Server {
+    const server = createServer({ keepAlive: true, noDelay: false }, (request, response) => {
+      this.#serve(request, response, this.#visitors.get(request.socket));
+    });
+    server.timeout = this.#idleTimeoutMs;
+    server.keepAliveTimeout = this.#idleTimeoutMs;
+    server.on('upgrade', (request, socket, head) => {
+      const visitor = this.#visitors.get(socket);
+      if (!visitor) return void socket.destroy();
+      const { client } = visitor;
+      visitor.began();
+      (socket as { setTimeout?: (ms: number) => void }).setTimeout?.(0);
+      void this.#upgrade(request, socket, head, client).catch((error: unknown) => {
+        this.#log.debug('A connection upgrade was refused.', { from: client.address, error: messageOf(error) });
+        dismiss(socket);
+      });
+    });
+    server.on('clientError', (_error, socket) => void socket.destroy());
+    return server;
+  }
+
+  #createHttp2(): Http2Server {
+    const server = createHttp2Server({}, (request, response) => {
+      const session = request.stream.session;
+      this.#serve(request, response, session && this.#visitors.get(session));
+    });
+    return server.on('sessionError', () => {});
+  }
+
+  #serve(request: Request, response: ServerResponse | Http2ServerResponse, visitor: Visitor | undefined): void {
+    visitor?.began();
+    request.on('error', () => {});
+    response.on('error', () => {});
+    const reply = async (): Promise<void> => {
+      const result = await this.#answer(request, visitor?.client.address ?? '');
+      // A body that nobody read would stand in the way of the next request.
+      request.resume();
+      send(response, result);
+    };
+    reply().catch((error: unknown) => this.#log.error('A web answer could not be sent.', { error: messageOf(error) }));
+  }
+
+  async #answer(request: Request, address: string): Promise<WebAnswer> {
     const path = pathOf(request.url ?? '/');
     const found = path === undefined ? undefined : findRoute(request.method ?? '', path);
-    if (path === undefined || !found) return pathNotFound(options.settings.version);
+    if (path === undefined || !found) return pathNotFound(this.#options.settings.version);
     try {
-      if (found.route.limit) take[found.route.limit](address);
+      if (found.route.limit) this.#take[found.route.limit](address);
       return await found.route.handle(
         {
           method: request.method ?? '',
@@ -71,97 +154,29 @@ export function createWebServer(options: WebServerOptions): WebServer {
           host: String(request.headers[':authority'] ?? request.headers.host ?? ''),
           body: () => readBody(request),
         },
-        options,
+        this.#options,
       );
     } catch (error) {
       if (!isTeleportError(error))
-        log.error('A web request failed.', { path: found.route.path, error: messageOf(error) });
+        this.#log.error('A web request failed.', { path: found.route.path, error: messageOf(error) });
       return thrownAnswer(error);
     }
-  };
-  const serve = (
-    request: IncomingMessage | Http2ServerRequest,
-    response: ServerResponse | Http2ServerResponse,
-    visitor: Visitor | undefined,
-  ): void => {
-    visitor?.began();
-    request.on('error', () => {});
-    response.on('error', () => {});
-    const reply = async (): Promise<void> => {
-      const result = await answer(request, visitor?.client.address ?? '');
-      // A body that nobody read would stand in the way of the next request.
-      request.resume();
-      send(response, result);
-    };
-    reply().catch((error: unknown) => log.error('A web answer could not be sent.', { error: messageOf(error) }));
-  };
+  }
 
-  const http1 = createServer({ keepAlive: true, noDelay: false }, (request, response) => {
-    serve(request, response, visitors.get(request.socket));
-  });
-  http1.timeout = idleTimeoutMs;
-  http1.keepAliveTimeout = idleTimeoutMs;
-  http1.on('upgrade', (request, socket, head) => {
-    const visitor = visitors.get(socket);
-    if (!visitor) return void socket.destroy();
-    const { client } = visitor;
-    visitor.began();
-    (socket as { setTimeout?: (ms: number) => void }).setTimeout?.(0);
-    void upgrade(request, socket, head, client).catch((error: unknown) => {
-      log.debug('A connection upgrade was refused.', { from: client.address, error: messageOf(error) });
-      hangUp(socket);
-    });
-  });
-  const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer, client: Endpoint): Promise<void> => {
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, client: SocketEndpoint): Promise<void> {
     const path = pathOf(request.url ?? '');
     if (request.method !== 'GET' || path === undefined || path.replace(/^\/v1/, '') !== UPGRADE_PATH) {
-      refuse(socket, pathNotFound(options.settings.version));
-      return hangUp(socket);
+      refuse(socket, pathNotFound(this.#options.settings.version));
+      return dismiss(socket);
     }
     try {
-      take.high(client.address);
+      this.#take.high(client.address);
     } catch (error) {
       refuse(socket, thrownAnswer(error));
-      return hangUp(socket);
+      return dismiss(socket);
     }
-    options.onUpgrade(await acceptUpgrade(request, socket, head), client);
-  };
-  http1.on('clientError', (_error, socket) => void socket.destroy());
-
-  const http2 = createHttp2Server({}, (request, response) => {
-    const session = request.stream.session;
-    serve(request, response, session && visitors.get(session));
-  });
-  http2.on('sessionError', () => {});
-
-  return {
-    accept(connection, client, { isHttp2 }) {
-      connection.on('error', () => {});
-      open.add(connection);
-      connection.once('close', () => open.delete(connection));
-      const timer = setTimeout(() => connection.destroy(), requestTimeoutMs);
-      timer.unref();
-      const visitor: Visitor = { client, began: () => clearTimeout(timer) };
-      connection.once('close', visitor.began);
-      if (!isHttp2) {
-        visitors.set(connection, visitor);
-        http1.emit('connection', connection);
-        return;
-      }
-      const begun = (session: ServerHttp2Session): void => {
-        visitors.set(session, visitor);
-        session.setTimeout(idleTimeoutMs, () => session.close());
-        session.once('close', () => connection.destroy());
-        connection.once('end', () => endSession(session));
-      };
-      http2.once('session', begun);
-      http2.emit('connection', connection);
-      http2.off('session', begun);
-    },
-    close() {
-      for (const connection of open) connection.destroy();
-    },
-  };
+    this.#options.onUpgrade(await acceptUpgrade(request, socket, head), client);
+  }
 }
 
 /** The decoded path; undefined when it cannot be decoded. */
@@ -173,20 +188,13 @@ function pathOf(url: string): string | undefined {
   }
 }
 
-/** How long a refused client may take to read why. */
-const LINGER_MS = 5_000;
-
 /** End a connection that no server watches any more. */
-function hangUp(socket: Duplex): void {
-  if (socket.destroyed) return;
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once('close', () => clearTimeout(timer));
+function dismiss(socket: Duplex): void {
   socket.once('end', () => socket.destroy());
-  socket.resume();
-  if (!socket.writableEnded) socket.end();
+  hangUp(socket);
 }
 
-function refuse(socket: Duplex, { status, headers, body }: Answer): void {
+function refuse(socket: Duplex, { status, headers, body }: WebAnswer): void {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
   socket.end(
     `HTTP/1.1 ${status} \r\n${lines.join('')}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body.toString()}`,

@@ -4,8 +4,10 @@
  *
  * Source: database-service.md 1.2, 1.4, 1.9.
  */
+
 import { TeleportError } from '../errors.js';
 import type { AuthPreference, Database, Role, RoleConditions, Traits } from '../resources/types.js';
+import { yesOrNo } from '../yes-no.js';
 import { autoUserMode, supportsAutoUsers } from './auto-users.js';
 import { allowsName, allowsUser, deniesName, deniesUser, hasNamespace, matchesDatabase } from './match.js';
 
@@ -83,5 +85,6 @@ function requiresMfa(role: Role): boolean {
 }
 
 function isOn(value: boolean | string | undefined): boolean {
-  return value !== undefined && value !== false && !['', 'false', 'no', 'off', '0'].includes(String(value));
+  const text = String(value ?? '');
+  return yesOrNo(text) ?? text !== '';
 }

@@ -85,7 +85,7 @@ const LIST_FUNCTIONS: Record<string, (...args: Value[]) => Value> = {
     arity('email.local', args, 1);
     return listOf(args[0]).map((address) => {
       const at = address.lastIndexOf('@');
-      if (at <= 0) throw new TeleportError('BadParameter', `${JSON.stringify(address)} is no e-mail address`);
+      if (at <= 0) throw new TeleportError('BadParameter', `${JSON.stringify(address)} is not an e-mail address`);
       return address.slice(0, at);
     });
   },

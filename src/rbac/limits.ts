@@ -1,10 +1,11 @@
 /**
  * What limits a running session: the strictest of all roles and the cluster; and the locks that hit an identity. Pure.
  *
- * Source: database-service.md section 2.
+ * Source: database-service.md 2.
  */
+
+import { parseDurationMs } from '../duration.js';
 import type { Identity } from '../identity/identity.js';
-import { parseDurationMs } from '../resources/duration.js';
 import type { AuthPreference, ClusterNetworkingConfig, Lock, Role } from '../resources/types.js';
 
 /** Teleport's default for a role that says nothing. */

@@ -44,6 +44,33 @@ export interface AccessRequestSpec {
 
 export type AccessRequest = Resource<'access_request', 'v3', AccessRequestSpec>;
 
+/** What a person asks for. */
+export interface NewAccessRequest {
+  user: string;
+  /** `*`: all that may be requested. */
+  roles?: string[];
+  resources?: ResourceId[];
+  reason?: string | undefined;
+  /** Reviewers who are suggested. */
+  reviewers?: string[];
+  /** End of the request itself. */
+  expires?: Date | undefined;
+  /** End of the access that is asked for. */
+  accessExpires?: Date | undefined;
+  maxDuration?: Date | undefined;
+  /** RFC 3339 moment from when on it is used. */
+  assumeStart?: Date | undefined;
+}
+
+/** What somebody decides about a request. */
+export interface NewReview {
+  /** Of the request. */
+  id: string;
+  author: string;
+  isApproved: boolean;
+  reason?: string | undefined;
+}
+
 export function stateOf(request: AccessRequest): RequestState {
   return REQUEST_STATES[request.spec.state ?? 0] ?? 'NONE';
 }

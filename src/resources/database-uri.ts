@@ -1,7 +1,8 @@
 /** The address of a database, as `spec.uri` has it. Pure. */
+import { splitHostPort } from '../host-port.js';
 
-/** `host:port` or `[v6]:port` in two. */
+/** `host:port` or `[v6]:port` in two; without a port PostgreSQL's own. */
 export function splitUri(uri: string): [host: string, port: number] {
-  const match = /^(?:\[([^\]]+)\]|([^:/]+)):(\d+)$/.exec(uri);
-  return [match?.[1] ?? match?.[2] ?? uri, Number(match?.[3] ?? 5432)];
+  const { host, port } = splitHostPort(uri);
+  return port !== undefined && /^\d+$/.test(port) ? [host, Number(port)] : [uri, 5432];
 }

@@ -7,7 +7,16 @@
  * Source: database-service.md 1.4 and 4.2; IAM's user guide on names (unique in an account whatever the path and case);
  * Redshift's API reference on GetClusterCredentials.
  */
-import { type Arn, parseArn } from '../aws/endpoint.js';
+import {
+  type Arn,
+  accountOf,
+  isAccountId,
+  parseArn,
+  parseRoleArn,
+  readRoleArn,
+  roleArnText,
+  sessionsArnText,
+} from '../aws/arn.js';
 import { partitionOf } from '../aws/partitions.js';
 import { TeleportError } from '../errors.js';
 import { awsOf, databaseType } from './database-type.js';
@@ -25,8 +34,6 @@ export interface DatabaseUser {
   account: string | undefined;
 }
 
-const ROLE_ARN = /^arn:([^:]+):iam::([^:]*):role\/(.+)$/i;
-const SESSION_ARN = /^arn:([^:]+):sts::([^:]*):assumed-role\/([^/]+)(?:\/.*)?$/i;
 const ROLE_PREFIX = /^(?:role\/|IAMR:)/i;
 const USER_PREFIX = /^IAMA?:/i;
 
@@ -41,19 +48,22 @@ function isServerless(database: Database): boolean {
   return databaseType(database) === 'redshift-serverless';
 }
 
-/** Never fails: what is no name of AWS is a user of that name. */
+/** Never fails: what is not a name of AWS is a user of that name. */
 export function readDatabaseUser(text: string, database: Database): DatabaseUser {
   const user = (name: string): DatabaseUser => {
     return { kind: 'user', name, path: '', isArn: false, partition: undefined, account: undefined };
   };
   if (!isRedshift(database)) return user(text);
-  const arn = ROLE_ARN.exec(text) ?? SESSION_ARN.exec(text);
-  if (arn) return roleOf(arn[3]!, { isArn: true, partition: arn[1], account: arn[2] });
+  const arn = readRoleArn(text);
+  if (arn) {
+    const { name, path, partition, accountId: account } = arn;
+    return { kind: 'role', name, path, isArn: true, partition, account };
+  }
   const { region, account_id: account, assume_role_arn: own } = awsOf(database);
   const place = {
     isArn: false,
     partition: region ? partitionOf(region) : undefined,
-    account: account || own?.split(':')[4] || undefined,
+    account: account || accountOf(own ?? ''),
   };
   if (isServerless(database)) return roleOf(text.replace(ROLE_PREFIX, '').replace(USER_PREFIX, ''), place);
   if (ROLE_PREFIX.test(text)) return roleOf(text.replace(ROLE_PREFIX, ''), place);
@@ -101,12 +111,14 @@ export function spellingsOf(dbUser: string, database: Database): string[] {
   if (!isRedshift(database)) return [...new Set([dbUser, keptName(dbUser, database)])];
   const { kind, name, path, partition, account } = readDatabaseUser(dbUser, database);
   const resource = path === '' ? name : `${path}/${name}`;
+  // A pattern with a wildcard in this place is meant for them, too.
+  const place = { partition: partition ?? 'unknown', accountId: account ?? 'unknown' };
   const asRole = [
     `role/${name}`,
     `role/${resource}`,
     `IAMR:${name}`,
-    `arn:${partition}:iam::${account}:role/${resource}`,
-    `arn:${partition}:sts::${account}:assumed-role/${name}/`,
+    roleArnText({ ...place, path, name }),
+    sessionsArnText({ ...place, name }),
   ];
   const asUser = [name, keptName(name, database), `IAM:${name}`, `IAMA:${name}`];
   const isPlain = kind === 'user' || isServerless(database);
@@ -135,7 +147,7 @@ export function userKey(dbUser: string, database: Database): string {
 
 /** Whether a user of a provisioned cluster is an IAM role that is taken for the login: a role ARN, or `role/NAME`. */
 export function isRoleUser(dbUser: string): boolean {
-  return dbUser.startsWith('role/') || /^arn:[^:]+:iam::[^:]*:role\/.+/.test(dbUser);
+  return dbUser.startsWith('role/') || parseRoleArn(dbUser) !== undefined;
 }
 
 /**
@@ -164,13 +176,13 @@ export function roleArnOf(dbUser: string, place: { region: string; accountId?: s
   }
   const name = dbUser.replace(/^role\//, '');
   if (name === '') throw bad(`"${dbUser}" is missing AWS IAM role name`);
-  checkAccountId(place.accountId);
-  return `arn:${partition}:iam::${place.accountId}:role/${name}`;
+  return roleArnText({ partition, accountId: checkAccountId(place.accountId), name });
 }
 
 /** @throws BadParameter unless it is 12 digits */
-export function checkAccountId(accountId: string | undefined): void {
-  if (!/^\d{12}$/.test(accountId ?? '')) throw bad(`invalid AWS account ID "${accountId ?? ''}": must be 12-digit`);
+export function checkAccountId(accountId = ''): string {
+  if (isAccountId(accountId)) return accountId;
+  throw bad(`invalid AWS account ID "${accountId}": must be 12-digit`);
 }
 
 function checkRoleArn(text: string, arn: Arn): void {

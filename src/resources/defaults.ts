@@ -2,6 +2,7 @@
  * What a resource has when nobody wrote it: filled in when it is made, so that it reads back complete. Source: Teleport
  * 18.3.0, `CheckAndSetDefaults` of each kind, as seen in `tctl get`.
  */
+import { hostOf } from '../host-port.js';
 import { isSet } from './database-type.js';
 import { readRedshiftHost } from './redshift-host.js';
 import type { AnyResource, AwsMetadata, Database, Role, RoleConditions, RoleOptions } from './types.js';
@@ -95,12 +96,4 @@ export function databaseWithDefaults(database: Database): Database {
     aws.redshift_serverless = { ...derived.redshift_serverless, ...given.redshift_serverless };
   }
   return { ...database, version, spec: { ...database.spec, aws } };
-}
-
-/** The host of `host:port`, with or without a scheme. */
-export function hostOf(uri: string): string {
-  return uri
-    .replace(/^[a-z]+:\/\//, '')
-    .replace(/:\d*$/, '')
-    .replace(/^\[|\]$/g, '');
 }

@@ -3,7 +3,7 @@
  * when it is made.
  *
  *     CLUSTER.HASH.REGION.redshift.SUFFIX                        provisioned, in every partition
- *     NAME-endpoint-HASH.HASH.REGION.redshift.SUFFIX             its VPC endpoint, which cannot be told from a cluster
+ *     NAME-endpoint-HASH.HASH.REGION.redshift.SUFFIX             its VPC endpoint, which looks the same as a cluster
  *     CLUSTER.HASH.redshift.REGION.SUFFIX                        China as Teleport 18 reads it; AWS shows the other one
  *     WORKGROUP.ACCOUNT.REGION.redshift-serverless.SUFFIX        Serverless
  *     NAME-endpoint-HASH.ACCOUNT.REGION.redshift-serverless.SUFFIX   its VPC endpoint
@@ -11,6 +11,7 @@
  * Source: Amazon Redshift's "Finding your cluster connection string" and "Connecting to Amazon Redshift Serverless";
  * Teleport 18.3.0 (database-service.md 6.1).
  */
+import { isAccountId } from '../aws/arn.js';
 import { dnsSuffixOf, isRegion, splitAwsHost } from '../aws/partitions.js';
 import { TeleportError } from '../errors.js';
 import type { AwsMetadata } from './types.js';
@@ -28,7 +29,7 @@ export function readRedshiftHost(host: string): AwsMetadata | undefined {
   const isOfPartition = (region: string) =>
     labels.length === 4 && first !== '' && isRegion(region) && dnsSuffixOf(region) === suffix;
   if (labels.slice(1).includes('redshift-serverless')) {
-    const isKnown = fourth === 'redshift-serverless' && /^\d{12}$/.test(second) && isOfPartition(third);
+    const isKnown = fourth === 'redshift-serverless' && isAccountId(second) && isOfPartition(third);
     return isKnown ? serverless(first, second, third) : undefined;
   }
   if (!labels.slice(1).includes('redshift')) return undefined;

@@ -3,15 +3,16 @@
  *
  *   - served: they do what they say;
  *   - kept (`kept-keys.ts`): they are about things that are not served here (SSH, Kubernetes, applications, desktops,
- *     access requests …) and are given back as they were written; whoever writes them is told;
+ *     access requests …) and are given back as they were written; whoever writes them gets a notice;
  *   - refused: they would restrict access to databases and nothing here holds to that. A role that is narrower on paper
  *     than in truth is worse than none.
  *
  * The Auth Service asks when a resource is written; a resource of an older store is read as it is. Pure.
  */
-import { TeleportError } from '../errors.js';
+
+import { parseDurationNanos } from '../duration.js';
+import { mistakesText, TeleportError } from '../errors.js';
 import { isSet } from './database-type.js';
-import { parseDurationNanos } from './duration.js';
 import { kindOfWord } from './ref.js';
 import type { AnyResource, Database, ProvisionToken, Role, RoleConditions, Rule, User } from './types.js';
 
@@ -24,7 +25,7 @@ export function checkServed(resource: AnyResource): void {
   const mistakes = refused.map(
     ({ path, why, instead }) => `${resource.kind} "${name}": ${path} is not supported here: ${why}. ${instead}`,
   );
-  throw new TeleportError('BadParameter', mistakes.join('\n'));
+  throw new TeleportError('BadParameter', mistakesText(mistakes));
 }
 
 type Members = Record<string, unknown>;

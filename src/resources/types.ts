@@ -4,6 +4,7 @@
  *
  * Source: Teleport 18 resource reference; version numbers of 18.3.0.
  */
+import type { SignatureSuite } from '../pki/suites.js';
 
 export interface Metadata {
   name: string;
@@ -193,8 +194,6 @@ export interface DatabaseServer
 
 // Tokens, locks, authorities, settings
 
-export type SystemRole = 'Auth' | 'Proxy' | 'Db' | 'Node' | 'Admin' | 'Instance' | 'App' | 'Kube' | 'Discovery' | 'Bot';
-
 export type ProvisionToken = Resource<'token', 'v2', { roles: string[]; join_method: string }>;
 
 /** Invite (`sub_kind: invite`) and password reset (`sub_kind: password`) links. */
@@ -234,9 +233,6 @@ export interface CertAuthority
   > {
   sub_kind: CaType;
 }
-
-export const SIGNATURE_SUITES = ['legacy', 'balanced-v1', 'fips-v1', 'hsm-v1'] as const;
-export type SignatureSuite = (typeof SIGNATURE_SUITES)[number];
 
 export type SecondFactor = 'off' | 'otp' | 'on' | 'optional';
 

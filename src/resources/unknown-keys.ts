@@ -1,5 +1,5 @@
 /**
- * Keys of a resource that no field of its kind has, and values that are no map or list where one belongs: a misspelt
+ * Keys of a resource that no field of its kind has, and values that are not a map or list where one belongs: a misspelt
  * `deny` would deny nothing, and neither would `deny: [name]`. Which keys there are is given as a shape (`api/fields.ts`
  * makes it from the messages). Pure.
  */

@@ -1,4 +1,5 @@
 /** Is a `db` resource one that may be kept? Texts: Teleport 18.3.0 (database-service.md 11.3, 10.1). */
+import { isAccountId, parseRoleArn } from '../aws/arn.js';
 import { partitionOf } from '../aws/partitions.js';
 import { TeleportError } from '../errors.js';
 import { certificatesIn } from '../pki/certificate-file.js';
@@ -16,7 +17,6 @@ const AUTO_USER_TYPES: Record<string, readonly string[]> = {
   mysql: ['self-hosted', 'rds'],
   mongodb: ['self-hosted'],
 };
-const ROLE_ARN = /^arn:(aws(?:-[a-z]+)*):iam::(\d*):role\/.+$/;
 
 /** @throws TeleportError `BadParameter` */
 export function checkDatabase(database: Database): void {
@@ -73,20 +73,21 @@ function checkAws(quoted: string, database: Database): void {
   if (externalId && !arn) {
     throw bad(`AWS database ${quoted} has external_id ${JSON.stringify(externalId)}, but assume_role_arn is empty`);
   }
-  if (account && !/^\d{12}$/.test(account)) {
+  if (account && !isAccountId(account)) {
     throw bad(`database ${quoted} has invalid AWS account ID: must be 12-digit`);
   }
   if (!arn) return;
-  const parts = ROLE_ARN.exec(arn);
+  const role = parseRoleArn(arn);
   const refused = `database ${quoted} assume_role_arn ${JSON.stringify(arn)} is invalid: `;
-  if (parts === null) throw bad(`${refused}expected an IAM role ARN`);
-  if (!/^\d{12}$/.test(parts[2]!)) throw bad(`${refused}account ID must be 12-digit`);
+  if (!role || !/^aws(?:-[a-z]+)*$/.test(role.partition) || /\D/.test(role.accountId))
+    throw bad(`${refused}expected an IAM role ARN`);
+  if (!isAccountId(role.accountId)) throw bad(`${refused}account ID must be 12-digit`);
   if (!account) throw bad(`database ${quoted} missing AWS account ID`);
   const partition = partitionOf(region ?? '');
-  if (region && parts[1] !== partition) {
+  if (region && role.partition !== partition) {
     throw bad(
       `database ${quoted} is incompatible with AWS assume_role_arn ${JSON.stringify(arn)}: ` +
-        `expected partition ${JSON.stringify(partition)}, got ${JSON.stringify(parts[1])}`,
+        `expected partition ${JSON.stringify(partition)}, got ${JSON.stringify(role.partition)}`,
     );
   }
 }

@@ -6,6 +6,7 @@
 import { TeleportError } from '../errors.js';
 import { isSet } from './database-type.js';
 import { SINGLETONS } from './ref.js';
+import { joiningRole } from './system-role.js';
 import type { AnyResource, LabelSelector, Lock, ProvisionToken, Role, RoleConditions, User } from './types.js';
 import { checkDatabase } from './validate-database.js';
 
@@ -15,22 +16,6 @@ const ROLE_VERSIONS = new Set(['v3', 'v4', 'v5', 'v6', 'v7', 'v8']);
 const LOCK_MODES = new Set<unknown>(['strict', 'best_effort', '', undefined]);
 const DURATION_OPTIONS = ['max_session_ttl', 'client_idle_timeout'];
 const DB_USER_MODES = new Set<unknown>(['off', 'keep', 'best_effort_drop', '', false, undefined, 0, 1, 2, 3]);
-const SYSTEM_ROLES = [
-  'Auth',
-  'Proxy',
-  'Db',
-  'Node',
-  'Admin',
-  'Instance',
-  'App',
-  'Kube',
-  'Discovery',
-  'Bot',
-  'WindowsDesktop',
-  'Trusted_cluster',
-  'Okta',
-  'MDM',
-];
 
 /** Members of a token that only these join methods read. */
 const OTHER_JOIN_METHODS = [
@@ -144,8 +129,7 @@ export function checkToken(token: ProvisionToken): void {
 
 /** `db` → `Db`. @throws TeleportError `BadParameter` `invalid role "x"` */
 export function normalRole(word: string): string {
-  const plain = word.toLowerCase().replace(/[-_]/g, '');
-  const known = SYSTEM_ROLES.find((role) => role.toLowerCase().replace('_', '') === plain);
+  const known = joiningRole(word);
   if (known === undefined) throw bad(`invalid role ${JSON.stringify(word)}`);
   return known;
 }

@@ -3,9 +3,9 @@
  * `tctl get --format=json` prints it. A key that is not a field of its kind is an error, as far as the shapes of the kinds
  * are given: it would be kept nowhere.
  */
-import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments } from 'yaml';
-import { messageOf, TeleportError } from '../errors.js';
+import { messageOf, mistakesText, TeleportError } from '../errors.js';
 import { masked, redactValue, yamlReason } from '../redact.js';
+import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments, type Tags } from '../yaml.js';
 import { EDITABLE, kindOfWord, SINGLETONS } from './ref.js';
 import type { AnyResource, Kind } from './types.js';
 import { pathText, type Shape, unknownKeys, wrongShapes } from './unknown-keys.js';
@@ -54,7 +54,7 @@ export function parseResources(text: string, shapeOf?: (kind: Kind) => Shape): A
     }
   }
   if (resources.length === 0) throw bad('no resources found, empty input?');
-  if (mistakes.length > 0) throw bad(mistakes.join('\n'));
+  if (mistakes.length > 0) throw bad(mistakesText(mistakes));
   return resources;
 }
 
@@ -125,7 +125,7 @@ function mapOf(value: unknown, name: string): Record<string, unknown> {
 }
 
 /** YAML 1.1 would make a Date of a time; a resource holds its text. */
-function plainTimes(tags: import('yaml').Tags): import('yaml').Tags {
+function plainTimes(tags: Tags): Tags {
   return tags.filter((tag) => typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:timestamp');
 }
 

@@ -21,10 +21,12 @@ import {
 import { dirname } from 'node:path';
 import { isDiskFull, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
-import { createAlarm, type Logger, silent } from '../log.js';
+import { type Alarm, createAlarm, type Logger, silent } from '../log.js';
 import { libsql } from './libsql.js';
-import type { Item, Key, Store } from './store.js';
+import type { Change, Item, Key, Store, WriteOptions } from './store.js';
 import { createWatchers } from './watchers.js';
+
+const IN_MEMORY = ':memory:';
 
 export interface EmbeddedStoreOptions {
   /** File to keep everything in, created 0600 in a 0700 directory; `:memory:` keeps nothing. */
@@ -86,16 +88,167 @@ export async function createEmbeddedStore(
  *   `LimitExceeded` on a full disk. The same of every call of the store.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
-  const { path, now = () => new Date(), sweepIntervalMs = 1_000, log = silent } = options;
-  const inMemory = path === ':memory:';
-  if (!inMemory && !existsSync(path)) await createEmbeddedStore(options);
-  const db = await openDatabase(path, options.busyTimeoutMs);
-  const alarm = createAlarm(log, {
-    failing: 'The store of the Auth Service cannot be written.',
-    working: 'The store of the Auth Service is written again.',
-  });
-  const watchers = createWatchers();
-  const sql = {
+  const { path } = options;
+  if (path !== IN_MEMORY && !existsSync(path)) await createEmbeddedStore(options);
+  return new EmbeddedStore(await openDatabase(path, options.busyTimeoutMs), options);
+}
+
+class EmbeddedStore implements Store {
+  readonly #path: string;
+  readonly #db: Sqlite;
+  readonly #sql: ReturnType<typeof statements>;
+  readonly #now: () => Date;
+  readonly #log: Logger;
+  readonly #alarm: Alarm;
+  readonly #watchers = createWatchers();
+  readonly #timer: NodeJS.Timeout;
+  #nextExpiry: number;
+  #isClosed = false;
+
+  constructor(db: Sqlite, options: EmbeddedStoreOptions) {
+    const { path, now = () => new Date(), sweepIntervalMs = 1_000, log = silent } = options;
+    this.#path = path;
+    this.#db = db;
+    this.#now = now;
+    this.#log = log;
+    this.#alarm = createAlarm(log, {
+      failing: 'The store of the Auth Service cannot be written.',
+      working: 'The store of the Auth Service is written again.',
+    });
+    this.#sql = statements(db);
+    this.#nextExpiry = this.#readNextExpiry();
+    this.#timer = setInterval(() => this.#isClosed || this.#sweep(), sweepIntervalMs).unref();
+  }
+
+  async create(key: Key, value: string, options: WriteOptions = {}): Promise<Item> {
+    return this.#atomically(() => {
+      if (this.#read(key)) throw new TeleportError('AlreadyExists', `key "${key}" already exists`);
+      return this.#write(key, value, options.expires);
+    });
+  }
+
+  async put(key: Key, value: string, options: WriteOptions & { expectedRevision?: string } = {}): Promise<Item> {
+    return this.#atomically(() => {
+      expect(options.expectedRevision, this.#read(key));
+      return this.#write(key, value, options.expires);
+    });
+  }
+
+  async get(key: Key): Promise<Item | undefined> {
+    this.#enter();
+    return this.#asking(() => this.#read(key));
+  }
+
+  async range(prefix: Key, { limit, after }: { limit?: number; after?: Key } = {}): Promise<Item[]> {
+    this.#enter();
+    const args = [prefix, `${prefix}\u{10FFFF}`, after ?? '', this.#now().getTime(), limit ?? -1];
+    return (this.#asking(() => this.#sql.range.all(args)) as Row[]).map(itemOf);
+  }
+
+  async delete(key: Key, options: { expectedRevision?: string } = {}): Promise<boolean> {
+    return this.#atomically(() => {
+      const item = this.#read(key);
+      expect(options.expectedRevision, item);
+      if (item === undefined) return false;
+      this.#sql.delete.run([key]);
+      this.#watchers.tell({ type: 'delete', key });
+      return true;
+    });
+  }
+
+  watch(prefix: Key, signal: AbortSignal): AsyncIterable<Change> {
+    return this.#watchers.watch(prefix, signal);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#watchers.close();
+    try {
+      if (this.#path !== IN_MEMORY) foldIn(this.#db);
+    } catch (cause) {
+      this.#log.error('What was written last stays beside the store, in its -wal file.', {
+        error: storeError(this.#path, cause),
+      });
+    }
+    this.#db.close();
+  }
+
+  /** Every call: the store is open, and what has expired is gone and told. */
+  #enter(): void {
+    if (this.#isClosed) throw new TeleportError('ConnectionProblem', 'the store is closed');
+    this.#sweep();
+  }
+
+  /** What could not be swept, on a full disk, is swept later; nobody reads it meanwhile. */
+  #sweep(): void {
+    const now = this.#now().getTime();
+    if (now < this.#nextExpiry) return;
+    try {
+      const gone = this.#asking(() => this.#sql.sweep.all([now])) as { key: string }[];
+      this.#nextExpiry = this.#readNextExpiry();
+      this.#alarm.worked();
+      for (const { key } of gone) this.#watchers.tell({ type: 'delete', key });
+      this.#watchers.flush();
+    } catch (error) {
+      this.#alarm.failed(error);
+    }
+  }
+
+  #readNextExpiry(): number {
+    return (this.#sql.next.get([]) as { next: number | null } | undefined)?.next ?? Number.POSITIVE_INFINITY;
+  }
+
+  #read(key: Key): Item | undefined {
+    const row = this.#sql.get.get([key]) as Row | undefined;
+    if (row === undefined || (row.expires !== null && row.expires <= this.#now().getTime())) return undefined;
+    return itemOf(row);
+  }
+
+  #write(key: Key, value: string, expires: Date | undefined): Item {
+    const item: Item = { key, value, revision: randomUUID(), ...(expires ? { expires } : {}) };
+    this.#sql.put.run([key, value, item.revision, expires ? expires.getTime() : null]);
+    if (expires) this.#nextExpiry = Math.min(this.#nextExpiry, expires.getTime());
+    this.#watchers.tell({ type: 'put', key, item });
+    return item;
+  }
+
+  /** Run against the database, and tell its errors as ours. */
+  #asking<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (cause) {
+      throw storeError(this.#path, cause);
+    }
+  }
+
+  /** Run the comparison and its write as one transaction, also against another process on the same file. */
+  #atomically<T>(body: () => T): T {
+    this.#enter();
+    try {
+      this.#db.exec('BEGIN IMMEDIATE');
+      const result = body();
+      this.#db.exec('COMMIT');
+      this.#alarm.worked();
+      this.#watchers.flush();
+      return result;
+    } catch (cause) {
+      this.#watchers.discard();
+      try {
+        this.#db.exec('ROLLBACK');
+      } catch {
+        // SQLite has done so itself, as after a full disk, or there was no beginning.
+      }
+      const error = storeError(this.#path, cause);
+      if (error !== cause) this.#alarm.failed(error);
+      throw error;
+    }
+  }
+}
+
+function statements(db: Sqlite) {
+  return {
     get: db.prepare('SELECT key, value, revision, expires FROM items WHERE key = ?'),
     put: db.prepare(
       'INSERT INTO items (key, value, revision, expires) VALUES (?, ?, ?, ?) ' +
@@ -108,125 +261,6 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     delete: db.prepare('DELETE FROM items WHERE key = ?'),
     sweep: db.prepare('DELETE FROM items WHERE expires IS NOT NULL AND expires <= ? RETURNING key'),
     next: db.prepare('SELECT MIN(expires) AS next FROM items WHERE expires IS NOT NULL'),
-  };
-  let nextExpiry = readNextExpiry();
-  let closed = false;
-  const timer = setInterval(() => closed || sweep(), sweepIntervalMs);
-  timer.unref();
-  /** Run against the database, and tell its errors as ours. */
-  const asking = <T>(body: () => T): T => {
-    try {
-      return body();
-    } catch (cause) {
-      throw storeError(path, cause);
-    }
-  };
-
-  function readNextExpiry(): number {
-    return (sql.next.get([]) as { next: number | null } | undefined)?.next ?? Number.POSITIVE_INFINITY;
-  }
-
-  /** What could not be swept, on a full disk, is swept later; nobody reads it meanwhile. */
-  function sweep(): void {
-    if (now().getTime() < nextExpiry) return;
-    try {
-      const gone = asking(() => sql.sweep.all([now().getTime()])) as { key: string }[];
-      nextExpiry = readNextExpiry();
-      alarm.worked();
-      for (const { key } of gone) watchers.tell({ type: 'delete', key });
-      watchers.flush();
-    } catch (error) {
-      alarm.failed(error);
-    }
-  }
-
-  /** Every call: the store is open, and what has expired is gone and told. */
-  function enter(): void {
-    if (closed) throw new TeleportError('ConnectionProblem', 'the store is closed');
-    sweep();
-  }
-
-  function read(key: Key): Item | undefined {
-    const row = sql.get.get([key]) as Row | undefined;
-    if (row === undefined || (row.expires !== null && row.expires <= now().getTime())) return undefined;
-    return itemOf(row);
-  }
-
-  function write(key: Key, value: string, expires: Date | undefined): Item {
-    const item: Item = { key, value, revision: randomUUID(), ...(expires ? { expires } : {}) };
-    sql.put.run([key, value, item.revision, expires ? expires.getTime() : null]);
-    if (expires) nextExpiry = Math.min(nextExpiry, expires.getTime());
-    watchers.tell({ type: 'put', key, item });
-    return item;
-  }
-
-  /** Run the comparison and its write as one transaction, also against another process on the same file. */
-  const atomically = <T>(body: () => T): T => {
-    enter();
-    try {
-      db.exec('BEGIN IMMEDIATE');
-      const result = body();
-      db.exec('COMMIT');
-      alarm.worked();
-      watchers.flush();
-      return result;
-    } catch (cause) {
-      watchers.discard();
-      try {
-        db.exec('ROLLBACK');
-      } catch {
-        // SQLite has done so itself, as after a full disk, or there was no beginning.
-      }
-      const error = storeError(path, cause);
-      if (error !== cause) alarm.failed(error);
-      throw error;
-    }
-  };
-
-  return {
-    create: async (key, value, options = {}) =>
-      atomically(() => {
-        if (read(key)) throw new TeleportError('AlreadyExists', `key "${key}" already exists`);
-        return write(key, value, options.expires);
-      }),
-    put: async (key, value, options = {}) =>
-      atomically(() => {
-        expect(options.expectedRevision, read(key));
-        return write(key, value, options.expires);
-      }),
-    get: async (key) => {
-      enter();
-      return asking(() => read(key));
-    },
-    range: async (prefix, { limit, after } = {}) => {
-      enter();
-      const args = [prefix, `${prefix}\u{10FFFF}`, after ?? '', now().getTime(), limit ?? -1];
-      return (asking(() => sql.range.all(args)) as Row[]).map(itemOf);
-    },
-    delete: async (key, options = {}) =>
-      atomically(() => {
-        const item = read(key);
-        expect(options.expectedRevision, item);
-        if (item === undefined) return false;
-        sql.delete.run([key]);
-        watchers.tell({ type: 'delete', key });
-        return true;
-      }),
-    watch: (prefix, signal) => watchers.watch(prefix, signal),
-    close: async () => {
-      if (closed) return;
-      closed = true;
-      clearInterval(timer);
-      watchers.close();
-      try {
-        if (!inMemory) foldIn(db);
-      } catch (cause) {
-        log.error('What was written last stays beside the store, in its -wal file.', {
-          error: storeError(path, cause),
-        });
-      }
-      db.close();
-    },
   };
 }
 
@@ -275,7 +309,7 @@ async function openSqlite(path: string, busyTimeoutMs = 5_000): Promise<Sqlite> 
 
 /** Never opened by another descriptor than SQLite's own: closing that one would let go of SQLite's locks. */
 async function openDatabase(path: string, busyTimeoutMs?: number): Promise<Sqlite> {
-  const inMemory = path === ':memory:';
+  const inMemory = path === IN_MEMORY;
   let db: Sqlite | undefined;
   try {
     if (!inMemory) {

@@ -1,5 +1,5 @@
 /**
- * Who waits for changes of a store, and what has not been told yet. A change is held until its transaction is durable
+ * Who waits for changes of a store, and what has not been passed on yet. A change is held until its transaction is durable
  * (`flush`) or forgotten with it (`discard`). A watcher that does not read keeps its changes in memory up to a bound and
  * then ends with an error, so that it can start again from a fresh reading instead of missing something in silence.
  */

@@ -1,5 +1,6 @@
-/** The command table of `tctl`: what is typed, what the help says, which file does it. Spec: cli reference, 5 and 6. */
+/** The command table of `tctl`: what is typed, what the help says, which file does it. Spec: cli.md 5 and 6. */
 import { command, group, type OptionSpec, type ProgramSpec } from '../cli/command.js';
+import { VERSION } from '../version.js';
 import { FORMAT, GLOBALS, traitOptions } from './flags.js';
 
 const HOUR_MS = 3_600_000;
@@ -15,7 +16,7 @@ const VERBOSE: OptionSpec = { name: 'verbose', short: 'v', kind: 'boolean', desc
 
 export const program: ProgramSpec = {
   name: 'tctl',
-  version: '18.3.0',
+  version: VERSION,
   description: 'Admin tool for the Teleport Access Platform: users, roles, databases and invitations of a cluster.',
   globals: GLOBALS,
   commands: [
@@ -31,7 +32,7 @@ export const program: ProgramSpec = {
       path: 'users add <account>',
       summary: 'Create a local user and a link with which the person sets a password.',
       options: [
-        { name: 'roles', kind: 'list', required: true, description: 'Roles for the new user, by commas.' },
+        { name: 'roles', kind: 'list', required: true, description: 'Comma-separated roles for the new user.' },
         ...traitOptions(''),
         {
           name: 'ttl',
@@ -59,7 +60,7 @@ export const program: ProgramSpec = {
       path: 'users update <account>',
       summary: 'Replace roles or traits of a user.',
       options: [
-        { name: 'set-roles', kind: 'list', description: 'Replace the roles of the user, by commas.' },
+        { name: 'set-roles', kind: 'list', description: "Replace the user's roles: a comma-separated list." },
         ...traitOptions('set-'),
       ],
       arguments: { account: { description: 'Name of the user.' } },
@@ -70,7 +71,7 @@ export const program: ProgramSpec = {
       path: 'users rm <logins>',
       aliases: ['users del'],
       summary: 'Delete user accounts.',
-      arguments: { logins: { description: 'Names of users, by commas.' } },
+      arguments: { logins: { description: 'Comma-separated names of users.' } },
       examples: ['tctl users rm alice', 'tctl users rm alice,bob'],
       load: () => import('./users/rm.js'),
     }),
@@ -118,7 +119,11 @@ export const program: ProgramSpec = {
     command({
       path: 'tokens ls',
       summary: 'List the invitations.',
-      options: [FORMAT, WITH_SECRETS, { name: 'labels', description: 'Labels to filter by, key=value by commas.' }],
+      options: [
+        FORMAT,
+        WITH_SECRETS,
+        { name: 'labels', description: 'Labels to filter by: comma-separated key=value pairs.' },
+      ],
       examples: ['tctl tokens ls', 'tctl tokens ls --with-secrets'],
       load: () => import('./tokens/ls.js'),
     }),
@@ -140,7 +145,7 @@ export const program: ProgramSpec = {
         WITH_SECRETS,
         VERBOSE,
       ],
-      arguments: { resources: { description: 'kind, kind/name, or several by commas.' } },
+      arguments: { resources: { description: 'Comma-separated kind or kind/name.' } },
       examples: ['tctl get users/alice > alice.yaml', "tctl get roles --format=json | jq -r '.[].metadata.name'"],
       load: () => import('./get.js'),
     }),
@@ -178,12 +183,12 @@ export const program: ProgramSpec = {
       path: 'db ls [labels]',
       summary: 'List databases, one line for each agent that serves one.',
       options: [
-        { name: 'search', description: 'Words that must all be found, by commas.' },
+        { name: 'search', description: 'Comma-separated words that must all be found.' },
         { name: 'query', description: 'Predicate to filter by, for example: labels["env"] == "dev"' },
         VERBOSE,
         { name: 'format', default: 'text', description: "Output format: 'text', 'json' or 'yaml'." },
       ],
-      arguments: { labels: { description: 'Labels to filter by, key=value separated by commas.' } },
+      arguments: { labels: { description: 'Labels to filter by: comma-separated key=value pairs.' } },
       examples: ['tctl db ls', 'tctl db ls env=prod --format=json'],
       load: () => import('./db/ls.js'),
     }),
@@ -204,7 +209,7 @@ export const program: ProgramSpec = {
         { name: 'server-id', description: 'UUID of a Teleport server.' },
         { name: 'bot-instance-id', description: 'UUID of a bot instance.' },
         { name: 'join-token', description: 'Name of a join token.' },
-        { name: 'message', description: 'What the locked-out one is told.' },
+        { name: 'message', description: 'Message that the locked-out user sees.' },
         { name: 'expires', description: 'Time (RFC 3339) at which the lock ends.' },
         { name: 'ttl', kind: 'duration', description: 'After how long the lock ends.' },
         { name: 'force', kind: 'boolean', description: 'Lock it even if there is no such thing.' },
@@ -220,7 +225,7 @@ export const program: ProgramSpec = {
       options: [
         { name: 'out', short: 'o', required: true, description: 'File to write, or the start of several names.' },
         { name: 'user', description: 'User whose identity it is.' },
-        { name: 'host', kind: 'list', description: 'Host names of the database, by commas.' },
+        { name: 'host', kind: 'list', description: 'Comma-separated host names of the database.' },
         { name: 'format', default: 'file', description: 'Format: file, openssh, tls, db.' },
         { name: 'ttl', kind: 'duration', default: 12 * HOUR_MS, description: 'Time to live, default is 12h.' },
         { name: 'overwrite', kind: 'boolean', description: 'Replace existing files without asking.' },

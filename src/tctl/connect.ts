@@ -2,21 +2,25 @@
  * How an administrator's tool reaches Auth, and as whom: on the Auth host with the local administrator's identity, from
  * elsewhere with an identity file or the tsh login, through the Proxy.
  *
- * Source: cli.md section 5.
+ * Source: cli.md 5.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LineCounter, parseDocument } from 'yaml';
 import { loginAuthClient } from '../access/cluster/open.js';
 import type { AuthClient } from '../api/client.js';
 import { dialAuth } from '../api/dial.js';
 import type { HostIdentity } from '../api/host-identity.js';
 import type { Env } from '../cli/env.js';
 import { isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
 import { decodeIdentityFile } from '../identity/identity-file.js';
-import { type HostPort, parseHostPort } from '../net/host-port.js';
-import { issuerOf, NAME_OID } from '../pki/x509.js';
-import { redactValue, yamlReason } from '../redact.js';
+import { connectable } from '../ip.js';
+import { AUTH_PORT, WEB_PORT } from '../net/ports.js';
+import { issuingCluster } from '../pki/cluster-name.js';
+import { dialAt } from '../resources/config-address.js';
+import { DEFAULT_CONFIG_FILE, DEFAULT_DATA_DIR } from '../resources/default-paths.js';
+import { lookIntoConfigText } from '../resources/teleport-yaml.js';
+import { VERSION } from '../version.js';
 
 export interface AdminArgs {
   config?: string | undefined;
@@ -25,13 +29,6 @@ export interface AdminArgs {
   insecure?: boolean | undefined;
   debug?: boolean | undefined;
 }
-
-const DEFAULT_CONFIG_FILE = '/etc/teleport.yaml';
-const DEFAULT_DATA_DIR = '/var/lib/teleport';
-const AUTH_PORT = 3025;
-const WEB_PORT = 3080;
-/** What `tctl` announces: Teleport's version, whose protocol it speaks. */
-export const VERSION = '18.3.0';
 
 /** @throws with the way to provide credentials when there are none, or the address where nobody answered */
 export async function connectAdmin(env: Env, args: AdminArgs): Promise<AuthClient> {
@@ -70,17 +67,19 @@ async function localAuth(args: AdminArgs): Promise<LocalAuth | undefined> {
   const text = await readIfThere(file);
   if (text === undefined && args.config)
     throw new TeleportError('BadParameter', `path '${args.config}' does not exist`);
-  const config = text === undefined ? {} : parsed(text, file);
-  const isAuth = config.auth_service?.enabled;
-  if (isAuth !== undefined && !/^(yes|true|on|1)$/i.test(String(isAuth))) return undefined;
-  const dataDir = String(config.teleport?.data_dir ?? DEFAULT_DATA_DIR);
+  const config = text === undefined ? {} : lookIntoConfigText(text, file);
+  if (config.auth_service?.enabled === false) return undefined;
+  const dataDir = config.teleport?.data_dir ?? DEFAULT_DATA_DIR;
   const stored = await readIfThere(join(dataDir, 'admin-identity.json'));
   if (stored === undefined) {
     if (!args.config) return undefined;
     throw noCredentials(dataDir);
   }
-  const address = args.authServer?.[0] ?? String(config.auth_service?.listen_addr ?? `127.0.0.1:${AUTH_PORT}`);
-  return { identity: identityOf(stored, dataDir), ...hostPort(address, AUTH_PORT) };
+  const [flag] = args.authServer ?? [];
+  const at = flag
+    ? dialAt(flag, '--auth-server', AUTH_PORT)
+    : dialAt(config.auth_service?.listen_addr ?? String(AUTH_PORT), 'auth_service.listen_addr', AUTH_PORT);
+  return { identity: identityOf(stored, dataDir), ...at };
 }
 
 function identityOf(stored: string, dataDir: string): HostIdentity {
@@ -95,15 +94,14 @@ function identityOf(stored: string, dataDir: string): HostIdentity {
 }
 
 async function dialLocal({ identity, host, port }: LocalAuth, args: AdminArgs): Promise<AuthClient> {
-  const reachable = host === '0.0.0.0' || host === '' ? '127.0.0.1' : host === '::' ? '::1' : host;
   try {
-    return await dialAuth({ kind: 'direct', host: reachable, port }, identity, {
+    return await dialAuth({ kind: 'direct', host: connectable(host), port }, identity, {
       version: VERSION,
       product: 'tctl',
       insecure: args.insecure ?? false,
     });
   } catch (cause) {
-    throw unreachable(`${host}:${port}`, cause);
+    throw unreachable(joinHostPort(host, port), cause);
   }
 }
 
@@ -113,14 +111,14 @@ async function dialWithFile(env: Env, args: AdminArgs, file: string): Promise<Au
   const address = args.authServer![0]!;
   try {
     return await dialAuth(
-      { kind: 'proxy', ...hostPort(address, WEB_PORT) },
+      { kind: 'proxy', ...dialAt(address, '--auth-server', WEB_PORT), vars: env.vars },
       {
-        clusterName: issuerOf(identity.tlsCertPem).get(NAME_OID.commonName)?.[0] ?? '',
+        clusterName: issuingCluster(identity.tlsCertPem) ?? '',
         hostCaPems: identity.tlsCaPems,
         certPem: identity.tlsCertPem,
         keyPem: identity.privateKeyPem,
       },
-      { version: VERSION, product: 'tctl', insecure: args.insecure ?? false, vars: env.vars },
+      { version: VERSION, product: 'tctl', insecure: args.insecure ?? false },
     );
   } catch (cause) {
     throw unreachable(address, cause);
@@ -132,37 +130,6 @@ function unreachable(address: string, cause: unknown): TeleportError {
     'ConnectionProblem',
     `Cannot connect to the auth server. Is the auth server running on "${address}"?`,
     { cause },
-  );
-}
-
-interface FileConfig {
-  teleport?: { data_dir?: unknown };
-  auth_service?: { enabled?: unknown; listen_addr?: unknown };
-}
-
-function parsed(text: string, file: string): FileConfig {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, logLevel: 'error' });
-  const broken = (where: string, error: unknown) =>
-    new TeleportError(
-      'BadParameter',
-      `failed parsing the config file: ${file}${where}: ${yamlReason(messageOf(error))}`,
-    );
-  const [error] = document.errors;
-  if (error) throw broken(` line ${lines.linePos(error.pos[0]).line}`, error);
-  try {
-    return (document.toJS() as FileConfig | null) ?? {};
-  } catch (error) {
-    throw broken('', error);
-  }
-}
-
-function hostPort(address: string, port: number): HostPort {
-  const found = parseHostPort(address.replace(/^https?:\/\//, '').replace(/\/$/, ''), { host: '127.0.0.1', port });
-  if (found) return found;
-  throw new TeleportError(
-    'BadParameter',
-    `${JSON.stringify(redactValue(address))} is not an address, expected HOST:PORT`,
   );
 }
 

@@ -54,7 +54,7 @@ async function create(env: Env, client: AuthClient, given: AnyResource, force: b
       const user = toMessage('user', resource);
       const isKnown = await isThere(client.users.getUser({ name }));
       if (isKnown && !force) throw exists('user', name);
-      // Somebody else may have made it in between: with force that is no matter.
+      // Somebody else may have made it in between: with force that does not matter.
       if (force) await client.users.upsertUser({ user }, notes);
       else await unlessThere(client.users.createUser({ user }, notes), 'user', name);
       return `user "${name}" has been ${isKnown ? 'updated' : 'created'}`;

@@ -98,14 +98,14 @@ export function sameResource(before: AnyResource, found: AnyResource[]): AnyReso
 async function runEditor(env: Env, file: string): Promise<void> {
   const command = env.vars.TELEPORT_EDITOR || env.vars.VISUAL || env.vars.EDITOR || 'vi';
   const [program = 'vi', ...args] = command.split(/\s+/).filter((word) => word !== '');
-  const { code, signal } = await runChild(env, program, [...args, file]).catch((cause: unknown) => {
+  const { exitCode, signal } = await runChild(env, program, [...args, file]).catch((cause: unknown) => {
     if (nodeCodeOf(cause) === undefined) throw cause;
     throw new TeleportError('NotFound', `could not start editor ${program}: ${messageOf(cause)}`, { cause });
   });
-  if (code === 0) return;
+  if (exitCode === 0) return;
   throw new TeleportError(
     'BadParameter',
-    `skipping resource update, editor did not complete successfully: ${signal ? `signal: ${signal}` : `exit status ${code}`}`,
+    `skipping resource update, editor did not complete successfully: ${signal ? `signal: ${signal}` : `exit status ${exitCode}`}`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** Options of `tctl`: the global ones, and the trait flags as a table. Spec: cli reference, 5 and 6.1. Data only. */
+/** Options of `tctl`: the global ones, and the trait flags as a table. Spec: cli.md 5 and 6.1. Data only. */
 import type { OptionSpec } from '../cli/command.js';
 
 export const GLOBALS: readonly OptionSpec[] = [
@@ -59,7 +59,7 @@ export function traitOptions(prefix: '' | 'set-'): OptionSpec[] {
       ([flag, , what]): OptionSpec => ({
         name: `${prefix}${flag}`,
         kind: 'list',
-        description: `${verb} ${what} of the user, by commas.`,
+        description: `${verb} ${what} of the user: a comma-separated list.`,
       }),
     ),
     ...SINGLE_TRAIT_FLAGS.map(

@@ -3,7 +3,7 @@ import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages, type MessageOfKind } from '../api/convert.js';
 import { unreadFields } from '../api/fields.js';
 import type { Env } from '../cli/env.js';
-import { labelsText, print, printTctlJson, printTctlYaml, tableText, truncatedTableText } from '../cli/output.js';
+import { labelsText, print, printTctlJson, printTctlYaml, type Table, tableFor } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import { printable } from '../resources/printable.js';
 import { parseRefs, type ResourceRef } from '../resources/ref.js';
@@ -41,7 +41,7 @@ export async function run(env: Env, args: GetArgs): Promise<void> {
   const resources = (await Promise.all(refs.map((ref) => fetchResources(client, ref, args)))).flat();
   if (args.format === 'json') printTctlJson(env, resources.map(printable));
   else if (args.format === 'yaml') await printTctlYaml(env, resources.map(printable));
-  else print(env, textOf(refs[0]!.kind, resources, { verbose: args.verbose, columns: env.columns }));
+  else print(env, await textOf(env, refs[0]!.kind, resources, args));
 }
 
 export interface FetchOptions {
@@ -126,30 +126,38 @@ function named<R extends { metadata: { name: string; labels?: Record<string, str
   return found;
 }
 
-/** How wide a table may be, and whether it shows everything. */
+/** Whether a table shows everything. */
 export interface TableForm {
   verbose: boolean;
-  /** Of the terminal. */
-  columns: number;
 }
 
 /** `tctl get --format=text`. */
-export function textOf(kind: ResourceRef['kind'], resources: AnyResource[], form: TableForm): string {
+export async function textOf(
+  env: Pick<Env, 'columns'>,
+  kind: ResourceRef['kind'],
+  resources: AnyResource[],
+  form: TableForm,
+): Promise<string> {
+  const table = tableOf(kind, resources, form);
+  if (table === undefined) return `${resources.map(({ metadata }) => metadata.name).join('\n')}\n`;
+  return `${(await tableFor(env, table)).text}${kind === 'user' ? '\n' : ''}`;
+}
+
+function tableOf(kind: ResourceRef['kind'], resources: AnyResource[], form: TableForm): Table | undefined {
   switch (kind) {
-    case 'user': {
-      const rows = resources.map(({ metadata }) => [metadata.name]);
-      return `${tableText(['User'], rows)}\n`;
-    }
+    case 'user':
+      return { titles: ['User'], rows: resources.map(({ metadata }) => [metadata.name]) };
     case 'role':
-      return tableText(
-        ['Role', 'Allowed to login as', 'Node Labels', 'Access to resources'],
-        (resources as Role[]).map(({ metadata, spec }) => [
+      return {
+        titles: ['Role', 'Allowed to login as', 'Node Labels', 'Access to resources'],
+        cut: ['Node Labels', 'Access to resources'],
+        rows: (resources as Role[]).map(({ metadata, spec }) => [
           metadata.name,
           (spec.allow.logins ?? []).join(','),
           '',
           (spec.allow.rules ?? []).map((rule) => `${rule.resources.join(',')}:${rule.verbs.join(',')}`).join(','),
         ]),
-      );
+      };
     case 'db': {
       const rows = (resources as Database[]).map(({ metadata, spec }) => [
         metadata.name,
@@ -162,9 +170,11 @@ export function textOf(kind: ResourceRef['kind'], resources: AnyResource[], form
     case 'db_server':
       return databaseServerTable(resources as DatabaseServer[], form);
     case 'lock':
-      return tableText(
-        ['ID', 'Target', 'Message', 'Expires'],
-        (resources as Lock[]).map(({ metadata, spec }) => [
+      return {
+        titles: ['ID', 'Target', 'Message', 'Expires'],
+        cut: ['Message'],
+        copied: ['ID'],
+        rows: (resources as Lock[]).map(({ metadata, spec }) => [
           metadata.name,
           Object.entries(spec.target)
             .map(([key, value]) => `${key[0]!.toUpperCase()}${key.slice(1)}:"${value}"`)
@@ -172,14 +182,14 @@ export function textOf(kind: ResourceRef['kind'], resources: AnyResource[], form
           spec.message ?? '',
           shortTime(spec.expires),
         ]),
-      );
+      };
     default:
-      return `${resources.map(({ metadata }) => metadata.name).join('\n')}\n`;
+      return undefined;
   }
 }
 
 /** `tctl db ls` and `tctl get db_server --format=text`. */
-export function databaseServerTable(servers: DatabaseServer[], form: TableForm): string {
+export function databaseServerTable(servers: DatabaseServer[], form: TableForm): Table {
   const rows = servers.map(({ spec: { hostname, database, version } }) => [
     hostname,
     database.metadata.name,
@@ -191,8 +201,8 @@ export function databaseServerTable(servers: DatabaseServer[], form: TableForm):
   return shaped(['Host', 'Name', 'Protocol', 'URI', 'Labels', 'Version'], rows, form);
 }
 
-function shaped(titles: string[], rows: string[][], { verbose, columns }: TableForm): string {
-  return verbose ? tableText(titles, rows) : truncatedTableText(titles, rows, { truncated: 'Labels', columns });
+function shaped(titles: string[], rows: string[][], { verbose }: TableForm): Table {
+  return { titles, rows, cut: ['Labels', 'Version', 'Protocol'], isWhole: verbose };
 }
 
 /** `Sat Nov 21 02:49 UTC`, or `never`. */

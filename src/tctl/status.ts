@@ -1,6 +1,7 @@
-/** `tctl status`: cluster, version, CA pins, authorities. Source: cli.md section 5, certificates.md 1.6. */
+/** `tctl status`: cluster, version, CA pins, authorities. Source: cli.md 5, certificates.md 1.6. */
+import { authorityKeys } from '../api/authorities.js';
 import type { Env } from '../cli/env.js';
-import { headlessTableText, print, printLine, tableText } from '../cli/output.js';
+import { printLine, printTable } from '../cli/output.js';
 import { isTeleportError } from '../errors.js';
 import { algorithmName, readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh/certificate.js';
@@ -21,6 +22,7 @@ const AUTHORITIES = [
   'awsra',
   'bound_keypair',
 ];
+const PUBLIC_KEY = { ssh: readAuthorizedKey, jwt: readPublicKey, tls: publicKeyOf };
 const STORAGE = ['software', 'PKCS#11 HSM', 'GCP KMS', 'AWS KMS'];
 
 export async function run(env: Env, args: AdminArgs): Promise<void> {
@@ -39,28 +41,10 @@ export async function run(env: Env, args: AdminArgs): Promise<void> {
   const rows: string[][] = [];
   for (const authority of lists.flatMap((list) => list?.certAuthoritiesV2 ?? [])) {
     const spec = authority.spec!;
-    const keySets = [
-      ['active', spec.activeKeys],
-      ['trusted', spec.additionalTrustedKeys],
-    ] as const;
-    const keys = keySets.flatMap(([status, set]) => [
-      ...(set?.ssh ?? []).map((key) => [
-        'SSH',
-        status,
-        algorithmName(readAuthorizedKey(text(key.publicKey))),
-        storage(key.privateKeyType),
-      ]),
-      ...(set?.jwt ?? []).map((key) => [
-        'JWT',
-        status,
-        algorithmName(readPublicKey(text(key.publicKey))),
-        storage(key.privateKeyType),
-      ]),
-      ...(set?.tls ?? []).map((key) => {
-        if (spec.type === 'host') pins.push(spkiPin(text(key.cert)));
-        return ['TLS', status, algorithmName(publicKeyOf(text(key.cert))), storage(key.keyType)];
-      }),
-    ]);
+    const keys = authorityKeys(authority).map(({ kind, status, text, storage }) => {
+      if (kind === 'tls' && spec.type === 'host') pins.push(spkiPin(text));
+      return [kind.toUpperCase(), status, algorithmName(PUBLIC_KEY[kind](text)), STORAGE[storage] ?? 'unknown'];
+    });
     const rotated = Number(spec.rotation?.lastRotated?.seconds ?? 0n);
     const rotation =
       rotated > 0
@@ -76,17 +60,10 @@ export async function run(env: Env, args: AdminArgs): Promise<void> {
     ['Version:', ping.serverVersion],
     ...(pins.length > 0 ? pins : ['']).map((pin, i) => [i === 0 ? 'CA pins:' : '', pin]),
   ];
-  print(env, headlessTableText(summary));
+  await printTable(env, { rows: summary });
   printLine(env);
-  print(env, tableText(['authority', 'rotation', 'protocol', 'status', 'algorithm', 'storage'], rows));
-}
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString();
-}
-
-function storage(type: number): string {
-  return STORAGE[type] ?? 'unknown';
+  const titles = ['authority', 'rotation', 'protocol', 'status', 'algorithm', 'storage'];
+  await printTable(env, { titles, rows, cut: ['rotation', 'storage', 'algorithm'] });
 }
 
 /** `Nov 21 2026 01:50:49 UTC`. */

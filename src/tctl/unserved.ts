@@ -2,10 +2,11 @@
  * Databases that stand in the cluster and that no agent serves: nobody can connect to them, and nothing else says so. Who
  * may not look at databases or servers gets an error from here, which a caller whose own work is done lets go.
  */
-import { setTimeout as wait } from 'node:timers/promises';
+
 import type { AuthClient } from '../api/client.js';
 import type { Env } from '../cli/env.js';
 import type { DatabaseServer } from '../resources/types.js';
+import { rest } from '../wait.js';
 import { listDatabaseServers, listDatabases } from './lists.js';
 import { warn } from './warn.js';
 
@@ -26,7 +27,7 @@ export async function stillUnserved(client: AuthClient, names: readonly string[]
     const served = new Set((await listDatabaseServers(client)).map(({ metadata }) => metadata.name));
     const left = names.filter((name) => !served.has(name));
     if (left.length === 0 || waited >= PATIENCE_MS) return left;
-    await wait(LOOK_EVERY_MS);
+    await rest(LOOK_EVERY_MS);
   }
 }
 

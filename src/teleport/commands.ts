@@ -1,10 +1,24 @@
-/** The command table of `teleport`: what is typed, what the help says, which file does it. Spec: cli reference, 7. */
+/** The command table of `teleport`: what is typed, what the help says, which file does it. Spec: cli.md 7. */
 import { command, group, type ProgramSpec } from '../cli/command.js';
-import { DATABASE, DEBUG, DISCOVERY, IAM, outputOption, START, START_HOST } from './flags.js';
+import { VERSION } from '../version.js';
+import {
+  ASSUMES_ROLES,
+  CA_PIN,
+  CONFIG,
+  CONFIRM,
+  DATABASE,
+  DEBUG,
+  DISCOVERY,
+  IAM,
+  outputOption,
+  POLICY_NAME,
+  START,
+  START_HOST,
+} from './flags.js';
 
 export const program: ProgramSpec = {
   name: 'teleport',
-  version: '18.3.0',
+  version: VERSION,
   description: 'Teleport services for access to databases: Auth, Proxy and Database Service.',
   globals: [],
   commands: [
@@ -73,7 +87,10 @@ export const program: ProgramSpec = {
         ...DATABASE,
         { name: 'description', description: 'Description of the database.' },
         { name: 'ca-cert', description: 'File with the authority of the database, PEM.' },
-        { name: 'aws-session-tags', description: 'Session tags for the assumed role, key=value by commas.' },
+        {
+          name: 'aws-session-tags',
+          description: 'Session tags for the assumed role: comma-separated key=value pairs.',
+        },
       ],
       ownsSignals: true,
       examples: [
@@ -93,10 +110,13 @@ export const program: ProgramSpec = {
           default: '/tmp/token',
           description: 'Invitation token, or the path of a file that holds it [/tmp/token].',
         },
-        { name: 'ca-pin', kind: 'list', description: 'CA pin of the cluster, as "tctl status" shows it.' },
+        CA_PIN,
         ...DATABASE,
         ...DISCOVERY,
-        { name: 'aws-tags', description: 'AWS tags that a found database must have, key=value by commas [*=*].' },
+        {
+          name: 'aws-tags',
+          description: 'AWS tags that a found database must have: comma-separated key=value pairs [*=*].',
+        },
         { name: 'ca-cert-file', description: 'File with the authority of the database, PEM.' },
         {
           name: 'trust-system-cert-pool',
@@ -106,7 +126,7 @@ export const program: ProgramSpec = {
         {
           name: 'dynamic-resources-labels',
           kind: 'texts',
-          description: 'Labels of "db" resources to serve, key=value by commas; may be repeated.',
+          description: 'Labels of "db" resources to serve: comma-separated key=value pairs. You can repeat it.',
         },
       ],
       examples: [
@@ -119,27 +139,13 @@ export const program: ProgramSpec = {
       path: 'db configure bootstrap',
       summary: 'Give the Database Service the IAM permissions that its configuration needs.',
       options: [
-        {
-          name: 'config',
-          short: 'c',
-          kind: 'file',
-          default: '/etc/teleport.yaml',
-          description: 'Configuration file [/etc/teleport.yaml].',
-        },
+        { ...CONFIG, default: '/etc/teleport.yaml' },
         { name: 'manual', kind: 'boolean', description: 'Only print what is to do; AWS is not asked.' },
-        {
-          name: 'policy-name',
-          default: 'DatabaseAccess',
-          description: 'Name of the IAM policy. Default: "DatabaseAccess".',
-        },
-        { name: 'confirm', kind: 'boolean', description: 'Do it without asking.' },
+        POLICY_NAME,
+        CONFIRM,
         { name: 'attach-to-role', description: 'IAM role, name or ARN. Not together with --attach-to-user.' },
         { name: 'attach-to-user', description: 'IAM user, name or ARN. Not together with --attach-to-role.' },
-        {
-          name: 'assumes-roles',
-          kind: 'list',
-          description: 'More roles that it may assume, names or ARNs, by commas.',
-        },
+        ASSUMES_ROLES,
       ],
       examples: [
         'teleport db configure bootstrap -c /etc/teleport.yaml --attach-to-role teleport-db-service',
@@ -154,11 +160,7 @@ export const program: ProgramSpec = {
       options: [
         ...IAM,
         { name: 'policy', kind: 'boolean', description: 'Print the JSON alone.' },
-        {
-          name: 'policy-name',
-          default: 'DatabaseAccess',
-          description: 'Name of the IAM policy. Default: "DatabaseAccess".',
-        },
+        POLICY_NAME,
         { name: 'boundary', kind: 'boolean', hidden: true, description: 'Deprecated.' },
       ],
       examples: [
@@ -170,16 +172,7 @@ export const program: ProgramSpec = {
     command({
       path: 'db configure aws create-iam',
       summary: 'Create the IAM policy of a Database Service and attach it.',
-      options: [
-        ...IAM,
-        {
-          name: 'name',
-          aliases: ['policy-name'],
-          default: 'DatabaseAccess',
-          description: 'Name of the IAM policy. Default: "DatabaseAccess".',
-        },
-        { name: 'confirm', kind: 'boolean', description: 'Do it without asking.' },
-      ],
+      options: [...IAM, { ...POLICY_NAME, name: 'name', aliases: ['policy-name'] }, CONFIRM],
       examples: ['teleport db configure aws create-iam --types redshift --role teleport-db-service-role --confirm'],
       load: () => import('./db/configure/create-iam.js'),
     }),

@@ -5,14 +5,15 @@
  *     teleport.lock        held, always empty
  *     teleport.lock.json   {"pid": 4711, "host": "db1", "since": "2026-11-21T10:00:00.000Z"}
  */
+
 import { readdir, readlink, realpath, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { nodeCodeOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { takeFileLock } from '../store/file-lock.js';
 import { readStateFile, writeStateFile } from '../store/state-files.js';
+import { rest } from '../wait.js';
 
 interface Holder {
   pid: number;
@@ -65,7 +66,7 @@ async function holderOf(file: string): Promise<Holder | undefined> {
     const holder = parseHolder(await readStateFile(file).catch(() => undefined));
     if (holder && (holder.host !== hostname() || isAlive(holder.pid))) return holder;
     if (waited >= NAMED_WITHIN_MS) return undefined;
-    await wait(LOOK_EVERY_MS);
+    await rest(LOOK_EVERY_MS);
   }
 }
 

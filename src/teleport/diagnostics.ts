@@ -11,7 +11,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { messageOf, TeleportError } from '../errors.js';
-import { joinHostPort } from '../net/socket-errors.js';
+import { joinHostPort } from '../host-port.js';
 
 export type Readiness = 'starting' | 'ok' | 'draining';
 

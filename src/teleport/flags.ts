@@ -1,4 +1,4 @@
-/** Options that several commands of `teleport` share. Spec: cli reference, 7; database service reference, 12. Data only. */
+/** Options that several commands of `teleport` share. Spec: cli.md 7, database-service.md 12. Data only. */
 import type { OptionSpec } from '../cli/command.js';
 
 export const DEBUG: OptionSpec = { name: 'debug', short: 'd', kind: 'boolean', description: 'Write debug logs.' };
@@ -24,13 +24,24 @@ export const CONFIG: OptionSpec = {
   description: 'Configuration file [/etc/teleport.yaml].',
 };
 
+export const CA_PIN = option('ca-pin', 'CA pin of the cluster, as "tctl status" shows it.', { kind: 'list' });
+export const CONFIRM = option('confirm', 'Do it without asking.', { kind: 'boolean' });
+export const ASSUMES_ROLES = option(
+  'assumes-roles',
+  'Comma-separated names or ARNs of more roles that it can assume.',
+  { kind: 'list' },
+);
+export const POLICY_NAME = option('policy-name', 'Name of the IAM policy. Default: "DatabaseAccess".', {
+  default: 'DatabaseAccess',
+});
+
 /** Of `start` and `db start`. */
 export const START: readonly OptionSpec[] = [
   DEBUG,
   CONFIG,
   option('token', 'Invitation token, or the absolute path of a file that holds it.'),
   option('auth-server', 'Address of an Auth or Proxy Service to join [127.0.0.1:3025].', { kind: 'list' }),
-  option('ca-pin', 'CA pin of the cluster, as "tctl status" shows it.', { kind: 'list' }),
+  CA_PIN,
   option('data-dir', 'Folder for state instead of data_dir of the file [/var/lib/teleport].'),
   option('nodename', 'Name of this host in the cluster.'),
   option('pid-file', 'File to write the process id to.'),
@@ -92,11 +103,11 @@ export function outputOption(file: string): OptionSpec {
 
 /** Of `print-iam` and `create-iam`. */
 export const IAM: readonly OptionSpec[] = [
-  option('types', 'Database types, by commas: rds, rdsproxy, redshift, redshift-serverless and others.', {
+  option('types', 'Comma-separated database types: rds, rdsproxy, redshift, redshift-serverless and others.', {
     short: 'r',
     kind: 'list',
   }),
   option('role', 'IAM role of the Database Service. Not together with --user.'),
   option('user', 'IAM user of the Database Service. Not together with --role.'),
-  option('assumes-roles', 'More roles that it may assume, names or ARNs, by commas.', { kind: 'list' }),
+  ASSUMES_ROLES,
 ];

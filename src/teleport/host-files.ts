@@ -13,8 +13,8 @@ import type { Logger } from '../log.js';
 import { certificatesIn } from '../pki/certificate-file.js';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey, sameKey } from '../pki/keys.js';
 import { publicKeyOf, readCertificate, selfSignedWebCertificate } from '../pki/x509.js';
+import { webCertFiles } from '../resources/default-paths.js';
 import { readStateFile, writeStateFile } from '../store/state-files.js';
-import { webCertFiles } from './config.js';
 
 /**
  * Make the folder, or look whether this user may use it. Changes nothing of a folder that is there.
@@ -109,7 +109,7 @@ export async function webCertificate(
   const { keyFile, certFile } = webCertFiles(dataDir);
   const [certPem, keyPem] = await Promise.all([readStateFile(certFile), readStateFile(keyFile)]);
   if (certPem && keyPem) {
-    const nextStep = `Or remove it and ${keyFile}, and start again: a new one is made, which clients must be told to trust.`;
+    const nextStep = `Or remove it and ${keyFile}, and start again: a new one is made, which clients must trust.`;
     const [leaf] = certificatesIn(certPem, { source: "the Proxy's own certificate", where: certFile, nextStep });
     if (readCertificate(leaf!).notAfter > now) return { certPem, keyPem };
   }

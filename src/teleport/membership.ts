@@ -7,13 +7,14 @@ import { readFile } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
 import type { AuthService } from '../auth/service.js';
+import { certificateProblem } from '../certificate-problem.js';
 import { type ErrorCode, isTeleportError, messageOf, systemReason, TeleportError } from '../errors.js';
-import type { HostPort } from '../net/host-port.js';
-import { certificateProblem, joinHostPort } from '../net/socket-errors.js';
-import type { SystemRole } from '../resources/types.js';
+import type { HostPort } from '../host-port.js';
+import { joinHostPort } from '../host-port.js';
+import type { SystemRole } from '../resources/system-role.js';
+import { VERSION } from '../version.js';
 import type { TeleportConfig } from './config.js';
 import { identityFile, readIdentity, saveIdentity } from './host-files.js';
-import { VERSION } from './version-number.js';
 
 export interface Membership {
   config: TeleportConfig;
@@ -21,11 +22,13 @@ export interface Membership {
   auth: AuthService | undefined;
   hostId: string;
   now: () => Date;
+  /** Environment. */
+  vars: Record<string, string | undefined>;
 }
 
 /** @throws TeleportError with the next step when there is neither an identity nor a way to get one */
 export async function identityFor(
-  { config, auth, hostId, now }: Membership,
+  { config, auth, hostId, now, vars }: Membership,
   role: SystemRole,
   principals: string[],
 ): Promise<HostIdentity> {
@@ -40,7 +43,7 @@ export async function identityFor(
   if (known) return known;
   const token = await joinToken(config.token, role);
   const caPins = await readPins(config.caPins);
-  const route = joinRoute(config, role);
+  const route = joinRoute(config, role, vars);
   const { joinCluster } = await import('../webapi/join.js');
   const identity = await joinCluster({
     route,
@@ -78,9 +81,9 @@ function addressHint(kind: AuthRoute['kind'], { host, port }: HostPort): string 
 }
 
 /** A Proxy joins at Auth itself; an agent knows only Proxies, also when one was given as --auth-server. */
-function joinRoute({ proxyServer, authServer }: TeleportConfig, role: SystemRole): AuthRoute {
-  if (proxyServer) return { kind: 'proxy', ...proxyServer };
-  return { kind: role === 'Proxy' ? 'direct' : 'proxy', ...authServer! };
+function joinRoute({ proxyServer, authServer }: TeleportConfig, role: SystemRole, vars: Membership['vars']): AuthRoute {
+  if (proxyServer) return { kind: 'proxy', ...proxyServer, vars };
+  return role === 'Proxy' ? { kind: 'direct', ...authServer! } : { kind: 'proxy', ...authServer!, vars };
 }
 
 /** A token, or the content of the absolute path that was given in its place. */

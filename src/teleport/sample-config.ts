@@ -3,8 +3,10 @@
  * Source: cli.md 7.3.
  */
 import { TeleportError } from '../errors.js';
-import { parseHostPort } from '../net/host-port.js';
-import { joinHostPort } from '../net/socket-errors.js';
+import { joinHostPort } from '../host-port.js';
+import { AUTH_PORT } from '../net/ports.js';
+import { configAddress } from '../resources/config-address.js';
+import { FILE_VERSIONS, type WrittenFile } from '../resources/teleport-yaml.js';
 
 export interface SampleOptions {
   nodename: string;
@@ -19,20 +21,21 @@ export interface SampleOptions {
   /** Absolute paths. */
   keypair?: { keyFile: string; certFile: string } | undefined;
   token?: string | undefined;
-  joinMethod: string;
+  joinMethod: 'token';
   authServer?: string | undefined;
   proxy?: string | undefined;
   nodeLabels?: Record<string, string> | undefined;
 }
 
-const VERSIONS = ['v1', 'v2', 'v3'];
 const ROLES = ['auth', 'proxy', 'node', 'db'];
 const HTTPS_PORT = 443;
 
 /** @throws BadParameter for what contradicts itself */
-export function sampleConfig(options: SampleOptions): Record<string, unknown> {
+export function sampleConfig(options: SampleOptions): WrittenFile {
+  const version = FILE_VERSIONS.find((known) => known === options.version);
+  if (version === undefined) throw bad(`version must be one of ${FILE_VERSIONS.join(', ')}`);
   check(options);
-  const { roles, version } = options;
+  const { roles } = options;
   const on = (role: string) => (roles.includes(role) ? 'yes' : 'no');
   return {
     version,
@@ -47,7 +50,7 @@ export function sampleConfig(options: SampleOptions): Record<string, unknown> {
     },
     auth_service: {
       enabled: on('auth'),
-      ...(roles.includes('auth') ? { listen_addr: '0.0.0.0:3025' } : {}),
+      ...(roles.includes('auth') ? { listen_addr: `0.0.0.0:${AUTH_PORT}` } : {}),
       ...(roles.includes('auth') && options.clusterName ? { cluster_name: options.clusterName } : {}),
       ...(roles.includes('auth') && version !== 'v1' ? { proxy_listener_mode: 'multiplex' } : {}),
     },
@@ -62,7 +65,6 @@ export function sampleConfig(options: SampleOptions): Record<string, unknown> {
 }
 
 function check({ version, roles, acme, clusterName, keypair, authServer, proxy }: SampleOptions): void {
-  if (!VERSIONS.includes(version)) throw bad(`version must be one of ${VERSIONS.join(', ')}`);
   const unknown = roles.find((role) => !ROLES.includes(role));
   if (unknown !== undefined) throw bad(`unknown role: '${unknown}'`, `Known roles: ${ROLES.join(', ')}.`);
   if (acme && keypair) throw bad('could not use --key-file/--cert-file when ACME is enabled');
@@ -72,20 +74,19 @@ function check({ version, roles, acme, clusterName, keypair, authServer, proxy }
     throw bad('--auth-server and --proxy cannot both be set with --version=v3');
 }
 
-function addresses({ version, authServer, proxy }: SampleOptions): Record<string, unknown> {
+function addresses({ version, authServer, proxy }: SampleOptions): WrittenFile['teleport'] & object {
   if (version !== 'v3') {
-    const all = [authServer, proxy].filter((address) => address);
+    const all = [authServer, proxy].flatMap((address) => address || []);
     return all.length > 0 ? { auth_servers: all } : {};
   }
   return { ...(authServer ? { auth_server: authServer } : {}), ...(proxy ? { proxy_server: proxy } : {}) };
 }
 
-function proxyService(options: SampleOptions, enabled: string): Record<string, unknown> {
+function proxyService(options: SampleOptions, enabled: 'yes' | 'no'): WrittenFile['proxy_service'] & object {
   const { acme, keypair } = options;
   const isOn = enabled === 'yes';
   const address = options.publicAddr || (acme ? options.clusterName : undefined);
-  const at = address ? parseHostPort(address, { port: HTTPS_PORT }) : undefined;
-  if (address && !at) throw bad(`--public-addr: "${address}" is not an address, expected HOST or HOST:PORT`);
+  const at = address ? configAddress(address, '--public-addr', { port: HTTPS_PORT }) : undefined;
   return {
     enabled,
     ...(isOn && at ? { web_listen_addr: `0.0.0.0:${at.port}`, public_addr: joinHostPort(at.host, at.port) } : {}),

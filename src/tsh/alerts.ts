@@ -3,7 +3,7 @@ import { connectCluster } from '../access/login/client.js';
 import type { Env } from '../cli/env.js';
 import { printable } from '../cli/printable.js';
 import { messageOf } from '../errors.js';
-import type { Session } from '../profile/session.js';
+import type { LoginSession } from '../profile/session.js';
 
 /** Numbers of the protocol. */
 const SEVERITY = { low: 0, high: 10 } as const;
@@ -18,7 +18,7 @@ export interface AlertsOptions {
   timeoutMs: number;
 }
 
-export async function printAlerts(env: Env, session: Session, options: AlertsOptions): Promise<void> {
+export async function printAlerts(env: Env, session: LoginSession, options: AlertsOptions): Promise<void> {
   const signal = AbortSignal.any([env.signal, AbortSignal.timeout(options.timeoutMs)]);
   try {
     await using client = await connectCluster(session, {

@@ -1,6 +1,6 @@
 /**
  * Aliases of `tsh.yaml`: the first word that is not an option may stand for a command line, of `tsh` (`$TSH …`) or of
- * another program. Spec: cli reference, 2.5; login-and-profile reference, 9.
+ * another program. Spec: cli.md 2.5; login-and-profile.md 9.
  */
 import type { Env } from '../cli/env.js';
 import { nodeCodeOf, TeleportError } from '../errors.js';
@@ -10,7 +10,7 @@ import { program } from './commands.js';
 
 export type Expanded = { kind: 'argv'; argv: readonly string[]; env: Env } | { kind: 'done'; status: number };
 
-/** Names that must not expand, by commas. Also how an alias that names itself is noticed. */
+/** Comma-separated names that must not expand. Also how an alias that names itself is noticed. */
 const UNALIAS = 'TSH_UNALIAS';
 
 /**
@@ -97,10 +97,10 @@ function splitWords(text: string): string[] {
 
 async function runOther(executable: string, args: string[], env: Env): Promise<number> {
   const { runChild } = await import('../cli/child.js');
-  const { code } = await runChild(env, executable, args).catch((error: unknown) => {
+  const { exitCode } = await runChild(env, executable, args).catch((error: unknown) => {
     if (nodeCodeOf(error) !== 'ENOENT') throw error;
     throw new TeleportError('NotFound', `failed to find the executable ${JSON.stringify(executable)}`);
   });
-  if (code !== 0) throw new TeleportError('BadParameter', `exit status ${code ?? 1}`);
+  if (exitCode !== 0) throw new TeleportError('BadParameter', `exit status ${exitCode ?? 1}`);
   return 0;
 }

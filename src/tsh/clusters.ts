@@ -1,9 +1,10 @@
 /** `tsh clusters`: the root cluster and its leaves. */
 import { remoteClusters } from '../access/cluster/calls.js';
 import { connectRoot } from '../access/login/client.js';
-import { sessionFor, withRelogin } from '../access/login/relogin.js';
+import { ClusterLogin } from '../access/login/login.js';
+import { currentSession } from '../access/login/session.js';
 import type { Env } from '../cli/env.js';
-import { headlessTableText, labelsText, print, printJson, printLine, printYaml, tableText } from '../cli/output.js';
+import { labelsText, printJson, printLine, printTable, printYaml } from '../cli/output.js';
 import { waitingFor } from '../cli/progress.js';
 import type { GlobalArgs } from './flags.js';
 
@@ -22,7 +23,8 @@ interface Listed {
 }
 
 export async function run(env: Env, args: ClustersArgs): Promise<void> {
-  const listed = await withRelogin(env, args, await sessionFor(env, args), async (session): Promise<Listed[]> => {
+  const login = new ClusterLogin(env, args, await currentSession(env, args));
+  const listed = await login.renewing(async (session): Promise<Listed[]> => {
     const { rootCluster, cluster: selected } = session;
     await using client = await connectRoot(env, session, args.insecure);
     const root: Listed = {
@@ -55,7 +57,8 @@ export async function run(env: Env, args: ClustersArgs): Promise<void> {
     labelsText(one.labels ?? {}, { verbose: args.verbose }),
     ...(args.quiet ? [] : [one.selected ? '*' : '']),
   ]);
-  if (args.quiet) print(env, headlessTableText(rows));
-  else print(env, tableText(['Cluster Name', 'Status', 'Cluster Type', 'Labels', 'Selected'], rows));
+  const titles = ['Cluster Name', 'Status', 'Cluster Type', 'Labels', 'Selected'];
+  const cut = ['Labels', 'Cluster Type', 'Status'];
+  await printTable(env, args.quiet ? { rows } : { titles, rows, cut, isWhole: args.verbose });
   printLine(env);
 }

@@ -1,5 +1,6 @@
-/** The command table of `tsh`: what is typed, what the help says, which file does it. Spec: cli reference, 2 to 4. */
+/** The command table of `tsh`: what is typed, what the help says, which file does it. Spec: cli.md 2 to 4. */
 import { command, group, type ProgramSpec } from '../cli/command.js';
+import { VERSION } from '../version.js';
 import {
   ACCESS_REQUEST,
   AWS,
@@ -20,7 +21,7 @@ const REQUEST_ID = { 'request-id': { description: 'Id of the request, as "tsh re
 
 export const program: ProgramSpec = {
   name: 'tsh',
-  version: '18.3.0',
+  version: VERSION,
   description: 'Teleport command line client: from your identity to the first row of a database.',
   globals: GLOBALS,
   commands: [
@@ -46,10 +47,10 @@ export const program: ProgramSpec = {
         { name: 'browser', description: 'none: print the link of a single sign-on login and open no browser.' },
         {
           name: 'request-roles',
-          description: "Roles to request beside those that one has, by commas; '*' for all, 'no' for none.",
+          description: "Comma-separated roles to request in addition to your own ('*' for all, 'no' for none).",
         },
         { name: 'request-reason', description: 'Reason for the request.' },
-        { name: 'request-reviewers', description: 'People who are told of the request, by commas.' },
+        { name: 'request-reviewers', description: 'Comma-separated reviewers to suggest for the request.' },
         { name: 'request-nowait', kind: 'boolean', description: 'Only make the request.' },
         { name: 'request-id', description: 'Take up a request that was made before.' },
         { name: 'scope', description: 'Scoped roles.', hidden: true },
@@ -90,7 +91,7 @@ export const program: ProgramSpec = {
     }),
     command({
       path: 'clusters',
-      summary: 'List the clusters that one can log in to.',
+      summary: 'List the clusters you can log in to.',
       options: [
         formatOption('text', 'json', 'yaml'),
         VERBOSE,
@@ -142,16 +143,16 @@ export const program: ProgramSpec = {
     group({ path: 'db', summary: 'Work with databases.', options: [CLUSTER, ...AWS] }),
     command({
       path: 'db ls [labels]',
-      summary: 'List the databases that one may use.',
+      summary: 'List the databases you can use.',
       aliases: ['db list'],
       options: [
         VERBOSE,
-        { name: 'search', description: 'Words that must all be found, by commas.' },
+        { name: 'search', description: 'Comma-separated words that must all be found.' },
         SELECTORS[1]!,
         formatOption('text', 'json', 'yaml'),
         { name: 'all', short: 'R', kind: 'boolean', description: 'Databases of all clusters of all logins.' },
       ],
-      arguments: { labels: { description: 'Labels to filter by, key=value separated by commas.' } },
+      arguments: { labels: { description: 'Labels to filter by: comma-separated key=value pairs.' } },
       examples: ['tsh db ls', 'tsh db ls env=prod', 'tsh db ls --all', "tsh db ls -f json | jq -r '.[].metadata.name'"],
       load: () => import('./db/ls.js'),
     }),
@@ -222,9 +223,9 @@ export const program: ProgramSpec = {
       path: 'db exec <command>',
       summary: 'Run a statement on several databases.',
       options: [
-        { name: 'dbs', kind: 'list', description: 'Names of database services, by commas.' },
-        { name: 'search', description: 'Words that must all be found, by commas.' },
-        { name: 'labels', description: 'Labels to filter by, key=value separated by commas.' },
+        { name: 'dbs', kind: 'list', description: 'Comma-separated names of database services.' },
+        { name: 'search', description: 'Comma-separated words that must all be found.' },
+        { name: 'labels', description: 'Labels to filter by: comma-separated key=value pairs.' },
         ...DATABASE_USER,
         ...AWS_USER,
         { name: 'parallel', kind: 'int', default: 1, description: 'How many at once, 1 to 10.' },
@@ -244,7 +245,7 @@ export const program: ProgramSpec = {
       aliases: ['request list', 'requests ls', 'requests list'],
       options: [
         formatOption('text', 'json', 'yaml'),
-        { name: 'reviewable', kind: 'boolean', description: 'Only those that one may review.' },
+        { name: 'reviewable', kind: 'boolean', description: 'Only those that you can review.' },
         { name: 'suggested', kind: 'boolean', description: 'Only those that name one as reviewer.' },
         { name: 'my-requests', kind: 'boolean', description: 'Only those that one made.' },
       ],
@@ -266,10 +267,10 @@ export const program: ProgramSpec = {
       aliases: ['request new', 'requests create', 'requests new'],
       description: 'Waits until somebody decides; then the login carries what was approved.',
       options: [
-        { name: 'roles', description: "Roles, by commas; '*' for all that one may ask for." },
+        { name: 'roles', description: "Comma-separated roles ('*' for all that you can request)." },
         { name: 'resource', kind: 'texts', description: 'One thing, as /CLUSTER/KIND/NAME. May be repeated.' },
         { name: 'reason', description: 'Reason for the request.' },
-        { name: 'reviewers', description: 'People who are told of the request, by commas.' },
+        { name: 'reviewers', description: 'Comma-separated reviewers to suggest for the request.' },
         { name: 'nowait', kind: 'boolean', description: 'Only make the request.' },
         { name: 'request-ttl', kind: 'duration', description: 'How long somebody may take to decide.' },
         { name: 'session-ttl', kind: 'duration', description: 'How long certificates with the access live.' },
@@ -284,11 +285,11 @@ export const program: ProgramSpec = {
     }),
     command({
       path: 'request search',
-      summary: 'List what one may ask for.',
+      summary: 'List what you can request.',
       aliases: ['requests search'],
       options: [
         { name: 'kind', required: true, description: 'What to search for: db.' },
-        { name: 'search', description: 'Words that must all be found, by commas.' },
+        { name: 'search', description: 'Comma-separated words that must all be found.' },
         ...SELECTORS,
         VERBOSE,
       ],
@@ -302,7 +303,7 @@ export const program: ProgramSpec = {
       options: [
         { name: 'approve', kind: 'boolean', description: 'Approve it.' },
         { name: 'deny', kind: 'boolean', description: 'Deny it.' },
-        { name: 'reason', description: 'What the person is told.' },
+        { name: 'reason', description: 'Reason that the person sees.' },
       ],
       arguments: REQUEST_ID,
       examples: ['tsh request review --approve --reason="until Friday" 01a1fce1-e01f-7154-ad92-f72cecbfe2b6'],

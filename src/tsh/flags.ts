@@ -1,4 +1,4 @@
-/** Options of `tsh`: the global ones, and those that several commands share. Spec: cli reference, 2.1 and 4. Data only. */
+/** Options of `tsh`: the global ones, and those that several commands share. Spec: cli.md 2.1 and 4. Data only. */
 import type { OptionSpec } from '../cli/command.js';
 
 /** What `run` receives for the global options. */
@@ -89,7 +89,7 @@ export const GLOBALS: readonly OptionSpec[] = [
   {
     name: 'bind-addr',
     env: 'TELEPORT_LOGIN_BIND_ADDR',
-    description: 'Address to listen on, host:port, while one logs in in a browser. Default: loopback, a free port.',
+    description: 'Address to listen on, host:port, during a login in a browser. Default: loopback, a free port.',
   },
   {
     name: 'callback',
@@ -122,31 +122,31 @@ export const VERBOSE: OptionSpec = { name: 'verbose', short: 'v', kind: 'boolean
 
 /** How a database is chosen. */
 export const SELECTORS: readonly OptionSpec[] = [
-  { name: 'labels', description: 'Labels to filter by, key=value separated by commas.' },
+  { name: 'labels', description: 'Labels to filter by: comma-separated key=value pairs.' },
   { name: 'query', description: 'Predicate to filter by, for example: labels["env"] == "dev"' },
 ];
 
-/** Who one is inside the database. */
+/** Who the person is inside the database. */
 export const DATABASE_USER: readonly OptionSpec[] = [
   { name: 'db-user', short: 'u', description: 'Database user to log in as.' },
   { name: 'db-name', short: 'n', description: 'Database name to log in to.' },
-  { name: 'db-roles', short: 'r', kind: 'list', description: 'Database roles of an automatic user, by commas.' },
+  { name: 'db-roles', short: 'r', kind: 'list', description: 'Comma-separated database roles of an automatic user.' },
 ];
 
 /** Whose AWS identity, instead of a cluster's login. */
 export const AWS: readonly OptionSpec[] = [
   { name: 'aws', kind: 'boolean', description: 'Your own AWS identity instead of a cluster.' },
   { name: 'aws-profile', description: 'AWS profile of the shared files. Implies --aws.' },
-  { name: 'region', kind: 'list', description: 'AWS regions, by commas. Implies --aws.' },
+  { name: 'region', kind: 'list', description: 'Comma-separated AWS regions. Implies --aws.' },
   { name: 'assume-role', description: 'ARN of an IAM role to assume. Implies --aws.' },
   { name: 'external-id', description: 'External id that the role asks for.' },
   { name: 'ca-file', kind: 'file', description: "Who signs the databases' certificates, PEM. Default: Amazon." },
 ];
 
-/** Who one is inside a Redshift cluster, with --aws. */
+/** Who the person is inside a Redshift cluster, with --aws. */
 export const AWS_USER: readonly OptionSpec[] = [
   { name: 'auto-create', kind: 'boolean', description: 'With --aws: create the database user when there is none.' },
-  { name: 'db-groups', kind: 'list', description: 'With --aws: groups to be in for this session, by commas.' },
+  { name: 'db-groups', kind: 'list', description: 'With --aws: comma-separated groups to be in for this session.' },
 ];
 
 /** Asking for access that one does not have yet. */

@@ -1,4 +1,4 @@
-/** `tsh login --out`: certificates as a file for programs. Spec: login-and-profile reference, 7.1. */
+/** `tsh login --out`: certificates as a file for programs. Spec: login-and-profile.md 7.1. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { connectRoot } from '../access/login/client.js';

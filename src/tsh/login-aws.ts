@@ -1,10 +1,11 @@
 /**
- * `tsh login --aws`: ask AWS who one is and remember it beside the cluster profiles. From then on `tsh db` commands use it,
+ * `tsh login --aws`: ask AWS who this is and remember it beside the cluster profiles. From then on `tsh db` commands use it,
  * until the next login at a cluster.
  */
 import { resolve } from 'node:path';
+import type { AwsArgs } from '../access/args.js';
+import { personalIdentities } from '../access/aws/identities.js';
 import { identityName, principalOf } from '../access/aws/open.js';
-import { type AwsArgs, personalIdentities } from '../access/open.js';
 import { checkRegion } from '../aws/clients.js';
 import { notAssumed } from '../aws/refusal.js';
 import { defaultRegion } from '../aws/region.js';
@@ -44,7 +45,7 @@ export async function run(env: Env, args: LoginAwsArgs): Promise<void> {
     if (chain.length === 0 || !isTeleportError(error, 'AccessDenied') || error.hint) throw error;
     throw notAssumed('Could not assume the role:', error, { ...asked, asker: 'person' });
   });
-  // Passwords and databases belong to whom one was; another identity begins without.
+  // Passwords and databases belong to the former identity; another identity begins without.
   if (before && before.arn !== who.arn) await forgetAws(env, before);
   const identity: AwsIdentity = {
     name,

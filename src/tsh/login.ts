@@ -1,29 +1,30 @@
 /**
- * `tsh login`: a new session, another cluster for the one there is, or a file for a program. Spec: cli reference, 3.1;
- * login-and-profile reference, 2 and 7.
+ * `tsh login`: a new session, another cluster for the one there is, or a file for a program. Spec: cli.md 3.1;
+ * login-and-profile.md 2 and 7.
  *
  *     valid session, same proxy and cluster    ping, status
  *     valid session, another cluster           new certificates for the same keys
  *     valid session, an access request         new certificates for the same keys, once it is approved
  *     everything else                          password and code, or a browser; certificates, profile
  */
-
 import { userInfo } from 'node:os';
-import { reissueLogin } from '../access/cluster/reissue.js';
+import { type AwsArgs, hasAwsFlag } from '../access/args.js';
+import { personalIdentities } from '../access/aws/identities.js';
+import type { LoginArgs } from '../access/login/args.js';
 import { headlessArgs, headlessRefused, isHeadless } from '../access/login/headless.js';
-import { askProxy, type LoginArgs, personalStore, readIdentity, selectedCluster } from '../access/login/session.js';
+import { reissueLogin } from '../access/login/reissue.js';
+import { askProxy, personalStore, readIdentity, selectedCluster } from '../access/login/session.js';
 import { type SignedIn, saveSignIn, signIn } from '../access/login/sign-in.js';
-import { type AwsArgs, hasAwsFlag, personalIdentities } from '../access/open.js';
 import type { Env } from '../cli/env.js';
 import { printable } from '../cli/printable.js';
 import { acknowledge } from '../cli/prompt.js';
 import { isTeleportError, settingAtFault, TeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
 import { type Profile, profileName } from '../profile/profile.js';
-import type { CredentialStoreKind } from '../profile/secret-store.js';
-import { LoginNeeded, openSession, type Session, sessionOf, usableKeys } from '../profile/session.js';
+import type { CredentialStoreKind } from '../profile/secret.js';
+import { LoginNeeded, type LoginSession, openSession, sessionOf, usableKeys } from '../profile/session.js';
 import type { ProfileStore } from '../profile/store.js';
 import { parseProxy, proxyHostOf } from '../profile/typed-proxy.js';
-import { joinAddress } from '../webapi/addresses.js';
 import { printAlerts } from './alerts.js';
 import { prepareCredentialStore, refuseKeyFile } from './credential-store.js';
 import { checkPlaces, identityFormat, writeIdentity } from './identity-out.js';
@@ -54,7 +55,7 @@ export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
   const cluster = selectedCluster(env, args);
   const isSameProxy = current !== undefined && (!args.proxy || proxyHostOf(args.proxy) === current.name);
   const isSameUser = current !== undefined && (!args.user || !args.proxy || args.user === current.user);
-  let session: Session;
+  let session: LoginSession;
   const isGood = current?.certs?.sshCert && isLive(current, env.now()) && isSameProxy && isSameUser;
   if (isGood && (await hasKeys(env, current))) {
     session = await keepSession(env, args, current, cluster);
@@ -72,7 +73,7 @@ export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
 }
 
 /** The login of the current profile; a profile that is named and not there counts as none. */
-async function currentLogin(store: ProfileStore): Promise<Session | undefined> {
+async function currentLogin(store: ProfileStore): Promise<LoginSession | undefined> {
   if ((await store.currentName()) === undefined) return undefined;
   return await openSession(store).catch((error: unknown) => {
     if (isTeleportError(error, 'NotFound')) return undefined;
@@ -81,7 +82,7 @@ async function currentLogin(store: ProfileStore): Promise<Session | undefined> {
 }
 
 /** False when the keys are gone from where they were kept, so that a new login is needed. */
-async function hasKeys(env: Env, session: Session): Promise<boolean> {
+async function hasKeys(env: Env, session: LoginSession): Promise<boolean> {
   try {
     return Boolean(await usableKeys(session, env.now()));
   } catch (error) {
@@ -94,9 +95,9 @@ async function hasKeys(env: Env, session: Session): Promise<boolean> {
 async function keepSession(
   env: Env,
   args: LoginCommandArgs,
-  session: Session,
+  session: LoginSession,
   cluster: string | undefined,
-): Promise<Session> {
+): Promise<LoginSession> {
   const proxy = await reachProxy(env, args, session.profile);
   proxy.client[Symbol.dispose]();
   const { store, name } = session;
@@ -119,7 +120,7 @@ async function newSession(
   args: LoginCommandArgs,
   store: ProfileStore,
   cluster: string | undefined,
-): Promise<Session> {
+): Promise<LoginSession> {
   await store.prepare();
   const name = args.proxy ? proxyHostOf(args.proxy) : await store.currentName();
   const known = name === undefined ? undefined : await store.readProfile(name);
@@ -176,7 +177,7 @@ function warnOfUser(env: Env, user: string): void {
   );
 }
 
-/** What real tsh says to it, in the same order: who one is, whether the cluster has it, and that a login is not for it. */
+/** What real tsh says to it, in the same order: who the person is, whether the cluster has it, and that a login is not for it. */
 async function headlessLogin(env: Env, args: LoginCommandArgs): Promise<never> {
   const proxy = await reachProxy(env, args, undefined);
   proxy.client[Symbol.dispose]();
@@ -186,7 +187,7 @@ async function headlessLogin(env: Env, args: LoginCommandArgs): Promise<never> {
 /** `login -i FILE`: an identity file made into a profile on disk. */
 async function flatten(env: Env, args: LoginCommandArgs, store: ProfileStore, path: string): Promise<void> {
   if (!args.proxy) throw new TeleportError('BadParameter', 'tsh --identity also requires --proxy');
-  const { user, cluster, keys, hostCas } = await readIdentity(path);
+  const { user, cluster, keys, hostCas } = await readIdentity(env, path);
   const proxy = await reachProxy(env, args, undefined);
   proxy.client[Symbol.dispose]();
   const profile: Profile = { ...proxy.profile, user, cluster, mfaMode: args.mfaMode, privateKeyPolicy: 'none' };
@@ -198,7 +199,7 @@ async function flatten(env: Env, args: LoginCommandArgs, store: ProfileStore, pa
   await showStatus(env, args, await sessionOf(store, name, profile));
 }
 
-async function showStatus(env: Env, args: LoginCommandArgs, session: Session): Promise<void> {
+async function showStatus(env: Env, args: LoginCommandArgs, session: LoginSession): Promise<void> {
   // From now on commands go to this cluster, whatever login at AWS there was.
   await personalIdentities(env).stepBack();
   const others = await otherSessions(session.store, session.name);
@@ -216,7 +217,7 @@ async function reachProxy(env: Env, args: LoginArgs, known: Profile | undefined)
     // Without a port several addresses were tried, and the error names them.
     const isRace = typed !== undefined && typed.port === undefined && known === undefined;
     if (!isTeleportError(error, 'ConnectionProblem') || isRace) throw error;
-    const address = typed?.port === undefined ? known!.webProxyAddr : joinAddress(typed.host, typed.port);
+    const address = typed?.port === undefined ? known!.webProxyAddr : joinHostPort(typed.host, typed.port);
     throw new TeleportError('ConnectionProblem', `Teleport proxy not available at ${address}.`, { cause: error });
   }
 }

@@ -1,7 +1,7 @@
 /** `tsh logout --aws`: forget AWS logins and everything that was cached for them. AWS itself is not asked. */
 import { join } from 'node:path';
+import { personalIdentities } from '../access/aws/identities.js';
 import { secretsFolder } from '../access/aws/open.js';
-import { personalIdentities } from '../access/open.js';
 import type { Env } from '../cli/env.js';
 import { printLine, printWarning } from '../cli/output.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';

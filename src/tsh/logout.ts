@@ -1,17 +1,17 @@
 /**
  * `tsh logout`: everybody, or those whom `--proxy` and `--user` (or TELEPORT_PROXY and TELEPORT_USER) name. Asks no server.
- * What cannot be removed does not keep the rest, and is said in the end. Spec: cli reference, 3.3.
+ * What cannot be removed does not keep the rest, and is said in the end. Spec: cli.md 3.3.
  */
-
+import { type AwsArgs, hasAwsFlag } from '../access/args.js';
+import { personalIdentities } from '../access/aws/identities.js';
 import { personalStore } from '../access/login/session.js';
-import { type AwsArgs, hasAwsFlag, personalIdentities } from '../access/open.js';
 import type { Env } from '../cli/env.js';
 import { printLine, printWarning } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import { pgServicePaths, profileBase, userPaths } from '../profile/paths.js';
 import { deletePgServicesOf } from '../profile/pg-service-file.js';
-import { type Session, sessionOf } from '../profile/session.js';
-import type { Login, ProfileStore } from '../profile/store.js';
+import { type LoginSession, sessionOf } from '../profile/session.js';
+import type { ProfileStore, StoredLogin } from '../profile/store.js';
 import { proxyHostOf } from '../profile/typed-proxy.js';
 import { everyOne } from '../profile/wipe.js';
 import { redactValue } from '../redact.js';
@@ -48,7 +48,7 @@ async function logoutAll(env: Env, store: ProfileStore): Promise<void> {
 async function logoutSome(
   env: Env,
   store: ProfileStore,
-  whom: { [Key in keyof Login]: Login[Key] | undefined },
+  whom: { [Key in keyof StoredLogin]: StoredLogin[Key] | undefined },
 ): Promise<number> {
   const { user } = whom;
   const all = await store.logins();
@@ -78,7 +78,7 @@ async function logoutSome(
 }
 
 /** What else there is to log out of. */
-async function whoIsLoggedIn(env: Env, all: readonly Login[]): Promise<string> {
+async function whoIsLoggedIn(env: Env, all: readonly StoredLogin[]): Promise<string> {
   const people = all.map(({ proxy, user }) => `${user} at ${proxy}`);
   const aws = (await personalIdentities(env).names()).map((name) => `AWS profile ${name}`);
   if (people.length + aws.length === 0) return 'Nobody is logged in.';
@@ -92,7 +92,7 @@ export async function forgetServices(env: Env, proxyHost: string, user: string):
 }
 
 /** A broken profile must not keep anybody from logging out. */
-async function readable(store: ProfileStore, name: string): Promise<Session | undefined> {
+async function readable(store: ProfileStore, name: string): Promise<LoginSession | undefined> {
   try {
     const profile = await store.readProfile(name);
     return profile && (await sessionOf(store, name, profile));

@@ -1,8 +1,8 @@
 /** AWS logins as `tsh status` shows them, beside the profiles of clusters. */
-import { personalIdentities } from '../access/open.js';
+import { personalIdentities } from '../access/aws/identities.js';
 import type { Env } from '../cli/env.js';
-import { printLine } from '../cli/output.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
+import { type Fact, printBlock } from './status-block.js';
 
 export interface AwsStatus {
   identities: AwsIdentity[];
@@ -20,21 +20,16 @@ export async function awsStatus(env: Env): Promise<AwsStatus> {
 
 export function printAwsIdentities(env: Env, identities: readonly AwsIdentity[], current: string | undefined): void {
   for (const one of identities) {
-    const rows: [string, string][] = [
+    const facts: Fact[] = [
       ['AWS profile:', one.name],
-      ['Logged in as:', one.arn],
-      ['Account:', one.accountId],
-      ['Regions:', one.regions.join(', ')],
-      ['Databases:', one.databases.map(({ name }) => name).join(', ')],
+      ['Logged in as:', one.arn, true],
+      ['Account:', one.accountId, true],
+      ['Regions:', one.regions.join(', '), true],
+      ['Databases:', one.databases.map(({ name }) => name).join(', '), true],
       ['Valid until:', 'as long as the AWS credentials'],
-      ['Credential store:', one.credentialStore === 'keychain' ? one.credentialStore : ''],
+      ['Credential store:', one.credentialStore === 'keychain' ? one.credentialStore : '', true],
     ];
-    rows
-      .filter(([, value]) => value !== '')
-      .forEach(([label, value], i) => {
-        printLine(env, `${i === 0 && one.name === current ? '> ' : '  '}${label.padEnd(20)}${value}`);
-      });
-    printLine(env);
+    printBlock(env, facts, one.name === current);
   }
 }
 

@@ -1,18 +1,18 @@
 /**
  * `tsh status`, and the block that a login ends with: whose sessions there are, what they allow, until when. Everything is
- * read from disk, no secret among it; the cluster is only asked for alerts, and not for long. Spec: cli reference, 3.5.
+ * read from disk, no secret among it; the cluster is only asked for alerts, and not for long. Spec: cli.md 3.5.
  */
 import { currentSession, personalStore } from '../access/login/session.js';
 import type { Env } from '../cli/env.js';
-import { durationText, printJson, printLine, printYaml, timeText } from '../cli/output.js';
-import { printableLine } from '../cli/printable.js';
+import { formatDurationMs, printJson, printLine, printYaml, timeText } from '../cli/output.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { profileBase, userPaths } from '../profile/paths.js';
-import type { CredentialStoreKind } from '../profile/secret-store.js';
-import { openSession, type Session, sessionOf } from '../profile/session.js';
-import type { ActiveDatabase, ProfileStore } from '../profile/store.js';
+import type { CredentialStoreKind } from '../profile/secret.js';
+import { type LoginSession, openSession, sessionOf } from '../profile/session.js';
+import type { ProfileStore, StoredDatabase } from '../profile/store.js';
 import type { GlobalArgs } from './flags.js';
 import { type AwsStatus, awsRecord, awsStatus, NO_AWS, printAwsIdentities } from './status-aws.js';
+import { type Fact, printBlock } from './status-block.js';
 
 export interface StatusArgs extends GlobalArgs {
   format: 'text' | 'json' | 'yaml';
@@ -46,8 +46,8 @@ export async function run(env: Env, args: StatusArgs): Promise<void> {
 export async function printStatus(
   env: Env,
   args: { format: 'text' | 'json' | 'yaml'; verbose: boolean },
-  active: Session | undefined,
-  others: readonly Session[],
+  active: LoginSession | undefined,
+  others: readonly LoginSession[],
   aws: AwsStatus = NO_AWS,
 ): Promise<void> {
   const sessions = active ? [active, ...others] : others;
@@ -63,7 +63,7 @@ export async function printStatus(
     return args.format === 'json' ? printJson(env, value) : await printYaml(env, value);
   }
   profiles.forEach((profile, i) => {
-    printBlock(env, profile, { isActive: i === 0 && aws.current === undefined, verbose: args.verbose });
+    printSession(env, profile, { isActive: i === 0 && aws.current === undefined, verbose: args.verbose });
   });
   printAwsIdentities(env, aws.identities, aws.current);
   if (args.verbose && Object.keys(environmentOf(env)).length > 0) {
@@ -74,8 +74,8 @@ export async function printStatus(
 }
 
 /** Sessions of all profiles but one; what cannot be read is left out. */
-export async function otherSessions(store: ProfileStore, but: string): Promise<Session[]> {
-  const sessions: Session[] = [];
+export async function otherSessions(store: ProfileStore, but: string): Promise<LoginSession[]> {
+  const sessions: LoginSession[] = [];
   for (const name of await store.names()) {
     if (name === but) continue;
     const profile = await store.readProfile(name).catch(() => undefined);
@@ -86,11 +86,11 @@ export async function otherSessions(store: ProfileStore, but: string): Promise<S
 }
 
 /** True when the certificates can be used now. */
-export function isLive(session: Session, now: Date): boolean {
+export function isLive(session: LoginSession, now: Date): boolean {
   return session.facts !== undefined && session.facts.expiresAt > now;
 }
 
-async function activeSession(env: Env, args: StatusArgs, store: ProfileStore): Promise<Session | undefined> {
+async function activeSession(env: Env, args: StatusArgs, store: ProfileStore): Promise<LoginSession | undefined> {
   try {
     const session = args.identity
       ? await currentSession(env, args)
@@ -104,7 +104,7 @@ async function activeSession(env: Env, args: StatusArgs, store: ProfileStore): P
 }
 
 interface Described {
-  session: Session;
+  session: LoginSession;
   credentialStore: CredentialStoreKind;
   secrets: Secret[];
   cluster: string;
@@ -114,7 +114,7 @@ interface Described {
   now: Date;
 }
 
-async function describe(env: Env, session: Session): Promise<Described> {
+async function describe(env: Env, session: LoginSession): Promise<Described> {
   const { store, name, user, profile } = session;
   const home = profile.cluster ?? session.cluster;
   const databases = await store.databases(name, user, home, env.now());
@@ -132,7 +132,7 @@ async function describe(env: Env, session: Session): Promise<Described> {
 }
 
 /** With an identity file it is off: nobody selected a cluster of Kubernetes for a program. */
-function hasKubernetes({ profile, store }: Session): boolean {
+function hasKubernetes({ profile, store }: LoginSession): boolean {
   return Boolean(profile.kubeProxyAddr) && !store.isVirtual;
 }
 
@@ -145,9 +145,9 @@ interface Secret {
 /** Nothing of this is read: what is shown is where a command would look. */
 function secretsOf(
   env: Env,
-  { store, name, user, certs }: Session,
+  { store, name, user, certs }: LoginSession,
   cluster: string,
-  databases: ActiveDatabase[],
+  databases: StoredDatabase[],
 ): Secret[] {
   if (store.isVirtual || certs === undefined) return [];
   const paths = userPaths(profileBase(env.vars, env.home), name, user);
@@ -159,13 +159,13 @@ function secretsOf(
   return found.map(([secret, place]) => ({ name: secret, place }));
 }
 
-function printBlock(env: Env, described: Described, args: { isActive: boolean; verbose: boolean }): void {
+function printSession(env: Env, described: Described, args: { isActive: boolean; verbose: boolean }): void {
   const { isActive, verbose } = args;
   const { session, credentialStore, secrets, databases, validUntil, now } = described;
   const { facts, profile, user } = session;
   const cluster = isActive ? described.cluster : session.cluster;
   const from = isActive && described.clusterFrom ? ` (${described.clusterFrom})` : '';
-  const rows: [string, string, boolean?][] = [
+  const block: Fact[] = [
     ['Profile URL:', `https://${profile.webProxyAddr}`],
     ['Logged in as:', user],
     ['Active requests:', (facts?.activeRequests ?? []).join(', '), true],
@@ -179,14 +179,9 @@ function printBlock(env: Env, described: Described, args: { isActive: boolean; v
     ['Valid until:', `${goTime(validUntil)} [${left(validUntil, now)}]`],
     ['Extensions:', (facts?.extensions ?? []).join(', '), true],
     ['Credential store:', secrets.length > 0 && (verbose || credentialStore !== 'file') ? credentialStore : '', true],
-    ...(verbose ? secrets.map(({ name, place }): [string, string] => [`  ${name} key:`, place]) : []),
+    ...(verbose ? secrets.map(({ name, place }): Fact => [`  ${name} key:`, place]) : []),
   ];
-  rows
-    .filter(([, value, isOptional]) => value !== '' || !isOptional)
-    .forEach(([label, value], i) => {
-      printLine(env, `${i === 0 && isActive ? '> ' : '  '}${label.padEnd(20)}${printableLine(value)}`);
-    });
-  printLine(env);
+  printBlock(env, block, isActive);
 }
 
 function recordOf({
@@ -215,7 +210,7 @@ function recordOf({
     ...(facts?.github ? { github_identity: { UserID: facts.github.id, Username: facts.github.login } } : {}),
     ...(Object.keys(facts?.criticalOptions ?? {}).length > 0 ? { critical_options: facts!.criticalOptions } : {}),
     ...(facts?.allowedResources.length ? { allowed_resources: facts.allowedResources.map(resourceRecord) } : {}),
-    // Ours; programs that read the real one's answer skip what they do not know.
+    // Our own keys; programs that read the real one's answer skip what they do not know.
     ...(secrets.length > 0 ? { credential_store: credentialStore, secrets } : {}),
   };
 }
@@ -240,5 +235,5 @@ function left(until: Date, now: Date): string {
   const ms = until.getTime() - now.getTime();
   if (ms <= 0) return 'EXPIRED';
   if (ms < 60_000) return 'valid for <1m';
-  return `valid for ${durationText(ms - (ms % 60_000)).replace(/0s$/, '')}`;
+  return `valid for ${formatDurationMs(ms - (ms % 60_000)).replace(/0s$/, '')}`;
 }

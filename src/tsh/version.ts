@@ -1,6 +1,7 @@
 /** `tsh version`: this client's, and the proxy's when somebody is logged in. Loads nothing for the first. */
 import { existsSync } from 'node:fs';
 import type { Env } from '../cli/env.js';
+import { VERSION } from '../version.js';
 import type { GlobalArgs } from './flags.js';
 
 export interface VersionArgs extends GlobalArgs {
@@ -8,8 +9,6 @@ export interface VersionArgs extends GlobalArgs {
   client: boolean;
 }
 
-/** The version of Teleport whose protocols and command lines these are. */
-export const VERSION = '18.3.0';
 const PROXY_TIMEOUT_MS = 5_000;
 
 /** Put there by the build. */
@@ -45,9 +44,9 @@ async function proxyVersions(env: Env, args: VersionArgs): Promise<Partial<Versi
   const { basePaths, profileBase } = await import('../profile/paths.js');
   // Nobody is logged in: nothing of the login's code is read.
   if (!args.proxy && !existsSync(basePaths(profileBase(env.vars, env.home)).currentProfile)) return {};
-  const { diskStore } = await import('../profile/disk-store.js');
+  const { DiskStore } = await import('../profile/disk-store.js');
   const { openSession } = await import('../profile/session.js');
-  const store = diskStore(profileBase(env.vars, env.home));
+  const store = new DiskStore(profileBase(env.vars, env.home), { keychain: { vars: env.vars } });
   const session = await openSession(store, { proxy: args.proxy || undefined }).catch(() => undefined);
   if (session === undefined) return {};
   const { webOptions } = await import('../access/login/session.js');

@@ -30,7 +30,7 @@ export interface ControlOptions {
   log: Logger;
 }
 
-/** Clients that may be announced in one line; more than that is no honest Proxy. */
+/** Clients that may be announced in one line; an honest Proxy does not send more. */
 const MAX_DIAL = 10_000;
 
 export function serveControl(socket: Duplex, options: ControlOptions): ControlLine {

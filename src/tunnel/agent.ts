@@ -6,13 +6,17 @@
  * States of the control line to one Proxy: dialling → standing (the Proxy has answered) → gone → waiting → dialling.
  * A Proxy that says drain is left: a new line is dialled; what is open on it runs to its end.
  */
+
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { abortForMany } from '../abort.js';
 import { hexName } from '../api/alpn.js';
 import type { HostIdentity } from '../api/host-identity.js';
 import { messageOf, TeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
 import { dialTls } from '../net/dial.js';
+import { rest, settledWithin } from '../wait.js';
 import { type ControlLine, offerConnection, serveControl } from './agent-line.js';
 import { TUNNEL_ALPN, type TunnelConnection, type TunnelHello } from './protocol.js';
 
@@ -23,7 +27,7 @@ export interface TunnelAgentOptions {
   proxies: readonly { host: string; port: number }[];
   /** Host identity of role Db. The Proxy is verified against its `hostCaPems`, by the cluster's hex name. */
   identity: HostIdentity;
-  /** What the Proxies are told, asked anew at each connection and each change. */
+  /** What the Proxies get to know, asked anew at each connection and each change. */
   hello: () => TunnelHello;
   /** Registers a listener for changes of `hello()`; returns its removal. */
   onChange?: (listener: () => void) => () => void;
@@ -60,7 +64,7 @@ const MAX_DIALLING = 32;
 
 /** Keep the connections to every Proxy until closed. */
 export function runTunnel(options: TunnelAgentOptions): TunnelAgent {
-  const stop = new AbortController();
+  const stop = abortForMany();
   const lines = new Set<ControlLine>();
   const inUse = new Set<Duplex>();
   const idleWaiters = new Set<() => void>();
@@ -104,7 +108,7 @@ export function runTunnel(options: TunnelAgentOptions): TunnelAgent {
       if (drainMs > 0 && !stop.signal.aborted) {
         tellAll();
         const idle = inUse.size === 0 ? undefined : new Promise<void>((resolve) => idleWaiters.add(resolve));
-        await Promise.race([idle, pause(drainMs, stop.signal)]);
+        if (idle) await settledWithin(idle, drainMs, stop.signal);
       }
       halt();
       await Promise.all(kept.map(({ ended }) => ended));
@@ -125,7 +129,7 @@ function keep(
     heardNow = resolve;
   });
   let isStanding = false;
-  const address = `${proxy.host}:${proxy.port}`;
+  const address = joinHostPort(proxy.host, proxy.port);
 
   const run = async (): Promise<void> => {
     for (let failures = 0; !signal.aborted; failures++) {
@@ -157,7 +161,7 @@ function keep(
       }
       if (performance.now() - startedAt > STABLE_MS) failures = 0;
       const waitMs = Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures, 16));
-      await pause(waitMs / 2 + (Math.random() * waitMs) / 2, signal);
+      await rest(waitMs / 2 + (Math.random() * waitMs) / 2, signal);
     }
   };
   return { heard, ended: run(), isStanding: () => isStanding };
@@ -182,7 +186,7 @@ function keepSpares(dial: () => Promise<Duplex>, options: TunnelAgentOptions, si
     } catch (error) {
       if (isStopped || signal.aborted) return;
       log.debug('Cannot dial a tunnel connection.', { error: messageOf(error) });
-      await pause(Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures++, 16)), signal);
+      await rest(Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures++, 16)), signal);
       return;
     } finally {
       dialling -= 1;
@@ -253,18 +257,8 @@ async function dialProxy(
   const roles = [socket.getPeerCertificate().subject?.O ?? []].flat();
   if (socket.alpnProtocol === TUNNEL_ALPN && roles.includes('Proxy')) return socket;
   socket.destroy();
-  throw new TeleportError('ConnectionProblem', `${proxy.host}:${proxy.port} is no Proxy Service that takes tunnels`);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
+  throw new TeleportError(
+    'ConnectionProblem',
+    `${joinHostPort(proxy.host, proxy.port)} is not a Proxy Service that takes tunnels`,
+  );
 }

@@ -5,7 +5,7 @@ import type { TunnelHello } from './protocol.js';
 
 const HEALTH = ['healthy', 'unhealthy', 'unknown'] as const;
 
-/** @throws TeleportError `Protocol` for anything that is no hello */
+/** @throws TeleportError `Protocol` for anything that is not a hello */
 export function helloOf(value: unknown): TunnelHello {
   const { hostId, hostname, version, databases, draining } = (value ?? {}) as Record<string, unknown>;
   if (typeof hostId !== 'string' || typeof hostname !== 'string' || typeof version !== 'string') throw wrong('host');

@@ -5,7 +5,7 @@ import { TeleportError } from '../errors.js';
  * A function that takes chunks and reports the object of each whole line.
  *
  * @param maxBytes  longest line
- * @throws (the function) TeleportError `Protocol` for a line that is no JSON object, `LimitExceeded` for an endless one
+ * @throws (the function) TeleportError `Protocol` for a line that is not a JSON object, `LimitExceeded` for an endless one
  */
 export function createLineReader(
   maxBytes: number,
@@ -35,5 +35,5 @@ function objectOf(line: Buffer): Record<string, unknown> {
   } catch {
     // told below
   }
-  throw new TeleportError('Protocol', 'a line that is no JSON object');
+  throw new TeleportError('Protocol', 'a line that is not a JSON object');
 }

@@ -1,10 +1,12 @@
 /**
  * Addresses of a Proxy: what a ping announces, and what goes into the profile. Pure.
- * Spec: login-and-profile reference, 1.5.
+ * Spec: login-and-profile.md 1.5.
  */
-import { hostOf } from '../profile/paths.js';
+
+import { hostOf, joinHostPort, portOf } from '../host-port.js';
+import { isUnspecified } from '../ip.js';
+import { WEB_PORT } from '../net/ports.js';
 import type { Profile } from '../profile/profile.js';
-import { portIn } from '../profile/typed-proxy.js';
 
 /** Kinds of single sign-on connectors. */
 export const SSO_TYPES = ['github', 'oidc', 'saml'] as const;
@@ -60,17 +62,7 @@ export interface Ping {
 
 /** Host and port of an address; the port may be missing. */
 export function splitAddress(address: string, defaultPort: number): { host: string; port: number } {
-  return { host: hostOf(address), port: portIn(address) || defaultPort };
-}
-
-/** `host:port`, IPv6 in brackets. */
-export function joinAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** This machine itself, by name or address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+  return { host: hostOf(address), port: portOf(address) || defaultPort };
 }
 
 /**
@@ -81,10 +73,10 @@ export function isLoopback(host: string): boolean {
  */
 export function profileOfPing(ping: Ping, webAddr: string, options: { sshPort?: number | undefined } = {}): Profile {
   const { ssh = {}, db = {}, kube = {}, tls_routing_enabled: tlsRouting = false } = ping.proxy ?? {};
-  const web = ssh.public_addr ? withPort(ssh.public_addr, 3080) : webAddr;
+  const web = ssh.public_addr ? withPort(ssh.public_addr, WEB_PORT) : webAddr;
   const webHost = hostOf(web);
-  const webPort = splitAddress(web, 3080).port;
-  const onWebHost = (listen: string | undefined, port: number) => joinAddress(webHost, portIn(listen ?? '') || port);
+  const webPort = splitAddress(web, WEB_PORT).port;
+  const onWebHost = (listen: string | undefined, port: number) => joinHostPort(webHost, portOf(listen ?? '') || port);
   const sshAddr = ssh.ssh_public_addr ? withPort(ssh.ssh_public_addr, 3023) : onWebHost(ssh.listen_addr, 3023);
   const postgres = db.postgres_public_addr
     ? withPort(db.postgres_public_addr, webPort)
@@ -99,7 +91,7 @@ export function profileOfPing(ping: Ping, webAddr: string, options: { sshPort?: 
     : db.mongo_listen_addr && onWebHost(db.mongo_listen_addr, 27017);
   return {
     webProxyAddr: web,
-    sshProxyAddr: options.sshPort ? joinAddress(webHost, options.sshPort) : sshAddr,
+    sshProxyAddr: options.sshPort ? joinHostPort(webHost, options.sshPort) : sshAddr,
     ...optional('kubeProxyAddr', tlsRouting ? web : kubeAddress(kube, webHost)),
     postgresProxyAddr: postgres,
     ...optional('mysqlProxyAddr', mysql),
@@ -121,9 +113,9 @@ function ssoHost({ auth }: Ping): string | undefined {
 function kubeAddress(kube: NonNullable<NonNullable<Ping['proxy']>['kube']>, webHost: string): string | undefined {
   if (!kube.enabled) return undefined;
   if (kube.public_addr) return withPort(kube.public_addr, 3026);
-  if (!kube.listen_addr) return joinAddress(webHost, 3026);
+  if (!kube.listen_addr) return joinHostPort(webHost, 3026);
   const { host, port } = splitAddress(kube.listen_addr, 3026);
-  return joinAddress(host === '0.0.0.0' || host === '::' ? webHost : host, port);
+  return joinHostPort(isUnspecified(host) ? webHost : host, port);
 }
 
 function dialTimeout(nanoseconds: number | undefined): string {
@@ -132,7 +124,7 @@ function dialTimeout(nanoseconds: number | undefined): string {
 }
 
 function withPort(address: string, port: number): string {
-  return portIn(address) ? address : joinAddress(hostOf(address), port);
+  return portOf(address) ? address : joinHostPort(hostOf(address), port);
 }
 
 function optional<Key extends string>(key: Key, value: string | undefined): Partial<Record<Key, string>> {

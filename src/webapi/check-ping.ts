@@ -1,6 +1,6 @@
 /**
  * The answer of `/webapi/ping` before anybody believes it. Members that we do not know are passed over; one that we use
- * must have its type. Spec: login-and-profile reference, 1.2.
+ * must have its type. Spec: login-and-profile.md 1.2.
  */
 import { TeleportError } from '../errors.js';
 import type { Ping } from './addresses.js';
@@ -41,7 +41,7 @@ const VERSION = /^\d+\.\d+\.\d+(?:[-+][\w.+-]*)?$/;
 /** An address is dialled, written into a request for a tunnel, into files and on terminals. */
 const NOT_IN_ADDRESS = /[\s\p{C}/@?#\\]/u;
 
-/** @throws TeleportError `Protocol` for an answer that is no ping of a Teleport proxy */
+/** @throws TeleportError `Protocol` for an answer that is not a ping of a Teleport proxy */
 export function checkedPing(answer: object, address: string): Ping {
   const ping = withoutNulls(answer) as Ping;
   for (const [path, kinds] of Object.entries(MEMBERS)) {

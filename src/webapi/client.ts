@@ -1,16 +1,21 @@
 /**
  * The Proxy's web API as `tsh` calls it: ping, find, message of the day, the login exchanges. One connection is kept for
- * calls that follow each other. Spec: login-and-profile reference, 1 and 2.
+ * calls that follow each other. Spec: login-and-profile.md 1 and 2.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { nanosOfMs } from '../duration.js';
 import { causesOf, settingAtFault, TeleportError } from '../errors.js';
-import { pause } from '../net/deadline.js';
+import { joinHostPort } from '../host-port.js';
+import { isLoopback } from '../ip.js';
 import { dialTls } from '../net/dial.js';
-import type { TrustOptions } from '../net/trust.js';
+import { WEB_PORT } from '../net/ports.js';
+import type { WebTrust } from '../net/trust.js';
 import { readCertificateFile } from '../pki/certificate-file.js';
 import type { TypedProxy } from '../profile/typed-proxy.js';
-import { isLoopback, joinAddress, type Ping, type SsoType, splitAddress } from './addresses.js';
+import { DEFAULT_DATA_DIR, webCertFiles } from '../resources/default-paths.js';
+import { pause } from '../wait.js';
+import { type Ping, type SsoType, splitAddress } from './addresses.js';
 import { checkedPing } from './check-ping.js';
 import { webApiError } from './error.js';
 import { exchange, parseJson, TlsAgent } from './exchange.js';
@@ -81,19 +86,19 @@ export interface ProxyClient extends Disposable {
   startSso(request: SsoLoginRequest): Promise<SsoLoginStart>;
 }
 
-const WEBPROXY_CERT = '/var/lib/teleport/webproxy_cert.pem';
+const WEBPROXY_CERT = webCertFiles(DEFAULT_DATA_DIR).certFile;
 const DEFAULT_TIMEOUT_MS = 30_000;
 const CHOOSE_CONNECTOR =
   'The name comes from --auth, TELEPORT_AUTH or the last login. --auth=local asks for a password, --auth=NAME takes a connector.';
 const NO_CONNECTORS =
   'This cluster has no single sign-on: log in with a password, --auth=local (the name came from --auth, TELEPORT_AUTH or the last login).';
-const RACE_PORTS = [3080, 443] as const;
+const RACE_PORTS = [WEB_PORT, 443] as const;
 const RACE_HEAD_START_MS = 250;
 const RACE_TIMEOUT_MS = 5_000;
 
 /** A client for one address. Nothing is dialled before the first call. */
 export function proxyClient(address: string, options: ProxyClientOptions): ProxyClient {
-  const { host, port } = splitAddress(address, 3080);
+  const { host, port } = splitAddress(address, WEB_PORT);
   const { timeoutMs = DEFAULT_TIMEOUT_MS, userAgent = 'teleshift', headers, signal } = options;
   const agent = new TlsAgent(() =>
     dialTls({
@@ -144,7 +149,7 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
           webauthn_challenge_response: null,
           totp_code: request.totpCode,
           ...publicKeys(request),
-          ttl: request.ttlMs * 1e6,
+          ttl: Number(nanosOfMs(request.ttlMs)),
           ...route(request),
         }),
       );
@@ -153,7 +158,7 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
       json<SsoLoginStart>('POST', `/webapi/${request.connectorType}/login/console`, {
         redirect_url: request.callbackUrl,
         ...publicKeys(request),
-        cert_ttl: request.ttlMs * 1e6,
+        cert_ttl: Number(nanosOfMs(request.ttlMs)),
         connector_id: request.connector,
         ...route(request),
         PKCEVerifier: randomBytes(32).toString('base64url'),
@@ -172,10 +177,10 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
  */
 export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOptions): Promise<string> {
   const { host, port } = typed;
-  if (port !== undefined) return joinAddress(host, port);
+  if (port !== undefined) return joinHostPort(host, port);
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])]);
-  const candidates = RACE_PORTS.map((candidate) => joinAddress(host, candidate));
+  const candidates = RACE_PORTS.map((candidate) => joinHostPort(host, candidate));
   const failures: unknown[] = [];
   const asked = candidates.map(async (address, i) => {
     await pause(i * RACE_HEAD_START_MS, signal);
@@ -208,7 +213,7 @@ export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOp
 export function webTrust(
   host: string,
   { webproxyCertPath: path = WEBPROXY_CERT }: Pick<ProxyClientOptions, 'webproxyCertPath'> = {},
-): Pick<TrustOptions, 'ca' | 'systemRoots'> {
+): Pick<WebTrust, 'ca' | 'systemRoots'> {
   if (!isLoopback(host) || !existsSync(path)) return {};
   try {
     return { ca: readCertificateFile(path, 'the certificate of the Proxy on this machine'), systemRoots: true };

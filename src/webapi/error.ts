@@ -1,4 +1,4 @@
-/** Error answers of the web API as our errors. Spec: login-and-profile reference, 1.7. Pure. */
+/** Error answers of the web API as our errors. Spec: login-and-profile.md 1.7. Pure. */
 import { STATUS_CODES } from 'node:http';
 import { type ErrorCode, TeleportError } from '../errors.js';
 

@@ -22,12 +22,12 @@ export interface ExchangeOptions {
   userAgent: string;
 }
 
-export interface Answer {
+export interface HttpAnswer {
   status: number;
   body: string;
 }
 
-/** Longest answer. Ours; a login answer of a large trust has some 10 KiB. */
+/** Longest answer. Our own limit; a login answer of a large trust has some 10 KiB. */
 const MOST_BYTES = 4 * 1024 * 1024;
 
 /** One connection, kept for calls that follow each other. */
@@ -48,7 +48,7 @@ export class TlsAgent extends Agent {
 }
 
 /** @throws TeleportError `ConnectionProblem` naming the call; the signal's reason when it is aborted */
-export async function exchange(agent: Agent, call: Exchange, options: ExchangeOptions): Promise<Answer> {
+export async function exchange(agent: Agent, call: Exchange, options: ExchangeOptions): Promise<HttpAnswer> {
   const { address, method, path } = call;
   const late = AbortSignal.timeout(options.timeoutMs);
   const signal = options.signal ? AbortSignal.any([late, options.signal]) : late;
@@ -62,10 +62,10 @@ export async function exchange(agent: Agent, call: Exchange, options: ExchangeOp
   }
 }
 
-function send(agent: Agent, call: Exchange, options: ExchangeOptions): Promise<Answer> {
+function send(agent: Agent, call: Exchange, options: ExchangeOptions): Promise<HttpAnswer> {
   const { address, method, path, body } = call;
   const text = body === undefined ? undefined : JSON.stringify(body);
-  return new Promise<Answer>((resolve, reject) => {
+  return new Promise<HttpAnswer>((resolve, reject) => {
     const request = httpRequest(
       {
         agent,
@@ -118,9 +118,9 @@ function said(error: unknown): string {
  * The object in an answer.
  *
  * @param url  without scheme, for errors
- * @throws TeleportError with the server's own text for a status that is none of success, `Protocol` when it is no object
+ * @throws TeleportError with the server's own text for a status that is none of success, `Protocol` when it is not an object
  */
-export function parseJson<T>({ status, body }: Answer, url: string): T {
+export function parseJson<T>({ status, body }: HttpAnswer, url: string): T {
   if (status < 200 || status > 299) throw webApiError(status, body, url);
   try {
     const value: unknown = JSON.parse(body);

@@ -1,22 +1,22 @@
 /**
  * The client's side of joining: a token for a host certificate. Through a Proxy it is one HTTPS request, at the Auth port
- * one gRPC call (ways A and C of `auth-grpc-and-routing.md` 6.1). Keys are made here; the token goes only to a server whose
+ * one gRPC call (ways A and C of auth-grpc-and-routing.md 6.1). Keys are made here; the token goes only to a server whose
  * certificate was checked, or when the person said `insecure`.
  */
-import { request as httpRequest } from 'node:http';
-import type { TLSSocket } from 'node:tls';
 import { ALPN } from '../api/alpn.js';
-import { type AuthClient, openAuthClient } from '../api/client.js';
+import type { AuthClient } from '../api/client.js';
+import { openUnknownAuth } from '../api/dial.js';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
-import { TeleportError, TimedOut } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
 import { dialTls } from '../net/dial.js';
-import { joinHostPort } from '../net/socket-errors.js';
+import { issuingCluster } from '../pki/cluster-name.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../pki/keys.js';
 import { splitPem } from '../pki/pem.js';
 import { authorizedKeyLine } from '../pki/ssh/key.js';
 import { checkPins } from '../pki/verify.js';
-import type { SystemRole } from '../resources/types.js';
-import { certificateCluster } from './certificate-cluster.js';
+import type { SystemRole } from '../resources/system-role.js';
+import { exchange, parseJson, TlsAgent } from './exchange.js';
 
 export interface JoinOptions {
   route: AuthRoute;
@@ -35,7 +35,6 @@ export interface JoinOptions {
   version: string;
   /** For the whole join. Default 30 000. */
   timeoutMs?: number;
-  vars?: Record<string, string | undefined>;
 }
 
 interface Request {
@@ -55,10 +54,7 @@ interface Answer {
   hostCaPems: string[];
 }
 
-/** Any host name that every host certificate carries, for a cluster whose name is not known yet. */
-const ANY_HOST = 'teleport.cluster.local';
 const JOIN_PATH = '/webapi/host/credentials';
-const MAX_ANSWER_BYTES = 1024 * 1024;
 const JOIN_TIMEOUT_MS = 30_000;
 
 /**
@@ -80,13 +76,17 @@ export async function joinCluster(options: JoinOptions): Promise<HostIdentity> {
     publicSshKey: `${authorizedKeyLine(sshKey).trimEnd()}\n`,
   };
   const answer =
-    options.route.kind === 'proxy' ? await joinAtProxy(options, request) : await joinAtAuth(options, request);
+    options.route.kind === 'proxy'
+      ? await joinAtProxy(options, options.route, request)
+      : await joinAtAuth(options, request);
   checkPins(options.caPins ?? [], answer.hostCaPems);
+  const clusterName = answer.certPem === '' ? undefined : issuingCluster(answer.certPem);
+  if (clusterName === undefined) throw new TeleportError('Protocol', 'a certificate without the name of its cluster');
   return {
     hostId: options.hostId,
     role: options.role,
     nodename: options.nodename,
-    clusterName: certificateCluster(answer.certPem),
+    clusterName,
     certPem: answer.certPem,
     keyPem: privateKeyPem(tlsKey),
     ...(answer.sshCert === '' ? {} : { sshCert: answer.sshCert }),
@@ -94,31 +94,43 @@ export async function joinCluster(options: JoinOptions): Promise<HostIdentity> {
   };
 }
 
-async function joinAtProxy(options: JoinOptions, request: Request): Promise<Answer> {
-  const { host, port } = options.route;
+async function joinAtProxy(
+  options: JoinOptions,
+  { host, port, vars }: AuthRoute & { kind: 'proxy' },
+  request: Request,
+): Promise<Answer> {
+  const address = joinHostPort(host, port);
   const timeoutMs = options.timeoutMs ?? JOIN_TIMEOUT_MS;
-  const socket = await dialTls({ ...dialling(options), alpn: [ALPN.http1], rejectUnauthorized: !options.insecure });
+  const agent = new TlsAgent(() =>
+    dialTls({ host, port, vars, timeoutMs, alpn: [ALPN.http1], rejectUnauthorized: !options.insecure }),
+  );
+  const body = {
+    hostID: request.hostId,
+    node_name: request.nodeName,
+    role: request.role,
+    token: request.token,
+    additional_principals: request.additionalPrincipals,
+    dns_names: request.dnsNames,
+    public_tls_key: base64(request.publicTlsKey),
+    public_ssh_key: base64(request.publicSshKey),
+  };
   try {
-    const body = JSON.stringify({
-      hostID: request.hostId,
-      node_name: request.nodeName,
-      role: request.role,
-      token: request.token,
-      additional_principals: request.additionalPrincipals,
-      dns_names: request.dnsNames,
-      public_tls_key: base64(request.publicTlsKey),
-      public_ssh_key: base64(request.publicSshKey),
-    });
-    const { status, text } = await post(socket, { host: `${host}:${port}`, body, timeoutMs });
-    const json = parseJson(text);
-    if (status !== 200) throw refusal(status, json);
+    const answer = await exchange(
+      agent,
+      { address, method: 'POST', path: JOIN_PATH, body },
+      { timeoutMs, userAgent: `teleport/${options.version}` },
+    );
+    const json = parseJson<Record<string, unknown>>(answer, `${address}${JOIN_PATH}`);
     return {
       sshCert: textOf(json.ssh),
       certPem: textOf(json.tls),
       hostCaPems: listOf(json.tls_ca_certs).flatMap((pem) => splitPem(pem, 'CERTIFICATE')),
     };
+  } catch (error) {
+    // What the dial says leads further than the call that it was for.
+    throw isTeleportError(error) && isTeleportError(error.cause) ? error.cause : error;
   } finally {
-    socket.destroy();
+    agent.destroy();
   }
 }
 
@@ -158,81 +170,8 @@ async function pinnedAuthorities(options: JoinOptions): Promise<string[] | undef
 }
 
 function authClient(options: JoinOptions, ca: string[] | undefined): AuthClient {
-  return openAuthClient({
-    authority: ANY_HOST,
-    version: options.version,
-    product: 'teleport',
-    address: joinHostPort(options.route.host, options.route.port),
-    defaultTimeoutMs: options.timeoutMs ?? JOIN_TIMEOUT_MS,
-    connect: () =>
-      dialTls({
-        ...dialling(options),
-        servername: ANY_HOST,
-        alpn: [ALPN.h2],
-        ...(ca === undefined ? { rejectUnauthorized: false } : { ca }),
-      }),
-  });
-}
-
-function dialling({ route, timeoutMs = JOIN_TIMEOUT_MS, vars }: JoinOptions) {
-  return { host: route.host, port: route.port, timeoutMs, ...(vars ? { vars } : {}) };
-}
-
-function post(
-  socket: TLSSocket,
-  { host, body, timeoutMs }: { host: string; body: string; timeoutMs: number },
-): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const failed = (cause: unknown) =>
-      reject(new TeleportError('ConnectionProblem', `joining through ${host} failed`, { cause }));
-    const timer = setTimeout(() => failed(new TimedOut('answer', timeoutMs, { address: host })), timeoutMs);
-    const request = httpRequest(
-      {
-        createConnection: () => socket,
-        method: 'POST',
-        path: JOIN_PATH,
-        headers: { host, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > MAX_ANSWER_BYTES) response.destroy(new Error('the answer is too long'));
-          else chunks.push(chunk);
-        });
-        response.once('error', failed);
-        response.once('close', () => clearTimeout(timer));
-        response.once('end', () =>
-          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
-        );
-      },
-    );
-    request.once('error', (error) => {
-      clearTimeout(timer);
-      failed(error);
-    });
-    request.end(body);
-  });
-}
-
-/** The Proxy answers errors as `{"error": {"message": …}}` (Teleport's web API). */
-function refusal(status: number, json: Record<string, unknown>): TeleportError {
-  const inner = json.error as { message?: unknown } | undefined;
-  const told =
-    typeof inner?.message === 'string' ? inner.message : typeof json.message === 'string' ? json.message : '';
-  const code = status === 403 ? 'AccessDenied' : status === 400 ? 'BadParameter' : 'ConnectionProblem';
-  return new TeleportError(code, told === '' ? `the Proxy answered HTTP status ${status}` : told);
-}
-
-function parseJson(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // told below
-  }
-  return {};
+  const { route, version, timeoutMs = JOIN_TIMEOUT_MS } = options;
+  return openUnknownAuth(route, ca, { version, product: 'teleport', timeoutMs, callTimeoutMs: timeoutMs });
 }
 
 function textOf(value: unknown): string {

@@ -1,6 +1,6 @@
 /**
  * What the Proxy answers to a login that succeeded, whichever way it was made: `POST …/mfa/login/finish`, or the sealed
- * part of a single sign-on redirect. Spec: login-and-profile reference, 2.4. Pure.
+ * part of a single sign-on redirect. Spec: login-and-profile.md 2.4. Pure.
  */
 import { TeleportError } from '../errors.js';
 

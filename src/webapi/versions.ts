@@ -1,8 +1,5 @@
 /** Do a client and a server of these versions understand each other? As Teleport's clients judge it. Pure. */
 
-/** Version that we announce: that of the protocol that we speak. */
-export const CLIENT_VERSION = '18.3.0';
-
 interface Version {
   major: number;
   minor: number;

@@ -1,3 +1,4 @@
+/** Tests: src/api/field-rules.ts, src/api/protobuf.ts. */
 import { readFileSync } from 'node:fs';
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { fromMessage, toMessage } from '../../src/api/convert.js';

@@ -1,3 +1,7 @@
+/**
+ * Tests: src/api/alpn.ts, src/api/caller.ts, src/api/client.ts, src/api/server.ts, src/api/status.ts
+ * Tests: src/api/version-gate.ts, src/errors.ts, src/net/end-session.ts, src/net/hang-up.ts
+ */
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectHttp2, constants } from 'node:http2';
@@ -15,7 +19,8 @@ import { RoleV6Schema } from '../../src/api/gen/types_pb.js';
 import { type AuthHttp2Server, createAuthHttp2Server } from '../../src/api/server.js';
 import { isExpiredCredentials, unknownStatus } from '../../src/api/status.js';
 import { TeleportError } from '../../src/errors.js';
-import { type TestCa, testCa } from './ca.js';
+import { newIdentity } from '../../src/identity/identity.js';
+import { createTestCa, type TestCa } from '../support/ca.js';
 
 const CLUSTER = 'example.com';
 const NAME = hexName(CLUSTER);
@@ -26,21 +31,28 @@ let port: number;
 let client: AuthClient;
 
 beforeAll(async () => {
-  ca = testCa(CLUSTER);
-  const host = ca.issue('Auth', ['*.teleport.cluster.local']);
+  ca = createTestCa(CLUSTER);
+  const host = ca.issue('*.teleport.cluster.local');
   grpc = createAuthHttp2Server({ version: '18.3.0', routes, maxMessageBytes: 64 * 1024 });
   const server = createServer(
     {
       key: host.key,
       cert: host.cert,
-      ca: [ca.cert],
+      ca: [ca.certPem],
       requestCert: true,
       rejectUnauthorized: false,
       ALPNProtocols: ['h2'],
     },
     (socket) => {
-      const raw = socket.authorized ? socket.getPeerX509Certificate() : undefined;
-      grpc.accept(socket, { certificate: raw, remoteAddr: `${socket.remoteAddress}:${socket.remotePort}` });
+      const shown = socket.authorized ? socket.getPeerX509Certificate() : undefined;
+      const identity = newIdentity({
+        username: shown?.subject ?? '',
+        groups: ['access'],
+        teleportCluster: CLUSTER,
+        expires: new Date(),
+      });
+      const bearer = shown && { certificateDer: shown.raw, identity, role: undefined };
+      grpc.accept(socket, { bearer, remoteAddr: `${socket.remoteAddress}:${socket.remotePort}` });
     },
   );
   server.on('tlsClientError', () => {});
@@ -62,7 +74,7 @@ function routes(router: ConnectRouter): void {
       clusterName: CLUSTER,
       serverVersion: context.requestHeader.get('version') ?? '',
       proxyPublicAddr: context.requestHeader.get('user-agent') ?? '',
-      remoteAddr: context.values.get(callerKey).certificate?.subject ?? 'nobody',
+      remoteAddr: context.values.get(callerKey).bearer?.identity.username ?? 'nobody',
     }),
     async *getCurrentUserRoles() {
       yield create(RoleV6Schema, { kind: 'role', metadata: { name: 'one' } });
@@ -93,7 +105,7 @@ async function dial(pair?: { cert: string; key: string }): Promise<TLSSocket> {
     host: '127.0.0.1',
     servername: NAME,
     ALPNProtocols: [authAlpn(CLUSTER), 'h2'],
-    ca: [ca.cert],
+    ca: [ca.certPem],
     ...pair,
   });
   await once(socket, 'secureConnect');
@@ -167,13 +179,13 @@ test('unknown methods and services are NotImplemented in the words of grpc-go', 
 });
 
 test('the answer to an unknown method is one frame of headers that ends the stream, as grpc-go wants it', async () => {
-  const host = ca.issue('Admin', []);
+  const host = ca.issue('Admin');
   const socket = connectTls({
     port,
     host: '127.0.0.1',
     servername: NAME,
     ALPNProtocols: ['h2'],
-    ca: [ca.cert],
+    ca: [ca.certPem],
     ...host,
   });
   const session = connectHttp2('https://auth', { createConnection: () => socket });
@@ -254,15 +266,15 @@ test('200 calls share one connection', async () => {
 });
 
 test('a refusal of our certificate after the handshake is told as the TLS alert', async () => {
-  const host = ca.issue('Auth', ['*.teleport.cluster.local']);
-  const strict = createServer({ ...host, ca: [ca.cert], requestCert: true, ALPNProtocols: ['h2'] });
+  const host = ca.issue('*.teleport.cluster.local');
+  const strict = createServer({ ...host, ca: [ca.certPem], requestCert: true, ALPNProtocols: ['h2'] });
   strict.on('tlsClientError', () => {});
   strict.listen(0, '127.0.0.1');
   await once(strict, 'listening');
   const strictPort = (strict.address() as AddressInfo).port;
   const connect = async () => {
     const tcp = connectTcp(strictPort, '127.0.0.1');
-    const socket = connectTls({ socket: tcp, servername: NAME, ALPNProtocols: ['h2'], ca: [ca.cert] });
+    const socket = connectTls({ socket: tcp, servername: NAME, ALPNProtocols: ['h2'], ca: [ca.certPem] });
     await once(socket, 'secureConnect');
     return socket;
   };

@@ -1,4 +1,7 @@
-/** Answers that no Auth Service gives: each becomes one of our errors in time, and what is unknown is passed over. */
+/**
+ * Answers that no Auth Service gives: each becomes one of our errors in time, and what is unknown is passed over.
+ * Tests: src/api/client.ts, src/api/session.ts, src/api/status.ts
+ */
 import { once } from 'node:events';
 import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2';
 import { type AddressInfo, connect, createServer as createTcpServer, type Server, type Socket } from 'node:net';

@@ -1,4 +1,7 @@
-/** Full and failing disks under the spool of an agent and the audit log of Auth. */
+/**
+ * Full and failing disks under the spool of an agent and the audit log of Auth.
+ * Tests: src/audit/line-file.ts, src/audit/writer.ts
+ */
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

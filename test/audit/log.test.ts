@@ -1,3 +1,4 @@
+/** Tests: src/audit/events.ts, src/audit/read.ts. */
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

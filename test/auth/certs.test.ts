@@ -1,3 +1,8 @@
+/**
+ * Tests: src/api/time.ts, src/auth/database-certs.ts, src/auth/grpc/certs.ts, src/auth/grpc/database-agent.ts
+ * Tests: src/auth/grpc/trust.ts, src/auth/host-certs.ts, src/auth/rules.ts, src/auth/settings.ts
+ * Tests: src/auth/user-certs.ts, src/auth/who.ts, src/resources/system-role.ts
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { hexName } from '../../src/api/alpn.js';
 import type { AuthClient } from '../../src/api/client.js';
@@ -6,9 +11,9 @@ import { dialTls } from '../../src/net/dial.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
 import { authorizedKeyLine, readSshCertificate } from '../../src/pki/ssh/certificate.js';
 import { createCsr, NAME_OID, readCertificate, spkiPin, subjectOf, verifyLeaf } from '../../src/pki/x509.js';
-import { CLUSTER, Cluster, type Credentials, inMs, text } from './cluster.js';
+import { CLUSTER, type Credentials, inMs, TestAuth, text } from './test-auth.js';
 
-let cluster: Cluster;
+let cluster: TestAuth;
 let admin: AuthClient;
 let mine: Credentials;
 let alice: AuthClient;
@@ -17,7 +22,7 @@ let tlsPublicKey: Uint8Array;
 let sshPublicKey: Uint8Array;
 
 beforeAll(async () => {
-  cluster = await Cluster.start({ staticTokens: ['db,proxy:static-secret'] });
+  cluster = await TestAuth.start({ staticTokens: ['db,proxy:static-secret'] });
   admin = await cluster.asHost('Admin');
   mine = await cluster.login('alice', await cluster.invite('alice', ['access'], { db_users: ['reader'] }), {
     ttl: 3_600_000_000_000n,
@@ -279,7 +284,7 @@ describe('GenerateHostCerts', () => {
   });
 
   test('a token that names more than joinable roles gives none of them to an instance', async () => {
-    const loose = await Cluster.start({ staticTokens: ['db,admin:loose-secret'] });
+    const loose = await TestAuth.start({ staticTokens: ['db,admin:loose-secret'] });
     try {
       const nobody = await loose.as({});
       const joined = await nobody.join.registerUsingToken(request({ token: 'loose-secret' }));
@@ -369,7 +374,7 @@ describe('the port', () => {
   });
 
   test('an HTTP/1.1 connection that says nothing is cut', async () => {
-    const quick = await Cluster.start({ listen: { host: '127.0.0.1', port: 0, idleTimeoutMs: 100 } });
+    const quick = await TestAuth.start({ listen: { host: '127.0.0.1', port: 0, idleTimeoutMs: 100 } });
     try {
       const { hostCaPems } = await quick.identity('Node');
       const to = { ...quick.auth.address, servername: hexName(CLUSTER), alpn: ['http/1.1'] };

@@ -17,7 +17,7 @@ import { silent } from '../../src/log.js';
 import { CA_TYPES } from '../../src/resources/types.js';
 import { openEmbeddedStore } from '../../src/store/embedded.js';
 import type { Store } from '../../src/store/store.js';
-import { CLUSTER } from './cluster.js';
+import { CLUSTER } from './test-auth.js';
 
 let dir: string;
 beforeEach(() => {

@@ -1,3 +1,7 @@
+/**
+ * Tests: src/auth/ca.ts, src/auth/grpc/auth-service.ts, src/auth/grpc/cluster-config.ts, src/auth/grpc/presence.ts
+ * Tests: src/auth/service.ts
+ */
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -9,11 +13,11 @@ import { openAuthClient } from '../../src/api/client.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
 import { dialTls } from '../../src/net/dial.js';
 import { runScript } from '../support/script.js';
-import { CLUSTER, Cluster } from './cluster.js';
+import { CLUSTER, TestAuth } from './test-auth.js';
 
-let cluster: Cluster;
+let cluster: TestAuth;
 beforeAll(async () => {
-  cluster = await Cluster.start();
+  cluster = await TestAuth.start();
 });
 afterAll(() => cluster.remove());
 
@@ -27,7 +31,7 @@ const headerLocal = Buffer.from(`${SIGNATURE}20000000`, 'hex');
 
 test.each([
   ['an IPv4 address', headerV4, '203.0.113.7:4711'],
-  ['an IPv6 address', headerV6, '[2001:db8:0:0:0:0:0:1]:4711'],
+  ['an IPv6 address', headerV6, '[2001:db8::1]:4711'],
   ['no address', headerLocal, /^127\.0\.0\.1:\d+$/],
   ['no header at all', Buffer.alloc(0), /^127\.0\.0\.1:\d+$/],
 ] as const)('a PROXY header with %s tells who dialled', async (_, header, expected) => {
@@ -66,12 +70,12 @@ test('a header that is too long, or of another version, ends the connection', as
 });
 
 test('the data directory of another cluster is refused', async () => {
-  const other = await Cluster.start({ signatureSuite: 'legacy', clusterName: 'other.example.com' }).catch(
+  const other = await TestAuth.start({ signatureSuite: 'legacy', clusterName: 'other.example.com' }).catch(
     (e: unknown) => e,
   );
-  expect(other).toBeInstanceOf(Cluster);
-  const { dir } = other as Cluster;
-  await (other as Cluster).stop();
+  expect(other).toBeInstanceOf(TestAuth);
+  const { dir } = other as TestAuth;
+  await (other as TestAuth).stop();
   const { startAuth } = await import('../../src/auth/service.js');
   const { silent } = await import('../../src/log.js');
   const listen = { host: '127.0.0.1', port: 0 };

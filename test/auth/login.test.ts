@@ -1,3 +1,7 @@
+/**
+ * Tests: src/auth/grpc/proxy-gateway.ts, src/auth/invites.ts, src/auth/proxies.ts, src/auth/records.ts
+ * Tests: src/auth/secrets.ts, src/auth/state.ts
+ */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -5,15 +9,15 @@ import type { AuthClient } from '../../src/api/client.js';
 import { decodeIdentity } from '../../src/identity/identity.js';
 import { readUserSshCertificate } from '../../src/identity/ssh-cert.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
-import { accept, CLUSTER, Cluster, codeAt, PASSWORD } from './cluster.js';
+import { accept, CLUSTER, codeAt, PASSWORD, TestAuth } from './test-auth.js';
 
-let cluster: Cluster;
+let cluster: TestAuth;
 let proxy: AuthClient;
 let admin: AuthClient;
 let keys: { tlsPublicKey: Uint8Array };
 
 beforeAll(async () => {
-  cluster = await Cluster.start();
+  cluster = await TestAuth.start();
   proxy = await cluster.asHost('Proxy');
   admin = await cluster.asHost('Admin');
   keys = { tlsPublicKey: Buffer.from(publicKeyPem(await generateKey('ecdsa-p256'))) };
@@ -210,7 +214,7 @@ describe('invitations', () => {
 });
 
 test('without a second factor the password is enough', async () => {
-  const open = await Cluster.start({ secondFactor: 'off' });
+  const open = await TestAuth.start({ secondFactor: 'off' });
   try {
     const manager = await open.asHost('Admin');
     const door = await open.asHost('Proxy');

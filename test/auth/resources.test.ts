@@ -1,8 +1,13 @@
+/**
+ * Tests: src/api/host-identity.ts, src/auth/databases.ts, src/auth/grpc/databases.ts, src/auth/grpc/tokens.ts
+ * Tests: src/auth/grpc/users-service.ts, src/auth/grpc/users.ts, src/auth/list-resources.ts, src/auth/tokens.ts
+ * Tests: src/auth/users.ts
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
-import { Cluster, codeAt, PASSWORD } from './cluster.js';
+import { codeAt, PASSWORD, TestAuth } from './test-auth.js';
 
-let cluster: Cluster;
+let cluster: TestAuth;
 let admin: AuthClient;
 let agent: AuthClient;
 let alice: AuthClient;
@@ -10,7 +15,7 @@ let editor: AuthClient;
 const HOST = () => cluster.auth.hostId;
 
 beforeAll(async () => {
-  cluster = await Cluster.start();
+  cluster = await TestAuth.start();
   admin = await cluster.asHost('Admin');
   agent = await cluster.asHost('Db');
   await admin.auth.upsertRoleV2({
@@ -276,7 +281,7 @@ describe('what a Database Service asks', () => {
 });
 
 test('after a restart authorities, users, secrets and static order are as before', async () => {
-  const other = await Cluster.start({ signatureSuite: 'fips-v1' });
+  const other = await TestAuth.start({ signatureSuite: 'fips-v1' });
   try {
     const pins = await other.auth.caPins();
     const secret = await other.invite('alice', ['access']);

@@ -1,4 +1,8 @@
-/** What a `tctl` of another version sends and this one has no place for. The bytes are those of Teleport's field numbers. */
+/**
+ * What a `tctl` of another version sends and this one has no place for. The bytes are those of Teleport's field
+ * numbers.
+ * Tests: src/auth/grpc/written.ts
+ */
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { AuthClient } from '../../src/api/client.js';
 import { toMessage } from '../../src/api/convert.js';
@@ -10,13 +14,13 @@ import {
   RoleV6Schema,
   UserV2Schema,
 } from '../../src/api/gen/types_pb.js';
-import { Cluster } from './cluster.js';
+import { TestAuth } from './test-auth.js';
 
-let cluster: Cluster;
+let cluster: TestAuth;
 let admin: AuthClient;
 
 beforeAll(async () => {
-  cluster = await Cluster.start();
+  cluster = await TestAuth.start();
   admin = await cluster.asHost('Admin');
 });
 afterAll(() => cluster.remove());

@@ -25,11 +25,11 @@ let close: () => Promise<unknown>;
 beforeAll(async () => {
   aws = await startAwsDouble();
   dir = mkdtempSync(join(tmpdir(), 'aws-agent-'));
-  const ca = await createTestCa('Inspecting proxy');
+  const ca = createTestCa('Inspecting proxy');
   writeFileSync(join(dir, 'ca.pem'), ca.certPem);
   writeFileSync(join(dir, 'empty.pem'), 'nothing\n');
   writeFileSync(join(dir, 'half.pem'), ca.certPem.slice(0, 100));
-  const { cert, key } = await ca.issue(['*.us-east-1.amazonaws.com', 'localhost']);
+  const { cert, key } = ca.issue(['*.us-east-1.amazonaws.com', 'localhost']);
   writeFileSync(join(dir, 'key.pem'), key);
   const keep = (socket: Socket) => {
     sockets.add(socket);

@@ -1,3 +1,8 @@
+/**
+ * Tests: src/aws/clock.ts, src/aws/custom-domain.ts, src/aws/discover.ts, src/aws/metadata.ts
+ * Tests: src/aws/policy-document.ts, src/aws/refusal.ts, src/aws/sdk/redshift-serverless.ts, src/aws/sdk/redshift.ts
+ * Tests: src/aws/sdk/sts.ts
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -81,11 +86,11 @@ test('a database user gets a password; a refusal shows the policy that is missin
 test('a role of a cluster or workgroup is assumed first, and the error says which step failed', async () => {
   const agent = aws.addUser('agent');
   aws.addRedshiftCluster({ id: 'c1' });
-  aws.addServerlessWorkgroup({ name: 'wg' });
+  aws.addServerlessWorkgroup({ name: 'wg1' });
   const role = aws.addRole('reader');
   be(agent);
   const iam = { region, clusterId: 'c1', dbName: 'dev', chain: [{ roleArn: role.arn, externalId: 'e1' }] };
-  const serverless = { region, workgroup: 'wg', dbName: 'dev', chain: iam.chain };
+  const serverless = { region, workgroup: 'wg1', dbName: 'dev', chain: iam.chain };
   expect((await failure(redshiftIamCredentials(iam))).message.split('\nThe trust policy of ')[0]).toBe(
     `Could not generate Redshift IAM role auth token:\n\n  AccessDenied: User: ${agent.arn} is not authorized to perform: sts:AssumeRole on resource: ${role.arn}\n\nMake sure that IAM role "${role.arn}" has a trust relationship with Teleport database agent's IAM identity.\n`,
   );
@@ -209,14 +214,14 @@ test('keys that are rewritten in the shared file count from the next call on', a
 test('metadata and labels come from AWS', async () => {
   be(aws.addUser('agent', { policies: [allow(['redshift:*', 'redshift-serverless:*'])] }));
   aws.addRedshiftCluster({ id: 'c1', tags: { env: 'dev', 'bad key!': 'x' } });
-  const { id } = aws.addServerlessWorkgroup({ name: 'wg', tags: { team: 'a' } });
-  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg', address: 'ep.local', port: 5439 });
+  const { id } = aws.addServerlessWorkgroup({ name: 'wg1', tags: { team: 'a' } });
+  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg1', address: 'ep.local', port: 5439 });
   expect(await fetchMetadata({ region, redshift: { cluster_id: 'c1' } })).toMatchObject({
     aws: { region, account_id: accountId, redshift: { cluster_id: 'c1' } },
     labels: { env: 'dev', 'account-id': accountId, region },
   });
   expect(await fetchMetadata({ region, redshift_serverless: { endpoint_name: 'ep' } })).toMatchObject({
-    aws: { redshift_serverless: { endpoint_name: 'ep', workgroup_name: 'wg', workgroup_id: id } },
+    aws: { redshift_serverless: { endpoint_name: 'ep', workgroup_name: 'wg1', workgroup_id: id } },
     labels: { team: 'a' },
   });
 });
@@ -226,8 +231,8 @@ test('every usable database of a region is found, over several pages', async () 
   be(agent);
   for (const id of ['c1', 'c2', 'c3']) aws.addRedshiftCluster({ id, tags: { env: 'dev', 'bad key!': 'x' } });
   aws.addRedshiftCluster({ id: 'off', status: 'paused' });
-  aws.addServerlessWorkgroup({ name: 'wg', tags: { TeleportDatabaseName: 'nice' } });
-  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg', address: 'ep.local', port: 5439 });
+  aws.addServerlessWorkgroup({ name: 'wg1', tags: { TeleportDatabaseName: 'nice' } });
+  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg1', address: 'ep.local', port: 5439 });
   const clusters = await discoverRedshift({ region });
   expect(clusters.map(({ name }) => name)).toEqual(['c1', 'c2', 'c3']);
   expect(clusters[0]).toMatchObject({
@@ -247,13 +252,13 @@ test('every usable database of a region is found, over several pages', async () 
   const [workgroup, endpoint] = await discoverServerless({ region });
   expect(workgroup).toMatchObject({
     name: 'nice',
-    labels: { 'endpoint-type': 'workgroup', namespace: 'wg-ns', 'vpc-id': 'vpc-0a1b2c3d' },
+    labels: { 'endpoint-type': 'workgroup', namespace: 'wg1-ns', 'vpc-id': 'vpc-0a1b2c3d' },
   });
   expect(endpoint).toMatchObject({
     name: 'nice-ep',
     uri: 'ep.local:5439',
-    serverName: 'wg.123456789012.us-east-1.redshift-serverless.amazonaws.com',
-    labels: { 'endpoint-type': 'vpc-endpoint', workgroup: 'wg', 'vpc-id': 'vpc-0e1f2a3b' },
+    serverName: 'wg1.123456789012.us-east-1.redshift-serverless.amazonaws.com',
+    labels: { 'endpoint-type': 'vpc-endpoint', workgroup: 'wg1', 'vpc-id': 'vpc-0e1f2a3b' },
   });
   aws.attachPolicy(agent, {
     Statement: { Effect: 'Deny', Action: 'redshift-serverless:ListEndpointAccess', Resource: '*' },
@@ -266,8 +271,8 @@ test('what cannot be entered now is found when it is asked for, with its status'
   aws.addRedshiftCluster({ id: 'on' });
   aws.addRedshiftCluster({ id: 'off', status: 'paused' });
   aws.addRedshiftCluster({ id: 'new', status: 'creating', endpoint: undefined });
-  aws.addServerlessWorkgroup({ name: 'wg', status: 'CREATING', endpoint: undefined });
-  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg', address: 'ep.local', port: 5439 });
+  aws.addServerlessWorkgroup({ name: 'wg1', status: 'CREATING', endpoint: undefined });
+  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg1', address: 'ep.local', port: 5439 });
   const short = (list: Awaited<ReturnType<typeof discoverRedshift>>) =>
     list.map(({ name, status, isAvailable, uri }) => [name, status, isAvailable, uri.replace(/\..*:/, ':')]);
   expect(short(await discoverRedshift({ region }))).toEqual([['on', 'available', true, 'on:5439']]);
@@ -278,8 +283,8 @@ test('what cannot be entered now is found when it is asked for, with its status'
     ['new', 'creating', false, ''],
   ]);
   expect(short(await discoverServerless({ region, unavailable: true }))).toEqual([
-    ['wg', 'CREATING', false, ''],
-    ['wg-ep', 'ACTIVE', false, 'ep:5439'],
+    ['wg1', 'CREATING', false, ''],
+    ['wg1-ep', 'ACTIVE', false, 'ep:5439'],
   ]);
 });
 
@@ -287,14 +292,14 @@ test('a custom domain leads to its cluster or workgroup', async () => {
   const user = aws.addUser('alice', { policies: [allow('redshift:DescribeCustomDomainAssociations')] });
   be(user);
   aws.addCustomDomain('db.example.com', { clusterId: 'c1' });
-  aws.addCustomDomain('wg.example.com', { workgroup: 'wg' });
+  aws.addCustomDomain('wg1.example.com', { workgroup: 'wg1' });
   expect(await findCustomDomain({ region }, 'DB.example.com')).toEqual({ clusterId: 'c1' });
   // It may stand for a workgroup, and that could not be asked.
-  expect((await failure(findCustomDomain({ region }, 'wg.example.com'))).message).toContain(
+  expect((await failure(findCustomDomain({ region }, 'wg1.example.com'))).message).toContain(
     'not authorized to perform: redshift-serverless:ListCustomDomainAssociations',
   );
   aws.attachPolicy(user, allow('redshift-serverless:ListCustomDomainAssociations'));
-  expect(await findCustomDomain({ region }, 'wg.example.com')).toEqual({ workgroup: 'wg' });
+  expect(await findCustomDomain({ region }, 'wg1.example.com')).toEqual({ workgroup: 'wg1' });
   expect(await findCustomDomain({ region }, 'other.example.com')).toBeUndefined();
   expect(await findCustomDomain({ region: 'eu-west-1' }, 'db.example.com')).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type CredentialStorage, createCredentialCache, credentialKey } from '../../src/aws/credential-cache.js';
+import { CredentialCache, type CredentialStorage, credentialKey } from '../../src/aws/credential-cache.js';
 import { TeleportError } from '../../src/errors.js';
 
 const S = 1_000;
@@ -15,7 +15,7 @@ function setup(
   let calls = 0;
   let outcome: 'ok' | TeleportError = 'ok';
   const warnings: string[] = [];
-  const make = () => createCredentialCache({ now: () => new Date(time), warn: (text) => warnings.push(text), ...rest });
+  const make = () => new CredentialCache({ now: () => new Date(time), warn: (text) => warnings.push(text), ...rest });
   let cache = make();
   const mint = async () => {
     calls++;

@@ -1,4 +1,7 @@
-/** What a person reads when there are no credentials, no region or no way to AWS. */
+/**
+ * What a person reads when there are no credentials, no region or no way to AWS.
+ * Tests: src/aws/sts.ts
+ */
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';

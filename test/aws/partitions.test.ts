@@ -1,4 +1,7 @@
-/** Every region that botocore knows, through everything that reads a Redshift host name or writes an ARN. */
+/**
+ * Every region that botocore knows, through everything that reads a Redshift host name or writes an ARN.
+ * Tests: src/aws/arn.ts, src/resources/redshift-host.ts, src/resources/validate-database.ts
+ */
 import { describe, expect, test } from '@jest/globals';
 import { isEndpoint, parseEndpoint } from '../../src/access/endpoint.js';
 import { fromAws } from '../../src/aws/errors.js';

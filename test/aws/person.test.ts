@@ -1,4 +1,7 @@
-/** Passwords made with a person's own rights: nothing is assumed, and refusals speak to the person. */
+/**
+ * Passwords made with a person's own rights: nothing is assumed, and refusals speak to the person.
+ * Tests: src/aws/availability.ts, src/aws/credentials.ts
+ */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { absent, unavailable, whyUnavailable } from '../../src/aws/availability.js';
 import { redshiftCredentials, redshiftIamCredentials, serverlessCredentials } from '../../src/aws/credentials.js';
@@ -16,7 +19,7 @@ beforeEach(async () => {
   alice = aws.addUser('alice');
   process.env = { ...before, ...aws.env(alice) };
   aws.addRedshiftCluster({ id: 'c1' });
-  aws.addServerlessWorkgroup({ name: 'wg' });
+  aws.addServerlessWorkgroup({ name: 'wg1' });
 });
 afterEach(async () => {
   process.env = { ...before };
@@ -84,39 +87,39 @@ describe('a database that cannot be entered', () => {
   test('does not exist: the regions that were looked in, and no policy', async () => {
     aws.attachPolicy(alice, may('*'));
     for (const [made, kind, look] of [
-      [redshiftCredentials({ ...place(), clusterId: 'x', dbUser: 'bob' }), 'cluster', 'redshift describe-clusters'],
-      [redshiftIamCredentials({ ...place(), clusterId: 'x' }), 'cluster', 'redshift describe-clusters'],
+      [redshiftCredentials({ ...place(), clusterId: 'none', dbUser: 'bob' }), 'cluster', 'redshift describe-clusters'],
+      [redshiftIamCredentials({ ...place(), clusterId: 'none' }), 'cluster', 'redshift describe-clusters'],
       [
-        serverlessCredentials({ ...place(), workgroup: 'x' }),
+        serverlessCredentials({ ...place(), workgroup: 'none' }),
         'Serverless workgroup',
         'redshift-serverless list-workgroups',
       ],
     ] as const) {
       expect(await failure(made)).toMatchObject({
         code: 'NotFound',
-        message: `Redshift ${kind} "x" was not found. Looked in: us-east-1.`,
+        message: `Redshift ${kind} "none" was not found. Looked in: us-east-1.`,
         hint: `It may be in another region or account. See what is there: aws ${look} --region us-east-1`,
       });
     }
-    const several = absent({ kind: 'cluster', id: 'x', regions: ['us-east-1', 'eu-west-1'], profile: 'p' });
-    expect(several.message).toBe('Redshift cluster "x" was not found. Looked in: us-east-1, eu-west-1.');
+    const several = absent({ kind: 'cluster', id: 'none', regions: ['us-east-1', 'eu-west-1'], profile: 'p' });
+    expect(several.message).toBe('Redshift cluster "none" was not found. Looked in: us-east-1, eu-west-1.');
     expect(several.hint).toMatch(/--region us-east-1 --profile p$/);
   });
 
   test.each([
-    ['cluster', 'paused', 'is paused', 'aws redshift resume-cluster --cluster-identifier c9 --region us-east-1'],
+    ['cluster', 'paused', 'is paused', 'aws redshift resume-cluster --cluster-identifier c99 --region us-east-1'],
     ['cluster', 'resuming', 'is resuming', 'Wait until it is available: aws redshift describe-clusters'],
     ['workgroup', 'CREATING', 'is creating', 'Wait until it is available: aws redshift-serverless get-workgroup'],
     ['cluster', 'available', undefined, undefined],
     ['cluster', 'modifying', undefined, undefined],
   ] as const)('%s of status %s', async (kind, status, text, hint) => {
     aws.attachPolicy(alice, may(['redshift:*', 'redshift-serverless:*']));
-    if (kind === 'cluster') aws.addRedshiftCluster({ id: 'c9', status });
-    else aws.addServerlessWorkgroup({ name: 'c9', status });
-    const error = await whyUnavailable({ region }, { kind, id: 'c9' });
+    if (kind === 'cluster') aws.addRedshiftCluster({ id: 'c99', status });
+    else aws.addServerlessWorkgroup({ name: 'c99', status });
+    const error = await whyUnavailable({ region }, { kind, id: 'c99' });
     expect(error?.message).toEqual(text && expect.stringContaining(text));
     expect(error?.hint).toEqual(hint && expect.stringContaining(hint));
-    expect(unavailable({ kind, id: 'c9' }, status, region)?.message).toBe(error?.message);
+    expect(unavailable({ kind, id: 'c99' }, status, region)?.message).toBe(error?.message);
   });
 
   test('is not explained to whom AWS does not tell', async () => {

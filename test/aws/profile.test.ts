@@ -1,6 +1,7 @@
 /**
  * `--aws-profile=X` is `AWS_PROFILE=X`: for every client, each setting of a profile has the same effect both ways. The
  * real SDK reads real files; what it would send, and where, is seen at an HTTP proxy and at the double.
+ * Tests: src/aws/clients.ts, src/aws/iam.ts, src/aws/sdk-env.ts
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -70,8 +71,8 @@ const CALLS: [service: string, call: (options: ClientOptions) => Promise<unknown
   ['redshift', (options) => discoverRedshift(options)],
   ['redshift', (options) => redshiftIamCredentials({ ...place, profile: options.profile, clusterId: 'c1' })],
   ['redshift', (options) => whyUnavailable(options, { kind: 'cluster', id: 'c1' })],
-  ['redshift-serverless', (options) => serverlessCredentials({ ...place, profile: options.profile, workgroup: 'wg' })],
-  ['redshift-serverless', (options) => whyUnavailable(options, { kind: 'workgroup', id: 'wg' })],
+  ['redshift-serverless', (options) => serverlessCredentials({ ...place, profile: options.profile, workgroup: 'wg1' })],
+  ['redshift-serverless', (options) => whyUnavailable(options, { kind: 'workgroup', id: 'wg1' })],
   ['redshift', (options) => findCustomDomain(options, 'db.example.com')],
 ];
 
@@ -211,7 +212,7 @@ test('B7 a role of the profile is assumed at the FIPS endpoint', async () => {
 });
 
 test('B7 ca_bundle of the profile is who is trusted; AWS_CA_BUNDLE comes first', async () => {
-  const ca = await createTestCa('Inside');
+  const ca = createTestCa('Inside');
   writeFileSync(join(dir, 'inside.pem'), ca.certPem);
   writeFileSync(join(dir, 'empty.pem'), 'nothing\n');
   profile(`endpoint_url = ${aws.url}\nca_bundle = ${join(dir, 'empty.pem')}`);

@@ -57,7 +57,7 @@ async function calls(world: AwsWorld, { report, few }: AwsBenchOptions): Promise
   const before = aws.calls.length;
   const sales = await world.proxy('sales');
   const count = few(100, 20);
-  const { cancel } = await awsCalls(aws, sales, count);
+  const { cancel } = await awsCalls(world, sales, count);
   const made = aws.calls.slice(before);
   const passwords = made.filter(({ action }) => action === 'redshift:GetClusterCredentials').length;
   const found = `and ${made.length - passwords - cancel} before, to find the cluster by its name`;

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 import { createTestCa } from '../support/ca.js';
 import { freePort } from '../support/free-port.js';
-import { startPostgres } from '../support/postgres.js';
+import { type Postgres, startPostgres } from '../support/postgres.js';
 import { startRedshiftDouble } from '../support/redshift-double.js';
 import { tunnelPort } from './cluster.js';
 import type { Target } from './measure.js';
@@ -18,6 +18,8 @@ import { onPath, programArgs, start, type Vars } from './processes.js';
 
 export interface AwsWorld {
   aws: AwsDouble;
+  /** The server under all of it. */
+  postgres: Postgres;
   /** Environment of `tsh` and `aws`, in an empty home. */
   vars: Vars;
   /** The server itself, near and far. */
@@ -44,10 +46,10 @@ export async function startAwsWorld(): Promise<AwsWorld> {
   try {
     const home = join(dir, 'home');
     await mkdir(home, { mode: 0o700 });
-    const ca = await createTestCa('Amazon');
+    const ca = createTestCa('Amazon');
     const caFile = join(dir, 'ca.pem');
     await writeFile(caFile, ca.certPem);
-    const tls = await ca.issue('localhost');
+    const tls = ca.issue('localhost');
     const postgres = await startPostgres({
       tls,
       users: [{ name: 'analyst' }, { name: DATABASE_USER }],
@@ -82,6 +84,7 @@ export async function startAwsWorld(): Promise<AwsWorld> {
     if (stunnel) undo.push(stunnel.stop);
     return {
       aws,
+      postgres,
       vars,
       direct,
       directFar: { ...direct, port: far.port },

@@ -150,7 +150,7 @@ async function memory({ pids, tunnel }: BenchCluster): Promise<void> {
 
 /** Passwords of Redshift are made once and used by all. */
 async function askedOfAws({ redshift }: BenchCluster): Promise<void> {
-  const { connections, cancel } = await awsCalls(redshift.aws, redshift.tunnel, 100);
+  const { connections, cancel } = await awsCalls(redshift, redshift.tunnel, 100);
   add('calls to AWS for 100 connections to Redshift', String(connections), '', '1', connections === 1);
   add('calls to AWS for a cancel', String(cancel), '', '0', cancel === 0);
 }

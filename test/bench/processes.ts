@@ -12,23 +12,11 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export const READY_MS = 30_000;
+const READY_MS = 30_000;
 
 /** Command line of a built program. */
 export function programArgs(program: 'tsh' | 'tctl' | 'teleport', ...args: string[]): string[] {
   return [resolve('dist', `${program}.js`), ...args];
-}
-
-/** A Node program to its end. @returns its standard output. @throws Error with what it wrote when it fails */
-export async function run(args: string[], vars: Vars, cwd?: string): Promise<string> {
-  const child = spawn(process.execPath, args, { env: vars, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const status = await closed(child);
-  if (status !== 0) throw new Error(`${args.slice(0, 3).join(' ')} ended with ${status}: ${stderr}`);
-  return stdout;
 }
 
 /** A program from start to end, its output thrown away. */

@@ -4,6 +4,7 @@
  */
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 import { createTestCa } from '../support/ca.js';
+import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
 import type { Postgres } from '../support/postgres.js';
 import { startRedshiftDouble } from '../support/redshift-double.js';
@@ -26,8 +27,8 @@ export async function startBenchAws(): Promise<BenchAws> {
     aws,
     vars: aws.env(agent),
     async startRedshift(postgres) {
-      const ca = await createTestCa('Redshift');
-      const clusters = [{ id: 'sales', tls: await ca.issue('localhost') }];
+      const ca = createTestCa('Redshift');
+      const clusters = [{ id: 'sales', tls: ca.issue('localhost') }];
       const redshift = await startRedshiftDouble({ aws, postgres, clusters });
       const database = {
         kind: 'db',
@@ -47,7 +48,7 @@ export async function startBenchAws(): Promise<BenchAws> {
 
 /** How often AWS is asked for a password while `count` connections come and go, ten at a time, and for one cancel. */
 export async function awsCalls(
-  aws: AwsDouble,
+  { aws, postgres }: { aws: AwsDouble; postgres: Postgres },
   tunnel: Target,
   count: number,
 ): Promise<{ connections: number; cancel: number }> {
@@ -59,16 +60,15 @@ export async function awsCalls(
   }
   const between = aws.calls.length;
   const client = await connect();
-  const canceled = client.query('select pg_sleep(60)').then(
+  await using held = await holdTable(postgres);
+  const canceled = client.query(held.sql).then(
     () => false,
     (error: { code?: string }) => error.code === '57014',
   );
   // The statement must have begun: a cancel of an idle session does nothing.
-  const watcher = await connect();
-  const busy = "select 1 from pg_stat_activity where query like 'select pg_sleep(60)%' and state = 'active'";
-  while ((await watcher.query(busy)).rowCount === 0);
+  await held.awaited();
   await cancelQuery(client);
   if (!(await canceled)) throw new Error('the statement was not canceled');
-  await Promise.all([client.end(), watcher.end()]);
+  await client.end();
   return { connections: between - before, cancel: aws.calls.length - between };
 }

@@ -1,3 +1,4 @@
+/** Tests: src/cli/find-program.ts. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,24 @@ test.each([
   const env = memoryEnv({ platform, vars: { PATH: `${folder}:/usr/bin:/bin` } });
   expect(await openBrowser(env, 'http://127.0.0.1:1/x')).toBeUndefined();
   expect((await called).args).toBe(args);
+});
+
+test('the browser sees the desktop and the way to the internet, and no secret of the environment', async () => {
+  const called = placeOpener(folder, 'xdg-open');
+  const wanted = { DISPLAY: ':0', BROWSER: 'firefox', KDE_FULL_SESSION: 'true', https_proxy: 'http://proxy:3128' };
+  const secrets = {
+    AWS_SECRET_ACCESS_KEY: 'key',
+    PGPASSWORD: 'word',
+    TELEPORT_IDENTITY_FILE: '/id',
+    MY_TOKEN: 'token',
+  };
+  await openBrowser(
+    memoryEnv({ vars: { PATH: `${folder}:/usr/bin:/bin`, ...wanted, ...secrets } }),
+    'http://127.0.0.1:1/x',
+  );
+  const lines = (await called).env.split('\n');
+  expect(lines).toEqual(expect.arrayContaining(Object.entries(wanted).map(([name, value]) => `${name}=${value}`)));
+  expect(lines.filter((line) => Object.keys(secrets).some((name) => line.startsWith(`${name}=`)))).toEqual([]);
 });
 
 test('where there is no such program nothing happens; one that cannot be started says why', async () => {

@@ -1,4 +1,7 @@
-/** Colours: which stream gets them, and that nobody else writes any. */
+/**
+ * Colours: which stream gets them, and that nobody else writes any.
+ * Tests: src/cli/exit.ts, src/cli/progress.ts
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -97,6 +100,8 @@ describe('U8 colour', () => {
     const run = (more: Record<string, string>) =>
       spawnSync(process.execPath, [`dist/${program}.js`, ...words], {
         encoding: 'utf8',
+        // What NODE_DEBUG says is long in newer versions of Node.
+        maxBuffer: 64 * 1024 * 1024,
         env: { ...vars, HOME: '/nonexistent', NODE_DEBUG: 'esm', ...more },
       }).stderr;
     const chalk = readdirSync('dist/chunks').find((name) =>

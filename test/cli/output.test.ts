@@ -1,48 +1,19 @@
-import { parseDuration } from '../../src/cli/duration.js';
+/** Tests: src/cli/printable.ts. */
 import { errorText } from '../../src/cli/exit.js';
 import {
-  durationText,
-  headlessTableText,
+  formatDurationMs,
   labelsText,
   printJson,
   printTctlJson,
   printTctlYaml,
   printYaml,
   shortDurationText,
-  tableText,
+  tableFor,
   timeText,
-  truncatedTableText,
 } from '../../src/cli/output.js';
+import { goDurationMs } from '../../src/duration.js';
 import { TeleportError } from '../../src/errors.js';
 import { memoryEnv } from '../support/env.js';
-
-const titles = ['Name', 'Description', 'Allowed Users', 'Labels', 'Connect'];
-const row = ['pg', 'self-hosted postgres', '[postgres reader writer]', 'env=dev', ''];
-
-test('a truncated table is cut for 80 columns as Teleport cuts it', () => {
-  expect(truncatedTableText(titles, [row], { truncated: 'Labels', columns: 80 })).toBe(
-    [
-      'Name Description         Allowed Users       Labels  Connect ',
-      '---- ------------------- ------------------- ------- ------- ',
-      'pg   self-hosted post... [postgres reader... env=dev         ',
-      '',
-    ].join('\n'),
-  );
-});
-
-test('with seven columns each gets less, and Labels what remains', () => {
-  const text = truncatedTableText(
-    ['Proxy', 'Cluster', ...titles],
-    [['localhost:47080', 'peer.local', ...row.slice(0, 3), 'env=dev,team=data-platform', '']],
-    { truncated: 'Labels', columns: 80 },
-  );
-  expect(text.split('\n')[2]).toBe('localhost:... peer.local pg   self-hoste... [postgres ... env=dev,te...         ');
-});
-
-test('an empty table has titles and dashes, and a short title still takes five columns', () => {
-  expect(tableText(['ID', 'URI', 'Allowed Users'], [])).toBe('ID   URI  Allowed Users \n--   ---  ------------- \n');
-  expect(headlessTableText([['peer.local', 'online', 'root', '']])).toBe('peer.local online root      \n');
-});
 
 test('labels: plain keys, keys with a slash, then (verbose) the reserved ones', () => {
   const labels = { 'teleport.dev/origin': 'config-file', 'a/b': '1', z: '2', env: 'dev' };
@@ -51,7 +22,7 @@ test('labels: plain keys, keys with a slash, then (verbose) the reserved ones', 
 });
 
 test('durations and times are written as Go writes them', () => {
-  expect([43_200_000, 298_000, 90_500, 250, 0, 1000].map(durationText)).toEqual([
+  expect([43_200_000, 298_000, 90_500, 250, 0, 1000].map(formatDurationMs)).toEqual([
     '12h0m0s',
     '4m58s',
     '1m30.5s',
@@ -60,7 +31,7 @@ test('durations and times are written as Go writes them', () => {
     '1s',
   ]);
   expect([43_200_000, 5_400_000, 60_000, 3_601_000].map(shortDurationText)).toEqual(['12h', '1h30m', '1m', '1h1s']);
-  expect(['1h30m', '1.5h', '250ms', '0', '-5s', '5', 'x', ''].map(parseDuration)).toEqual([
+  expect(['1h30m', '1.5h', '250ms', '0', '-5s', '5', 'x', ''].map(goDurationMs)).toEqual([
     5_400_000,
     5_400_000,
     250,
@@ -160,7 +131,7 @@ test('a refused certificate is explained', () => {
   expect(errorText(name, { debug: false })).toContain('ERROR: Cannot establish https connection to h:\nnot for you');
 });
 
-test('a text of a server cannot leave its cell, nor tell the terminal anything', () => {
+test('a text of a server cannot leave its cell, nor control the terminal', async () => {
   const cells = ['\u001b]0;title\u0007', 'two\nlines', '\u009b2J', '\u202egnp.exe', 'Zoë 👩\u200d💻', 'a "b" \\c'];
   const shown = [
     String.raw`"\x1b]0;title\a"`,
@@ -176,9 +147,7 @@ test('a text of a server cannot leave its cell, nor tell the terminal anything',
       .trimEnd()
       .split('\n')
       .map((line) => line.trimEnd());
-  expect(lines(tableText(['Name'], rows)).slice(2)).toEqual(shown);
-  expect(lines(headlessTableText(rows))).toEqual(shown);
-  expect(lines(truncatedTableText(['Name', 'Labels'], rows, { truncated: 'Labels', columns: 80 })).slice(2)).toEqual(
-    shown,
-  );
+  const table = { titles: ['Name', 'Labels'], rows, cut: ['Labels'] };
+  expect(lines((await tableFor(memoryEnv(), table)).text).slice(2)).toEqual(shown);
+  expect(lines((await tableFor(memoryEnv(), { rows })).text)).toEqual(shown);
 });

@@ -1,3 +1,7 @@
+/**
+ * Tests: src/cli/command.ts, src/cli/flag.ts, src/cli/help.ts, src/cli/kingpin.ts, src/cli/option-values.ts
+ * Tests: src/cli/parser.ts, src/cli/redacted.ts
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -149,6 +153,13 @@ test('typed beats environment, empty environment counts as unset, and TELEPORT_D
   expect(bad.err).toContain("enum value must be one of auto,otp, got 'x'");
 });
 
+test('H8 what kingpin spells otherwise than commander is understood', async () => {
+  const { seen } = await args(['--debug=false', 'db', 'ls', '-vf=json', '--no-debug=false', '--', '--help']);
+  expect(seen).toMatchObject({ debug: true, verbose: true, format: 'json', labels: '--help' });
+  expect((await args(['db', 'connect', '--db-user=-x', '-u=-y'])).seen).toMatchObject({ dbUser: '-y' });
+  expect((await args(['version', '--ttl', '-5'])).err).toContain("expected argument for flag '--ttl'");
+});
+
 test('everything after -- belongs to psql, or is an argument where no program follows', async () => {
   expect((await args(['db', 'connect', 'pg', '-u', 'a', '--', '-c', '@x', '--help'])).seen).toMatchObject({
     db: 'pg',
@@ -167,47 +178,47 @@ test('@file is replaced by the lines of the file', async () => {
     rmSync(dir, { recursive: true });
   }
   expect((await args(['version', '@/nope'], {}, 'tctl')).err).toBe(
-    'tctl: error: open /nope: no such file or directory\n',
+    'tctl: error: open /nope: no such file or directory\nTry "tctl --help".\n',
   );
 });
 
 test.each([
-  [['bogus'], 'expected command but got "bogus"'],
-  [['db', 'ls', '--bogus'], "unknown long flag '--bogus'"],
-  [['--client', 'version'], "unknown long flag '--client'"],
-  [['version', '--clien'], "unknown long flag '--clien'"],
-  [['version', '-f', 'json'], "unknown short flag '-f'"],
-  [['db', 'ls', '--format'], "expected argument for flag '--format'"],
-  [['version', 'client'], 'unexpected client'],
-])('a line that cannot be read is one line for tctl and the usage as well for tsh: %j', async (line, text) => {
-  const tctl = await args(line, {}, 'tctl');
-  expect([tctl.status, tctl.err]).toEqual([1, `tctl: error: ${text}\n`]);
-  const tsh = await args(line);
-  expect(tsh.status).toBe(1);
-  expect(tsh.err.startsWith(`tsh: error: ${text}\n`)).toBe(true);
-  expect(tsh.err.toLowerCase()).toContain('usage: tsh');
-  expect(tsh.err.endsWith(errorLine(text))).toBe(true);
+  [['bogus'], 'expected command but got "bogus"', ''],
+  [['dbs'], 'expected command but got "dbs", did you mean "db"?', ''],
+  [['db', 'lss'], 'expected command but got "lss", did you mean "ls"?', ' db'],
+  [['db', 'ls', '--bogus'], "unknown long flag '--bogus'", ' db ls'],
+  [['version', '--clien'], `unknown long flag '--clien', did you mean "--client"?`, ' version'],
+  [['version', '-f', 'json'], "unknown short flag '-f'", ' version'],
+  [['db', 'ls', '--format'], "expected argument for flag '--format'", ' db ls'],
+  [['version', 'client'], 'unexpected client', ' version'],
+  [['version', '--cliemt=s3cret'], `unknown long flag '--cliemt', did you mean "--client"?`, ' version'],
+  [['help', 'db', 'lss'], 'expected command but got "lss", did you mean "ls"?', ' db'],
+  [['db', 'lss', '--help'], 'expected command but got "lss", did you mean "ls"?', ' db'],
+  [['db', 'connect', '-u', '--db'], "expected argument for flag '-u'", ' db connect'],
+  [['version', '--client=maybe'], 'unexpected maybe', ' version'],
+])('U12 a line that cannot be read is one line, and one that leads to the help: %j', async (line, text, words) => {
+  for (const program of ['tctl', 'tsh'] as const) {
+    const { status, err } = await args(line, {}, program);
+    expect([status, err]).toEqual([1, `${program}: error: ${text}\nTry "${program}${words} --help".\n`]);
+  }
 });
 
 test.each([
-  [['db'], "must select a subcommand of 'db'", 'usage: tctl db <command> [<args> ...]'],
-  [
-    ['users', 'rm', '--type=x'],
-    "required argument 'users' not provided",
-    'usage: tctl users rm --type=TYPE [<flags>] <users>...',
-  ],
-  [['users', 'rm', 'a'], 'required flag --type not provided', 'usage: tctl users rm'],
-  [
-    ['db', 'ls', '-f', 'xml'],
-    "enum value must be one of text,json,yaml, got 'xml'",
-    'usage: tctl db ls [<flags>] [<labels>]',
-  ],
-  [['version', '--ttl=abc'], 'strconv.ParseInt: parsing "abc": invalid syntax', 'usage: tctl version'],
-])('a value that cannot be taken prints usage and error: %j', async (line, text, usage) => {
+  [['users', 'rm', '--type=x'], "required argument 'users' not provided", ' users rm'],
+  [['users', 'rm', 'a'], 'required flag --type not provided', ' users rm'],
+  [['db', 'ls', '-f', 'yml'], `enum value must be one of text,json,yaml, got 'yml', did you mean "yaml"?`, ' db ls'],
+  [['db', 'ls', '-f', 'table'], "enum value must be one of text,json,yaml, got 'table'", ' db ls'],
+  [['version', '--ttl=abc'], 'strconv.ParseInt: parsing "abc": invalid syntax', ' version'],
+])('U12 a value that cannot be taken is the error, and leads to the help: %j', async (line, text, words) => {
   const { status, err } = await args(line, {}, 'tctl');
+  expect([status, err]).toEqual([1, errorLine(`${text}\nTry "tctl${words} --help".`)]);
+});
+
+test('a group without a command shows its commands', async () => {
+  const { status, err } = await args(['db'], {}, 'tctl');
   expect(status).toBe(1);
-  expect(err.startsWith(usage)).toBe(true);
-  expect(err.endsWith(errorLine(text))).toBe(true);
+  expect(err.startsWith('usage: tctl db <command> [<args> ...]')).toBe(true);
+  expect(err.endsWith(errorLine("must select a subcommand of 'db'"))).toBe(true);
 });
 
 test('help goes to standard error and ends with 0', async () => {

@@ -1,4 +1,7 @@
-/** Every program, with a password in every place where something is typed: nobody says it back. */
+/**
+ * Every program, with a password in every place where something is typed: nobody says it back.
+ * Tests: src/cli/refuse-secrets.ts, src/teleport/membership.ts
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
  * What the built programs do before anything else: refuse a Node that is too old, in one sentence, and keep Node's
  * debugger shut. Real processes; `npm run build` first.
+ * Tests: src/cli/main.ts, src/tctl/main.ts, src/teleport/main.ts, src/tsh/main.ts
  */
 import { fork } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +9,6 @@ import { createServer } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { OLDEST_NODE } from '../../bin/start.js';
-import { until } from '../support/cluster.js';
 import {
   type BuiltProgram,
   catches,
@@ -16,6 +16,7 @@ import {
   type ProgramProcess,
   startProgram,
 } from '../support/program-process.js';
+import { until } from '../support/until.js';
 
 let home: string;
 beforeEach(() => {

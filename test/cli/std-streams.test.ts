@@ -1,10 +1,13 @@
-/** What the programs do when nobody takes their output: full disks, readers that went away, terminals that are gone. */
+/**
+ * What the programs do when nobody takes their output: full disks, readers that went away, terminals that are gone.
+ * Tests: src/cli/main.ts
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { until } from '../support/cluster.js';
+import { until } from '../support/until.js';
 
 let home: string;
 beforeAll(() => {

@@ -1,13 +1,17 @@
-/** From `teleport configure` to rows, as the first cluster of the documentation; and what is said where no agent is. */
+/**
+ * From `teleport configure` to rows, as the first cluster of the documentation; and what is said where no agent is.
+ * Tests: src/db/heartbeat.ts
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runProgram } from '../../src/cli/program.js';
 import { silent } from '../../src/log.js';
 import { program } from '../../src/teleport/commands.js';
 import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
-import { startTeleport } from '../../src/teleport/start.js';
-import { documents, roleResource, startTestCluster, type TestCluster, until } from '../support/cluster.js';
+import { startTeleport } from '../../src/teleport/running.js';
+import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { memoryEnv } from '../support/env.js';
+import { until } from '../support/until.js';
 
 const database = (name: string) => ({
   kind: 'db',
@@ -64,9 +68,9 @@ describe('W4 where no agent serves a database', () => {
     writeFileSync(file, env.out());
     const { raw } = readConfigFile(file);
     const token = (await cluster.tctl('tokens', 'add', '--type=db', '--format=text')).stdout.trim();
-    process.env.SSL_CERT_FILE = cluster.webCaFile;
     const agent = await startTeleport(teleportConfig({ authServer: [cluster.proxyAddr], token }, file, raw), {
       log: silent,
+      vars: { SSL_CERT_FILE: cluster.webCaFile },
     });
     try {
       const created = await cluster.tctlWith(documents([database('served')]), 'create');
@@ -84,7 +88,6 @@ describe('W4 where no agent serves a database', () => {
       );
       expect(rows).toMatchObject({ status: 0, stdout: expect.stringContaining('42') });
     } finally {
-      delete process.env.SSL_CERT_FILE;
       await agent.close({ drainMs: 0 });
     }
   }, 30_000);

@@ -1,12 +1,17 @@
-/** Hosts that join a cluster and start again: what is read when, and what they are told when it does not work. */
+/**
+ * Hosts that join a cluster and start again: what is read when, and what they are told when it does not work.
+ * Tests: src/tctl/status.ts, src/tctl/tokens/rm.ts
+ */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { certificateProblem } from '../../src/certificate-problem.js';
 import { silent } from '../../src/log.js';
-import { certificateProblem } from '../../src/net/socket-errors.js';
-import { type StartFlags, teleportConfig } from '../../src/teleport/config.js';
-import { startTeleport } from '../../src/teleport/start.js';
+import type { TeleportFile } from '../../src/resources/teleport-yaml.js';
+import { teleportConfig } from '../../src/teleport/config.js';
+import { startTeleport } from '../../src/teleport/running.js';
+import type { StartFlags } from '../../src/teleport/start-flags.js';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
 
 let cluster: TestCluster;
@@ -20,10 +25,8 @@ beforeAll(async () => {
   [cluster, other] = await Promise.all([startTestCluster({ agent: false }), startTestCluster({ agent: false })]);
   trusted = join(cluster.dir, 'both.pem');
   writeFileSync(trusted, [cluster, other].map(({ webCaFile }) => readFileSync(webCaFile, 'utf8')).join(''));
-  process.env.SSL_CERT_FILE = trusted;
 }, 60_000);
 afterAll(async () => {
-  delete process.env.SSL_CERT_FILE;
   await Promise.all([cluster?.stop(), other?.stop()]);
 });
 beforeEach(() => {
@@ -41,16 +44,17 @@ async function newToken(type: string): Promise<string> {
 /** Start with this section `teleport`, and stop. */
 async function startOnce(
   role: 'db' | 'proxy',
-  section: Record<string, unknown>,
+  section: TeleportFile['teleport'],
   flags: StartFlags = {},
 ): Promise<void> {
   const config = {
     teleport: { nodename: 'host', data_dir: join(dir, 'data'), ...section },
-    auth_service: { enabled: 'no' },
-    proxy_service: { enabled: role === 'proxy' ? 'yes' : 'no', web_listen_addr: '127.0.0.1:0' },
-    db_service: { enabled: role === 'db' ? 'yes' : 'no' },
+    auth_service: { enabled: false },
+    proxy_service: { enabled: role === 'proxy', web_listen_addr: '127.0.0.1:0' },
+    db_service: { enabled: role === 'db' },
   };
-  const running = await startTeleport(teleportConfig(flags, 'teleport.yaml', config), { log: silent });
+  const vars = { SSL_CERT_FILE: trusted };
+  const running = await startTeleport(teleportConfig(flags, 'teleport.yaml', config), { log: silent, vars });
   await running.close({ drainMs: 0 });
 }
 
@@ -59,7 +63,7 @@ describe('S2 the join token is read only to join', () => {
     ['auth_token', (file: string) => [{ auth_token: file }, {}]],
     ['join_params', (file: string) => [{ join_params: { method: 'token', token_name: file } }, {}]],
     ['--token', (file: string) => [{}, { token: file }]],
-  ] as [string, (file: string) => [Record<string, unknown>, StartFlags]][])(
+  ] as [string, (file: string) => [TeleportFile['teleport'], StartFlags]][])(
     'an agent with %s starts again once the file is gone, and once the token is',
     async (_, settings) => {
       const [section, flags] = settings(tokenFile());
@@ -87,7 +91,7 @@ describe('S2 the join token is read only to join', () => {
   });
 
   test('with neither identity nor token it says so, and how to get one', async () => {
-    const start = (section: object, flags = {}) =>
+    const start = (section: TeleportFile['teleport'], flags = {}) =>
       startOnce('db', { proxy_server: cluster.proxyAddr, ...section }, flags);
     const hint = expect.stringContaining('tctl tokens add --type=db --format=text');
     await expect(start({})).rejects.toMatchObject({
@@ -210,13 +214,14 @@ describe('W15 a join that fails leads to what was wrong', () => {
   });
 
   test('a Proxy whose certificate is not trusted is told by its certificate', async () => {
-    process.env.SSL_CERT_FILE = other.webCaFile;
+    const known = trusted;
+    trusted = other.webCaFile;
     try {
       await expect(start(cluster.proxyAddr)).rejects.toMatchObject({
         cause: expect.objectContaining({ certificateProblem: 'unknown-authority' }),
       });
     } finally {
-      process.env.SSL_CERT_FILE = trusted;
+      trusted = known;
     }
   });
 });

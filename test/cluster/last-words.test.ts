@@ -1,7 +1,12 @@
-/** The first and the last packets of a client behind a whole cluster: protocol versions, a lock, services and proxies that stop. */
+/**
+ * The first and the last packets of a client behind a whole cluster: protocol versions, a lock, services and proxies
+ * that stop.
+ * Tests: src/db/sessions.ts
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { roleResource, startTestCluster, type TestCluster, until } from '../support/cluster.js';
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { errorFields, messagesOf, type RawMessage, rawClient, startupPacket } from '../support/pg-raw.js';
+import { until } from '../support/until.js';
 
 const DEV = { db_users: ['analyst'], db_names: ['dev'] };
 const LOGIN: [string, string][] = [

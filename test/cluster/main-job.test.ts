@@ -2,14 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type pg from 'pg';
-import {
-  type AuditRecord,
-  roleResource,
-  startTestCluster,
-  type TestCluster,
-  type Tunnel,
-  until,
-} from '../support/cluster.js';
+import { type AuditRecord, roleResource, startTestCluster, type TestCluster, type Tunnel } from '../support/cluster.js';
+import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
 
 const ANALYST = roleResource('analyst', { db_users: ['analyst', 'reporting'], db_names: ['dev', 'postgres'] });
@@ -86,16 +80,9 @@ test('a result of 20 MB arrives whole', async () => {
 
 test.each(['orders', 'sales'])('a query in flight on %s is cancelled within a second', async (db) => {
   const client = await clientOf(db);
-  const { rows } = await client.query('select pg_backend_pid() as pid');
-  const running = client.query('select pg_sleep(30)');
-  const refused = expect(running).rejects.toMatchObject({ code: '57014' });
-  await until('the query runs', async () => {
-    const active = await cluster.databases!.postgres.query(
-      "select 1 from pg_stat_activity where pid = $1 and query like '%pg_sleep%' and state = 'active'",
-      { values: [rows[0].pid] },
-    );
-    return active.length > 0 || undefined;
-  });
+  await using held = await holdTable(cluster.databases!.postgres);
+  const refused = expect(client.query(held.sql)).rejects.toMatchObject({ code: '57014' });
+  await held.awaited();
   const start = performance.now();
   await cancelQuery(client);
   await refused;

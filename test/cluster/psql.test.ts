@@ -8,9 +8,10 @@ import { runProgram } from '../../src/cli/program.js';
 import { findPsql } from '../../src/localproxy/psql/run.js';
 import { program as tctl } from '../../src/tctl/commands.js';
 import { runTsh } from '../../src/tsh/main.js';
-import { roleResource, startTestCluster, type TestCluster, until } from '../support/cluster.js';
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { memoryEnv } from '../support/env.js';
 import { findTerminal, type Terminal } from '../support/terminal.js';
+import { until } from '../support/until.js';
 
 const psql = await findPsql(process.env.PATH);
 const openTerminal = findTerminal();

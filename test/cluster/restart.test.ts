@@ -1,17 +1,10 @@
 /** Services that go and come back: an agent apart from Auth and Proxy, and a cluster that starts again. */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createLogger } from '../../src/log.js';
 import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
-import { type RunningTeleport, startTeleport } from '../../src/teleport/start.js';
-import {
-  type AuditRecord,
-  roleResource,
-  startTestCluster,
-  type TestCluster,
-  type Tunnel,
-  until,
-} from '../support/cluster.js';
+import { type RunningTeleport, startTeleport } from '../../src/teleport/running.js';
+import { writeAgentConfig } from '../support/agent-config.js';
+import { type AuditRecord, roleResource, startTestCluster, type TestCluster, type Tunnel } from '../support/cluster.js';
+import { until } from '../support/until.js';
 
 let cluster: TestCluster;
 let agent: RunningTeleport;
@@ -25,36 +18,20 @@ beforeAll(async () => {
     roles: [roleResource('analyst', { db_users: ['analyst'], db_names: ['dev'] })],
     users: [{ name: 'alice', roles: ['analyst'] }],
   });
-  // An agent trusts the Proxy's certificate as every program of its host does.
-  process.env.SSL_CERT_FILE = cluster.webCaFile;
   const { stdout: token } = await cluster.tctl('tokens', 'add', '--type=db', '--format=text');
   agent = await startAgent(token.trim());
 }, 40_000);
 afterAll(async () => {
-  delete process.env.SSL_CERT_FILE;
   await agent?.close({ drainMs: 0 });
   await cluster?.stop();
 });
 
 async function startAgent(token?: string): Promise<RunningTeleport> {
-  const dir = join(cluster.dir, 'agent');
-  await mkdir(dir, { recursive: true });
-  const config = {
-    version: 'v3',
-    teleport: {
-      nodename: 'agent',
-      data_dir: join(dir, 'data'),
-      proxy_server: cluster.proxyAddr,
-      ...(token ? { join_params: { method: 'token', token_name: token } } : {}),
-    },
-    auth_service: { enabled: 'no' },
-    proxy_service: { enabled: 'no' },
-    db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] },
-  };
-  await writeFile(join(dir, 'teleport.yaml'), JSON.stringify(config));
-  const { file, raw } = readConfigFile(join(dir, 'teleport.yaml'));
+  const { file, raw } = readConfigFile(await writeAgentConfig(cluster, token));
   const log = createLogger({ component: 'PROC', level: 'debug', write: (line) => (agentLog += line) });
-  return await startTeleport(teleportConfig({}, file, raw), { log });
+  // An agent trusts the Proxy's certificate as every program of its host does.
+  const vars = { SSL_CERT_FILE: cluster.webCaFile };
+  return await startTeleport(teleportConfig({}, file, raw), { log, vars });
 }
 
 /** One row through the tunnel, as soon as there is a way. */

@@ -6,8 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
 import type { AuthClient } from '../../src/api/client.js';
 import { toMessage } from '../../src/api/convert.js';
-import type { AuditSpool } from '../../src/audit/spool.js';
-import { createCredentialCache } from '../../src/aws/credential-cache.js';
+import { CredentialCache } from '../../src/aws/credential-cache.js';
 import { createAuthorizer } from '../../src/db/authorize.js';
 import { createClientCertificates } from '../../src/db/client-certificate.js';
 import { type EngineContext, serveSession } from '../../src/db/engine.js';
@@ -15,9 +14,8 @@ import { createRegistry } from '../../src/db/registry.js';
 import { createAwsLogins } from '../../src/dbserver/aws-login.js';
 import { encodeSubject, newIdentity, type RouteToDatabase } from '../../src/identity/identity.js';
 import { silent } from '../../src/log.js';
-import { connectSession, type Session } from '../../src/pg/session.js';
-import { generateKey, publicHalf } from '../../src/pki/keys.js';
-import { issueLeaf, readCsr } from '../../src/pki/x509.js';
+import { connectSession, type PgSession } from '../../src/pg/session.js';
+import { readCsr } from '../../src/pki/x509.js';
 import { databaseWithDefaults, roleWithDefaults } from '../../src/resources/defaults.js';
 import type { Database, Lock, Role } from '../../src/resources/types.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
@@ -43,7 +41,7 @@ export interface TestAgent {
   as(route: Partial<RouteToDatabase>, options?: { now?: Date; ca?: TestCa; expires?: Date }): Promise<void>;
   socket(): Promise<Socket>;
   /** Logged in, by a connection of its own. */
-  session(login: { user: string; database?: string; parameters?: [string, string][] }): Promise<Session>;
+  session(login: { user: string; database?: string; parameters?: [string, string][] }): Promise<PgSession>;
   /** Resolves when every session has ended. */
   idle(): Promise<void>;
   stop(): Promise<void>;
@@ -62,8 +60,7 @@ const HOUR_MS = 3_600_000;
 
 export async function startTestAgent(options: TestAgentOptions): Promise<TestAgent> {
   const { now = () => new Date(), dbClientCa } = options;
-  const userCa = await createTestCa('User CA');
-  const userKey = await generateKey('ecdsa-p256');
+  const userCa = createTestCa('test.example.com');
   let certificateDer = Buffer.alloc(0);
   const running = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
@@ -84,25 +81,21 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
         const { publicKey, subject } = readCsr(Buffer.from(csr).toString());
         const at = now().getTime();
         const values = [...subject].map(([oid, list]) => ({ oid, values: [...list] }));
-        const cert = issueLeaf({
-          ca: dbClientCa!,
-          publicKey,
-          subject: values as never,
-          notBefore: new Date(at - 60_000),
-          notAfter: new Date(at + HOUR_MS),
+        const cert = dbClientCa!.sign(publicKey, {
+          subject: values,
+          from: new Date(at - 60_000),
+          to: new Date(at + HOUR_MS),
         });
         return { cert: Buffer.from(cert), caCerts: (options.databaseCas ?? []).map((pem) => Buffer.from(pem)) };
       },
     },
   } as unknown as AuthClient;
 
-  const spool: AuditSpool = {
+  const spool: EngineContext['spool'] = {
     append(events) {
       agent.events.push(...(events as AuditRecord[]));
       return agent.spool.append(events);
     },
-    drained: async () => {},
-    close: async () => {},
   };
   agent.context = {
     authorizer: createAuthorizer({
@@ -113,8 +106,9 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
       serverId: 'host-1',
       now,
     }),
-    aws: createAwsLogins(createCredentialCache({ now })),
+    aws: createAwsLogins(new CredentialCache({ now })),
     checker: 'Database service',
+    vars: {},
     clientCertificates: createClientCertificates(async () => auth, now),
     amazonRoots: [],
     spool,
@@ -145,14 +139,13 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
         routeToDatabase: { serviceName: 'pg', protocol: 'postgres', ...route },
         expires,
       });
-      const pem = issueLeaf({
-        ca,
-        publicKey: publicHalf(userKey),
+      const { cert } = ca.issue(USER, {
         subject: encodeSubject(identity),
-        notBefore: new Date(at.getTime() - 2 * HOUR_MS),
-        notAfter: expires,
+        sans: [],
+        from: new Date(at.getTime() - 2 * HOUR_MS),
+        to: expires,
       });
-      certificateDer = new X509Certificate(pem).raw;
+      certificateDer = new X509Certificate(cert).raw;
     },
     socket: () =>
       new Promise<Socket>((resolve, reject) => {

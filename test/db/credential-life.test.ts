@@ -1,4 +1,7 @@
-/** Passwords and time: what an agent does that runs for days, and when a password dies too early. One clock for all. */
+/**
+ * Passwords and time: what an agent does that runs for days, and when a password dies too early. One clock for all.
+ * Tests: src/aws/credential-cache.ts, src/dbserver/aws-login.ts
+ */
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { messageOf } from '../../src/errors.js';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
@@ -24,12 +27,12 @@ beforeAll(async () => {
   });
   process.env = { ...before, ...aws.env(user) };
   aws.addRedshiftCluster({ id: 'sales' });
-  const ca = await createTestCa('Amazon');
+  const ca = createTestCa('Amazon');
   server = await startPostgres({ users: [{ name: 'analyst' }] });
   redshift = await startRedshiftDouble({
     aws,
     postgres: server,
-    clusters: [{ id: 'sales', tls: await ca.issue('localhost') }],
+    clusters: [{ id: 'sales', tls: ca.issue('localhost') }],
   });
   databases = [
     {

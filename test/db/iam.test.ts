@@ -1,6 +1,9 @@
 /**
- * What the Database Service does in IAM: which roles it takes, with what, and what it says when a statement is missing. A
- * refusal here has a true reason, and the JSON that it prints is pasted into the double, which then lets the session in.
+ * What the Database Service does in IAM: which roles it takes, with what, and what it says when a statement is
+ * missing. A
+ * refusal here has a true reason, and the JSON that it prints is pasted into the double, which then lets the session
+ * in.
+ * Tests: src/aws/credentials.ts, src/dbserver/aws-login.ts
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { messageOf } from '../../src/errors.js';
@@ -44,9 +47,9 @@ beforeAll(async () => {
   cluster = aws.addRedshiftCluster({ id: 'sales', ...account });
   aws.addServerlessWorkgroup({ name: 'reports', ...account });
   aws.addRedshiftCluster({ id: 'here' });
-  ca = await createTestCa('Amazon');
+  ca = createTestCa('Amazon');
   server = await startPostgres({ users: [{ name: 'reader' }] });
-  const tls = await ca.issue('localhost');
+  const tls = ca.issue('localhost');
   const clusters = [
     { id: 'sales', tls },
     { workgroup: 'reports', tls },
@@ -283,7 +286,7 @@ describe('what the troubleshooting pages describe', () => {
   });
 
   test('a certificate that names its host in the Common Name alone', async () => {
-    const { cert, key } = await ca.issue('localhost', { sans: [] });
+    const { cert, key } = ca.issue('localhost', { sans: [] });
     redshift.failNext({ kind: 'certificate', tls: { cert, key } });
     const { message, hint } = await refusal('here', 'reader');
     expect(message).toContain('x509: certificate relies on legacy Common Name field, use SANs instead');

@@ -72,16 +72,16 @@ test('region, account, ids and tags that the configuration leaves out come from 
 });
 
 test('a VPC endpoint tells its workgroup', async () => {
-  const { id } = aws.addServerlessWorkgroup({ name: 'wg', tags: { team: 'a' } });
-  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg', address: 'ep.local', port: 5439 });
+  const { id } = aws.addServerlessWorkgroup({ name: 'wg1', tags: { team: 'a' } });
+  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg1', address: 'ep.local', port: 5439 });
   const uri = `ep-endpoint-0a1b2c.${aws.accountId}.${region}.redshift-serverless.amazonaws.com:5439`;
   const found = await imported(database({ uri }));
   expect(awsOf(found)).toMatchObject({
     region,
     account_id: aws.accountId,
-    redshift_serverless: { endpoint_name: 'ep', workgroup_name: 'wg', workgroup_id: id },
+    redshift_serverless: { endpoint_name: 'ep', workgroup_name: 'wg1', workgroup_id: id },
   });
-  expect(found.metadata.labels).toMatchObject({ team: 'a', namespace: 'wg-ns' });
+  expect(found.metadata.labels).toMatchObject({ team: 'a', namespace: 'wg1-ns' });
 });
 
 test('the role of the database is used, with its external id', async () => {
@@ -106,7 +106,7 @@ test('the role of the database is used, with its external id', async () => {
 test('a denial is quiet and is not asked again; where AWS was not reached it is asked again', async () => {
   aws.addRedshiftCluster({ id: 'c1' });
   const record = database({ aws: { region, redshift: { cluster_id: 'c1' } } });
-  aws.failNext('redshift:DescribeClusters', { code: 'ServiceUnavailable', status: 503, times: 4 });
+  aws.failNext('redshift:DescribeClusters', { code: 'ServiceUnavailable', times: 4 });
   expect(awsOf(await imported(record))).toMatchObject({ account_id: aws.accountId });
   expect(aws.count('redshift:DescribeClusters')).toBe(5);
   expect(logged.join('')).toMatch(/WARN .*Cannot read AWS metadata of a database\. db:db error:.*ServiceUnavailable/);

@@ -1,3 +1,7 @@
+/**
+ * Tests: src/db/client-certificate.ts, src/db/health.ts, src/db/monitor.ts, src/db/registry.ts
+ * Tests: src/resources/database-uri.ts
+ */
 import { createServer } from 'node:net';
 import { describe, expect, jest, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
@@ -5,7 +9,7 @@ import { createClientCertificates } from '../../src/db/client-certificate.js';
 import { startHealthCheck } from '../../src/db/health.js';
 import { startMonitor } from '../../src/db/monitor.js';
 import { createRegistry } from '../../src/db/registry.js';
-import { issueLeaf, readCsr } from '../../src/pki/x509.js';
+import { readCsr } from '../../src/pki/x509.js';
 import { splitUri } from '../../src/resources/database-uri.js';
 import type { Database, TargetHealth } from '../../src/resources/types.js';
 import { createTestCa } from '../support/ca.js';
@@ -139,7 +143,7 @@ describe('health', () => {
 
 describe('client certificates', () => {
   test('are asked for once a user, again near their own end, and a failure is not remembered', async () => {
-    const ca = await createTestCa('DB client CA');
+    const ca = createTestCa('DB client CA');
     let at = Date.now();
     let asked = 0;
     let lifeMs = 40 * 60_000;
@@ -150,13 +154,7 @@ describe('client certificates', () => {
           asked += 1;
           if (problem) throw problem;
           const { publicKey } = readCsr(Buffer.from(csr).toString());
-          const cert = issueLeaf({
-            ca,
-            publicKey,
-            subject: [],
-            notBefore: new Date(at - 1000),
-            notAfter: new Date(at + lifeMs),
-          });
+          const cert = ca.sign(publicKey, { from: new Date(at - 1000), to: new Date(at + lifeMs) });
           return { cert: Buffer.from(cert), caCerts: [] };
         },
       },

@@ -1,9 +1,13 @@
-/** Sessions on Redshift and Redshift Serverless: which AWS call, which user, how often, and what is said when it fails. */
+/**
+ * Sessions on Redshift and Redshift Serverless: which AWS call, which user, how often, and what is said when it fails.
+ * Tests: src/dbserver/aws-login.ts
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { messageOf } from '../../src/errors.js';
 import type { Principal } from '../support/aws/world.js';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 import { createTestCa } from '../support/ca.js';
+import { holdTable } from '../support/held-table.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
 import { type RedshiftDouble, startRedshiftDouble } from '../support/redshift-double.js';
 import { role, startTestAgent, type TestAgent } from './agent.js';
@@ -30,9 +34,9 @@ beforeAll(async () => {
   aws.addRole('powerless', { trust });
   aws.addRedshiftCluster({ id: 'sales' });
   aws.addServerlessWorkgroup({ name: 'reports' });
-  const [ca, db] = await Promise.all([createTestCa('Amazon'), startPostgres({ users: [{ name: 'analyst' }] })]);
-  server = db;
-  const tls = await ca.issue('localhost');
+  const ca = createTestCa('Amazon');
+  server = await startPostgres({ users: [{ name: 'analyst' }] });
+  const tls = ca.issue('localhost');
   redshift = await startRedshiftDouble({
     aws,
     postgres: server,
@@ -158,10 +162,10 @@ describe('the way in', () => {
     await agent.as({ serviceName: 'sales', username: 'analyst' });
     const session = await agent.session({ user: 'analyst', database: 'dev' });
     const { pid, secret } = session.backendKey!;
-    const running = session.query('select pg_sleep(30)');
+    await using held = await holdTable(server);
+    const running = session.query(held.sql);
     running.catch(() => {});
-    const busy = "select 1 from pg_stat_activity where query like 'select pg_sleep(30)%' and state = 'active'";
-    while ((await server.query(busy)).length === 0);
+    await held.awaited();
     const before = aws.calls.length;
     const { encodeFirst } = await import('../../src/pg/startup.js');
     const socket = await agent.socket();

@@ -1,4 +1,7 @@
-/** One session after the other on a real PostgreSQL server that wants client certificates. */
+/**
+ * One session after the other on a real PostgreSQL server that wants client certificates.
+ * Tests: src/db/authorize.ts, src/db/auto-user.ts, src/db/engine.ts, src/db/session-audit.ts
+ */
 
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -12,9 +15,9 @@ import { shutdownEnd } from '../../src/pg/sqlstate.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
 import { readMessage } from '../../src/pg/stream.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
-import { until } from '../support/cluster.js';
 import { errorFields, type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
+import { until } from '../support/until.js';
 import { role, startTestAgent, type TestAgent } from './agent.js';
 
 let server: Postgres;
@@ -23,14 +26,10 @@ let strangerCa: TestCa;
 let clock: () => Date = () => new Date();
 
 beforeAll(async () => {
-  const [dbCa, dbClientCa, stranger] = await Promise.all([
-    createTestCa('DB CA'),
-    createTestCa('DB client CA'),
-    createTestCa('Stranger'),
-  ]);
-  strangerCa = stranger;
+  const [dbCa, dbClientCa] = [createTestCa('DB CA'), createTestCa('DB client CA')];
+  strangerCa = createTestCa('Stranger');
   server = await startPostgres({
-    tls: { ...(await dbCa.issue(['localhost'])), ca: dbClientCa.certPem },
+    tls: { ...dbCa.issue(['localhost']), ca: dbClientCa.certPem },
     users: [{ name: 'analyst' }, { name: 'reporting' }],
     databases: [{ name: 'dev', owner: 'analyst' }],
   });
@@ -44,11 +43,11 @@ beforeAll(async () => {
   agent = await startTestAgent({
     databases: [
       database('pg'),
-      database('wrong-ca', { tls: { ca_cert: stranger.certPem } }),
+      database('wrong-ca', { tls: { ca_cert: strangerCa.certPem } }),
       database('wrong-name', { tls: { server_name: 'db.example.com' } }),
       database('verify-ca', { tls: { mode: 'verify-ca', server_name: 'db.example.com' } }),
-      database('verify-ca-wrong', { tls: { mode: 'verify-ca', ca_cert: stranger.certPem } }),
-      database('insecure', { tls: { mode: 'insecure', ca_cert: stranger.certPem } }),
+      database('verify-ca-wrong', { tls: { mode: 'verify-ca', ca_cert: strangerCa.certPem } }),
+      database('insecure', { tls: { mode: 'insecure', ca_cert: strangerCa.certPem } }),
       database('no-tls', { uri: `localhost:${plain}` }),
       database('gone', { uri: 'localhost:1' }),
       database('with-admin', { admin_user: { name: 'postgres' } }),
@@ -235,11 +234,8 @@ describe('a session', () => {
     (session.duplex as Socket).resetAndDestroy();
     await agent.idle();
     expect(agent.names()).toEqual(['db.session.start', 'db.session.end']);
-    for (let left = 100; ; left--) {
-      const alive = await server.query('select 1 from pg_stat_activity where pid = $1', { values: [pid] });
-      if (alive.length === 0) break;
-      expect(left).toBeGreaterThan(0);
-    }
+    const alive = 'select 1 from pg_stat_activity where pid = $1';
+    await until('it has ended', async () => (await server.query(alive, { values: [pid] })).length === 0 || undefined);
   });
 
   test('ends for the client when the database is gone, with what the database said', async () => {
@@ -257,13 +253,8 @@ describe('a cancel request', () => {
     const { pid, secret } = session.backendKey!;
     const running = session.query('select pg_sleep(30)');
     running.catch(() => {});
-    while (
-      (
-        await server.query(
-          "select 1 from pg_stat_activity where query like 'select pg_sleep(30)%' and state = 'active'",
-        )
-      ).length === 0
-    );
+    const busy = "select 1 from pg_stat_activity where query like 'select pg_sleep(30)%' and state = 'active'";
+    await until('the statement runs', async () => (await server.query(busy)).length > 0 || undefined);
     const socket = await agent.socket();
     socket.end(encodeFirst({ type: 'CancelRequest', pid, secret }));
     expect((await rest(socket)).length).toBe(0);
@@ -291,7 +282,8 @@ describe('the record of a statement', () => {
     });
     // The database has long answered when a second session has seen the first one idle.
     const idle = "select 1 from pg_stat_activity where pid = $1 and state = 'idle' and query = 'select 7'";
-    while ((await server.query(idle, { values: [session.backendKey!.pid] })).length === 0);
+    const values = [session.backendKey!.pid];
+    await until('the session is idle', async () => (await server.query(idle, { values })).length > 0 || undefined);
     expect(answered).toBe(false);
     release();
     expect((await answer)[0]!.rows).toEqual([['7']]);

@@ -1,3 +1,4 @@
+/** Tests: src/db/server.ts. */
 import { startDatabaseService } from '../../src/db/server.js';
 import { silent } from '../../src/log.js';
 import type { Database } from '../../src/resources/types.js';
@@ -22,6 +23,8 @@ test.each<[string, Partial<Database['spec']>, string]>([
   const starting = startDatabaseService({
     identity,
     proxies: [],
+    authRoute: { kind: 'direct', host: '127.0.0.1', port: 1 },
+    vars: {},
     resources: [],
     databases,
     dataDir: '/nowhere',

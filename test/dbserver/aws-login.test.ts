@@ -1,7 +1,7 @@
 /** Whose rights a password is made with, what it is kept under, and how long one waits for it. */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { createCredentialCache } from '../../src/aws/credential-cache.js';
+import { CredentialCache } from '../../src/aws/credential-cache.js';
 import { createAwsLogins, type LoginAs, type Principal } from '../../src/dbserver/aws-login.js';
 import { databaseWithDefaults } from '../../src/resources/defaults.js';
 import type { Database } from '../../src/resources/types.js';
@@ -15,7 +15,7 @@ beforeEach(async () => {
   const may = { Statement: { Effect: 'Allow' as const, Action: '*', Resource: '*' } };
   process.env = { ...before, ...aws.env(aws.addUser('alice', { policies: [may] })) };
   aws.addRedshiftCluster({ id: 'c1' });
-  aws.addServerlessWorkgroup({ name: 'wg' });
+  aws.addServerlessWorkgroup({ name: 'wg1' });
 });
 afterEach(async () => {
   process.env = { ...before };
@@ -33,13 +33,13 @@ function database(more: object = { redshift: { cluster_id: 'c1' } }): Database {
 
 const person: Principal = { asker: 'person' };
 const bob: LoginAs = { dbUser: 'bob', dbName: 'dev' };
-const cache = () => createCredentialCache({ now: () => new Date() });
+const cache = () => new CredentialCache({ now: () => new Date() });
 
 test('a person without a database user is who IAM says, in a cluster and in a workgroup', async () => {
   const logins = createAwsLogins(cache(), person);
   const self = { dbUser: '', dbName: 'dev' };
   expect(await logins.credential(database(), self)).toMatchObject({ user: 'IAM:alice', isCached: false });
-  const workgroup = database({ redshift_serverless: { workgroup_name: 'wg' } });
+  const workgroup = database({ redshift_serverless: { workgroup_name: 'wg1' } });
   expect(await logins.credential(workgroup, self)).toMatchObject({ user: 'IAM:alice' });
   expect(aws.count('sts:AssumeRole')).toBe(0);
 });
@@ -56,7 +56,7 @@ test('a password is kept for exactly one principal, database, role, user, name a
     [{ ...person, identity: { arn: 'arn:aws:iam::123456789012:user/x', accountId: aws.accountId } }, database(), bob],
     [{ ...person, chain: [{ roleArn: role.arn }] }, database(), bob],
     [person, database({ ...own, assume_role_arn: role.arn }), bob],
-    [person, database({ ...own, assume_role_arn: role.arn, external_id: 'e' }), bob],
+    [person, database({ ...own, assume_role_arn: role.arn, external_id: 'e1' }), bob],
     [person, database({ ...own, assume_role_arn: role.arn, session_tags: { a: 'b' } }), bob],
     [person, database(), { ...bob, dbUser: 'eve' }],
     [person, database(), { ...bob, dbName: 'other' }],

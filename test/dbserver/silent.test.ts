@@ -1,6 +1,7 @@
 /**
  * A database that accepts connections and says nothing, at each step of the way in: what was awaited, where and for how
  * long is told in words, and nobody waits for ever.
+ * Tests: src/dbserver/connect.ts
  */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -10,21 +11,21 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { type ConnectContext, cancelDatabase, connectDatabase } from '../../src/dbserver/connect.js';
 import { inSeconds, isTimedOut, TimedOut } from '../../src/errors.js';
 import { silent } from '../../src/log.js';
-import { withDeadline } from '../../src/net/deadline.js';
 import { dialTcp, dialTls } from '../../src/net/dial.js';
 import { peekClientHello } from '../../src/net/peek.js';
 import { readStartup } from '../../src/pg/backend.js';
 import { cancel, login } from '../../src/pg/frontend.js';
 import { simpleQuery } from '../../src/pg/session.js';
 import type { Database } from '../../src/resources/types.js';
-import { createTunnelRegistry } from '../../src/tunnel/registry.js';
+import { TunnelRegistry } from '../../src/tunnel/registry.js';
+import { withDeadline } from '../../src/wait.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
 
 let ca: TestCa;
 let tls: { cert: string; key: string };
 beforeAll(async () => {
-  ca = await createTestCa('DB');
-  tls = await ca.issue('localhost');
+  ca = createTestCa('DB');
+  tls = ca.issue('localhost');
 });
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -73,6 +74,7 @@ const context = (): ConnectContext => ({
   clientCertificates: { get: async () => ({ certPem: tls.cert, keyPem: tls.key, databaseCaPems: [ca.certPem] }) },
   amazonRoots: [],
   checker: 'Database service',
+  vars: {},
 });
 const failureOf = (work: Promise<unknown>) =>
   work.then(
@@ -149,7 +151,7 @@ describe('F15 time-outs', () => {
       // Without the web's authorities: reading them can take longer than this short wait.
       async (ms) => {
         const port = await silentServer('TCP');
-        return await dialTls({ host: 'localhost', port, timeoutMs: ms, rejectUnauthorized: false });
+        return await dialTls({ host: 'localhost', port, timeoutMs: ms, ca: [], rejectUnauthorized: false });
       },
       /^dial tcp localhost:\d+: i\/o timeout: no answer to the TLS handshake within 1 s$/,
     ],
@@ -173,7 +175,7 @@ describe('F15 time-outs', () => {
       ...silent,
       warn: (_: string, fields?: Record<string, unknown>) => void lines.push(String(fields?.error)),
     };
-    const registry = createTunnelRegistry({ clusterName: 'c', log: log as never, answerTimeoutMs: 30.5 });
+    const registry = new TunnelRegistry({ clusterName: 'c', log: log as never, answerTimeoutMs: 30.5 });
     const [control, agent] = duplexPair();
     registry.accept(control, { hostId: 'h1' });
     const hello = {

@@ -1,3 +1,4 @@
+/** Tests: src/identity/attributes.ts, src/identity/host.ts, src/identity/traits.ts. */
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as fc from 'fast-check';
@@ -8,11 +9,11 @@ import {
   encodeSubject,
   type Identity,
   newIdentity,
-  systemRoleOf,
 } from '../../src/identity/identity.js';
 import { decodeDer, membersOf, TAG } from '../../src/pki/der-reader.js';
 import { generateKey } from '../../src/pki/keys.js';
 import { createCa, issueLeaf, readCertificate, type SigningCa, verifyLeaf } from '../../src/pki/x509.js';
+import { systemRoleOf } from '../../src/resources/system-role.js';
 
 const captured = (name: string) => readFileSync(new URL(`../fixtures/certs/${name}`, import.meta.url), 'utf8');
 const now = new Date('2026-11-21T04:00:00Z');

@@ -1,3 +1,4 @@
+/** Tests: src/identity/identity-file.ts, src/identity/known-hosts.ts. */
 import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { decodeIdentity, newIdentity } from '../../src/identity/identity.js';

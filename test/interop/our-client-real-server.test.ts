@@ -2,14 +2,8 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type DescMessage, fromBinary } from '@bufbuild/protobuf';
-import {
-  generateDatabaseCertificate,
-  isMfaRequired,
-  listDatabases,
-  ownAccess,
-  REQUESTER,
-  remoteClusters,
-} from '../../src/access/cluster/calls.js';
+import { listDatabases, ownAccess, remoteClusters } from '../../src/access/cluster/calls.js';
+import { generateDatabaseCertificate, isMfaRequired, REQUESTER } from '../../src/access/cluster/issue.js';
 import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import {
   IsMFARequiredRequestSchema,

@@ -1,3 +1,4 @@
+/** Tests: src/localproxy/socket-folder.ts. */
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -15,13 +16,13 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { isLoopback, startLocalProxy } from '../../src/localproxy/listener.js';
+import { isLoopback } from '../../src/ip.js';
+import { startLocalProxy } from '../../src/localproxy/listener.js';
 
 const echo = async (client: NodeJS.ReadWriteStream) => void client.pipe(client);
-const runtimeDir = process.env.XDG_RUNTIME_DIR;
-afterEach(() => {
-  if (runtimeDir === undefined) delete process.env.XDG_RUNTIME_DIR;
-  else process.env.XDG_RUNTIME_DIR = runtimeDir;
+let vars: Record<string, string | undefined>;
+beforeEach(() => {
+  vars = { XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR };
 });
 
 function ask(target: { path: string } | { host: string; port: number }): Promise<string> {
@@ -51,10 +52,10 @@ describe('B6 what a killed process left', () => {
   let parent: string;
   beforeEach(() => {
     parent = mkdtempSync(join(tmpdir(), 'p'));
-    process.env.XDG_RUNTIME_DIR = parent;
+    vars.XDG_RUNTIME_DIR = parent;
   });
   afterEach(() => rmSync(parent, { recursive: true }));
-  const startAndClose = async () => await (await startLocalProxy({ at: { kind: 'unix' }, serve: echo })).close();
+  const startAndClose = async () => await (await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo })).close();
 
   test('is removed by a later start', async () => {
     old(abandoned(join(parent, 'tsh-Abc123')));
@@ -63,7 +64,7 @@ describe('B6 what a killed process left', () => {
   });
 
   test('stays where somebody listens, or it may not be ours, or it is new', async () => {
-    await using live = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    await using live = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
     old(live.host);
     abandoned(join(parent, 'tsh-young1'));
     old(abandoned(join(parent, 'tsh-longer1')));
@@ -91,12 +92,12 @@ describe('B6 what a killed process left', () => {
   test('a process that ends itself removes its folder, and many at once are no warning', async () => {
     const before = process.getMaxListeners();
     const many = await Promise.all(
-      Array.from({ length: 15 }, () => startLocalProxy({ at: { kind: 'unix' }, serve: echo })),
+      Array.from({ length: 15 }, () => startLocalProxy({ at: { kind: 'unix', vars }, serve: echo })),
     );
     expect(process.listenerCount('exit')).toBeLessThanOrEqual(process.getMaxListeners());
     for (const one of many) await one.close();
     expect(process.getMaxListeners()).toBe(before);
-    const local = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    const local = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
     (process.listeners('exit').at(-1) as () => void)();
     expect(existsSync(local.host)).toBe(false);
     await local.close();
@@ -105,7 +106,7 @@ describe('B6 what a killed process left', () => {
 
 describe('local proxy', () => {
   test('listens on a Unix socket that only its owner can reach, where libpq looks for it', async () => {
-    const local = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    const local = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
     const path = join(local.host, `.s.PGSQL.${local.port}`);
     expect(local.address).toBe(path);
     expect(statSync(local.host).mode & 0o777).toBe(0o700);
@@ -115,7 +116,7 @@ describe('local proxy', () => {
   });
 
   test('cuts open connections and removes its folder when closed', async () => {
-    const local = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    const local = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
     const client = connect({ path: local.address });
     const gone = new Promise((resolve) => client.once('close', resolve));
     client.on('error', () => {}).resume();
@@ -126,12 +127,12 @@ describe('local proxy', () => {
   });
 
   test('takes the temporary folder where XDG_RUNTIME_DIR cannot be used', async () => {
-    process.env.XDG_RUNTIME_DIR = '/nowhere/at/all';
-    await using missing = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    vars.XDG_RUNTIME_DIR = '/nowhere/at/all';
+    await using missing = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
     expect(dirname(missing.host)).toBe(tmpdir());
     const deep = mkdtempSync(join(tmpdir(), 'd'.repeat(90)));
-    process.env.XDG_RUNTIME_DIR = deep;
-    await using short = await startLocalProxy({ at: { kind: 'unix' }, serve: echo });
+    vars.XDG_RUNTIME_DIR = deep;
+    await using short = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
     expect(dirname(short.host)).toBe(tmpdir());
     rmSync(deep, { recursive: true });
   });
@@ -153,7 +154,7 @@ describe('local proxy', () => {
 
   test('survives a connector that fails and closes that client only', async () => {
     const serve = () => Promise.reject(new Error('broken'));
-    await using local = await startLocalProxy({ at: { kind: 'unix' }, serve });
+    await using local = await startLocalProxy({ at: { kind: 'unix', vars }, serve });
     const client = connect({ path: local.address });
     client.on('error', () => {}).resume();
     await new Promise((resolve) => client.once('close', resolve));

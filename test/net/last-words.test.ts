@@ -1,4 +1,8 @@
-/** How a relay takes leave of a client when the end is ours: between two messages, whole, and never for longer than said. */
+/**
+ * How a relay takes leave of a client when the end is ours: between two messages, whole, and never for longer than
+ * said.
+ * Tests: src/pg/last-words.ts
+ */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { duplexPair } from 'node:stream';

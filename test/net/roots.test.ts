@@ -9,9 +9,9 @@ import { createTestCa } from '../support/ca.js';
 
 type Vars = Record<string, string>;
 
-const distro = (await createTestCa('Distribution')).certPem;
-const company = (await createTestCa('Company')).certPem;
-const third = (await createTestCa('Third')).certPem;
+const distro = createTestCa('Distribution').certPem;
+const company = createTestCa('Company').certPem;
+const third = createTestCa('Third').certPem;
 const builtIn = rootCertificates.map((pem) => `${pem.trim()}\n`);
 
 let root: string;

@@ -1,13 +1,16 @@
+/**
+ * Tests: src/net/client-hello.ts, src/net/dial.ts, src/net/http-proxy.ts, src/net/listen.ts, src/net/unix-socket.ts
+ */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseClientHello } from '../../src/net/client-hello.js';
-import { withDeadline } from '../../src/net/deadline.js';
 import { dialTcp, proxyFor } from '../../src/net/dial.js';
 import { listen } from '../../src/net/listen.js';
 import { type RelayOptions, type RelayResult, relay } from '../../src/net/relay.js';
+import { withDeadline } from '../../src/wait.js';
 
 test.each(['http://a%zz:b@proxy:3128', 'http://a:%@proxy:3128', 'http://[:1'])(
   'a proxy that cannot be read is told by its variable, without its password: %s',

@@ -1,29 +1,37 @@
+/** Tests: src/certificate-problem.ts, src/net/conn-upgrade-test.ts, src/net/peek.ts, src/net/tls-server.ts. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { certificateProblem } from '../../src/certificate-problem.js';
 import { forcedConnUpgrade, needsConnUpgrade } from '../../src/net/conn-upgrade-test.js';
-import { certificateProblem, dialTcp, dialTls } from '../../src/net/dial.js';
+import { dialTcp, dialTls } from '../../src/net/dial.js';
 import { listen } from '../../src/net/listen.js';
 import { peek, peekClientHello } from '../../src/net/peek.js';
-import { makeTlsServer, peerCertificate, type TlsServer, type TlsServerOptions } from '../../src/net/tls-server.js';
-import { testAuthority } from './tls-fixture.js';
+import {
+  makeTlsServer,
+  presentedCertificate,
+  type TlsServer,
+  type TlsServerOptions,
+} from '../../src/net/tls-server.js';
+import { subjectOf } from '../../src/pki/x509.js';
+import { createTestCa, type TestCa } from '../support/ca.js';
 
-type Authority = Awaited<ReturnType<typeof testAuthority>>;
-let authority: Authority;
-let stranger: Authority;
+let authority: TestCa;
+let stranger: TestCa;
 
-beforeAll(async () => {
-  authority = await testAuthority();
-  stranger = await testAuthority('other');
+beforeAll(() => {
+  authority = createTestCa('example.com');
+  stranger = createTestCa('other');
 });
 
 async function serve(options: Partial<TlsServerOptions> & { onSecure: (socket: TLSSocket) => void }) {
-  const identity = { ...authority.issue(['localhost', '127.0.0.1']), ca: [authority.caPem] };
+  const identity = { ...authority.issue(['localhost', '127.0.0.1']), ca: [authority.certPem] };
   const tls: TlsServer = makeTlsServer({ identity, alpn: ['teleport-reversetunnel', 'h2'], ...options });
   const listener = await listen({ onConnection: (socket) => tls.accept(socket) });
   return { tls, port: listener.port, [Symbol.asyncDispose]: () => listener.close() };
 }
 
+const inDays = (days: number) => new Date(Date.now() + days * 86_400_000);
 const quiet = (socket: TLSSocket) => void socket.resume();
 
 test('the ClientHello is read in full and put back, also when it comes byte by byte', async () => {
@@ -57,7 +65,7 @@ test('the ClientHello is read in full and put back, also when it comes byte by b
     port: slow.port,
     servername: 'db.example.com',
     alpn: ['a', 'b'],
-    ca: authority.caPem,
+    ca: authority.certPem,
   });
   expect(client.alpnProtocol).toBe('b');
   expect((await once(client, 'data')).toString()).toBe('hi');
@@ -65,62 +73,72 @@ test('the ClientHello is read in full and put back, also when it comes byte by b
   expect(seen).toEqual([{ complete: true, serverName: 'db.example.com', alpn: ['a', 'b'] }]);
 });
 
-test('a good client certificate is known; a foreign one and none are not', async () => {
+test('the client certificate that was presented is given to who verifies it', async () => {
   const seen: (string | undefined)[] = [];
   await using server = await serve({
     requestCert: true,
     onSecure(socket) {
-      seen.push(peerCertificate(socket)?.subject.CN?.toString());
+      const der = presentedCertificate(socket);
+      seen.push(der && subjectOf(der).get('2.5.4.3')?.[0]);
       socket.end();
     },
   });
-  const to = { host: 'localhost', port: server.port, ca: authority.caPem };
-  for (const identity of [
-    authority.issue([], { commonName: 'alice' }),
-    stranger.issue([], { commonName: 'eve' }),
-    {},
-  ]) {
+  const to = { host: 'localhost', port: server.port, ca: authority.certPem };
+  for (const identity of [authority.issue('alice'), stranger.issue('eve'), {}]) {
     const client = await dialTls({ ...to, ...identity });
     client.resume();
     await once(client, 'close');
   }
-  expect(seen).toEqual(['alice', undefined, undefined]);
+  expect(seen).toEqual(['alice', 'eve', undefined]);
+});
+
+test('H10 a server is refused while its authority is not valid yet, and once it has expired', async () => {
+  await using server = await serve({ onSecure: quiet });
+  for (const [from, to] of [
+    [-2, -1],
+    [1, 3],
+  ] as const) {
+    const dated = createTestCa('example.com', { from: inDays(from), to: inDays(to) });
+    server.tls.setIdentity(dated.issue(['localhost']));
+    const dialled = dialTls({ host: 'localhost', port: server.port, ca: dated.certPem });
+    await expect(dialled).rejects.toMatchObject({ certificateProblem: 'expired' });
+  }
 });
 
 test('refused server certificates are told apart without looking at text', async () => {
   await using server = await serve({ onSecure: quiet });
   const to = { host: 'localhost', port: server.port };
   const problem = (options: object) =>
-    dialTls({ ...to, ...options }).then(
+    dialTls({ ...to, vars: {}, ...options }).then(
       () => 'none',
       (error) => [certificateProblem(error), error.host, error.code],
     );
   const host = `localhost:${server.port}`;
-  expect(await problem({ ca: stranger.caPem })).toEqual(['unknown-authority', host, 'ConnectionProblem']);
+  expect(await problem({ ca: stranger.certPem })).toEqual(['unknown-authority', host, 'ConnectionProblem']);
   expect(await problem({})).toEqual(['unknown-authority', host, 'ConnectionProblem']);
-  expect(await problem({ ca: authority.caPem, servername: 'else.example.com' })).toEqual([
+  expect(await problem({ ca: authority.certPem, servername: 'else.example.com' })).toEqual([
     'name',
     `else.example.com:${server.port}`,
     'ConnectionProblem',
   ]);
-  server.tls.setIdentity(authority.issue(['localhost'], { notAfter: new Date(Date.now() - 1000) }));
-  expect(await problem({ ca: authority.caPem })).toEqual(['expired', host, 'ConnectionProblem']);
+  server.tls.setIdentity(authority.issue(['localhost'], { to: new Date(Date.now() - 1000) }));
+  expect(await problem({ ca: authority.certPem })).toEqual(['expired', host, 'ConnectionProblem']);
   expect(() => server.tls.setIdentity({ cert: 'x', key: 'y' })).toThrow();
   server.tls.setIdentity(authority.issue(['localhost']));
-  const ok = await dialTls({ ...to, ca: authority.caPem });
+  const ok = await dialTls({ ...to, ca: authority.certPem });
   ok.destroy();
 });
 
 test('the upgrade test follows the table: negotiated no, alert yes, nothing negotiated yes, other failures no', async () => {
-  const test = (port: number, vars = {}) => needsConnUpgrade({ host: 'localhost', port, ca: authority.caPem, vars });
+  const test = (port: number, vars = {}) => needsConnUpgrade({ host: 'localhost', port, ca: authority.certPem, vars });
   await using ours = await serve({ onSecure: quiet });
   expect(await test(ours.port)).toBe(false);
   await using strict = await serve({ alpn: ['http/1.1'], onSecure: quiet });
   expect(await test(strict.port)).toBe(true);
-  expect(await needsConnUpgrade({ host: 'localhost', port: strict.port, ca: stranger.caPem, vars: {} })).toBe(true);
+  expect(await needsConnUpgrade({ host: 'localhost', port: strict.port, ca: stranger.certPem, vars: {} })).toBe(true);
   await using silent = await serve({ alpn: [], onSecure: quiet });
   expect(await test(silent.port)).toBe(true);
-  expect(await needsConnUpgrade({ host: 'localhost', port: silent.port, ca: stranger.caPem, vars: {} })).toBe(false);
+  expect(await needsConnUpgrade({ host: 'localhost', port: silent.port, ca: stranger.certPem, vars: {} })).toBe(false);
   expect(await test(1)).toBe(false);
   expect(await test(1, { TELEPORT_TLS_ROUTING_CONN_UPGRADE: 'yes' })).toBe(true);
   expect(forcedConnUpgrade('a:1', { TELEPORT_TLS_ROUTING_CONN_UPGRADE: 'a:1=false;true' })).toBe(false);

@@ -1,17 +1,20 @@
-/** Real handshakes: who is trusted, what a connection costs, and who is blamed when a setting is wrong. */
+/**
+ * Real handshakes: who is trusted, what a connection costs, and who is blamed when a setting is wrong.
+ * Tests: src/net/dial.ts
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
-import { type DialTlsOptions, dialTls } from '../../src/net/dial.js';
+import { dialTls, type TlsSettings } from '../../src/net/dial.js';
 import { secureContextFor } from '../../src/net/trust.js';
 import { createTestCa } from '../support/ca.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'trust-'));
-const company = await createTestCa('Company');
-const other = await createTestCa('Other');
-const { cert, key } = await company.issue('localhost');
+const company = createTestCa('Company');
+const other = createTestCa('Other');
+const { cert, key } = company.issue('localhost');
 let server: Server;
 let port: number;
 /** Nothing but these. */
@@ -34,7 +37,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true });
 });
 
-async function dial(options: Partial<DialTlsOptions>): Promise<void> {
+async function dial(options: TlsSettings): Promise<void> {
   const socket = await dialTls({ host: 'localhost', port, ...options });
   socket.destroy();
 }
@@ -74,7 +77,7 @@ describe('S7 a connection to the web', () => {
 
 describe('F4 the store of a process', () => {
   test('is one for all connections, whatever else they have', () => {
-    const of = (options: Partial<DialTlsOptions> = {}) => secureContextFor({ vars: others, ...options });
+    const of = (options: Partial<TlsSettings> = {}) => secureContextFor({ vars: others, ...options });
     expect(of()).toBe(of());
     expect(of({ ca: company.certPem })).toBe(of({ ca: [company.certPem] }));
     expect(of({ cert, key })).toBe(of({ cert, key }));

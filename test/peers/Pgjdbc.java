@@ -1,5 +1,5 @@
-// The JDBC driver of PostgreSQL on one connection: java -cp postgresql.jar Pgjdbc.java URL
-// Prints `protocol user sqlstate-of-a-cancelled-statement`, or `error sqlstate text`.
+// The JDBC driver of PostgreSQL on one connection: java -cp postgresql.jar Pgjdbc.java URL SQL
+// Prints `protocol user sqlstate` of the SQL, which waits until it is cancelled, or `error sqlstate text`.
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -16,17 +16,17 @@ public class Pgjdbc {
                 rows.next();
                 user = rows.getString(1);
             }
-            System.out.println(protocol + " " + user + " " + cancelled(statement));
+            System.out.println(protocol + " " + user + " " + cancelled(statement, words[1]));
         } catch (SQLException error) {
             System.out.println("error " + error.getSQLState() + " " + error.getMessage());
         }
     }
 
-    private static String cancelled(Statement statement) throws Exception {
+    private static String cancelled(Statement statement, String waits) throws Exception {
         String[] state = new String[1];
         Thread running = new Thread(() -> {
             try {
-                statement.execute("select pg_sleep(60)");
+                statement.execute(waits);
             } catch (SQLException error) {
                 state[0] = error.getSQLState();
             }

@@ -1,6 +1,6 @@
 """PostgreSQL's own client library, as psycopg brings it, told by JSON on standard input what to do; it answers in JSON.
 
-In:  {"connect": {"host": "localhost", "max_protocol_version": "3.2", ...}}
+In:  {"connect": {"host": "localhost", "max_protocol_version": "3.2", ...}, "waits": "select ..."}
 Out: {"libpq": 180006, "protocol": 30000, "user": "analyst", "cancelled": ["57014", "57014"], "error": null}
 """
 
@@ -14,13 +14,13 @@ from psycopg import pq
 PATIENCE_S = 20
 
 
-def cancelled(connection, how):
-    """The SQLSTATE with which a statement ends that is cancelled while it runs."""
+def cancelled(connection, waits, how):
+    """The SQLSTATE with which a statement ends that waits until it is cancelled."""
     states = []
 
     def work():
         try:
-            connection.execute("select pg_sleep(60)")
+            connection.execute(waits)
         except psycopg.Error as error:
             states.append(error.sqlstate)
 
@@ -44,7 +44,7 @@ def main():
             answer["user"] = connection.execute("select current_user").fetchone()[0]
             # PQcancel in clear and PQcancelBlocking, which takes TLS where the connection has it.
             ways = [connection.cancel_safe] if job.get("safe") else [connection.cancel, connection.cancel_safe]
-            answer["cancelled"] = [cancelled(connection, how) for how in ways]
+            answer["cancelled"] = [cancelled(connection, job["waits"], how) for how in ways]
     except psycopg.Error as error:
         answer["error"] = str(error)
     json.dump(answer, sys.stdout)

@@ -21,14 +21,14 @@ interface Answer {
   error: string | null;
 }
 
-async function libpq({ host, port, user, tls }: PeerRoute, more: Record<string, string>): Promise<Answer> {
+async function libpq({ host, port, user, tls, waits }: PeerRoute, more: Record<string, string>): Promise<Answer> {
   const own = tls
     ? { sslmode: 'verify-ca', sslrootcert: tls.ca, sslcert: tls.cert, sslkey: tls.key }
     : { sslmode: 'disable' };
   const connect = { host, port, user, dbname: 'dev', connect_timeout: 20, ...own, ...more };
   const vars = { PATH: process.env.PATH, HOME: '/nonexistent' };
   // Straight to the Proxy a cancel needs TLS (docs/using.md).
-  const job = JSON.stringify({ connect, safe: tls !== undefined });
+  const job = JSON.stringify({ connect, waits, safe: tls !== undefined });
   const { status, stdout, stderr } = await run(peer('python'), [resolve('test/peers/libpq.py')], vars, job);
   if (status !== 0) throw new Error(`libpq.py ended with ${status}: ${stderr}`);
   return JSON.parse(stdout);

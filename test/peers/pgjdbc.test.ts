@@ -14,10 +14,10 @@ afterAll(() => routes?.stop());
 const WITHOUT_TLS = ROUTES.filter((name) => name.endsWith('--tunnel'));
 
 async function pgjdbc(name: (typeof ROUTES)[number], parameters: Record<string, string>): Promise<string> {
-  const { host, port, user } = routes.of[name];
+  const { host, port, user, waits } = routes.of[name];
   const query = new URLSearchParams({ user, sslmode: 'disable', ...parameters });
   const url = `jdbc:postgresql://${host}:${port}/dev?${query}`;
-  const words = ['-cp', jar('postgresql'), resolve('test/peers/Pgjdbc.java'), url];
+  const words = ['-cp', jar('postgresql'), resolve('test/peers/Pgjdbc.java'), url, waits];
   const { status, stdout, stderr } = await run('java', words, { PATH: process.env.PATH });
   if (status !== 0) throw new Error(`Pgjdbc ended with ${status}: ${stderr}`);
   return stdout.trim();

@@ -8,6 +8,7 @@ import { runTsh } from '../../src/tsh/main.js';
 import { role, startTestAgent } from '../db/agent.js';
 import { type AwsDirect, SALES_HOST, startAwsDirect } from '../support/aws-direct.js';
 import { createTestCa } from '../support/ca.js';
+import { until } from '../support/until.js';
 import { type DriverStep, driver } from './programs.js';
 
 let world: AwsDirect;
@@ -42,11 +43,9 @@ const calls = () => world.aws.calls.map(({ action }) => action);
 async function proxy(...args: string[]) {
   const env = world.envOf({ input: '' });
   const ended = runTsh(['proxy', 'db', ...args, '--db-name=dev'], env);
-  const giveUp = performance.now() + 10_000;
-  while (!/psql \S+\n|target database name/.test(env.out())) {
-    if (performance.now() > giveUp || env.err()) throw new Error(`proxy db did not start: ${env.out()}${env.err()}`);
-    await new Promise(setImmediate);
-  }
+  const failed = ended.then(() => Promise.reject(new Error(`proxy db did not start: ${env.out()}${env.err()}`)));
+  failed.catch(() => {}); // its end after the start
+  await Promise.race([env.untilOut(/psql \S+\n|target database name/), failed]);
   return {
     port: Number(/127\.0\.0\.1:(\d+)/.exec(env.out())![1]),
     text: env.out(),
@@ -127,7 +126,7 @@ describe('its own IAM login', () => {
     expect(error?.text).toMatch(
       /\(AccessDenied\) when calling the GetClusterCredentials operation: User: arn:aws:iam::123456789012:user\/alice is not authorized/,
     );
-    const tls = await (await createTestCa('Other')).issue('other.example.com');
+    const tls = createTestCa('Other').issue('other.example.com');
     world.redshift.failNext({ kind: 'certificate', tls });
     expect((await see(own(), WHO)).error?.text).toMatch(/certificate/);
   });
@@ -196,11 +195,7 @@ describe('beside us', () => {
     const how = { ...local(tunnel.port), user: 'IAM:alice' };
     const { results } = await see(how, WHO);
     expect(results).toEqual([expect.objectContaining({ rows: [['str IAM:alice', 'str dev']] })]);
-    const giveUp = performance.now() + 5_000;
-    while (world.redshift.sessions().length > 0) {
-      expect(performance.now()).toBeLessThan(giveUp);
-      await new Promise(setImmediate);
-    }
+    await until('no session is left', () => world.redshift.sessions().length === 0 || undefined);
   });
 
   test('plain `tsh proxy db`: the driver speaks TLS to Redshift itself and verifies its name', async () => {

@@ -1,12 +1,16 @@
 /** Every way from a PostgreSQL client to a database that leads through us, for the peers that are PostgreSQL clients. */
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, startAwsDirect } from '../support/aws-direct.js';
-import { roleResource, startTestCluster, type TestCluster, until } from '../support/cluster.js';
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { holdTable } from '../support/held-table.js';
+import { until } from '../support/until.js';
 
 export interface PeerRoute {
   host: string;
   port: number;
   user: string;
+  /** A statement that waits. */
+  waits: string;
   /** Where the client brings TLS itself. */
   tls?: { ca: string; cert: string; key: string };
 }
@@ -36,6 +40,8 @@ export async function startRoutes(): Promise<PeerRoutes> {
     for (const one of undo.splice(0).reverse()) await one();
   };
   try {
+    const held = await holdTable(cluster.databases!.postgres);
+    undo.push(() => held[Symbol.asyncDispose]());
     await cluster.login('alice', 'alice');
     const login = await cluster.tsh('alice', 'db', 'login', 'orders', `--db-user=${USER}`, '--db-name=dev');
     if (login.status !== 0) throw new Error(login.stderr);
@@ -44,19 +50,23 @@ export async function startRoutes(): Promise<PeerRoutes> {
     undo.push(plain.stop);
     const world = await startAwsDirect();
     undo.push(() => world.stop());
+    const heldInAws = await holdTable(world.postgres);
+    undo.push(() => heldInAws[Symbol.asyncDispose]());
     const aws = await awsTunnel(world);
     undo.push(aws.stop);
+    const waits = held.sql;
     return {
       of: {
-        'cluster, tsh proxy db --tunnel': { host: '127.0.0.1', port: tunnel.port, user: USER },
-        'cluster, tsh proxy db': { host: 'localhost', port: plain.port, user: USER, tls: plain.tls },
+        'cluster, tsh proxy db --tunnel': { host: '127.0.0.1', port: tunnel.port, user: USER, waits },
+        'cluster, tsh proxy db': { host: 'localhost', port: plain.port, user: USER, waits, tls: plain.tls },
         'cluster, straight to the Proxy': {
           host: 'localhost',
           port: Number(cluster.proxyAddr.split(':')[1]),
           user: USER,
+          waits,
           tls: plain.tls,
         },
-        'AWS direct, tsh proxy db --tunnel': { host: '127.0.0.1', port: aws.port, user: USER },
+        'AWS direct, tsh proxy db --tunnel': { host: '127.0.0.1', port: aws.port, user: USER, waits: heldInAws.sql },
       },
       stop,
     };

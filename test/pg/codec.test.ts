@@ -1,4 +1,7 @@
-/** Decoders and encoders against each other and against arbitrary bytes. */
+/**
+ * Decoders and encoders against each other and against arbitrary bytes.
+ * Tests: src/pg/buffer.ts, src/pg/decode.ts, src/pg/encode.ts, src/pg/startup.ts
+ */
 
 import fc from 'fast-check';
 import { type ErrorCode, isTeleportError } from '../../src/errors.js';

@@ -1,4 +1,7 @@
-/** Both ends over real sockets on loopback: who says what when, and that not a byte of what follows is lost. */
+/**
+ * Both ends over real sockets on loopback: who says what when, and that not a byte of what follows is lost.
+ * Tests: src/pg/backend.ts, src/pg/frontend.ts, src/pg/session.ts, src/pg/stream.ts
+ */
 
 import { once } from 'node:events';
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';

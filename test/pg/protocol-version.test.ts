@@ -1,7 +1,9 @@
 /**
  * What a client hears that asks for more than protocol 3.0. The bytes stand here as real servers send them, not as our
- * encoder makes them: PostgreSQL 15 as its source says (`SendNegotiateProtocolVersion` sends PG_PROTOCOL_LATEST, which is
+ * encoder makes them: PostgreSQL 15 as its source says (`SendNegotiateProtocolVersion` sends PG_PROTOCOL_LATEST, which
+ * is
  * 3.0 up to version 17), PostgreSQL 18.4 as it was recorded.
+ * Tests: src/pg/backend.ts, src/pg/startup.ts
  */
 import { describe, expect, test } from '@jest/globals';
 import { encodeReady, negotiation } from '../../src/pg/backend.js';

@@ -1,4 +1,7 @@
-/** The scanner against the decoder's view of the same bytes, and at its limits. */
+/**
+ * The scanner against the decoder's view of the same bytes, and at its limits.
+ * Tests: src/pg/messages.ts
+ */
 
 import fc from 'fast-check';
 import { encodeBackend, encodeFrontend } from '../../src/pg/encode.js';

@@ -1,3 +1,4 @@
+/** Tests: src/pg/server-error.ts. */
 import { ERROR_CODES, TeleportError } from '../../src/errors.js';
 import { decodeBackend } from '../../src/pg/decode.js';
 import { encodeBackend } from '../../src/pg/encode.js';

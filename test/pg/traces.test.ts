@@ -1,4 +1,7 @@
-/** The recorded conversations in `test/wire`: four questions for each of them, and one for the scanner. */
+/**
+ * The recorded conversations in `test/wire`: four questions for each of them, and one for the scanner.
+ * Tests: src/pg/decode.ts, src/pg/encode.ts
+ */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** Files of certificates as people name them: the right one, and everything that is taken for it. */
+/**
+ * Files of certificates as people name them: the right one, and everything that is taken for it.
+ * Tests: src/pki/csr.ts
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,8 +15,8 @@ import { createTestCa } from '../support/ca.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'certificate-file-'));
 const path = join(dir, 'ca.pem');
-const ca = await createTestCa('Company');
-const other = await createTestCa('Other');
+const ca = createTestCa('Company');
+const other = createTestCa('Other');
 const key = await generateKey('ecdsa-p256');
 const body = ca.certPem.split('\n').slice(1, -2);
 const openssl = (...args: string[]) => {

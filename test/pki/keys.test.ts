@@ -1,3 +1,4 @@
+/** Tests: src/pki/pem.ts, src/pki/ssh/openssh-key.ts, src/pki/suites.ts. */
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

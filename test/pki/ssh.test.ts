@@ -1,3 +1,4 @@
+/** Tests: src/pki/ssh/certificate.ts, src/pki/ssh/key.ts, src/pki/ssh/signature.ts, src/pki/ssh/wire.ts. */
 import { execFileSync } from 'node:child_process';
 import type { KeyObject } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,3 +1,4 @@
+/** Tests: src/profile/active-database.ts, src/profile/paths.ts, src/profile/store.ts. */
 import {
   existsSync,
   mkdirSync,
@@ -10,12 +11,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { generateKey, openSshPrivateKeyPem, privateKeyPem, publicHalf } from '../../src/pki/keys.js';
+import { generateKey, openSshPrivateKeyPem } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
-import { createCa, issueLeaf } from '../../src/pki/x509.js';
-import { diskStore } from '../../src/profile/disk-store.js';
+import { DiskStore } from '../../src/profile/disk-store.js';
 import { profileBase, userPaths } from '../../src/profile/paths.js';
 import type { UserKeys } from '../../src/profile/store.js';
+import { createTestCa } from '../support/ca.js';
 
 const NOW = new Date('2026-11-21T04:00:00Z');
 let base: string;
@@ -34,25 +35,19 @@ const fixture = (name: string) => readFileSync(join('test/fixtures/profile', nam
 const mode = (path: string) => (statSync(path).mode & 0o777).toString(8);
 
 async function madeKeys(user = 'alice', notAfter = new Date(NOW.getTime() + 3_600_000)): Promise<UserKeys> {
-  const [caKey, key, sshKey] = await Promise.all([
-    generateKey('ecdsa-p256'),
-    generateKey('ecdsa-p256'),
-    generateKey('ed25519'),
-  ]);
-  const { certPem } = createCa({ clusterName: 'root.example.com', key: caKey, now: NOW });
+  const sshKey = await generateKey('ed25519');
+  const { cert, key } = createTestCa('root.example.com').issue(user, {
+    subject: [
+      { oid: '2.5.4.3', values: [user] },
+      { oid: '1.3.9999.2.1', values: ['pg'] },
+      { oid: '1.3.9999.2.3', values: ['reader'] },
+    ],
+    from: new Date(NOW.getTime() - 60_000),
+    to: notAfter,
+  });
   return {
-    tlsKeyPem: privateKeyPem(key),
-    tlsCertPem: issueLeaf({
-      ca: { certPem, key: caKey },
-      publicKey: publicHalf(key),
-      subject: [
-        { oid: '2.5.4.3', values: [user] },
-        { oid: '1.3.9999.2.1', values: ['pg'] },
-        { oid: '1.3.9999.2.3', values: ['reader'] },
-      ],
-      notBefore: new Date(NOW.getTime() - 60_000),
-      notAfter,
-    }),
+    tlsKeyPem: key,
+    tlsCertPem: cert,
     sshKeyPem: openSshPrivateKeyPem(sshKey),
     sshPublicKey: authorizedKeyLine(sshKey),
     sshCert: fixture('peer.local-cert.pub').trim(),
@@ -60,7 +55,7 @@ async function madeKeys(user = 'alice', notAfter = new Date(NOW.getTime() + 3_60
 }
 
 test('a login leaves the tree and the modes of real tsh', async () => {
-  const store = diskStore(base);
+  const store = new DiskStore(base, { keychain: { vars: {} } });
   const keys = await madeKeys();
   await store.saveKeys('localhost', 'alice', 'peer.local', keys);
   await store.saveHostCas('localhost', [
@@ -116,7 +111,7 @@ test('a login leaves the tree and the modes of real tsh', async () => {
 });
 
 test('S16 a broken file of host authorities is refused by its path, an empty one is none', async () => {
-  const store = diskStore(base);
+  const store = new DiskStore(base, { keychain: { vars: {} } });
   const folder = join(base, 'keys/localhost/cas');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'empty.pem'), '');
@@ -132,7 +127,7 @@ test('S16 a broken file of host authorities is refused by its path, an empty one
 });
 
 test('other keys remove everything of that user, the same keys nothing', async () => {
-  const store = diskStore(base);
+  const store = new DiskStore(base, { keychain: { vars: {} } });
   const first = await madeKeys();
   const pair = { keyPem: first.tlsKeyPem, certPem: first.tlsCertPem };
   await store.saveKeys('p', 'alice', 'c', first);
@@ -145,7 +140,7 @@ test('other keys remove everything of that user, the same keys nothing', async (
 });
 
 test('a database login counts while its certificate lives five seconds more', async () => {
-  const store = diskStore(base);
+  const store = new DiskStore(base, { keychain: { vars: {} } });
   const keys = await madeKeys();
   await store.saveDatabase('p', 'alice', 'c', 'pg', { keyPem: keys.tlsKeyPem, certPem: keys.tlsCertPem });
   const end = NOW.getTime() + 3_600_000;
@@ -156,7 +151,7 @@ test('a database login counts while its certificate lives five seconds more', as
 });
 
 test('what was issued beside a login goes on every cluster, and the login stays', async () => {
-  const store = diskStore(base);
+  const store = new DiskStore(base, { keychain: { vars: {} } });
   const keys = await madeKeys();
   const pair = { keyPem: keys.tlsKeyPem, certPem: keys.tlsCertPem };
   for (const cluster of ['c', 'leaf']) {
@@ -173,7 +168,7 @@ test('what was issued beside a login goes on every cluster, and the login stays'
 });
 
 test('an empty key counts as none; a key with another certificate is refused', async () => {
-  const store = diskStore(base);
+  const store = new DiskStore(base, { keychain: { vars: {} } });
   const [one, two] = [await madeKeys(), await madeKeys()];
   await store.saveKeys('p', 'alice', 'c', one);
   const files = userPaths(base, 'p', 'alice');
@@ -184,7 +179,7 @@ test('an empty key counts as none; a key with another certificate is refused', a
 });
 
 test('logout of one user keeps profile and authorities; a full logout keeps the folders of other programs', async () => {
-  const store = diskStore(base);
+  const store = new DiskStore(base, { keychain: { vars: {} } });
   await store.saveKeys('p', 'alice', 'c', await madeKeys());
   await store.saveProfile({ webProxyAddr: 'p:443', user: 'alice', cluster: 'c' });
   expect(await store.deleteUser('p', 'alice')).toBe(true);
@@ -198,13 +193,13 @@ test('logout of one user keeps profile and authorities; a full logout keeps the 
 });
 
 test('a logout where nothing ever was makes no folder', async () => {
-  await diskStore(base).deleteAll();
-  expect(await diskStore(base).deleteUser('p', 'alice')).toBe(false);
+  await new DiskStore(base, { keychain: { vars: {} } }).deleteAll();
+  expect(await new DiskStore(base, { keychain: { vars: {} } }).deleteUser('p', 'alice')).toBe(false);
   expect(existsSync(base)).toBe(false);
 });
 
 test('names from a server cannot lead out of the folder', async () => {
-  const store = diskStore(base);
+  const store = new DiskStore(base, { keychain: { vars: {} } });
   const keys = await madeKeys();
   for (const name of ['../../x', 'a/b', '..', '', 'a\0b', 'a\u001b]0;x']) {
     await expect(store.saveKeys('p', name, 'c', keys)).rejects.toMatchObject({ code: 'BadParameter' });
@@ -217,7 +212,7 @@ test('TELEPORT_HOME moves the folder', () => {
 });
 
 test('writers at once leave one whole state', async () => {
-  const stores = [diskStore(base), diskStore(base)];
+  const stores = [new DiskStore(base, { keychain: { vars: {} } }), new DiskStore(base, { keychain: { vars: {} } })];
   const all = await Promise.all([madeKeys(), madeKeys()]);
   for (let round = 0; round < 5; round++) {
     await Promise.all(stores.map((store, i) => store.saveKeys('p', 'alice', 'c', all[i]!)));

@@ -1,12 +1,13 @@
+/** Tests: src/profile/session.ts, src/profile/wipe.ts. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { generateKey, openSshPrivateKeyPem, privateKeyPem, publicHalf } from '../../src/pki/keys.js';
+import { generateKey, openSshPrivateKeyPem } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
-import { createCa, issueLeaf } from '../../src/pki/x509.js';
-import { diskStore } from '../../src/profile/disk-store.js';
+import { DiskStore } from '../../src/profile/disk-store.js';
 import { openSession, usableKeys } from '../../src/profile/session.js';
 import { LoginNeeded, type UserKeys } from '../../src/profile/store.js';
+import { createTestCa } from '../support/ca.js';
 import { fakeKeytar } from '../support/fake-keytar.js';
 
 const NOW = new Date('2026-11-21T04:00:00Z');
@@ -29,8 +30,9 @@ afterEach(() => rmSync(join(base, '..'), { recursive: true, force: true }));
 
 /** The store as a new process opens it. */
 const store = () =>
-  diskStore(base, {
+  new DiskStore(base, {
     keychain: {
+      vars: {},
       open: async () => {
         const { keytar, abandon } = fakeKeytar(kept);
         const guarded = Object.entries(keytar).map(([name, call]) => [
@@ -68,24 +70,18 @@ const failure = (work: Promise<unknown>) =>
   );
 
 async function madeKeys(): Promise<UserKeys> {
-  const [caKey, key, sshKey] = await Promise.all([
-    generateKey('ecdsa-p256'),
-    generateKey('ecdsa-p256'),
-    generateKey('ed25519'),
-  ]);
-  const { certPem } = createCa({ clusterName: 'root.example.com', key: caKey, now: NOW });
+  const sshKey = await generateKey('ed25519');
+  const { cert, key } = createTestCa('root.example.com').issue('alice', {
+    subject: [
+      { oid: '2.5.4.3', values: ['alice'] },
+      { oid: '1.3.9999.2.1', values: ['pg'] },
+    ],
+    from: new Date(NOW.getTime() - 60_000),
+    to: new Date(NOW.getTime() + 3_600_000),
+  });
   return {
-    tlsKeyPem: privateKeyPem(key),
-    tlsCertPem: issueLeaf({
-      ca: { certPem, key: caKey },
-      publicKey: publicHalf(key),
-      subject: [
-        { oid: '2.5.4.3', values: ['alice'] },
-        { oid: '1.3.9999.2.1', values: ['pg'] },
-      ],
-      notBefore: new Date(NOW.getTime() - 60_000),
-      notAfter: new Date(NOW.getTime() + 3_600_000),
-    }),
+    tlsKeyPem: key,
+    tlsCertPem: cert,
     sshKeyPem: openSshPrivateKeyPem(sshKey),
     sshPublicKey: authorizedKeyLine(sshKey),
   };

@@ -1,6 +1,7 @@
 /**
  * The built `tsh` where keytar cannot be loaded: installed in a folder of its own, with keytar as it is elsewhere. The
  * system's loader says what is wrong, and `tsh` says that.
+ * Tests: src/profile/keychain-child.ts, src/profile/keychain-process.ts
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** The keychain as a real Secret Service answers, and as it does not. Needs gnome-keyring and dbus; built programs. */
+/**
+ * The keychain as a real Secret Service answers, and as it does not. Needs gnome-keyring and dbus; built programs.
+ * Tests: src/profile/keychain-refusal.ts
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, cpSync } from 'node:fs';
@@ -10,6 +13,7 @@ import type { TeleportError } from '../../src/errors.js';
 import { openKeychain } from '../../src/profile/keychain.js';
 import { keychainRefusal } from '../../src/profile/keychain-refusal.js';
 import { keychainSecrets } from '../../src/profile/keychain-secrets.js';
+import { isRoot, Nobody } from '../support/nobody.js';
 import {
   type Bus,
   missingForKeytar,
@@ -103,22 +107,17 @@ describe('S11 a keychain that refuses', () => {
     }
   });
 
-  const isRoot = process.getuid?.() === 0;
   (isRoot && !withoutService ? test : test.skip)('the bus of another user', async () => {
     const bus = await startBus();
     const dir = bus.vars.XDG_RUNTIME_DIR!;
-    // The program of another user, who may read nothing of this checkout.
-    const folder = await mkdtemp(join(tmpdir(), 'nobody-'));
-    cpSync('node_modules/keytar', join(folder, 'node_modules/keytar'), { recursive: true });
-    chmodSync(folder, 0o755);
+    using nobody = new Nobody();
+    cpSync('node_modules/keytar', join(nobody.folder, 'node_modules/keytar'), { recursive: true });
     const asked =
       "import('keytar').then((k)=>k.default.getPassword('a','b')).catch((e)=>console.log(e.message)).then(()=>process.exit())";
-    const env = { PATH: process.env.PATH, ...bus.vars };
     try {
       for (const mode of [0o755, 0o700]) {
         chmodSync(dir, mode);
-        const options = { cwd: folder, env, uid: 65_534, gid: 65_534, encoding: 'utf8' } as const;
-        const text = spawnSync(process.execPath, ['-e', asked], options).stdout.trim();
+        const text = nobody.run(['-e', asked], bus.vars).stdout.trim();
         expect(keychainRefusal('read', new Error(text), 'linux')).toMatchObject({
           message: expect.stringContaining('the D-Bus session bus is that of another user'),
           hint: expect.stringContaining('without sudo'),
@@ -126,7 +125,6 @@ describe('S11 a keychain that refuses', () => {
       }
     } finally {
       await bus.stop();
-      await rm(folder, { recursive: true });
     }
   });
 

@@ -1,8 +1,10 @@
-import { type KeytarModule, openKeychain } from '../../src/profile/keychain.js';
+/** Tests: src/profile/keytar.ts. */
+import { openKeychain } from '../../src/profile/keychain.js';
+import type { KeytarModule } from '../../src/profile/keytar.js';
 import { fakeKeytar } from '../support/fake-keytar.js';
 
 test('get, set, list and delete through keytar', async () => {
-  const keychain = openKeychain({ open: async () => fakeKeytar() });
+  const keychain = openKeychain({ vars: {}, open: async () => fakeKeytar() });
   await keychain.set('a', 's3cret');
   expect(await keychain.get('a')).toBe('s3cret');
   expect(await keychain.get('b')).toBeUndefined();
@@ -34,7 +36,11 @@ test.each([
   ['Cannot create an item in a locked collection', 'it is locked'],
 ])('S11 a keychain that says "%s" is refused with the reason "%s"', async (text, reason) => {
   const broken = { ...fakeKeytar().keytar, setPassword: () => Promise.reject(new Error(text)) };
-  const keychain = openKeychain({ open: async () => ({ keytar: broken, abandon: () => {} }), platform: 'linux' });
+  const keychain = openKeychain({
+    vars: {},
+    open: async () => ({ keytar: broken, abandon: () => {} }),
+    platform: 'linux',
+  });
   await expect(keychain.set('a', 'b')).rejects.toMatchObject({
     code: 'AccessDenied',
     message: expect.stringContaining(`the system keychain cannot be written: ${reason}`),
@@ -47,6 +53,7 @@ test('a keychain that hangs is given up after the time limit, and the next call 
   let abandoned = 0;
   const mute = { ...fakeKeytar().keytar, getPassword: () => new Promise<never>(() => {}) } satisfies KeytarModule;
   const keychain = openKeychain({
+    vars: {},
     timeoutMs: 10,
     open: async () => {
       opened++;
@@ -72,7 +79,7 @@ test('an entry that another process deletes meanwhile is asked for again', async
       return 'one';
     },
   };
-  const keychain = openKeychain({ open: async () => ({ keytar: busy, abandon }) });
+  const keychain = openKeychain({ vars: {}, open: async () => ({ keytar: busy, abandon }) });
   expect(await keychain.get('a')).toBe('one');
 });
 
@@ -81,6 +88,7 @@ test('Ctrl-C gives up a call that is waiting', async () => {
   let abandoned = 0;
   const mute = { ...fakeKeytar().keytar, getPassword: () => new Promise<never>(() => {}) } satisfies KeytarModule;
   const keychain = openKeychain({
+    vars: {},
     signal: stop.signal,
     open: async () => ({ keytar: mute, abandon: () => void abandoned++ }),
   });
@@ -92,7 +100,7 @@ test('Ctrl-C gives up a call that is waiting', async () => {
 
 test('a secret longer than an entry may be is refused by size, and nothing is written', async () => {
   const { keytar, abandon } = fakeKeytar();
-  const keychain = openKeychain({ platform: 'win32', open: async () => ({ keytar, abandon }) });
+  const keychain = openKeychain({ vars: {}, platform: 'win32', open: async () => ({ keytar, abandon }) });
   await keychain.set('a', 'x'.repeat(2560));
   await expect(keychain.set('b', 'x'.repeat(2561))).rejects.toMatchObject({
     code: 'LimitExceeded',

@@ -1,10 +1,12 @@
+/** Tests: src/profile/keychain-secrets.ts, src/profile/secret.ts. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openKeychain } from '../../src/profile/keychain.js';
 import { keychainSecrets, mayHaveEntries } from '../../src/profile/keychain-secrets.js';
-import { fileSecrets, type SecretStore } from '../../src/profile/secret-store.js';
+import type { SecretStore } from '../../src/profile/secret.js';
+import { fileSecrets } from '../../src/profile/secret-store.js';
 import { fakeKeytar } from '../support/fake-keytar.js';
 
 let base: string;
@@ -16,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(base, { recursive: true, force: true }));
 
-const keychain = () => openKeychain({ open: async () => fakeKeytar(kept) });
+const keychain = () => openKeychain({ vars: {}, open: async () => fakeKeytar(kept) });
 const KINDS: [string, () => SecretStore][] = [
   ['files', () => fileSecrets(base)],
   ['keychain', () => keychainSecrets(base, keychain())],
@@ -71,7 +73,10 @@ test('a mark that holds no secret is there before the first entry', async () => 
       throw new Error('locked');
     },
   };
-  const secrets = keychainSecrets(base, openKeychain({ open: async () => ({ keytar: refusing, abandon: () => {} }) }));
+  const secrets = keychainSecrets(
+    base,
+    openKeychain({ vars: {}, open: async () => ({ keytar: refusing, abandon: () => {} }) }),
+  );
   expect(mayHaveEntries(base)).toBe(false);
   await expect(secrets.set('aws/a', 's3cret')).rejects.toMatchObject({ code: 'AccessDenied' });
   expect(mayHaveEntries(base)).toBe(true);

@@ -1,4 +1,9 @@
-/** The one port, with real sockets: each protocol name that we serve, each way in for PostgreSQL. */
+/**
+ * The one port, with real sockets: each protocol name that we serve, each way in for PostgreSQL.
+ * Tests: src/proxy/auth-server.ts, src/proxy/authorities.ts, src/proxy/database-clients.ts, src/proxy/grpc.ts
+ * Tests: src/proxy/postgres.ts, src/proxy/preference.ts, src/proxy/reception.ts, src/proxy/router.ts
+ * Tests: src/proxy/terminator.ts, src/proxy/terminators.ts
+ */
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -13,9 +18,9 @@ import { decodeBackend } from '../../src/pg/decode.js';
 import { encodeFirst } from '../../src/pg/startup.js';
 import { deadlineIn, readExactly, readMessage } from '../../src/pg/stream.js';
 import { runTunnel, type TunnelAgent, type TunnelConnection } from '../../src/tunnel/agent.js';
-import { until } from '../support/cluster.js';
 import { errorFields, messagesOf, rawClient, startupPacket } from '../support/pg-raw.js';
-import { CLUSTER, HEX, startTestProxy, type TestProxy, type UserAttributes } from './cluster.js';
+import { until } from '../support/until.js';
+import { CLUSTER, HEX, startTestProxy, type TestProxy, type UserAttributes } from './test-proxy.js';
 
 let peer: TestProxy;
 let agent: TunnelAgent;
@@ -37,7 +42,7 @@ beforeAll(async () => {
   };
   agent = runTunnel({
     proxies: [{ host: '127.0.0.1', port: peer.port }],
-    identity: peer.cluster.host('Db', 'db-host'),
+    identity: peer.authorities.host('Db', 'db-host'),
     hello: () => ({
       hostId: 'db-host',
       hostname: 'n',
@@ -72,7 +77,7 @@ async function tls(options: ConnectionOptions): Promise<TLSSocket> {
 }
 
 const user = (attributes: UserAttributes = {}) =>
-  peer.cluster.user({ name: 'alice', database: 'sales', usage: 'usage:db', ...attributes });
+  peer.authorities.user({ name: 'alice', database: 'sales', usage: 'usage:db', ...attributes });
 const POSTGRES = ['teleport-postgres-ping', 'teleport-postgres'];
 
 async function echoes(stream: Duplex): Promise<void> {
@@ -94,7 +99,7 @@ async function refusal(stream: Duplex, first: Buffer = STARTUP): Promise<{ messa
 async function innerTls(below: Duplex, options: ConnectionOptions): Promise<TLSSocket> {
   below.write(encodeFirst({ type: 'SSLRequest' }));
   expect((await readExactly(below, 1, deadlineIn(5_000))).toString()).toBe('S');
-  const inner = connectTls({ socket: below, servername: 'localhost', ca: peer.cluster.hostCa.certPem, ...options });
+  const inner = connectTls({ socket: below, servername: 'localhost', ca: peer.authorities.hostCa.certPem, ...options });
   inner.on('error', () => {});
   await once(inner, 'secureConnect');
   return inner;
@@ -132,17 +137,21 @@ test('plain HTTP and SSH are dropped', async () => {
 });
 
 test('Auth is reached by name, by tctl’s bare h2, and through ProxyCluster, and sees the client', async () => {
-  const { cert, key } = peer.cluster.user();
-  const credentials = { clusterName: CLUSTER, hostCaPems: [peer.cluster.hostCa.certPem], certPem: cert, keyPem: key };
-  await using client = await dialAuth({ kind: 'proxy', host: '127.0.0.1', port: peer.port }, credentials, {
-    version: '18.3.0',
-  });
+  const { cert, key } = peer.authorities.user();
+  const credentials = {
+    clusterName: CLUSTER,
+    hostCaPems: [peer.authorities.hostCa.certPem],
+    certPem: cert,
+    keyPem: key,
+  };
+  const route = { kind: 'proxy', host: '127.0.0.1', port: peer.port, vars: {} } as const;
+  await using client = await dialAuth(route, credentials, { version: '18.3.0' });
   expect((await client.auth.ping({})).remoteAddr).toMatch(/^127\.0\.0\.1:\d+$/);
   for (const alpn of [[authAlpn(CLUSTER), 'h2'], ['h2']]) {
     const socket = await tls({
       ALPNProtocols: alpn,
       servername: HEX,
-      ca: peer.cluster.hostCa.certPem,
+      ca: peer.authorities.hostCa.certPem,
       rejectUnauthorized: true,
     });
     expect(socket.alpnProtocol).toBe('h2');
@@ -158,7 +167,7 @@ test('a connection upgrade leads to the same services, with the host certificate
   const socket = connectTls({
     socket: below,
     servername: 'localhost',
-    ca: peer.cluster.hostCa.certPem,
+    ca: peer.authorities.hostCa.certPem,
     ALPNProtocols: POSTGRES,
     ...user(),
   });
@@ -166,6 +175,38 @@ test('a connection upgrade leads to the same services, with the host certificate
   await once(socket, 'secureConnect');
   expect(socket.alpnProtocol).toBe('teleport-postgres-ping');
   await echoes(new PingStream(socket));
+});
+
+test.each([
+  ['nothing', undefined, true],
+  ['databases', 'usage:db', false],
+] as const)('H1 gRPC of the Proxy and a certificate restricted to %s', async (_, usage, isServed) => {
+  const { cert, key } = peer.authorities.user(usage ? { usage } : {});
+  const socket = await tls({ ALPNProtocols: ['teleport-proxy-ssh-grpc', 'h2'], cert, key });
+  // A server of HTTP/2 speaks first: its settings.
+  const first = await Promise.race([once(socket, 'data'), once(socket, 'close').then(() => undefined)]);
+  expect(first !== undefined).toBe(isServed);
+  socket.destroy();
+});
+
+test('H10 a PROXY header is believed only where the configuration says that a load balancer is in front', async () => {
+  const plain = await startTestProxy();
+  try {
+    const header = encodeProxyHeader({ address: '203.0.113.9', port: 77 }, { address: '127.0.0.1', port: plain.port });
+    for (const first of [Buffer.alloc(0), header]) {
+      const below = connectTcp({ host: '127.0.0.1', port: plain.port });
+      below.write(first);
+      const socket = connectTls({ socket: below, rejectUnauthorized: false });
+      const outcome = new Promise((resolve) => {
+        socket.once('secureConnect', () => resolve('served')).once('error', () => resolve('refused'));
+        socket.once('close', () => resolve('refused'));
+      });
+      expect(await outcome).toBe(first === header ? 'refused' : 'served');
+      socket.destroy();
+    }
+  } finally {
+    await plain.close();
+  }
 });
 
 describe('PostgreSQL', () => {
@@ -223,7 +264,7 @@ describe('PostgreSQL', () => {
   });
 
   test('a foreign authority and no certificate at all are refused with a reason', async () => {
-    const foreign = user({ ca: peer.cluster.hostCa });
+    const foreign = user({ ca: peer.authorities.hostCa });
     const open = () => tls({ ALPNProtocols: ['teleport-postgres'] });
     expect((await refusal(await innerTls(await open(), foreign))).message).toMatch(/signed by an unknown authority/);
     expect((await refusal(await innerTls(await open(), {}))).message).toMatch(/client certificate is required/);
@@ -240,7 +281,7 @@ describe('PostgreSQL', () => {
   });
 
   test('F9 a foreign authority in tunnel mode, and a start without TLS, are told', async () => {
-    const foreign = user({ ca: peer.cluster.hostCa });
+    const foreign = user({ ca: peer.authorities.hostCa });
     const socket = await tls({ ALPNProtocols: ['teleport-postgres'], ...foreign });
     expect((await refusal(socket)).message).toMatch(/signed by an unknown authority/);
     const plain = await rawClient({ host: '127.0.0.1', port: peer.port });
@@ -258,7 +299,7 @@ describe('PostgreSQL', () => {
 });
 
 test('the web certificate can be replaced', async () => {
-  const { certPem, keyPem } = peer.cluster.host('Proxy', 'renewed');
+  const { certPem, keyPem } = peer.authorities.host('Proxy', 'renewed');
   peer.proxy.setWebCertificate({ certPem, keyPem });
   const socket = await tls({});
   expect(socket.getPeerCertificate().subject.CN).toBe(`renewed.${CLUSTER}`);

@@ -1,11 +1,15 @@
+/**
+ * Tests: src/proxy/web/answer.ts, src/proxy/web/body.ts, src/proxy/web/join.ts, src/proxy/web/limits.ts
+ * Tests: src/proxy/web/login.ts, src/proxy/web/pages.ts, src/proxy/web/ping.ts, src/proxy/web/request.ts
+ * Tests: src/proxy/web/routes.ts, src/proxy/web/signup-script.ts, src/proxy/web/signup.ts
+ */
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTls } from 'node:tls';
-import jsQR from 'jsqr';
-import { PNG } from 'pngjs';
 import { createLimiter } from '../../src/proxy/web/limits.js';
-import { CLUSTER, startTestProxy, type TestProxy, TOTP_SECRET } from './cluster.js';
+import { readQr } from '../support/qr.js';
+import { CLUSTER, startTestProxy, type TestProxy, TOTP_SECRET } from './test-proxy.js';
 
 let peer: TestProxy;
 beforeAll(async () => {
@@ -175,10 +179,11 @@ test('second factors are told as Teleport tells them', async () => {
 test('a person signs up: the QR code in the JSON holds the secret, errors have their texts', async () => {
   const token = (await call('GET', '/v1/webapi/users/password/token/invite-token')).json();
   expect(token).toMatchObject({ tokenId: 'invite-token', user: 'alice', expiry: '0001-01-01T00:00:00Z' });
-  const { width, height, data } = PNG.sync.read(Buffer.from(token.qrCode, 'base64'));
-  expect([width, height]).toEqual([456, 456]);
-  const decode = jsQR as unknown as (data: Uint8ClampedArray, width: number, height: number) => { data: string } | null;
-  expect(decode(new Uint8ClampedArray(data), width, height)?.data).toContain(`secret=${TOTP_SECRET}`);
+  expect(await readQr(token.qrCode)).toMatchObject({
+    width: 456,
+    height: 456,
+    text: expect.stringContaining(`secret=${TOTP_SECRET}`),
+  });
   const refused = await call('GET', '/webapi/users/password/token/nope');
   expect([refused.status, refused.json().error.message]).toEqual([403, 'bad or expired token']);
   const challenge = await call('POST', '/webapi/mfa/token/invite-token/registerchallenge', { deviceType: 'totp' });

@@ -1,4 +1,7 @@
-/** One name, however it is spelt: what deny refuses, what allow lets in, what `tsh db ls` shows. */
+/**
+ * One name, however it is spelt: what deny refuses, what allow lets in, what `tsh db ls` shows.
+ * Tests: src/rbac/allowed.ts, src/rbac/check.ts, src/rbac/match.ts
+ */
 import { isTeleportError } from '../../src/errors.js';
 import { allowedNames, allowedUsers } from '../../src/rbac/allowed.js';
 import { checkDatabaseAccess } from '../../src/rbac/check.js';

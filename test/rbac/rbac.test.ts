@@ -1,3 +1,8 @@
+/**
+ * Tests: src/identity/pinned-ip.ts, src/rbac/auto-users.ts, src/rbac/check.ts, src/rbac/evaluate.ts
+ * Tests: src/rbac/expression-parser.ts, src/rbac/expression.ts, src/rbac/labels.ts, src/rbac/limits.ts
+ * Tests: src/rbac/pinned-ip.ts, src/rbac/predicate.ts, src/rbac/templates.ts
+ */
 import { isTeleportError } from '../../src/errors.js';
 import { newIdentity } from '../../src/identity/identity.js';
 import { allowedNames, allowedUsers, databaseRolesOf } from '../../src/rbac/allowed.js';
@@ -6,7 +11,7 @@ import { checkDatabaseAccess } from '../../src/rbac/check.js';
 import { evaluateLabelExpression } from '../../src/rbac/expression.js';
 import { matchesLabels } from '../../src/rbac/labels.js';
 import { lockInForce, maxSessionTtlMs, sessionLimitsOf } from '../../src/rbac/limits.js';
-import { checkPinnedIp } from '../../src/rbac/pinned-ip.js';
+import { checkPinning } from '../../src/rbac/pinned-ip.js';
 import { compileFilter, compilePredicate } from '../../src/rbac/predicate.js';
 import { expandRole, expandValue } from '../../src/rbac/templates.js';
 import type {
@@ -361,7 +366,7 @@ describe('role option pin_source_ip', () => {
     ['a login from before the option', undefined, pinning, '203.0.113.7', 'pinned IP is required for the user'],
     ['a role without it', undefined, [role(OPEN)], '203.0.113.7', undefined],
   ])('%s', (_, pinnedIp, roles, address, refusal) => {
-    const check = () => checkPinnedIp({ pinnedIp, roles }, address);
+    const check = () => checkPinning({ pinnedIp, roles }, address);
     if (refusal) expect(check).toThrow(refusal);
     else check();
   });

@@ -1,11 +1,11 @@
+/**
+ * Tests: src/resources/database-type.ts, src/resources/defaults.ts, src/resources/labels.ts, src/resources/presets.ts
+ * Tests: src/resources/print-order.ts, src/resources/printable.ts, src/resources/ref.ts, src/resources/types.ts
+ * Tests: src/resources/validate.ts
+ */
+import { formatDurationMs, formatDurationNanos, parseDurationMs, parseDurationNanos } from '../../src/duration.js';
 import { databaseType } from '../../src/resources/database-type.js';
 import { databaseWithDefaults, roleWithDefaults, withDefaults } from '../../src/resources/defaults.js';
-import {
-  formatDurationMs,
-  formatDurationNanos,
-  parseDurationMs,
-  parseDurationNanos,
-} from '../../src/resources/duration.js';
 import { parseLabelSpec } from '../../src/resources/labels.js';
 import { presetRoles } from '../../src/resources/presets.js';
 import { printable } from '../../src/resources/printable.js';

@@ -1,3 +1,4 @@
+/** Tests: src/api/fields.ts, src/resources/served.ts, src/resources/yaml.ts. */
 import { toMessage } from '../../src/api/convert.js';
 import { shapeOf } from '../../src/api/fields.js';
 import { closest } from '../../src/errors.js';
@@ -32,6 +33,12 @@ describe('U3 unknown keys in files', () => {
     expect(() => parseResources(text, shapeOf)).toThrow(
       /role "r".*: unknown field spec\.alow, did you mean spec\.allow\?/,
     );
+  });
+
+  test('of very many the first are named, and how many more there are', () => {
+    const keys = Array.from({ length: 500 }, (_, i) => `x${i}: 1`).join(', ');
+    const text = `kind: role\nmetadata: {name: r}\nspec: {${keys}}`;
+    expect(() => parseResources(text, shapeOf)).toThrow(/spec\.x19\n… and 480 more$/);
   });
 
   test('a key that an older tctl get printed is none of them', () => {

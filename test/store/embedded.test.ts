@@ -1,3 +1,4 @@
+/** Tests: src/store/store.ts, src/store/watchers.ts. */
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,7 @@
-/** The store's file: whole after a clean stop, refused when it is not, usable again after a full disk. */
+/**
+ * The store's file: whole after a clean stop, refused when it is not, usable again after a full disk.
+ * Tests: src/store/embedded.ts, src/store/libsql.ts
+ */
 import {
   copyFileSync,
   existsSync,

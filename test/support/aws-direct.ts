@@ -57,12 +57,12 @@ export async function startAwsDirect(options: { now?: () => number } = {}): Prom
       },
     ],
   });
-  const [ca, postgres, dir] = await Promise.all([
-    createTestCa('Amazon'),
+  const ca = createTestCa('Amazon');
+  const [postgres, dir] = await Promise.all([
     startPostgres({ users: [{ name: 'analyst' }] }),
     mkdtemp(join(tmpdir(), 'aws-direct-')),
   ]);
-  const tls = await ca.issue(['localhost', SALES_HOST, VPC_HOST, REPORTS_HOST, CHINA_HOST, SOVEREIGN_HOST]);
+  const tls = ca.issue(['localhost', SALES_HOST, VPC_HOST, REPORTS_HOST, CHINA_HOST, SOVEREIGN_HOST]);
   const sales = aws.addRedshiftCluster({ id: 'sales', tags: { team: 'sales', env: 'prod' } });
   aws.addRedshiftCluster({ id: 'archive', status: 'paused' });
   const reports = aws.addServerlessWorkgroup({ name: 'reports', tags: { team: 'finance' } });

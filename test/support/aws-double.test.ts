@@ -146,31 +146,48 @@ test('a password opens only its cluster, user and database, until it expires', a
   expect(byRole.Expiration).toBeInstanceOf(Date);
 });
 
+test.each([
+  ['user', { DbUser: 'x'.repeat(65) }],
+  ['user', { DbUser: 'IAM:bob' }],
+  ['database', { DbUser: 'bob', DbName: 'table' }],
+  ['group', { DbUser: 'bob', DbGroups: ['Readers'] }],
+])('a %s of which the API would not hear is refused: %j', async (what, names) => {
+  const alice = aws.addUser('alice', { policies: [allow('redshift:*')] });
+  aws.addRedshiftCluster({ id: 'sales' });
+  const command = new redshift.GetClusterCredentialsCommand({ ClusterIdentifier: 'sales', ...names });
+  await expect(new redshift.RedshiftClient(config(alice)).send(command)).rejects.toMatchObject({
+    name: 'InvalidParameterValue',
+    message: expect.stringContaining(`The ${what} name "`),
+  });
+});
+
 test('a serverless workgroup tells its metadata and makes passwords for roles', async () => {
   const role = aws.addRole('reader', { policies: [allow('redshift-serverless:*')] });
-  const workgroup = aws.addServerlessWorkgroup({ name: 'wg', tags: { env: 'dev' } });
-  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg', address: 'ep.local', port: 5439 });
+  const workgroup = aws.addServerlessWorkgroup({ name: 'reports', tags: { env: 'dev' } });
+  aws.addServerlessEndpoint({ name: 'ep', workgroup: 'reports', address: 'ep.local', port: 5439 });
   const client = new serverless.RedshiftServerlessClient(config(role));
-  const got = await client.send(new serverless.GetWorkgroupCommand({ workgroupName: 'wg' }));
+  const got = await client.send(new serverless.GetWorkgroupCommand({ workgroupName: 'reports' }));
   expect(got.workgroup).toMatchObject({ workgroupId: workgroup.id, status: 'AVAILABLE' });
   expect(got.workgroup?.creationDate).toBeInstanceOf(Date);
   const { endpoint } = await client.send(new serverless.GetEndpointAccessCommand({ endpointName: 'ep' }));
-  expect(endpoint?.workgroupName).toBe('wg');
+  expect(endpoint?.workgroupName).toBe('reports');
   expect((await client.send(new serverless.ListEndpointAccessCommand({}))).endpoints).toHaveLength(1);
   expect((await client.send(new serverless.ListWorkgroupsCommand({}))).workgroups).toHaveLength(1);
   expect((await client.send(new serverless.ListTagsForResourceCommand({ resourceArn: workgroup.arn }))).tags).toEqual([
     { key: 'env', value: 'dev' },
   ]);
-  const made = await client.send(new serverless.GetCredentialsCommand({ workgroupName: 'wg', dbName: 'dev' }));
+  const made = await client.send(new serverless.GetCredentialsCommand({ workgroupName: 'reports', dbName: 'dev' }));
   expect(made.dbUser).toBe('IAMR:reader');
   expect(made.expiration!.getTime()).toBeGreaterThan(Date.now());
-  await expect(client.send(new serverless.GetWorkgroupCommand({ workgroupName: 'no' }))).rejects.toMatchObject({
+  await expect(client.send(new serverless.GetWorkgroupCommand({ workgroupName: 'none' }))).rejects.toMatchObject({
     name: 'ResourceNotFoundException',
   });
   const stranger = new serverless.RedshiftServerlessClient(config(aws.addUser('s')));
-  await expect(stranger.send(new serverless.GetCredentialsCommand({ workgroupName: 'wg' }))).rejects.toMatchObject({
-    name: 'AccessDeniedException',
-  });
+  await expect(stranger.send(new serverless.GetCredentialsCommand({ workgroupName: 'reports' }))).rejects.toMatchObject(
+    {
+      name: 'AccessDeniedException',
+    },
+  );
 });
 
 test('policies are made, versioned, attached and then decide', async () => {
@@ -236,7 +253,7 @@ test('a web identity token becomes a session of a role that trusts its provider'
         Effect: 'Allow',
         Principal: { Federated: 'arn:aws:iam::123456789012:oidc-provider/id.example.com' },
         Action: 'sts:AssumeRoleWithWebIdentity',
-        Condition: { StringEquals: { 'id.example.com:sub': 'job-1' } },
+        Condition: { StringEquals: { 'id.example.com:sub': 'job:deploy' } },
       },
     },
   });
@@ -248,15 +265,78 @@ test('a web identity token becomes a session of a role that trusts its provider'
         WebIdentityToken: aws.addWebIdentityToken({ provider, subject, audience: 'sts' }),
       }),
     );
-  expect((await assume('job-1')).Credentials?.SessionToken).toBeTruthy();
-  await expect(assume('job-2')).rejects.toMatchObject({ name: 'AccessDenied' });
+  expect((await assume('job:deploy')).Credentials?.SessionToken).toBeTruthy();
+  await expect(assume('job:other')).rejects.toMatchObject({ name: 'AccessDenied' });
 });
 
 test('a planned failure comes as often as planned', async () => {
   const client = new sts.STSClient({ ...config(aws.addUser('alice')), maxAttempts: 3 });
-  aws.failNext('sts:GetCallerIdentity', { code: 'ServiceUnavailable', status: 503, times: 1 });
+  aws.failNext('sts:GetCallerIdentity', { code: 'ServiceUnavailable', times: 1 });
   const { $metadata } = await client.send(new sts.GetCallerIdentityCommand());
   expect($metadata.attempts).toBe(2);
+});
+
+describe('what does not fit the models of botocore fails the test that made it', () => {
+  test('a field that the operation does not have', async () => {
+    const client = new redshift.RedshiftClient(config(aws.addUser('alice', { policies: [allow('*')] })));
+    client.middlewareStack.add(
+      (next) => (args) => {
+        const request = args.request as { body: string };
+        request.body += '&Colour=red';
+        return next(args);
+      },
+      { step: 'build', priority: 'high' },
+    );
+    await client.send(new redshift.DescribeClustersCommand({}));
+    expect(aws.faults).toEqual([expect.stringContaining('request: there is no "Colour"')]);
+    await expect(aws.stop()).rejects.toThrow(/AWS does not speak so:\nredshift:DescribeClusters .*"Colour"/);
+  });
+
+  test('an answer with a word that AWS does not know', async () => {
+    const client = new serverless.RedshiftServerlessClient(config(aws.addUser('a', { policies: [allow('*')] })));
+    aws.addServerlessWorkgroup({ name: 'reports', status: 'BROKEN' });
+    await client.send(new serverless.ListWorkgroupsCommand({}));
+    await expect(aws.stop()).rejects.toThrow(/'BROKEN' at 'workgroups.1.member.status' failed to satisfy constraint/);
+  });
+
+  test('an operation that is not served', async () => {
+    const client = new redshift.RedshiftClient(config(aws.addUser('alice', { policies: [allow('*')] })));
+    await expect(client.send(new redshift.DescribeEventsCommand({}))).rejects.toThrow();
+    await expect(aws.stop()).rejects.toThrow('redshift:DescribeEvents');
+  });
+
+  afterEach(() => {
+    aws.faults.length = 0;
+  });
+});
+
+test('an error that AWS does not give cannot be planned', () => {
+  const plan = (action: string, code: string) => () => aws.failNext(action, { code });
+  expect(plan('redshift:DescribeClusters', 'ClusterNotFoundFault')).toThrow('does not answer with the error');
+  expect(plan('redshift-serverless:ListWorkgroups', 'AccessDenied')).toThrow('does not answer with the error');
+  expect(plan('s3:ListBuckets', 'AccessDenied')).toThrow('there is no model of s3');
+});
+
+test('a request that breaks a rule is refused as the service refuses it, after its signature is checked', async () => {
+  const alice = aws.addUser('alice', { policies: [allow('*')] });
+  const roleArn = 'arn:aws:iam::123456789012:role/r';
+  const assume = new sts.AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName: 'me too', DurationSeconds: 60 });
+  await expect(new sts.STSClient(config(alice)).send(assume)).rejects.toMatchObject({
+    name: 'ValidationError',
+    message: expect.stringMatching(
+      /^2 validation errors detected: Value 'me too' at 'roleSessionName' .*; Value '60' at 'durationSeconds' /,
+    ),
+  });
+  await expect(new sts.STSClient(config()).send(assume)).rejects.toMatchObject({ name: 'InvalidClientTokenId' });
+  const workgroup = new serverless.GetWorkgroupCommand({ workgroupName: 'R' });
+  await expect(new serverless.RedshiftServerlessClient(config(alice)).send(workgroup)).rejects.toMatchObject({
+    name: 'ValidationException',
+    $metadata: { httpStatusCode: 400 },
+  });
+  const credentials = new redshift.GetClusterCredentialsCommand({ ClusterIdentifier: 'c', DbUser: undefined });
+  await expect(new redshift.RedshiftClient(config(alice)).send(credentials)).rejects.toMatchObject({
+    name: 'MissingParameter',
+  });
 });
 
 test('the aws command can use it', async () => {

@@ -5,19 +5,15 @@
  */
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
-import { IAM, iamActions } from './aws/iam.js';
+import { type AwsCall, answer, modelOf } from './aws/answer.js';
 import { answerMetadata } from './aws/metadata-service.js';
+import { statusOf } from './aws/model.js';
 import type { PolicyDocument } from './aws/policy.js';
-import type { QueryCall } from './aws/query.js';
-import { REDSHIFT, redshiftActions } from './aws/redshift.js';
-import { AwsFault, jsonFault, jsonReply, queryFault, queryReply, type Reply, type XmlValue } from './aws/reply.js';
-import { SERVERLESS, serverlessActions } from './aws/serverless.js';
-import { checkSignature, readScope } from './aws/sigv4.js';
-import { STS, stsActions, UNSIGNED } from './aws/sts.js';
+import { AwsFault, type Reply } from './aws/reply.js';
+import type { SignedRequest } from './aws/sigv4.js';
 import {
   addKey,
   addPrincipal,
-  type Caller,
   type Cluster,
   type Grant,
   type Principal,
@@ -29,20 +25,8 @@ import {
   type World,
 } from './aws/world.js';
 
+export type { AwsCall } from './aws/answer.js';
 export type { PolicyDocument } from './aws/policy.js';
-
-export interface AwsCall {
-  /** `service:Action`, such as `redshift:GetClusterCredentials`; metadata requests are `imds:PATH`. */
-  action: string;
-  /** ARN of the caller, when it is known. */
-  caller: string | undefined;
-  region: string;
-  /** Form fields or JSON members. */
-  params: Record<string, unknown>;
-  status: number;
-  /** AWS's error code, when refused. */
-  code: string | undefined;
-}
 
 export interface AwsKeys {
   accessKeyId: string;
@@ -81,9 +65,8 @@ export interface PasswordQuestion {
 export type PasswordAnswer = { ok: true; grant: Grant } | { ok: false; why: string };
 
 export interface Failure {
+  /** One that the action can answer with. */
   code: string;
-  /** HTTP status, default 400. */
-  status?: number;
   message?: string;
   /** Default 1. */
   times?: number;
@@ -103,6 +86,8 @@ export interface AwsDouble {
   readonly region: string;
   readonly accountId: string;
   readonly calls: AwsCall[];
+  /** Requests and answers that do not fit botocore's models, and faults of the double's own. */
+  readonly faults: string[];
   /** How often an action was called, refused calls included. */
   count(action: string): number;
   addUser(name: string, options?: PrincipalOptions): Principal;
@@ -129,15 +114,11 @@ export interface AwsDouble {
   checkPassword(question: PasswordQuestion): PasswordAnswer;
   /** Whether a cluster or workgroup takes connections: unknown and `available` ones do, a paused one does not. */
   isUp(of: { clusterId?: string | undefined; workgroup?: string | undefined }): boolean;
+  /** @throws Error when there were faults: the test that caused them fails */
   stop(): Promise<void>;
 }
 
 const MAX_BODY = 1 << 20;
-const QUERY_SERVICES = [
-  { ...STS, actions: stsActions },
-  { ...IAM, actions: iamActions },
-  { ...REDSHIFT, actions: redshiftActions },
-];
 
 export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<AwsDouble> {
   const clock = options.now ?? Date.now;
@@ -161,6 +142,7 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
     instanceProfile: undefined,
   };
   const calls: AwsCall[] = [];
+  const faults: string[] = [];
   const failures: ({ action: string; left: number } & Failure)[] = [];
   const tokens = new Set<string>();
 
@@ -171,7 +153,7 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
       const body = await read(request);
       const reply = request.url?.startsWith('/latest/')
         ? metadata(request)
-        : answer(world, request, body, { calls, planned: takeFailure });
+        : answer(world, arrived(request, body), { calls, faults, planned: takeFailure });
       response.writeHead(reply.status, { ...reply.headers, date: new Date(world.now()).toUTCString() }).end(reply.body);
     } catch (error) {
       response.writeHead(500).end(String(error));
@@ -196,7 +178,7 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
     const found = failures.find((one) => one.action === action && one.left > 0);
     if (!found) return undefined;
     found.left--;
-    return new AwsFault(found.code, found.message ?? 'planned by the test', found.status ?? 400);
+    return new AwsFault(found.code, found.message ?? 'planned by the test');
   }
 
   await new Promise<void>((resolve, reject) => {
@@ -223,6 +205,7 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
     region,
     accountId,
     calls,
+    faults,
     count: (action) => calls.filter((call) => call.action === action).length,
     addUser: (name, rest = {}) => create('user', name, rest),
     addRole: (name, rest = {}) => create('role', name, rest),
@@ -319,18 +302,26 @@ export async function startAwsDouble(options: AwsDoubleOptions = {}): Promise<Aw
     setClockSkewMs(ms) {
       skewMs = ms;
     },
-    failNext: (action, failure) => void failures.push({ ...failure, action, left: failure.times ?? 1 }),
+    failNext(action, failure) {
+      const [service = '', operation = ''] = action.split(':');
+      if (statusOf(modelOf(service), operation, failure.code) === undefined) {
+        throw new Error(`${action} does not answer with the error ${failure.code}`);
+      }
+      failures.push({ ...failure, action, left: failure.times ?? 1 });
+    },
     checkPassword: (question) => checkPassword(world, question),
     isUp({ clusterId, workgroup }) {
       const found =
         world.clusters.find(({ id }) => id === clusterId) ?? world.workgroups.find(({ name }) => name === workgroup);
       return !/^(paused|creating|deleting)$/i.test(found?.status ?? '');
     },
-    stop: () =>
-      new Promise((resolve) => {
+    async stop() {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
-      }),
+      });
+      if (faults.length > 0) throw new Error(`AWS does not speak so:\n${faults.join('\n')}`);
+    },
   };
 }
 
@@ -349,91 +340,8 @@ function checkPassword(world: World, question: PasswordQuestion): PasswordAnswer
   return { ok: true, grant };
 }
 
-/** One signed call: which service and action, who calls, may they, and the answer in the service's own protocol. */
-function answer(
-  world: World,
-  request: IncomingMessage,
-  body: Buffer,
-  notes: { calls: AwsCall[]; planned(action: string): AwsFault | undefined },
-): Reply {
-  const requestId = randomUUID();
-  const target = request.headers['x-amz-target'];
-  const json = typeof target === 'string';
-  const params: Record<string, unknown> = json
-    ? JSON.parse(body.toString('utf8') || '{}')
-    : Object.fromEntries(new URLSearchParams(body.toString('utf8')));
-  const known = json ? undefined : QUERY_SERVICES.find((one) => one.version === params.Version);
-  const service = json ? SERVERLESS.service : (known?.service ?? 'unknown');
-  const name = json ? target.replace(SERVERLESS.targetPrefix, '') : String(params.Action);
-  const call: AwsCall = {
-    action: `${service}:${name}`,
-    caller: undefined,
-    region: world.region,
-    params,
-    status: 200,
-    code: undefined,
-  };
-  notes.calls.push(call);
-  try {
-    const planned = notes.planned(call.action);
-    if (planned) throw planned;
-    const unsigned = !json && UNSIGNED.has(name);
-    const { caller, region } = unsigned
-      ? { caller: undefined as unknown as Caller, region: world.region }
-      : authenticate(world, request, body, service);
-    call.caller = caller?.arn;
-    call.region = region;
-    if (json) {
-      const action = serverlessActions[name];
-      if (!action) throw new AwsFault('UnknownOperationException', `No operation ${name}`);
-      return jsonReply(action({ world, caller, region, input: params }), requestId);
-    }
-    const action: ((call: QueryCall) => XmlValue) | undefined = known?.actions[name];
-    if (!known || !action) {
-      throw new AwsFault('InvalidAction', `Could not find operation ${name} for version ${params.Version}`);
-    }
-    const result = action({ world, caller, region, params: params as Record<string, string> });
-    return queryReply(known.namespace, name, result, requestId);
-  } catch (error) {
-    const fault = error instanceof AwsFault ? error : new AwsFault('InternalFailure', String(error), 500);
-    const shown = json ? new AwsFault(JSON_CODES[fault.code] ?? fault.code, fault.message, fault.status) : fault;
-    const reply = json ? jsonFault(shown, requestId) : queryFault(known?.namespace ?? '', shown, requestId);
-    call.status = reply.status;
-    call.code = shown.code;
-    return reply;
-  }
-}
-
-/** What the JSON services call the errors of signing. */
-const JSON_CODES: Record<string, string> = {
-  InvalidClientTokenId: 'UnrecognizedClientException',
-  ExpiredToken: 'ExpiredTokenException',
-  SignatureDoesNotMatch: 'InvalidSignatureException',
-  IncompleteSignature: 'IncompleteSignatureException',
-  MissingAuthenticationToken: 'MissingAuthenticationTokenException',
-  InvalidParameterValue: 'ValidationException',
-};
-
-function authenticate(
-  world: World,
-  request: IncomingMessage,
-  body: Buffer,
-  service: string,
-): { caller: Caller; region: string } {
-  const scope = readScope(request.headers.authorization);
-  const key = world.keys.get(scope.accessKeyId);
-  const unknown = new AwsFault('InvalidClientTokenId', 'The security token included in the request is invalid.', 403);
-  if (!key) throw unknown;
-  const signed = { method: request.method ?? '', target: request.url ?? '/', headers: request.headers, body };
-  checkSignature(signed, scope, key.secretAccessKey, world.now());
-  if (scope.service !== service) {
-    throw new AwsFault('SignatureDoesNotMatch', `Credential should be scoped to correct service: '${service}'. `, 403);
-  }
-  if (key.sessionToken !== (request.headers['x-amz-security-token'] as string | undefined)) throw unknown;
-  if (key.expiresAtMs <= world.now()) {
-    throw new AwsFault('ExpiredToken', 'The security token included in the request is expired', 403);
-  }
-  return { caller: key.caller, region: scope.region };
+function arrived({ method = '', url = '/', headers }: IncomingMessage, body: Buffer): SignedRequest {
+  return { method, target: url, headers, body };
 }
 
 async function read(request: IncomingMessage): Promise<Buffer> {

@@ -1,21 +1,24 @@
 /**
- * A whole cluster in this process: Auth, Proxy and Database Service on free ports with a folder of their own, databases
- * behind them, people who have signed up, and `tsh` and `tctl` run here with an environment in memory. One a test file:
- * it takes seconds to start.
+ * A whole cluster, in this process or as the built program in one of its own: Auth, Proxy and Database Service on free
+ * ports with a folder of their own, databases behind them, people who have signed up, and `tsh` and `tctl` run here with
+ * an environment in memory. One a test file: it takes seconds to start.
  */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { runProgram } from '../../src/cli/program.js';
+import { joinHostPort } from '../../src/host-port.js';
 import { createLogger } from '../../src/log.js';
 import { program as tctlProgram } from '../../src/tctl/commands.js';
 import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
-import { type RunningTeleport, startTeleport } from '../../src/teleport/start.js';
+import { type RunningTeleport, startTeleport } from '../../src/teleport/running.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AgentAws, type Databases, startAgentAws, startDatabases } from './databases.js';
 import { type MemoryEnv, type MemoryEnvOptions, memoryEnv } from './env.js';
+import { type ProgramOptions, startProgram } from './program-process.js';
 import { type Person, signUp } from './sign-up.js';
+import { until } from './until.js';
 
 export { roleResource } from './databases.js';
 
@@ -39,10 +42,18 @@ export interface ClusterOptions {
   secondFactor?: 'otp' | 'off';
   /** More of the section `auth_service`. */
   auth?: Record<string, unknown>;
+  /** More of the section `proxy_service`. */
+  proxy?: Record<string, unknown>;
+  /** Where Auth listens; default 127.0.0.1. */
+  authHost?: string;
+  /** Called when the ports are known, before anybody is invited. */
+  onStart?: (ports: { proxyPort: number }) => void;
   /** More variables for every `tsh`. */
   vars?: Record<string, string>;
-  /** The services' clock. */
+  /** The services' clock; in this process only. */
   now?: () => Date;
+  /** `dist/teleport.js` instead of services in this process. */
+  process?: { vars?: Record<string, string> };
 }
 
 export interface Outcome {
@@ -75,7 +86,7 @@ export interface TestCluster {
   configFile: string;
   /** Value of SSL_CERT_FILE for clients. */
   webCaFile: string;
-  teleport: RunningTeleport;
+  teleport: RunningServices;
   databases: Databases | undefined;
   aws: AgentAws | undefined;
   people: Record<string, Person>;
@@ -105,6 +116,11 @@ export interface TestCluster {
   stop(): Promise<void>;
 }
 
+export type RunningServices = Pick<RunningTeleport, 'auth' | 'proxy' | 'close'> & {
+  /** Where it is a process of its own. */
+  pid?: number;
+};
+
 export interface AuditRecord {
   event: string;
   code: string;
@@ -113,7 +129,6 @@ export interface AuditRecord {
 
 const NAME = 'test.example.com';
 const PASSWORD = 'correct horse battery';
-const PATIENCE_MS = 10_000;
 
 export async function startTestCluster(options: ClusterOptions = {}): Promise<TestCluster> {
   const { secondFactor = 'off', now = () => new Date() } = options;
@@ -134,17 +149,22 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
 
     const writeConfig = (ports: { auth: number; proxy: number }) =>
       writeFile(configFile, JSON.stringify(configOf(dataDir, ports, options)));
-    const start = async () => {
+    const startHere = async (): Promise<RunningServices> => {
       const { file, raw } = readConfigFile(configFile);
       const log = createLogger({ component: 'PROC', level: 'debug', write: (line) => (logged += line) });
-      return await startTeleport(teleportConfig({ config: configFile }, file, raw), { log, now });
+      return await startTeleport(teleportConfig({ config: configFile }, file, raw), { log, now, vars: {} });
     };
+    const { process: own } = options;
+    const startProcess = () =>
+      startOwnProcess(configFile, { home: dir, vars: { ...aws?.env, ...own?.vars } }, (text) => (logged = text));
+    const start = own ? startProcess : startHere;
     await writeConfig({ auth: 0, proxy: 0 });
     const cluster = { teleport: await start() } as TestCluster;
     undo.push(() => cluster.teleport.close({ drainMs: 0 }));
     const { auth, proxy } = cluster.teleport;
     await writeConfig({ auth: auth!.port, proxy: proxy!.port });
 
+    options.onStart?.({ proxyPort: proxy!.port });
     const proxyAddr = `localhost:${proxy!.port}`;
     const webCaFile = join(dataDir, 'webproxy_cert.pem');
     const envOf = (home: string, more: MemoryEnvOptions = {}) => {
@@ -272,23 +292,37 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
   }
 }
 
+/** The built program. It has written where it listens before it is ready. */
+async function startOwnProcess(
+  configFile: string,
+  options: ProgramOptions,
+  keep: (log: string) => void,
+): Promise<RunningServices> {
+  const program = startProgram('teleport', ['start', `--config=${configFile}`], options);
+  await program.untilSaid('Database Service is ready');
+  const addressOf = (service: string) => {
+    const [, host, port] = new RegExp(`${service} Service is listening\\. addr:(\\S+):(\\d+)`).exec(program.text())!;
+    return { host: host!, port: Number(port) };
+  };
+  keep(program.text());
+  return {
+    auth: addressOf('Auth'),
+    proxy: addressOf('Proxy'),
+    pid: program.pid,
+    async close() {
+      program.child.kill('SIGTERM');
+      await program.ended;
+      keep(program.text());
+    },
+  };
+}
+
 async function clientOn(port: number, user: string, database: string): Promise<pg.Client> {
   const client = new pg.Client({ host: '127.0.0.1', port, user, database });
   // What ends a connection is told by its queries; without a listener it would end the process.
   client.on('error', () => {});
   await client.connect();
   return client;
-}
-
-/** Asks again until there is an answer; for what other processes do in their own time. */
-export async function until<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (Date.now() > deadline) throw new Error(`waited ${PATIENCE_MS} ms in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
 }
 
 export function documents(resources: object[]): string {
@@ -301,18 +335,18 @@ async function expectOk(running: Promise<Outcome>): Promise<void> {
 }
 
 function configOf(dataDir: string, ports: { auth: number; proxy: number }, options: ClusterOptions) {
-  const { secondFactor = 'off', auth = {}, agent = true } = options;
+  const { secondFactor = 'off', authHost = '127.0.0.1', auth = {}, proxy = {}, agent = true } = options;
   return {
     version: 'v3',
     teleport: { nodename: 'localhost', data_dir: dataDir, log: { severity: 'DEBUG' } },
     auth_service: {
       enabled: 'yes',
-      listen_addr: `127.0.0.1:${ports.auth}`,
+      listen_addr: joinHostPort(authHost, ports.auth),
       cluster_name: NAME,
       authentication: { type: 'local', second_factor: secondFactor },
       ...auth,
     },
-    proxy_service: { enabled: 'yes', web_listen_addr: `127.0.0.1:${ports.proxy}` },
+    proxy_service: { enabled: 'yes', web_listen_addr: `127.0.0.1:${ports.proxy}`, ...proxy },
     db_service: { enabled: agent ? 'yes' : 'no', resources: [{ labels: { '*': '*' } }] },
   };
 }

@@ -82,8 +82,8 @@ export async function startDatabases(files: DatabaseFiles, { aws }: { aws?: AwsD
     return { postgres, redshift: undefined, redshiftCa: undefined, resources: [orders], stop: () => postgres.stop() };
   }
   try {
-    const ca = await createTestCa('Redshift CA');
-    const tls = await ca.issue('localhost');
+    const ca = createTestCa('Redshift CA');
+    const tls = ca.issue('localhost');
     const sales = aws.addRedshiftCluster({ id: 'sales', tags: { team: 'sales' } });
     const reports = aws.addServerlessWorkgroup({ name: 'reports' });
     const redshift = await startRedshiftDouble({

@@ -1,4 +1,4 @@
-/** The stand-ins for AWS and Redshift share no line with the programs: a fault in ours must not be answered by the same fault. */
+/** The stand-ins for AWS, Redshift and a cluster share no line with the programs: a fault in ours must not be answered by the same fault. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 
@@ -8,7 +8,11 @@ const PROGRAMS = ['src', 'dist'].map((folder) => resolve(folder));
 
 /** Every file of a double: those of its folder, and those that begin with its name. */
 const DOUBLES = readdirSync(SUPPORT, { recursive: true, encoding: 'utf8' })
-  .filter((path) => /^(aws|redshift)(\/|-double\.ts|-double\/)/.test(path) || /^redshift[^/]*\.ts$/.test(path))
+  .filter(
+    (path) =>
+      /^(aws|redshift|fake-cluster)(\/|-double\.ts|-double\/)/.test(path) ||
+      /^(redshift[^/]*|fake-[^/]*|ca)\.ts$/.test(path),
+  )
   .filter((path) => path.endsWith('.ts') && !path.endsWith('.test.ts'))
   .map((path) => join(SUPPORT, path));
 
@@ -33,7 +37,16 @@ function reach(file: string, seen = new Set<string>()): Set<string> {
 
 test('every file of the doubles is looked at', () => {
   const names = DOUBLES.map((path) => basename(path));
-  for (const name of ['aws-double.ts', 'redshift-double.ts', 'wire.ts', 'dialect.ts', 'sigv4.ts']) {
+  for (const name of [
+    'aws-double.ts',
+    'redshift-double.ts',
+    'wire.ts',
+    'dialect.ts',
+    'sigv4.ts',
+    'fake-keytar.ts',
+    'cluster.ts',
+    'ca.ts',
+  ]) {
     expect(names).toContain(name);
   }
 });

@@ -9,7 +9,8 @@ export interface MemoryEnvOptions {
   cwd?: string;
   /** Which streams are terminals. Default: none. */
   tty?: Partial<Env['isTty']>;
-  columns?: number;
+  /** Width of the terminal that both output streams are, or of each. Default: none. */
+  columns?: number | Env['columns'];
   now?: () => Date;
   platform?: NodeJS.Platform;
   log?: Logger;
@@ -34,6 +35,8 @@ export interface MemoryEnv extends Env {
   readonly rawMode: boolean;
   /** Resolves when standard error contains `text`. */
   untilErr(text: string): Promise<void>;
+  /** Gives all of standard output when it matches `pattern`. */
+  untilOut(pattern: RegExp): Promise<string>;
 }
 
 export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
@@ -51,13 +54,13 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
     };
   }
   if (options.input !== undefined) input.end(options.input);
-  const home = options.home ?? '/home/alice';
+  const { columns, home = '/home/alice' } = options;
   return {
     stdin: input,
     stdout: stdout.stream,
     stderr: stderr.stream,
     isTty: { stdin: false, stdout: false, stderr: false, ...options.tty },
-    columns: options.columns ?? 80,
+    columns: typeof columns === 'object' ? columns : { stdout: columns, stderr: columns },
     vars: options.vars ?? {},
     home,
     cwd: options.cwd ?? home,
@@ -95,20 +98,21 @@ export function memoryEnv(options: MemoryEnvOptions = {}): MemoryEnv {
     get rawMode() {
       return raw;
     },
-    untilErr: stderr.until,
+    untilErr: (text) => stderr.until((written) => written.includes(text)).then(() => {}),
+    untilOut: (pattern) => stdout.until((written) => pattern.test(written)),
   };
 }
 
 function collector() {
   let written = '';
-  const waiting: { text: string; done: () => void }[] = [];
+  const waiting: { fits: (written: string) => boolean; done: (written: string) => void }[] = [];
   const stream = new Writable({
     decodeStrings: false,
     write(chunk: Buffer | string, _encoding, done) {
       written += chunk.toString();
-      for (const one of waiting.filter(({ text }) => written.includes(text))) {
+      for (const one of waiting.filter(({ fits }) => fits(written))) {
         waiting.splice(waiting.indexOf(one), 1);
-        one.done();
+        one.done(written);
       }
       done();
     },
@@ -119,10 +123,10 @@ function collector() {
     clear() {
       written = '';
     },
-    until: (text: string) =>
-      new Promise<void>((done) => {
-        if (written.includes(text)) done();
-        else waiting.push({ text, done });
+    until: (fits: (written: string) => boolean) =>
+      new Promise<string>((done) => {
+        if (fits(written)) done(written);
+        else waiting.push({ fits, done });
       }),
   };
 }

@@ -1,7 +1,14 @@
 /** keytar without a keychain: entries in memory. */
-import type { OpenKeytar } from '../../src/profile/keychain.js';
+import type * as Keytar from 'keytar';
 
-export function fakeKeytar(kept = new Map<string, string>()): OpenKeytar {
+type Calls = 'getPassword' | 'setPassword' | 'deletePassword' | 'findCredentials';
+
+export interface FakeKeytar {
+  keytar: Pick<typeof Keytar, Calls>;
+  abandon(): void;
+}
+
+export function fakeKeytar(kept = new Map<string, string>()): FakeKeytar {
   const key = (service: string, account: string) => `${service}\n${account}`;
   return {
     keytar: {

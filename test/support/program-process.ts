@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { until } from './cluster.js';
+import { until } from './until.js';
 
 export interface ProgramProcess extends AsyncDisposable {
   child: ChildProcess;
@@ -29,7 +29,13 @@ export type BuiltProgram = 'tsh' | 'tctl' | 'teleport';
 export function startProgram(program: BuiltProgram, args: string[], options: ProgramOptions): ProgramProcess {
   const { dist = resolve('dist'), home, vars = {}, nodeArgs = [] } = options;
   const child = spawn(process.execPath, [...nodeArgs, resolve(dist, `${program}.js`), ...args], {
-    env: { PATH: process.env.PATH, HOME: home, TELEPORT_GLOBAL_TSH_CONFIG: join(home, 'tsh.yaml'), ...vars },
+    env: {
+      PATH: process.env.PATH,
+      NODE_REDIRECT_WARNINGS: process.env.NODE_REDIRECT_WARNINGS, // a warning fails the run: test/tools/jest.mjs
+      HOME: home,
+      TELEPORT_GLOBAL_TSH_CONFIG: join(home, 'tsh.yaml'),
+      ...vars,
+    },
     stdio: 'pipe',
   });
   let text = '';

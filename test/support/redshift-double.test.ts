@@ -4,6 +4,7 @@ import { GetCredentialsCommand, RedshiftServerlessClient } from '@aws-sdk/client
 import pg from 'pg';
 import { type AwsDouble, startAwsDouble } from './aws-double.js';
 import { createTestCa, type TestCa } from './ca.js';
+import { holdTable } from './held-table.js';
 import { type Postgres, startPostgres } from './postgres.js';
 import { type RedshiftDouble, startRedshiftDouble } from './redshift-double.js';
 
@@ -16,22 +17,22 @@ let ca: TestCa;
 let now = Date.now();
 
 beforeAll(async () => {
-  ca = await createTestCa();
+  ca = createTestCa();
   [aws, postgres] = await Promise.all([
     startAwsDouble({ now: () => now }),
     startPostgres({ users: [{ name: 'bob' }, { name: 'boss', superuser: true }] }),
   ]);
-  const tls = await ca.issue('localhost');
+  const tls = ca.issue('localhost');
   redshift = await startRedshiftDouble({
     aws,
     postgres,
     clusters: [
       { id: 'sales', tls, databases: ['dev', 'other'] },
-      { workgroup: 'wg', tls, passwordMethod: 'md5' },
+      { workgroup: 'wg1', tls, passwordMethod: 'md5' },
     ],
   });
   aws.addRedshiftCluster({ id: 'sales' });
-  aws.addServerlessWorkgroup({ name: 'wg' });
+  aws.addServerlessWorkgroup({ name: 'wg1' });
 });
 afterAll(async () => {
   await redshift?.stop();
@@ -97,8 +98,8 @@ test('a missing user is made only when AutoCreate was asked for', async () => {
 test('a role becomes the database user IAMR:name in a workgroup, by MD5', async () => {
   const role = aws.addRole('reader', { policies: [anything] });
   const keys = { endpoint: aws.url, region: aws.region, credentials: aws.accessKeyFor(role) };
-  const made = await new RedshiftServerlessClient(keys).send(new GetCredentialsCommand({ workgroupName: 'wg' }));
-  const client = await enter({ user: made.dbUser!, password: made.dbPassword! }, { port: redshift.ports.wg });
+  const made = await new RedshiftServerlessClient(keys).send(new GetCredentialsCommand({ workgroupName: 'wg1' }));
+  const client = await enter({ user: made.dbUser!, password: made.dbPassword! }, { port: redshift.ports.wg1 });
   expect((await client.query('select current_user as user')).rows).toEqual([{ user: 'IAMR:reader' }]);
   await client.query('create table of_mine (a int)');
   await client.end();
@@ -114,12 +115,70 @@ test("Redshift's own words for users and roles work", async () => {
   await client.end();
 });
 
+test('a statement that Redshift does not have is a syntax error, whole, in both protocols', async () => {
+  const client = await enter(await credentials({ DbUser: 'boss' }));
+  redshift.refusals.length = 0;
+  await client.query('create table kept (a int)');
+  await client.query('begin');
+  const refused = { code: '42601', message: 'syntax error at or near "savepoint"' };
+  await expect(client.query('insert into kept values (1); savepoint a')).rejects.toMatchObject(refused);
+  await expect(client.query('select 1')).rejects.toMatchObject({ code: '25P02' });
+  await client.query('rollback');
+  expect((await client.query('select * from kept')).rows).toEqual([]);
+  const prepared = { text: 'insert into kept values ($1) returning a', values: [1] };
+  await expect(client.query(prepared)).rejects.toMatchObject({ message: 'syntax error at or near "returning"' });
+  await expect(client.query('create user zoe')).rejects.toMatchObject({ message: 'syntax error at end of input' });
+  expect(redshift.refusals).toMatchObject([
+    { near: { text: 'savepoint' } },
+    { near: { text: 'returning' }, sql: prepared.text },
+    { near: undefined, page: 'r_CREATE_USER' },
+  ]);
+  await client.query('drop table kept');
+  await client.end();
+});
+
+test('locks by advice and sleep are functions that are not there', async () => {
+  const client = await enter(await credentials({ DbUser: 'bob' }));
+  redshift.refusals.length = 0;
+  const missing = (text: string) => ({ code: '42883', message: `function redshift_catalog.${text} does not exist` });
+  await expect(client.query('select pg_advisory_lock(1)')).rejects.toMatchObject(missing('pg_advisory_lock(integer)'));
+  await expect(client.query('select pg_sleep($1)', [1])).rejects.toMatchObject(missing('pg_sleep(unknown)'));
+  expect(redshift.refusals.map(({ near }) => near?.text)).toEqual(['pg_advisory_lock', 'pg_sleep']);
+  await client.end();
+});
+
+test('names become lower case, but not those of users, and none where the session asks for it', async () => {
+  const client = await enter(await credentials({ DbUser: 'boss' }));
+  await client.query('create table "MixedCase" ("Column" int)');
+  await expect(client.query('create table mixedcase (a int)')).rejects.toMatchObject({ code: '42P07' });
+  expect((await client.query('select "COLUMN" from "mixedCASE"')).fields.map(({ name }) => name)).toEqual(['column']);
+  await client.query('create user "Dora" with password disable');
+  expect(await postgres.query("select rolname from pg_roles where rolname ilike 'dora'")).toEqual([
+    { rolname: 'Dora' },
+  ]);
+  await client.query('drop user "Dora"');
+
+  expect((await client.query('show enable_case_sensitive_identifier')).rows).toHaveLength(1);
+  await client.query('set enable_case_sensitive_identifier to true');
+  await client.query('create table "MixedCase" ("Column" int)');
+  expect((await client.query('select * from "MixedCase"')).fields.map(({ name }) => name)).toEqual(['Column']);
+  await client.query('drop table "MixedCase"');
+  await client.query('reset enable_case_sensitive_identifier');
+  await client.query('drop table "MixedCase"');
+  await expect(client.query('select * from "MixedCase"')).rejects.toMatchObject({
+    message: 'relation "mixedcase" does not exist',
+  });
+  await client.end();
+});
+
 test('a running statement can be cancelled', async () => {
   const client = await enter(await credentials({ DbUser: 'bob' }));
   const { rows } = await client.query('select pg_backend_pid() as pid');
-  const running = client.query('select pg_sleep(20)');
+  await using held = await holdTable(postgres);
+  const running = client.query(held.sql);
   const key = client as unknown as { processID: number; secretKey: number };
   expect(key.processID).toBe(rows[0].pid);
+  await held.awaited();
   const packet = Buffer.alloc(16);
   [16, 80_877_102, key.processID, key.secretKey].forEach((value, index) => {
     packet.writeInt32BE(value, index * 4);
@@ -138,7 +197,7 @@ test('failures come as planned', async () => {
   await expect(enter(login)).rejects.toMatchObject({ code: '53300' });
   redshift.failNext({ kind: 'drop' });
   await expect(enter(login)).rejects.toThrow(/terminated|ended|closed|reset/i);
-  redshift.failNext({ kind: 'certificate', tls: await (await createTestCa('Other')).issue('localhost') });
+  redshift.failNext({ kind: 'certificate', tls: createTestCa('Other').issue('localhost') });
   await expect(enter(login)).rejects.toThrow(/certificate|signature/i);
   redshift.failNext({ kind: 'silent' });
   await expect(enter(login, { connectionTimeoutMillis: 50 })).rejects.toThrow(/timeout/);

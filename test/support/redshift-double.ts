@@ -1,8 +1,8 @@
 /**
  * A stand-in for Redshift clusters and workgroups: a TLS front on a real PostgreSQL server. It lets in only who brings an
  * unexpired password that the AWS double made for this user, database and cluster, knows Redshift's start-up parameters,
- * says version 8.0.2, and has just enough of Redshift's catalogue; after the login PostgreSQL answers. A cluster that the
- * AWS double calls paused takes no connections.
+ * says version 8.0.2, and has just enough of Redshift's catalogue. After the login PostgreSQL answers, and only what
+ * Amazon's documentation has (`redshift/documented.ts`). A cluster that the AWS double calls paused takes no connections.
  */
 import { randomBytes } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -13,7 +13,7 @@ import type { Grant } from './aws/world.js';
 import type { AwsDouble } from './aws-double.js';
 import { type Postgres, quoteIdent } from './postgres.js';
 import { catalogueSql } from './redshift/catalogue.js';
-import { dialectStream } from './redshift/dialect.js';
+import { dialectStream, type Refusal } from './redshift/dialect.js';
 import {
   enterTrusted,
   errorResponse,
@@ -78,6 +78,8 @@ export interface RedshiftDouble {
   /** By cluster id or workgroup name. */
   readonly ports: Record<string, number>;
   readonly logins: RedshiftLogin[];
+  /** Statements that Amazon's documentation does not have, each answered by a syntax error. */
+  readonly refusals: Refusal[];
   /** How many cancel requests were passed on. */
   cancels(): number;
   sessions(): RedshiftSession[];
@@ -109,6 +111,7 @@ const DRIVER_PARAMETERS = new Set([
 export async function startRedshiftDouble(options: RedshiftDoubleOptions): Promise<RedshiftDouble> {
   const { aws, postgres } = options;
   const logins: RedshiftLogin[] = [];
+  const refusals: Refusal[] = [];
   const sessions = new Set<RedshiftSession>();
   const sockets = new Set<Socket>();
   const failures: RedshiftFailure[] = [];
@@ -189,7 +192,12 @@ export async function startRedshiftDouble(options: RedshiftDoubleOptions): Promi
     hello.parameters.set('server_version', '8.0.2');
     duplex.write(welcome(hello, first));
     pipeline(back, duplex, leave);
-    pipeline(duplex, dialectStream(), back, leave);
+    pipeline(
+      duplex,
+      dialectStream((refusal) => refusals.push(refusal)),
+      back,
+      leave,
+    );
   }
 
   for (const cluster of options.clusters) {
@@ -213,6 +221,7 @@ export async function startRedshiftDouble(options: RedshiftDoubleOptions): Promi
     port: Object.values(ports)[0] ?? 0,
     ports,
     logins,
+    refusals,
     cancels: () => cancels,
     sessions: () => [...sessions],
     failNext: (failure, times = 1) => void failures.push(...Array<RedshiftFailure>(times).fill(failure)),

@@ -3,9 +3,8 @@
  * back the person with the codes of their authenticator. Source: login-and-profile.md 4.3.
  */
 import { request } from 'node:https';
-import jsQR from 'jsqr';
 import { Secret, TOTP } from 'otpauth';
-import { PNG } from 'pngjs';
+import { readQr } from './qr.js';
 
 export interface Person {
   user: string;
@@ -18,8 +17,6 @@ export interface Person {
   freshCode(): Promise<string>;
 }
 
-/** A CommonJS package: its types say that the function is the namespace's `default`, at run time it is either. */
-const readQr = ('default' in jsQR ? jsQR.default : jsQR) as typeof jsQR.default;
 const PERIOD_S = 30;
 
 /**
@@ -39,7 +36,7 @@ export async function signUp(
   const token = pathname.split('/').at(-1) ?? '';
   const opened = await call(`${origin}/webapi/users/password/token/${token}`, webCaPem);
   const user = String(opened.user);
-  const totpSecret = options.withoutCode ? undefined : secretOfQr(String(opened.qrCode));
+  const totpSecret = options.withoutCode ? undefined : await secretOfQr(String(opened.qrCode));
   const person = personOf(user, password, totpSecret);
   const send = () =>
     call(`${origin}/webapi/users/password/token`, webCaPem, {
@@ -74,11 +71,8 @@ export function personOf(user: string, password: string, totpSecret: string | un
 }
 
 /** The secret behind the picture that the sign-up page shows. @param png  base64 */
-export function secretOfQr(png: string): string {
-  const { width, height, data } = PNG.sync.read(Buffer.from(png, 'base64'));
-  const found = readQr(new Uint8ClampedArray(data), width, height);
-  if (!found) throw new Error('the QR code cannot be read');
-  return new URL(found.data).searchParams.get('secret') ?? '';
+async function secretOfQr(png: string): Promise<string> {
+  return new URL((await readQr(png)).text).searchParams.get('secret') ?? '';
 }
 
 /** GET, or PUT with a body; the JSON of the answer. @throws Error with status and text of a refusal */

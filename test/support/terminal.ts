@@ -9,6 +9,8 @@ export interface Terminal {
   type(keys: string): void;
   /** Waits until what was shown since the last call contains this. @throws Error with what was shown */
   until(text: string | RegExp): Promise<void>;
+  /** Everything that was shown so far. */
+  all(): string;
   /** Status of the command. */
   ended: Promise<number>;
   kill(): void;
@@ -39,10 +41,12 @@ export function findTerminal(): OpenTerminal | undefined {
 const of = ({ cwd, vars }: { cwd: string; vars: Record<string, string | undefined> }) => ({ cwd, env: vars });
 
 function terminalOf(child: ChildProcess): Terminal {
+  let all = '';
   let shown = '';
   let look = () => {};
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
+      all += text;
       shown += text;
       look();
     });
@@ -54,6 +58,7 @@ function terminalOf(child: ChildProcess): Terminal {
   });
   return {
     ended,
+    all: () => all,
     type: (keys) => void child.stdin?.write(keys),
     until: (text) =>
       new Promise((resolve, reject) => {

@@ -1,3 +1,7 @@
+/**
+ * Tests: src/cli/labels.ts, src/tctl/edit.ts, src/tctl/flags.ts, src/tctl/get.ts, src/tctl/tokens/ls.ts
+ * Tests: src/tctl/users/link.ts
+ */
 import { isTeleportError } from '../../src/errors.js';
 import type { AnyResource, Database, DatabaseServer, Lock, Role, User } from '../../src/resources/types.js';
 import { program } from '../../src/tctl/commands.js';
@@ -5,8 +9,10 @@ import { sameResource } from '../../src/tctl/edit.js';
 import { textOf } from '../../src/tctl/get.js';
 import { expiryText, masked } from '../../src/tctl/tokens/ls.js';
 import { checkTtl } from '../../src/tctl/users/link.js';
+import { memoryEnv } from '../support/env.js';
 
-const form = { verbose: false, columns: 80 };
+const form = { verbose: false };
+const env = memoryEnv();
 
 test('three quarters of a token are hidden, a short one altogether', () => {
   expect(masked('0123456789abcdef0123456789abcdef')).toBe('************************89abcdef');
@@ -44,17 +50,17 @@ const server = (db: Database): DatabaseServer => ({
 });
 
 // Recorded with Teleport 18.3.0.
-test('tables are those of Teleport, trailing spaces too', () => {
-  expect(textOf('db_server', [dynamic, fixed].map(server), form)).toBe(
+test('tables are those of Teleport, trailing spaces too', async () => {
+  expect(await textOf(env, 'db_server', [dynamic, fixed].map(server), form)).toBe(
     [
-      'Host Name       Protocol URI             Labels  Version ',
-      '---- ---------- -------- --------------- ------- ------- ',
-      'peer capture-db postgres db.example.c... env=dev 18.3.0  ',
-      'peer pg         postgres localhost:47... env=dev 18.3.0  ',
+      'Host Name       Protocol URI                 Labels  Version ',
+      '---- ---------- -------- ------------------- ------- ------- ',
+      'peer capture-db postgres db.example.com:5432 env=dev 18.3.0  ',
+      'peer pg         postgres localhost:47432     env=dev 18.3.0  ',
       '',
     ].join('\n'),
   );
-  expect(textOf('db_server', [dynamic, fixed].map(server), { ...form, verbose: true })).toBe(
+  expect(await textOf(env, 'db_server', [dynamic, fixed].map(server), { ...form, verbose: true })).toBe(
     [
       'Host Name       Protocol URI                 Labels                                  Version ',
       '---- ---------- -------- ------------------- --------------------------------------- ------- ',
@@ -63,7 +69,7 @@ test('tables are those of Teleport, trailing spaces too', () => {
       '',
     ].join('\n'),
   );
-  expect(textOf('db', [dynamic], form)).toBe(
+  expect(await textOf(env, 'db', [dynamic], form)).toBe(
     [
       'Name       Protocol URI                 Labels  ',
       '---------- -------- ------------------- ------- ',
@@ -77,7 +83,7 @@ test('tables are those of Teleport, trailing spaces too', () => {
     metadata: { name: 'capture-reader' },
     spec: { options: {}, allow: {}, deny: {} },
   };
-  expect(textOf('role', [role], form)).toBe(
+  expect(await textOf(env, 'role', [role], form)).toBe(
     [
       'Role           Allowed to login as Node Labels Access to resources ',
       '-------------- ------------------- ----------- ------------------- ',
@@ -87,14 +93,14 @@ test('tables are those of Teleport, trailing spaces too', () => {
   );
 });
 
-test('users end with an empty line; locks show target and end', () => {
+test('users end with an empty line; locks show target and end', async () => {
   const user = (name: string): User => ({
     kind: 'user',
     version: 'v2',
     metadata: { name },
     spec: { roles: [], traits: {} },
   });
-  expect(textOf('user', [user('alice'), user('capture-eve')], form)).toBe(
+  expect(await textOf(env, 'user', [user('alice'), user('capture-eve')], form)).toBe(
     'User        \n----------- \nalice       \ncapture-eve \n\n',
   );
   const lock: Lock = {
@@ -103,7 +109,7 @@ test('users end with an empty line; locks show target and end', () => {
     metadata: { name: 'l1' },
     spec: { target: { user: 'alice' }, expires: '2026-11-21T02:49:00Z' },
   };
-  expect(textOf('lock', [lock], form)).toBe(
+  expect(await textOf(env, 'lock', [lock], form)).toBe(
     'ID   Target       Message Expires              \n--   ------------ ------- -------------------- \nl1   User:"alice"         Sat Nov 21 02:49 UTC \n',
   );
 });

@@ -1,3 +1,7 @@
+/**
+ * Tests: src/tctl/auth/sign.ts, src/tctl/commands.ts, src/tctl/connect.ts, src/tctl/create.ts, src/tctl/db/ls.ts
+ * Tests: src/tctl/tokens/add.ts, src/tctl/users/add.ts, src/tctl/version.ts
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,10 +1,14 @@
-/** Certificates, keys and pins that teleport.yaml names: each is checked when the file is read. */
+/**
+ * Certificates, keys and pins that teleport.yaml names: each is checked when the file is read.
+ * Tests: src/resources/default-paths.ts, src/teleport/host-files.ts, src/teleport/membership.ts
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKey, privateKeyPem } from '../../src/pki/keys.js';
-import { teleportConfig, webCertFiles } from '../../src/teleport/config.js';
-import { parseConfigText } from '../../src/teleport/config-schema.js';
+import { webCertFiles } from '../../src/resources/default-paths.js';
+import { parseConfigText } from '../../src/resources/teleport-yaml.js';
+import { teleportConfig } from '../../src/teleport/config.js';
 import { readKeypair, webCertificate } from '../../src/teleport/host-files.js';
 import { readPins } from '../../src/teleport/membership.js';
 import { createTestCa } from '../support/ca.js';
@@ -12,9 +16,9 @@ import { createTestCa } from '../support/ca.js';
 const dir = mkdtempSync(join(tmpdir(), 'certificates-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-const ca = await createTestCa();
+const ca = createTestCa();
 const other = privateKeyPem(await generateKey('ecdsa-p256'));
-const { cert, key } = await ca.issue('localhost');
+const { cert, key } = ca.issue('localhost');
 
 function put(name: string, text: string): string {
   const file = join(dir, name);

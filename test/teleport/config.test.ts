@@ -1,7 +1,12 @@
+/**
+ * Tests: src/net/ports.ts, src/resources/config-address.ts, src/resources/kept-keys.ts, src/teleport/config-auth.ts
+ * Tests: src/teleport/config-databases.ts, src/teleport/start-flags.ts
+ */
 import { hostname } from 'node:os';
 import { isTeleportError, type TeleportError } from '../../src/errors.js';
-import { readConfigFile, type StartFlags, type TeleportConfig, teleportConfig } from '../../src/teleport/config.js';
-import { parseConfigText } from '../../src/teleport/config-schema.js';
+import { parseConfigText } from '../../src/resources/teleport-yaml.js';
+import { readConfigFile, type TeleportConfig, teleportConfig } from '../../src/teleport/config.js';
+import type { StartFlags } from '../../src/teleport/start-flags.js';
 
 const FILE = '/etc/teleport.yaml';
 

@@ -1,10 +1,14 @@
+/**
+ * Tests: src/teleport/config-proxy.ts, src/teleport/db/configure/agent-config.ts, src/teleport/db/configure/create.ts
+ * Tests: src/teleport/install/systemd.ts, src/teleport/output-file.ts
+ */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProgram } from '../../src/cli/program.js';
+import { parseConfigText } from '../../src/resources/teleport-yaml.js';
 import { program } from '../../src/teleport/commands.js';
 import { teleportConfig } from '../../src/teleport/config.js';
-import { parseConfigText } from '../../src/teleport/config-schema.js';
 import { unit } from '../../src/teleport/install/systemd.js';
 import { memoryEnv } from '../support/env.js';
 

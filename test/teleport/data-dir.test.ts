@@ -1,5 +1,8 @@
-/** Real `teleport start` processes on one data folder, and on full disks. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+/**
+ * Real `teleport start` processes on one data folder, and on full disks.
+ * Tests: src/store/file-lock.ts, src/store/state-files.ts, src/teleport/data-dir-lock.ts, src/teleport/running.ts
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -21,10 +24,11 @@ import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
 import { lockDataDir } from '../../src/teleport/data-dir-lock.js';
 import { writePid } from '../../src/teleport/host-files.js';
 import { openLogOutput } from '../../src/teleport/log-output.js';
-import { startTeleport } from '../../src/teleport/start.js';
-import { until } from '../support/cluster.js';
+import { startTeleport } from '../../src/teleport/running.js';
 import { memoryEnv } from '../support/env.js';
+import { isRoot, Nobody } from '../support/nobody.js';
 import { mountSmallDisk, type SmallDisk, testOnSmallDisk } from '../support/small-disk.js';
+import { until } from '../support/until.js';
 
 let dir: string;
 const children: ChildProcess[] = [];
@@ -189,32 +193,19 @@ describe('F14 a data folder belongs to one process', () => {
     });
   });
 
-  const asRoot = process.getuid?.() === 0 && existsSync('/proc/self/fd') ? test : test.skip;
+  const asRoot = isRoot && existsSync('/proc/self/fd') ? test : test.skip;
   asRoot('another user is told whose folder it is, and changes nothing in it', async () => {
     chmodSync(dir, 0o755);
     const data = join(dir, 'data');
     mkdirSync(data, { mode: 0o700 });
-    const outcome = asNobody(['start', `--config=${configFile('a')}`]);
-    expect(outcome.status).toBe(1);
-    expect(outcome.text).toContain(`cannot use the data folder ${data}: `);
-    expect(outcome.text).toContain('(it belongs to user 0, and this process runs as user 65534)');
+    using nobody = new Nobody();
+    const { status, stderr } = nobody.run(['dist/teleport.js', 'start', `--config=${configFile('a')}`]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(`cannot use the data folder ${data}: `);
+    expect(stderr).toContain('(it belongs to user 0, and this process runs as user 65534)');
     expect(statSync(data).uid).toBe(0);
   });
 });
-
-function asNobody(args: string[]): { status: number; text: string } {
-  try {
-    execFileSync(process.execPath, [resolve('dist/teleport.js'), ...args], {
-      uid: 65_534,
-      gid: 65_534,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    return { status: 0, text: '' };
-  } catch (error) {
-    const { status, stderr } = error as { status: number; stderr: Buffer };
-    return { status, text: stderr.toString() };
-  }
-}
 
 describe('F1 a full disk under the daemon', () => {
   let disk: SmallDisk | undefined;
@@ -283,12 +274,12 @@ describe('F1 a full disk under the daemon', () => {
       const file = configFile('a', join(disk.dir, 'data'));
       const { raw } = readConfigFile(file);
       const config = teleportConfig({ config: file }, file, raw);
-      const first = await startTeleport(config, { log: silent });
+      const first = await startTeleport(config, { log: silent, vars: {} });
       await first.close({ drainMs: 0 });
       disk.fill();
-      await expect(startTeleport(config, { log: silent })).rejects.toMatchObject({ code: 'LimitExceeded' });
+      await expect(startTeleport(config, { log: silent, vars: {} })).rejects.toMatchObject({ code: 'LimitExceeded' });
       disk.free();
-      const second = await startTeleport(config, { log: silent });
+      const second = await startTeleport(config, { log: silent, vars: {} });
       expect(second.auth?.port).toBeGreaterThan(0);
       await second.close({ drainMs: 0 });
     },

@@ -1,3 +1,8 @@
+/**
+ * Tests: src/aws/iam.ts, src/aws/sdk/iam.ts, src/teleport/db/configure/apply.ts
+ * Tests: src/teleport/db/configure/create-iam.ts, src/teleport/db/configure/plan.ts
+ * Tests: src/teleport/db/configure/print-iam.ts, src/teleport/flags.ts
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** Tests: src/log.ts, src/teleport/log-output.ts. */
 import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,4 +62,37 @@ test('stdout and stderr are meant by their names; what cannot be opened is refus
   expect([env.out(), env.err()]).toEqual(['a\n', 'b\n']);
   expect(() => openLogOutput('syslog', env)).toThrow('syslog is not supported');
   expect(() => openLogOutput(join(dir, 'none', 'x.log'), env)).toThrow(/^log\.output: cannot open .*ENOENT/);
+});
+
+test('H10 the text form hides what the JSON form hides', () => {
+  const PASSWORD = 'hunter2!';
+  const fields = {
+    token: PASSWORD,
+    password: PASSWORD,
+    secretKey: PASSWORD,
+    credentials: { deep: PASSWORD },
+    otp: PASSWORD,
+    uri: `postgres://u:${PASSWORD}@h/db`,
+    reason: `cannot read postgres://u:${PASSWORD}@h/db`,
+    error: new Error(`password=${PASSWORD} refused`),
+    more: { password: PASSWORD, list: [{ token: PASSWORD }], text: `--password=${PASSWORD}` },
+    n: 7,
+  };
+  const said = (['text', 'json'] as const).map((format) => {
+    const lines: string[] = [];
+    const log = createLogger({ component: 'DB', level: 'debug', format, write: (line) => lines.push(line) });
+    log.error(`failed at postgres://u:${PASSWORD}@h/db`, fields);
+    log.child('SUB').debug('again', fields);
+    return lines.join('');
+  });
+  for (const text of said) {
+    expect(text).not.toContain(PASSWORD);
+    expect(text).toContain('7');
+  }
+  const [text, json] = said as [string, string];
+  for (const [key, value] of Object.entries(JSON.parse(json.split('\n')[0]!))) {
+    if (!(key in fields)) continue;
+    const plain = typeof value === 'string' ? value : JSON.stringify(value);
+    expect(text.includes(`${key}:${plain}`) || text.includes(`${key}:${JSON.stringify(value)}`)).toBe(true);
+  }
 });

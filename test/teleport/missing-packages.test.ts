@@ -1,4 +1,7 @@
-/** The built programs as npm puts them, with a package left out: `npm install --omit=optional`, or another machine's. */
+/**
+ * The built programs as npm puts them, with a package left out: `npm install --omit=optional`, or another machine's.
+ * Tests: src/node-modules.ts
+ */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,7 @@
-/** The unit of `teleport install systemd`, held against systemd itself and against the built program that it starts. */
+/**
+ * The unit of `teleport install systemd`, held against systemd itself and against the built program that it starts.
+ * Tests: src/teleport/certificate-reload.ts
+ */
 import { execFile, spawnSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,11 +9,10 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
-import { generateKey, privateKeyPem } from '../../src/pki/keys.js';
-import { selfSignedWebCertificate } from '../../src/pki/x509.js';
 import { startWords, unit } from '../../src/teleport/install/systemd.js';
-import { until } from '../support/cluster.js';
+import { createTestCa } from '../support/ca.js';
 import { catches, startProgram } from '../support/program-process.js';
+import { until } from '../support/until.js';
 
 let dir: string;
 beforeEach(() => {
@@ -36,12 +38,11 @@ function systemdRuns(line: string, mainPid: number) {
   return { file: file!, args };
 }
 
-async function newKeypair(): Promise<string> {
-  const key = await generateKey('ecdsa-p256');
-  const certPem = selfSignedWebCertificate({ names: ['localhost'], key, now: new Date() });
-  writeFileSync(join(dir, 'web.crt'), certPem);
-  writeFileSync(join(dir, 'web.key'), privateKeyPem(key));
-  return new X509Certificate(certPem).fingerprint256;
+function newKeypair(): string {
+  const { cert, key } = createTestCa().issue('localhost');
+  writeFileSync(join(dir, 'web.crt'), cert);
+  writeFileSync(join(dir, 'web.key'), key);
+  return new X509Certificate(cert).fingerprint256;
 }
 
 function configFile(): string {
@@ -80,7 +81,7 @@ describe('S5 systemctl reload', () => {
         await unitText('dist/teleport.js', `--pid-file=${join(dir, 'teleport.pid')}`),
         'ExecReload',
       );
-      const first = await newKeypair();
+      const first = newKeypair();
       const args = ['start', `--config=${configFile()}`, `--pid-file=${join(dir, 'teleport.pid')}`];
       await using teleport = startProgram('teleport', args, { home: dir });
       await until('the pid file is there', async () => existsSync(join(dir, 'teleport.pid')) || undefined);
@@ -88,7 +89,7 @@ describe('S5 systemctl reload', () => {
       const port = Number(/Proxy Service is listening\. addr:\S+:(\d+)/.exec(teleport.text())![1]);
       expect(await shownAt(port)).toBe(first);
       for (let turn = 0; turn < 2; turn++) {
-        const next = await newKeypair();
+        const next = newKeypair();
         const { file, args: words } = systemdRuns(reload, teleport.pid);
         await promisify(execFile)(file, words);
         await until('the new certificate is shown', async () => ((await shownAt(port)) === next ? true : undefined));
@@ -104,7 +105,7 @@ describe('S5 systemctl reload', () => {
   onLinux(
     'a reload that comes while the services start does not stop them',
     async () => {
-      await newKeypair();
+      newKeypair();
       await using teleport = startProgram('teleport', ['start', `--config=${configFile()}`], { home: dir });
       await until(
         'teleport listens for signals',

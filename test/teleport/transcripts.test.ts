@@ -1,3 +1,9 @@
+/**
+ * Tests: src/teleport/commands.ts, src/teleport/db/configure/agent-config-samples.ts
+ * Tests: src/teleport/db/configure/bootstrap.ts, src/teleport/db/configure/database-flags.ts
+ * Tests: src/teleport/db/start.ts, src/teleport/debug.ts, src/teleport/sample-config.ts, src/teleport/status.ts
+ * Tests: src/teleport/version.ts
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -12,13 +12,20 @@ const REQUIRE_FOR_COMMONJS =
 
 const NATIVE = ['libsql', '@node-rs/argon2', 'keytar'];
 
-/** Commander can run subcommands as programs of their own, for which it loads child_process and, with it, net and dgram. */
-const commanderRunsNothing = {
-  name: 'commander-runs-nothing',
+/**
+ * What packages load for things that we never let them do, → who loads it. Commander can run subcommands as programs of
+ * their own, and child_process brings net and dgram with it; cli-table3 can colour titles and frames.
+ */
+const UNUSED = { 'node:child_process': 'commander', '@colors/colors/safe': 'cli-table3' };
+
+const unusedStaysOut = {
+  name: 'unused-stays-out',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
-      importer.includes('node_modules/commander/') ? { path: 'child_process', namespace: 'nothing' } : undefined,
-    );
+    for (const [path, loader] of Object.entries(UNUSED)) {
+      onResolve({ filter: new RegExp(`^${path}$`) }, ({ importer }) =>
+        importer.includes(`node_modules/${loader}/`) ? { path, namespace: 'nothing' } : undefined,
+      );
+    }
     onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: 'module.exports = {};' }));
   },
 };
@@ -66,7 +73,7 @@ const { metafile } = await build({
   // The same for yaml, whose ES modules hide behind its browser entry.
   alias: { yaml: resolve('node_modules/yaml/browser/index.js') },
   external: NATIVE,
-  plugins: [commanderRunsNothing],
+  plugins: [unusedStaysOut],
   banner: { js: REQUIRE_FOR_COMMONJS },
   chunkNames: 'chunks/[name]-[hash]',
 });

@@ -109,7 +109,10 @@ describe('N1 a clean clone', () => {
     }, 60_000);
 
     test('a run without a report counts as one failure', async () => {
-      const { status, stdout, stderr } = await run([resolve('test/tools/count.mjs'), join(clone, 'none.json')], clone);
+      const { status, stdout, stderr } = await run(
+        [resolve('test/tools/count.mjs'), '1', join(clone, 'none.json')],
+        clone,
+      );
       expect([status, stdout, stderr]).toEqual([1, '0 passed, 1 failed\n', '']);
     });
   });

@@ -1,8 +1,9 @@
-// The last line of a test run, from Jest's own report: `N passed, N failed, N skipped`.
-// Without a report no test has run, and why stands above.
+// The last line of a test run, from Jest's own report: `N passed, N failed, N skipped`; `count.mjs STATUS [FILE]`.
+// Without a report no test has run, and why stands above. A run that failed although its tests passed (a warning of
+// Node's, a crash at the end) counts as one failure.
 import { existsSync, readFileSync } from 'node:fs';
 
-const file = process.argv[2] ?? 'node_modules/.cache/teleshift/jest.json';
+const [status, file = 'node_modules/.cache/teleshift/jest.json'] = process.argv.slice(2);
 const nothing = {
   numFailedTests: 1,
   numRuntimeErrorTestSuites: 0,
@@ -11,7 +12,8 @@ const nothing = {
   numPassedTests: 0,
 };
 const report = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : nothing;
-const failed = report.numFailedTests + report.numRuntimeErrorTestSuites;
+const tests = report.numFailedTests + report.numRuntimeErrorTestSuites;
+const failed = tests === 0 && status !== '0' ? 1 : tests;
 const skipped = report.numPendingTests + report.numTodoTests;
 console.log(`${report.numPassedTests} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
-process.exitCode = report.success && failed === 0 ? 0 : 1;
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,5 +1,10 @@
-// Jest with the flags that it needs here: `node test/tools/jest.mjs [arguments of Jest]`. Its exit status is Jest's.
+// Jest with the flags that it needs here: `node test/tools/jest.mjs [arguments of Jest]`. Its exit status is Jest's, or 1
+// when Node warned of something in Jest, its workers or a program under test: a leak of listeners, a deprecated call.
 import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { warningsIn } from './warnings.mjs';
 
 /** The oldest Node that every test passes on: up to 20.18.0 a TLS server resets where it should send an ALPN alert. */
 const OLDEST = [20, 19];
@@ -21,8 +26,10 @@ const env = {
   ...Object.fromEntries(vars),
   LANG: process.platform === 'darwin' ? 'en_US.UTF-8' : 'C.UTF-8',
   TELEPORT_GLOBAL_TSH_CONFIG: '/nonexistent/tsh.yaml', // instead of the one in /etc
+  // Every process of the run adds its warnings to this file instead of its standard error.
+  NODE_REDIRECT_WARNINGS: join(mkdtempSync(join(tmpdir(), 'warnings-')), 'warnings'),
 };
-const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+const flags = ['--experimental-vm-modules', '--trace-warnings'];
 const jest = spawn(process.execPath, [...flags, 'node_modules/jest/bin/jest.js', ...process.argv.slice(2)], {
   stdio: 'inherit',
   env,
@@ -30,5 +37,9 @@ const jest = spawn(process.execPath, [...flags, 'node_modules/jest/bin/jest.js',
 // Jest ends itself, what it has started, and then us.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => jest.kill(signal));
 jest.on('exit', (code, signal) => {
-  process.exitCode = signal ? 1 : code;
+  const file = env.NODE_REDIRECT_WARNINGS;
+  const found = existsSync(file) ? warningsIn(readFileSync(file, 'utf8')) : [];
+  rmSync(dirname(file), { recursive: true, force: true });
+  if (found.length > 0) console.error(`Node warned in this run, which fails it:\n${found.join('\n')}`);
+  process.exitCode = signal || found.length > 0 ? code || 1 : code;
 });

@@ -40,6 +40,11 @@ describe('X16 third-party notices', () => {
     if (license.includes('BSD-3-Clause')) expect(section).toContain('Redistributions in binary form must reproduce');
   });
 
+  test('name nothing that is never used: cli-table3 colours nothing here', () => {
+    expect(bundled).toContain('node_modules/cli-table3');
+    expect(bundled.filter((folder) => folder.includes('@colors'))).toEqual([]);
+  });
+
   test('are a file of the package, with the licence of the package itself', () => {
     expect(JSON.parse(readFileSync('package.json', 'utf8')).files).toContain('THIRD-PARTY-NOTICES');
     expect(bundled.length).toBeGreaterThan(100);

@@ -1,3 +1,4 @@
+/** Tests: src/cli/child.ts, src/tsh/flags.ts. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

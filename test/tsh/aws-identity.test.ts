@@ -1,4 +1,8 @@
-/** `tsh` without a cluster where names, logins and identities meet: nothing is taken for another's, nothing stays behind. */
+/**
+ * `tsh` without a cluster where names, logins and identities meet: nothing is taken for another's, nothing stays
+ * behind.
+ * Tests: src/access/aws/identities.ts, src/access/aws/open.ts, src/access/aws/search.ts, src/aws/profile.ts
+ */
 import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';

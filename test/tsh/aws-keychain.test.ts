@@ -1,4 +1,7 @@
-/** An AWS login whose temporary passwords are in a real keychain. Needs gnome-keyring and dbus; built programs. */
+/**
+ * An AWS login whose temporary passwords are in a real keychain. Needs gnome-keyring and dbus; built programs.
+ * Tests: src/profile/aws-identity.ts, src/tsh/login-aws.ts
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runTsh } from '../../src/tsh/main.js';

@@ -1,10 +1,16 @@
-/** Local proxies of `tsh` without a cluster: many connections, cancel, other databases, days, clients with their own TLS. */
+/**
+ * Local proxies of `tsh` without a cluster: many connections, cancel, other databases, days, clients with their own
+ * TLS.
+ * Tests: src/access/aws/access.ts, src/tsh/proxy/db.ts
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import pg from 'pg';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, startAwsDirect } from '../support/aws-direct.js';
+import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
+import { until } from '../support/until.js';
 
 let world: AwsDirect;
 /** How far both clocks are ahead. */
@@ -29,11 +35,9 @@ const minted = () => world.aws.calls.filter(({ action }) => /Get(Cluster)?Creden
 async function proxy(...args: string[]) {
   const env = world.envOf({ input: '', now: () => new Date(Date.now() + aheadMs) });
   const ended = runTsh(['proxy', 'db', 'sales', ...args], env);
-  const giveUp = performance.now() + 10_000;
-  while (!/psql \S+\n|target database name/.test(env.out())) {
-    if (performance.now() > giveUp || env.err()) throw new Error(`proxy db did not start: ${env.out()}${env.err()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  const failed = ended.then(() => Promise.reject(new Error(`proxy db did not start: ${env.out()}${env.err()}`)));
+  failed.catch(() => {}); // its end after the start
+  await Promise.race([env.untilOut(/psql \S+\n|target database name/), failed]);
   const port = Number(/127\.0\.0\.1:(\d+)/.exec(env.out())![1]);
   const connect = async (database = 'dev') => {
     const client = new pg.Client({ host: '127.0.0.1', port, user: 'analyst', database });
@@ -59,15 +63,9 @@ test('100 connections are one call to AWS, a cancel is none', async () => {
   for (let i = 0; i < 10; i++)
     clients.push(...(await Promise.all(Array.from({ length: 10 }, () => started.connect()))));
   expect(minted()).toBe(1);
-  const running = clients[0]!.query('select pg_sleep(60)').catch((error: Error & { code?: string }) => error.code);
-  const isRunning = async () =>
-    (
-      await world.postgres.query(
-        "select 1 from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()",
-      )
-    ).length > 0;
-  const giveUp = performance.now() + 10_000;
-  while (!(await isRunning())) expect(performance.now()).toBeLessThan(giveUp);
+  await using held = await holdTable(world.postgres);
+  const running = clients[0]!.query(held.sql).catch((error: Error & { code?: string }) => error.code);
+  await held.awaited();
   await cancelQuery(clients[0]!);
   expect(await running).toBe('57014');
   expect((await clients[0]!.query('select current_user as u')).rows).toEqual([{ u: 'analyst' }]);
@@ -109,11 +107,7 @@ test('without --tunnel the password file is renewed, and after a logout it is no
   const first = readFileSync(file, 'utf8');
   aheadMs = 2 * 3_600_000;
   renew();
-  const giveUp = performance.now() + 10_000;
-  while (readFileSync(file, 'utf8') === first) {
-    expect(performance.now()).toBeLessThan(giveUp);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await until('the password file is another one', () => readFileSync(file, 'utf8') !== first || undefined);
   await world.tsh('logout');
   aheadMs *= 2;
   renew();

@@ -1,14 +1,17 @@
 /**
- * The first and the last packets of a client at a local proxy without a cluster: which protocol it is told, as whom it gets
+ * The first and the last packets of a client at a local proxy without a cluster: which protocol it is told, as whom it
+ * gets
  * in and as whom not, and what it hears when the proxy stops or the database says nothing.
+ * Tests: src/access/access.ts, src/tsh/proxy/db.ts
  */
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runPsql } from '../../src/localproxy/psql/run.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { type AwsDirect, startAwsDirect } from '../support/aws-direct.js';
-import { until } from '../support/cluster.js';
+import { holdTable } from '../support/held-table.js';
 import { errorFields, messagesOf, rawClient, startupPacket } from '../support/pg-raw.js';
+import { until } from '../support/until.js';
 
 let world: AwsDirect;
 beforeAll(async () => {
@@ -155,11 +158,9 @@ describe('D1 a client of AWS direct that asks for more than protocol 3.0', () =>
       // What is for this hop only does not go on.
       expect(Object.keys(world.redshift.logins[0]!.parameters)).toEqual(['user', 'database']);
 
-      client.socket.write(query('select pg_sleep(32)'));
-      await until('the statement runs', async () => {
-        const sql = "select 1 from pg_stat_activity where query like '%pg_sleep(32)%' and pid <> pg_backend_pid()";
-        return (await world.postgres.query(sql)).length > 0 || undefined;
-      });
+      await using held = await holdTable(world.postgres);
+      client.socket.write(query(held.sql));
+      await held.awaited();
       const canceller = await rawClient({ host: '127.0.0.1', port: started.port });
       canceller.socket.end(Buffer.concat([Buffer.from('0000001004d2162e', 'hex'), key]));
       expect(await canceller.rest()).toEqual([]);
@@ -179,7 +180,9 @@ describe('F9 the end of tsh proxy db', () => {
     ];
     const [idle, busy] = [await enter(started.port, parameters), await enter(started.port, parameters)];
     const connected = await rawClient({ host: '127.0.0.1', port: started.port });
-    busy.client.socket.write(query('select pg_sleep(33)'));
+    await using held = await holdTable(world.postgres);
+    busy.client.socket.write(query(held.sql));
+    await held.awaited();
     const stopped = started.stop(signal);
     for (const client of [idle.client, busy.client, connected]) {
       const [last, ...more] = await client.rest();

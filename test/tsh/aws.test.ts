@@ -1,4 +1,9 @@
-/** `tsh` without a cluster: a person's own IAM identity, against doubles of AWS and Redshift with PostgreSQL underneath. */
+/**
+ * `tsh` without a cluster: a person's own IAM identity, against doubles of AWS and Redshift with PostgreSQL underneath.
+ * Tests: src/access/aws/access.ts, src/access/aws/connector.ts, src/access/aws/context.ts, src/access/aws/database.ts
+ * Tests: src/access/aws/files.ts, src/access/aws/open.ts, src/aws/vpc-endpoint.ts, src/localproxy/cancel-keys.ts
+ * Tests: src/tsh/login-aws.ts, src/tsh/status-aws.ts
+ */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -12,8 +17,9 @@ import {
   VPC_HOST,
 } from '../support/aws-direct.js';
 import { createTestCa } from '../support/ca.js';
-import { until } from '../support/cluster.js';
 import { withoutProgress } from '../support/exec.js';
+import { holdTable } from '../support/held-table.js';
+import { until } from '../support/until.js';
 
 let world: AwsDirect;
 beforeAll(async () => {
@@ -193,7 +199,7 @@ describe('db ls', () => {
   });
 
   test('a region that denies is named, the others still show', async () => {
-    world.aws.failNext('redshift:DescribeClusters', { code: 'AccessDenied', status: 403, message: 'not you' });
+    world.aws.failNext('redshift:DescribeClusters', { code: 'AccessDenied', message: 'not you' });
     const { status, stdout, stderr } = await world.tsh('db', 'ls', '--region=us-east-1,eu-west-1');
     expect(status).toBe(0);
     expect(stdout).toContain('reports');
@@ -272,14 +278,13 @@ describe('connections', () => {
     if (!existsSync('/usr/bin/psql')) return;
     await login();
     const env = world.envOf({ vars: { PATH: process.env.PATH } });
-    const args = ['sales', '--db-user=analyst', '--', '-X', '-o', '/dev/null', '-c', 'select pg_sleep(600)'];
+    await using held = await holdTable(world.postgres);
+    const args = ['sales', '--db-user=analyst', '--', '-X', '-o', '/dev/null', '-c', held.sql];
     const running = runTsh(['db', 'connect', ...args], env);
-    const active = "select 1 from pg_stat_activity where query like 'select pg_sleep(600)%' and state = 'active'";
-    const count = async () => (await world.postgres.query(active)).length;
-    await until('the statement runs', async () => (await count()) > 0 || undefined);
+    await held.awaited();
     env.interrupt('SIGHUP');
     expect(await running).toBe(129);
-    await until('it is cancelled', async () => (await count()) === 0 || undefined);
+    await until('it is cancelled', async () => (await held.waiting()) === 0 || undefined);
   });
 
   test('db login, env and config for other programs, db logout', async () => {
@@ -365,7 +370,7 @@ describe('a pasted endpoint, with no login at all', () => {
   });
 
   test('a server with the certificate of another name is refused', async () => {
-    const tls = await (await createTestCa('Other')).issue('other.example.com');
+    const tls = createTestCa('Other').issue('other.example.com');
     world.redshift.failNext({ kind: 'certificate', tls });
     const { stderr } = await exec('select 1', `${SALES_HOST}:${world.redshift.ports.sales}`, '--ca-file', world.caFile);
     expect(stderr).toContain("tsh cannot validate database's certificate");

@@ -1,4 +1,8 @@
-/** `tsh db` and `tsh proxy db` against a whole cluster, compared with what the real tsh prints. */
+/**
+ * `tsh db` and `tsh proxy db` against a whole cluster, compared with what the real tsh prints.
+ * Tests: src/cli/shell-word.ts, src/tsh/db/args.ts, src/tsh/db/config.ts, src/tsh/db/connect.ts, src/tsh/db/env.ts
+ * Tests: src/tsh/db/list.ts, src/tsh/db/login.ts, src/tsh/db/logout.ts, src/tsh/db/ls.ts
+ */
 
 import {
   chmodSync,
@@ -19,6 +23,7 @@ import { runPsql } from '../../src/localproxy/psql/run.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { runTranscript } from '../support/golden.js';
+import { until } from '../support/until.js';
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -39,7 +44,10 @@ beforeAll(async () => {
   await cluster.tctl('rm', 'db/orders');
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['pg']);
-  while (JSON.parse((await cluster.tsh('alice', 'db', 'ls', '-f', 'json')).stdout).length !== 1);
+  await until('one database is left', async () => {
+    const { stdout } = await cluster.tsh('alice', 'db', 'ls', '-f', 'json');
+    return JSON.parse(stdout).length === 1 || undefined;
+  });
 }, 60_000);
 afterAll(() => cluster?.stop());
 
@@ -184,7 +192,7 @@ test('db exec without psql speaks PostgreSQL itself and prints the same', async 
 describe('proxy db', () => {
   test('with --tunnel needs no certificate of the client, ends with 0 when told to, and closes its port', async () => {
     const started = cluster.startTsh('alice', 'proxy', 'db', 'pg', '--tunnel', ...ROUTE);
-    const text = await untilOut(started.env.out, /\$ psql \S+\n/);
+    const text = await started.env.untilOut(/\$ psql \S+\n/);
     const port = /on 127\.0\.0\.1:(\d+)\.$/m.exec(text)?.[1];
     expect(text).toBe(
       `Started authenticated tunnel for the PostgreSQL database "pg" in cluster "${cluster.name}" on 127.0.0.1:${port}.\n` +
@@ -203,7 +211,7 @@ describe('proxy db', () => {
 
   withPsql('without --tunnel takes a client with its own TLS and the stored certificate', async () => {
     const started = cluster.startTsh('alice', 'proxy', 'db', 'pg', ...ROUTE);
-    const text = await untilOut(started.env.out, /target database name is "bench"\.\n\n/);
+    const text = await started.env.untilOut(/target database name is "bench"\.\n\n/);
     const keys = join(cluster.dir, 'alice', '.tsh', 'keys', 'localhost');
     const files = {
       ca: join(keys, 'cas', `${cluster.name}.pem`),
@@ -230,12 +238,3 @@ describe('proxy db', () => {
     expect(await started.stop()).toMatchObject({ status: 0 });
   });
 });
-
-async function untilOut(out: () => string, pattern: RegExp): Promise<string> {
-  const deadline = Date.now() + 10_000;
-  while (!pattern.test(out())) {
-    if (Date.now() > deadline) throw new Error(`never printed ${pattern}: ${out()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return out();
-}

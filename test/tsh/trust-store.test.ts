@@ -1,6 +1,7 @@
 /**
  * The built `tsh` on a machine with another trust store: `/etc/ssl/certs` is replaced for the one process, in a mount
  * namespace of its own. Needs Linux and the right to mount; elsewhere the tests of `test/net` have to do.
+ * Tests: src/net/roots.ts, src/net/trust.ts
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -14,14 +15,14 @@ const mountable =
   spawnSync('unshare', ['-m', 'true']).status === 0 && spawnSync('test', ['-d', '/etc/ssl/certs']).status === 0;
 const withMounts = mountable ? test : test.skip;
 
-const company = await createTestCa('Company');
-const other = await createTestCa('Other');
+const company = createTestCa('Company');
+const other = createTestCa('Other');
 let server: Server;
 let dir: string;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'trust-store-'));
-  const { cert, key } = await company.issue('localhost');
+  const { cert, key } = company.issue('localhost');
   server = createServer({ cert, key }, (_request, response) => response.end('a page, and no Proxy'));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });

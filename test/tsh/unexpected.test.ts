@@ -1,4 +1,7 @@
-/** Answers that no Proxy gives: each is told in one sentence, with exit status 1, and nothing hangs. */
+/**
+ * Answers that no Proxy gives: each is told in one sentence, with exit status 1, and nothing hangs.
+ * Tests: src/webapi/exchange.ts
+ */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
@@ -18,8 +21,8 @@ const sockets = new Set<Socket>();
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'unexpected-'));
-  const ca = await createTestCa('web');
-  web = await ca.issue(['localhost']);
+  const ca = createTestCa('web');
+  web = ca.issue(['localhost']);
   writeFileSync(join(folder, 'ca.pem'), ca.certPem);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

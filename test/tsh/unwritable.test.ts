@@ -1,4 +1,8 @@
-/** Homes, folders and disks that take nothing: the path is named, and the way out, before a person is asked for anything. */
+/**
+ * Homes, folders and disks that take nothing: the path is named, and the way out, before a person is asked for
+ * anything.
+ * Tests: src/profile/disk-store.ts, src/tsh/logout.ts
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +12,7 @@ import { isTeleportError } from '../../src/errors.js';
 import { writeWhole } from '../../src/profile/lock.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { memoryEnv } from '../support/env.js';
-import { type FakeCluster, startFakeCluster } from '../support/fake-cluster.js';
+import { type FakeCluster, startFakeCluster } from '../support/fake-cluster/cluster.js';
 
 let cluster: FakeCluster;
 let dir: string;

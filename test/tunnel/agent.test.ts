@@ -1,8 +1,9 @@
+/** Tests: src/api/authorities.ts, src/tunnel/protocol.ts. */
 import type { Duplex } from 'node:stream';
 import { silent } from '../../src/log.js';
 import { runTunnel, type TunnelAgent, type TunnelConnection } from '../../src/tunnel/agent.js';
 import type { TunnelHello } from '../../src/tunnel/protocol.js';
-import { startTestProxy, type TestProxy } from '../proxy/cluster.js';
+import { startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
 
 let peer: TestProxy;
 const agents: TunnelAgent[] = [];
@@ -27,7 +28,7 @@ function startAgent(
 ): TunnelAgent {
   const agent = runTunnel({
     proxies: [{ host: '127.0.0.1', port: peer.port }],
-    identity: peer.cluster.host(more.role ?? 'Db', hostId),
+    identity: peer.authorities.host(more.role ?? 'Db', hostId),
     hello: more.hello ?? (() => ({ hostId, hostname: 'node', version: '18.3.0', databases })),
     ...(more.onChange ? { onChange: more.onChange } : {}),
     onConnection,

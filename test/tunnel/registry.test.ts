@@ -1,10 +1,11 @@
+/** Tests: src/tunnel/agent-line.ts, src/tunnel/hello.ts, src/tunnel/lines.ts, src/tunnel/spares.ts. */
 import { connect, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { silent } from '../../src/log.js';
 import { offerConnection, serveControl } from '../../src/tunnel/agent-line.js';
 import { helloOf } from '../../src/tunnel/hello.js';
 import type { TunnelConnection, TunnelHello } from '../../src/tunnel/protocol.js';
-import { createTunnelRegistry, type TunnelRegistry } from '../../src/tunnel/registry.js';
+import { TunnelRegistry } from '../../src/tunnel/registry.js';
 
 const USER = { certificateDer: Buffer.alloc(3000, 7), clientAddr: '192.0.2.1:5' };
 
@@ -12,7 +13,7 @@ let registry: TunnelRegistry;
 const sockets: Socket[] = [];
 
 beforeEach(() => {
-  registry = createTunnelRegistry({ clusterName: 'c', log: silent, answerTimeoutMs: 2_000, random: () => 0.5 });
+  registry = new TunnelRegistry({ clusterName: 'c', log: silent, answerTimeoutMs: 2_000, random: () => 0.5 });
 });
 afterEach(async () => {
   await registry.close();
@@ -80,7 +81,7 @@ test('a data connection that offers itself twice is closed, and no client is put
 });
 
 test("an idle line lives as long as the Proxy's pings come, and no longer", async () => {
-  const quick = createTunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 20 });
+  const quick = new TunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 20 });
   // Thirty pings are three times the limit of silence: that it outlives this is what is asked.
   await new Promise<void>((resolve) => {
     let pings = 0;
@@ -93,7 +94,7 @@ test("an idle line lives as long as the Proxy's pings come, and no longer", asyn
   expect(quick.agents()).toHaveLength(1);
   await quick.close();
 
-  const mute = createTunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 60_000 });
+  const mute = new TunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 60_000 });
   await agent('mute', [], () => {}, { silenceTimeoutMs: 50, registry: mute });
   await mute.changed();
   expect(mute.agents()).toEqual([]);

@@ -1,3 +1,4 @@
+/** Tests: src/profile/tsh-config.ts, src/webapi/error.ts. */
 import { headersFor } from '../../src/profile/tsh-config.js';
 import { profileOfPing } from '../../src/webapi/addresses.js';
 import { webApiError } from '../../src/webapi/error.js';

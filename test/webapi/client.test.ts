@@ -1,3 +1,4 @@
+/** Tests: src/webapi/check-ping.ts. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -15,8 +16,8 @@ let answer: { status: number; body: string };
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'proxy-client-'));
-  const ca = await createTestCa();
-  const { cert, key } = await ca.issue(['localhost']);
+  const ca = createTestCa();
+  const { cert, key } = ca.issue(['localhost']);
   writeFileSync(join(folder, 'webproxy_cert.pem'), ca.certPem);
   server = createServer({ cert, key }, (request, response) => {
     seen.push({ url: request.url, headers: request.headers });

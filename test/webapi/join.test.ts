@@ -1,3 +1,6 @@
+/**
+ * Tests: src/api/without-authority.ts, src/pki/cluster-name.ts, src/webapi/exchange.ts
+ */
 import { once } from 'node:events';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +11,7 @@ import { type AuthHttp2Server, createAuthHttp2Server } from '../../src/api/serve
 import { TeleportError } from '../../src/errors.js';
 import { spkiPin } from '../../src/pki/verify.js';
 import { type JoinOptions, joinCluster } from '../../src/webapi/join.js';
-import { type TestCa, testCa } from '../api/ca.js';
+import { createTestCa, type TestCa } from '../support/ca.js';
 
 const CLUSTER = 'example.com';
 let ca: TestCa;
@@ -18,19 +21,19 @@ let web: ReturnType<typeof createHttps>;
 const seen: unknown[] = [];
 
 beforeAll(async () => {
-  ca = testCa(CLUSTER);
-  const host = ca.issue('Auth', ['*.teleport.cluster.local', 'teleport.cluster.local', 'localhost']);
+  ca = createTestCa(CLUSTER);
+  const host = ca.issue(['*.teleport.cluster.local', 'teleport.cluster.local', 'localhost']);
   grpc = createAuthHttp2Server({
     version: '18.3.0',
     routes: (router) => {
       router.service(AuthService, {
-        getClusterCACert: () => ({ tlsCa: Buffer.from(ca.cert) }),
+        getClusterCACert: () => ({ tlsCa: Buffer.from(ca.certPem) }),
         ping: () => ({ clusterName: CLUSTER }),
       });
       router.service(JoinService, {
         registerUsingToken: (request) => {
           if (request.token !== 'good') throw new TeleportError('AccessDenied', 'the token is not valid');
-          return { tls: Buffer.from(host.cert), tlsCaCerts: [Buffer.from(ca.cert)] };
+          return { tls: Buffer.from(host.cert), tlsCaCerts: [Buffer.from(ca.certPem)] };
         },
       });
     },
@@ -47,7 +50,7 @@ beforeAll(async () => {
     response.end(
       JSON.stringify(
         good
-          ? { ssh: base64('line'), tls: base64(host.cert), tls_ca_certs: [base64(ca.cert)], ssh_ca_certs: [] }
+          ? { ssh: base64('line'), tls: base64(host.cert), tls_ca_certs: [base64(ca.certPem)], ssh_ca_certs: [] }
           : { error: { message: 'the token is not valid' } },
       ),
     );
@@ -67,19 +70,18 @@ afterAll(async () => {
 function join(kind: 'direct' | 'proxy', more: Partial<JoinOptions> = {}) {
   const server = kind === 'direct' ? auth : web;
   return joinCluster({
-    route: { kind, host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+    route: { kind, host: '127.0.0.1', port: (server.address() as AddressInfo).port, vars: {} },
     token: 'good',
     role: 'Db',
     hostId: 'h1',
     nodename: 'node',
     version: '18.3.0',
-    vars: {},
     ...more,
   });
 }
 
 test('through a Proxy the keys travel as base64 and the answer becomes an identity', async () => {
-  const identity = await join('proxy', { insecure: true, caPins: [spkiPin(ca.cert)] });
+  const identity = await join('proxy', { insecure: true, caPins: [spkiPin(ca.certPem)] });
   expect(identity).toMatchObject({ hostId: 'h1', role: 'Db', clusterName: CLUSTER, sshCert: 'line' });
   expect(identity.hostCaPems).toHaveLength(1);
   const sent = seen.at(-1) as Record<string, string>;
@@ -102,7 +104,7 @@ test('the token is not sent to a Proxy whose certificate nobody vouches for', as
 });
 
 test('at the Auth port the pin vouches for the authority, which vouches for the server', async () => {
-  await expect(join('direct', { caPins: [spkiPin(ca.cert)] })).resolves.toMatchObject({ clusterName: CLUSTER });
+  await expect(join('direct', { caPins: [spkiPin(ca.certPem)] })).resolves.toMatchObject({ clusterName: CLUSTER });
   await expect(join('direct', { caPins: [`sha256:${'0'.repeat(64)}`] })).rejects.toMatchObject({
     code: 'AccessDenied',
   });
@@ -110,22 +112,22 @@ test('at the Auth port the pin vouches for the authority, which vouches for the 
 });
 
 test('roots are picked by the name of the target cluster', () => {
-  const credentials = { clusterName: CLUSTER, hostCaPems: [ca.cert] };
+  const credentials = { clusterName: CLUSTER, hostCaPems: [ca.certPem] };
   expect(authTlsOptions(credentials)).toMatchObject({
     servername: '6578616d706c652e636f6d.teleport.cluster.local',
     alpn: ['teleport-auth@6578616d706c652e636f6d.teleport.cluster.local', 'h2'],
-    ca: [ca.cert],
+    ca: [ca.certPem],
   });
   expect(() => authTlsOptions(credentials, { targetCluster: 'leaf' })).toThrow('"leaf" is known');
 });
 
 test('dialAuth reaches a cluster by its hex name and refuses a foreign one', async () => {
   const route = { kind: 'direct', host: '127.0.0.1', port: (auth.address() as AddressInfo).port } as const;
-  const credentials = { clusterName: CLUSTER, hostCaPems: [ca.cert] };
-  await using client = await dialAuth(route, credentials, { version: '18.3.0', vars: {} });
+  const credentials = { clusterName: CLUSTER, hostCaPems: [ca.certPem] };
+  await using client = await dialAuth(route, credentials, { version: '18.3.0' });
   expect((await client.auth.ping({})).clusterName).toBe(CLUSTER);
-  const foreign = { clusterName: CLUSTER, hostCaPems: [testCa(CLUSTER).cert] };
-  await expect(dialAuth(route, foreign, { version: '18.3.0', vars: {} })).rejects.toMatchObject({
+  const foreign = { clusterName: CLUSTER, hostCaPems: [createTestCa(CLUSTER).certPem] };
+  await expect(dialAuth(route, foreign, { version: '18.3.0' })).rejects.toMatchObject({
     code: 'ConnectionProblem',
   });
 });

@@ -2,7 +2,7 @@
 import { notReady, unavailable } from '../../aws/availability.js';
 import type { FoundDatabase } from '../../aws/discover.js';
 import { TeleportError } from '../../errors.js';
-import type { AwsDatabase } from '../../profile/aws-identity.js';
+import type { StoredAwsDatabase } from '../../profile/aws-identity.js';
 import type { Database } from '../../resources/types.js';
 import type { AccessibleDatabase, ActiveDatabase, Route } from '../access.js';
 
@@ -31,7 +31,7 @@ export function ofFound(found: FoundDatabase, caPem: string | undefined): Access
   };
 }
 
-/** The form of a name that is no option, no endpoint and no path. */
+/** The form of a name that is not an option, an endpoint or a path. */
 const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/i;
 
 /** A tag may give the name, and whoever may tag writes it; one that is none leaves AWS's own id. */
@@ -56,7 +56,7 @@ export function pasted(
   return { database, users: UNKNOWN, names: UNKNOWN, dbRoles: [] };
 }
 
-export function ofStored(one: AwsDatabase, caPem: string | undefined): Database {
+export function ofStored(one: StoredAwsDatabase, caPem: string | undefined): Database {
   return {
     kind: 'db',
     version: 'v3',
@@ -65,7 +65,7 @@ export function ofStored(one: AwsDatabase, caPem: string | undefined): Database 
   };
 }
 
-export function ofRoute({ database, dbUser, dbName, autoCreate, dbGroups }: Route): AwsDatabase {
+export function ofRoute({ database, dbUser, dbName, autoCreate, dbGroups }: Route): StoredAwsDatabase {
   const serverName = database.spec.tls?.server_name;
   return {
     name: database.metadata.name,
@@ -77,7 +77,7 @@ export function ofRoute({ database, dbUser, dbName, autoCreate, dbGroups }: Rout
   };
 }
 
-export function activeOf({ name, uri, dbUser, dbName }: AwsDatabase): ActiveDatabase {
+export function activeOf({ name, uri, dbUser, dbName }: StoredAwsDatabase): ActiveDatabase {
   return { name, uri, protocol: 'postgres', dbUser, isUserOptional: true, dbName, dbRoles: [], expiresAt: NEVER };
 }
 

@@ -5,18 +5,19 @@
 import { join } from 'node:path';
 import type { DatabaseCredential } from '../../aws/credential-cache.js';
 import { TeleportError } from '../../errors.js';
+import { LOOPBACK_NAMES } from '../../ip.js';
 import { amazonRoots } from '../../net/roots.js';
-import { type AwsDatabase, fileName } from '../../profile/aws-identity.js';
+import { fileName, type StoredAwsDatabase } from '../../profile/aws-identity.js';
 import { writeWhole } from '../../profile/lock.js';
 import { SECRET_MODE } from '../../profile/paths.js';
 import { deletePgServices, pgServiceName, putPgService } from '../../profile/pg-service-file.js';
-import type { SecretStore } from '../../profile/secret-store.js';
+import type { SecretStore } from '../../profile/secret.js';
 import { splitUri } from '../../resources/database-uri.js';
 import type { ConnectionInfo } from '../access.js';
 
 export interface AwsFiles {
   /** Put the password where libpq finds it. @throws BadParameter when secrets are not kept in files */
-  write(identity: string, database: AwsDatabase, credential: DatabaseCredential): Promise<ConnectionInfo>;
+  write(identity: string, database: StoredAwsDatabase, credential: DatabaseCredential): Promise<ConnectionInfo>;
   /** Whether passwords may be in files at all. */
   arePossible(): Promise<boolean>;
   remove(identity: string, names: readonly string[]): Promise<void>;
@@ -54,7 +55,8 @@ export function awsFiles({ base, servicePaths, folder, caFile, secrets, warn }: 
       }
       const passFile = account(identity, database.name);
       const [host, port] = splitUri(database.uri);
-      const lines = [host, ...LOOPBACK].map((one) => `${[one, '*', '*', user, password].map(field).join(':')}\n`);
+      // `tsh proxy db` listens on this machine. libpq gives the password to these hosts and to no other.
+      const lines = [host, ...LOOPBACK_NAMES].map((one) => `${[one, '*', '*', user, password].map(field).join(':')}\n`);
       await store.set(passFile, lines.join(''));
       const ca = caFile ?? join(folder, 'amazon.pem');
       if (!caFile) await writeWhole(ca, `${amazonRoots().join('\n')}\n`, SECRET_MODE);
@@ -88,9 +90,6 @@ export function awsFiles({ base, servicePaths, folder, caFile, secrets, warn }: 
     },
   };
 }
-
-/** Where `tsh proxy db` listens. libpq gives the password to these hosts and the database's own, and to no other. */
-const LOOPBACK = ['localhost', '127.0.0.1', '::1'];
 
 /** A field of a password file. Source: PostgreSQL manual, "The Password File". */
 function field(text: string): string {

@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createCredentialCache } from '../../aws/credential-cache.js';
+import { isAccountId, parseRoleArn } from '../../aws/arn.js';
+import { CredentialCache } from '../../aws/credential-cache.js';
 import { defaultRegion } from '../../aws/region.js';
 import type { Env } from '../../cli/env.js';
 import { printWarning } from '../../cli/output.js';
@@ -16,12 +17,14 @@ import { TeleportError } from '../../errors.js';
 import { readCertificateFile } from '../../pki/certificate-file.js';
 import { type AwsIdentities, type AwsIdentity, fileName } from '../../profile/aws-identity.js';
 import { pgServicePaths, profileBase } from '../../profile/paths.js';
-import { openSecrets, type SecretStore } from '../../profile/secret-store.js';
+import type { SecretStore } from '../../profile/secret.js';
+import { openSecrets } from '../../profile/secret-store.js';
 import type { Access } from '../access.js';
+import type { AwsArgs, OpenArgs } from '../args.js';
 import { isEndpoint, parseEndpoint } from '../endpoint.js';
-import { type AwsArgs, type OpenArgs, personalIdentities } from '../open.js';
-import { awsAccess } from './access.js';
+import { AwsAccess } from './access.js';
 import { awsFiles } from './files.js';
+import { personalIdentities } from './identities.js';
 
 /** @throws BadParameter for an endpoint, a region or a file that cannot be read */
 export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
@@ -38,8 +41,8 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
   // Without a login nobody has said who this is: then nothing is kept for the next command.
   const storage = identity && credentialStorage(identity, identities, secrets, env.now);
   const warn = (text: string) => printWarning(env, text);
-  const cache = createCredentialCache({ now: env.now, warn, ...(storage ? { storage } : {}) });
-  return awsAccess({
+  const cache = new CredentialCache({ now: env.now, warn, ...(storage ? { storage } : {}) });
+  return new AwsAccess({
     name: identity?.name ?? principal.profile ?? 'aws',
     identity,
     identities,
@@ -54,6 +57,7 @@ export async function openAws(env: Env, args: OpenArgs): Promise<Access> {
     caPem: caFile ? readCertificateFile(caFile, '--ca-file', CA_FILE_IS_KEPT).join('') : undefined,
     files: awsFiles({ base, servicePaths: pgServicePaths(env), folder: identities.folder, caFile, secrets, warn }),
     log: env.log,
+    vars: env.vars,
     warn,
     waitingFor: (what, work) => waitingFor(env, what, work),
   });
@@ -100,13 +104,11 @@ function changedAt(path: string): number | undefined {
   }
 }
 
-const ROLE_ARN = /^arn:[^:]+:iam::\d{12}:role\/.+$/;
-
 /** Rights of the flags, or of what was stored. */
 export function principalOf(env: Env, args: AwsArgs, identity?: AwsIdentity): Principal {
   const role = args.assumeRole || identity?.assumeRole;
   const externalId = args.externalId || identity?.externalId;
-  if (role && !ROLE_ARN.test(role)) {
+  if (role && !isAccountId(parseRoleArn(role)?.accountId ?? '')) {
     throw new TeleportError('BadParameter', `--assume-role: ${JSON.stringify(role)} is not the ARN of an IAM role`, {
       hint: 'It looks like arn:aws:iam::123456789012:role/NAME.',
     });

@@ -2,101 +2,118 @@
  * Which Redshift databases a person's own IAM identity can see: every cluster and workgroup of the regions, or the one
  * that a pasted endpoint leads to.
  */
+
 import { isTeleportError, messageOf, TeleportError } from '../../errors.js';
+import { joinHostPort } from '../../host-port.js';
 import { compileFilter } from '../../rbac/predicate.js';
-import type { Access, AccessibleDatabase, DatabaseFilter } from '../access.js';
+import type { AwsMetadata } from '../../resources/types.js';
+import type { AccessibleDatabase, DatabaseFilter } from '../access.js';
 import { type Endpoint, isEndpoint, parseEndpoint } from '../endpoint.js';
-import type { AwsContext } from './access.js';
+import type { AwsContext } from './context.js';
 import { given, ofFound, pasted } from './database.js';
 
-export function awsSearch(context: AwsContext): Access['databases'] {
-  const { principal } = context;
-  const client = (region: string) => ({ region, chain: principal.chain, profile: principal.profile });
+export class AwsSearch {
+  readonly #context: AwsContext;
 
-  const listed = async (regions: readonly string[]) => {
-    const { discoverRedshift, discoverServerless } = await import('../../aws/discover.js');
-    const searches = regions.flatMap((region) => [
-      { region, what: 'Redshift', found: discoverRedshift({ ...client(region), unavailable: true }) },
-      { region, what: 'Redshift Serverless', found: discoverServerless({ ...client(region), unavailable: true }) },
-    ]);
-    const outcomes = await context.waitingFor('AWS', Promise.allSettled(searches.map(({ found }) => found)));
-    const failures: Failure[] = outcomes.flatMap((outcome, i) =>
-      outcome.status === 'rejected' ? [{ ...searches[i]!, error: outcome.reason as unknown }] : [],
-    );
-    // Nothing at all could be asked: that is no empty list.
-    if (failures.length === searches.length && failures.length > 0) throw nothingSeen(failures);
-    return { found: outcomes.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])), failures };
-  };
+  constructor(context: AwsContext) {
+    this.#context = context;
+  }
 
-  const search = async (filter: DatabaseFilter, names: string[] | undefined): Promise<AccessibleDatabase[]> => {
-    const { found, failures } = await listed(await context.regions());
+  async databases(filter: DatabaseFilter, options: { names?: string[] } = {}): Promise<AccessibleDatabase[]> {
+    const names = options.names ?? (filter.name ? [filter.name] : undefined);
+    const endpoints = (names ?? []).filter(isEndpoint);
+    const others = names?.filter((name) => !isEndpoint(name));
+    const direct = await Promise.all(endpoints.map((text) => this.#ofEndpoint(parseEndpoint(text))));
+    if (others?.length === 0) return direct;
+    return [...direct, ...(await this.#search(filter, others))];
+  }
+
+  async #search(filter: DatabaseFilter, names: string[] | undefined): Promise<AccessibleDatabase[]> {
+    const { found, failures } = await this.#listed(await this.#context.regions());
     const matches = compileFilter(filter);
     const databases = found
-      .map((one) => ofFound(one, context.caPem))
+      .map((one) => ofFound(one, this.#context.caPem))
       .filter(({ database }) => names === undefined || names.includes(database.metadata.name))
       .filter(({ database }) => matches({ database }))
       .sort((a, b) => (a.database.metadata.name < b.database.metadata.name ? -1 : 1));
     // Who asked for a name and has it need not know what else could not be looked at.
     if (names === undefined || databases.length < names.length)
-      for (const one of failures) context.warn(failureText(one));
+      for (const one of failures) this.#context.warn(failureText(one));
     return databases;
-  };
+  }
 
-  const databases: Access['databases'] = async (filter, options = {}) => {
-    const names = options.names ?? (filter.name ? [filter.name] : undefined);
-    const endpoints = (names ?? []).filter(isEndpoint);
-    const others = names?.filter((name) => !isEndpoint(name));
-    const direct = await Promise.all(endpoints.map((text) => ofEndpoint(parseEndpoint(text))));
-    if (others?.length === 0) return direct;
-    return [...direct, ...(await search(filter, others))];
-  };
+  async #listed(regions: readonly string[]) {
+    const { discoverRedshift, discoverServerless } = await import('../../aws/discover.js');
+    const searches = regions.flatMap((region) => [
+      { region, what: 'Redshift', found: discoverRedshift({ ...this.#client(region), unavailable: true }) },
+      {
+        region,
+        what: 'Redshift Serverless',
+        found: discoverServerless({ ...this.#client(region), unavailable: true }),
+      },
+    ]);
+    const outcomes = await this.#context.waitingFor('AWS', Promise.allSettled(searches.map(({ found }) => found)));
+    const failures: Failure[] = outcomes.flatMap((outcome, i) =>
+      outcome.status === 'rejected' ? [{ ...searches[i]!, error: outcome.reason as unknown }] : [],
+    );
+    // Nothing at all could be asked: that is not an empty list.
+    if (failures.length === searches.length && failures.length > 0) throw nothingSeen(failures);
+    return { found: outcomes.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])), failures };
+  }
 
-  const ofEndpoint = async (endpoint: Endpoint): Promise<AccessibleDatabase> => {
-    if (endpoint.hasPassword) context.warn('the password in the URL is not used: AWS makes a temporary one');
+  async #ofEndpoint(endpoint: Endpoint): Promise<AccessibleDatabase> {
+    if (endpoint.hasPassword) this.#context.warn('the password in the URL is not used: AWS makes a temporary one');
     if (endpoint.hasKeys)
-      context.warn('the AWS keys in the URL are not used: put them into a profile, see "aws configure"');
-    const found = await placeOf(endpoint);
+      this.#context.warn('the AWS keys in the URL are not used: put them into a profile, see "aws configure"');
+    const found = await this.#placeOf(endpoint);
     const { dbUser, dbName, autoCreate, dbGroups } = endpoint;
     const suggested = { ...found.suggested, ...given({ dbUser, dbName, autoCreate, dbGroups }) };
     // It goes by what was typed, as every database does.
     const metadata = { ...found.database.metadata, name: endpoint.text };
     return { ...found, suggested, askedAs: endpoint.typed, database: { ...found.database, metadata } };
-  };
+  }
 
   /** The database that an endpoint leads to. AWS is asked only for what the host name does not say. */
-  const placeOf = async (endpoint: Endpoint): Promise<AccessibleDatabase> => {
+  async #placeOf(endpoint: Endpoint): Promise<AccessibleDatabase> {
     const { text, host, port, aws } = endpoint;
     const isWhole = aws?.redshift?.cluster_id !== undefined || aws?.redshift_serverless?.workgroup_name !== undefined;
     if (aws && host && isWhole) {
       const { clusterOfVpcEndpoint } = await import('../../aws/vpc-endpoint.js');
-      const cluster = aws.redshift && (await clusterOfVpcEndpoint(client(aws.region!), host));
+      const cluster = aws.redshift && (await clusterOfVpcEndpoint(this.#client(aws.region!), host));
       const place = cluster === undefined ? aws : { ...aws, redshift: { cluster_id: cluster } };
-      return pasted(text, `${host}:${port}`, place, context.caPem);
+      return pasted(text, joinHostPort(host, port), place, this.#context.caPem);
     }
-    if (aws?.region) {
-      const { found, failures } = await listed([aws.region]);
-      const match = found.find(({ aws: place }) =>
-        aws.redshift
-          ? (place.redshift?.cluster_id ?? place.redshift_serverless?.workgroup_name) === aws.redshift.cluster_id
-          : place.redshift_serverless?.endpoint_name === aws.redshift_serverless?.endpoint_name,
-      );
-      if (match) return ofFound(match, context.caPem);
-      // It may be among those that could not be looked at.
-      if (failures[0]) throw failures[0].error;
-      throw new TeleportError('NotFound', `endpoint "${text}": AWS has no such cluster or workgroup in ${aws.region}`, {
-        hint: 'Look for it with: tsh db ls --aws --region=REGION',
-      });
-    }
+    if (aws?.region) return await this.#listedPlace(endpoint, aws, aws.region);
+    return await this.#customDomain(text, host!, port);
+  }
+
+  /** Among all clusters and workgroups of its region. */
+  async #listedPlace({ text }: Endpoint, aws: AwsMetadata, region: string): Promise<AccessibleDatabase> {
+    const { found, failures } = await this.#listed([region]);
+    const match = found.find(({ aws: place }) =>
+      aws.redshift
+        ? (place.redshift?.cluster_id ?? place.redshift_serverless?.workgroup_name) === aws.redshift.cluster_id
+        : place.redshift_serverless?.endpoint_name === aws.redshift_serverless?.endpoint_name,
+    );
+    if (match) return ofFound(match, this.#context.caPem);
+    // It may be among those that could not be looked at.
+    if (failures[0]) throw failures[0].error;
+    throw new TeleportError('NotFound', `endpoint "${text}": AWS has no such cluster or workgroup in ${region}`, {
+      hint: 'Look for it with: tsh db ls --aws --region=REGION',
+    });
+  }
+
+  async #customDomain(text: string, host: string, port: number): Promise<AccessibleDatabase> {
     const { findCustomDomain } = await import('../../aws/custom-domain.js');
-    const regions = await context.regions();
-    const asked = await Promise.allSettled(regions.map((region) => findCustomDomain(client(region), host!)));
+    const regions = await this.#context.regions();
+    const asked = await Promise.allSettled(regions.map((region) => findCustomDomain(this.#client(region), host)));
     for (const [i, outcome] of asked.entries()) {
       if (outcome.status === 'rejected' || outcome.value === undefined) continue;
       const place =
         'clusterId' in outcome.value
           ? { redshift: { cluster_id: outcome.value.clusterId } }
           : { redshift_serverless: { workgroup_name: outcome.value.workgroup } };
-      return pasted(text, `${host}:${port}`, { region: regions[i]!, ...place }, context.caPem);
+      return pasted(text, joinHostPort(host, port), { region: regions[i]!, ...place }, this.#context.caPem);
     }
     const failed = asked.find((outcome) => outcome.status === 'rejected');
     if (failed) throw failed.reason;
@@ -105,9 +122,12 @@ export function awsSearch(context: AwsContext): Access['databases'] {
       `endpoint "${text}": no cluster or workgroup in ${regions.join(', ')} has this custom domain name`,
       { hint: 'Give the region of the cluster with --region, or its own endpoint.' },
     );
-  };
+  }
 
-  return databases;
+  #client(region: string) {
+    const { chain, profile } = this.#context.principal;
+    return { region, chain, profile };
+  }
 }
 
 /** A question that AWS did not answer. */

@@ -1,8 +1,8 @@
 /**
- * What the database commands ask of a cluster's Auth Service, each a function over the gRPC client: list, who am I there,
- * is a second factor wanted, make me a certificate. Works the same on our clusters and Teleport's.
+ * What the database commands ask of a cluster's Auth Service, each a function over the gRPC client: list, who am I there.
+ * Certificates: `issue.ts`. Works the same on our clusters and Teleport's.
  *
- * Source: auth-grpc-and-routing.md sections 3.1 and 3.4.
+ * Source: auth-grpc-and-routing.md 3.1.
  */
 import type { AuthClient } from '../../api/client.js';
 import { fromMessage } from '../../api/convert.js';
@@ -16,18 +16,12 @@ const PAGE_SIZE = 1000;
 /** Names in one predicate; Teleport's own limit for `db exec`. */
 export const MAX_NAMES = 100;
 
-/** Pages that are followed, and messages of one stream that are taken. Ours: a list that goes on beyond is no list. */
+/** Pages that are followed, and messages of one stream that are taken. Our own limits: a list does not go on beyond. */
 const MOST_PAGES = 1000;
 const MOST_MESSAGES = 100_000;
 
-/** Requesters that Auth knows (`UserCertsRequest.requester_name`). */
-export const REQUESTER = { none: 0, localProxyTunnel: 1, dbExec: 5 } as const;
-
-/** Usage `database` and the purpose of certificates made after a second factor. */
-const USAGE_DATABASE = 3;
-
 /**
- * The databases one may see, one per name, sorted by name. `useSearchAsRoles` also finds what one could request.
+ * The databases the person can see, one per name, sorted by name. `useSearchAsRoles` also finds what could be requested.
  *
  * @throws with the server's text, a malformed `--query` included
  */
@@ -136,53 +130,4 @@ export async function collected<Message>(stream: AsyncIterable<Message>, what: s
 
 function tooMany(what: string): TeleportError {
   return new TeleportError('LimitExceeded', `the cluster's list of ${what} does not end`);
-}
-
-export interface CertificateRequest {
-  username: string;
-  clusterName: string;
-  database: Database;
-  dbUser: string;
-  dbName: string;
-  dbRoles: string[];
-  /** PEM of the public key. */
-  tlsPublicKey: string;
-  /** The end of the login certificate; the server cuts it further. */
-  expires: Date;
-  requester: number;
-  accessRequests: string[];
-}
-
-/** Whether this database wants a second factor for each session. */
-export async function isMfaRequired(auth: AuthClient, request: CertificateRequest): Promise<boolean> {
-  const answer = await auth.auth.isMFARequired({ target: { case: 'database', value: routeOf(request) } });
-  return answer.required;
-}
-
-/** A certificate for one database, PEM. Nothing is checked at issuance; refusals come with the connection. */
-export async function generateDatabaseCertificate(auth: AuthClient, request: CertificateRequest): Promise<string> {
-  const seconds = Math.floor(request.expires.getTime() / 1000);
-  const { tls } = await auth.auth.generateUserCerts({
-    username: request.username,
-    expires: { seconds: BigInt(seconds), nanos: 0 },
-    routeToCluster: request.clusterName,
-    accessRequests: request.accessRequests,
-    routeToDatabase: routeOf(request),
-    usage: USAGE_DATABASE,
-    routeToApp: {},
-    routeToWindowsDesktop: {},
-    requesterName: request.requester,
-    tlsPublicKey: Buffer.from(request.tlsPublicKey),
-  });
-  return Buffer.from(tls).toString();
-}
-
-function routeOf({ database, dbUser, dbName, dbRoles }: CertificateRequest) {
-  return {
-    serviceName: database.metadata.name,
-    protocol: database.spec.protocol,
-    username: dbUser,
-    database: dbName,
-    roles: dbRoles,
-  };
 }

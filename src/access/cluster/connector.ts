@@ -55,22 +55,76 @@ const FIRST_PACKET_TIMEOUT_MS = 60_000;
 /** For the first answer: the agent may have to dial, ask AWS and log in, each with a deadline of its own. */
 const FIRST_ANSWER_TIMEOUT_MS = 120_000;
 
-export function clusterConnector(options: ClusterConnectorOptions): Connector {
-  const { log, address, clientTls = false, warm = false, onRefused = () => {} } = options;
-  const clients = createClients({ isPlain: !clientTls });
-  const { track } = clients;
-  let ahead = warm ? options.dial({ withCertificate: true }).then(track) : undefined;
-  ahead?.catch(() => {}); // told when it is used
-  const dial = async (withCertificate: boolean) => track(await options.dial({ withCertificate }));
-  const takeAhead = async () => {
-    const waiting = ahead;
-    ahead = undefined;
-    const ready = await waiting;
-    return ready && !ready.destroyed && !ready.readableEnded ? ready : undefined;
-  };
+export class ClusterConnector implements Connector {
+  readonly #options: ClusterConnectorOptions;
+  readonly #clients: ReturnType<typeof createClients>;
+  readonly #keys: ReturnType<typeof cancelKeys>;
+  /** Dialled before anybody came. */
+  #ahead: Promise<Duplex> | undefined;
+
+  constructor(options: ClusterConnectorOptions) {
+    this.#options = options;
+    this.#clients = createClients({ isPlain: !options.clientTls });
+    this.#keys = cancelKeys(() => this.#dial(true), options.log);
+    this.#ahead = options.warm ? this.#dial(true) : undefined;
+    this.#ahead?.catch(() => {}); // told when it is used
+  }
+
+  async serve(client: Duplex): Promise<void> {
+    const { log, clientTls = false, onRefused = () => {} } = this.#options;
+    this.#clients.take(client);
+    try {
+      const { message, packet, duplex } = await this.#first(client);
+      const isCancel = message.type === 'CancelRequest';
+      const [answer, asked] = settleVersion(message, packet);
+      const upstream = await this.#ask(asked, client, { withCertificate: !clientTls || isCancel, isCancel });
+      if (upstream === undefined) {
+        // Nobody ever answers a CancelRequest.
+        if (isCancel) return hangUp(client);
+        throw new TeleportError('ConnectionProblem', NO_ANSWER, { hint: this.#options.hintOfSilence });
+      }
+      if (answer) duplex.write(answer);
+      let isFirst = true;
+      const watch = isCancel || clientTls ? undefined : this.#keys.watch();
+      await this.#clients.join(duplex, upstream, {
+        onBtoA: (chunk) => {
+          watch?.(chunk);
+          if (isFirst && chunk[0] === ERROR_RESPONSE && chunk.includes(ACCESS_DENIED)) onRefused();
+          isFirst = false;
+        },
+      });
+    } catch (error) {
+      log.debug('Local connection failed.', { error: messageOf(error) });
+      hangUp(client, encodeError(asProblem(error)));
+    }
+  }
+
+  async open(): Promise<Duplex> {
+    return (await this.#takeAhead()) ?? (await this.#dial(true));
+  }
+
+  cancelAll(): Promise<void> {
+    return this.#keys.cancelAll();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#clients.close();
+    await this.#ahead?.then((stream) => stream.destroy()).catch(() => {});
+  }
+
+  async #first(client: Duplex) {
+    if (!this.#options.clientTls) return await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
+    return { ...(await readFirst(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS })), duplex: client };
+  }
+
   /** Send the first packet up and wait for the answer to begin. Undefined: the server closed without a word. */
-  const ask = async (packet: Buffer, client: Duplex, kind: { withCertificate: boolean; isCancel: boolean }) => {
-    const ready = kind.withCertificate && !kind.isCancel ? await takeAhead() : undefined;
+  async #ask(
+    packet: Buffer,
+    client: Duplex,
+    kind: { withCertificate: boolean; isCancel: boolean },
+  ): Promise<Duplex | undefined> {
+    const { address } = this.#options;
+    const ready = kind.withCertificate && !kind.isCancel ? await this.#takeAhead() : undefined;
     if (ready) {
       ready.write(packet);
       const answer = await firstAnswer(ready, client, address).catch(() => 'none');
@@ -79,52 +133,23 @@ export function clusterConnector(options: ClusterConnectorOptions): Connector {
       ready.destroy();
       if (client.destroyed) return undefined;
     }
-    const upstream = await dial(kind.withCertificate);
+    const upstream = await this.#dial(kind.withCertificate);
     upstream.write(packet);
     if ((await firstAnswer(upstream, client, address)) === 'some') return upstream;
     upstream.destroy();
     return undefined;
-  };
-  const keys = cancelKeys(() => dial(true), log);
-  const first = async (client: Duplex) => {
-    if (!clientTls) return await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
-    return { ...(await readFirst(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS })), duplex: client };
-  };
-  return {
-    async serve(client) {
-      clients.take(client);
-      try {
-        const { message, packet, duplex } = await first(client);
-        const isCancel = message.type === 'CancelRequest';
-        const [answer, asked] = settleVersion(message, packet);
-        const upstream = await ask(asked, client, { withCertificate: !clientTls || isCancel, isCancel });
-        if (upstream === undefined) {
-          // Nobody ever answers a CancelRequest.
-          if (isCancel) return hangUp(client);
-          throw new TeleportError('ConnectionProblem', NO_ANSWER, { hint: options.hintOfSilence });
-        }
-        if (answer) duplex.write(answer);
-        let isFirst = true;
-        const watch = isCancel || clientTls ? undefined : keys.watch();
-        await clients.join(duplex, upstream, {
-          onBtoA: (chunk) => {
-            watch?.(chunk);
-            if (isFirst && chunk[0] === ERROR_RESPONSE && chunk.includes(ACCESS_DENIED)) onRefused();
-            isFirst = false;
-          },
-        });
-      } catch (error) {
-        log.debug('Local connection failed.', { error: messageOf(error) });
-        hangUp(client, encodeError(asProblem(error)));
-      }
-    },
-    open: async () => (await takeAhead()) ?? (await dial(true)),
-    cancelAll: () => keys.cancelAll(),
-    async [Symbol.asyncDispose]() {
-      await clients.close();
-      await ahead?.then((stream) => stream.destroy()).catch(() => {});
-    },
-  };
+  }
+
+  async #dial(withCertificate: boolean): Promise<Duplex> {
+    return this.#clients.track(await this.#options.dial({ withCertificate }));
+  }
+
+  async #takeAhead(): Promise<Duplex | undefined> {
+    const waiting = this.#ahead;
+    this.#ahead = undefined;
+    const ready = await waiting;
+    return ready && !ready.destroyed && !ready.readableEnded ? ready : undefined;
+  }
 }
 
 const NO_ANSWER =
@@ -147,7 +172,7 @@ function firstAnswer(upstream: Duplex, client: Duplex, address: string): Promise
     };
     const onReadable = () => {
       if (upstream.readableLength > 0) settle(() => resolve('some'));
-      // Where somebody listens for 'readable', the end is told only to who reads; this takes nothing out.
+      // Where somebody listens for 'readable', the end reaches only who reads; this takes nothing out.
       else upstream.read(0);
     };
     const onNone = () => settle(() => resolve('none'));

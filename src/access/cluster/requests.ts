@@ -7,40 +7,16 @@
  *
  * Source: cli.md 3.1 and 4.2; Teleport 18.3.0, types.proto and tool/tsh.
  */
-import { create } from '@bufbuild/protobuf';
 import type { AuthClient } from '../../api/client.js';
 import { accessRequestOf } from '../../api/convert.js';
 import { AccessRequestV3Schema } from '../../api/gen/types_pb.js';
+import { create } from '../../api/protobuf.js';
 import { timestampOfDate } from '../../api/time.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
-import { pause } from '../../net/deadline.js';
-import { type AccessRequest, REQUEST_STATES, type ResourceId, stateOf } from '../../resources/access-request.js';
+import type { NewAccessRequest, NewReview } from '../../resources/access-request.js';
+import { type AccessRequest, REQUEST_STATES, stateOf } from '../../resources/access-request.js';
+import { pause } from '../../wait.js';
 import { collected } from './calls.js';
-
-export interface NewAccessRequest {
-  user: string;
-  /** `*`: all that one may ask for. */
-  roles?: string[];
-  resources?: ResourceId[];
-  reason?: string | undefined;
-  /** People who are told of it. */
-  reviewers?: string[];
-  /** End of the request itself. */
-  expires?: Date | undefined;
-  /** End of the access that is asked for. */
-  accessExpires?: Date | undefined;
-  maxDuration?: Date | undefined;
-  /** RFC 3339 moment from when on it is used. */
-  assumeStart?: Date | undefined;
-}
-
-export interface NewReview {
-  /** Of the request. */
-  id: string;
-  author: string;
-  isApproved: boolean;
-  reason?: string | undefined;
-}
 
 const PENDING = 1;
 /** How long a stream of events is trusted to tell of every change, and how often a server that went away is asked again. */
@@ -77,7 +53,7 @@ export async function createAccessRequest(auth: AuthClient, wish: NewAccessReque
   return accessRequestOf(await served(auth.auth.createAccessRequestV2(request)));
 }
 
-/** All that one may see, or those of one id or person. */
+/** All that the person can see, or those of one id or person. */
 export async function listAccessRequests(
   auth: AuthClient,
   filter: { id?: string; user?: string } = {},

@@ -1,11 +1,11 @@
 /**
  * Headless login: certificates of one minute for a machine without browser, approved on another one. Teleport's `tsh` has
- * it for SSH and Kubernetes alone, and refuses it to every command that we have. Spec: login-and-profile reference, 3.2.
+ * it for SSH and Kubernetes alone, and refuses it to every command that we have. Spec: login-and-profile.md 3.2.
  */
 import type { Env } from '../../cli/env.js';
 import { TeleportError } from '../../errors.js';
 import type { Ping } from '../../webapi/addresses.js';
-import type { LoginArgs } from './session.js';
+import type { LoginArgs } from './args.js';
 
 /** True when a command was started for a headless login. */
 export function isHeadless(args: LoginArgs): boolean {

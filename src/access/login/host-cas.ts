@@ -1,4 +1,5 @@
 /** Host authorities as the login answer and `GetCertAuthorities` bring them, in the form in which they are kept. */
+import { fetchAuthorityKeys } from '../../api/authorities.js';
 import type { AuthClient } from '../../api/client.js';
 import { withoutAuthority } from '../../api/without-authority.js';
 import { knownHostsLine } from '../../identity/known-hosts.js';
@@ -17,13 +18,11 @@ export function hostCasOfAnswer(signers: LoginAnswer['hostSigners'], proxyHost: 
 
 /** All host authorities that a cluster trusts, leaves included; during a rotation old and new ones. */
 export async function fetchHostCas(api: AuthClient, proxyHost: string): Promise<HostCa[]> {
-  const { certAuthoritiesV2 } = await api.trust.getCertAuthorities({ type: 'host' });
-  return certAuthoritiesV2.flatMap(({ spec }) => {
-    const sets = [spec?.activeKeys, spec?.additionalTrustedKeys].filter((set) => set !== undefined);
-    const cluster = spec?.clusterName ?? '';
-    const tlsPems = sets.flatMap((set) => set.tls.map(({ cert }) => text(cert)));
-    const sshKeys = sets.flatMap((set) => set.ssh.map(({ publicKey }) => text(publicKey)));
-    return cluster === '' ? [] : [{ cluster, tlsPems, knownHosts: lines(proxyHost, cluster, sshKeys) }];
+  const keys = (await fetchAuthorityKeys(api, 'host')).filter(({ cluster }) => cluster !== '');
+  return [...new Set(keys.map(({ cluster }) => cluster))].map((cluster) => {
+    const textsOf = (kind: 'tls' | 'ssh') =>
+      keys.filter((key) => key.cluster === cluster && key.kind === kind).map(({ text }) => text);
+    return { cluster, tlsPems: textsOf('tls'), knownHosts: lines(proxyHost, cluster, textsOf('ssh')) };
   });
 }
 
@@ -36,8 +35,4 @@ export function tlsCasOf(cas: readonly HostCa[], cluster: string): string[] {
 
 function lines(proxyHost: string, cluster: string, sshKeys: readonly string[]): string[] {
   return sshKeys.map((line) => knownHostsLine({ proxyHost, cluster, key: readAuthorizedKey(line) }));
-}
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('utf8');
 }

@@ -3,7 +3,7 @@
  *
  *     password ── begin ──> challenge ── OTP code ── finish ──> certificates
  *
- * Questions go to the terminal of `env`; nothing secret is kept. Spec: login-and-profile reference, 2.
+ * Questions go to the terminal of `env`; nothing secret is kept. Spec: login-and-profile.md 2.
  */
 import type { Env } from '../../cli/env.js';
 import { waitingFor } from '../../cli/progress.js';

@@ -1,11 +1,11 @@
 /**
  * A byte stream to a cluster's Auth Service inside the Proxy's transport service: what is used when the Proxy has
- * separate ports. Spec: auth-grpc-and-routing reference, 2.3.
+ * separate ports. Spec: auth-grpc-and-routing.md 2.3.
  */
 import { Duplex } from 'node:stream';
 import type { AuthClient } from '../../api/client.js';
 
-/** Largest payload of one message in the reference. */
+/** Largest payload of one message in real programs. */
 const FRAME_BYTES = 16 * 1024;
 
 type Chunk = { cluster?: string; frame?: { payload: Uint8Array } };

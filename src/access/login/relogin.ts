@@ -1,36 +1,16 @@
 /**
- * A command that finds its login expired asks for the password, or opens the browser, and does its work once more. Spec: cli reference, 3.2;
- * auth-grpc-and-routing reference, 3.3.
+ * A login that has run out is made anew: by password, or in the browser, or taken as another terminal has renewed it. When, and
+ * what is repeated: `login.ts`. Spec: cli.md 3.2; auth-grpc-and-routing.md 3.3.
  */
 import { isExpiredCredentials } from '../../api/status.js';
 import type { Env } from '../../cli/env.js';
 import { waitingFor } from '../../cli/progress.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
-import { LoginNeeded, type Session, sessionOf } from '../../profile/session.js';
+import { LoginNeeded, type LoginSession, sessionOf } from '../../profile/session.js';
 import type { ProfileStore } from '../../profile/store.js';
-import { askProxy, type LoginArgs, personalStore, pinnedHint } from './session.js';
+import type { LoginArgs } from './args.js';
+import { askProxy, personalStore, pinnedHint } from './session.js';
 import { saveSignIn, signIn, ssoConnector } from './sign-in.js';
-
-export { currentSession as sessionFor, type LoginArgs } from './session.js';
-
-/**
- * Work with a login. When it has run out and somebody sits at the terminal, log in again and repeat the work once.
- *
- * @param work  gets the session given, the second time the new one
- * @throws the work's own error when nobody can be asked; with an identity file under `cannot relogin …`
- */
-export async function withRelogin<T>(
-  env: Env,
-  args: LoginArgs,
-  session: Session,
-  work: (session: Session) => Promise<T>,
-): Promise<T> {
-  try {
-    return await work(session);
-  } catch (error) {
-    return await work(await relogin(env, args, session, error));
-  }
-}
 
 /** True for an error that a new login can put right. */
 export function isLoginNeeded(error: unknown): boolean {
@@ -48,7 +28,7 @@ async function checkCredentialStore(env: Env, store: ProfileStore, name: string)
  *
  * @param error  why; thrown again when a login cannot help or nobody can be asked
  */
-export async function relogin(env: Env, args: LoginArgs, session: Session, error: unknown): Promise<Session> {
+export async function relogin(env: Env, args: LoginArgs, session: LoginSession, error: unknown): Promise<LoginSession> {
   if (!isLoginNeeded(error)) throw explained(error, session);
   if (session.store.isVirtual) {
     throw new TeleportError('AccessDenied', 'cannot relogin in non-interactive session', { cause: error });
@@ -82,14 +62,14 @@ export async function relogin(env: Env, args: LoginArgs, session: Session, error
 }
 
 /** A refusal because of the address comes with the one that would do. */
-function explained(error: unknown, { facts }: Session): unknown {
+function explained(error: unknown, { facts }: LoginSession): unknown {
   if (!facts?.pinnedIp || !isTeleportError(error, 'AccessDenied') || !error.message.startsWith('pinned IP'))
     return error;
   return new TeleportError(error.code, error.message, { hint: pinnedHint(facts.pinnedIp) });
 }
 
 /** The same login, if somebody has renewed it on disk since it was read: another terminal, for a proxy that stays up. */
-async function renewedElsewhere(env: Env, session: Session): Promise<Session | undefined> {
+async function renewedElsewhere(env: Env, session: LoginSession): Promise<LoginSession | undefined> {
   const { store, name, user, cluster } = session;
   const profile = await store.readProfile(name);
   if (profile?.user !== user) return undefined;

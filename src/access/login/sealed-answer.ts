@@ -1,7 +1,7 @@
 /**
  * The sealed answer of a single sign-on login: JSON `{"ciphertext","nonce"}` in base64, AES-256-GCM, 12 bytes of nonce, the
- * tag behind the ciphertext, no additional data. Only who was given the key can have made it. Spec: login-and-profile
- * reference, 3.1. Pure.
+ * tag behind the ciphertext, no additional data. Only who was given the key can have made it. Spec: login-and-profile.md
+ * 3.1. Pure.
  */
 import { createDecipheriv } from 'node:crypto';
 import { TeleportError } from '../../errors.js';

@@ -3,24 +3,29 @@
  * file given with `-i`, whose proxy is asked for its addresses at each run.
  */
 import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Env } from '../../cli/env.js';
 import { printable } from '../../cli/printable.js';
 import { waitingFor } from '../../cli/progress.js';
 import { isTeleportError, nodeCodeOf, TeleportError } from '../../errors.js';
+import { hostOf, joinHostPort } from '../../host-port.js';
 import { decodeIdentityFile } from '../../identity/identity-file.js';
 import { needsConnUpgrade } from '../../net/conn-upgrade-test.js';
+import { WEB_PORT } from '../../net/ports.js';
+import { authoritiesByCluster, issuingCluster } from '../../pki/cluster-name.js';
 import { readPrivateKey } from '../../pki/keys.js';
 import { authorizedKeyLine } from '../../pki/ssh/certificate.js';
-import { issuerOf, NAME_OID, subjectOf } from '../../pki/x509.js';
-import { diskStore } from '../../profile/disk-store.js';
+import { NAME_OID, subjectOf } from '../../pki/x509.js';
+import { DiskStore } from '../../profile/disk-store.js';
 import { memoryStore } from '../../profile/memory-store.js';
-import { hostOf, profileBase } from '../../profile/paths.js';
+import { profileBase } from '../../profile/paths.js';
 import type { Profile } from '../../profile/profile.js';
-import { openSession, type Session } from '../../profile/session.js';
+import { type LoginSession, openSession } from '../../profile/session.js';
 import type { HostCa, ProfileStore, UserKeys } from '../../profile/store.js';
 import { headersFor, readTshConfig } from '../../profile/tsh-config.js';
 import { parseProxy } from '../../profile/typed-proxy.js';
-import { joinAddress, type Ping, profileOfPing, splitAddress } from '../../webapi/addresses.js';
+import { VERSION } from '../../version.js';
+import { type Ping, profileOfPing, splitAddress } from '../../webapi/addresses.js';
 import {
   findProxyAddress,
   type ProxyClient,
@@ -28,29 +33,13 @@ import {
   proxyClient,
   webTrust,
 } from '../../webapi/client.js';
-import { CLIENT_VERSION, versionWarning } from '../../webapi/versions.js';
+import { versionWarning } from '../../webapi/versions.js';
+import type { LoginArgs } from './args.js';
 import { headlessArgs, headlessRefused, isHeadless } from './headless.js';
-import type { BrowserArgs } from './sso.js';
-
-/** The flags that say where and as whom; those of the command table by their names. */
-export interface LoginArgs extends BrowserArgs {
-  proxy?: string | undefined;
-  user?: string | undefined;
-  cluster?: string | undefined;
-  /** Identity file. */
-  identity?: string | undefined;
-  insecure?: boolean | undefined;
-  /** Connector. */
-  auth?: string | undefined;
-  /** Minutes. */
-  ttl?: number | undefined;
-  headless?: boolean | undefined;
-  skipVersionCheck?: boolean | undefined;
-}
 
 /** The store on disk. */
 export function personalStore(env: Env): ProfileStore {
-  return diskStore(profileBase(env.vars, env.home), { keychain: { vars: env.vars, signal: env.signal } });
+  return new DiskStore(profileBase(env.vars, env.home), { keychain: { vars: env.vars, signal: env.signal } });
 }
 
 /**
@@ -58,7 +47,7 @@ export function personalStore(env: Env): ProfileStore {
  *
  * @throws TeleportError when no proxy is named, or there is no such profile
  */
-export async function currentSession(env: Env, args: LoginArgs): Promise<Session> {
+export async function currentSession(env: Env, args: LoginArgs): Promise<LoginSession> {
   if (isHeadless(args)) throw headlessArgs(env, args) && headlessRefused();
   const cluster = selectedCluster(env, args);
   if (args.identity) {
@@ -103,11 +92,11 @@ export async function askProxy(
   const known = options.known?.webProxyAddr;
   if (!typed && !known) throw new TeleportError('BadParameter', 'No proxy address specified, missed --proxy flag?');
   const host = typed?.host ?? hostOf(known!);
-  const web = await webOptions(env, args, joinAddress(host, typed?.port ?? 3080));
+  const web = await webOptions(env, args, joinHostPort(host, typed?.port ?? WEB_PORT));
   const work = async (): Promise<AskedProxy> => {
     const address =
       typed?.port !== undefined
-        ? joinAddress(typed.host, typed.port)
+        ? joinHostPort(typed.host, typed.port)
         : (known ?? (await findProxyAddress(typed!, web)));
     const client = proxyClient(address, web);
     try {
@@ -115,7 +104,7 @@ export async function askProxy(
       if (!args.skipVersionCheck) warnOfVersions(env, ping, address);
       const profile = profileOfPing(ping, address, { sshPort: typed?.sshPort });
       if (!profile.tlsRoutingEnabled) return { client, ping, profile };
-      const target = splitAddress(profile.webProxyAddr, 3080);
+      const target = splitAddress(profile.webProxyAddr, WEB_PORT);
       const tlsRoutingConnUpgradeRequired = await needsConnUpgrade({
         ...target,
         ...webTrust(target.host, web),
@@ -134,7 +123,7 @@ export async function askProxy(
 
 function warnOfVersions(env: Env, ping: Ping, address: string): void {
   const { server_version: server = '', min_client_version: minClient } = ping;
-  const warning = versionWarning({ client: CLIENT_VERSION, server, minClient, address });
+  const warning = versionWarning({ client: VERSION, server, minClient, address });
   if (warning) env.stderr.write(printable(warning));
 }
 
@@ -158,10 +147,10 @@ export interface IdentityLogin {
 }
 
 /** @throws TeleportError `NotFound` when there is no such file, `BadParameter` when it is none */
-export async function readIdentity(path: string): Promise<IdentityLogin> {
+export async function readIdentity(env: Pick<Env, 'cwd'>, path: string): Promise<IdentityLogin> {
   const read = async (file: string) => {
     try {
-      return await readFile(file, 'utf8');
+      return await readFile(resolve(env.cwd, file), 'utf8');
     } catch (error) {
       if (nodeCodeOf(error) !== 'ENOENT') throw error;
       throw new TeleportError('NotFound', `open ${file}: no such file or directory`, { cause: error });
@@ -175,16 +164,10 @@ export async function readIdentity(path: string): Promise<IdentityLogin> {
       if (isTeleportError(error, 'NotFound')) return undefined;
       throw error;
     }));
-  const common = NAME_OID.commonName;
   const key = readPrivateKey(identity.privateKeyPem);
-  const byCluster = new Map<string, string[]>();
-  for (const pem of identity.tlsCaPems) {
-    const cluster = subjectOf(pem).get(common)?.[0] ?? '';
-    byCluster.set(cluster, [...(byCluster.get(cluster) ?? []), pem]);
-  }
   return {
-    user: subjectOf(identity.tlsCertPem).get(common)?.[0] ?? '',
-    cluster: issuerOf(identity.tlsCertPem).get(common)?.[0] ?? '',
+    user: subjectOf(identity.tlsCertPem).get(NAME_OID.commonName)?.[0] ?? '',
+    cluster: issuingCluster(identity.tlsCertPem) ?? '',
     keys: {
       tlsKeyPem: identity.privateKeyPem,
       tlsCertPem: identity.tlsCertPem,
@@ -192,7 +175,7 @@ export async function readIdentity(path: string): Promise<IdentityLogin> {
       sshPublicKey: authorizedKeyLine(key),
       sshCert: sshCert?.trim(),
     },
-    hostCas: [...byCluster].map(([cluster, tlsPems]) => ({
+    hostCas: [...authoritiesByCluster(identity.tlsCaPems)].map(([cluster, tlsPems]) => ({
       cluster,
       tlsPems,
       knownHosts: identity.sshCaLines.filter((line) => line.split(/\s+/)[1]?.split(',').includes(cluster)),
@@ -202,7 +185,7 @@ export async function readIdentity(path: string): Promise<IdentityLogin> {
 
 async function identityStore(env: Env, args: LoginArgs, path: string): Promise<ProfileStore> {
   if (!args.proxy) throw new TeleportError('BadParameter', 'tsh --identity also requires --proxy');
-  const { user, cluster, keys, hostCas } = await readIdentity(path);
+  const { user, cluster, keys, hostCas } = await readIdentity(env, path);
   const { client, profile } = await askProxy(env, args);
   client[Symbol.dispose]();
   return memoryStore({ profile: { ...profile, user, cluster }, keys, hostCas, vars: env.vars });

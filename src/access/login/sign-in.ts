@@ -3,26 +3,27 @@
  *
  *     ping ── password and code, or single sign-on ──> certificates ──> store ── GetCertAuthorities ──> store
  *
- * Spec: login-and-profile reference, 2 and 3.
+ * Spec: login-and-profile.md 2 and 3.
  */
 import type { KeyObject } from 'node:crypto';
-import { parseDuration } from '../../cli/duration.js';
 import type { Env } from '../../cli/env.js';
 import { waitingFor } from '../../cli/progress.js';
+import { goDurationMs } from '../../duration.js';
 import { TeleportError } from '../../errors.js';
 import { generateKey, openSshPrivateKeyPem, privateKeyPem, publicKeyPem, sameKey } from '../../pki/keys.js';
 import { authorizedKeyLine, readSshCertificate } from '../../pki/ssh/certificate.js';
-import { keyFor, type SignatureAlgorithmSuite, SUITES, suiteOfNumber } from '../../pki/suites.js';
+import { keyFor, SIGNATURE_SUITES, type SignatureSuite, suiteOfNumber } from '../../pki/suites.js';
 import { publicKeyOf } from '../../pki/x509.js';
 import { type Profile, profileName } from '../../profile/profile.js';
-import { type Session, sessionOf } from '../../profile/session.js';
+import { type LoginSession, sessionOf } from '../../profile/session.js';
 import type { HostCa, ProfileStore, UserKeys } from '../../profile/store.js';
 import { type Ping, SSO_TYPES } from '../../webapi/addresses.js';
+import type { BrowserArgs, LoginArgs } from './args.js';
 import { connectRoot } from './client.js';
 import { headlessRefused } from './headless.js';
 import { fetchHostCas, hostCasOfAnswer } from './host-cas.js';
-import type { AskedProxy, LoginArgs } from './session.js';
-import type { BrowserArgs, SsoConnector } from './sso.js';
+import type { AskedProxy } from './session.js';
+import type { SsoConnector } from './sso.js';
 
 export interface SignInOptions {
   user: string;
@@ -115,7 +116,7 @@ export async function saveSignIn(
   announced: Profile,
   signedIn: SignedIn,
   args: LoginArgs & { mfaMode?: string | undefined },
-): Promise<Session> {
+): Promise<LoginSession> {
   const name = profileName(announced);
   const { user, cluster, keys } = signedIn;
   const profile: Profile = {
@@ -138,15 +139,15 @@ export async function saveSignIn(
 
 /** How long certificates live when nothing was typed: the ping's `default_session_ttl`, else 12 h. */
 export function defaultTtlMs(ping: Ping): number {
-  return parseDuration(ping.auth?.default_session_ttl ?? '') || DEFAULT_TTL_MS;
+  return goDurationMs(ping.auth?.default_session_ttl ?? '') || DEFAULT_TTL_MS;
 }
 
 /** The suite that a ping announces. Absent is `legacy`; an unknown word is an error, as for real tsh. */
-export function suiteOfPing(ping: Ping): SignatureAlgorithmSuite {
+export function suiteOfPing(ping: Ping): SignatureSuite {
   const suite = ping.auth?.signature_algorithm_suite;
   if (suite === undefined || suite === '') return 'legacy';
   if (typeof suite === 'number') return suiteOfNumber(suite);
-  const known = SUITES.find((one) => one === suite);
+  const known = SIGNATURE_SUITES.find((one) => one === suite);
   if (known) return known;
   throw new TeleportError('NotImplemented', `the cluster asks for the unknown signature algorithm suite "${suite}"`);
 }

@@ -6,13 +6,13 @@
  *
  * The first callback that proves to come from the Proxy counts: its answer is sealed with our key, or its `err` comes with
  * it. Any page open in the browser can call here, so that nothing else ends the login. The browser is sent to a page of the
- * Proxy that says how it ended. Spec: login-and-profile reference, 3.1.
+ * Proxy that says how it ended. Spec: login-and-profile.md 3.1.
  */
 import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { messageOf, TeleportError } from '../../errors.js';
-import { parseHostPort } from '../../net/host-port.js';
+import { parseHostPort } from '../../host-port.js';
 import { listen } from '../../net/listen.js';
 import { type LoginAnswer, loginAnswer } from '../../webapi/login-answer.js';
 import { openSealed, SEAL_KEY_BYTES } from './sealed-answer.js';
@@ -24,7 +24,7 @@ export interface SsoCallbackOptions {
   baseUrl?: string | undefined;
   /** `host:port` of the Proxy whose pages end the login in the browser. */
   webProxyAddr: string;
-  /** Told of a callback that is not the Proxy's, once. */
+  /** Called for a callback that is not the Proxy's, once. */
   onStranger?: () => void;
 }
 
@@ -32,7 +32,7 @@ export interface SsoCallbackOptions {
 export type SsoTarget = { redirectUrl: string } | { formHtml: string };
 
 export interface SsoCallback extends AsyncDisposable {
-  /** What the Proxy is told; holds the key of the answer, so it is neither shown nor logged. */
+  /** What the Proxy receives; holds the key of the answer, so it is neither shown nor logged. */
   readonly callbackUrl: string;
   /** The Proxy's answer. Rejects with what the identity provider or the Proxy said. */
   readonly answer: Promise<LoginAnswer>;
@@ -40,9 +40,9 @@ export interface SsoCallback extends AsyncDisposable {
   linkTo(target: SsoTarget): string;
 }
 
-/** Longest address line and form: a sealed answer has some 10 KiB, with many roles a few times that. Ours. */
+/** Longest address line and form: a sealed answer has some 10 KiB, with many roles a few times that. Our own limit. */
 const MOST_BYTES = 1024 * 1024;
-/** A browser opens a handful; whoever wants more is none. Ours. */
+/** A browser opens a handful; whoever wants more is none. Our own limit. */
 const MOST_CONNECTIONS = 64;
 const IDLE_TIMEOUT_MS = 30_000;
 /** How long the last page may take to leave. */

@@ -1,31 +1,24 @@
 /**
  * Single sign-on: the person logs in where they always do, in a browser, and the Proxy hands the certificates back to a
- * listener on this machine. Spec: login-and-profile reference, 3.1.
+ * listener on this machine. Spec: login-and-profile.md 3.1.
  *
  *     listen ── POST …/login/console ──> link, browser ── identity provider ── Proxy ──> callback, certificates
  */
+
 import { openBrowser } from '../../cli/browser.js';
 import type { Env } from '../../cli/env.js';
 import { waitingFor } from '../../cli/progress.js';
 import { confirm } from '../../cli/prompt.js';
 import { TeleportError } from '../../errors.js';
+import type { Profile } from '../../profile/profile.js';
+import { VERSION } from '../../version.js';
+import { inTime } from '../../wait.js';
 import type { SsoType } from '../../webapi/addresses.js';
-import type { CertificateWish, SsoLoginStart } from '../../webapi/client.js';
+import type { CertificateWish, ProxyClient, SsoLoginStart } from '../../webapi/client.js';
 import type { LoginAnswer } from '../../webapi/login-answer.js';
-import { CLIENT_VERSION } from '../../webapi/versions.js';
-import type { AskedProxy } from './session.js';
+import { yesOrNo } from '../../yes-no.js';
+import type { BrowserArgs } from './args.js';
 import { openSsoCallback, type SsoTarget } from './sso-callback.js';
-
-/** The flags of a login in a browser. */
-export interface BrowserArgs {
-  /** `host:port` to listen on. */
-  bindAddr?: string | undefined;
-  /** Base URL of the listener as the browser reaches it. */
-  callback?: string | undefined;
-  /** `none`: the person opens the link. */
-  browser?: string | undefined;
-  browserLogin?: string | undefined;
-}
 
 export interface SsoConnector {
   type: SsoType;
@@ -44,7 +37,7 @@ const CALLBACK_TIMEOUT_MS = 180_000;
  */
 export async function signInBySso(
   env: Env,
-  { client, profile }: AskedProxy,
+  { client, profile }: { client: Pick<ProxyClient, 'startSso'>; profile: Pick<Profile, 'webProxyAddr'> },
   connector: SsoConnector,
   wish: CertificateWish,
   args: BrowserArgs,
@@ -64,7 +57,7 @@ export async function signInBySso(
       connectorType: connector.type,
       connector: connector.name,
       callbackUrl: listener.callbackUrl,
-      clientVersion: CLIENT_VERSION,
+      clientVersion: VERSION,
     }),
   );
   const link = listener.linkTo(targetOf(start));
@@ -87,7 +80,7 @@ async function callbackBase(env: Env, callback: string, bindAddr: string): Promi
       hint: 'Write --callback=https://host[:port].',
     });
   }
-  const isWarned = /^(1|t|true|y|yes|on)$/i.test(env.vars.TELEPORT_LOGIN_SKIP_REMOTE_HOST_WARNING ?? '');
+  const isWarned = yesOrNo(env.vars.TELEPORT_LOGIN_SKIP_REMOTE_HOST_WARNING ?? '');
   const question = `Logging in from a remote host means that credentials will be stored on the remote host. Make sure that you trust the provided callback host (${callback}) and that it resolves to the provided bind addr (${bindAddr}). Continue?`;
   if (!isWarned && !(await confirm(env, question))) throw new TeleportError('BadParameter', 'Login canceled.');
   return typed.replace(/\/+$/, '');
@@ -104,22 +97,10 @@ function targetOf(start: SsoLoginStart): SsoTarget {
   throw new TeleportError('Protocol', 'the proxy did not say where to log in');
 }
 
-async function untilCallback(env: Env, answer: Promise<LoginAnswer>, timeoutMs: number): Promise<LoginAnswer> {
-  let timer: NodeJS.Timeout | undefined;
-  let onSignal = () => {};
-  const stopped = new Promise<never>((_, reject) => {
-    const late = new TeleportError('ConnectionProblem', 'timed out waiting for callback', {
+function untilCallback(env: Env, answer: Promise<LoginAnswer>, timeoutMs: number): Promise<LoginAnswer> {
+  const late = () =>
+    new TeleportError('ConnectionProblem', 'timed out waiting for callback', {
       hint: 'Repeat the login and finish it in the browser within three minutes.',
     });
-    timer = setTimeout(() => reject(late), timeoutMs);
-    onSignal = () => reject(env.signal.reason);
-    if (env.signal.aborted) onSignal();
-    env.signal.addEventListener('abort', onSignal);
-  });
-  try {
-    return await Promise.race([answer, stopped]);
-  } finally {
-    clearTimeout(timer);
-    env.signal.removeEventListener('abort', onSignal);
-  }
+  return inTime(answer, timeoutMs, late, env.signal);
 }

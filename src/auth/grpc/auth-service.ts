@@ -8,7 +8,7 @@ import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
 import { toMessage } from '../../api/convert.js';
 import type { AuthService } from '../../api/gen/authservice_pb.js';
-import { SIGNATURE_SUITES } from '../../resources/types.js';
+import { numberOfSuite } from '../../pki/suites.js';
 import { publicProxyAddr } from '../proxies.js';
 import { requireRule } from '../rules.js';
 import { networkingConfig } from '../settings.js';
@@ -18,7 +18,6 @@ import { certificateHandlers } from './certs.js';
 import { databaseHandlers } from './databases.js';
 import { tokenHandlers } from './tokens.js';
 import { userHandlers } from './users.js';
-import { bytes } from './values.js';
 
 export function authHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthService>> {
   return {
@@ -39,13 +38,13 @@ function settingHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthServi
       serverFeatures: { db: true, accessControls: true },
       proxyPublicAddr: (await publicProxyAddr(state)) ?? '',
       remoteAddr: context.values.get(callerKey).remoteAddr,
-      signatureAlgorithmSuite: SIGNATURE_SUITES.indexOf(state.preference.spec.signature_algorithm_suite) + 1,
+      signatureAlgorithmSuite: numberOfSuite(state.preference.spec.signature_algorithm_suite),
     }),
     getDomainName: async (_, context) => {
       requireSomebody(await whoOf(context));
       return { domainName: state.clusterName };
     },
-    getClusterCACert: () => ({ tlsCa: bytes(state.authorities.tls('host').certPem) }),
+    getClusterCACert: () => ({ tlsCa: Buffer.from(state.authorities.tls('host').certPem) }),
     getClusterAlerts: async (_, context) => {
       requireSomebody(await whoOf(context));
       return {};

@@ -1,5 +1,4 @@
 /** Certificates of people, hosts and databases, and whether a second factor is wanted: the messages of these methods. */
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
 import type {
@@ -10,7 +9,9 @@ import type {
   JoinService,
   RouteToDatabase as RouteMessage,
 } from '../../api/gen/authservice_pb.js';
+import type { MessageInitShape } from '../../api/protobuf.js';
 import { timestampToDate } from '../../api/time.js';
+import { msOfNanos } from '../../duration.js';
 import { TeleportError } from '../../errors.js';
 import type { RouteToDatabase } from '../../identity/identity.js';
 import { readPublicKey } from '../../pki/keys.js';
@@ -22,7 +23,6 @@ import { hostCertificates, joinWithToken } from '../host-certs.js';
 import type { AuthState } from '../state.js';
 import { reissue, type UserCertificates } from '../user-certs.js';
 import { expanded, requireSomebody, rolesOf, type Who, whoCalls } from '../who.js';
-import { bytes, msOf } from './values.js';
 
 /** `UserCertsRequest.requester_name` of `tctl`. */
 const REQUESTER_TCTL = 1;
@@ -67,17 +67,17 @@ export function certificateHandlers(state: AuthState): Partial<ServiceImpl<typeo
       const issued = await databaseCertificate(state, await whoOf(context), {
         csr: request.csr,
         serverNames: request.serverNames.length > 0 ? request.serverNames : [request.serverName].filter(Boolean),
-        ttlMs: msOf(request.ttl),
+        ttlMs: msOfNanos(request.ttl),
         forServer: request.requesterName === REQUESTER_TCTL,
       });
-      return { cert: bytes(issued.cert), caCerts: issued.caCerts.map(bytes) };
+      return { cert: Buffer.from(issued.cert), caCerts: issued.caCerts.map((text) => Buffer.from(text)) };
     },
     signDatabaseCSR: async (request, context) => {
       const issued = await signDatabaseCsr(state, await whoOf(context), request);
-      return { cert: bytes(issued.cert), caCerts: issued.caCerts.map(bytes) };
+      return { cert: Buffer.from(issued.cert), caCerts: issued.caCerts.map((text) => Buffer.from(text)) };
     },
     isMFARequired: async (request, context) => {
-      const required = await isMfaRequired(state, await whoOf(context), request);
+      const required = await isMfaRequired(state, requireSomebody(await whoOf(context)), request);
       return { required, mfaRequired: required ? 1 : 2 };
     },
     createAuthenticateChallenge: async (request, context) => {
@@ -113,10 +113,10 @@ export function joinHandlers(state: AuthState): Partial<ServiceImpl<typeof JoinS
 }
 
 const certs = (issued: UserCertificates): MessageInitShape<typeof CertsSchema> => ({
-  ssh: bytes(issued.ssh),
-  tls: bytes(issued.tls),
-  tlsCaCerts: issued.tlsCas.map(bytes),
-  sshCaCerts: issued.sshCas.map(bytes),
+  ssh: Buffer.from(issued.ssh),
+  tls: Buffer.from(issued.tls),
+  tlsCaCerts: issued.tlsCas.map((text) => Buffer.from(text)),
+  sshCaCerts: issued.sshCas.map((text) => Buffer.from(text)),
 });
 
 function routeOf(route: RouteMessage | undefined): RouteToDatabase | undefined {
@@ -140,9 +140,14 @@ function mayMakeHost(who: Who, { hostId, role, systemRoles }: HostCertsRequest):
   throw new TeleportError('AccessDenied', 'access denied');
 }
 
-/** "No" also for a database that does not exist, as long as nobody asks for MFA at all. */
+/**
+ * "No" also for a database that does not exist, as long as nobody asks for MFA at all.
+ *
+ * @throws TeleportError `AccessDenied` for a caller who is not a user: hosts have no sessions
+ */
 async function isMfaRequired(state: AuthState, who: Who, { target }: IsMFARequiredRequest): Promise<boolean> {
-  if (target.case !== 'database' || who.kind !== 'user') return false;
+  if (target.case !== 'database') return false;
+  if (who.kind !== 'user') throw new TeleportError('AccessDenied', 'access denied: only users have sessions');
   const roles = expanded(await rolesOf(state, who.identity.groups), who.user);
   const asked = mfaState(roles, state.preference);
   if (asked === 'never') return false;

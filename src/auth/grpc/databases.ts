@@ -1,17 +1,17 @@
 /** Databases and the servers that offer them: the messages of these methods. */
-import { create } from '@bufbuild/protobuf';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
 import { fromMessage, toMessage } from '../../api/convert.js';
 import type { AuthService } from '../../api/gen/authservice_pb.js';
 import { KeepAliveSchema } from '../../api/gen/types_pb.js';
+import { create } from '../../api/protobuf.js';
 import { timestampOfDate, timestampToDate } from '../../api/time.js';
 import { TeleportError } from '../../errors.js';
 import * as databases from '../databases.js';
 import { listServers } from '../list-resources.js';
 import type { AuthState } from '../state.js';
 import { requireSomebody, whoCalls } from '../who.js';
-import { must, written } from './values.js';
+import { must, written } from './written.js';
 
 /** `KeepAlive.KeepAliveType`. */
 const KEEP_ALIVE_DATABASE = 3;

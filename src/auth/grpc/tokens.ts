@@ -7,7 +7,7 @@ import { requireRule } from '../rules.js';
 import type { AuthState } from '../state.js';
 import * as tokens from '../tokens.js';
 import { whoCalls } from '../who.js';
-import { written } from './values.js';
+import { written } from './written.js';
 
 export function tokenHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthService>> {
   const whoOf = (context: HandlerContext) => whoCalls(state, context.values.get(callerKey));

@@ -1,17 +1,18 @@
 /** Users, their invitations, and roles: the messages of these methods. */
-import { create } from '@bufbuild/protobuf';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
 import { toMessage } from '../../api/convert.js';
 import type { AuthService } from '../../api/gen/authservice_pb.js';
 import { RoleV6Schema } from '../../api/gen/types_pb.js';
+import { create } from '../../api/protobuf.js';
+import { msOfNanos } from '../../duration.js';
 import { TeleportError } from '../../errors.js';
 import { createUserToken } from '../invites.js';
 import { requireRule } from '../rules.js';
 import type { AuthState } from '../state.js';
 import * as users from '../users.js';
 import { nameOf, requireSomebody, whoCalls } from '../who.js';
-import { msOf, written } from './values.js';
+import { written } from './written.js';
 
 export function userHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthService>> {
   const whoOf = (context: HandlerContext) => whoCalls(state, context.values.get(callerKey));
@@ -49,7 +50,7 @@ export function userHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthS
       requireRule(who, 'user', 'update');
       return toMessage(
         'user_token',
-        await createUserToken(state, { user: name, type, ttlMs: msOf(ttl), by: nameOf(who) }),
+        await createUserToken(state, { user: name, type, ttlMs: msOfNanos(ttl), by: nameOf(who) }),
       );
     },
     getResetPasswordToken: async ({ tokenId }, context) => {

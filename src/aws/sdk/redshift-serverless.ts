@@ -1,4 +1,6 @@
 /** What is used of the SDK's Redshift Serverless client, named, so that the bundle leaves the rest out. */
+
+export type { EndpointAccess, Workgroup } from '@aws-sdk/client-redshift-serverless';
 export {
   GetCredentialsCommand,
   GetEndpointAccessCommand,

@@ -3,6 +3,8 @@
  *
  * Source: psql's manual page, `\pset format aligned`, border 1.
  */
+import { cellWidth } from '../../cli/cells.js';
+
 export interface ResultTable {
   /** Column names; empty for a statement without rows. */
   columns: { name: string; isNumber: boolean }[];
@@ -18,7 +20,9 @@ export const NUMBER_TYPES: ReadonlySet<number> = new Set([20, 21, 23, 26, 28, 29
 export function alignedText({ columns, rows, commandTag }: ResultTable): string {
   if (columns.length === 0) return commandTag === '' ? '' : `${commandTag}\n`;
   const cells = rows.map((row) => row.map((value) => (value ?? '').split('\n')));
-  const widths = columns.map(({ name }, i) => Math.max(width(name), ...cells.flatMap((row) => row[i]!.map(width))));
+  const widths = columns.map(({ name }, i) =>
+    Math.max(cellWidth(name), ...cells.flatMap((row) => row[i]!.map(cellWidth))),
+  );
   const header = columns.map(({ name }, i) => ` ${center(name, widths[i]!)} `).join('|');
   const rule = widths.map((w) => '-'.repeat(w + 2)).join('+');
   const lines = cells.flatMap((row) => {
@@ -27,7 +31,7 @@ export function alignedText({ columns, rows, commandTag }: ResultTable): string 
       row
         .map((parts, i) => {
           const text = parts[line] ?? '';
-          const space = ' '.repeat(widths[i]! - width(text));
+          const space = ' '.repeat(widths[i]! - cellWidth(text));
           const padded = columns[i]!.isNumber ? space + text : text + space;
           // psql marks a value that goes on in the next line.
           const mark = line < parts.length - 1 ? '+' : ' ';
@@ -44,12 +48,7 @@ export function alignedText({ columns, rows, commandTag }: ResultTable): string 
 }
 
 function center(text: string, columns: number): string {
-  const space = columns - width(text);
+  const space = columns - cellWidth(text);
   const left = Math.floor(space / 2);
   return ' '.repeat(left) + text + ' '.repeat(space - left);
-}
-
-/** Characters, not bytes; wide ones are not counted twice. */
-function width(text: string): number {
-  return [...text].length;
 }

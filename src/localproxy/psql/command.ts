@@ -6,6 +6,8 @@
  * psql has opinions: a folder as host means a Unix socket, for which it neither asks for TLS nor heeds an inherited
  * PGSSLMODE; `localhost` and not an address where it checks names.
  */
+import { joinHostPort } from '../../host-port.js';
+
 export interface PsqlTarget {
   /** A folder (Unix socket), `localhost` or a host name. */
   host: string;
@@ -33,9 +35,8 @@ export function connectionUri({ host, port, dbUser, dbName, tls }: PsqlTarget): 
     return `postgres://${user}/${encodeURIComponent(dbName)}?host=${encodeURIComponent(host)}&port=${port}`;
   }
   const user = dbUser === '' ? '' : `${queryEscape(dbUser)}@`;
-  const at = host.includes(':') ? `[${host}]` : host;
   const name = dbName.replace(/["$`\\!\s]/g, escaped);
-  return `postgres://${user}${at}:${port}/${name}${tls ? tlsQuery(tls) : ''}`;
+  return `postgres://${user}${joinHostPort(host, port)}/${name}${tls ? tlsQuery(tls) : ''}`;
 }
 
 function tlsQuery({ rootCert, cert, key, passFile, mode }: NonNullable<PsqlTarget['tls']>): string {

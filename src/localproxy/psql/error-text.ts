@@ -1,4 +1,6 @@
 /** An error of a statement as psql prints it: severity and message, the place in the statement, detail and hint. Pure. */
+import { cellWidth } from '../../cli/cells.js';
+
 export interface StatementError {
   severity: string;
   message: string;
@@ -24,7 +26,8 @@ function placeText(sql: string, position: number): string[] {
   const before = [...sql].slice(0, position - 1).join('');
   if (before.length >= sql.length) return [];
   const start = before.lastIndexOf('\n') + 1;
-  const line = sql.slice(start).split('\n', 1)[0]!.replaceAll('\t', ' ');
+  const shown = (text: string) => text.replaceAll('\t', ' ');
+  const line = shown(sql.slice(start).split('\n', 1)[0]!);
   const title = `LINE ${before.split('\n').length}: `;
-  return [title + line, `${' '.repeat(title.length + [...before.slice(start)].length)}^`];
+  return [title + line, `${' '.repeat(cellWidth(title + shown(before.slice(start))))}^`];
 }

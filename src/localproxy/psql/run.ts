@@ -3,8 +3,9 @@
  * holds it. Whatever else asks this process to end, ends psql first.
  */
 import { constants as osConstants } from 'node:os';
+import { startChild } from '../../child-process.js';
 import { findProgram } from '../../cli/find-program.js';
-import { TeleportError } from '../../errors.js';
+import { messageOf, TeleportError } from '../../errors.js';
 
 export interface RunOptions {
   /** Absolute path from `findPsql`. */
@@ -45,24 +46,19 @@ const KILL_AFTER_MS = 1000;
  * @throws the signal's reason when it is aborted before psql runs; TeleportError `ConnectionProblem` when psql cannot run
  */
 export async function runPsql({ file, args, env, signal, stdio }: RunOptions): Promise<Exited> {
-  signal?.throwIfAborted();
-  const { execa } = await import('execa');
-  const child = await execa(file, args, {
+  const { end } = await startChild(file, args, {
     stdin: stdio?.stdin ?? 'inherit',
     stdout: stdio?.stdout ?? 'inherit',
     stderr: stdio?.stderr ?? 'inherit',
-    env: env as Record<string, string>,
-    extendEnv: false,
+    env,
     ...(signal ? { cancelSignal: signal } : {}),
     forceKillAfterDelay: KILL_AFTER_MS,
-    reject: false,
     stripFinalNewline: false,
+  }).catch((cause: unknown) => {
+    signal?.throwIfAborted();
+    throw new TeleportError('ConnectionProblem', `cannot run ${file}: ${messageOf(cause)}`, { cause });
   });
-  const status = child.exitCode ?? 128 + (child.signal ? (osConstants.signals[child.signal] ?? 0) : 0);
-  if (child.exitCode === undefined && child.signal === undefined) {
-    throw new TeleportError('ConnectionProblem', `cannot run ${file}: ${child.shortMessage ?? 'unknown reason'}`, {
-      cause: child,
-    });
-  }
-  return { status, stdout: String(child.stdout ?? ''), stderr: String(child.stderr ?? '') };
+  const { exitCode, signal: endedBy, stdout, stderr } = await end;
+  const status = exitCode ?? 128 + (endedBy ? osConstants.signals[endedBy] : 0);
+  return { status, stdout: String(stdout ?? ''), stderr: String(stderr ?? '') };
 }

@@ -1,12 +1,12 @@
 /**
  * Answers of the web API as values, and how they go out: headers and error shapes of Teleport's Proxy
- * (`login-and-profile.md` 1.2, 1.7).
+ * (login-and-profile.md 1.2, 1.7).
  */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import { type ErrorCode, isTeleportError } from '../../errors.js';
 
-export interface Answer {
+export interface WebAnswer {
   status: number;
   headers: OutgoingHttpHeaders;
   body: string | Buffer;
@@ -38,27 +38,27 @@ const STATUS: Record<ErrorCode, number> = {
   Protocol: 500,
 };
 
-export function json(value: unknown, status = 200): Answer {
+export function json(value: unknown, status = 200): WebAnswer {
   return { status, headers: { ...NO_CACHE_HEADERS, ...JSON_TYPE }, body: JSON.stringify(value) };
 }
 
-export function plainText(body: string, status = 200): Answer {
+export function plainText(body: string, status = 200): WebAnswer {
   return { status, headers: { ...NO_CACHE_HEADERS, 'content-type': 'text/plain; charset=utf-8' }, body };
 }
 
-export function errorAnswer(message: string, status: number): Answer {
+export function errorAnswer(message: string, status: number): WebAnswer {
   const body = JSON.stringify({ error: { message } }, null, 4);
   return { status, headers: { ...NO_CACHE_HEADERS, ...JSON_TYPE }, body };
 }
 
 /** Anything thrown. An error that is not ours is a mistake of the program, and its text stays here. */
-export function thrownAnswer(error: unknown): Answer {
+export function thrownAnswer(error: unknown): WebAnswer {
   if (!isTeleportError(error)) return errorAnswer('internal error', 500);
   return errorAnswer(error.message, STATUS[error.code]);
 }
 
 /** What the router says about a path that it does not know. */
-export function pathNotFound(version: string): Answer {
+export function pathNotFound(version: string): WebAnswer {
   const [core = '', preRelease = ''] = version.split('-', 2);
   const [major = 0, minor = 0, patch = 0] = core.split('.').map(Number);
   const proxyVersion = { major, minor, patch, preRelease, string: version };
@@ -66,11 +66,11 @@ export function pathNotFound(version: string): Answer {
   return { status: 404, headers: JSON_TYPE, body };
 }
 
-export function redirect(location: string): Answer {
+export function redirect(location: string): WebAnswer {
   return { status: 302, headers: { location, 'content-type': 'text/html; charset=utf-8' }, body: '' };
 }
 
-export function send(response: ServerResponse | Http2ServerResponse, answer: Answer): void {
+export function send(response: ServerResponse | Http2ServerResponse, answer: WebAnswer): void {
   if (response.headersSent || response.writableEnded) return;
   response.writeHead(answer.status, {
     ...SAFETY_HEADERS,

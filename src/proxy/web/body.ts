@@ -1,9 +1,9 @@
-/** The JSON body of a request: bounded in size and time. Rules: `login-and-profile.md` 1.7 ("Body reader"). */
+/** The JSON body of a request: bounded in size and time. Rules: login-and-profile.md 1.7 ("Body reader"). */
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import { messageOf, TeleportError, TimedOut } from '../../errors.js';
 
-/** Largest body taken: host certificates and passwords are far smaller. Ours. */
+/** Largest body taken: host certificates and passwords are far smaller. Our own limit. */
 const MAX_BODY_BYTES = 64 * 1024;
 const BODY_TIMEOUT_MS = 15_000;
 
@@ -29,7 +29,7 @@ export async function readBody(request: IncomingMessage | Http2ServerRequest): P
   } catch (error) {
     throw new TeleportError('BadParameter', `request: ${messageOf(error)}`);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('the body is no object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('the body is not an object');
   const members = new Map(Object.entries(value).map(([name, member]) => [name.toLowerCase(), member as unknown]));
   return bodyOf((name) => members.get(name.toLowerCase()) ?? undefined);
 }
@@ -37,7 +37,7 @@ export async function readBody(request: IncomingMessage | Http2ServerRequest): P
 function bodyOf(member: (name: string) => unknown): Body {
   const text = (name: string): string => {
     const value = member(name) ?? '';
-    if (typeof value !== 'string') throw wrong(`${name} is no string`);
+    if (typeof value !== 'string') throw wrong(`${name} is not a string`);
     return value;
   };
   return {
@@ -45,18 +45,19 @@ function bodyOf(member: (name: string) => unknown): Body {
     bytes(name) {
       const value = text(name);
       if (value === '') return undefined;
-      if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value) || value.length % 4 !== 0) throw wrong(`${name} is no base64`);
+      if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value) || value.length % 4 !== 0) throw wrong(`${name} is not base64`);
       return Buffer.from(value, 'base64');
     },
     integer(name) {
       const value = member(name) ?? 0;
-      if (typeof value !== 'number' || !Number.isInteger(value)) throw wrong(`${name} is no integer`);
+      if (typeof value !== 'number' || !Number.isInteger(value)) throw wrong(`${name} is not an integer`);
       return BigInt(value);
     },
     flag: (name) => member(name) === true,
     texts(name) {
       const value = member(name) ?? [];
-      if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) throw wrong(`${name} is no list`);
+      if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
+        throw wrong(`${name} is not a list`);
       return value;
     },
   };

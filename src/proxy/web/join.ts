@@ -1,13 +1,13 @@
-/** Host certificates for a token: `POST /webapi/host/credentials` (`auth-grpc-and-routing.md` 6.1 A). */
+/** Host certificates for a token: `POST /webapi/host/credentials` (auth-grpc-and-routing.md 6.1 A). */
 import type { AuthClient } from '../../api/client.js';
-import { type Answer, json } from './answer.js';
+import { json, type WebAnswer } from './answer.js';
 import { base64 } from './login.js';
 import type { WebRequest } from './request.js';
 
 export async function hostCredentials(
   join: Pick<AuthClient['join'], 'registerUsingToken'>,
   request: WebRequest,
-): Promise<Answer> {
+): Promise<WebAnswer> {
   const body = await request.body();
   const publicTlsKey = body.bytes('public_tls_key');
   const publicSshKey = body.bytes('public_ssh_key');

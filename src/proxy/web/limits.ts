@@ -1,4 +1,4 @@
-/** Token buckets per client address. Figures and text: `login-and-profile.md` 1.1 (lib/defaults/defaults.go). */
+/** Token buckets per client address. Figures and text: login-and-profile.md 1.1 (lib/defaults/defaults.go). */
 import { TeleportError } from '../../errors.js';
 
 export interface RateLimit {
@@ -13,7 +13,7 @@ export const RATE_LIMITS = {
 
 export type LimitClass = keyof typeof RATE_LIMITS;
 
-/** Addresses remembered; beyond it the full buckets, which say nothing, are forgotten. Ours. */
+/** Addresses remembered; beyond it the full buckets, which say nothing, are forgotten. Our own limit. */
 const MAX_ADDRESSES = 10_000;
 
 /** @returns a function that takes one token, or throws TeleportError `LimitExceeded` */

@@ -1,13 +1,13 @@
-/** Login with password and one-time code: `begin`, `finish`. Shapes and texts: `login-and-profile.md` 2.3 to 2.5. */
+/** Login with password and one-time code: `begin`, `finish`. Shapes and texts: login-and-profile.md 2.3 to 2.5. */
 import type { AuthClient } from '../../api/client.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
-import { type Answer, json } from './answer.js';
+import { json, type WebAnswer } from './answer.js';
 import type { WebRequest } from './request.js';
 
 type Gateway = Pick<AuthClient['proxyGateway'], 'loginBegin' | 'loginFinish'>;
 
 /** `POST /webapi/mfa/login/begin` */
-export async function loginBegin(gateway: Gateway, request: WebRequest): Promise<Answer> {
+export async function loginBegin(gateway: Gateway, request: WebRequest): Promise<WebAnswer> {
   const body = await request.body();
   if (body.flag('passwordless')) throw new TeleportError('BadParameter', 'passwordless requires WebAuthn');
   try {
@@ -25,7 +25,7 @@ export async function loginBegin(gateway: Gateway, request: WebRequest): Promise
 }
 
 /** `POST /webapi/mfa/login/finish` */
-export async function loginFinish(gateway: Gateway, request: WebRequest): Promise<Answer> {
+export async function loginFinish(gateway: Gateway, request: WebRequest): Promise<WebAnswer> {
   const body = await request.body();
   const sshPublicKey = body.bytes('ssh_pub_key');
   const tlsPublicKey = body.bytes('tls_pub_key');

@@ -4,7 +4,7 @@
  * screen reader can follow, and nothing of the address or an answer ever put into HTML unescaped.
  */
 import { createHash } from 'node:crypto';
-import type { Answer } from './answer.js';
+import type { WebAnswer } from './answer.js';
 import { SIGNUP_SCRIPT } from './signup-script.js';
 
 const STYLE = `
@@ -22,7 +22,7 @@ pre { padding: .75rem; border: 1px solid currentcolor; border-radius: .25rem; }
 `;
 
 /** The page of an invite or reset link. What it shows comes from a POST of its script. */
-export function signupPage(): Answer {
+export function signupPage(): WebAnswer {
   return page(
     'Set up your account',
     `<h1 id="title">Set up your account</h1>
@@ -54,7 +54,7 @@ export function signupPage(): Answer {
 }
 
 /** `/web` and `/web/login`: there is no console, so say what to do. @param host  what the browser called us */
-export function homePage(host: string, clusterName: string): Answer {
+export function homePage(host: string, clusterName: string): WebAnswer {
   return page(
     'Database access',
     `<h1>Database access of ${escapeHtml(clusterName)}</h1>
@@ -67,7 +67,7 @@ and gives you a link to this server.</p>`,
   );
 }
 
-function page(title: string, content: string, script = ''): Answer {
+function page(title: string, content: string, script = ''): WebAnswer {
   const policy = [
     "default-src 'none'",
     `style-src '${hash(STYLE)}'`,

@@ -1,6 +1,7 @@
-/** The answers of `/webapi/ping` and its variants. Pure. Shape: `login-and-profile.md` 1.3, 1.4. */
+/** The answers of `/webapi/ping` and its variants. Pure. Shape: login-and-profile.md 1.3, 1.4. */
 import type { AuthPreferenceSpecV2 } from '../../api/gen/types_pb.js';
 import { TeleportError } from '../../errors.js';
+import { announcedSuite } from '../../pki/suites.js';
 
 export interface ProxySettings {
   clusterName: string;
@@ -11,7 +12,6 @@ export interface ProxySettings {
   publicAddr: string | undefined;
 }
 
-const SUITES: Record<number, string> = { 1: 'legacy', 2: 'balanced-v1', 3: 'fips-v1', 4: 'hsm-v1' };
 /** Members of `second_factors`. */
 const FACTOR = { otp: 1, webauthn: 2 } as const;
 const DIAL_TIMEOUT_NS = 30_000_000_000;
@@ -95,7 +95,7 @@ function secondFactor(factors: readonly number[]) {
 }
 
 function suiteOf({ signatureAlgorithmSuite }: AuthPreferenceSpecV2) {
-  const suite = SUITES[signatureAlgorithmSuite];
+  const suite = announcedSuite(signatureAlgorithmSuite);
   return suite === undefined ? {} : { signature_algorithm_suite: suite };
 }
 

@@ -1,8 +1,8 @@
-/** The table of the web API: method, path, rate limit, handler. Paths and limits: `login-and-profile.md` 1.1. */
+/** The table of the web API: method, path, rate limit, handler. Paths and limits: login-and-profile.md 1.1. */
 import type { AuthClient } from '../../api/client.js';
 import type { AuthPreferenceSpecV2 } from '../../api/gen/types_pb.js';
 import { TeleportError } from '../../errors.js';
-import { type Answer, json, plainText, redirect } from './answer.js';
+import { json, plainText, redirect, type WebAnswer } from './answer.js';
 import { hostCredentials } from './join.js';
 import type { LimitClass } from './limits.js';
 import { loginBegin, loginFinish } from './login.js';
@@ -18,15 +18,15 @@ export interface WebContext {
   preference: () => Promise<AuthPreferenceSpecV2>;
 }
 
-export interface Route {
+export interface WebRoute {
   method: 'GET' | 'POST' | 'PUT';
   /** `{name}` stands for one part, `{name...}` for the rest. */
   path: string;
   limit?: LimitClass;
-  handle: (request: WebRequest, context: WebContext) => Answer | Promise<Answer>;
+  handle: (request: WebRequest, context: WebContext) => WebAnswer | Promise<WebAnswer>;
 }
 
-export const ROUTES: readonly Route[] = [
+export const ROUTES: readonly WebRoute[] = [
   { method: 'GET', path: '/webapi/ping', handle: async (_, c) => json(pingAnswer(c.settings, await c.preference())) },
   {
     method: 'GET',
@@ -108,14 +108,17 @@ export const ROUTES: readonly Route[] = [
 const VERSIONED = new Set(['webapi', 'enterprise', 'scripts', '.well-known', 'workload-identity', 'web']);
 
 /** The route of a request; `/v1` is cut off when nothing else matches. */
-export function findRoute(method: string, path: string): { route: Route; params: Record<string, string> } | undefined {
+export function findRoute(
+  method: string,
+  path: string,
+): { route: WebRoute; params: Record<string, string> } | undefined {
   const found = matchAny(method, path);
   if (found) return found;
   const [, first, second = ''] = path.split('/', 3);
   return first === 'v1' && VERSIONED.has(second) ? matchAny(method, path.slice('/v1'.length)) : undefined;
 }
 
-function matchAny(method: string, path: string): { route: Route; params: Record<string, string> } | undefined {
+function matchAny(method: string, path: string): { route: WebRoute; params: Record<string, string> } | undefined {
   for (const route of ROUTES) {
     if (route.method !== method) continue;
     const params = matchPath(route.path, path);
@@ -145,7 +148,7 @@ function matchPath(pattern: string, path: string): Record<string, string> | unde
 }
 
 /** The last part is the question, what stands before it the channel; every channel has our own version. */
-function upgradeChannel(channelAndQuestion: string, version: string): Answer {
+function upgradeChannel(channelAndQuestion: string, version: string): WebAnswer {
   const parts = channelAndQuestion.split('/').filter((part) => part !== '');
   const question = parts.at(-1);
   if (parts.length < 2)
@@ -158,7 +161,7 @@ function upgradeChannel(channelAndQuestion: string, version: string): Answer {
   throw new TeleportError('BadParameter', 'requestType path must end with "version" or "critical"');
 }
 
-function configScript({ version, clusterName, publicAddr }: ProxySettings): Answer {
+function configScript({ version, clusterName, publicAddr }: ProxySettings): WebAnswer {
   const config = { isCloud: false, proxyCluster: clusterName, edition: 'oss', version, publicAddr: publicAddr ?? '' };
   const literal = JSON.stringify(config).replaceAll('<', '\\u003c');
   return {

@@ -1,7 +1,7 @@
-/** Invitations and password resets: the JSON calls (`login-and-profile.md` 4.2) and what the sign-up page asks for. */
+/** Invitations and password resets: the JSON calls (login-and-profile.md 4.2) and what the sign-up page asks for. */
 import type { AuthClient } from '../../api/client.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
-import { type Answer, json } from './answer.js';
+import { json, type WebAnswer } from './answer.js';
 import type { WebRequest } from './request.js';
 
 type Gateway = Pick<AuthClient['proxyGateway'], 'getUserToken' | 'changeUserPassword'>;
@@ -10,7 +10,7 @@ type Gateway = Pick<AuthClient['proxyGateway'], 'getUserToken' | 'changeUserPass
 const QR_PIXELS = 456;
 
 /** `GET /webapi/users/password/token/{token}`: makes a new secret at each call; only the last one counts. */
-export async function passwordToken(gateway: Gateway, request: WebRequest): Promise<Answer> {
+export async function passwordToken(gateway: Gateway, request: WebRequest): Promise<WebAnswer> {
   const { token, user, otpauthUrl } = await userToken(gateway, request, 'bad or expired token');
   return json({
     tokenId: token,
@@ -21,7 +21,7 @@ export async function passwordToken(gateway: Gateway, request: WebRequest): Prom
 }
 
 /** `POST /webapi/mfa/token/{token}/registerchallenge` */
-export async function registerChallenge(gateway: Gateway, request: WebRequest): Promise<Answer> {
+export async function registerChallenge(gateway: Gateway, request: WebRequest): Promise<WebAnswer> {
   const body = await request.body();
   if (body.text('deviceType') !== 'totp') {
     throw new TeleportError('BadParameter', 'this cluster registers one-time codes only (deviceType "totp")');
@@ -32,7 +32,7 @@ export async function registerChallenge(gateway: Gateway, request: WebRequest): 
 }
 
 /** `PUT /webapi/users/password/token` */
-export async function changePassword(gateway: Gateway, request: WebRequest): Promise<Answer> {
+export async function changePassword(gateway: Gateway, request: WebRequest): Promise<WebAnswer> {
   const body = await request.body();
   const password = body.bytes('password');
   await gateway.changeUserPassword({
@@ -49,7 +49,7 @@ export async function changePassword(gateway: Gateway, request: WebRequest): Pro
  * `POST /web/invite/{token}` and `/web/reset/{token}`: what the page shows. A POST, because it replaces the secret, and
  * programs that fetch links out of messages must not.
  */
-export async function pageToken(gateway: Gateway, request: WebRequest): Promise<Answer> {
+export async function pageToken(gateway: Gateway, request: WebRequest): Promise<WebAnswer> {
   await request.body();
   const { user, usage, otpauthUrl } = await userToken(gateway, request, 'bad or expired token');
   if (otpauthUrl === '') return json({ user, usage });

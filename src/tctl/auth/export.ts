@@ -1,5 +1,6 @@
 /** `tctl auth export`: public halves of the authorities. Source: cli.md 6.9, certificates.md 1.7. */
 import { resolve } from 'node:path';
+import { fetchAuthorityKeys } from '../../api/authorities.js';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
@@ -35,20 +36,13 @@ export async function run(env: Env, args: AuthExportArgs): Promise<void> {
         `enum value must be one of ${Object.keys(TYPES).join(',')}, got '${type}'`,
       );
     const [authority, form] = row;
-    const { certAuthoritiesV2 } = await client.trust.getCertAuthorities({ type: authority });
-    for (const { spec } of certAuthoritiesV2) {
-      const keys = spec?.activeKeys;
-      if (form === 'tls') texts.push(...(keys?.tls ?? []).map(({ cert }) => Buffer.from(cert).toString()));
-      else {
-        for (const { publicKey } of keys?.ssh ?? []) {
-          const line = Buffer.from(publicKey).toString().trim();
-          texts.push(
-            form === 'ssh-host'
-              ? `@cert-authority ${domainName},*.${domainName} ${line} type=host`
-              : `cert-authority ${line} clustername=${domainName}&type=user`,
-          );
-        }
-      }
+    for (const { kind, status, text } of await fetchAuthorityKeys(client, authority)) {
+      if (status !== 'active') continue;
+      if (form === 'tls' && kind === 'tls') texts.push(text);
+      if (form === 'ssh-host' && kind === 'ssh')
+        texts.push(`@cert-authority ${domainName},*.${domainName} ${text.trim()} type=host`);
+      if (form === 'ssh-user' && kind === 'ssh')
+        texts.push(`cert-authority ${text.trim()} clustername=${domainName}&type=user`);
     }
   }
   if (!args.out) {

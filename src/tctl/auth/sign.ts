@@ -1,13 +1,15 @@
 /**
  * `tctl auth sign`: an identity for a program (`--user`) or certificates for a self-hosted database
- * (`--format=db --host`). Source: cli.md 6.9, certificates.md section 8, login-and-profile.md 7.1.
+ * (`--format=db --host`). Source: cli.md 6.9, certificates.md 8, login-and-profile.md 7.1.
  */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { fetchAuthorityKeys } from '../../api/authorities.js';
 import type { AuthClient } from '../../api/client.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { confirm } from '../../cli/prompt.js';
+import { nanosOfMs } from '../../duration.js';
 import { TeleportError } from '../../errors.js';
 import { encodeIdentityFile } from '../../identity/identity-file.js';
 import { knownHostsLine } from '../../identity/known-hosts.js';
@@ -79,7 +81,7 @@ async function databaseFiles(client: AuthClient, args: AuthSignArgs): Promise<Ou
     csr: Buffer.from(csr),
     serverName: hosts[0]!,
     serverNames: hosts,
-    ttl: BigInt(args.ttl) * 1_000_000n,
+    ttl: nanosOfMs(args.ttl),
     requesterName: 1,
   });
   return [
@@ -107,15 +109,11 @@ async function userFiles(client: AuthClient, env: Env, args: AuthSignArgs): Prom
       ? { serviceName: args.dbService, protocol: 'postgres', username: args.dbUser ?? '', database: args.dbName ?? '' }
       : {},
   });
-  const { certAuthoritiesV2 } = await client.trust.getCertAuthorities({ type: 'host' });
-  const tlsCaPems = certAuthoritiesV2.flatMap(({ spec }) =>
-    (spec?.activeKeys?.tls ?? []).map((pair) => text(pair.cert)),
-  );
-  const sshCaLines = certAuthoritiesV2.flatMap(({ spec }) =>
-    (spec?.activeKeys?.ssh ?? []).map((pair) =>
-      knownHostsLine({ cluster: spec!.clusterName, key: readAuthorizedKey(text(pair.publicKey)) }),
-    ),
-  );
+  const active = (await fetchAuthorityKeys(client, 'host')).filter(({ status }) => status === 'active');
+  const tlsCaPems = active.filter(({ kind }) => kind === 'tls').map((one) => one.text);
+  const sshCaLines = active
+    .filter(({ kind }) => kind === 'ssh')
+    .map(({ cluster, text: line }) => knownHostsLine({ cluster, key: readAuthorizedKey(line) }));
   const keyPem = privateKeyPem(key);
   switch (args.format) {
     case 'openssh':

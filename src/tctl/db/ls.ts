@@ -1,6 +1,6 @@
 /** `tctl db ls`: one row per agent and database. Source: cli.md 6.7. */
 import type { Env } from '../../cli/env.js';
-import { print, printTctlJson, printTctlYaml } from '../../cli/output.js';
+import { printTable, printTctlJson, printTctlYaml } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { parseLabelSpec } from '../../resources/labels.js';
 import { printable } from '../../resources/printable.js';
@@ -9,7 +9,7 @@ import { databaseServerTable } from '../get.js';
 import { listDatabaseServers } from '../lists.js';
 import { unserved, warnUnserved } from '../unserved.js';
 
-export interface DbLsArgs extends AdminArgs {
+export interface DbServersArgs extends AdminArgs {
   labels?: string | undefined;
   search?: string | undefined;
   query?: string | undefined;
@@ -17,7 +17,7 @@ export interface DbLsArgs extends AdminArgs {
   format: string;
 }
 
-export async function run(env: Env, args: DbLsArgs): Promise<void> {
+export async function run(env: Env, args: DbServersArgs): Promise<void> {
   if (!['text', 'json', 'yaml'].includes(args.format))
     throw new TeleportError('BadParameter', `unknown format ${JSON.stringify(args.format)}`);
   await using client = await connectAdmin(env, args);
@@ -29,7 +29,7 @@ export async function run(env: Env, args: DbLsArgs): Promise<void> {
   if (args.format === 'json') printTctlJson(env, servers.map(printable));
   else if (args.format === 'yaml') await printTctlYaml(env, servers.map(printable));
   else {
-    print(env, databaseServerTable(servers, { verbose: args.verbose, columns: env.columns }));
+    await printTable(env, databaseServerTable(servers, args));
     if (!args.labels && !args.search && !args.query) warnUnserved(env, await unserved(client, servers).catch(() => []));
   }
 }

@@ -1,14 +1,6 @@
 /** `tctl tokens ls`: join tokens and invitations; names are masked unless asked for. Source: cli.md 6.2. */
 import type { Env } from '../../cli/env.js';
-import {
-  durationText,
-  labelsText,
-  print,
-  printLine,
-  printTctlJson,
-  printTctlYaml,
-  tableText,
-} from '../../cli/output.js';
+import { formatDurationMs, labelsText, printLine, printTable, printTctlJson, printTctlYaml } from '../../cli/output.js';
 import { parseLabelSpec } from '../../resources/labels.js';
 import { printable } from '../../resources/printable.js';
 import type { ProvisionToken } from '../../resources/types.js';
@@ -49,7 +41,8 @@ export async function run(env: Env, args: TokensLsArgs): Promise<void> {
     labelsText(token.metadata.labels, { verbose: true }),
     expiryText(token.metadata.expires, env.now()),
   ]);
-  print(env, tableText(['Token', 'Type', 'Labels', 'Expiry Time (UTC)'], rows));
+  const titles = ['Token', 'Type', 'Labels', 'Expiry Time (UTC)'];
+  await printTable(env, { titles, rows, cut: ['Labels'], copied: ['Token'] });
 }
 
 /** The first three quarters replaced, a short name altogether. */
@@ -63,5 +56,5 @@ export function expiryText(expires: string | undefined, now: Date): string {
   if (!expires) return 'never';
   const at = new Date(expires);
   const [, day, month, year, time] = /^\w+, (\d+) (\w+) \d\d(\d\d) (\d\d:\d\d)/.exec(at.toUTCString())!;
-  return `${day} ${month} ${year} ${time} UTC (${durationText(Math.round((at.getTime() - now.getTime()) / 1000) * 1000)})`;
+  return `${day} ${month} ${year} ${time} UTC (${formatDurationMs(Math.round((at.getTime() - now.getTime()) / 1000) * 1000)})`;
 }

@@ -4,6 +4,7 @@ import { toMessage } from '../../api/convert.js';
 import { camelCase } from '../../cli/command.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
+import { nanosOfMs } from '../../duration.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 import type { Traits, User } from '../../resources/types.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
@@ -54,7 +55,7 @@ export async function run(env: Env, args: UsersAddArgs): Promise<void> {
   const token = await client.auth.createResetPasswordToken({
     name: args.account,
     type: 'invite',
-    ttl: BigInt(args.ttl) * 1_000_000n,
+    ttl: nanosOfMs(args.ttl),
   });
   printLink(env, token, { format: args.format, ttlMs: args.ttl, what: 'created' });
 }

@@ -3,7 +3,7 @@
 import { fromMessage } from '../../api/convert.js';
 import type { UserTokenV3 } from '../../api/gen/types_pb.js';
 import type { Env } from '../../cli/env.js';
-import { durationText, printJson, printLine, shortDurationText } from '../../cli/output.js';
+import { formatDurationMs, printJson, printLine, shortDurationText } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 
 export function printLink(
@@ -37,6 +37,6 @@ export function checkTtl(ttlMs: number, maxMs: number): void {
   if (ttlMs > 0 && ttlMs <= maxMs) return;
   throw new TeleportError(
     'BadParameter',
-    `--ttl: ${durationText(ttlMs)} is not possible, expected more than 0s and at most ${durationText(maxMs)}`,
+    `--ttl: ${formatDurationMs(ttlMs)} is not possible, expected more than 0s and at most ${formatDurationMs(maxMs)}`,
   );
 }

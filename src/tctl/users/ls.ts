@@ -1,6 +1,6 @@
 /** `tctl users ls`. Source: cli.md 6.1. */
 import type { Env } from '../../cli/env.js';
-import { print, printLine, printTctlJson, tableText } from '../../cli/output.js';
+import { printLine, printTable, printTctlJson } from '../../cli/output.js';
 import { printable } from '../../resources/printable.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { listUsers } from '../lists.js';
@@ -15,6 +15,6 @@ export async function run(env: Env, args: UsersLsArgs): Promise<void> {
   if (args.format !== 'text') return printTctlJson(env, users.map(printable));
   if (users.length === 0) return printLine(env, 'No users found');
   const rows = users.map(({ metadata, spec }) => [metadata.name, spec.roles.join(',')]);
-  print(env, tableText(['User', 'Roles'], rows));
+  await printTable(env, { titles: ['User', 'Roles'], rows, cut: ['Roles'] });
   printLine(env);
 }

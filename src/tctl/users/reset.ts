@@ -1,5 +1,6 @@
 /** `tctl users reset`: forget password and devices, and give a link to set new ones. Source: cli.md 6.1. */
 import type { Env } from '../../cli/env.js';
+import { nanosOfMs } from '../../duration.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { checkTtl, printLink } from './link.js';
 
@@ -21,7 +22,7 @@ export async function run(env: Env, args: UsersResetArgs): Promise<void> {
   const token = await client.auth.createResetPasswordToken({
     name: args.account,
     type: 'password',
-    ttl: BigInt(args.ttl) * 1_000_000n,
+    ttl: nanosOfMs(args.ttl),
   });
   printLink(env, token, { format: args.format, ttlMs: args.ttl, what: 'reset' });
 }

@@ -2,8 +2,8 @@
 import type { Env } from '../../cli/env.js';
 import { TeleportError } from '../../errors.js';
 import { parseLabelSpec } from '../../resources/labels.js';
-import type { StartFlags } from '../config.js';
 import { run as start } from '../start.js';
+import type { StartFlags } from '../start-flags.js';
 import { type DatabaseFlags, databaseAws } from './configure/database-flags.js';
 
 export interface DbStartArgs extends StartFlags, DatabaseFlags {
@@ -15,8 +15,8 @@ export interface DbStartArgs extends StartFlags, DatabaseFlags {
 
 export async function run(env: Env, args: DbStartArgs): Promise<number> {
   const { name, protocol, uri } = args;
-  const isGiven = name || protocol || uri;
-  if (isGiven && !(name && protocol && uri))
+  if (!name && !protocol && !uri) return await start(env, { ...args, roles: ['db'] });
+  if (!name || !protocol || !uri)
     throw new TeleportError('BadParameter', '--name, --protocol and --uri must be given together');
   const aws = {
     ...databaseAws(args),
@@ -31,5 +31,5 @@ export async function run(env: Env, args: DbStartArgs): Promise<number> {
     ...(Object.keys(aws).length > 0 ? { aws } : {}),
     ...(args.labels ? { static_labels: parseLabelSpec(args.labels) } : {}),
   };
-  return await start(env, { ...args, roles: ['db'], ...(isGiven ? { database } : {}) });
+  return await start(env, { ...args, roles: ['db'], database });
 }

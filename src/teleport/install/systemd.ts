@@ -7,7 +7,7 @@ import { dirname, resolve } from 'node:path';
 import type { Env } from '../../cli/env.js';
 import { print } from '../../cli/output.js';
 import { refuseSecrets } from '../../cli/refuse-secrets.js';
-import { DEFAULT_CONFIG_FILE } from '../config.js';
+import { DEFAULT_CONFIG_FILE } from '../../resources/default-paths.js';
 import { outputPath, writeNewFile } from '../output-file.js';
 
 export interface InstallSystemdArgs {

@@ -1,12 +1,12 @@
 /** Arguments that the database commands share, as the command table gives them. */
 import type { Access, ActiveDatabase, RouteRequest } from '../../access/access.js';
-import type { AwsArgs } from '../../access/open.js';
+import type { AwsArgs } from '../../access/args.js';
 import { refuseSecrets } from '../../cli/refuse-secrets.js';
 import { shellWord } from '../../cli/shell-word.js';
 import { TeleportError } from '../../errors.js';
 import type { RequestArgs, Selectors } from './choose.js';
 
-export interface GlobalArgs extends AwsArgs {
+export interface DbArgs extends AwsArgs {
   proxy?: string | undefined;
   user?: string | undefined;
   cluster?: string | undefined;
@@ -15,7 +15,7 @@ export interface GlobalArgs extends AwsArgs {
   debug?: boolean | undefined;
 }
 
-export interface SelectorArgs extends GlobalArgs, Selectors {}
+export interface SelectorArgs extends DbArgs, Selectors {}
 
 export interface RouteArgs extends SelectorArgs, RequestArgs {
   dbUser?: string | undefined;
@@ -45,19 +45,14 @@ interface NamedRoute {
 }
 
 /** What stands behind `tsh db connect` or `tsh proxy db` for this database, with placeholders for what is not stored. */
-export function selectorText(args: GlobalArgs, route: NamedRoute): string {
+export function selectorText(args: DbArgs, route: NamedRoute): string {
   const user = route.dbUser || route.isUserOptional ? '' : ' --db-user=<user>';
   const name = route.dbName ? '' : ' --db-name=<name>';
   return `${placePart(args)}${user}${name} ${shellWord(route.name)}`;
 }
 
 /** @throws TeleportError `BadParameter` for a command whose answer would lead nowhere */
-export function assertReachable(
-  command: string,
-  args: GlobalArgs,
-  { unreachable }: Access,
-  active: ActiveDatabase,
-): void {
+export function assertReachable(command: string, args: DbArgs, { unreachable }: Access, active: ActiveDatabase): void {
   if (unreachable === undefined) return;
   const selector = selectorText(args, active);
   throw new TeleportError(
@@ -74,7 +69,7 @@ export function assertReachable(
 }
 
 /** @throws TeleportError `BadParameter` where other programs find no file with the key or password of the database */
-export async function assertKeyFiles(access: Access, args: GlobalArgs, route: NamedRoute): Promise<void> {
+export async function assertKeyFiles(access: Access, args: DbArgs, route: NamedRoute): Promise<void> {
   if (await access.hasKeyFiles()) return;
   const selector = selectorText(args, route);
   const text = `what opens "${route.name}" is in the system keychain, and other programs need it in a file`;
@@ -84,7 +79,7 @@ export async function assertKeyFiles(access: Access, args: GlobalArgs, route: Na
 }
 
 /** ` --cluster=NAME`, ` --region=…` where they were given, for commands that are suggested. */
-export function placePart({ cluster, aws, awsProfile, region, assumeRole, externalId }: GlobalArgs): string {
+export function placePart({ cluster, aws, awsProfile, region, assumeRole, externalId }: DbArgs): string {
   const flags = [
     cluster && `--cluster=${cluster}`,
     awsProfile && `--aws-profile=${awsProfile}`,

@@ -7,9 +7,9 @@
 import type { Access, AccessibleDatabase, ActiveDatabase, DatabaseFilter } from '../../access/access.js';
 import { databaseNameOf } from '../../access/endpoint.js';
 import type { Env } from '../../cli/env.js';
-import { printLine } from '../../cli/output.js';
+import { printLine, tableFor } from '../../cli/output.js';
 import { askLine } from '../../cli/prompt.js';
-import { TeleportError } from '../../errors.js';
+import { closest, TeleportError } from '../../errors.js';
 import { databaseTable } from './table.js';
 
 /** How access is asked for where a database is not there for one: flags of `db login`, `db connect`, `proxy db`. */
@@ -70,10 +70,20 @@ export async function chooseDatabase(
     const got = await requested(env, access, filter, selectors);
     if (got) return got;
   }
-  return oneOf(env, found, active, { ...selectors, db: shown });
+  const near = found.length === 0 && shown ? await neighbour(access, shown) : undefined;
+  return await oneOf(env, found, active, { ...selectors, db: shown }, near);
 }
 
-/** The database that one may only ask for: ask, wait, and look again with what was given. */
+/** The database whose name looks most like one that is not there. Best effort: the refusal stands without it. */
+async function neighbour(access: Access, name: string): Promise<string | undefined> {
+  const all = await access.databases({}).catch(() => []);
+  return closest(
+    name,
+    all.map(({ database }) => database.metadata.name),
+  );
+}
+
+/** The database that the person can only request: ask, wait, and look again with what was given. */
 async function requested(
   env: Env,
   access: Access,
@@ -82,7 +92,8 @@ async function requested(
 ): Promise<AccessibleDatabase | undefined> {
   const requestable = await access.databases(filter, { useSearchAsRoles: true });
   if (requestable.length === 0) return undefined;
-  const { name } = oneOf(env, requestable, [], { ...selectors, db: filter.name }).database.metadata;
+  const wanted = await oneOf(env, requestable, [], { ...selectors, db: filter.name });
+  const { name } = wanted.database.metadata;
   const { makeRequest } = await import('../request/execute.js');
   printLine(env, `You do not currently have access to ${JSON.stringify(name)}, attempting to request access.`);
   printLine(env);
@@ -93,7 +104,7 @@ async function requested(
     }));
   const resources = [{ cluster: access.clusterName, kind: 'db', name }];
   await makeRequest(env, access.requests!, { resources, reason });
-  return oneOf(env, await access.databases({ name }), [], { db: name });
+  return await oneOf(env, await access.databases({ name }), [], { db: name });
 }
 
 function fromActive({ name, protocol }: ActiveDatabase): AccessibleDatabase {
@@ -106,12 +117,13 @@ function fromActive({ name, protocol }: ActiveDatabase): AccessibleDatabase {
 export const NOT_LISTED =
   'A database is listed once an agent serves it and your roles allow it. Administrators see those that no agent serves: tctl db ls.';
 
-function oneOf(
+async function oneOf(
   env: Env,
   found: AccessibleDatabase[],
   active: readonly ActiveDatabase[],
   selectors: Selectors,
-): AccessibleDatabase {
+  near?: string,
+): Promise<AccessibleDatabase> {
   const nameOf = ({ database }: AccessibleDatabase) => database.metadata.name;
   const activeNames = new Set(active.map(({ name }) => name));
   const isActive = found.filter((one) => activeNames.has(nameOf(one)));
@@ -126,11 +138,13 @@ function oneOf(
     throw new TeleportError('NotFound', `${what} not found, use 'tsh db ls' to see registered databases`, {
       hint: stale
         ? `you are logged into a database that no longer exists in the cluster (remove it with 'tsh db logout ${selectors.db}')`
-        : NOT_LISTED,
+        : near === undefined
+          ? NOT_LISTED
+          : `Did you mean ${JSON.stringify(near)}?`,
     });
   }
   const unknownUsers = candidates.map((one) => ({ ...one, users: { allowed: [], denied: [], unknown: true } }));
-  const table = databaseTable(env, unknownUsers, { verbose: true });
+  const { text: table } = await tableFor(env, databaseTable(unknownUsers, { verbose: true }), 'stderr');
   throw new TeleportError(
     'BadParameter',
     [
@@ -147,7 +161,7 @@ function oneOf(
 }
 
 /**
- * For `db env`, `db config`, `db logout`: the databases that one is logged into and that are meant. The cluster is asked
+ * For `db env`, `db config`, `db logout`: the databases that the person is logged into and that are meant. The cluster is asked
  * only where what is stored cannot tell: for labels, a query, or the beginning of a name.
  */
 export async function chooseActive(access: Access, selectors: Selectors): Promise<ActiveDatabase[]> {

@@ -1,6 +1,7 @@
 /** `tsh db config`: connection settings of an active database, for people, scripts and psql. Source: cli.md 4.9. */
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
+import { factLines } from '../../cli/facts.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
 import { connectionUri } from '../../localproxy/psql/command.js';
 import { withoutVariables } from '../../localproxy/psql/environment.js';
@@ -12,7 +13,8 @@ export interface DbConfigArgs extends SelectorArgs {
   format: 'text' | 'cmd' | 'json' | 'yaml';
 }
 
-const LABEL_WIDTH = 11;
+/** Cells before the values. */
+const VALUE_COLUMN = 11;
 
 export async function run(env: Env, args: DbConfigArgs): Promise<void> {
   await using access = await openAccess(env, args);
@@ -53,7 +55,8 @@ export async function run(env: Env, args: DbConfigArgs): Promise<void> {
   const values = all.filter(([, value]) => value !== undefined);
   if (args.format === 'text') {
     const label = (key: string) => (key === 'ca' ? 'CA' : key[0]!.toUpperCase() + key.slice(1));
-    for (const [key, value] of values) printLine(env, `${`${label(key)}:`.padEnd(LABEL_WIDTH)}${value}`);
+    const facts = values.map(([key, value]) => [`${label(key)}:`, String(value)] as const);
+    for (const line of factLines(facts, VALUE_COLUMN)) printLine(env, line);
     return;
   }
   const record = Object.fromEntries(values.filter(([, value]) => value !== ''));

@@ -6,8 +6,9 @@ import { clientUser } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { READER_GONE, reportError } from '../../cli/exit.js';
+import { shellWord } from '../../cli/shell-word.js';
 import { TeleportError } from '../../errors.js';
-import { startLocalProxy } from '../../localproxy/listener.js';
+import { privateAt, startLocalProxy } from '../../localproxy/listener.js';
 import { psqlArguments } from '../../localproxy/psql/command.js';
 import { psqlEnvironment } from '../../localproxy/psql/environment.js';
 import { checkPassthrough } from '../../localproxy/psql/passthrough.js';
@@ -24,8 +25,17 @@ export interface DbConnectArgs extends RouteArgs {
 /** The status of a program that a signal ended is this and the signal's number. */
 const SIGNALLED = 128;
 
+/** psql's `-c` runs a statement, ours names a cluster; a statement has what no name has. */
+function checkCluster({ cluster = '', db = 'DATABASE' }: DbConnectArgs): void {
+  if (!/[\s;()\\]/.test(cluster)) return;
+  throw new TeleportError('BadParameter', `${JSON.stringify(cluster)} is not the name of a cluster`, {
+    hint: `-c is --cluster here. psql's own flags stand behind "--": tsh db connect ${db} -- -c ${shellWord(cluster)}`,
+  });
+}
+
 export async function run(env: Env, args: DbConnectArgs): Promise<number> {
   checkPassthrough(args.passthrough ?? []);
+  checkCluster(args);
   const psql = await findPsql(env.vars.PATH);
   if (psql === undefined) throw psqlMissing();
   await using access = await openAccess(env, args);
@@ -36,9 +46,7 @@ export async function run(env: Env, args: DbConnectArgs): Promise<number> {
     isRefused = true;
   };
   await using connector = await access.connector(route, { inMemory: args.tunnel, warm: true, onRefused });
-  const at =
-    env.platform === 'win32' ? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const) : ({ kind: 'unix' } as const);
-  await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
+  await using local = await startLocalProxy({ at: privateAt(env), serve: (client) => connector.serve(client) });
   // Ctrl-C cancels the statement and must not end the proxy under it.
   using _interrupt = env.holdSignals();
   const target = {

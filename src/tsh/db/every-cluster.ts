@@ -1,18 +1,19 @@
 /**
  * Databases of all clusters of all logins, and of the login at AWS, for `tsh db ls --all`. A cluster that gives no answer
- * is told after the list of the others. Source: cli.md 4.1.
+ * is reported after the list of the others. Source: cli.md 4.1.
  */
 import type { DatabaseFilter } from '../../access/access.js';
+import { hasAwsFlag } from '../../access/args.js';
+import { personalIdentities } from '../../access/aws/identities.js';
 import type { ClusterAccess } from '../../access/cluster/access.js';
 import { openCluster } from '../../access/cluster/open.js';
-import { sessionFor } from '../../access/login/relogin.js';
-import { personalStore } from '../../access/login/session.js';
-import { hasAwsFlag, openAccess, personalIdentities } from '../../access/open.js';
+import { currentSession, personalStore } from '../../access/login/session.js';
+import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { isTeleportError, messageOf, TeleportError } from '../../errors.js';
-import type { Session } from '../../profile/session.js';
+import type { LoginSession } from '../../profile/session.js';
 import { isLive, otherSessions } from '../status.js';
-import type { GlobalArgs } from './args.js';
+import type { DbArgs } from './args.js';
 import { listDatabasesOf, oneFailure } from './list.js';
 import { inParallel } from './parallel.js';
 import type { ListedDatabase } from './table.js';
@@ -23,11 +24,11 @@ const MOST_AT_ONCE = 10;
 /** @throws when there is no login at all, and when nothing was found and a cluster gave no answer */
 export async function everyDatabase(
   env: Env,
-  args: GlobalArgs,
+  args: DbArgs,
   filter: DatabaseFilter,
 ): Promise<{ databases: ListedDatabase[]; failures: TeleportError[] }> {
   const withAws = await hasAws(env, args);
-  const current = withAws && (await isWithoutCluster(env, args)) ? undefined : await sessionFor(env, args);
+  const current = withAws && (await isWithoutCluster(env, args)) ? undefined : await currentSession(env, args);
   const others = args.identity || !current ? [] : await otherSessions(current.store, current.name);
   const databases: ListedDatabase[] = [];
   const failures: TeleportError[] = [];
@@ -39,9 +40,9 @@ export async function everyDatabase(
       failures.push(failureOf(cluster, error));
     }
   };
-  const open = (session: Session, cluster: string) =>
+  const open = (session: LoginSession, cluster: string) =>
     openCluster(env, session === current ? { ...args, cluster } : { ...ofOther(args, session), cluster });
-  const list = async (session: Session, access: ClusterAccess) => {
+  const list = async (session: LoginSession, access: ClusterAccess) => {
     const cluster = access.clusterName;
     const isSelected = cluster === (session.profile.cluster ?? session.cluster);
     const flags = [
@@ -50,12 +51,12 @@ export async function everyDatabase(
     ];
     databases.push(...(await listDatabasesOf(access, filter, flags)));
   };
-  const listLeaf = (session: Session, cluster: string) =>
+  const listLeaf = (session: LoginSession, cluster: string) =>
     guarded(cluster, async () => {
       await using access = await open(session, cluster);
       await list(session, access);
     });
-  const listProfile = async (session: Session) => {
+  const listProfile = async (session: LoginSession) => {
     if (args.cluster) return await listLeaf(session, args.cluster);
     await guarded(session.rootCluster, async () => {
       await using access = await open(session, session.rootCluster);
@@ -79,17 +80,17 @@ export async function everyDatabase(
 }
 
 /** Whether the databases of the login at AWS are meant too. */
-async function hasAws(env: Env, args: GlobalArgs): Promise<boolean> {
+async function hasAws(env: Env, args: DbArgs): Promise<boolean> {
   if (hasAwsFlag(args)) return true;
   if (args.proxy || args.identity || args.cluster) return false;
   return (await personalIdentities(env).lastName()) !== undefined;
 }
 
-async function isWithoutCluster(env: Env, args: GlobalArgs): Promise<boolean> {
+async function isWithoutCluster(env: Env, args: DbArgs): Promise<boolean> {
   return hasAwsFlag(args) || (await personalStore(env).currentName()) === undefined;
 }
 
-async function listAws(env: Env, args: GlobalArgs, filter: DatabaseFilter, to: ListedDatabase[]): Promise<void> {
+async function listAws(env: Env, args: DbArgs, filter: DatabaseFilter, to: ListedDatabase[]): Promise<void> {
   await using access = await openAccess(env, { ...args, aws: true });
   to.push(...(await listDatabasesOf(access, filter, ['--aws'])));
 }
@@ -102,11 +103,11 @@ function failureOf(cluster: string, cause: unknown): TeleportError {
 }
 
 /** The arguments of a command that goes to another login: proxy and person are the profile's. */
-function ofOther(args: GlobalArgs, { profile }: Session): GlobalArgs {
+function ofOther(args: DbArgs, { profile }: LoginSession): DbArgs {
   return { ...args, proxy: profile.webProxyAddr, user: undefined };
 }
 
-function isUsable(env: Env, session: Session): boolean {
+function isUsable(env: Env, session: LoginSession): boolean {
   if (isLive(session, env.now())) return true;
   env.stderr.write(`Credentials expired for proxy "${session.profile.webProxyAddr}", skipping...\n`);
   return false;

@@ -10,21 +10,21 @@ import { isEndpoint } from '../../access/endpoint.js';
 import { openAccess } from '../../access/open.js';
 import { type Env, Signalled } from '../../cli/env.js';
 import { READER_GONE } from '../../cli/exit.js';
-import { labelsText, print, tableText } from '../../cli/output.js';
+import { labelsText, print, tableFor } from '../../cli/output.js';
 import { printable } from '../../cli/printable.js';
 import { confirm } from '../../cli/prompt.js';
 import { fileError, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
-import { startLocalProxy } from '../../localproxy/listener.js';
+import { privateAt, startLocalProxy } from '../../localproxy/listener.js';
 import { alignedText, NUMBER_TYPES } from '../../localproxy/psql/aligned.js';
 import { psqlArguments } from '../../localproxy/psql/command.js';
 import { psqlEnvironment } from '../../localproxy/psql/environment.js';
 import { errorText } from '../../localproxy/psql/error-text.js';
 import { findPsql, runPsql } from '../../localproxy/psql/run.js';
-import { unlessAborted } from '../../net/deadline.js';
 import { cancel } from '../../pg/frontend.js';
 import { isServerError, type ServerError } from '../../pg/server-error.js';
 import { connectSession, type StatementResult } from '../../pg/session.js';
 import { fileName } from '../../profile/paths.js';
+import { unlessAborted } from '../../wait.js';
 import { type RouteArgs, routeRequest } from './args.js';
 import { NOT_LISTED, parseLabels } from './choose.js';
 import { searchWords } from './ls.js';
@@ -117,7 +117,8 @@ async function ask(env: Env, args: DbExecArgs, databases: AccessibleDatabase[]):
     spec.protocol,
     labelsText(metadata.labels, { verbose: false }),
   ]);
-  say(env, tableText(['Name', 'Description', 'Protocol', 'Labels'], rows));
+  const titles = ['Name', 'Description', 'Protocol', 'Labels'];
+  say(env, (await tableFor(env, { titles, rows, cut: ['Labels', 'Description', 'Protocol'] }, 'stderr')).text);
   const question = `Do you want to proceed with ${databases.length} database(s)?`;
   if (!args.confirm) {
     say(env, `Skipping confirmation for "${question}" due to the --no-confirm flag.`);
@@ -203,9 +204,7 @@ async function execute(
 }
 
 async function psqlText(env: Env, psql: string, connector: Connector, route: Route, sql: string, outputFile?: string) {
-  const at =
-    env.platform === 'win32' ? ({ kind: 'tcp', host: '127.0.0.1', port: 0 } as const) : ({ kind: 'unix' } as const);
-  await using local = await startLocalProxy({ at, serve: (client) => connector.serve(client) });
+  await using local = await startLocalProxy({ at: privateAt(env), serve: (client) => connector.serve(client) });
   const target = { host: local.host, port: local.port, dbUser: clientUser(route, connector), dbName: route.dbName };
   const isOwn = outputFile === undefined && !isMemory(env);
   const text = await runPsql({

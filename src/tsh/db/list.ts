@@ -1,4 +1,4 @@
-/** What `tsh db ls` shows: the databases of a back end with those that one is logged into marked, and what failed. */
+/** What `tsh db ls` shows: the databases of a back end with those that the person is logged into marked, and what failed. */
 import type { Access, AccessibleDatabase, ActiveDatabase, DatabaseFilter } from '../../access/access.js';
 import { TeleportError } from '../../errors.js';
 import type { ListedDatabase } from './table.js';

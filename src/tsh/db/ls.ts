@@ -1,15 +1,15 @@
-/** `tsh db ls`: the databases that one may use. Source: cli.md 4.1. */
+/** `tsh db ls`: the databases that you can use. Source: cli.md 4.1. */
 import type { DatabaseFilter } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
-import { print, printJson, printLine, printYaml } from '../../cli/output.js';
+import { printJson, printLine, printTable, printYaml } from '../../cli/output.js';
 import { printableDatabase } from '../../resources/printable.js';
-import type { GlobalArgs } from './args.js';
+import type { DbArgs } from './args.js';
 import { NOT_LISTED, parseLabels } from './choose.js';
 import { listDatabasesOf, oneFailure } from './list.js';
 import { databaseTable, type ListedDatabase } from './table.js';
 
-export interface DbLsArgs extends GlobalArgs {
+export interface DbLsArgs extends DbArgs {
   labels?: string | undefined;
   verbose: boolean;
   search?: string | undefined;
@@ -42,7 +42,7 @@ async function printDatabases(env: Env, args: DbLsArgs, databases: ListedDatabas
     else await printYaml(env, values);
     return;
   }
-  print(env, databaseTable(env, databases, { verbose: args.verbose, all: args.all }));
+  await printTable(env, databaseTable(databases, { verbose: args.verbose, all: args.all }));
   printLine(env);
   const isFiltered = args.labels || args.search || args.query;
   if (databases.length === 0 && !isFiltered) env.stderr.write(`${NOT_LISTED}\n`);

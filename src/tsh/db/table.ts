@@ -4,8 +4,7 @@
  * Source: cli.md 4.1.
  */
 import type { AccessibleDatabase, ActiveDatabase, AllowedNames } from '../../access/access.js';
-import type { Env } from '../../cli/env.js';
-import { labelsText, tableText, truncatedTableText } from '../../cli/output.js';
+import { labelsText, type Table } from '../../cli/output.js';
 import { databaseType } from '../../resources/database-type.js';
 
 export interface ListedDatabase extends AccessibleDatabase {
@@ -19,11 +18,11 @@ export interface ListedDatabase extends AccessibleDatabase {
 
 const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 
+/** With `verbose` nothing is cut. */
 export function databaseTable(
-  env: Env,
   databases: readonly ListedDatabase[],
   options: { verbose: boolean; all?: boolean },
-): string {
+): Table {
   const { verbose, all = false } = options;
   const place = all ? ['Proxy', 'Cluster'] : [];
   const titles = verbose
@@ -51,12 +50,11 @@ export function databaseTable(
       ? [...head, spec.protocol, databaseType(listed.database), spec.uri, users, rolesCell(listed), labels, connect]
       : [...head, users, labels, connect];
   });
-  return verbose
-    ? tableText(titles, rows)
-    : truncatedTableText(titles, rows, { truncated: 'Labels', columns: env.columns });
+  const cut = ['Labels', 'Description', 'Allowed Users', 'Proxy', 'Cluster'];
+  return { titles, rows, cut, copied: ['Connect'], isWhole: verbose };
 }
 
-/** `> name (user: u, db: d, roles: [r])` for a database one is logged into. */
+/** `> name (user: u, db: d, roles: [r])` for a database the person is logged into. */
 function nameCell({ database, active }: ListedDatabase, verbose: boolean): string {
   const name = (!verbose && database.metadata.labels?.[DISCOVERED_NAME]) || database.metadata.name;
   if (!active) return name;

@@ -1,9 +1,10 @@
 /**
  * `tsh headless approve`: somebody waits on a machine without a browser for one's own login. Refusing it works here; letting
- * it in takes a security key, as Teleport accepts nothing else for it. Spec: login-and-profile reference, 3.2.
+ * it in takes a security key, as Teleport accepts nothing else for it. Spec: login-and-profile.md 3.2.
  */
 import { connectRoot } from '../../access/login/client.js';
-import { sessionFor, withRelogin } from '../../access/login/relogin.js';
+import { ClusterLogin } from '../../access/login/login.js';
+import { currentSession } from '../../access/login/session.js';
 import type { AuthClient } from '../../api/client.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
@@ -21,18 +22,19 @@ export interface HeadlessApproveArgs extends GlobalArgs {
 const STATE = { pending: 1, denied: 2, approved: 3 } as const;
 
 export async function run(env: Env, args: HeadlessApproveArgs): Promise<void> {
-  await withRelogin(env, args, await sessionFor(env, args), async (session) => {
+  const login = new ClusterLogin(env, args, await currentSession(env, args));
+  await login.renewing(async (session) => {
     await using client = await connectRoot(env, session, args.insecure);
     const { auth } = client.root;
-    const login = await waitingFor(env, 'the headless login', find(auth, args.id));
-    if (login.state !== STATE.pending) {
-      const state = Object.keys(STATE).find((name) => STATE[name as keyof typeof STATE] === login.state) ?? 'unknown';
+    const waiting = await waitingFor(env, 'the headless login', find(auth, args.id));
+    if (waiting.state !== STATE.pending) {
+      const state = Object.keys(STATE).find((name) => STATE[name as keyof typeof STATE] === waiting.state) ?? 'unknown';
       throw new TeleportError(
         'BadParameter',
         `cannot approve a headless authentication from a non-pending state: ${state}`,
       );
     }
-    const from = JSON.stringify(login.clientIpAddress);
+    const from = JSON.stringify(waiting.clientIpAddress);
     printLine(env, `Headless login attempt from IP address ${from} requires approval.`);
     printLine(env, "Contact your administrator if you didn't initiate this login attempt.");
     if (!args.skipConfirm && !(await confirm(env, 'Approve?'))) {

@@ -8,10 +8,11 @@ import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
-import { isLoopback, startLocalProxy } from '../../localproxy/listener.js';
+import { isPort, parseHostPort } from '../../host-port.js';
+import { isLoopback } from '../../ip.js';
+import { startLocalProxy } from '../../localproxy/listener.js';
 import { connectionUri } from '../../localproxy/psql/command.js';
 import { withoutVariables } from '../../localproxy/psql/environment.js';
-import { parseHostPort } from '../../net/host-port.js';
 import { assertKeyFiles, type RouteArgs, routeRequest } from '../db/args.js';
 import { chooseDatabase } from '../db/choose.js';
 
@@ -99,7 +100,7 @@ function listenAddress(args: ProxyDbArgs): { kind: 'tcp'; host: string; port: nu
     return { kind: 'tcp', host, port };
   }
   const port = Number(args.port ?? 0);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+  if (port !== 0 && !isPort(port)) {
     throw new TeleportError('BadParameter', `listen tcp: lookup tcp/${args.port}: unknown port`);
   }
   // psql tries every address of "localhost"; the listener is where the first one that works is.

@@ -8,7 +8,7 @@ import { connectRoot } from '../../access/login/client.js';
 import type { Env } from '../../cli/env.js';
 import { printLine } from '../../cli/output.js';
 import { messageOf, TeleportError } from '../../errors.js';
-import { type Session, sessionOf } from '../../profile/session.js';
+import { type LoginSession, sessionOf } from '../../profile/session.js';
 import type { GlobalArgs } from '../flags.js';
 import { words } from './create.js';
 import { makeRequest, resumeRequest } from './execute.js';
@@ -27,7 +27,7 @@ export function wantsRequest({ requestRoles, requestId }: LoginRequestArgs): boo
 }
 
 /** More for a login that there is. */
-export async function requestForLogin(env: Env, args: LoginRequestArgs, session: Session): Promise<Session> {
+export async function requestForLogin(env: Env, args: LoginRequestArgs, session: LoginSession): Promise<LoginSession> {
   const { store, name, profile, cluster } = session;
   {
     await using access = await openCluster(env, { ...args, cluster });
@@ -46,7 +46,7 @@ export async function requestForLogin(env: Env, args: LoginRequestArgs, session:
 }
 
 /** The same right after a login, which does not stay when its request fails. */
-export async function requestAtLogin(env: Env, args: LoginRequestArgs, session: Session): Promise<Session> {
+export async function requestAtLogin(env: Env, args: LoginRequestArgs, session: LoginSession): Promise<LoginSession> {
   try {
     const requestRoles = wantsRequest(args) ? args.requestRoles : await rolesAskedOfAll(env, args, session);
     if (!wantsRequest({ ...args, requestRoles })) return session;
@@ -59,7 +59,7 @@ export async function requestAtLogin(env: Env, args: LoginRequestArgs, session: 
 }
 
 /** `*` where roles make everybody ask at login. @throws BadParameter where they want a reason and there is none */
-async function rolesAskedOfAll(env: Env, args: LoginRequestArgs, session: Session): Promise<string | undefined> {
+async function rolesAskedOfAll(env: Env, args: LoginRequestArgs, session: LoginSession): Promise<string | undefined> {
   if (args.requestRoles === 'no') return undefined;
   const capabilities = await accessCapabilities(env, args, session);
   if (capabilities?.requireReason && !args.requestReason) {
@@ -70,7 +70,7 @@ async function rolesAskedOfAll(env: Env, args: LoginRequestArgs, session: Sessio
 }
 
 /** Undefined when the cluster does not say: it will hold to its roles in any case. */
-async function accessCapabilities(env: Env, args: LoginRequestArgs, session: Session) {
+async function accessCapabilities(env: Env, args: LoginRequestArgs, session: LoginSession) {
   try {
     await using client = await connectRoot(env, session, args.insecure);
     return await client.api.auth.getAccessCapabilities({ user: session.user });

@@ -50,7 +50,7 @@ export async function run(env: Env, args: RequestCreateArgs): Promise<void> {
   await printStatus(env, { format: 'text', verbose: false }, session, await otherSessions(session.store, session.name));
 }
 
-/** Names separated by commas or spaces. */
+/** Comma- or space-separated names. */
 export function words(text: string | undefined): string[] {
   return (text ?? '').split(/[\s,]+/).filter((word) => word !== '');
 }

@@ -1,13 +1,14 @@
 /**
- * The story of an access request, as `tsh login --request-…`, `tsh request create` and a database that one may not enter
+ * The story of an access request, as `tsh login --request-…`, `tsh request create` and a database that the person cannot enter
  * tell it: made, shown, waited for, taken up. Source: cli.md 3.1 and 4.2.
  */
 import type { AccessRequests } from '../../access/access.js';
-import { checkApproved, type NewAccessRequest } from '../../access/cluster/requests.js';
+import { checkApproved } from '../../access/cluster/requests.js';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
 import { printable } from '../../cli/printable.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
+import type { NewAccessRequest } from '../../resources/access-request.js';
 import { type AccessRequest, stateOf } from '../../resources/access-request.js';
 import { requestText } from './text.js';
 
@@ -70,7 +71,7 @@ async function follow(
   request: AccessRequest,
   { noWait = false }: ExecuteOptions,
 ): Promise<void> {
-  print(env, requestText(request));
+  print(env, await requestText(env, request));
   printLine(env);
   if (noWait) return;
   printLine(env, 'Waiting for request approval...');

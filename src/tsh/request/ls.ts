@@ -1,4 +1,4 @@
-/** `tsh request ls`: the access requests that one may see. Source: cli.md 3.9. */
+/** `tsh request ls`: the access requests that you can see. Source: cli.md 3.9. */
 import { openCluster } from '../../access/cluster/open.js';
 import type { Env } from '../../cli/env.js';
 import { print, printJson, printYaml } from '../../cli/output.js';
@@ -21,7 +21,7 @@ export async function run(env: Env, args: RequestLsArgs): Promise<void> {
     if (args.suggested && !spec.suggested_reviewers?.includes(me)) return false;
     return !args.myRequests || spec.user === me;
   });
-  if (args.format === 'text') return print(env, requestTable(env, found));
+  if (args.format === 'text') return print(env, await requestTable(env, found));
   if (args.format === 'yaml') return await printYaml(env, found);
   printJson(env, found, { newline: false });
 }

@@ -1,7 +1,7 @@
-/** `tsh request search --kind=db`: the databases that one may ask for, with what to write after `--resource`. */
+/** `tsh request search --kind=db`: the databases that you can request, with what to write after `--resource`. */
 import { openCluster } from '../../access/cluster/open.js';
 import type { Env } from '../../cli/env.js';
-import { labelsText, print, printLine, tableText, truncatedTableText } from '../../cli/output.js';
+import { labelsText, printLine, printTable } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { resourceIdText } from '../../resources/access-request.js';
 import { parseLabels } from '../db/choose.js';
@@ -30,11 +30,7 @@ export async function run(env: Env, args: RequestSearchArgs): Promise<void> {
     labelsText(metadata.labels, { verbose: args.verbose }),
     resourceIdText({ cluster: access.clusterName, kind: 'db', name: metadata.name }),
   ]);
-  const { columns } = env;
-  print(
-    env,
-    args.verbose ? tableText(TITLES, rows) : truncatedTableText(TITLES, rows, { truncated: 'Labels', columns }),
-  );
+  await printTable(env, { titles: TITLES, rows, cut: ['Labels'], copied: ['Resource ID'], isWhole: args.verbose });
   if (rows.length === 0) return;
   printLine(env);
   printLine(env, 'To request access to these resources, run');

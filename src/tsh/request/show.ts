@@ -13,7 +13,7 @@ export interface RequestShowArgs extends GlobalArgs {
 export async function run(env: Env, args: RequestShowArgs): Promise<void> {
   await using access = await openCluster(env, args);
   const request = await access.requests.find(args.requestId);
-  if (args.format === 'text') return print(env, requestText(request));
+  if (args.format === 'text') return print(env, await requestText(env, request));
   if (args.format === 'yaml') return await printYaml(env, request);
   printJson(env, request, { newline: false });
 }

@@ -1,15 +1,13 @@
 /** Access requests as text: the block of one, the table of many. Pure but for the clock. Source: cli.md 3.9, Teleport 18.3.0. */
 import type { Env } from '../../cli/env.js';
-import { durationText, headlessTableText, tableText } from '../../cli/output.js';
+import { formatDurationMs, tableFor } from '../../cli/output.js';
 import { type AccessRequest, resourceIdsText, stateOf } from '../../resources/access-request.js';
 
 const LOGIN_HINT = "use 'tsh login --request-id=<request-id>' to login with an approved request";
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-/** Longest text of the columns for roles and resources. */
-const MOST_CHARACTERS = 20;
 
 /** What `tsh request show` prints, and what is shown before one waits. */
-export function requestText(request: AccessRequest): string {
+export async function requestText(env: Env, request: AccessRequest): Promise<string> {
   const { metadata, spec } = request;
   const resources = resourceIdsText(spec.resource_ids);
   const rows = [
@@ -23,31 +21,28 @@ export function requestText(request: AccessRequest): string {
     ...(spec.assume_start_time ? [['Assume Start Time:', localTime(spec.assume_start_time)]] : []),
     ['Status:', stateOf(request)],
   ];
-  const reviews = (title: string, state: number) => {
+  const block = async (rows: string[][]) => (await tableFor(env, { rows })).text;
+  const reviews = async (title: string, state: number) => {
     const found = (spec.reviews ?? []).filter(({ proposed_state }) => proposed_state === state);
-    const blocks = found.map(({ author, reason }) =>
-      headlessTableText([
-        ['  Reviewer:', author],
-        ['  Reason:', quoted(reason)],
-      ]),
+    const blocks = await Promise.all(
+      found.map(({ author, reason }) =>
+        block([
+          ['  Reviewer:', author],
+          ['  Reason:', quoted(reason)],
+        ]),
+      ),
     );
     return found.length === 0 ? '' : `${title}:\n${blocks.join('')}`;
   };
-  return `${headlessTableText(rows)}${reviews('Approvals', 2)}${reviews('Denials', 3)}\nhint: ${LOGIN_HINT}\n`;
+  return `${await block(rows)}${await reviews('Approvals', 2)}${await reviews('Denials', 3)}\nhint: ${LOGIN_HINT}\n`;
 }
 
 /** `tsh request ls`: the newest first, without those whose access has ended. */
-export function requestTable(env: Env, requests: readonly AccessRequest[]): string {
+export async function requestTable(env: Env, requests: readonly AccessRequest[]): Promise<string> {
   const now = env.now().getTime();
   const left = (time: string | undefined) => {
     const ms = time ? Date.parse(time) - now : 0;
-    return durationText(Math.round(ms / 60_000) * 60_000);
-  };
-  let isCut = false;
-  const cut = (text: string) => {
-    if ([...text].length <= MOST_CHARACTERS) return text;
-    isCut = true;
-    return `${[...text].slice(0, MOST_CHARACTERS).join('')}... [+]`;
+    return formatDurationMs(Math.round(ms / 60_000) * 60_000);
   };
   const rows = requests
     .filter(({ spec }) => spec.expires === undefined || Date.parse(spec.expires) >= now)
@@ -55,8 +50,8 @@ export function requestTable(env: Env, requests: readonly AccessRequest[]): stri
     .map((request) => [
       request.metadata.name,
       request.spec.user,
-      cut(request.spec.roles.join(',')),
-      cut(resourceIdsText(request.spec.resource_ids)),
+      request.spec.roles.join(','),
+      resourceIdsText(request.spec.resource_ids),
       shortTime(request.spec.created),
       left(request.spec.expiry),
       left(request.spec.expires),
@@ -64,11 +59,13 @@ export function requestTable(env: Env, requests: readonly AccessRequest[]): stri
       stateOf(request),
     ]);
   const titles = 'ID|User|Roles|Resources|Created At (UTC)|Request TTL|Session TTL|Assume Time (UTC)|Status'.split('|');
+  const cut = ['Resources', 'Assume Time (UTC)', 'Session TTL', 'Request TTL', 'Roles'];
+  const { text, isCut } = await tableFor(env, { titles, rows, cut, copied: ['ID'], cutMark: '... [+]' });
   const footnote = isCut
     ? "\n[+] Columns are truncated, use 'tsh request show <request-id>' to view the full list\n"
     : '';
   const hint = "hint: use 'tsh request show <request-id>' for additional details";
-  return `${tableText(titles, rows)}${footnote}\n${hint}\n      ${LOGIN_HINT}\n`;
+  return `${text}${footnote}\n${hint}\n      ${LOGIN_HINT}\n`;
 }
 
 function quoted(text: string | undefined): string {

@@ -1,4 +1,8 @@
-/** Certificates for databases: stored or in memory, fetched once for all who wait, renewed, and never after a refusal. */
+/**
+ * Certificates for databases: stored or in memory, fetched once for all who wait, renewed, and never after a refusal.
+ * Tests: src/access/access.ts, src/access/cluster/certificates.ts, src/access/cluster/issue.ts
+ * Tests: src/access/cluster/own-requests.ts, src/profile/memory-store.ts
+ */
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,16 +10,16 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { Access, Route } from '../../../src/access/access.js';
-import { type ClusterContext, clusterAccess } from '../../../src/access/cluster/access.js';
+import { ClusterAccess } from '../../../src/access/cluster/access.js';
+import type { Login } from '../../../src/access/login/login.js';
 import type { AuthClient } from '../../../src/api/client.js';
 import { TeleportError } from '../../../src/errors.js';
 import { encodeSubject, newIdentity } from '../../../src/identity/identity.js';
-import { silent } from '../../../src/log.js';
-import { generateKey, privateKeyPem, readPublicKey } from '../../../src/pki/keys.js';
-import { issueLeaf } from '../../../src/pki/x509.js';
+import { generateKey, privateKeyPem } from '../../../src/pki/keys.js';
 import { memoryStore } from '../../../src/profile/memory-store.js';
 import type { DatabaseKeys } from '../../../src/profile/store.js';
 import { createTestCa, type TestCa } from '../../support/ca.js';
+import { memoryEnv } from '../../support/env.js';
 
 const HOUR_MS = 3_600_000;
 const ROUTE: Route = {
@@ -31,19 +35,19 @@ let issued: { requester: number; expires: number }[];
 let problem: Error | undefined;
 let mfa: boolean;
 let dialled: (DatabaseKeys | undefined)[];
-let context: ClusterContext;
+let login: Login;
 let access: Access;
 let folder: string;
 
 beforeEach(async () => {
-  ca ??= await createTestCa('User CA');
+  ca ??= createTestCa('User CA');
   nowMs = Math.floor(Date.now() / 1000) * 1000;
   issued = [];
   problem = undefined;
   mfa = false;
   dialled = [];
   folder = mkdtempSync(join(tmpdir(), 'access-'));
-  const own = await ca.issue('alice');
+  const own = ca.issue('alice');
   const auth = {
     auth: {
       isMFARequired: async () => ({ required: mfa }),
@@ -64,12 +68,10 @@ beforeEach(async () => {
           expires: new Date(expires),
           routeToDatabase: request.routeToDatabase,
         });
-        const cert = issueLeaf({
-          ca,
-          publicKey: readPublicKey(Buffer.from(request.tlsPublicKey).toString()),
+        const cert = ca.sign(Buffer.from(request.tlsPublicKey).toString(), {
           subject: encodeSubject(identity),
-          notBefore: new Date(nowMs - 60_000),
-          notAfter: new Date(Math.min(expires, nowMs + HOUR_MS)),
+          from: new Date(nowMs - 60_000),
+          to: new Date(Math.min(expires, nowMs + HOUR_MS)),
         });
         return { tls: Buffer.from(cert) };
       },
@@ -78,39 +80,26 @@ beforeEach(async () => {
   const tlsKeyPem = privateKeyPem(await generateKey('ecdsa-p256'));
   const end = new Date(nowMs + 12 * HOUR_MS);
   const profile = { webProxyAddr: 'localhost:3080', user: 'alice', cluster: 'test' };
-  context = {
-    store: memoryStore({
-      profile,
-      keys: { tlsKeyPem: own.key, tlsCertPem: own.cert, sshKeyPem: own.key, sshPublicKey: '' },
-      hostCas: [],
-    }),
-    profileName: 'localhost',
-    webProxyAddr: 'localhost:3080',
-    postgresProxyAddr: { host: 'localhost', port: 3080 },
-    username: 'alice',
-    cluster: 'test',
-    isUpgraded: false,
-    rootCluster: 'test',
-    accessRequests: [],
+  const store = memoryStore({
+    profile,
+    keys: { tlsKeyPem: own.key, tlsCertPem: own.cert, sshKeyPem: own.key, sshPublicKey: '' },
+    hostCas: [],
+  });
+  login = {
+    session: { store, name: 'localhost', profile, user: 'alice', cluster: 'test', rootCluster: 'test' },
+    isInsecure: false,
     credentials: async () => ({ expires: end, tlsKeyPem }),
-    insecure: false,
-    pgServiceFile: join(folder, 'pg_service.conf'),
-    warn: (text) => {
-      throw new Error(text);
-    },
-    now: () => new Date(nowMs),
-    log: silent,
     withAuth: (work) => work(auth, auth),
     withRoot: (work) => work(auth),
+    renewing: (work) => work(login.session),
     changeRequests: async () => {},
-    signal: new AbortController().signal,
-    dialPostgres: async (keys) => {
-      dialled.push(keys);
-      return new PassThrough();
-    },
     close: async () => {},
   };
-  access = clusterAccess(() => context);
+  const env = memoryEnv({ home: folder, now: () => new Date(nowMs) });
+  access = new ClusterAccess(env, login, async (_env, _login, keys) => {
+    dialled.push(keys);
+    return new PassThrough();
+  });
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -141,18 +130,17 @@ describe('a certificate in memory', () => {
   test('is renewed with the end of the login that came in between', async () => {
     await using connector = await access.connector(ROUTE, { inMemory: true });
     nowMs += HOUR_MS;
-    const old = context;
+    const { credentials, withAuth } = login;
     const later = new Date(nowMs + 12 * HOUR_MS);
-    context = {
-      ...old,
+    Object.assign(login, {
       credentials: async () => {
         throw new TeleportError('AccessDenied', 'the login has ended');
       },
-      withAuth: (work) => {
-        context = { ...old, credentials: async () => ({ ...(await old.credentials()), expires: later }) };
-        return old.withAuth(work);
-      },
-    };
+      withAuth: ((work) => {
+        login.credentials = async () => ({ ...(await credentials()), expires: later });
+        return withAuth(work);
+      }) satisfies Login['withAuth'],
+    });
     await connector.open();
     expect(issued[1]?.expires).toBe(later.getTime());
   });

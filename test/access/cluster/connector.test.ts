@@ -1,10 +1,14 @@
-/** The connector between a local client and a Proxy that is a plain socket here: what goes up, what comes down, who closes. */
+/**
+ * The connector between a local client and a Proxy that is a plain socket here: what goes up, what comes down, who
+ * closes.
+ * Tests: src/localproxy/clients.ts
+ */
 
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { type ClusterConnectorOptions, clusterConnector } from '../../../src/access/cluster/connector.js';
+import { ClusterConnector, type ClusterConnectorOptions } from '../../../src/access/cluster/connector.js';
 import { TeleportError } from '../../../src/errors.js';
 import { silent } from '../../../src/log.js';
 import { dialTcp } from '../../../src/net/dial.js';
@@ -61,7 +65,7 @@ async function setup(
   const port = await listenOn(createServer({ allowHalfOpen: true }), (socket) => proxy(socket, index++));
   const dials: boolean[] = [];
   let refused = 0;
-  const connector = clusterConnector({
+  const connector = new ClusterConnector({
     dial: ({ withCertificate }) => {
       dials.push(withCertificate);
       return dialTcp({ host: '127.0.0.1', port, allowHalfOpen: true });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { openSealed } from '../../../src/access/login/sealed-answer.js';
-import { sealed } from '../../support/fake-sso.js';
+import { sealed } from '../../support/fake-cluster/sso.js';
 
 const key = randomBytes(32);
 const open = (text: string) => openSealed(key, text);

@@ -1,7 +1,8 @@
+/** Tests: src/webapi/login-answer.ts. */
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { openSsoCallback, type SsoCallback } from '../../../src/access/login/sso-callback.js';
-import { sealed } from '../../support/fake-sso.js';
+import { sealed } from '../../support/fake-cluster/sso.js';
 
 const ANSWER = {
   username: 'octo',
@@ -142,8 +143,15 @@ test.each(['/', '/callbac', '/callback/', '/00000000-0000-0000-0000-000000000000
 );
 
 test('too many bytes are refused and end nothing', async () => {
-  expect((await visit(`/callback?response=${'a'.repeat(1_100_000)}`)).status).toBe(431);
-  expect((await visit('/callback', { method: 'POST', body: 'a'.repeat(1_100_000) })).status).toBe(413);
+  // Who still sends when the answer comes may find the connection reset in place of it.
+  const statusOf = (asked: ReturnType<typeof visit>) =>
+    asked.then(
+      ({ status }) => status,
+      (error: NodeJS.ErrnoException) => error.code,
+    );
+  const many = 'a'.repeat(1_100_000);
+  expect([431, 'ECONNRESET', 'EPIPE']).toContain(await statusOf(visit(`/callback?response=${many}`)));
+  expect([413, 'ECONNRESET', 'EPIPE']).toContain(await statusOf(visit('/callback', { method: 'POST', body: many })));
   await visit(response(ANSWER));
   expect((await callback.answer).username).toBe('octo');
 });

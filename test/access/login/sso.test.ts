@@ -1,6 +1,8 @@
+/** Tests: src/access/login/args.ts. */
 import { get } from 'node:http';
+import type { BrowserArgs } from '../../../src/access/login/args.js';
 import type { AskedProxy } from '../../../src/access/login/session.js';
-import { type BrowserArgs, signInBySso } from '../../../src/access/login/sso.js';
+import { signInBySso } from '../../../src/access/login/sso.js';
 import type { ProxyClient, SsoLoginRequest, SsoLoginStart } from '../../../src/webapi/client.js';
 import { memoryEnv } from '../../support/env.js';
 

@@ -1,6 +1,10 @@
-/** The aligned form against psql itself, where there is one; the server is real. */
+/**
+ * The aligned form against psql itself, where there is one; the server is real.
+ * Tests: src/localproxy/psql/error-text.ts
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
+import { cellWidth } from '../../../src/cli/cells.js';
 import { alignedText, NUMBER_TYPES } from '../../../src/localproxy/psql/aligned.js';
 import { errorText } from '../../../src/localproxy/psql/error-text.js';
 import { findPsql, runPsql } from '../../../src/localproxy/psql/run.js';
@@ -51,6 +55,7 @@ const STATEMENTS = [
   "select * from (values ('one', 1.5), ('three', -20)) t(word, number)",
   'select 1 as empty where false',
   "select E'two\\nlines' as text, 7 as n, E'x\\ny\\nz' as last",
+  "select '日本語' as 名前, 'plain' as e union all select 'a', '한글'",
   "select 'größe' as maß, true as yes, now() is null as no",
   "select 'a' as a, 'b' as b from generate_series(1, 2)",
   'create temp table t (a int)',
@@ -62,6 +67,7 @@ const MISTAKES = [
   'select 1/0',
   'create table t (a int unique); insert into t values (1), (1)',
   'select lenght(1)',
+  "select '日本語', '한글' || nope",
 ];
 
 describe('the text of an error', () => {
@@ -75,6 +81,15 @@ describe('the text of an error', () => {
     const ours = errorText({ severity, message, detail, hint, position: Number(position ?? 0) }, sql);
     expect(ours).toBe((await run(sql)).stderr);
   });
+});
+
+test('U9 the caret stands under the place on the terminal, where psql counts a mark over a letter as one more', () => {
+  const sql = "select 'e\u0301', '日本' || nope";
+  const [, line, caret] = errorText({ severity: 'ERROR', message: 'no', position: sql.indexOf('nope') + 1 }, sql).split(
+    '\n',
+  );
+  expect(line).toBe(`LINE 1: ${sql}`);
+  expect(cellWidth(caret!.slice(0, -1))).toBe(cellWidth(line!.slice(0, line!.indexOf('nope'))));
 });
 
 describe('aligned text', () => {

@@ -1,4 +1,4 @@
-/** Partitions, regions and suffixes as botocore has them (`botocore-partitions.json`, Apache License 2.0). */
+/** Partitions, regions and suffixes as botocore has them (`botocore/partitions.json`). */
 import { readFileSync } from 'node:fs';
 
 export interface BotocorePartition {
@@ -13,5 +13,5 @@ export interface BotocorePartition {
 }
 
 export const BOTOCORE = (
-  JSON.parse(readFileSync('test/support/aws/botocore-partitions.json', 'utf8')) as { partitions: BotocorePartition[] }
+  JSON.parse(readFileSync('test/support/aws/botocore/partitions.json', 'utf8')) as { partitions: BotocorePartition[] }
 ).partitions;

@@ -1,10 +1,8 @@
-/** Identity and Access Management of the double: roles, users and their policies. Query protocol, version 2010-05-08. */
+/** Identity and Access Management of the double: roles, users and their policies. Query protocol. */
 import type { PolicyDocument } from './policy.js';
 import { type QueryCall, structList } from './query.js';
 import { AwsFault, list, type XmlValue } from './reply.js';
 import { authorize, type ManagedPolicy, type Principal, page, partitionOf, randomId } from './world.js';
-
-export const IAM = { service: 'iam', version: '2010-05-08', namespace: 'https://iam.amazonaws.com/doc/2010-05-08/' };
 
 type Kind = 'Role' | 'User';
 
@@ -21,7 +19,6 @@ export const iamActions: Record<string, (call: QueryCall) => XmlValue> = {
       throw new AwsFault(
         'EntityAlreadyExists',
         `A policy called ${name} already exists. Duplicate names are not allowed.`,
-        409,
       );
     }
     const policy: ManagedPolicy = {
@@ -57,7 +54,6 @@ export const iamActions: Record<string, (call: QueryCall) => XmlValue> = {
       throw new AwsFault(
         'LimitExceeded',
         'A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.',
-        409,
       );
     }
     const isDefault = call.params.SetAsDefault === 'true';
@@ -76,9 +72,9 @@ export const iamActions: Record<string, (call: QueryCall) => XmlValue> = {
     const version = policy.versions.find((one) => one.id === call.params.VersionId);
     if (!version)
       throw missing(`Policy ${policy.arn} version ${call.params.VersionId} does not exist or is not attachable.`);
-    if (version.isDefault) throw new AwsFault('DeleteConflict', 'Cannot delete the default version of a policy.', 409);
+    if (version.isDefault) throw new AwsFault('DeleteConflict', 'Cannot delete the default version of a policy.');
     policy.versions.splice(policy.versions.indexOf(version), 1);
-    return {};
+    return undefined;
   },
   ...forKind('Role'),
   ...forKind('User'),
@@ -92,11 +88,11 @@ function forKind(kind: Kind): typeof iamActions {
       const arn = call.params.PolicyArn ?? '';
       if (!call.world.policies.has(arn)) throw missing(`Policy ${arn} does not exist or is not attachable.`);
       principal.attached.add(arn);
-      return {};
+      return undefined;
     },
     [`Detach${kind}Policy`](call) {
       principalOf(call, `Detach${kind}Policy`, kind).attached.delete(call.params.PolicyArn ?? '');
-      return {};
+      return undefined;
     },
     [`ListAttached${kind}Policies`](call) {
       const attached = [...principalOf(call, `ListAttached${kind}Policies`, kind).attached];
@@ -118,11 +114,11 @@ function forKind(kind: Kind): typeof iamActions {
     [`Put${kind}Policy`](call) {
       const document = parsed(call.params.PolicyDocument);
       principalOf(call, `Put${kind}Policy`, kind).inline.set(call.params.PolicyName ?? '', JSON.parse(document));
-      return {};
+      return undefined;
     },
     [`Delete${kind}Policy`](call) {
       const name = call.params.PolicyName ?? '';
-      if (principalOf(call, `Delete${kind}Policy`, kind).inline.delete(name)) return {};
+      if (principalOf(call, `Delete${kind}Policy`, kind).inline.delete(name)) return undefined;
       throw missing(`The ${kind.toLowerCase()} policy with name ${name} cannot be found.`);
     },
     [`List${kind}Policies`](call) {
@@ -171,7 +167,7 @@ function parsed(document: string | undefined): string {
   throw new AwsFault('MalformedPolicyDocument', 'Syntax errors in policy.');
 }
 
-const missing = (text: string) => new AwsFault('NoSuchEntity', text, 404);
+const missing = (text: string) => new AwsFault('NoSuchEntity', text);
 
 function describe(principal: Principal): XmlValue {
   const role = principal.kind === 'role';

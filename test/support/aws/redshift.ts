@@ -1,14 +1,9 @@
-/** Amazon Redshift's control plane of the double: clusters and their passwords. Query protocol, version 2012-12-01. */
+/** Amazon Redshift's control plane of the double: clusters and their passwords. Query protocol. */
 import { randomBytes } from 'node:crypto';
+import { isDbGroup, isDbName, isDbUser } from './db-user.js';
 import { type QueryCall, valueList } from './query.js';
 import { AwsFault, list, type XmlValue } from './reply.js';
 import { authorize, type Cluster, page, partitionOf } from './world.js';
-
-export const REDSHIFT = {
-  service: 'redshift',
-  version: '2012-12-01',
-  namespace: 'http://redshift.amazonaws.com/doc/2012-12-01/',
-};
 
 export const redshiftActions: Record<string, (call: QueryCall) => XmlValue> = {
   DescribeClusters(call) {
@@ -43,7 +38,7 @@ export const redshiftActions: Record<string, (call: QueryCall) => XmlValue> = {
       (one) => one.region === region && one.clusterId !== undefined && (!wanted || one.name === wanted),
     );
     if (wanted && domains.length === 0) {
-      throw new AwsFault('CustomDomainAssociationNotFoundFault', `Custom domain ${wanted} is not found.`, 404);
+      throw new AwsFault('CustomDomainAssociationNotFoundFault', `Custom domain ${wanted} is not found.`);
     }
     const { items, next } = page(domains, params.Marker, world.pageSize);
     const associations = items.map((one) => ({
@@ -64,7 +59,7 @@ export const redshiftActions: Record<string, (call: QueryCall) => XmlValue> = {
       .flatMap((one) => (one.vpcEndpoints ?? []).map((endpoint) => ({ ...endpoint, clusterId: one.id })))
       .filter(({ name }) => !wanted || name === wanted);
     if (wanted && endpoints.length === 0) {
-      throw new AwsFault('EndpointNotFound', `The endpoint ${wanted} was not found.`, 404);
+      throw new AwsFault('EndpointNotFound', `The endpoint ${wanted} was not found.`);
     }
     const items = endpoints.map((one) => ({
       ClusterIdentifier: one.clusterId,
@@ -82,9 +77,9 @@ export const redshiftActions: Record<string, (call: QueryCall) => XmlValue> = {
     const user = params.DbUser ?? '';
     const groups = valueList(params, 'DbGroups').filter((group) => group !== '');
     const autoCreate = params.AutoCreate === 'true';
-    if (!/^[A-Za-z][\w+.@-]{0,127}$/.test(user) || user.toLowerCase() === 'public') {
-      throw new AwsFault('InvalidParameterValue', `Invalid database user name: ${user}`);
-    }
+    checkName('user', user, isDbUser);
+    if (params.DbName !== undefined) checkName('database', params.DbName, isDbName);
+    for (const group of groups) checkName('group', group, isDbGroup);
     const context = { 'redshift:dbuser': user, 'redshift:dbname': params.DbName };
     const userArn = arnOf(call, `dbuser:${id}/${user}`);
     const dbArns = params.DbName ? [arnOf(call, `dbname:${id}/${params.DbName}`)] : [];
@@ -112,6 +107,11 @@ export const redshiftActions: Record<string, (call: QueryCall) => XmlValue> = {
     return { ...answer, NextRefreshTime: answer.Expiration };
   },
 };
+
+function checkName(what: string, name: string, isRight: (name: string) => boolean): void {
+  if (isRight(name)) return;
+  throw new AwsFault('InvalidParameterValue', `The ${what} name "${name}" is not valid.`);
+}
 
 /** Minutes 15 to 60 as Redshift allows; the default is 15. */
 export function passwordLife(seconds: string | number | undefined): number {
@@ -144,7 +144,7 @@ function clusterOf({ world, region, caller }: QueryCall, id: string): Cluster {
   const found = world.clusters.find(
     (one) => one.id === id && one.region === region && one.accountId === caller.principal.accountId,
   );
-  if (!found) throw new AwsFault('ClusterNotFound', `Cluster ${id} not found.`, 404);
+  if (!found) throw new AwsFault('ClusterNotFound', `Cluster ${id} not found.`);
   return found;
 }
 

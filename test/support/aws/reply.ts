@@ -3,16 +3,20 @@
  * errors of both in the shapes that the SDK and the `aws` command read.
  */
 
-/** A refusal with AWS's code and HTTP status. */
+/** A refusal with AWS's code. Its HTTP status is the model's. */
 export class AwsFault extends Error {
   readonly code: string;
-  readonly status: number;
 
-  constructor(code: string, message: string, status = 400) {
+  constructor(code: string, message: string) {
     super(message);
     this.code = code;
-    this.status = status;
   }
+}
+
+export interface Refusal {
+  code: string;
+  message: string;
+  status: number;
 }
 
 export interface Reply {
@@ -31,14 +35,16 @@ export interface XmlList {
 /** A list whose elements are named `member`. */
 export const list = (member: string, items: XmlValue[]): XmlList => ({ member, items });
 
+/** @param result  undefined: the action answers nothing */
 export function queryReply(namespace: string, action: string, result: XmlValue, requestId: string): Reply {
+  const inner = result === undefined ? '' : `<${action}Result>${xml(result)}</${action}Result>`;
   const body =
-    `<${action}Response xmlns="${namespace}"><${action}Result>${xml(result)}</${action}Result>` +
+    `<${action}Response xmlns="${namespace}">${inner}` +
     `<ResponseMetadata><RequestId>${requestId}</RequestId></ResponseMetadata></${action}Response>`;
   return { status: 200, headers: { 'content-type': 'text/xml', 'x-amzn-requestid': requestId }, body };
 }
 
-export function queryFault(namespace: string, fault: AwsFault, requestId: string): Reply {
+export function queryFault(namespace: string, fault: Refusal, requestId: string): Reply {
   const type = fault.status < 500 ? 'Sender' : 'Receiver';
   const error = xml({ Type: type, Code: fault.code, Message: fault.message });
   const body = `<ErrorResponse xmlns="${namespace}"><Error>${error}</Error><RequestId>${requestId}</RequestId></ErrorResponse>`;
@@ -49,10 +55,10 @@ export function jsonReply(result: unknown, requestId: string): Reply {
   return { status: 200, headers: jsonHeaders(requestId), body: JSON.stringify(result) };
 }
 
-export function jsonFault(fault: AwsFault, requestId: string): Reply {
+export function jsonFault(fault: Refusal, requestId: string): Reply {
   const body = JSON.stringify({ __type: fault.code, message: fault.message });
   return {
-    status: fault.status < 500 ? 400 : fault.status,
+    status: fault.status,
     headers: { ...jsonHeaders(requestId), 'x-amzn-errortype': fault.code },
     body,
   };

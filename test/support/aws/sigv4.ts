@@ -27,12 +27,12 @@ export const SIGNATURE_LIFE_MS = 15 * 60_000;
 
 /** The credential scope of the Authorization header. */
 export function readScope(authorization: string | undefined): Scope {
-  if (!authorization) throw new AwsFault('MissingAuthenticationToken', 'Request is missing Authentication Token', 403);
+  if (!authorization) throw new AwsFault('MissingAuthenticationToken', 'Request is missing Authentication Token');
   const match =
     /^AWS4-HMAC-SHA256 Credential=([^/,\s]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request,\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{64})$/.exec(
       authorization,
     );
-  if (!match) throw new AwsFault('IncompleteSignature', 'Authorization header does not name what it must', 400);
+  if (!match) throw new AwsFault('IncompleteSignature', 'Authorization header does not name what it must');
   const [, accessKeyId, date, region, service, signedHeaders, signature] = match as unknown as string[];
   return {
     accessKeyId: accessKeyId!,
@@ -46,10 +46,10 @@ export function readScope(authorization: string | undefined): Scope {
 
 /** Throws `SignatureDoesNotMatch` unless the request is signed with the secret key and fresh. */
 export function checkSignature(request: SignedRequest, scope: Scope, secretAccessKey: string, nowMs: number): void {
-  const bad = (why: string) => new AwsFault('SignatureDoesNotMatch', why, 403);
+  const bad = (why: string) => new AwsFault('SignatureDoesNotMatch', why);
   const stamp = header(request, 'x-amz-date');
   const signedAt = /^\d{8}T\d{6}Z$/.test(stamp) ? parseStamp(stamp) : Number.NaN;
-  if (Number.isNaN(signedAt)) throw new AwsFault('IncompleteSignature', 'Date must be in ISO-8601 basic format', 400);
+  if (Number.isNaN(signedAt)) throw new AwsFault('IncompleteSignature', 'Date must be in ISO-8601 basic format');
   if (!stamp.startsWith(scope.date))
     throw bad('Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP');
   if (!scope.signedHeaders.includes('host')) throw bad("'Host' must be a 'SignedHeader' in the AWS Authorization.");

@@ -1,10 +1,8 @@
-/** The Security Token Service of the double: who am I, and sessions of roles. Query protocol, version 2011-06-15. */
+/** The Security Token Service of the double: who am I, and sessions of roles. Query protocol. */
 import { type PolicyDocument, trusts } from './policy.js';
 import { type QueryCall, structList, valueList } from './query.js';
 import { AwsFault, type XmlValue } from './reply.js';
 import { type AccessKey, addKey, authorizeAssume, type Principal } from './world.js';
-
-export const STS = { service: 'sts', version: '2011-06-15', namespace: 'https://sts.amazonaws.com/doc/2011-06-15/' };
 
 export const stsActions: Record<string, (call: QueryCall) => XmlValue> = {
   GetCallerIdentity: ({ caller }) => ({
@@ -14,7 +12,7 @@ export const stsActions: Record<string, (call: QueryCall) => XmlValue> = {
   }),
 
   AssumeRole({ world, caller, params }) {
-    const roleArn = required(params, 'RoleArn');
+    const roleArn = params.RoleArn!;
     if (!/^arn:[\w-]+:iam::\d{12}:role\/.+$/.test(roleArn)) {
       throw new AwsFault('ValidationError', `${roleArn} is invalid`);
     }
@@ -37,7 +35,7 @@ export const stsActions: Record<string, (call: QueryCall) => XmlValue> = {
     if (Object.keys(tags).length > 0) authorizeAssume(world, caller, roleArn, 'sts:TagSession', context);
     const chained = caller.principal.kind === 'role';
     const seconds = duration(params, chained ? 3600 : role.maxSession, chained);
-    const name = sessionName(params);
+    const name = params.RoleSessionName!;
     const key = addKey(world, role, {
       name,
       seconds,
@@ -49,10 +47,10 @@ export const stsActions: Record<string, (call: QueryCall) => XmlValue> = {
   },
 
   AssumeRoleWithWebIdentity({ world, params }) {
-    const identity = world.webIdentities.get(required(params, 'WebIdentityToken'));
+    const identity = world.webIdentities.get(params.WebIdentityToken!);
     if (!identity)
       throw new AwsFault('InvalidIdentityToken', 'No OpenIDConnect provider found in your account for this token');
-    const role = world.principals.get(required(params, 'RoleArn'));
+    const role = world.principals.get(params.RoleArn!);
     const { provider, subject, audience } = identity;
     const host = provider.replace(/^https:\/\//, '');
     const trust =
@@ -63,9 +61,9 @@ export const stsActions: Record<string, (call: QueryCall) => XmlValue> = {
         { action: 'sts:AssumeRoleWithWebIdentity', context: { [`${host}:sub`]: subject, [`${host}:aud`]: audience } },
       );
     if (!role || trust !== 'direct') {
-      throw new AwsFault('AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity', 403);
+      throw new AwsFault('AccessDenied', 'Not authorized to perform sts:AssumeRoleWithWebIdentity');
     }
-    const name = sessionName(params);
+    const name = params.RoleSessionName!;
     const key = addKey(world, role, { name, seconds: duration(params, role.maxSession, false) });
     return {
       ...session(key, role, name),
@@ -75,9 +73,6 @@ export const stsActions: Record<string, (call: QueryCall) => XmlValue> = {
     };
   },
 };
-
-/** Actions that come without a signature. */
-export const UNSIGNED = new Set(['AssumeRoleWithWebIdentity']);
 
 function session(key: AccessKey, role: Principal, name: string): Record<string, XmlValue> {
   return {
@@ -91,34 +86,13 @@ function session(key: AccessKey, role: Principal, name: string): Record<string, 
   };
 }
 
-function sessionName(params: Record<string, string>): string {
-  const name = required(params, 'RoleSessionName');
-  if (/^[\w+=,.@-]{2,64}$/.test(name)) return name;
-  throw new AwsFault(
-    'ValidationError',
-    `1 validation error detected: Value '${name}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*`,
-  );
-}
-
 function duration(params: Record<string, string>, max: number, chained: boolean): number {
   const seconds = Number(params.DurationSeconds ?? Math.min(3600, max));
-  if (seconds >= 900 && seconds <= max) return seconds;
+  if (seconds <= max) return seconds;
   throw new AwsFault(
     'ValidationError',
-    chained && seconds > max
+    chained
       ? 'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining'
-      : seconds > max
-        ? 'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.'
-        : `1 validation error detected: Value '${seconds}' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900`,
-  );
-}
-
-function required(params: Record<string, string>, name: string): string {
-  const value = params[name];
-  if (value) return value;
-  const field = name[0]!.toLowerCase() + name.slice(1);
-  throw new AwsFault(
-    'ValidationError',
-    `1 validation error detected: Value null at '${field}' failed to satisfy constraint: Member must not be null`,
+      : 'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
   );
 }

@@ -211,7 +211,7 @@ export function authorize(world: World, caller: Caller, action: string, resource
       decision === 'deny'
         ? 'with an explicit deny in an identity-based policy'
         : `because no identity-based policy allows the ${action} action`;
-    throw new AwsFault('AccessDenied', `${refusal(caller, action, resource)} ${why}`, 403);
+    throw new AwsFault('AccessDenied', `${refusal(caller, action, resource)} ${why}`);
   }
 }
 
@@ -223,7 +223,7 @@ export function authorizeAssume(
   action: 'sts:AssumeRole' | 'sts:TagSession',
   context: Record<string, string | undefined>,
 ): Principal {
-  const denied = new AwsFault('AccessDenied', refusal(caller, action, roleArn), 403);
+  const denied = new AwsFault('AccessDenied', refusal(caller, action, roleArn));
   const role = world.principals.get(roleArn);
   if (role?.kind !== 'role' || role.trust === undefined) throw denied;
   const who = { arn: caller.arn, principalArn: caller.principal.arn, accountId: caller.principal.accountId };
@@ -263,7 +263,7 @@ export function randomId(): string {
 
 /** One page of a listing and the marker of the next. */
 export function page<T>(all: T[], marker: string | undefined, size: number): { items: T[]; next: string | undefined } {
-  const from = marker ? Number(marker.replace(/^m/, '')) : 0;
+  const from = marker ? Number(marker.replace(/^marker-/, '')) : 0;
   if (!Number.isInteger(from) || from < 0) throw new AwsFault('InvalidParameterValue', `Invalid Marker: ${marker}`);
-  return { items: all.slice(from, from + size), next: from + size < all.length ? `m${from + size}` : undefined };
+  return { items: all.slice(from, from + size), next: from + size < all.length ? `marker-${from + size}` : undefined };
 }

@@ -37,5 +37,6 @@ CREATE VIEW redshift_catalog.svv_user_grants AS
   FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.member JOIN pg_roles r ON r.oid = m.roleid;
 GRANT SELECT ON ALL TABLES IN SCHEMA redshift_catalog TO PUBLIC;
 ALTER DATABASE ${name} SET search_path = "$user", public, redshift_catalog, pg_catalog;
+ALTER DATABASE ${name} SET redshift.enable_case_sensitive_identifier = false;
 `;
 }

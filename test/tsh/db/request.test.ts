@@ -1,4 +1,7 @@
-/** A database that one may only ask for: found by the second search, requested, and entered with what was given. */
+/**
+ * A database that one may only ask for: found by the second search, requested, and entered with what was given.
+ * Tests: src/resources/access-request.ts, src/tsh/db/choose.ts
+ */
 import type { Access, AccessibleDatabase } from '../../../src/access/access.js';
 import type { AccessRequest } from '../../../src/resources/access-request.js';
 import { chooseDatabase } from '../../../src/tsh/db/choose.js';
@@ -77,10 +80,19 @@ test('a denial is the error', async () => {
 test('that nobody may ask for is not found, with --disable-access-request after one search', async () => {
   const { access, searches } = denied({ isRequestable: false });
   await expect(chooseDatabase(memoryEnv(), access, { db: 'sales' })).rejects.toThrow('database "sales" not found');
-  expect(searches).toEqual([false, true]);
+  // The last is for the name that looks like it.
+  expect(searches).toEqual([false, true, false]);
   const disabled = denied({ isRequestable: true });
   await expect(
     chooseDatabase(memoryEnv(), disabled.access, { db: 'sales', disableAccessRequest: true }),
   ).rejects.toThrow('database "sales" not found');
-  expect(disabled.searches).toEqual([false]);
+  expect(disabled.searches).toEqual([false, false]);
+});
+
+test('U12 a database that is not there comes with the one whose name looks like it', async () => {
+  const { access } = denied({ isRequestable: false });
+  const all: Access['databases'] = async (filter) => (filter.name === undefined ? [SALES] : []);
+  await expect(chooseDatabase(memoryEnv(), { ...access, databases: all }, { db: 'sles' })).rejects.toMatchObject({
+    hint: 'Did you mean "sales"?',
+  });
 });

@@ -1,10 +1,16 @@
-/** Access requests against a small cluster: made, waited for, taken up, given back. The texts are those of Teleport 18.3.0. */
+/**
+ * Access requests against a small cluster: made, waited for, taken up, given back. The texts are those of Teleport
+ * 18.3.0.
+ * Tests: src/access/cluster/own-requests.ts, src/access/cluster/requests.ts, src/tsh/request/at-login.ts
+ * Tests: src/tsh/request/create.ts, src/tsh/request/drop.ts, src/tsh/request/execute.ts, src/tsh/request/ls.ts
+ * Tests: src/tsh/request/review.ts, src/tsh/request/search.ts, src/tsh/request/show.ts, src/tsh/request/text.ts
+ */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { runTsh } from '../../../src/tsh/main.js';
 import { type MemoryEnv, memoryEnv } from '../../support/env.js';
-import { type FakeCluster, startFakeCluster } from '../../support/fake-cluster.js';
+import { type FakeCluster, startFakeCluster } from '../../support/fake-cluster/cluster.js';
 
 const ID = '00000001-aaaa-7bbb-8ccc-dddddddddddd';
 const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);

@@ -4,8 +4,8 @@ import { formatPolicy } from '../../../aws/policy-document.js';
 import type { Env } from '../../../cli/env.js';
 import { printLine } from '../../../cli/output.js';
 import { confirm } from '../../../cli/prompt.js';
-import { messageOf, TeleportError } from '../../../errors.js';
-import type { Identity, Pass, Plan } from './plan.js';
+import { isTeleportError, messageOf, TeleportError } from '../../../errors.js';
+import type { Pass, Plan, PolicyBearer } from './plan.js';
 
 /** IAM is one for all regions; the SDK wants one all the same. */
 const ANY_REGION = 'us-east-1';
@@ -35,7 +35,7 @@ export function accountsOf({ passes }: Plan): string {
 export async function applyPlan(
   env: Env,
   { passes }: Plan,
-  options: { policyName: string; identity: Identity; region?: string | undefined; isConfirmed: boolean },
+  options: { policyName: string; identity: PolicyBearer; region?: string | undefined; isConfirmed: boolean },
 ): Promise<void> {
   const { policyName, identity } = options;
   if (passes.length === 0) return;
@@ -63,7 +63,7 @@ async function step(env: Env, what: string, act: () => Promise<void>): Promise<v
     printLine(env, `❌[AWS] ${what}... failed.`);
     printLine(env, `Failure reason: ${messageOf(cause)}`);
     throw new TeleportError('ConnectionProblem', 'bootstrap failed to execute, check logs above to see the cause', {
-      hint: (cause as { hint?: string }).hint,
+      hint: isTeleportError(cause) ? cause.hint : undefined,
     });
   }
   printLine(env, `✅[AWS] ${what}... done.`);

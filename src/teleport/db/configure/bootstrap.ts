@@ -1,13 +1,17 @@
 /** `teleport db configure bootstrap`: the IAM permissions that a configuration file needs. Source: database-service.md 12. */
+
+import { parseArn } from '../../../aws/arn.js';
 import { IAM_TYPES, type IamType, parseIamTypes } from '../../../aws/iam-policy.js';
 import { splitAwsHost } from '../../../aws/partitions.js';
 import type { Env } from '../../../cli/env.js';
 import { printLine } from '../../../cli/output.js';
 import { TeleportError } from '../../../errors.js';
+import { hostOf } from '../../../host-port.js';
 import { databaseType } from '../../../resources/database-type.js';
-import { databaseWithDefaults, hostOf } from '../../../resources/defaults.js';
+import { databaseWithDefaults } from '../../../resources/defaults.js';
 import type { Database } from '../../../resources/types.js';
-import { type DatabaseConfig, databaseSection, readConfigFile } from '../../config.js';
+import { readConfigFile } from '../../config.js';
+import { type DatabaseConfig, databaseConfig } from '../../config-databases.js';
 import { accountsOf, applyPlan, showPlan } from './apply.js';
 import { NOBODY, planPolicies, type Served, type Target } from './plan.js';
 
@@ -27,7 +31,7 @@ export async function run(env: Env, args: BootstrapArgs): Promise<void> {
     '--attach-to-user',
   ]);
   printLine(env, `Reading configuration at "${args.config}"...`);
-  const served = servedBy(databaseSection(readConfigFile(args.config).raw));
+  const served = servedBy(databaseConfig(readConfigFile(args.config).raw));
   const region = env.vars.AWS_REGION || env.vars.AWS_DEFAULT_REGION;
   const identity = args.manual ? NOBODY : await identityOf(region, target);
   const { manual, assumesRoles } = args;
@@ -50,8 +54,9 @@ export async function identityOf(region: string | undefined, target: Target | un
   }
   const { callerIdentity } = await import('../../../aws/sts.js');
   const { arn, accountId } = await callerIdentity(options);
-  const [kind, name = ''] = arn.split(':').at(-1)!.split('/');
-  const known = { name, arn, accountId, partition: arn.split(':')[1] ?? 'aws' };
+  const { partition = 'aws', resource = '' } = parseArn(arn) ?? {};
+  const [kind, name = ''] = resource.split('/');
+  const known = { name, arn, accountId, partition };
   return { kind: kind === 'user' ? ('user' as const) : ('role' as const), ...known };
 }
 
@@ -75,19 +80,20 @@ export function servedBy({ databases, resources, aws }: DatabaseConfig): Served 
       externalId: database.spec.aws?.external_id,
     })),
     matchers: aws.map(({ types, assume_role_arn, external_id }) => ({
-      types: parseIamTypes(types.filter((type) => (IAM_TYPES as readonly string[]).includes(type))),
+      types: parseIamTypes(types.filter((type) => IAM_TYPES.some((known) => known === type))),
       roleArn: assume_role_arn ?? '',
       externalId: external_id,
     })),
-    resources: resources
-      .filter((one) => one.aws?.assume_role_arn)
-      .map((one) => ({ roleArn: one.aws!.assume_role_arn!, externalId: one.aws!.external_id })),
+    resources: resources.flatMap(({ aws }) =>
+      aws?.assume_role_arn ? [{ roleArn: aws.assume_role_arn, externalId: aws.external_id }] : [],
+    ),
   };
 }
 
 function iamType(database: Database): IamType | undefined {
   const type = databaseType(databaseWithDefaults(database));
-  if ((IAM_TYPES as readonly string[]).includes(type)) return type as IamType;
+  const known = IAM_TYPES.find((one) => one === type);
+  if (known !== undefined) return known;
   // The region is asked from AWS later; the endpoint says enough here.
   const labels = splitAwsHost(hostOf(database.spec.uri))?.labels ?? [];
   if (!labels.includes('rds')) return undefined;

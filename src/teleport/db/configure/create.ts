@@ -3,14 +3,14 @@ import { hostname } from 'node:os';
 import type { Env } from '../../../cli/env.js';
 import { print, printLine } from '../../../cli/output.js';
 import { refuseSecrets } from '../../../cli/refuse-secrets.js';
+import { DEFAULT_CONFIG_FILE, DEFAULT_DATA_DIR } from '../../../resources/default-paths.js';
 import { parseLabelSpec } from '../../../resources/labels.js';
-import { DEFAULT_CONFIG_FILE, DEFAULT_DATA_DIR } from '../../config.js';
-import { parseConfigText } from '../../config-schema.js';
+import { parseConfigText } from '../../../resources/teleport-yaml.js';
 import { outputPath, writeNewFile } from '../../output-file.js';
 import { type AgentDatabase, agentConfigText } from './agent-config.js';
 import { type DatabaseFlags, databaseAws } from './database-flags.js';
 
-export interface CreateArgs extends DatabaseFlags {
+export interface ConfigureCreateArgs extends DatabaseFlags {
   output: string;
   proxy: string;
   token: string;
@@ -35,7 +35,7 @@ const DISCOVERY = [
   ['opensearchDiscovery', 'opensearch'],
 ] as const;
 
-export async function run(env: Env, args: CreateArgs): Promise<void> {
+export async function run(env: Env, args: ConfigureCreateArgs): Promise<void> {
   const { token: _, ...open } = args;
   refuseSecrets(open);
   const path = outputPath(args.output, DEFAULT_CONFIG_FILE);
@@ -58,7 +58,7 @@ export async function run(env: Env, args: CreateArgs): Promise<void> {
   printLine(env, `Wrote config to file "${path}". Now you can start the server. Happy Teleporting!`);
 }
 
-function database(args: CreateArgs): AgentDatabase | undefined {
+function database(args: ConfigureCreateArgs): AgentDatabase | undefined {
   if (!args.name && !args.protocol && !args.uri) return undefined;
   return {
     name: args.name ?? '',

@@ -4,7 +4,8 @@
  *
  * Source: database-service.md 12.4; Teleport's guide on bootstrapping with assume_role_arn.
  */
-import { agentStatements, type IamType, PLACEHOLDER_USER } from '../../../aws/iam-policy.js';
+import { accountOf, isArn, roleArnText } from '../../../aws/arn.js';
+import { agentStatements, type IamType, PLACEHOLDER_ARN, PLACEHOLDER_USER } from '../../../aws/iam-policy.js';
 import type { PolicyStatement } from '../../../aws/policy-document.js';
 import { TeleportError } from '../../../errors.js';
 
@@ -22,7 +23,7 @@ export interface Served {
   resources: readonly Assumed[];
 }
 
-export interface Identity {
+export interface PolicyBearer {
   kind: 'role' | 'user';
   name: string;
   arn: string;
@@ -52,7 +53,7 @@ export interface Plan {
 }
 
 export interface PlanOptions {
-  identity: Identity;
+  identity: PolicyBearer;
   target?: Target | undefined;
   /** More roles that the service's own identity may assume, names or ARNs. */
   assumesRoles?: readonly string[];
@@ -60,10 +61,10 @@ export interface PlanOptions {
 }
 
 /** Who stands for the caller as long as AWS is not asked. */
-export const NOBODY: Identity = {
+export const NOBODY: PolicyBearer = {
   kind: 'user',
   name: PLACEHOLDER_USER,
-  arn: `arn:*:iam::*:user/${PLACEHOLDER_USER}`,
+  arn: PLACEHOLDER_ARN,
   accountId: '*',
   partition: '*',
 };
@@ -78,7 +79,7 @@ export function planPolicies(served: Served, options: PlanOptions): Plan {
   if (named === undefined) return plan([base], []);
   const match = roles.find(({ roleArn }) => roleArn === named);
   const hasBase = served.matchers.length === 0 || served.matchers.some(({ roleArn }) => roleArn === '');
-  if (accountOf(named) !== identity.accountId && (match === undefined || hasBase || !options.manual)) {
+  if (accountIn(named) !== identity.accountId && (match === undefined || hasBase || !options.manual)) {
     const line = `⚠️ Skipping matchers with identity "${identity.name}": policy target "${named}" is unreachable from assumed role "${identity.arn}"`;
     return plan(match !== undefined && options.manual ? [rolePass(served, match)] : [], [line]);
   }
@@ -114,7 +115,7 @@ function basePass(served: Served, { identity, assumesRoles = [] }: PlanOptions):
 
 function rolePass(served: Served, role: Assumed): Pass {
   return {
-    accountId: accountOf(role.roleArn),
+    accountId: accountIn(role.roleArn),
     statements: agentStatements({ types: typesOf(served, role.roleArn) }),
     target: { kind: 'role', name: shortName(role.roleArn) },
     as: role,
@@ -135,7 +136,7 @@ function rolesOf({ databases, matchers, resources }: Served): Assumed[] {
 
 /** The target as ARN; undefined where only its name is known and that is enough. */
 function fullRoleArn(name: string, roles: readonly Assumed[], options: PlanOptions): string | undefined {
-  if (name.startsWith('arn:')) return name;
+  if (isArn(name)) return name;
   if (roles.length === 0) return undefined;
   if (options.manual) {
     throw new TeleportError(
@@ -144,8 +145,8 @@ function fullRoleArn(name: string, roles: readonly Assumed[], options: PlanOptio
     );
   }
   const { accountId, partition } = options.identity;
-  const known = roles.find(({ roleArn }) => accountOf(roleArn) === accountId && shortName(roleArn) === shortName(name));
-  return known?.roleArn ?? `arn:${partition}:iam::${accountId}:role/${name}`;
+  const known = roles.find(({ roleArn }) => accountIn(roleArn) === accountId && shortName(roleArn) === shortName(name));
+  return known?.roleArn ?? roleArnText({ partition, accountId, name });
 }
 
 function unique(roles: readonly Assumed[]): Assumed[] {
@@ -154,8 +155,8 @@ function unique(roles: readonly Assumed[]): Assumed[] {
     .map(({ roleArn, externalId }) => ({ roleArn, externalId }));
 }
 
-function accountOf(arn: string): string {
-  return arn.split(':')[4] || '*';
+function accountIn(roleArn: string): string {
+  return accountOf(roleArn) ?? '*';
 }
 
 /** Last part of an ARN or path. */

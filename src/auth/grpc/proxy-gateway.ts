@@ -1,0 +1,63 @@
+/** What Proxies ask of Auth, by a service of our own (`api/proto/internal.proto`). */
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { callerKey } from '../../api/caller.js';
+import type { ProxyGateway } from '../../api/gen/internal_pb.js';
+import { msOfNanos } from '../../duration.js';
+import { sshLine } from '../ca.js';
+import { changeUserPassword, openUserToken } from '../invites.js';
+import { loginBegin, loginFinish } from '../login.js';
+import { registerProxy } from '../proxies.js';
+import type { AuthState } from '../state.js';
+import { requireHost, whoCalls } from '../who.js';
+
+/** For people who have no certificate yet; only a Proxy may speak for them. */
+export function proxyGatewayHandlers(state: AuthState): Partial<ServiceImpl<typeof ProxyGateway>> {
+  const asProxy = async (context: HandlerContext) =>
+    requireHost(await whoCalls(state, context.values.get(callerKey)), 'Proxy');
+  return {
+    loginBegin: async (request, context) => {
+      await asProxy(context);
+      return await loginBegin(state, request);
+    },
+    loginFinish: async (request, context) => {
+      await asProxy(context);
+      const issued = await loginFinish(state, {
+        ...request,
+        ssh: request.sshPublicKey,
+        tls: request.tlsPublicKey,
+        ttlMs: msOfNanos(request.ttl),
+      });
+      return {
+        username: request.user,
+        sshCert: Buffer.from(issued.ssh),
+        tlsCert: Buffer.from(issued.tls),
+        hostSigners: [
+          {
+            domainName: state.clusterName,
+            checkingKeys: [Buffer.from(sshLine(state.authorities.ssh('host')))],
+            tlsCerts: [Buffer.from(state.authorities.tls('host').certPem)],
+          },
+        ],
+      };
+    },
+    getUserToken: async ({ token }, context) => {
+      await asProxy(context);
+      return await openUserToken(state, token);
+    },
+    changeUserPassword: async (request, context) => {
+      await asProxy(context);
+      await changeUserPassword(state, request);
+      return {};
+    },
+    registerProxy: async (request, context) => {
+      const who = await asProxy(context);
+      await registerProxy(state, {
+        // A Proxy speaks for itself only: people are sent to the address that stands here.
+        hostId: who.role === 'Admin' ? request.hostId : who.hostId,
+        hostname: request.hostname,
+        publicAddr: request.publicAddr,
+      });
+      return {};
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** Authorities, without their private keys. */
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { callerKey } from '../../api/caller.js';
+import { toMessage } from '../../api/convert.js';
+import type { TrustService } from '../../api/gen/trust_pb.js';
+import { TeleportError } from '../../errors.js';
+import { CA_TYPES, type CaType } from '../../resources/types.js';
+import { requireRule } from '../rules.js';
+import type { AuthState } from '../state.js';
+import { requireSomebody, whoCalls } from '../who.js';
+
+export function trustHandlers(state: AuthState): Partial<ServiceImpl<typeof TrustService>> {
+  const whoOf = (context: HandlerContext) => whoCalls(state, context.values.get(callerKey));
+  const isKnown = (type: string): type is CaType => (CA_TYPES as readonly string[]).includes(type);
+  const mayRead = async (context: HandlerContext, includeKey: boolean) => {
+    requireRule(requireSomebody(await whoOf(context)), 'cert_authority', 'readnosecrets');
+    if (includeKey)
+      throw new TeleportError('AccessDenied', 'access denied: private keys of authorities are not given out');
+  };
+  return {
+    getCertAuthority: async ({ type, domain, includeKey }, context) => {
+      await mayRead(context, includeKey);
+      if (!isKnown(type)) throw new TeleportError('BadParameter', `authority type "${type}" is not supported`);
+      if (domain !== '' && domain !== state.clusterName)
+        throw new TeleportError('NotFound', `key "${domain}" is not found`);
+      return toMessage('cert_authority', state.authorities.get(type).resource);
+    },
+    getCertAuthorities: async ({ type, includeKey }, context) => {
+      await mayRead(context, includeKey);
+      const found = isKnown(type) ? [state.authorities.get(type).resource] : [];
+      return { certAuthoritiesV2: found.map((authority) => toMessage('cert_authority', authority)) };
+    },
+  };
+}

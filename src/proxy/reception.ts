@@ -1,0 +1,136 @@
+/**
+ * What stands behind the port of a Proxy: finds out what a connection wants, and leads it to the tunnels, the database
+ * clients, the web API or the gRPC services. The picture is in `service.ts`.
+ */
+import type { Duplex } from 'node:stream';
+import type { AuthClient } from '../api/client.js';
+import { type AuthHttp2Server, createAuthHttp2Server } from '../api/server.js';
+import { messageOf, TeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
+import { type Bearer, checkUsage } from '../identity/bearer.js';
+import { hostIdIn } from '../identity/host.js';
+import type { Logger } from '../log.js';
+import type { SocketEndpoint } from '../net/proxy-protocol.js';
+import { TunnelRegistry } from '../tunnel/registry.js';
+import type { Upstream } from './auth-server.js';
+import { type TrustedAuthorities, verifier } from './authorities.js';
+import { DatabaseClients } from './database-clients.js';
+import { joinRoutes, transportRoutes } from './grpc.js';
+import { cachedPreference } from './preference.js';
+import { type Arrival, createRouter, type Router, type RouterOptions } from './router.js';
+import type { Terminators } from './terminators.js';
+import { WebServer, type WebServerOptions } from './web.js';
+
+export interface ReceptionOptions {
+  auth: AuthClient;
+  /** Raw connections to Auth. */
+  upstream: Upstream;
+  terminators: Terminators;
+  authorities: TrustedAuthorities;
+  settings: WebServerOptions['settings'];
+  clusterName: string;
+  version: string;
+  proxyProtocol: boolean;
+  settingsTtlMs: number;
+  rateLimits?: WebServerOptions['rateLimits'];
+  now: () => Date;
+  log: Logger;
+}
+
+export class Reception {
+  readonly tunnels: TunnelRegistry;
+  readonly #clients: DatabaseClients;
+  readonly #transport: AuthHttp2Server;
+  readonly #join: AuthHttp2Server;
+  readonly #web: WebServer;
+  readonly #router: Router;
+  readonly #clusterName: string;
+  readonly #log: Logger;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ReceptionOptions) {
+    const { auth, upstream, terminators, settings, rateLimits, clusterName, version, now, log } = options;
+    const verify = verifier(options.authorities, { clusterName, now });
+    this.#clusterName = clusterName;
+    this.#log = log;
+    this.tunnels = new TunnelRegistry({ clusterName, log: log.child('TUNNEL') });
+    this.#clients = new DatabaseClients({
+      tunnels: this.tunnels,
+      clusterName,
+      startTls: (below) => terminators.inner.accept(below),
+      verify: (certificateDer) => verify(certificateDer, 'user'),
+      log: log.child('DB'),
+    });
+    this.#transport = createAuthHttp2Server({ routes: transportRoutes({ clusterName, upstream }), version, log });
+    this.#join = createAuthHttp2Server({ routes: joinRoutes(auth), version, log });
+    this.#web = new WebServer({
+      settings,
+      gateway: auth.proxyGateway,
+      join: auth.join,
+      preference: cachedPreference(auth, options.settingsTtlMs, log),
+      onUpgrade: (inner, client) => this.#attend(this.#router.routeUpgraded(inner, client), inner, client),
+      log,
+      ...(rateLimits ? { rateLimits } : {}),
+    });
+    this.#router = createRouter({
+      clusterName,
+      upstream,
+      terminator: terminators.of,
+      verify,
+      proxyProtocol: options.proxyProtocol,
+      serveDirect: (stream, { address, port }) => this.#clients.serve({ stream, isDirect: true, address, port }),
+      serve: this.#services(),
+    });
+  }
+
+  /** Take a TCP connection over. */
+  receive(connection: Duplex, client: SocketEndpoint): void {
+    this.#attend(this.#router.route(connection, client), connection, client);
+  }
+
+  /** Ask agents and clients to go, cut what is left after `drainMs`. */
+  close({ drainMs }: { drainMs: number }): Promise<void> {
+    this.#closing ??= this.#close(drainMs);
+    return this.#closing;
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    await this.tunnels.drain(drainMs);
+    await this.#clients.end();
+    await this.tunnels.close();
+    // Connections that wait for nothing but us: idle web clients, gRPC streams.
+    this.#web.close();
+    await Promise.all([this.#transport.close({ graceMs: 0 }), this.#join.close({ graceMs: 0 })]);
+  }
+
+  #attend(served: Promise<void>, connection: Duplex, client: SocketEndpoint): void {
+    served.catch((error: unknown) => {
+      this.#log.debug('A connection was refused.', { from: client.address, error: messageOf(error) });
+      connection.destroy();
+    });
+  }
+
+  /** Who serves what a connection asks for. */
+  #services(): RouterOptions['serve'] {
+    return {
+      web: ({ stream, client, isHttp2 }) => this.#web.accept(stream, client, { isHttp2 }),
+      postgres: ({ stream, client: { address, port }, peer, refusal }) =>
+        this.#clients.serve({ stream, peer, refusal, isDirect: false, address, port }),
+      transport: (arrival) => serveGrpc(this.#transport, arrival),
+      join: (arrival) => serveGrpc(this.#join, arrival),
+      tunnel: ({ stream, peer }) => this.tunnels.accept(stream, { hostId: agentHostId(peer!, this.#clusterName) }),
+    };
+  }
+}
+
+function serveGrpc(server: AuthHttp2Server, { client, peer, stream }: Arrival): void {
+  if (peer) checkUsage(peer.identity, 'everything');
+  server.accept(stream, { remoteAddr: joinHostPort(client.address, client.port) });
+}
+
+/** @throws TeleportError `AccessDenied` for any host that is not a Database Service of this cluster */
+function agentHostId({ identity, role }: Bearer, clusterName: string): string {
+  const hostId = role === 'Db' ? hostIdIn(identity.username, clusterName) : undefined;
+  if (hostId !== undefined) return hostId;
+  throw new TeleportError('AccessDenied', 'only a Database Service of this cluster may open a tunnel');
+}

@@ -1,0 +1,265 @@
+/**
+ * The services of this process, as the configuration asks for them: diagnostics, Auth, Proxy, Database Service, started in
+ * this order and closed in the reverse one. They meet only over the network, also here, so that they can move apart.
+ */
+import { hostname } from 'node:os';
+import type { AuthRoute } from '../api/host-identity.js';
+import type { AuthService } from '../auth/service.js';
+import type { Env } from '../cli/env.js';
+import { Closers } from '../closers.js';
+import type { DatabaseService, DatabaseServiceOptions } from '../db/server.js';
+import { TeleportError } from '../errors.js';
+import type { HostPort } from '../host-port.js';
+import { hostOf, joinHostPort } from '../host-port.js';
+import { connectable, LOOPBACK_NAMES } from '../ip.js';
+import type { Logger } from '../log.js';
+import { withoutProxies } from '../net/http-proxy.js';
+import type { ProxyOptions, ProxyService } from '../proxy/service.js';
+import { hostId } from '../store/state-files.js';
+import { VERSION } from '../version.js';
+import { type CertificateReload, type Keypair, startCertificateReload } from './certificate-reload.js';
+import type { TeleportConfig } from './config.js';
+import type { AuthConfig } from './config-auth.js';
+import type { DatabaseConfig } from './config-databases.js';
+import type { ProxyConfig } from './config-proxy.js';
+import { lockDataDir } from './data-dir-lock.js';
+import { type Metric, processMetrics, type Readiness, startDiagnostics } from './diagnostics.js';
+import { closeDataDir, prepareDataDir, readKeypair, webCertificate } from './host-files.js';
+import { asMember, identityFor, type Membership } from './membership.js';
+
+/** How long running sessions may go on after a first SIGTERM. */
+const DRAIN_MS = 5_000;
+
+/** Start what the configuration asks for; everything is up when this returns. Used by `start`, the tests and the demo. */
+export async function startTeleport(
+  config: TeleportConfig,
+  { log, now = () => new Date(), vars }: { log: Logger; now?: () => Date; vars: Env['vars'] },
+): Promise<RunningTeleport> {
+  await prepareDataDir(config.dataDir);
+  const lock = await lockDataDir(config.dataDir, { log, now });
+  log.info(config.file ? 'Starting Teleport with a config file' : 'Starting Teleport', {
+    version: VERSION,
+    ...(config.file ? { config_file: config.file } : {}),
+  });
+  for (const service of config.ignored) log.warn('This program does not have this service, ignoring it.', { service });
+  for (const key of config.unused) log.warn('This setting has no effect in this program.', { setting: key });
+
+  const closers = new Closers();
+  closers.keep(lock);
+  // A tunnel goes straight to its Proxy, and so does all else between services. AWS is another matter, and of the SDK.
+  const running = new RunningTeleport(config, { closers, log, now, vars: withoutProxies(vars) });
+  try {
+    await running.begin();
+    return running;
+  } catch (error) {
+    await closers.close();
+    throw error;
+  }
+}
+
+interface Surroundings {
+  closers: Closers;
+  log: Logger;
+  now: () => Date;
+  vars: Env['vars'];
+}
+
+export class RunningTeleport implements AsyncDisposable {
+  auth?: HostPort;
+  proxy?: HostPort;
+  /** Where /healthz, /readyz and /metrics are. */
+  diag?: HostPort;
+  readonly #config: TeleportConfig;
+  readonly #closers: Closers;
+  readonly #log: Logger;
+  readonly #now: () => Date;
+  readonly #vars: Env['vars'];
+  readonly #gauges: (() => Metric)[] = [];
+  #readiness: Readiness = 'starting';
+  #certificate: CertificateReload | undefined;
+  #databases: DatabaseService | undefined;
+
+  constructor(config: TeleportConfig, { closers, log, now, vars }: Surroundings) {
+    this.#config = config;
+    this.#closers = closers;
+    this.#log = log;
+    this.#now = now;
+    this.#vars = vars;
+  }
+
+  /** Called once. */
+  async begin(): Promise<void> {
+    const config = this.#config;
+    await closeDataDir(config.dataDir);
+    const id = await hostId(config.dataDir);
+    // First, so that it answers while the others start and while they drain.
+    if (config.diagAddr) await this.#startDiagnostics(config.diagAddr);
+    const auth = config.auth ? await this.#startAuth(id, config.auth) : undefined;
+    const member: Membership = { config, auth, hostId: id, now: this.#now, vars: this.#vars };
+    if (config.proxy) await this.#startProxy(member, config.proxy);
+    if (config.db) await this.#startDatabases(member, config.db);
+    else this.#becomeReady();
+  }
+
+  sessions(): number {
+    return this.#databases?.sessions() ?? 0;
+  }
+
+  /** Read the web certificate again, where it comes from files of the configuration. Never rejects. */
+  async reload(): Promise<void> {
+    await this.#certificate?.reload();
+  }
+
+  close({ drainMs = DRAIN_MS }: { drainMs?: number } = {}): Promise<void> {
+    this.#readiness = 'draining';
+    return this.#closers.close(drainMs);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #becomeReady(): void {
+    if (this.#readiness === 'starting') this.#readiness = 'ok';
+  }
+
+  async #startDiagnostics(at: HostPort): Promise<void> {
+    const diagnostics = this.#closers.keep(
+      await startDiagnostics({
+        ...at,
+        readiness: () => this.#readiness,
+        metrics: () => [...processMetrics(VERSION), ...this.#gauges.map((read) => read())],
+      }),
+    );
+    this.diag = diagnostics.address;
+    const { host, port } = diagnostics.address;
+    this.#log.info('Diagnostics are served.', { addr: joinHostPort(host, port) });
+  }
+
+  async #startAuth(id: string, config: AuthConfig): Promise<AuthService> {
+    const { dataDir, nodename } = this.#config;
+    const { startAuth } = await import('../auth/service.js');
+    const auth = this.#closers.keep(
+      await startAuth({
+        dataDir,
+        hostId: id,
+        nodename,
+        version: VERSION,
+        log: this.#log.child('AUTH'),
+        now: this.#now,
+        ...config,
+      }),
+    );
+    this.auth = auth.address;
+    const { host, port } = auth.address;
+    this.#log.info('Auth Service is listening.', { addr: joinHostPort(host, port), cluster: auth.clusterName });
+    return auth;
+  }
+
+  async #startProxy(member: Membership, config: ProxyConfig): Promise<void> {
+    const { startProxy } = await import('../proxy/service.js');
+    const { dataDir, nodename, authServer } = this.#config;
+    const { listen, publicAddr, proxyProtocol, keypairs } = config;
+    const authAt = member.auth?.address ?? authServer;
+    if (authAt === undefined) throw noAuthServer();
+    const names = [...new Set([...LOOPBACK_NAMES, nodename, hostname(), ...publicAddr.map(hostOf)])];
+    const identity = await identityFor(member, 'Proxy', names);
+    const webCert = keypairs[0] ? await readKeypair(keypairs[0]) : await webCertificate(dataDir, names, this.#now());
+    const options: ProxyOptions = {
+      identity,
+      auth: authAt,
+      listen,
+      publicAddr,
+      webCert,
+      clusterName: identity.clusterName,
+      proxyProtocol,
+      version: VERSION,
+      log: this.#log.child('PROXY'),
+      now: this.#now,
+    };
+    const proxy = this.#closers.keep(await asMember(member, identity, authAt, () => startProxy(options)));
+    this.proxy = { host: connectable(proxy.address.host), port: proxy.address.port };
+    const sessions = () => proxy.sessions();
+    this.#gauges.push(
+      gauge(
+        'teleport_reverse_tunnels_connected',
+        'Agents that have dialled in to this Proxy.',
+        () => proxy.agents().length,
+      ),
+      gauge('teleport_proxy_db_active_connections_total', 'Database connections open at this Proxy.', sessions),
+    );
+    this.#reloadCertificate(proxy, webCert, config);
+    const addr = joinHostPort(proxy.address.host, proxy.address.port);
+    this.#log.info('Proxy Service is listening.', { addr, public_addr: proxy.publicAddr });
+  }
+
+  /** Where the web certificate comes from files, they are read again. */
+  #reloadCertificate(
+    proxy: ProxyService,
+    shown: Keypair,
+    { keypairs: [files], reloadIntervalMs: intervalMs }: ProxyConfig,
+  ): void {
+    if (!files) return;
+    this.#certificate = this.#closers.keep(
+      startCertificateReload({
+        shown,
+        read: () => readKeypair(files),
+        apply: (pair) => proxy.setWebCertificate(pair),
+        intervalMs,
+        log: this.#log.child('PROXY'),
+      }),
+    );
+  }
+
+  async #startDatabases(member: Membership, config: DatabaseConfig): Promise<void> {
+    const { dataDir, nodename, proxyServer, authServer } = this.#config;
+    // Agents speak to a Proxy; an --auth-server that is one serves as well.
+    const proxy = this.proxy ?? proxyServer ?? authServer!;
+    const identity = await identityFor(member, 'Db', [nodename]);
+    const { vars } = member;
+    const route: AuthRoute = member.auth
+      ? { kind: 'direct', ...member.auth.address }
+      : { kind: 'proxy', ...proxy, vars };
+    const { startDatabaseService } = await import('../db/server.js');
+    const options: DatabaseServiceOptions = {
+      identity,
+      proxies: [proxy],
+      authRoute: route,
+      vars,
+      databases: config.databases,
+      resources: config.resources,
+      aws: config.aws,
+      dataDir,
+      version: VERSION,
+      log: this.#log.child('DB'),
+      now: this.#now,
+    };
+    const db = this.#closers.keep(await asMember(member, identity, proxy, () => startDatabaseService(options)));
+    this.#databases = db;
+    const sessions = () => db.sessions();
+    this.#gauges.push(
+      gauge('teleport_db_active_connections_total', 'Database connections that this agent serves.', sessions),
+      gauge('teleport_db_databases', 'Databases that this agent offers.', () => db.databases().length),
+    );
+    const isUp = this.#readyWith(db);
+    // A Proxy elsewhere may come later; our own is there.
+    if (this.proxy) await isUp;
+    else void isUp.catch(() => {});
+  }
+
+  async #readyWith(db: DatabaseService): Promise<void> {
+    await db.ready();
+    this.#log.info('Database Service is ready.', { databases: db.databases().length });
+    this.#becomeReady();
+  }
+}
+
+function noAuthServer(): TeleportError {
+  return new TeleportError('BadParameter', 'config: a Proxy without an Auth Service beside it requires auth_server', {
+    hint: 'Set "auth_server: HOST:3025" in the section "teleport", or pass --auth-server=HOST:3025.',
+  });
+}
+
+function gauge(name: string, help: string, value: () => number): () => Metric {
+  return () => ({ name, type: 'gauge', help, value: value() });
+}

@@ -1,0 +1,134 @@
+/**
+ * What must not be lost and not be shaken, with an agent that is a process of its own: what was answered is in the audit
+ * log although the agent is killed again and again; clients that send byte by byte, hang up anywhere or come by the hundred
+ * leave nothing behind.
+ */
+import { connect } from 'node:net';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type pg from 'pg';
+import { writeAgentConfig } from '../support/agent-config.js';
+import { type AuditRecord, roleResource, startTestCluster, type TestCluster, type Tunnel } from '../support/cluster.js';
+import { rawClient, startupPacket } from '../support/pg-raw.js';
+import { type ProgramProcess, startProgram } from '../support/program-process.js';
+import { until } from '../support/until.js';
+
+let cluster: TestCluster;
+let tunnel: Tunnel;
+let agent: ProgramProcess;
+let agentConfig: string;
+
+beforeAll(async () => {
+  cluster = await startTestCluster({
+    postgres: true,
+    agent: false,
+    roles: [roleResource('analyst', { db_users: ['analyst'], db_names: ['dev'] })],
+    users: [{ name: 'alice', roles: ['analyst'] }],
+  });
+  const { stdout: token } = await cluster.tctl('tokens', 'add', '--type=db', '--format=text');
+  agentConfig = await writeAgentConfig(cluster, token.trim());
+  agent = await startAgent();
+  await cluster.login('alice', 'alice');
+  await cluster.untilListed('alice', ['orders']);
+  tunnel = await cluster.tunnel('alice', 'orders');
+}, 60_000);
+afterAll(async () => {
+  await agent?.[Symbol.asyncDispose]();
+  await cluster?.stop();
+});
+
+async function startAgent(): Promise<ProgramProcess> {
+  const args = ['start', `--config=${agentConfig}`];
+  const started = startProgram('teleport', args, { home: cluster.dir, vars: { SSL_CERT_FILE: cluster.webCaFile } });
+  await started.untilSaid('Database Service is ready');
+  return started;
+}
+
+/** A client that is in, as soon as there is a way. */
+const clientIn = (): Promise<pg.Client> => until('a client is in', () => tunnel.connect().catch(() => undefined));
+
+test('each statement that was answered is recorded once, over kills of the agent', async () => {
+  const answered = new Set<string>();
+  let isOver = false;
+  async function work(name: string): Promise<void> {
+    for (let n = 0; !isOver; ) {
+      const client = await clientIn();
+      try {
+        while (!isOver) {
+          const text = `select '${name} ${n++}'`;
+          await client.query(text);
+          answered.add(text);
+        }
+      } catch {
+        // The agent was killed; the statement may have run or not.
+      }
+      await client.end().catch(() => {});
+    }
+  }
+  const workers = ['one', 'two', 'three'].map(work);
+  for (let kill = 1; kill <= 3; kill++) {
+    const enough = answered.size + 40;
+    await until(`${enough} statements are answered`, () => answered.size >= enough || undefined);
+    agent.child.kill('SIGKILL');
+    await agent.ended;
+    agent = await startAgent();
+  }
+  isOver = true;
+  await Promise.all(workers);
+  const events = await cluster.auditEvents((all) => {
+    const recorded = new Set(all.map(({ db_query }) => db_query));
+    return [...answered].every((text) => recorded.has(text));
+  });
+  const counts = new Map<unknown, number>();
+  for (const { db_query } of events) counts.set(db_query, (counts.get(db_query) ?? 0) + 1);
+  expect(answered.size).toBeGreaterThanOrEqual(120);
+  expect([...answered].filter((text) => counts.get(text) !== 1)).toEqual([]);
+}, 90_000);
+
+const sessions = (all: readonly AuditRecord[], event: string) =>
+  new Set(all.filter((one) => one.event === event).map(({ sid }) => sid));
+
+/** A start, a statement and a goodbye, as bytes. */
+const CONVERSATION = Buffer.concat([
+  startupPacket(0x3_0000, [
+    ['user', 'analyst'],
+    ['database', 'dev'],
+  ]),
+  Buffer.from('Q\0\0\0\x10select 41+1\0', 'latin1'),
+  Buffer.from('X\0\0\0\x04', 'latin1'),
+]);
+
+test('a client that sends byte by byte is served', async () => {
+  const client = await rawClient({ host: '127.0.0.1', port: tunnel.port });
+  client.socket.setNoDelay(true);
+  for (const byte of CONVERSATION) await new Promise((resolve) => client.socket.write(Buffer.from([byte]), resolve));
+  const messages = await client.rest();
+  expect(messages.find(({ tag }) => tag === 'D')?.body.toString('latin1')).toContain('42');
+});
+
+test('clients that hang up after any byte, with FIN or RST, leave no session', async () => {
+  const before = sessions(await cluster.auditEvents(() => true), 'db.session.start'); // a killed agent ended none
+  for (const [at] of CONVERSATION.entries()) {
+    const socket = connect({ host: '127.0.0.1', port: tunnel.port });
+    await new Promise((resolve) => socket.once('connect', resolve));
+    const closed = new Promise((resolve) => socket.on('error', () => {}).once('close', resolve));
+    await new Promise((resolve) => socket.write(CONVERSATION.subarray(0, at + 1), resolve));
+    if (at % 2 === 0) socket.resetAndDestroy();
+    else socket.end().resume();
+    await closed;
+  }
+  await until('the database has no session', async () => {
+    const active = "select count(*)::int as n from pg_stat_activity where usename = 'analyst'";
+    return (await cluster.databases!.postgres.query(active))[0]!.n === 0 || undefined;
+  });
+  await cluster.auditEvents((all) => {
+    const ended = sessions(all, 'db.session.end');
+    return [...sessions(all, 'db.session.start')].every((sid) => before.has(sid) || ended.has(sid));
+  });
+});
+
+test('a hundred sessions at once', async () => {
+  const clients = await Promise.all(Array.from({ length: 100 }, () => tunnel.connect()));
+  const rows = await Promise.all(clients.map(async (client, n) => (await client.query(`select ${n} as n`)).rows[0]));
+  expect(rows).toEqual(clients.map((_, n) => ({ n })));
+  await Promise.all(clients.map((client) => client.end()));
+}, 60_000);

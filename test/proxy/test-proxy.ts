@@ -1,0 +1,228 @@
+/** A real Proxy for its tests: authorities made on the spot, host and user certificates, and a stub of Auth behind it. */
+import { create } from '@bufbuild/protobuf';
+import type { ConnectRouter } from '@connectrpc/connect';
+import { ALPN, hexName } from '../../src/api/alpn.js';
+import { callerKey } from '../../src/api/caller.js';
+import { AuthService, CertsSchema, JoinService } from '../../src/api/gen/authservice_pb.js';
+import { ProxyGateway } from '../../src/api/gen/internal_pb.js';
+import { TrustService } from '../../src/api/gen/trust_pb.js';
+import type { RegisterUsingTokenRequest } from '../../src/api/gen/types_pb.js';
+import type { HostIdentity } from '../../src/api/host-identity.js';
+import { createAuthHttp2Server } from '../../src/api/server.js';
+import { TeleportError } from '../../src/errors.js';
+import { silent } from '../../src/log.js';
+import { listen } from '../../src/net/listen.js';
+import { takeProxyHeader } from '../../src/net/proxy-protocol.js';
+import { makeTlsServer } from '../../src/net/tls-server.js';
+import { type ProxyOptions, type ProxyService, startProxy } from '../../src/proxy/service.js';
+import { createTestCa, type TestCa } from '../support/ca.js';
+
+export const CLUSTER = 'peer.local';
+export const HEX = hexName(CLUSTER);
+export const TOTP_SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+
+export interface TestAuthorities {
+  hostCa: TestCa;
+  userCa: TestCa;
+  webCert: { certPem: string; keyPem: string };
+  host(role: 'Auth' | 'Proxy' | 'Db' | 'Node', hostId: string): HostIdentity;
+  user(attributes?: UserAttributes): { cert: string; key: string };
+}
+
+export interface UserAttributes {
+  name?: string;
+  database?: string;
+  usage?: string;
+  pinnedIp?: string;
+  routeToCluster?: string;
+  ca?: TestCa;
+  expired?: boolean;
+}
+
+export function makeAuthorities(): TestAuthorities {
+  const [hostCa, userCa] = [createTestCa(CLUSTER), createTestCa(CLUSTER)];
+  const web = createTestCa('web').issue(['localhost', '127.0.0.1']);
+  return {
+    hostCa,
+    userCa,
+    webCert: { certPem: web.cert, keyPem: web.key },
+    host(role, hostId) {
+      const { cert, key } = hostCa.issue(
+        ['*.teleport.cluster.local', 'teleport.cluster.local', 'localhost', '127.0.0.1'],
+        {
+          subject: [
+            { oid: '2.5.4.3', values: [`${hostId}.${CLUSTER}`] },
+            { oid: '2.5.4.10', values: [role] },
+          ],
+        },
+      );
+      const own = { certPem: cert, keyPem: key, hostCaPems: [hostCa.certPem] };
+      return { hostId, role, nodename: 'node', clusterName: CLUSTER, ...own };
+    },
+    user({ name = 'alice', database, usage, pinnedIp, routeToCluster, ca = userCa, expired } = {}) {
+      const optional = (oid: string, value: string | undefined) =>
+        value === undefined ? [] : [{ oid, values: [value] }];
+      return ca.issue([], {
+        subject: [
+          { oid: '2.5.4.3', values: [name] },
+          { oid: '2.5.4.10', values: ['access'] },
+          ...optional('2.5.4.11', usage),
+          ...optional('2.5.4.9', routeToCluster),
+          ...optional('1.3.9999.2.1', database),
+          ...optional('1.3.9999.2.15', pinnedIp),
+        ],
+        ...(expired ? { to: new Date(Date.now() - 60_000) } : {}),
+      });
+    },
+  };
+}
+
+export interface StubAuth {
+  port: number;
+  /** Addresses that PROXY headers named. */
+  clients: string[];
+  joins: RegisterUsingTokenRequest[];
+  calls: Record<string, unknown>[];
+  settings: { secondFactors: number[]; messageOfTheDay: string };
+  close(): Promise<void>;
+}
+
+/** Answers what the Proxy asks of Auth; TLS with ALPN `h2`, a PROXY header in front when there is one. */
+export async function startStubAuth(authorities: TestAuthorities): Promise<StubAuth> {
+  const stub: Omit<StubAuth, 'port' | 'close'> = {
+    clients: [],
+    joins: [],
+    calls: [],
+    settings: { secondFactors: [1], messageOfTheDay: '' },
+  };
+  const routes = (router: ConnectRouter): void => {
+    router.service(TrustService, {
+      getCertAuthorities: ({ type }) => ({
+        certAuthoritiesV2: [
+          {
+            spec: {
+              type,
+              clusterName: CLUSTER,
+              activeKeys: {
+                tls: [{ cert: Buffer.from((type === 'host' ? authorities.hostCa : authorities.userCa).certPem) }],
+              },
+            },
+          },
+        ],
+      }),
+    });
+    router.service(AuthService, {
+      ping: (_, context) => ({ clusterName: CLUSTER, remoteAddr: context.values.get(callerKey).remoteAddr }),
+      getAuthPreference: () => ({
+        spec: { type: 'local', defaultSessionTtl: 43_200_000_000_000n, signatureAlgorithmSuite: 2, ...stub.settings },
+      }),
+    });
+    router.service(JoinService, {
+      registerUsingToken: (request) => {
+        stub.joins.push(request);
+        if (request.token !== 'good') throw new TeleportError('AccessDenied', 'the token is not valid');
+        return create(CertsSchema, {
+          ssh: Buffer.from('ssh'),
+          tls: Buffer.from('tls'),
+          tlsCaCerts: [Buffer.from('ca')],
+        });
+      },
+    });
+    router.service(ProxyGateway, {
+      loginBegin: ({ user, password, remoteAddr }) => {
+        stub.calls.push({ user, remoteAddr });
+        if (user !== 'alice') throw new TeleportError('NotFound', 'user not found');
+        if (password !== 'right') throw new TeleportError('AccessDenied', 'wrong password');
+        return { totpChallenge: true };
+      },
+      loginFinish: (request) => {
+        stub.calls.push({ ...request });
+        if (request.totpCode !== '123456') {
+          throw new TeleportError('AccessDenied', 'invalid username, password or second factor');
+        }
+        return {
+          username: request.user,
+          sshCert: request.sshPublicKey.length > 0 ? Buffer.from('ssh cert\n') : Buffer.alloc(0),
+          tlsCert: Buffer.from('tls cert\n'),
+          hostSigners: [{ domainName: CLUSTER, checkingKeys: [Buffer.from('key\n')], tlsCerts: [Buffer.from('ca\n')] }],
+        };
+      },
+      getUserToken: ({ token }) => {
+        if (token !== 'invite-token') throw new TeleportError('NotFound', 'no such token');
+        const otpauthUrl = `otpauth://totp/${CLUSTER}:alice@localhost?algorithm=SHA1&digits=6&issuer=${CLUSTER}&period=30&secret=${TOTP_SECRET}`;
+        return { token, user: 'alice', usage: 'invite', otpauthUrl };
+      },
+      changeUserPassword: (request) => {
+        stub.calls.push({ ...request });
+        if (request.password.length < 12) {
+          throw new TeleportError('BadParameter', 'password is too short, min length is 12');
+        }
+        return {};
+      },
+      registerProxy: (request) => {
+        stub.calls.push({ ...request });
+        return {};
+      },
+    });
+  };
+  const grpc = createAuthHttp2Server({ routes, version: '18.3.0' });
+  const { certPem, keyPem } = authorities.host('Auth', 'auth-host');
+  const addresses = new Map<string, string>();
+  const tls = makeTlsServer({
+    identity: { cert: certPem, key: keyPem, ca: [authorities.hostCa.certPem, authorities.userCa.certPem] },
+    alpn: [ALPN.h2],
+    requestCert: true,
+    onSecure: (socket) => grpc.accept(socket, { remoteAddr: addresses.get(`${socket.remotePort}`) ?? '' }),
+  });
+  const listener = await listen({
+    onConnection: async (socket) => {
+      const source = await takeProxyHeader(socket, { timeoutMs: 5_000 });
+      if (source) stub.clients.push(source.address);
+      addresses.set(`${socket.remotePort}`, source ? `${source.address}:${source.port}` : '');
+      tls.accept(socket);
+    },
+  });
+  return Object.assign(stub, {
+    port: listener.port,
+    async close() {
+      await grpc.close({ graceMs: 0 });
+      tls.close();
+      await listener.close();
+    },
+  });
+}
+
+export interface TestProxy {
+  authorities: TestAuthorities;
+  auth: StubAuth;
+  proxy: ProxyService;
+  port: number;
+  close(): Promise<void>;
+}
+
+export async function startTestProxy(options: Partial<ProxyOptions> = {}): Promise<TestProxy> {
+  const authorities = makeAuthorities();
+  const auth = await startStubAuth(authorities);
+  const proxy = await startProxy({
+    identity: authorities.host('Proxy', 'proxy-host'),
+    auth: { host: '127.0.0.1', port: auth.port },
+    listen: { host: '127.0.0.1', port: 0 },
+    publicAddr: ['localhost:47080'],
+    webCert: authorities.webCert,
+    clusterName: CLUSTER,
+    version: '18.3.0',
+    log: silent,
+    settingsTtlMs: 0,
+    ...options,
+  });
+  return {
+    authorities,
+    auth,
+    proxy,
+    port: proxy.address.port,
+    async close() {
+      await proxy.close({ drainMs: 0 });
+      await auth.close();
+    },
+  };
+}

@@ -1,0 +1,28 @@
+/** The teleport.yaml of a Database Service on a host of its own, which joins a test cluster through its Proxy. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestCluster } from './cluster.js';
+
+/**
+ * @param token  a join token; a host that has joined needs none
+ * @returns the file, in a folder of its own under the cluster's
+ */
+export async function writeAgentConfig(cluster: TestCluster, token?: string): Promise<string> {
+  const dir = join(cluster.dir, 'agent');
+  await mkdir(dir, { recursive: true });
+  const file = join(dir, 'teleport.yaml');
+  const config = {
+    version: 'v3',
+    teleport: {
+      nodename: 'agent',
+      data_dir: join(dir, 'data'),
+      proxy_server: cluster.proxyAddr,
+      ...(token ? { join_params: { method: 'token', token_name: token } } : {}),
+    },
+    auth_service: { enabled: 'no' },
+    proxy_service: { enabled: 'no' },
+    db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] },
+  };
+  await writeFile(file, JSON.stringify(config));
+  return file;
+}
