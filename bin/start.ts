@@ -1,8 +1,9 @@
 /**
  * The first thing that runs in every process of ours, before anything else is read: a Node that is too old is refused in
- * one sentence, and no signal opens Node's debugger. Node 12 must be able to read this file: it imports nothing, and
- * `test/tools/build.mjs` writes it in old syntax.
+ * one sentence, and no signal opens Node's debugger. Node 12 must be able to read this file and what it imports: no module
+ * of Node's is read before the version is known, and `test/tools/build.mjs` writes them in old syntax.
  */
+import { commandRuns } from './code-cache.js';
 
 /**
  * The oldest Node that the programs run on, as `engines` of package.json says. Before 20.5 `Symbol.dispose` is missing;
@@ -19,7 +20,7 @@ const LOOK_AGAIN_MS = [50, 250, 1000];
  * @param name  as people type it
  * @param load  reads the program; its `main` must handle its own errors
  */
-export function start(name: string, load: () => Promise<{ main?(): unknown }>): void {
+export function start(name: string, load: () => Promise<{ main?(report: typeof commandRuns): unknown }>): void {
   keepDebuggerShut();
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
@@ -29,7 +30,7 @@ export function start(name: string, load: () => Promise<{ main?(): unknown }>): 
     return;
   }
   load().then(
-    (program) => program.main?.(),
+    (program) => program.main?.(commandRuns),
     (error) =>
       refuse(
         `${name} cannot be loaded: ${error instanceof Error ? error.message.split('\n')[0] : error}. Install teleshift again: npm install -g teleshift-VERSION.tgz`,

@@ -22,7 +22,8 @@ const NANOS = {
 } as const;
 
 const MAX_NANOS = 2n ** 63n - 1n;
-const TERM = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|mo|s|m|h|d|y)/y;
+// \u00b5 is the micro sign, \u03bc the Greek letter: the built programs are ASCII.
+const TERM = /(\d*)(?:\.(\d*))?(ns|us|\u00b5s|\u03bcs|ms|mo|s|m|h|d|y)/y;
 /** Longer texts of digits are cut or refused before they become numbers. */
 const MAX_DIGITS = 19;
 

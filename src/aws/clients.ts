@@ -49,7 +49,7 @@ export async function clientConfig({ region, chain = [], profile }: ClientOption
   // The SDK announces the end of Node 20 on standard error at every start.
   sdkEnv().AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const { httpsAgent } = await import('./agent.js');
-  const providers = await import('@aws-sdk/credential-providers');
+  const providers = await import('./sdk/credentials.js');
   nameProfile(profile);
   const { caBundle, useGlobalEndpoint, hasAttempts } = await profileSettings();
   const settings = {

@@ -36,7 +36,7 @@ export interface ProfileSettings {
 
 /** Of the profile that is named now, where the environment does not say otherwise. */
 export async function profileSettings(): Promise<ProfileSettings> {
-  const { loadConfig } = await import('@smithy/core/config');
+  const { loadConfig } = await import('./sdk/config.js');
   const read = (variable: string, setting: string) =>
     loadConfig<string>(
       {

@@ -33,6 +33,8 @@ export interface Env {
   holdSignals(): Disposable;
   /** Says nothing unless `--debug`. */
   log: Logger;
+  /** Told the path of the row that runs, `db connect <db>`: `bin/code-cache.ts` keeps the code that it uses. */
+  commandRuns?(path: string): void;
 }
 
 /** What an administrator sends to a service that goes on. Other commands end at SIGHUP and ignore the user signals. */

@@ -10,14 +10,17 @@ import { isTerminal } from './std-streams.js';
  * Run a program and end the process with its status once its output is written; timers and sockets that were left open
  * do not hold it. Output that is lost (`tsh db ls > /dev/full`) is a failure, whatever the program itself thinks.
  *
- * @param run  gets the words after the program's name
+ * @param run          gets the words after the program's name
+ * @param commandRuns  as `Env` has it
  */
 export async function runMain(
   proc: NodeJS.Process,
   run: (argv: readonly string[], env: Env) => Promise<number>,
+  commandRuns?: (path: string) => void,
 ): Promise<void> {
   const words = proc.argv.slice(2);
   const env = withRedactedStderr(processEnv(proc), words);
+  if (commandRuns) env.commandRuns = commandRuns;
   // What a library says by itself, such as the SDK of a URL that it cannot read, goes the same way.
   console.error = console.warn = (...said) => void env.stderr.write(`${nodeUtil().format(...said)}\n`);
   const terminals = [0, 1, 2].filter(isTerminal);

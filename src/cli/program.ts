@@ -29,6 +29,7 @@ export async function runProgram(program: ProgramSpec, argv: readonly string[], 
   try {
     const line = readLine(program, argv, { vars: env.vars, width: helpWidth(env) });
     if ('help' in line) {
+      env.commandRuns?.('help');
       env.stderr.write(line.help);
       return 0;
     }
@@ -56,6 +57,7 @@ async function refuse(program: ProgramSpec, error: UsageError, env: Env): Promis
 }
 
 async function runRow(row: CommandRow, args: Record<string, unknown>, env: Env): Promise<number> {
+  env.commandRuns?.(row.path);
   const module = await row.load();
   const running = Promise.resolve(module.run(env, args as never)).then((status) => status ?? 0);
   if (row.ownsSignals) return await running;

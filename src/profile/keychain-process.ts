@@ -85,9 +85,8 @@ class KeytarProcess {
   #send(question: Question): void {
     this.#child?.ref();
     this.#child?.channel?.ref();
-    this.#child?.send(question, (error) => {
-      if (error) this.#settle(question.id)?.reject(error);
-    });
+    // A child that cannot be asked is gone, or ends here: why it ended is the answer, not which write met its end first.
+    this.#child?.send(question, (error) => error && this.end());
   }
 
   #take({ id, value, error }: KeytarAnswer): void {

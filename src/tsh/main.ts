@@ -7,8 +7,9 @@ import { runProgram } from '../cli/program.js';
 import { withRedactedStderr } from '../cli/redacted.js';
 import { program } from './commands.js';
 
-export async function main(): Promise<void> {
-  await runMain(process, runTsh);
+/** @param commandRuns  as `Env` has it */
+export async function main(commandRuns?: (path: string) => void): Promise<void> {
+  await runMain(process, runTsh, commandRuns);
 }
 
 /** One command line of `tsh`, its exit status. @param argv  the words after the program's name */

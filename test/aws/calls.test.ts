@@ -1,7 +1,7 @@
 /**
  * Tests: src/aws/clock.ts, src/aws/custom-domain.ts, src/aws/discover.ts, src/aws/metadata.ts
  * Tests: src/aws/policy-document.ts, src/aws/refusal.ts, src/aws/sdk/redshift-serverless.ts, src/aws/sdk/redshift.ts
- * Tests: src/aws/sdk/sts.ts
+ * Tests: src/aws/sdk/config.ts, src/aws/sdk/credentials.ts, src/aws/sdk/sts.ts
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -15,7 +15,7 @@ const sources = files.filter((path) => /^src\/(?!api\/gen\/).*(?<!\.d|\.bench)\.
 /** What the lines of a test's first comment name. */
 export function namedIn(text: string): string[] {
   const comment = /^\/\*\*[\s\S]*?\*\//.exec(text)?.[0] ?? '';
-  return [...comment.matchAll(/\bTests: (src\/[^\s,]+(?:, src\/[^\s,]+)*)/g)].flatMap(([, list]) =>
+  return [...comment.matchAll(/\bTests: ((?:src|bin)\/[^\s,]+(?:, (?:src|bin)\/[^\s,]+)*)/g)].flatMap(([, list]) =>
     list!.split(', ').map((path) => path.replace(/\.$/, '')),
   );
 }

@@ -1,14 +1,13 @@
-// Bundle the three programs into dist/: one small file each that can be started, which then reads the program; everything
-// else in chunks that are read when used.
-// Packages with a native part stay outside. `mainFields` matters: with esbuild's default order a dynamic import of an
-// AWS client has no named exports.
-import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+// Bundle the three programs into dist/: for each a small file that can be started, and one with the whole program, which
+// `bin/code-cache.ts` reads. One file, because many that are opened one by one cost more than they save, and because a
+// command that runs while another version is installed still has its parts. Only the AWS SDK, which is as large as all the
+// rest and seldom used, has a file of its own.
+// Packages with a native part stay outside. `mainFields` matters: with esbuild's default order an import of an AWS client
+// has no named exports.
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { bundledPackages, installedPackages, notices } from './notices.mjs';
-
-const REQUIRE_FOR_COMMONJS =
-  "import{createRequire as teleshiftCreateRequire}from'node:module';const require=teleshiftCreateRequire(import.meta.url);";
 
 const NATIVE = ['libsql', '@node-rs/argon2', 'keytar'];
 
@@ -39,44 +38,93 @@ const PROGRAMS = {
   'keychain-child': 'src/profile/keychain-child.ts',
 };
 
-/** The files that people start read nothing before their own first line: their program is a file beside them. */
-const programsStayOutside = {
-  name: 'programs-stay-outside',
-  setup({ onResolve }) {
-    onResolve({ filter: /^\.\.\/src\// }, ({ path }) => {
-      const source = path.replace('../', '').replace(/\.js$/, '.ts');
-      const [name] = Object.entries(PROGRAMS).find(([, file]) => file === source);
-      return { path: `./programs/${name}.js`, external: true };
-    });
-  },
-};
-
 const common = {
   outdir: 'dist',
   bundle: true,
   minify: true,
-  format: 'esm',
+  format: 'cjs',
   platform: 'node',
   legalComments: 'linked',
   logLevel: 'warning',
+  // Read as a script or by an old Node, a program has no `import()`: what it loads is beside it or `require`d.
+  supported: { 'dynamic-import': false },
 };
 
-await rm('dist', { recursive: true, force: true });
-const { metafile } = await build({
-  ...common,
-  metafile: true,
-  entryPoints: Object.fromEntries(Object.entries(PROGRAMS).map(([name, file]) => [`programs/${name}`, file])),
-  splitting: true,
-  keepNames: true,
-  target: 'node20',
-  mainFields: ['module', 'main'],
-  // The same for yaml, whose ES modules hide behind its browser entry.
-  alias: { yaml: resolve('node_modules/yaml/browser/index.js') },
-  external: NATIVE,
-  plugins: [unusedStaysOut],
-  banner: { js: REQUIRE_FOR_COMMONJS },
-  chunkNames: 'chunks/[name]-[hash]',
+/** @param entryPoints  the name of each file in `dist/programs` → its source */
+const bundle = async (entryPoints, plugins) =>
+  await build({
+    ...common,
+    metafile: true,
+    entryPoints,
+    entryNames: 'programs/[name]-[hash]',
+    keepNames: true,
+    target: 'node20',
+    mainFields: ['module', 'main'],
+    // The same for yaml, whose ES modules hide behind its browser entry.
+    alias: { yaml: resolve('node_modules/yaml/browser/index.js') },
+    external: NATIVE,
+    plugins: [unusedStaysOut, ...plugins],
+    // A function expression, called as Node calls a CommonJS module.
+    banner: { js: '(function(exports,require,module,__filename,__dirname){' },
+    footer: { js: '})' },
+    define: { 'import.meta.url': '__filename' },
+  });
+
+/** The files of `folder` as one: its exports are their names, each with what it exports, read when it is asked for. */
+const oneOf = (folder) => ({
+  name: 'one-of',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^all$/ }, () => ({ path: folder, namespace: 'one-of' }));
+    onLoad({ filter: /.*/, namespace: 'one-of' }, async () => ({
+      contents: (await readdir(folder))
+        .map((name) => `exports[${JSON.stringify(name)}] = () => require('./${name}');`)
+        .join('\n'),
+      resolveDir: resolve(folder),
+    }));
+  },
 });
+
+/** An import of a file in `folder` is one of `file`, which `oneOf` has made. */
+const isIn = (folder, file) => ({
+  name: 'is-in',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
+      const source = resolve(resolveDir, path).replace(/\.js$/, '.ts');
+      return dirname(source) === resolve(folder) ? { path: basename(source), namespace: 'is-in' } : undefined;
+    });
+    onResolve({ filter: /.*/, namespace: 'is-in' }, ({ path }) => ({ path, external: true }));
+    onLoad({ filter: /.*/, namespace: 'is-in' }, ({ path }) => ({
+      contents: `module.exports = require('./${basename(file)}')[${JSON.stringify(path)}]();`,
+    }));
+  },
+});
+
+const entryFiles = ({ metafile: { outputs } }) => Object.keys(outputs).filter((file) => outputs[file].entryPoint);
+
+await rm('dist', { recursive: true, force: true });
+const sdk = await bundle({ aws: 'all' }, [oneOf('src/aws/sdk')]);
+const programs = await bundle(PROGRAMS, [isIn('src/aws/sdk', entryFiles(sdk)[0])]);
+const metafile = { outputs: { ...sdk.metafile.outputs, ...programs.metafile.outputs } };
+for (const file of [...entryFiles(sdk), ...entryFiles(programs)]) {
+  const foreign = /.{0,40}[^\x00-\x7f].{0,40}/.exec(await readFile(file, 'utf8'));
+  if (foreign) throw new Error(`${file} is read as ASCII, and has: ${foreign[0]}`);
+}
+/** What the starters import of `src` is a file beside them, loaded by `bin/code-cache.ts`. */
+const programsStayOutside = {
+  name: 'programs-stay-outside',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\.\/src\// }, ({ path }) => {
+      const source = path.replace('../', '').replace(/\.js$/, '.ts');
+      const file = entryFiles(programs).find((one) => metafile.outputs[one].entryPoint === source);
+      return { path: relative('dist', file), namespace: 'program' };
+    });
+    onLoad({ filter: /.*/, namespace: 'program' }, ({ path }) => ({
+      contents: `module.exports = require('./code-cache.js').load(__dirname + ${JSON.stringify(`/${path}`)});`,
+      loader: 'ts',
+      resolveDir: resolve('bin'),
+    }));
+  },
+};
 await build({
   ...common,
   entryPoints: Object.keys(PROGRAMS).map((name) => `bin/${name}.ts`),
@@ -84,6 +132,8 @@ await build({
   target: 'node12.20',
   plugins: [programsStayOutside],
 });
+// Node reads these files as CommonJS, one loader less to start, and looks here for the names that start with #.
+await writeFile('dist/package.json', '{"type":"commonjs","imports":{"#keychain-child":"./keychain-child.js"}}\n');
 await writeFile('THIRD-PARTY-NOTICES', notices(bundledPackages(metafile), installedPackages()));
 // For the test that asks whether a package was forgotten.
 await mkdir('node_modules/.cache/teleshift', { recursive: true });

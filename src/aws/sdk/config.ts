@@ -1,0 +1,2 @@
+/** The SDK's reader of the shared configuration files. */
+export { loadConfig } from '@smithy/core/config';
