@@ -38,13 +38,14 @@ const ROUTE = ['--db-user=analyst', '--db-name=dev'];
 const entries = async () => (await service.keychain.list()).map((one) => one.slice(base().length + 1)).sort();
 
 /** Files of the person's home that hold a private key, in whatever form. */
+/** Files with a key in them; code that knows what one looks like, as the code cache holds, has none behind the words. */
 function filesWithKeys(): string[] {
   const home = join(cluster.dir, 'alice');
   const all = existsSync(home) ? readdirSync(home, { recursive: true, withFileTypes: true }) : [];
   return all
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => /PRIVATE KEY/.test(readFileSync(path, 'latin1')))
+    .filter((path) => /PRIVATE KEY-----\s+[\w+/]{16}/.test(readFileSync(path, 'latin1')))
     .map((path) => path.slice(home.length + 1))
     .sort();
 }

@@ -63,7 +63,7 @@ async function login(vars: Record<string, string> = {}): Promise<string> {
       resolve(out + err);
     });
   });
-  expect(readdirSync(home)).toEqual([]);
+  expect(readdirSync(home)).toEqual(['.cache']);
   expect(said).toContain(FILES);
   expect(said).not.toContain('localhost:1');
   return said;
