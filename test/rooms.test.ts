@@ -76,12 +76,14 @@ test.each(['tsh', 'tctl', 'teleport'])('a start of %s loads only the table and t
   expect(heavy).toEqual([]);
 });
 
-test('a process begins with bin/start.ts, which imports nothing, and reads its program after that', () => {
+test('a process begins with bin/start.ts, which reads its program after that, and before it only the reader of programs', () => {
   const atStart = ['tsh', 'tctl', 'teleport', 'keychain-child'].map((name) => importsOf(resolve('bin', `${name}.ts`)));
   expect(atStart.map((found) => found.filter(({ dynamic }) => !dynamic).map(({ target }) => target))).toEqual(
     atStart.map(() => ['./start.js']),
   );
-  expect(importsOf(resolve('bin/start.ts')).filter(({ dynamic }) => !dynamic)).toEqual([]);
+  const atOnce = (file: string) => importsOf(resolve(file)).filter(({ dynamic, typeOnly }) => !dynamic && !typeOnly);
+  expect(atOnce('bin/start.ts').map(({ target }) => target)).toEqual(['./code-cache.js']);
+  expect(atOnce('bin/code-cache.ts')).toEqual([]);
 });
 
 test('N8 a package with a part for each machine is loaded where its absence is explained', () => {
