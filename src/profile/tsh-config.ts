@@ -3,6 +3,7 @@
  * kept. A missing file is fine, an unknown key is left alone. Spec: login-and-profile.md 9.
  */
 import { messageOf, TeleportError } from '../errors.js';
+import { fitsGlob } from '../glob.js';
 import { yamlReason } from '../redact.js';
 import { readIfThere } from './lock.js';
 import { tshConfigPaths } from './paths.js';
@@ -30,7 +31,7 @@ export async function readTshConfig(base: string, vars: Record<string, string | 
 
 /** Headers for requests to a proxy, by globs over `host:port`; an entry that comes first wins. */
 export function headersFor(config: TshConfig, address: string): Record<string, string> {
-  const matching = config.addHeaders.filter(({ proxy }) => globMatches(proxy, address));
+  const matching = config.addHeaders.filter(({ proxy }) => fitsGlob(proxy, address, { single: '?' }));
   return Object.assign({}, ...matching.reverse().map(({ headers }) => headers));
 }
 
@@ -79,14 +80,6 @@ async function readOne(path: string): Promise<TshConfig> {
     });
   }
   return config;
-}
-
-function globMatches(glob: string, text: string): boolean {
-  const pattern = glob
-    .replace(/[\\^$.|+(){}[\]]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${pattern}$`).test(text);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

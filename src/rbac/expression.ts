@@ -4,6 +4,7 @@
  * Source: database-service.md 1.3.
  */
 import { messageOf, TeleportError } from '../errors.js';
+import { patternOf } from '../pattern.js';
 import type { Traits } from '../resources/types.js';
 import { arity, evaluate, listOf, textOf, truth, type Value, type Vocabulary } from './evaluate.js';
 import { parseExpression } from './expression-parser.js';
@@ -22,8 +23,6 @@ export function evaluateLabelExpression(text: string, input: LabelExpressionInpu
     throw new TeleportError('BadParameter', `parsing label expression\n\t${messageOf(error)}`, { cause: error });
   }
 }
-
-const LONGEST_PATTERN_CHARS = 1024;
 
 function vocabulary({ labels, traits }: LabelExpressionInput): Vocabulary {
   return {
@@ -69,16 +68,16 @@ const LIST_FUNCTIONS: Record<string, (...args: Value[]) => Value> = {
   set: (...args) => args.flatMap(listOf),
   'regexp.match': (...args) => {
     arity('regexp.match', args, 2);
-    const pattern = compiled(textOf(args[1]));
+    const pattern = patternOf(textOf(args[1]));
     return listOf(args[0]).some((item) => pattern.test(item));
   },
   'regexp.replace': (...args) => {
     arity('regexp.replace', args, 3);
-    const pattern = compiled(textOf(args[1]));
-    const replacement = textOf(args[2]).replace(/\$\{(\w+)\}/g, '$$$1');
+    const pattern = patternOf(textOf(args[1]));
+    const replacement = textOf(args[2]);
     return listOf(args[0])
       .filter((item) => pattern.test(item))
-      .map((item) => item.replace(new RegExp(pattern, 'g'), replacement))
+      .map((item) => pattern.replace(item, replacement))
       .filter((item) => item !== '');
   },
   'email.local': (...args) => {
@@ -98,15 +97,6 @@ const LIST_FUNCTIONS: Record<string, (...args: Value[]) => Value> = {
     return listOf(args[0]).map((item) => item.toLowerCase());
   },
 };
-
-function compiled(pattern: string): RegExp {
-  try {
-    if (pattern.length <= LONGEST_PATTERN_CHARS) return new RegExp(pattern);
-  } catch {
-    // told below
-  }
-  throw new TeleportError('BadParameter', `invalid regular expression ${JSON.stringify(pattern)}`);
-}
 
 function own<Item>(record: Record<string, Item>, key: string): Item | undefined {
   return Object.hasOwn(record, key) ? record[key] : undefined;

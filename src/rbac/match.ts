@@ -40,7 +40,9 @@ export function matchesDatabase(
   if (!hasNamespace(conditions)) return false;
   const labels = allLabels(database);
   const results: boolean[] = [];
-  if (Object.keys(conditions.db_labels ?? {}).length > 0) results.push(matchesLabels(conditions.db_labels, labels));
+  if (Object.keys(conditions.db_labels ?? {}).length > 0) {
+    results.push(matchesLabels(conditions.db_labels, labels, { ifUnreadable: side === 'deny' }));
+  }
   if (conditions.db_labels_expression) {
     results.push(evaluateLabelExpression(conditions.db_labels_expression, { labels, traits }));
   }
@@ -83,5 +85,5 @@ export function deniesName(entry: string, dbName: string, database: Database): b
 }
 
 function matchesPattern(entry: string, name: string, database: Database): boolean {
-  return matchesValue(entry, name, { ignoreCase: isRedshift(database) });
+  return matchesValue(entry, name, { ignoreCase: isRedshift(database), ifUnreadable: true });
 }

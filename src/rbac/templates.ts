@@ -3,6 +3,7 @@
  *
  * Source: database-service.md 1.5.
  */
+import { patternOf } from '../pattern.js';
 import type { LabelSelector, Role, RoleConditions, Traits } from '../resources/types.js';
 
 const INTERNAL_TRAITS = new Set([
@@ -22,7 +23,8 @@ const INTERNAL_TRAITS = new Set([
   'default_relay_addr',
 ]);
 
-const TEMPLATE = /^(.*?)\{\{(.*)\}\}(.*)$/s;
+/** Longest entry that is read as a template; ours. */
+const MAX_TEMPLATE_CHARS = 2048;
 
 /** Lists whose entries may be templates. */
 const TEMPLATED_LISTS = ['db_users', 'db_names', 'db_roles', 'logins'] as const;
@@ -51,20 +53,28 @@ export function expandRole(role: Role, traits: Traits): Role {
  */
 export function expandValue(entry: string, traits: Traits): string[] {
   if (!entry.includes('{{') && !entry.includes('}}')) return [entry];
-  const match = TEMPLATE.exec(entry);
-  if (!match || match[1]!.includes('}}') || match[3]!.includes('{{')) return [];
-  const [, prefix, expression, suffix] = match;
-  return (evaluate(expression!.trim(), traits) ?? [])
+  const template = templateIn(entry);
+  if (!template) return [];
+  return (evaluate(template.expression, traits) ?? [])
     .filter((value) => value !== '')
-    .map((value) => `${prefix!.trimStart()}${value}${suffix!.trimEnd()}`);
+    .map((value) => `${template.prefix.trimStart()}${value}${template.suffix.trimEnd()}`);
 }
 
 /** Whether an entry is plain text or a template that can be filled in, for a user who has the trait. */
 export function isReadable(entry: string): boolean {
   if (!entry.includes('{{') && !entry.includes('}}')) return true;
-  const match = TEMPLATE.exec(entry);
-  if (!match || match[1]!.includes('}}') || match[3]!.includes('{{')) return false;
-  return evaluate(match[2]!.trim(), {}) !== undefined;
+  const template = templateIn(entry);
+  return template !== undefined && evaluate(template.expression, {}) !== undefined;
+}
+
+/** What stands before, in and behind the one pair of double braces. */
+function templateIn(entry: string): { prefix: string; expression: string; suffix: string } | undefined {
+  if (entry.length > MAX_TEMPLATE_CHARS) return undefined;
+  const [begin, end] = [entry.indexOf('{{'), entry.lastIndexOf('}}')];
+  if (begin < 0 || end < begin + 2) return undefined;
+  const [prefix, suffix] = [entry.slice(0, begin), entry.slice(end + 2)];
+  if (prefix.includes('}}') || suffix.includes('{{')) return undefined;
+  return { prefix, expression: entry.slice(begin + 2, end).trim(), suffix };
 }
 
 function expandLabels(labels: LabelSelector, traits: Traits): LabelSelector {
@@ -99,12 +109,12 @@ function evaluate(expression: string, traits: Traits): string[] | undefined {
   const replace = /^regexp\.replace\((.*),\s*("(?:[^"\\]|\\.)*")\s*,\s*("(?:[^"\\]|\\.)*")\s*\)$/s.exec(expression);
   if (replace) {
     try {
-      const pattern = new RegExp(JSON.parse(replace[2]!) as string);
-      const replacement = (JSON.parse(replace[3]!) as string).replace(/\$\{(\w+)\}/g, '$$$1');
+      const pattern = patternOf(JSON.parse(replace[2]!) as string);
+      const replacement = JSON.parse(replace[3]!) as string;
       // Values that do not match are dropped, not passed on.
       return evaluate(replace[1]!.trim(), traits)
         ?.filter((value) => pattern.test(value))
-        .map((value) => value.replace(new RegExp(pattern, 'g'), replacement));
+        .map((value) => pattern.replace(value, replacement));
     } catch {
       return undefined;
     }

@@ -12,6 +12,7 @@
 
 import { parseDurationNanos } from '../duration.js';
 import { mistakesText, TeleportError } from '../errors.js';
+import { isPattern } from '../pattern.js';
 import { isSet } from './database-type.js';
 import { kindOfWord } from './ref.js';
 import type { AnyResource, Database, ProvisionToken, Role, RoleConditions, Rule, User } from './types.js';
@@ -108,21 +109,19 @@ function deadDenials(deny: RoleConditions): Refused[] {
     why: 'everything is in the namespace default, so this deny would deny nothing',
     instead: 'Leave out namespaces.',
   };
-  const dead = (['db_users', 'db_names'] as const).flatMap((list) =>
-    (deny[list] ?? []).flatMap((entry, at) => {
-      const path = `spec.deny.${list}[${at}]`;
-      if (entry.startsWith('^') && entry.endsWith('$') && !isPattern(entry)) {
-        return [
-          {
-            path,
-            why: `"${entry}" is not a regular expression and would deny nothing`,
-            instead: 'Correct the pattern.',
-          },
-        ];
-      }
-      return [];
-    }),
+  const named = (['db_users', 'db_names'] as const).flatMap((list) =>
+    (deny[list] ?? []).map((entry, at) => ({ path: `spec.deny.${list}[${at}]`, entry })),
   );
+  const labelled = Object.entries(deny.db_labels ?? {}).flatMap(([key, values]) =>
+    [values].flat().map((entry) => ({ path: `spec.deny.db_labels["${key}"]`, entry })),
+  );
+  const dead = [...named, ...labelled]
+    .filter(({ entry }) => entry.startsWith('^') && entry.endsWith('$') && !isPattern(entry))
+    .map(({ path, entry }) => ({
+      path,
+      why: `"${entry}" is not a regular expression as RE2 reads it`,
+      instead: 'Correct the pattern.',
+    }));
   return [...(isElsewhere ? [elsewhere] : []), ...dead, ...(deny.rules ?? []).flatMap(deadRule)];
 }
 
@@ -159,14 +158,6 @@ function deadRule({ resources, verbs }: Rule, at: number): Refused[] {
       instead: `Write ${kindOfWord(word)}.`,
     }));
   return [...wrongVerbs, ...wrongKinds];
-}
-
-function isPattern(text: string): boolean {
-  try {
-    return new RegExp(text, 's') !== undefined;
-  } catch {
-    return false;
-  }
 }
 
 function refusedOfUser({ spec }: User): Refused[] {
