@@ -131,8 +131,8 @@ describe('a regular expression is RE2, as in Teleport', () => {
   ])('%s against %j: %s', (source, text, expected) => expect(patternOf(source).test(text)).toBe(expected));
 
   test.each([
-    ['(a)(b)?', 'xabxa', '[$1-$' + '{2}-$$]', 'x[a-b-$]x[a--$]'],
-    ['(?P<first>\\w+)@.*', 'alice@example.com', '$first/${first}/$none', 'alice/alice/'],
+    ['(a)(b)?', 'xabxa', `[$1-\${2}-$$]`, 'x[a-b-$]x[a--$]'],
+    ['(?P<first>\\w+)@.*', 'alice@example.com', `$first/\${first}/$none`, 'alice/alice/'],
     ['a', 'aa', '$1x$0', 'aa'],
     ['x*', 'ab', '-', '-a-b-'],
   ])('replace(%j, %j, %j)', (source, text, replacement, expected) =>
