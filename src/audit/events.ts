@@ -39,6 +39,11 @@ export const AUDIT_EVENTS = {
   'db.session.postgres.statements.close': { ok: 'TPG03I' },
   'db.session.postgres.function': { ok: 'TPG04I' },
   'client.disconnect': { ok: 'T3006I' },
+  // Of Auth's own log; Teleport has no such events.
+  'audit.checkpoint': { ok: 'TAU00I' },
+  'audit.log.changed': { failed: 'TAU01W' },
+  'audit.log.expired': { ok: 'TAU02I' },
+  'audit.change.failed': { failed: 'TAU03W' },
 } as const satisfies Record<string, { ok?: string; failed?: string }>;
 
 export type AuditEventName = keyof typeof AUDIT_EVENTS;
@@ -54,6 +59,8 @@ export interface AuditEvent {
   /** RFC 3339, UTC, milliseconds. */
   time: string;
   cluster_name?: string;
+  /** Put behind it by Auth (`chain.ts`). */
+  auth?: { received: string; host: string; n: number; sum: string };
   [field: string]: unknown;
 }
 

@@ -18,8 +18,9 @@ export interface AuditQuery {
 }
 
 /**
- * Events whose `time` lies in [from, to). A file is looked for on each day of the span and on the day after it, because
- * an agent's event may reach the log after midnight.
+ * Events that happened in [from, to), by their `time`, or that Auth received in it: an agent may lie about the time, and
+ * nothing it says must fall out of every span. A file is looked for on each day of the span and on the day after it,
+ * because an agent's event may reach the log after midnight.
  *
  * @throws TeleportError `Protocol` when a complete line is not a JSON object: the file was changed by hand
  */
@@ -32,8 +33,11 @@ export async function* readAuditEvents({ dir, from, to, names }: AuditQuery): As
     for await (const line of wholeLinesOf(path)) {
       number++;
       const event = parse(line, path, number);
-      const time = Date.parse(event.time);
-      if (time < from.getTime() || time >= to.getTime()) continue;
+      const isWithin = (moment: unknown) => {
+        const time = Date.parse(String(moment));
+        return time >= from.getTime() && time < to.getTime();
+      };
+      if (!isWithin(event.time) && !isWithin(event.auth?.received)) continue;
       if (names === undefined || names.includes(event.event)) yield event;
     }
   }

@@ -61,6 +61,8 @@ export interface AuthService extends AsyncDisposable {
   hostId: string;
   store: Store;
   caPins(): Promise<string[]>;
+  /** Looks whether the audit log is where it should be, and puts it back. */
+  checkAuditLog(): Promise<void>;
   /** A certificate for another service of this process. */
   issueHostIdentity(request: {
     role: SystemRole;
@@ -97,7 +99,9 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   closers.keep(store);
   try {
     const clusterId = await clusterIdOf(store, clusterName, dir.store);
-    const audit = closers.keep(await openAuditLog({ dir: dir.auditLog, now, log: log.child('AUDIT') }));
+    const audit = closers.keep(
+      await openAuditLog({ dir: dir.auditLog, host: hostId, clusterName, now, log: log.child('AUDIT') }),
+    );
     const state: AuthState = {
       clusterName,
       clusterId,
@@ -140,6 +144,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       hostId,
       store,
       caPins: async () => state.authorities.pins(),
+      checkAuditLog: () => audit.check(),
       issueHostIdentity: (request) => issueHostIdentity(state, request),
       close: () => closers.close(),
       [Symbol.asyncDispose]: () => closers.close(),

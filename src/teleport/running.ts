@@ -77,6 +77,7 @@ export class RunningTeleport implements AsyncDisposable {
   readonly #gauges: (() => Metric)[] = [];
   #readiness: Readiness = 'starting';
   #certificate: CertificateReload | undefined;
+  #auth: AuthService | undefined;
   #databases: DatabaseService | undefined;
 
   constructor(config: TeleportConfig, { closers, log, now, vars }: Surroundings) {
@@ -105,9 +106,13 @@ export class RunningTeleport implements AsyncDisposable {
     return this.#databases?.sessions() ?? 0;
   }
 
-  /** Read the web certificate again, where it comes from files of the configuration. Never rejects. */
+  /**
+   * Read the web certificate again, where it comes from files of the configuration, and look for the file of the audit log.
+   * Never rejects.
+   */
   async reload(): Promise<void> {
-    await this.#certificate?.reload();
+    // The log's own alarm has said what is wrong.
+    await Promise.all([this.#certificate?.reload(), this.#auth?.checkAuditLog().catch(() => {})]);
   }
 
   close({ drainMs = DRAIN_MS }: { drainMs?: number } = {}): Promise<void> {
@@ -150,6 +155,7 @@ export class RunningTeleport implements AsyncDisposable {
         ...config,
       }),
     );
+    this.#auth = auth;
     this.auth = auth.address;
     const { host, port } = auth.address;
     this.#log.info('Auth Service is listening.', { addr: joinHostPort(host, port), cluster: auth.clusterName });

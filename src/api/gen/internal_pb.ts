@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file internal.proto.
  */
 export const file_internal: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJKChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAki2gEKGEdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRIcCgVyb2xlcxgBIAMoCzINLnR5cGVzLlJvbGVWNhIcCgVsb2NrcxgCIAMoCzINLnR5cGVzLkxvY2tWMhITCgt1c2VyX2V4aXN0cxgDIAEoCBIwCg9hdXRoX3ByZWZlcmVuY2UYBCABKAsyFy50eXBlcy5BdXRoUHJlZmVyZW5jZVYyEjsKEW5ldHdvcmtpbmdfY29uZmlnGAUgASgLMiAudHlwZXMuQ2x1c3Rlck5ldHdvcmtpbmdDb25maWdWMiIoChZFbWl0QXVkaXRFdmVudHNSZXF1ZXN0Eg4KBmV2ZW50cxgBIAMoCSITChFXYXRjaExvY2tzUmVxdWVzdCIyChJXYXRjaExvY2tzUmVzcG9uc2USHAoFbG9ja3MYASADKAsyDS50eXBlcy5Mb2NrVjIiFwoVV2F0Y2hEYXRhYmFzZXNSZXF1ZXN0IloKFldhdGNoRGF0YWJhc2VzUmVzcG9uc2USHgoDcHV0GAEgAygLMhEudHlwZXMuRGF0YWJhc2VWMxIPCgdkZWxldGVkGAIgAygJEg8KB2luaXRpYWwYAyABKAgyrgMKDFByb3h5R2F0ZXdheRJPCgpMb2dpbkJlZ2luEh8udGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXNwb25zZRJSCgtMb2dpbkZpbmlzaBIgLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlcXVlc3QaIS50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXNwb25zZRJVCgxHZXRVc2VyVG9rZW4SIS50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVxdWVzdBoiLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXNwb25zZRJVChJDaGFuZ2VVc2VyUGFzc3dvcmQSJy50ZWxlc2hpZnQudjEuQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJLCg1SZWdpc3RlclByb3h5EiIudGVsZXNoaWZ0LnYxLlJlZ2lzdGVyUHJveHlSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5MvUCCg1EYXRhYmFzZUFnZW50EmEKEEdldFNlc3Npb25BY2Nlc3MSJS50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1JlcXVlc3QaJi50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEk8KD0VtaXRBdWRpdEV2ZW50cxIkLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5El0KDldhdGNoRGF0YWJhc2VzEiMudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVxdWVzdBokLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1Jlc3BvbnNlMAESUQoKV2F0Y2hMb2NrcxIfLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVxdWVzdBogLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVzcG9uc2UwAWIGcHJvdG8z", [file_google_protobuf_empty, file_types]);
+  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJKChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAki2gEKGEdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRIcCgVyb2xlcxgBIAMoCzINLnR5cGVzLlJvbGVWNhIcCgVsb2NrcxgCIAMoCzINLnR5cGVzLkxvY2tWMhITCgt1c2VyX2V4aXN0cxgDIAEoCBIwCg9hdXRoX3ByZWZlcmVuY2UYBCABKAsyFy50eXBlcy5BdXRoUHJlZmVyZW5jZVYyEjsKEW5ldHdvcmtpbmdfY29uZmlnGAUgASgLMiAudHlwZXMuQ2x1c3Rlck5ldHdvcmtpbmdDb25maWdWMiIoChZFbWl0QXVkaXRFdmVudHNSZXF1ZXN0Eg4KBmV2ZW50cxgBIAMoCSJLChdFbWl0QXVkaXRFdmVudHNSZXNwb25zZRIwCgdyZWZ1c2VkGAEgAygLMh8udGVsZXNoaWZ0LnYxLlJlZnVzZWRBdWRpdEV2ZW50Ij8KEVJlZnVzZWRBdWRpdEV2ZW50Eg0KBWluZGV4GAEgASgNEgsKA3VpZBgCIAEoCRIOCgZyZWFzb24YAyABKAkiEwoRV2F0Y2hMb2Nrc1JlcXVlc3QiMgoSV2F0Y2hMb2Nrc1Jlc3BvbnNlEhwKBWxvY2tzGAEgAygLMg0udHlwZXMuTG9ja1YyIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIMq4DCgxQcm94eUdhdGV3YXkSTwoKTG9naW5CZWdpbhIfLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVxdWVzdBogLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVzcG9uc2USUgoLTG9naW5GaW5pc2gSIC50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXF1ZXN0GiEudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVzcG9uc2USVQoMR2V0VXNlclRva2VuEiEudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlcXVlc3QaIi50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVzcG9uc2USVQoSQ2hhbmdlVXNlclBhc3N3b3JkEicudGVsZXNoaWZ0LnYxLkNoYW5nZVVzZXJQYXNzd29yZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSSwoNUmVnaXN0ZXJQcm94eRIiLnRlbGVzaGlmdC52MS5SZWdpc3RlclByb3h5UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eTKEAwoNRGF0YWJhc2VBZ2VudBJhChBHZXRTZXNzaW9uQWNjZXNzEiUudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRJeCg9FbWl0QXVkaXRFdmVudHMSJC50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBolLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXNwb25zZRJdCg5XYXRjaERhdGFiYXNlcxIjLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1JlcXVlc3QaJC50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXNwb25zZTABElEKCldhdGNoTG9ja3MSHy50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1JlcXVlc3QaIC50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_empty, file_types]);
 
 /**
  * @generated from message teleshift.v1.LoginBeginRequest
@@ -387,6 +387,54 @@ export const EmitAuditEventsRequestSchema: GenMessage<EmitAuditEventsRequest> = 
   messageDesc(file_internal, 11);
 
 /**
+ * @generated from message teleshift.v1.EmitAuditEventsResponse
+ */
+export type EmitAuditEventsResponse = Message<"teleshift.v1.EmitAuditEventsResponse"> & {
+  /**
+   * @generated from field: repeated teleshift.v1.RefusedAuditEvent refused = 1;
+   */
+  refused: RefusedAuditEvent[];
+};
+
+/**
+ * Describes the message teleshift.v1.EmitAuditEventsResponse.
+ * Use `create(EmitAuditEventsResponseSchema)` to create a new message.
+ */
+export const EmitAuditEventsResponseSchema: GenMessage<EmitAuditEventsResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 12);
+
+/**
+ * @generated from message teleshift.v1.RefusedAuditEvent
+ */
+export type RefusedAuditEvent = Message<"teleshift.v1.RefusedAuditEvent"> & {
+  /**
+   * in events
+   *
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+
+  /**
+   * empty where it has none
+   *
+   * @generated from field: string uid = 2;
+   */
+  uid: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message teleshift.v1.RefusedAuditEvent.
+ * Use `create(RefusedAuditEventSchema)` to create a new message.
+ */
+export const RefusedAuditEventSchema: GenMessage<RefusedAuditEvent> = /*@__PURE__*/
+  messageDesc(file_internal, 13);
+
+/**
  * @generated from message teleshift.v1.WatchLocksRequest
  */
 export type WatchLocksRequest = Message<"teleshift.v1.WatchLocksRequest"> & {
@@ -397,7 +445,7 @@ export type WatchLocksRequest = Message<"teleshift.v1.WatchLocksRequest"> & {
  * Use `create(WatchLocksRequestSchema)` to create a new message.
  */
 export const WatchLocksRequestSchema: GenMessage<WatchLocksRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 12);
+  messageDesc(file_internal, 14);
 
 /**
  * @generated from message teleshift.v1.WatchLocksResponse
@@ -414,7 +462,7 @@ export type WatchLocksResponse = Message<"teleshift.v1.WatchLocksResponse"> & {
  * Use `create(WatchLocksResponseSchema)` to create a new message.
  */
 export const WatchLocksResponseSchema: GenMessage<WatchLocksResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 13);
+  messageDesc(file_internal, 15);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesRequest
@@ -427,7 +475,7 @@ export type WatchDatabasesRequest = Message<"teleshift.v1.WatchDatabasesRequest"
  * Use `create(WatchDatabasesRequestSchema)` to create a new message.
  */
 export const WatchDatabasesRequestSchema: GenMessage<WatchDatabasesRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 14);
+  messageDesc(file_internal, 16);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesResponse
@@ -456,7 +504,7 @@ export type WatchDatabasesResponse = Message<"teleshift.v1.WatchDatabasesRespons
  * Use `create(WatchDatabasesResponseSchema)` to create a new message.
  */
 export const WatchDatabasesResponseSchema: GenMessage<WatchDatabasesResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 15);
+  messageDesc(file_internal, 17);
 
 /**
  * What the Proxy's web API asks of Auth for people who have no certificate yet.
@@ -526,14 +574,15 @@ export const DatabaseAgent: GenService<{
     output: typeof GetSessionAccessResponseSchema;
   },
   /**
-   * Audit events, each one JSON object; acknowledged when they are durable. Repeats (same uid) are dropped.
+   * Audit records, each one JSON object; acknowledged when they are durable. Repeats (same uid) are dropped. What Auth does
+   * not take is in the answer and is not to be sent again; all others are recorded.
    *
    * @generated from rpc teleshift.v1.DatabaseAgent.EmitAuditEvents
    */
   emitAuditEvents: {
     methodKind: "unary";
     input: typeof EmitAuditEventsRequestSchema;
-    output: typeof EmptySchema;
+    output: typeof EmitAuditEventsResponseSchema;
   },
   /**
    * The db resources now, then each change.

@@ -3,14 +3,14 @@ import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
 import { toMessage } from '../../api/convert.js';
 import type { DatabaseAgent } from '../../api/gen/internal_pb.js';
-import { TeleportError } from '../../errors.js';
 import { keyOf } from '../../store/store.js';
+import { sortRecords } from '../agent-records.js';
 import { networkingConfig } from '../settings.js';
 import type { AuthState } from '../state.js';
 import { requireHost, rolesOf, whoCalls } from '../who.js';
 
-/** Events an agent may report: those of sessions it carried. Anything else would let it write other people's history. */
-const AGENT_EVENTS = /^(db\.session\.|client\.disconnect$)/;
+/** Refused records of one call that are named in the log. */
+const MOST_SAID = 10;
 
 export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typeof DatabaseAgent>> {
   const asAgent = async (context: HandlerContext) =>
@@ -29,9 +29,13 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       };
     },
     emitAuditEvents: async ({ events }, context) => {
-      await asAgent(context);
-      await state.audit.append(events.map(agentEvent));
-      return {};
+      const { hostId } = await asAgent(context);
+      const { taken, refused } = sortRecords(events, { hostId, clusterName: state.clusterName });
+      await state.audit.take(taken, hostId);
+      for (const { uid, reason } of refused.slice(0, MOST_SAID)) {
+        state.log.error('An audit record of an agent is refused.', { host_id: hostId, uid, error: reason });
+      }
+      return { refused };
     },
     async *watchLocks(_, context) {
       await asAgent(context);
@@ -54,18 +58,4 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       }
     },
   };
-}
-
-function agentEvent(text: string): object {
-  let event: unknown;
-  try {
-    event = JSON.parse(text);
-  } catch {
-    throw new TeleportError('BadParameter', 'an audit event is not JSON');
-  }
-  const name = (event as { event?: unknown } | null)?.event;
-  if (typeof event !== 'object' || event === null || typeof name !== 'string' || !AGENT_EVENTS.test(name)) {
-    throw new TeleportError('BadParameter', 'this audit event cannot come from a database service');
-  }
-  return event;
 }

@@ -1,0 +1,101 @@
+/**
+ * The file of one UTC day of the audit log, held to its place. Whoever deletes it, renames it or puts another one in its
+ * place changes nothing for long: the file is still open here, and before the next record it is written anew, whole.
+ */
+import { statSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { nodeCodeOf } from '../errors.js';
+import { auditFileError, type LineFile, openLineFile } from './line-file.js';
+
+const COPIED_AT_ONCE = 2 ** 20;
+
+/** The files of a log's folder. */
+export const DAY_FILE = /^\d{4}-\d{2}-\d{2}\.log$/;
+
+/** What somebody did to the file, in words for people. */
+export type Damage = 'deleted or renamed' | 'replaced by another file' | 'shortened';
+
+export class DayFile {
+  readonly path: string;
+  readonly day: string;
+  #file: LineFile;
+  #inode: number;
+
+  /** @throws TeleportError when it cannot be opened */
+  constructor(dir: string, day: string) {
+    this.day = day;
+    this.path = join(dir, `${day}.log`);
+    this.#file = openLineFile(this.path);
+    this.#inode = statSync(this.path).ino;
+  }
+
+  /** Whole lines. @throws TeleportError when they are not durable */
+  async write(text: string): Promise<void> {
+    await this.#file.write(text);
+  }
+
+  /** The last `length` bytes, or all there is. */
+  tail(length: number): string {
+    const { size } = this.#file;
+    const from = Math.max(0, size - length);
+    return this.#file.read(from, size - from).toString('utf8');
+  }
+
+  damage(): Damage | undefined {
+    try {
+      const { ino, size } = statSync(this.path);
+      if (ino !== this.#inode) return 'replaced by another file';
+      return size < this.#file.size ? 'shortened' : undefined;
+    } catch (error) {
+      if (nodeCodeOf(error) === 'ENOENT') return 'deleted or renamed';
+      throw auditFileError(this.path, error);
+    }
+  }
+
+  /**
+   * Puts the file back from what is open here, and goes on in it. What was cut off a file in its place is lost.
+   *
+   * @returns where the file that had taken its place is now
+   */
+  async restore(damage: Damage): Promise<string | undefined> {
+    let aside: string | undefined;
+    try {
+      if (damage !== 'shortened') {
+        const whole = await this.#copy();
+        if (damage === 'replaced by another file') {
+          aside = `${this.path}.${statSync(this.path).ino}.replaced`;
+          await rename(this.path, aside);
+        }
+        await rename(whole, this.path);
+      }
+    } catch (cause) {
+      throw auditFileError(this.path, cause);
+    }
+    const again = openLineFile(this.path);
+    this.#file.close();
+    this.#file = again;
+    this.#inode = statSync(this.path).ino;
+    return aside;
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  /** @returns the path of the copy */
+  async #copy(): Promise<string> {
+    const path = join(dirname(this.path), `.${this.day}.tmp`);
+    await rm(path, { force: true });
+    const copy = await open(path, 'wx', 0o600);
+    try {
+      for (let at = 0; at < this.#file.size; at += COPIED_AT_ONCE) {
+        await copy.writeFile(this.#file.read(at, COPIED_AT_ONCE));
+      }
+      await copy.sync();
+    } finally {
+      await copy.close();
+    }
+    return path;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Audit records as an agent sends them, held against what Auth knows of the agent. Each stands for itself: one that is
+ * refused is named in the answer, so that the agent sets it aside, and the others are recorded. Pure.
+ */
+import { AUDIT_EVENTS } from '../audit/events.js';
+import { recordText } from '../audit/record-text.js';
+import type { WrittenRecord } from '../audit/writer.js';
+
+export interface Teller {
+  /** Of the certificate that delivers the records. */
+  hostId: string;
+  clusterName: string;
+}
+
+export interface Refused {
+  /** Place in the request. */
+  index: number;
+  uid: string;
+  reason: string;
+}
+
+/** Events an agent may report: those of sessions it carried. Anything else would let it write other people's history. */
+const AGENT_EVENTS = /^(db\.session\.|client\.disconnect$)/;
+/** A whole statement has its parts; nothing else in a record is long. */
+const MOST_CHARACTERS = 2 ** 20;
+const LONGEST_UID = 100;
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
+
+export function sortRecords(texts: readonly string[], teller: Teller): { taken: WrittenRecord[]; refused: Refused[] } {
+  const taken: WrittenRecord[] = [];
+  const refused: Refused[] = [];
+  for (const [index, text] of texts.entries()) {
+    const record = text.length > MOST_CHARACTERS ? undefined : membersOf(text);
+    const uid = typeof record?.uid === 'string' ? record.uid.slice(0, LONGEST_UID) : '';
+    const reason = record === undefined ? reasonOfText(text) : reasonAgainst(record, text, teller);
+    if (reason === undefined) taken.push({ uid, text: recordText(record!) });
+    else refused.push({ index, uid, reason });
+  }
+  return { taken, refused };
+}
+
+function membersOf(text: string): Record<string, unknown> | undefined {
+  try {
+    const record = JSON.parse(text) as unknown;
+    if (typeof record === 'object' && record !== null && !Array.isArray(record)) return { ...record };
+  } catch {
+    // Said by the caller.
+  }
+  return undefined;
+}
+
+const reasonOfText = (text: string) =>
+  text.length > MOST_CHARACTERS ? `it is longer than ${MOST_CHARACTERS} characters` : 'it is not a JSON object';
+
+/** Why the record is not believed, if it is not. */
+function reasonAgainst(
+  record: Record<string, unknown>,
+  text: string,
+  { hostId, clusterName }: Teller,
+): string | undefined {
+  const { event, code, uid, time, server_id: serverId, cluster_name: cluster, prev } = record;
+  if (typeof uid !== 'string' || uid === '' || uid.length > LONGEST_UID) return 'it has no uid';
+  if (typeof event !== 'string' || !AGENT_EVENTS.test(event)) return 'an agent has no such event';
+  const known: { ok?: string; failed?: string } | undefined = Object.hasOwn(AUDIT_EVENTS, event)
+    ? AUDIT_EVENTS[event as keyof typeof AUDIT_EVENTS]
+    : undefined;
+  if (known && code !== known.ok && code !== known.failed) return `${event} has not this code`;
+  if (typeof time !== 'string' || !MOMENT.test(time)) return 'it has no time';
+  if (serverId !== undefined && serverId !== hostId) return 'its server_id is that of another host';
+  if (cluster !== undefined && cluster !== clusterName) return 'its cluster_name is that of another cluster';
+  if (Object.hasOwn(record, 'auth')) return 'it says what only Auth can say';
+  // A text with a chain is kept letter for letter; with members twice, or another spelling, readers would differ about it.
+  if (prev !== undefined && recordText(record) !== text) return 'it is not in the form of audit records';
+  return undefined;
+}

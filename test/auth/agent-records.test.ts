@@ -1,0 +1,88 @@
+/** What an agent says goes into the audit log with what Auth knows; what contradicts it does not. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { AuthClient } from '../../src/api/client.js';
+import { auditEvent } from '../../src/audit/events.js';
+import { recordText } from '../../src/audit/record-text.js';
+import { sortRecords } from '../../src/auth/agent-records.js';
+import { CLUSTER, TestAuth } from './test-auth.js';
+
+let cluster: TestAuth;
+let agent: AuthClient;
+let hostId: string;
+beforeAll(async () => {
+  cluster = await TestAuth.start();
+  agent = await cluster.asHost('Db');
+  ({ hostId } = await cluster.identity('Db'));
+});
+afterAll(() => cluster.remove());
+
+const context = { clusterName: CLUSTER, now: () => new Date() };
+const query = (more: object = {}) =>
+  recordText({ ...auditEvent('db.session.query', 'ok', { user: 'alice', db_query: 'select 1' }, context), ...more });
+
+test('X2 a record carries the time at which Auth had it and the host that delivered it, whatever it says itself', async () => {
+  const before = new Date();
+  const text = query({ user: 'somebody-else', time: '1999-01-01T00:00:00.000Z', server_id: hostId });
+  expect((await agent.databaseAgent.emitAuditEvents({ events: [text] })).refused).toEqual([]);
+  const found = (await cluster.events('db.session.query')).find(({ user }) => user === 'somebody-else');
+  const event = found as unknown as { auth: { received: string; host: string } };
+  expect(event.auth.host).toBe(hostId);
+  expect(Date.parse(event.auth.received)).toBeGreaterThanOrEqual(before.getTime());
+});
+
+test('F13 what is refused is named in the answer, and the others are recorded', async () => {
+  const events = [
+    query({ db_query: 'first' }),
+    'not JSON',
+    query({ event: 'user.login', code: 'T1000I' }),
+    query({ db_query: 'last' }),
+  ];
+  const { refused } = await agent.databaseAgent.emitAuditEvents({ events });
+  expect(refused.map(({ index, reason }) => [index, reason])).toEqual([
+    [1, 'it is not a JSON object'],
+    [2, 'an agent has no such event'],
+  ]);
+  expect(refused[1]!.uid).toMatch(/^[0-9a-f-]{36}$/);
+  const texts = (await cluster.events('db.session.query')).map((event) => event.db_query);
+  expect(texts).toEqual(expect.arrayContaining(['first', 'last']));
+  expect(await cluster.events('user.login')).toEqual([]);
+});
+
+const teller = { hostId: 'h1', clusterName: CLUSTER };
+test.each<[string, string, string | undefined]>([
+  ['of a session', query({ server_id: 'h1' }), undefined],
+  ['with a chain', query({ ei: 3, prev: '0'.repeat(64) }), undefined],
+  ['of a newer agent', query({ event: 'db.session.news', code: 'TDB99I' }), undefined],
+  ['of another host', query({ server_id: 'h2' }), 'its server_id is that of another host'],
+  ['of another cluster', query({ cluster_name: 'x' }), 'its cluster_name is that of another cluster'],
+  ['of a login', query({ event: 'user.login' }), 'an agent has no such event'],
+  ['with the code of another event', query({ code: 'T1000I' }), 'db.session.query has not this code'],
+  ['with a stamp of its own', query({ auth: {} }), 'it says what only Auth can say'],
+  ['without uid', query({ uid: '' }), 'it has no uid'],
+  ['without time', query({ time: 'yesterday' }), 'it has no time'],
+  ['that is a list', '[]', 'it is not a JSON object'],
+  ['that is null', 'null', 'it is not a JSON object'],
+  ['that is too long', query({ db_query: 'x'.repeat(2 ** 20) }), 'it is longer than 1048576 characters'],
+  [
+    'with a chain and a member twice',
+    query({ prev: '0'.repeat(64) }).replace('"event":', '"event":"user.login","event":'),
+    'it is not in the form of audit records',
+  ],
+  ['with a chain and two lines', `${query({ prev: '0'.repeat(64) })}\n{}`, 'it is not a JSON object'],
+  [
+    'with a chain and a space',
+    query({ prev: '0'.repeat(64) }).replace(':', ': '),
+    'it is not in the form of audit records',
+  ],
+])('a record %s', (_, text, reason) => {
+  const { taken, refused } = sortRecords([text], teller);
+  expect(refused.map((one) => one.reason)).toEqual(reason === undefined ? [] : [reason]);
+  expect(taken).toHaveLength(reason === undefined ? 1 : 0);
+});
+
+test('a record without a chain, of an older agent, is written in the form of audit records', () => {
+  const text = `{"event": "db.session.query", "code": "TDB02I", "uid": "u", "time": "2026-11-21T00:00:00Z", "db_query": "\u0085"}`;
+  expect(sortRecords([text], teller).taken[0]!.text).toBe(
+    '{"event":"db.session.query","code":"TDB02I","uid":"u","time":"2026-11-21T00:00:00Z","db_query":"\\u0085"}',
+  );
+});
