@@ -62,8 +62,10 @@ export interface Connector extends AsyncDisposable {
    * Serve one connection of a PostgreSQL client: its first packet (SSLRequest, GSSENCRequest, StartupMessage,
    * CancelRequest) up to its end. Never throws for what the client or the server did; ends the client with an
    * ErrorResponse where it can.
+   *
+   * @param options  `onlyCancel`: nobody knows whose the client is; it may cancel, by a key that was given out here
    */
-  serve(client: Duplex): Promise<void>;
+  serve(client: Duplex, options?: { onlyCancel?: boolean }): Promise<void>;
   /** A connection on which the next bytes are a StartupMessage and no password will be asked, for `db exec` and tests. */
   open(): Promise<Duplex>;
   /** Cancel what the clients of `serve` left running when they were ended, within seconds. Never throws. */

@@ -1,6 +1,7 @@
 /**
- * Cancels what the clients of a connector left running: a psql that is ended has no time for it, and its statement would go on
- * in the database for nobody.
+ * The keys by which the clients of a connector cancel, while they are connected. They are known for two reasons: a psql that is
+ * ended has no time to cancel its statement, which would go on in the database for nobody; and a CancelRequest tells by its key
+ * that it is of a client who is known, when nothing else can tell any more.
  */
 import type { Duplex } from 'node:stream';
 import { messageOf } from '../errors.js';
@@ -12,23 +13,27 @@ import { createScanner } from '../pg/scan.js';
 import { withDeadline } from '../wait.js';
 
 export interface CancelKeys {
-  add(key: BackendKey | undefined): void;
+  /** @returns forgets the key: the connection has ended */
+  add(key: BackendKey | undefined): Disposable;
   /** Looks for the key in what a server says up to its first ReadyForQuery; after that it costs a comparison a chunk. */
-  watch(): (chunk: Buffer) => void;
+  watch(): KeyWatch;
+  has(key: BackendKey): boolean;
   /** Cancel on every connection. Never throws: a cancel is a wish, and nobody answers it. */
   cancelAll(): Promise<void>;
 }
 
+export interface KeyWatch extends Disposable {
+  push(chunk: Buffer): void;
+}
+
 const KEY = BACKEND_TAGS.BackendKeyData.charCodeAt(0);
 const READY = BACKEND_TAGS.ReadyForQuery.charCodeAt(0);
-/** The last connections of a client; that one of them has ended does no harm. psql has one at a time. Our own limit. */
-const MOST_KEYS = 16;
 /** From the dial to the server's goodbye. Shorter than the tidying of a command. Our own limit. */
 const CANCEL_TIMEOUT_MS = 4000;
 
 /** @param dial  a connection on which a CancelRequest may be sent */
 export function cancelKeys(dial: () => Promise<Duplex>, log: Logger): CancelKeys {
-  const keys: BackendKey[] = [];
+  const keys = new Map<string, BackendKey>();
   const send = async (key: BackendKey) => await cancel(await dial(), key, { timeoutMs: CANCEL_TIMEOUT_MS });
   const cancelOne = async (key: BackendKey) => {
     try {
@@ -37,15 +42,16 @@ export function cancelKeys(dial: () => Promise<Duplex>, log: Logger): CancelKeys
       log.debug('A statement could not be cancelled.', { error: messageOf(error) });
     }
   };
-  const add = (key: BackendKey | undefined) => {
-    if (key === undefined) return;
-    keys.push(key);
-    if (keys.length > MOST_KEYS) keys.shift();
+  const add = (key: BackendKey | undefined): Disposable => {
+    if (key !== undefined) keys.set(nameOf(key), key);
+    return { [Symbol.dispose]: () => void (key && keys.delete(nameOf(key))) };
   };
   return {
     add,
+    has: (key) => keys.has(nameOf(key)),
     watch() {
       let isOver = false;
+      let kept: Disposable | undefined;
       const scanner = createScanner({
         side: 'backend',
         refuseUnknown: false,
@@ -54,19 +60,25 @@ export function cancelKeys(dial: () => Promise<Duplex>, log: Logger): CancelKeys
           if (tag === READY) isOver = true;
           else if (!isOver && body) {
             const message = decodeBackend(tag, body);
-            if (message.type === 'BackendKeyData') add({ pid: message.pid, secret: Buffer.from(message.secret) });
+            if (message.type === 'BackendKeyData')
+              kept = add({ pid: message.pid, secret: Buffer.from(message.secret) });
           }
         },
       });
-      return (chunk) => {
-        if (isOver) return;
-        try {
-          scanner.push(chunk);
-        } catch {
-          isOver = true; // the client will say what is wrong with it
-        }
+      return {
+        push(chunk) {
+          if (isOver) return;
+          try {
+            scanner.push(chunk);
+          } catch {
+            isOver = true; // the client will say what is wrong with it
+          }
+        },
+        [Symbol.dispose]: () => kept?.[Symbol.dispose](),
       };
     },
-    cancelAll: async () => void (await Promise.all(keys.splice(0).map(cancelOne))),
+    cancelAll: async () => void (await Promise.all([...keys.values()].map(cancelOne))),
   };
 }
+
+const nameOf = ({ pid, secret }: BackendKey) => `${pid} ${secret.toString('hex')}`;

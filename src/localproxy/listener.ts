@@ -1,20 +1,31 @@
 /**
  * The listener of a local proxy: where one person's PostgreSQL clients on this machine find a database. A Unix socket in
- * a folder of its own (0700) that only this person can reach, or loopback TCP for clients that know nothing else. What
+ * a folder (0700) that only this person can reach, or loopback TCP for clients that know nothing else. What
  * happens with a connection is the connector's business.
  *
  *     psql ── unix socket / loopback ── this listener ── connector.serve(socket)
  */
 
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { Env } from '../cli/env.js';
+import { hangUp } from '../net/hang-up.js';
 import { type Listener, listen } from '../net/listen.js';
-import { makeSocketFolder, sweepSocketFolders } from './socket-folder.js';
+import { encodeError } from '../pg/sqlstate.js';
+import { otherUser, peerOf } from './peer.js';
+import { makeSocketFolder, ownSocketFolder, sweepSocketFolders } from './socket-folder.js';
+
+export type ListenAt =
+  /** A private socket of a name of its own. */
+  | { kind: 'unix'; vars: Record<string, string | undefined> }
+  /** A private socket in a folder that was named. */
+  | { kind: 'folder'; folder: string; port: number }
+  /** Port 0: any free one. `ownOnly`: programs of other users of this machine are refused. */
+  | { kind: 'tcp'; host: string; port: number; ownOnly?: boolean };
 
 export interface LocalProxyOptions {
-  /** `unix`: a private socket; else loopback TCP, port 0 = any free one. */
-  at: { kind: 'unix'; vars: Record<string, string | undefined> } | { kind: 'tcp'; host: string; port: number };
-  serve: (client: Duplex) => Promise<void>;
+  at: ListenAt;
+  /** @param options  `onlyCancel`: the system does not say whose the client is */
+  serve: (client: Socket, options: { onlyCancel: boolean }) => Promise<void>;
   /** Takes leave of the clients that are connected, before they are cut. */
   leave?: () => Promise<void>;
 }
@@ -31,7 +42,7 @@ export interface LocalProxy extends AsyncDisposable {
 }
 
 /** Where only this person's programs get in; Windows has no socket of this kind for libpq. */
-export function privateAt({ platform, vars }: Pick<Env, 'platform' | 'vars'>): LocalProxyOptions['at'] {
+export function privateAt({ platform, vars }: Pick<Env, 'platform' | 'vars'>): ListenAt {
   return platform === 'win32' ? { kind: 'tcp', host: '127.0.0.1', port: 0 } : { kind: 'unix', vars };
 }
 
@@ -40,21 +51,23 @@ const LEAVE_MS = 1_500;
 
 /** @throws BadParameter (address in use, folder too deep) */
 export async function startLocalProxy(options: LocalProxyOptions): Promise<LocalProxy> {
-  const onConnection = (client: Duplex) => {
+  const { at } = options;
+  const onConnection = (client: Socket) => {
+    const peer = at.kind === 'tcp' && at.ownOnly ? peerOf(client, process.geteuid!()) : 'own';
+    if (peer === 'other') return hangUp(client, encodeError(otherUser()));
     // The connector tells the client what went wrong; nothing may escape into the process.
-    options.serve(client).catch(() => client.destroy());
+    options.serve(client, { onlyCancel: peer === 'unknown' }).catch(() => client.destroy());
   };
-  if (options.at.kind === 'tcp') {
-    const { host, port } = options.at;
+  if (at.kind === 'tcp') {
+    const { host, port } = at;
     const listener = await listen({ host, port, onConnection });
     const close = () => closeListener(listener, options.leave);
     return { host, port: listener.port, address: listener.address, close, [Symbol.asyncDispose]: close };
   }
-  const { vars } = options.at;
-  const folder = await makeSocketFolder(vars);
+  const folder = await (at.kind === 'unix' ? makeSocketFolder(at.vars) : ownSocketFolder(at.folder, at.port));
   try {
     const listener = await listen({ path: folder.socket, onConnection });
-    const swept = sweepSocketFolders(vars);
+    const swept = at.kind === 'unix' ? sweepSocketFolders(at.vars) : undefined;
     const close = async () => {
       await closeListener(listener, options.leave);
       folder.remove();

@@ -4,10 +4,12 @@
  */
 import { randomInt } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { lstat, mkdtemp, readdir, rmdir, unlink } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { shellWord } from '../cli/shell-word.js';
 import { messageOf, TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import { isListening } from '../net/unix-socket.js';
 
 export interface SocketFolder {
@@ -16,7 +18,7 @@ export interface SocketFolder {
   port: number;
   /** Where to listen. */
   socket: string;
-  /** Remove the folder with what is in it; at the end of the process at the latest. */
+  /** Remove what was made here: a folder of its own with what is in it, at the end of the process at the latest. */
   remove(): void;
 }
 
@@ -63,6 +65,31 @@ export async function makeSocketFolder(vars: Record<string, string | undefined>)
       cause: problem,
     },
   );
+}
+
+/**
+ * A folder that was named: made where it is missing, and it stays.
+ *
+ * @throws TeleportError `BadParameter` where others can enter it, it is none, or its name is too long
+ */
+export async function ownSocketFolder(path: string, port: number): Promise<SocketFolder> {
+  const socket = join(path, `.s.PGSQL.${port}`);
+  const refused = (why: string, hint: string) =>
+    new TeleportError('BadParameter', `cannot listen on unix:${path}: ${why}`, { hint });
+  if (Buffer.byteLength(socket) > MAX_SOCKET_PATH_BYTES) {
+    throw refused(`${socket} is longer than ${MAX_SOCKET_PATH_BYTES} bytes`, 'Name a folder with a shorter path.');
+  }
+  await makeFolders(path, 0o700).catch((cause: unknown) => {
+    throw refused(messageOf(cause), 'Name a folder that you can write to.');
+  });
+  const { uid, mode } = await stat(path);
+  if (uid !== process.geteuid?.()) throw refused('the folder is not yours', 'Name one that is made, or that is yours.');
+  if ((mode & 0o077) !== 0) {
+    const octal = (mode & 0o777).toString(8).padStart(4, '0');
+    throw refused(`others can enter the folder (mode ${octal})`, `Name another one, or: chmod 700 ${shellWord(path)}`);
+  }
+  // The socket goes when its listener is closed; one that was there and is alive is another process's.
+  return { path, port, socket, remove: () => {} };
 }
 
 /** Remove what killed processes of this person left: only folders that look like ours, and where nobody listens. */

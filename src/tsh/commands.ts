@@ -325,11 +325,16 @@ export const program: ProgramSpec = {
       description: 'Runs until it is interrupted.',
       options: [
         { name: 'port', short: 'p', description: 'Port to listen on at 127.0.0.1.' },
-        { name: 'listen', description: 'Address to listen on, host:port, instead of --port.' },
+        { name: 'listen', description: 'Address to listen on instead of --port: host:port, or unix:FOLDER.' },
         {
           name: 'insecure-listen-anywhere',
           kind: 'boolean',
           description: 'Allow --listen on an address that other machines reach.',
+        },
+        {
+          name: 'allow-other-users',
+          kind: 'boolean',
+          description: 'With --tunnel on Linux, let in programs of other users too: containers, WSL.',
         },
         {
           name: 'tunnel',
@@ -345,7 +350,12 @@ export const program: ProgramSpec = {
       ],
       arguments: DATABASE,
       ownsSignals: true,
-      examples: ['tsh proxy db --tunnel --db-user=analyst --db-name=dev sales', 'tsh proxy db --port=5439 sales'],
+      examples: [
+        'tsh proxy db --tunnel --db-user=analyst --db-name=dev sales',
+        'tsh proxy db --port=5439 sales',
+        '# a socket that only you can reach, for psql -h ~/pg',
+        'tsh proxy db --tunnel --db-user=analyst --db-name=dev --listen=unix:~/pg sales',
+      ],
       load: () => import('./proxy/db.js'),
     }),
   ],

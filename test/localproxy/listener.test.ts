@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -18,6 +19,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { isLoopback } from '../../src/ip.js';
 import { startLocalProxy } from '../../src/localproxy/listener.js';
+import { tellsPeers } from '../../src/localproxy/peer.js';
+import { isRoot, NOBODY, Nobody } from '../support/nobody.js';
 
 const echo = async (client: NodeJS.ReadWriteStream) => void client.pipe(client);
 let vars: Record<string, string | undefined>;
@@ -170,5 +173,121 @@ describe('local proxy', () => {
     ['192.168.0.1', false],
   ])('%s is loopback: %s', (host, expected) => {
     expect(isLoopback(host)).toBe(expected);
+  });
+});
+
+function withResolvers() {
+  let resolve = () => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
+
+const canBeNobody = isRoot && tellsPeers(process.platform) ? test : test.skip;
+
+describe('X13 a port for the programs of its owner', () => {
+  const at = { kind: 'tcp', host: '127.0.0.1', port: 0, ownOnly: true } as const;
+  /** Connects, says `text`, prints what comes until the end. */
+  const SCRIPT = `const socket = require('net').connect(Number(process.argv[1]), '127.0.0.1');
+    socket.on('data', (data) => process.stdout.write(data)).on('error', (error) => console.log(error.code));
+    socket.write(process.argv[2] ?? '');`;
+
+  canBeNobody("another user's program is told so and gets nothing else, ours gets in", async () => {
+    const served: unknown[] = [];
+    await using local = await startLocalProxy({
+      at,
+      serve: async (client, options) => {
+        served.push(options);
+        client.pipe(client);
+      },
+    });
+    using nobody = new Nobody();
+    const said = await nobody.runBeside(['-e', SCRIPT, String(local.port), 'hello']);
+    expect(said).toContain('this port is for programs of the user who started it, and yours is not');
+    expect(said).not.toContain('hello');
+    expect(served).toEqual([]);
+    expect(await ask({ host: '127.0.0.1', port: local.port })).toBe('hello');
+    expect(served).toEqual([{ onlyCancel: false }]);
+  });
+
+  canBeNobody('without the check everybody gets in', async () => {
+    await using local = await startLocalProxy({
+      at: { ...at, ownOnly: false },
+      serve: async (client) => void client.end('welcome'),
+    });
+    using nobody = new Nobody();
+    expect(await nobody.runBeside(['-e', SCRIPT, String(local.port)])).toBe('welcome');
+  });
+
+  test('what is not known, because the client has hung up, may only cancel', async () => {
+    const served: unknown[] = [];
+    const { promise: hasServed, resolve } = withResolvers();
+    await using local = await startLocalProxy({
+      at,
+      serve: async (client, options) => {
+        served.push(options);
+        client.destroy();
+        resolve();
+      },
+    });
+    // Both are done before this process gets to accept.
+    const script = `const socket = new (require('net').Socket)();
+      socket.connect(Number(process.argv[1]), '127.0.0.1', () => socket.end('x', () => process.exit()));`;
+    spawnSync(process.execPath, ['-e', script, String(local.port)]);
+    await hasServed;
+    expect(served).toEqual([{ onlyCancel: tellsPeers(process.platform) }]);
+  });
+});
+
+describe('X13 a socket in a folder that was named', () => {
+  let parent: string;
+  beforeEach(() => {
+    parent = mkdtempSync(join(tmpdir(), 'p'));
+  });
+  afterEach(() => rmSync(parent, { recursive: true }));
+  const start = (folder: string, port = 5432) => startLocalProxy({ at: { kind: 'folder', folder, port }, serve: echo });
+
+  test('is made where it is missing, for its owner only, and stays without the socket', async () => {
+    const folder = join(parent, 'a', 'b');
+    const local = await start(folder, 6000);
+    expect([local.host, local.port, local.address]).toEqual([folder, 6000, join(folder, '.s.PGSQL.6000')]);
+    expect([statSync(folder).mode & 0o777, statSync(local.address).mode & 0o777]).toEqual([0o700, 0o600]);
+    expect(await ask({ path: local.address })).toBe('hello');
+    await local.close();
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test('that was there may have other things in it, and the socket of a killed process', async () => {
+    const folder = abandoned(join(parent, 'pg'), '.s.PGSQL.5432');
+    writeFileSync(join(folder, 'notes'), '');
+    await using local = await start(folder);
+    expect(await ask({ path: local.address })).toBe('hello');
+    await expect(start(folder)).rejects.toThrow('bind: address already in use');
+    expect(await ask({ path: local.address })).toBe('hello');
+    await using _second = await start(folder, 5433);
+  });
+
+  test.each([0o755, 0o750, 0o701, 0o777])('that others can enter is refused: %o', async (mode) => {
+    const folder = join(parent, 'pg');
+    mkdirSync(folder);
+    chmodSync(folder, mode);
+    await expect(start(folder)).rejects.toThrow(
+      `cannot listen on unix:${folder}: others can enter the folder (mode 0${mode.toString(8)})`,
+    );
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  (isRoot ? test : test.skip)('that is somebody else\u2019s is refused', async () => {
+    const folder = join(parent, 'pg');
+    mkdirSync(folder, { mode: 0o700 });
+    chownSync(folder, NOBODY, NOBODY);
+    await expect(start(folder)).rejects.toThrow('the folder is not yours');
+  });
+
+  test('that is a file, or whose name is too long, is refused', async () => {
+    writeFileSync(join(parent, 'file'), '');
+    await expect(start(join(parent, 'file'))).rejects.toThrow(`cannot listen on unix:${parent}/file: EEXIST`);
+    await expect(start(join(parent, 'x'.repeat(100)))).rejects.toThrow('is longer than 103 bytes');
   });
 });

@@ -2,10 +2,11 @@
  * Another user of this machine, whom the modes of files bind: root may read and write everything, so tests of refusals run
  * the programs as this one. It may be shut out of the checkout and of the folder that Node lies in, and gets its own.
  */
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { execFile, type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, linkSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 /** The user and group, in numbers. */
 export const NOBODY = 65_534;
@@ -39,6 +40,12 @@ export class Nobody {
     });
     if (ended.error) throw ended.error;
     return ended;
+  }
+
+  /** The same, beside what this process goes on doing; throws where the status is not 0. */
+  async runBeside(args: readonly string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(this.node, args, { ...this.ids, cwd: this.folder, env: {} });
+    return stdout;
   }
 
   [Symbol.dispose](): void {

@@ -18,6 +18,7 @@ import { type ConnectContext, connectDatabase, dialDatabase } from '../../dbserv
 import { messageOf, TeleportError } from '../../errors.js';
 import { cancelKeys } from '../../localproxy/cancel-keys.js';
 import { createClients } from '../../localproxy/clients.js';
+import { unknownPeer } from '../../localproxy/peer.js';
 import type { Logger } from '../../log.js';
 import { dialTcp } from '../../net/dial.js';
 import { hangUp } from '../../net/hang-up.js';
@@ -59,12 +60,13 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
   };
   const dialForCancel = async () => track(await dialDatabase(context, route.database, route.dbUser));
   const keys = cancelKeys(dialForCancel, log);
-  const serve = async (client: Duplex) => {
+  const serve = async (client: Duplex, onlyCancel: boolean) => {
     if (clientTls) {
       const [host, port] = splitUri(route.database.spec.uri);
       return await clients.join(client, track(await dialTcp({ host, port, timeoutMs: DIAL_TIMEOUT_MS })));
     }
     const { message, duplex } = await readStartup(client, { timeoutMs: FIRST_PACKET_TIMEOUT_MS });
+    if (onlyCancel && !(message.type === 'CancelRequest' && keys.has(message))) throw unknownPeer();
     if (message.type === 'CancelRequest') {
       await cancel(await dialForCancel(), message, { address: route.database.spec.uri });
       return hangUp(client);
@@ -72,16 +74,16 @@ export function awsConnector({ route, dbUser, context, log, clientTls, onClose }
     const entered = await enter(message);
     if (client.destroyed) return void entered.socket.destroy();
     const { parameters, backendKey, txStatus } = entered.loggedIn;
-    keys.add(backendKey);
+    using _key = keys.add(backendKey);
     duplex.write(encodeReady({ parameters, backendKey, txStatus, negotiate: negotiation(message) }));
     await clients.join(duplex, entered.socket);
   };
   return {
     dbUser,
-    async serve(client) {
+    async serve(client, { onlyCancel = false } = {}) {
       clients.take(client);
       try {
-        await serve(client);
+        await serve(client, onlyCancel);
       } catch (error) {
         log.debug('Local connection failed.', { error: messageOf(error) });
         hangUp(client, clientTls ? undefined : encodeError(error));

@@ -20,6 +20,7 @@ import type { Duplex } from 'node:stream';
 import { isTeleportError, messageOf, TeleportError, TimedOut } from '../../errors.js';
 import { cancelKeys } from '../../localproxy/cancel-keys.js';
 import { createClients } from '../../localproxy/clients.js';
+import { unknownPeer } from '../../localproxy/peer.js';
 import type { Logger } from '../../log.js';
 import { certificateAlert } from '../../net/dial.js';
 import { hangUp } from '../../net/hang-up.js';
@@ -70,12 +71,13 @@ export class ClusterConnector implements Connector {
     this.#ahead?.catch(() => {}); // told when it is used
   }
 
-  async serve(client: Duplex): Promise<void> {
+  async serve(client: Duplex, { onlyCancel = false } = {}): Promise<void> {
     const { log, clientTls = false, onRefused = () => {} } = this.#options;
     this.#clients.take(client);
     try {
       const { message, packet, duplex } = await this.#first(client);
       const isCancel = message.type === 'CancelRequest';
+      if (onlyCancel && !(isCancel && this.#keys.has(message))) throw unknownPeer();
       const [answer, asked] = settleVersion(message, packet);
       const upstream = await this.#ask(asked, client, { withCertificate: !clientTls || isCancel, isCancel });
       if (upstream === undefined) {
@@ -85,10 +87,10 @@ export class ClusterConnector implements Connector {
       }
       if (answer) duplex.write(answer);
       let isFirst = true;
-      const watch = isCancel || clientTls ? undefined : this.#keys.watch();
+      using watch = isCancel || clientTls ? undefined : this.#keys.watch();
       await this.#clients.join(duplex, upstream, {
         onBtoA: (chunk) => {
-          watch?.(chunk);
+          watch?.push(chunk);
           if (isFirst && chunk[0] === ERROR_RESPONSE && chunk.includes(ACCESS_DENIED)) onRefused();
           isFirst = false;
         },

@@ -2,7 +2,7 @@
  * `tsh proxy db`: a local port for GUI tools and JDBC clients. With `--tunnel` clients need neither TLS nor a password;
  * without it they bring the certificate that is stored. Source: cli.md 4.12.
  */
-import type { Duplex } from 'node:stream';
+import { isAbsolute, join, resolve } from 'node:path';
 import { clientUser } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
@@ -10,7 +10,8 @@ import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { isPort, parseHostPort } from '../../host-port.js';
 import { isLoopback } from '../../ip.js';
-import { startLocalProxy } from '../../localproxy/listener.js';
+import { type ListenAt, type LocalProxyOptions, startLocalProxy } from '../../localproxy/listener.js';
+import { tellsPeers } from '../../localproxy/peer.js';
 import { connectionUri } from '../../localproxy/psql/command.js';
 import { withoutVariables } from '../../localproxy/psql/environment.js';
 import { assertKeyFiles, type RouteArgs, routeRequest } from '../db/args.js';
@@ -20,18 +21,19 @@ export interface ProxyDbArgs extends RouteArgs {
   port?: string | undefined;
   listen?: string | undefined;
   insecureListenAnywhere: boolean;
+  allowOtherUsers: boolean;
   tunnel: boolean;
 }
 
 export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
-  const at = listenAddress(args);
+  const at = listenAddress(env, args);
   await using access = await openAccess(env, args);
   const database = await chooseDatabase(env, access, args);
   const route = await access.route(database, routeRequest(args));
   const name = route.database.metadata.name;
   if (!args.tunnel) await assertKeyFiles(access, args, { name, ...route });
   await using connector = await access.connector(route, { inMemory: args.tunnel, clientTls: !args.tunnel });
-  const serve = (client: Duplex) => connector.serve(client);
+  const serve: LocalProxyOptions['serve'] = (client, options) => connector.serve(client, options);
   await using local = await startLocalProxy({ at, serve, leave: async () => connector[Symbol.asyncDispose]() });
   const { address } = local;
   if (args.tunnel) {
@@ -39,6 +41,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
       env,
       `Started authenticated tunnel for the PostgreSQL database "${name}" in ${access.place} on ${address}.`,
     );
+    env.stderr.write(`${whoGetsIn(at)}\n`);
   } else {
     printLine(env, `Started DB proxy on ${address}`);
   }
@@ -78,14 +81,51 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
   return 0;
 }
 
-/** @throws BadParameter for both flags, a port that is none, or an address that others can reach */
-function listenAddress(args: ProxyDbArgs): { kind: 'tcp'; host: string; port: number } {
+/** Whoever comes through a tunnel is let in without a word, so its owner must know who can. */
+function whoGetsIn(at: ListenAt): string {
+  if (at.kind !== 'tcp') return 'Only your own programs can use it.';
+  if (at.ownOnly) return 'Only your own programs can use it: those of other users of this machine are refused.';
+  if (!isLoopback(at.host)) return 'Every program that reaches this address can use it, and is let in as you.';
+  return 'Every program of every user of this machine can use it, and is let in as you. For yours only: --listen=unix:FOLDER';
+}
+
+/** Where a socket is that was named by its folder only: `psql -h FOLDER` looks there. */
+const POSTGRES_PORT = 5432;
+
+/** @throws BadParameter for both flags, a port that is none, an address that others can reach, or a system that does not say who comes */
+function listenAddress(env: Env, args: ProxyDbArgs): ListenAt {
   if (args.port && args.listen) {
     throw new TeleportError(
       'BadParameter',
       'either the address or port for the local proxy can be specified, not both',
     );
   }
+  const path = /^unix:(?:\/\/)?(.*)$/s.exec(args.listen ?? '')?.[1];
+  if (path !== undefined) return folderAt(env, path);
+  const at = tcpAddress(args);
+  if (!args.tunnel || args.allowOtherUsers || !isLoopback(at.host) || env.platform !== 'linux') return at;
+  if (tellsPeers(env.platform)) return { ...at, ownOnly: true };
+  throw new TeleportError(
+    'BadParameter',
+    'this system does not say whose programs connect (/proc/net/tcp cannot be read), so those of other users cannot be refused',
+    { hint: 'Use a socket that only you can reach, --listen=unix:FOLDER, or let everybody in: --allow-other-users.' },
+  );
+}
+
+/** `unix:FOLDER`, or the socket in it as psql names it, `unix:FOLDER/.s.PGSQL.5433`. */
+function folderAt({ platform, cwd, home }: Env, path: string): ListenAt {
+  if (platform === 'win32')
+    throw new TeleportError(
+      'BadParameter',
+      '--listen=unix:FOLDER: there are no such sockets for PostgreSQL on Windows',
+    );
+  if (path === '') throw new TeleportError('BadParameter', '--listen=unix:FOLDER: the folder is missing');
+  const [, folder = path, port] = /^(.*?)\/?\.s\.PGSQL\.(\d+)$/s.exec(path) ?? [];
+  const from = folder.startsWith('~/') ? join(home, folder.slice(2)) : folder;
+  return { kind: 'folder', folder: isAbsolute(from) ? from : resolve(cwd, from), port: Number(port ?? POSTGRES_PORT) };
+}
+
+function tcpAddress(args: ProxyDbArgs): { kind: 'tcp'; host: string; port: number } {
   if (args.listen) {
     // A port alone is on loopback; `:port`, as in Go, on every address.
     const found = parseHostPort(args.listen, { host: args.listen.startsWith(':') ? '0.0.0.0' : '127.0.0.1' });

@@ -13,6 +13,7 @@ import { TeleportError } from '../../../src/errors.js';
 import { silent } from '../../../src/log.js';
 import { dialTcp } from '../../../src/net/dial.js';
 import { decodeBackend } from '../../../src/pg/decode.js';
+import { encodeBackend } from '../../../src/pg/encode.js';
 import { encodeError } from '../../../src/pg/sqlstate.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../../src/pg/startup.js';
 import { deadlineIn, readBackend, readExactly, readFirst } from '../../../src/pg/stream.js';
@@ -59,7 +60,7 @@ interface Setup {
 /** @param proxy  what the Proxy does with each connection, numbered from 0 */
 async function setup(
   proxy: (socket: Socket, index: number) => void,
-  options: Partial<ClusterConnectorOptions> = {},
+  { onlyCancel, ...options }: Partial<ClusterConnectorOptions> & { onlyCancel?: () => boolean } = {},
 ): Promise<Setup> {
   let index = 0;
   const port = await listenOn(createServer({ allowHalfOpen: true }), (socket) => proxy(socket, index++));
@@ -77,7 +78,7 @@ async function setup(
   });
   const served: Promise<void>[] = [];
   const local = await listenOn(createServer({ allowHalfOpen: true }), (socket) => {
-    served.push(connector.serve(socket));
+    served.push(connector.serve(socket, { onlyCancel: onlyCancel?.() ?? false }));
   });
   undo.push(() => connector[Symbol.asyncDispose]());
   const client = async () => {
@@ -166,6 +167,60 @@ describe('tunnel', () => {
     expect(taken).toEqual([CANCEL_REQUEST]);
     expect(dials).toEqual([true]);
     expect(refused()).toBe(0);
+  });
+});
+
+describe('X13 a client of whom the system says nothing any more', () => {
+  const READY = Buffer.concat([
+    AUTH_OK,
+    encodeBackend({ type: 'BackendKeyData', pid: 7, secret: Buffer.from('abcd') }),
+  ]);
+
+  /** One connection of a known client, with the key of CANCEL_REQUEST, and then others that nobody knows. */
+  async function connected() {
+    const up: Buffer[] = [];
+    let isKnown = true;
+    const made = await setup(
+      (socket, index) =>
+        socket.once('data', (chunk) => {
+          up.push(chunk);
+          if (index === 0) socket.on('end', () => socket.end()).write(READY);
+          else socket.end();
+        }),
+      { onlyCancel: () => !isKnown },
+    );
+    const psql = await made.client();
+    psql.write(STARTUP);
+    await readBackend(psql);
+    await readBackend(psql);
+    isKnown = false;
+    return { ...made, psql, up };
+  }
+
+  test('cancels by the key that was given out, while that connection is there', async () => {
+    const { client, psql, up, served } = await connected();
+    const canceller = await client();
+    canceller.end(CANCEL_REQUEST);
+    expect(await rest(canceller)).toHaveLength(0);
+    expect(up).toEqual([STARTUP, CANCEL_REQUEST]);
+    psql.destroy();
+    await served[0];
+    const late = await client();
+    late.end(CANCEL_REQUEST);
+    expect(await errorOf(late)).toContain('the system does not say whose yours is');
+    expect(up).toHaveLength(2);
+  });
+
+  test.each([
+    ['another key', encodeFirst({ type: 'CancelRequest', pid: 7, secret: Buffer.from('abce') })],
+    ['another process', encodeFirst({ type: 'CancelRequest', pid: 8, secret: Buffer.from('abcd') })],
+    ['a StartupMessage', STARTUP],
+  ])('gets nothing for %s', async (_, packet) => {
+    const { client, up } = await connected();
+    const stranger = await client();
+    stranger.end(packet);
+    expect(await errorOf(stranger)).toContain('this port is for programs of the user who started it');
+    expect(up).toEqual([STARTUP]);
   });
 });
 
