@@ -14,7 +14,7 @@ import { encodeError } from '../pg/sqlstate.js';
 import { otherUser, peerOf } from './peer.js';
 import { makeSocketFolder, ownSocketFolder, sweepSocketFolders } from './socket-folder.js';
 
-export type ListenAt =
+export type LocalEnd =
   /** A private socket of a name of its own. */
   | { kind: 'unix'; vars: Record<string, string | undefined> }
   /** A private socket in a folder that was named. */
@@ -23,7 +23,7 @@ export type ListenAt =
   | { kind: 'tcp'; host: string; port: number; ownOnly?: boolean };
 
 export interface LocalProxyOptions {
-  at: ListenAt;
+  at: LocalEnd;
   /** @param options  `onlyCancel`: the system does not say whose the client is */
   serve: (client: Socket, options: { onlyCancel: boolean }) => Promise<void>;
   /** Takes leave of the clients that are connected, before they are cut. */
@@ -42,7 +42,7 @@ export interface LocalProxy extends AsyncDisposable {
 }
 
 /** Where only this person's programs get in; Windows has no socket of this kind for libpq. */
-export function privateAt({ platform, vars }: Pick<Env, 'platform' | 'vars'>): ListenAt {
+export function privateAt({ platform, vars }: Pick<Env, 'platform' | 'vars'>): LocalEnd {
   return platform === 'win32' ? { kind: 'tcp', host: '127.0.0.1', port: 0 } : { kind: 'unix', vars };
 }
 

@@ -10,7 +10,7 @@ import { printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { isPort, parseHostPort } from '../../host-port.js';
 import { isLoopback } from '../../ip.js';
-import { type ListenAt, type LocalProxyOptions, startLocalProxy } from '../../localproxy/listener.js';
+import { type LocalEnd, type LocalProxyOptions, startLocalProxy } from '../../localproxy/listener.js';
 import { tellsPeers } from '../../localproxy/peer.js';
 import { connectionUri } from '../../localproxy/psql/command.js';
 import { withoutVariables } from '../../localproxy/psql/environment.js';
@@ -82,7 +82,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
 }
 
 /** Whoever comes through a tunnel is let in without a word, so its owner must know who can. */
-function whoGetsIn(at: ListenAt): string {
+function whoGetsIn(at: LocalEnd): string {
   if (at.kind !== 'tcp') return 'Only your own programs can use it.';
   if (at.ownOnly) return 'Only your own programs can use it: those of other users of this machine are refused.';
   if (!isLoopback(at.host)) return 'Every program that reaches this address can use it, and is let in as you.';
@@ -93,7 +93,7 @@ function whoGetsIn(at: ListenAt): string {
 const POSTGRES_PORT = 5432;
 
 /** @throws BadParameter for both flags, a port that is none, an address that others can reach, or a system that does not say who comes */
-function listenAddress(env: Env, args: ProxyDbArgs): ListenAt {
+function listenAddress(env: Env, args: ProxyDbArgs): LocalEnd {
   if (args.port && args.listen) {
     throw new TeleportError(
       'BadParameter',
@@ -113,7 +113,7 @@ function listenAddress(env: Env, args: ProxyDbArgs): ListenAt {
 }
 
 /** `unix:FOLDER`, or the socket in it as psql names it, `unix:FOLDER/.s.PGSQL.5433`. */
-function folderAt({ platform, cwd, home }: Env, path: string): ListenAt {
+function folderAt({ platform, cwd, home }: Env, path: string): LocalEnd {
   if (platform === 'win32')
     throw new TeleportError(
       'BadParameter',
