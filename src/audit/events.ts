@@ -20,6 +20,9 @@ export const AUDIT_EVENTS = {
   'lock.created': { ok: 'TLK00I' },
   'lock.deleted': { ok: 'TLK01I' },
   'join_token.create': { ok: 'TJT00I' },
+  // Teleport has no events for these two.
+  'join_token.delete': { ok: 'TJT50I' },
+  'db_server.delete': { ok: 'TDB50I' },
   'instance.join': { ok: 'TJ002I', failed: 'TJ002E' },
   'cert.create': { ok: 'TC000I' },
   'db.create': { ok: 'TDB03I' },

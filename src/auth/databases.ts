@@ -9,9 +9,10 @@ import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
+import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
-import { type AuthState, record } from './state.js';
+import type { AuthState } from './state.js';
 import { expanded, nameOf, requireHost, type Who } from './who.js';
 
 /** Does some role of the caller select this database, and none exclude it? Hosts see everything. */
@@ -40,11 +41,13 @@ export async function listDatabases(state: AuthState, who: Who, limit: number, s
 export async function createDatabase(state: AuthState, who: Who, database: Database): Promise<void> {
   requireRule(who, 'db', 'create');
   const wanted = checkedDatabase(who, database);
-  await state.databases.create(wanted).catch((error: { code?: string }) => {
-    if (error.code !== 'AlreadyExists') throw error;
-    throw new TeleportError('AlreadyExists', `database "${database.metadata.name}" already exists`);
+  const taken = new TeleportError('AlreadyExists', `database "${database.metadata.name}" already exists`);
+  if ((await state.databases.get(database.metadata.name)) !== undefined) throw taken;
+  await recorded(state, databaseSaid(who, 'db.create', wanted), async () => {
+    await state.databases.create(wanted).catch((error: { code?: string }) => {
+      throw error.code === 'AlreadyExists' ? taken : error;
+    });
   });
-  await recordDatabase(state, who, 'db.create', wanted);
 }
 
 export async function updateDatabase(state: AuthState, who: Who, database: Database): Promise<void> {
@@ -52,16 +55,14 @@ export async function updateDatabase(state: AuthState, who: Who, database: Datab
   await getDatabase(state, who, database.metadata.name);
   const wanted = checkedDatabase(who, database);
   // As in Teleport: whatever revision the caller has read, this one counts.
-  await state.databases.replace(wanted);
-  await recordDatabase(state, who, 'db.update', wanted);
+  await recorded(state, databaseSaid(who, 'db.update', wanted), () => state.databases.replace(wanted));
 }
 
 export async function deleteDatabase(state: AuthState, who: Who, name: string): Promise<void> {
   requireRule(who, 'db', 'delete');
   const database = await state.databases.get(name);
   if (database === undefined || !sees(who)(database)) throw notFound(name);
-  await state.databases.delete(name);
-  await recordDatabase(state, who, 'db.delete', database);
+  await recorded(state, databaseSaid(who, 'db.delete', database), () => state.databases.delete(name));
 }
 
 function checkedDatabase(who: Who, database: Database): Database {
@@ -75,20 +76,18 @@ function checkedDatabase(who: Who, database: Database): Database {
   );
 }
 
-function recordDatabase(
-  state: AuthState,
-  who: Who,
-  event: 'db.create' | 'db.update' | 'db.delete',
-  { metadata, spec }: Database,
-): Promise<void> {
-  return record(state, event, 'ok', {
-    name: metadata.name,
-    user: nameOf(who),
-    db_protocol: spec.protocol,
-    db_uri: redactValue(spec.uri),
-    db_labels: metadata.labels,
-    db_origin: metadata.labels?.['teleport.dev/origin'],
-  });
+function databaseSaid(who: Who, event: 'db.create' | 'db.update' | 'db.delete', { metadata, spec }: Database): Said {
+  return [
+    event,
+    {
+      name: metadata.name,
+      user: nameOf(who),
+      db_protocol: spec.protocol,
+      db_uri: redactValue(spec.uri),
+      db_labels: metadata.labels,
+      db_origin: metadata.labels?.['teleport.dev/origin'],
+    },
+  ];
 }
 
 const notFound = (name: string) => new TeleportError('NotFound', `database "${name}" not found`);
@@ -135,9 +134,14 @@ export async function keepServer(
 export async function deleteServer(state: AuthState, who: Who, hostId: string, name: string): Promise<void> {
   if (who.kind === 'user') requireRule(who, 'db_server', 'delete');
   else mayOffer(who, hostId);
-  if (!(await state.servers.delete(hostId, name))) {
-    throw new TeleportError('NotFound', `database server "${name}" not found`);
-  }
+  const absent = new TeleportError('NotFound', `database server "${name}" not found`);
+  if ((await state.servers.get(hostId, name)) === undefined) throw absent;
+  const remove = async () => {
+    if (!(await state.servers.delete(hostId, name))) throw absent;
+  };
+  // An agent that takes its own offer back changes what it offers, and nothing that an administrator has set.
+  if (who.kind === 'host' && who.role === 'Db') await remove();
+  else await recorded(state, ['db_server.delete', { name, user: nameOf(who), server_id: hostId }], remove);
 }
 
 /** An agent speaks for itself only. */

@@ -9,6 +9,7 @@ import { masked } from '../redact.js';
 import type { UserToken } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
 import { publicProxyAddr } from './proxies.js';
+import { recorded, type Said } from './recorded.js';
 import {
   changeSecrets,
   forgetSecrets,
@@ -19,7 +20,7 @@ import {
   totpPeriod,
   totpUrl,
 } from './secrets.js';
-import { type AuthState, record } from './state.js';
+import type { AuthState } from './state.js';
 
 export type InviteType = 'invite' | 'password';
 
@@ -51,8 +52,6 @@ export async function createUserToken(
   if ((await state.users.get(request.user)) === undefined) {
     throw new TeleportError('NotFound', `user "${request.user}" not found`);
   }
-  if (type === 'password') await forgetSecrets(state, request.user);
-  await deleteUserTokens(state, request.user);
   const name = randomBytes(16).toString('hex');
   const now = state.now();
   const expires = new Date(now.getTime() + ttlMs).toISOString();
@@ -68,12 +67,14 @@ export async function createUserToken(
       created: now.toISOString(),
     },
   };
-  await state.userTokens.create(token);
-  await record(state, 'reset_password_token.create', 'ok', {
-    name: request.user,
-    user: request.by,
-    ttl: `${ttlMs / 1000}s`,
-    expires,
+  const said: Said = [
+    'reset_password_token.create',
+    { name: request.user, user: request.by, ttl: `${ttlMs / 1000}s`, expires },
+  ];
+  await recorded(state, said, async () => {
+    if (type === 'password') await forgetSecrets(state, request.user);
+    await deleteUserTokens(state, request.user);
+    await state.userTokens.create(token);
   });
   return token;
 }
@@ -132,19 +133,18 @@ export async function changeUserPassword(state: AuthState, request: PasswordChan
   }
   const device = await deviceOf(state, request, user);
   const hash = await hashPassword(Buffer.from(password).toString('utf8'));
-  // Whoever deletes the token is the one who uses it.
-  if (!(await state.userTokens.delete(name)))
-    throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
-  await state.store.delete(totpKey(name));
-  await changeSecrets(state, user, () => ({ password_hash: hash, mfa: device ? [device] : [] }));
-  await record(state, 'user.password_change', 'ok', { user, 'addr.remote': request.remoteAddr });
-  if (device)
-    await record(state, 'mfa.add', 'ok', {
-      user,
-      mfa_device_name: device.name,
-      mfa_device_uuid: device.id,
-      mfa_device_type: 'TOTP',
-    });
+  const said: Said[] = [['user.password_change', { user, 'addr.remote': request.remoteAddr }]];
+  if (device) {
+    const { name: mfa_device_name, id: mfa_device_uuid } = device;
+    said.push(['mfa.add', { user, mfa_device_name, mfa_device_uuid, mfa_device_type: 'TOTP' }]);
+  }
+  await recorded(state, said, async () => {
+    // Whoever deletes the token is the one who uses it.
+    if (!(await state.userTokens.delete(name)))
+      throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
+    await state.store.delete(totpKey(name));
+    await changeSecrets(state, user, () => ({ password_hash: hash, mfa: device ? [device] : [] }));
+  });
 }
 
 async function deviceOf(state: AuthState, { token, totpCode, deviceName }: PasswordChange, user: string) {

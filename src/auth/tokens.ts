@@ -6,9 +6,10 @@ import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Lock, LockTarget, ProvisionToken } from '../resources/types.js';
 import { checkResource, normalRole } from '../resources/validate.js';
+import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
-import { type AuthState, record, type StaticToken } from './state.js';
+import type { AuthState, StaticToken } from './state.js';
 import { nameOf, type Who } from './who.js';
 
 /** `proxy,db:secret` of the configuration file. @throws TeleportError `BadParameter` */
@@ -49,18 +50,19 @@ export function staticTokens(state: AuthState): ProvisionToken[] {
 export async function createToken(state: AuthState, who: Who, token: ProvisionToken): Promise<void> {
   requireRule(who, 'token', 'create');
   const wanted = checkedToken(token);
-  await state.tokens.create(wanted).catch((error: { code?: string }) => {
-    if (error.code !== 'AlreadyExists') throw error;
-    throw new TeleportError('AlreadyExists', `provisioning token(${masked(token.metadata.name)}) already exists`);
+  const taken = new TeleportError('AlreadyExists', `provisioning token(${masked(token.metadata.name)}) already exists`);
+  if ((await state.tokens.get(token.metadata.name)) !== undefined) throw taken;
+  await recorded(state, tokenSaid(who, wanted), async () => {
+    await state.tokens.create(wanted).catch((error: { code?: string }) => {
+      throw error.code === 'AlreadyExists' ? taken : error;
+    });
   });
-  await recordToken(state, who, wanted);
 }
 
 export async function upsertToken(state: AuthState, who: Who, token: ProvisionToken): Promise<void> {
   requireRule(who, 'token', 'create', 'update');
   const wanted = checkedToken(token);
-  await state.tokens.put(wanted);
-  await recordToken(state, who, wanted);
+  await recorded(state, tokenSaid(who, wanted), () => state.tokens.put(wanted));
 }
 
 export async function deleteToken(state: AuthState, who: Who, name: string): Promise<void> {
@@ -69,8 +71,12 @@ export async function deleteToken(state: AuthState, who: Who, name: string): Pro
     throw new TeleportError('BadParameter', `token ${masked(name)} is statically configured and cannot be removed`);
   }
   // Invitations stand in the same list for people, so they are taken back in the same way.
-  if ((await state.tokens.delete(name)) || (await state.userTokens.delete(name))) return;
-  throw notFound(name);
+  const isThere = (await state.tokens.get(name)) ?? (await state.userTokens.get(name));
+  if (!isThere) throw notFound(name);
+  await recorded(state, ['join_token.delete', { name: masked(name), user: nameOf(who) }], async () => {
+    if ((await state.tokens.delete(name)) || (await state.userTokens.delete(name))) return;
+    throw notFound(name);
+  });
 }
 
 function checkedToken(token: ProvisionToken): ProvisionToken {
@@ -81,14 +87,17 @@ function checkedToken(token: ProvisionToken): ProvisionToken {
   return whole;
 }
 
-function recordToken(state: AuthState, who: Who, { metadata, spec }: ProvisionToken): Promise<void> {
-  return record(state, 'join_token.create', 'ok', {
-    name: masked(metadata.name),
-    user: nameOf(who),
-    roles: spec.roles,
-    join_method: spec.join_method,
-    expires: metadata.expires,
-  });
+function tokenSaid(who: Who, { metadata, spec }: ProvisionToken): Said {
+  return [
+    'join_token.create',
+    {
+      name: masked(metadata.name),
+      user: nameOf(who),
+      roles: spec.roles,
+      join_method: spec.join_method,
+      expires: metadata.expires,
+    },
+  ];
 }
 
 const notFound = (name: string) => new TeleportError('NotFound', `provisioning token(${masked(name)}) not found`);
@@ -128,19 +137,17 @@ export async function upsertLock(state: AuthState, who: Who, lock: Lock): Promis
     spec: { ...lock.spec, created_at: state.now().toISOString(), created_by: nameOf(who) },
   });
   checkResource(whole);
-  await state.locks.put(whole);
-  await record(state, 'lock.created', 'ok', {
-    name,
-    user: nameOf(who),
-    target: whole.spec.target,
-    expires: whole.spec.expires,
-  });
+  const { target, expires } = whole.spec;
+  await recorded(state, ['lock.created', { name, user: nameOf(who), target, expires }], () => state.locks.put(whole));
 }
 
 export async function deleteLock(state: AuthState, who: Who, name: string): Promise<void> {
   requireRule(who, 'lock', 'delete');
-  if (!(await state.locks.delete(name))) throw new TeleportError('NotFound', `lock "${name}" not found`);
-  await record(state, 'lock.deleted', 'ok', { name, user: nameOf(who) });
+  const absent = new TeleportError('NotFound', `lock "${name}" not found`);
+  if ((await state.locks.get(name)) === undefined) throw absent;
+  await recorded(state, ['lock.deleted', { name, user: nameOf(who) }], async () => {
+    if (!(await state.locks.delete(name))) throw absent;
+  });
 }
 
 const hits = (target: LockTarget, wanted: LockTarget): boolean =>

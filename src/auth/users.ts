@@ -11,10 +11,11 @@ import { isSystemRole } from '../resources/system-role.js';
 import type { Role, RoleConditions, User } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { credentialStatus, deleteUserTokens } from './invites.js';
+import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
 import { forgetSecrets, lockedUntil } from './secrets.js';
-import { type AuthState, record } from './state.js';
+import type { AuthState } from './state.js';
 import { nameOf, requireSomebody, rolesOf, type Who } from './who.js';
 
 // Users
@@ -43,11 +44,13 @@ export async function listUsers(state: AuthState, who: Who, limit: number, start
 export async function createUser(state: AuthState, who: Who, user: User): Promise<User> {
   requireRule(who, 'user', 'create');
   const wanted = await checkedUser(state, user, { time: state.now().toISOString(), user: { name: nameOf(who) } });
-  const made = await state.users.create(wanted).catch((error: { code?: string }) => {
-    if (error.code !== 'AlreadyExists') throw error;
-    throw new TeleportError('AlreadyExists', `user "${user.metadata.name}" already registered`);
+  const taken = new TeleportError('AlreadyExists', `user "${user.metadata.name}" already registered`);
+  if ((await state.users.get(user.metadata.name)) !== undefined) throw taken;
+  const made = await recorded(state, userSaid(who, 'user.create', wanted), async () => {
+    return await state.users.create(wanted).catch((error: { code?: string }) => {
+      throw error.code === 'AlreadyExists' ? taken : error;
+    });
   });
-  await recordUser(state, who, 'user.create', made);
   return await shown(state, made);
 }
 
@@ -55,8 +58,8 @@ export async function updateUser(state: AuthState, who: Who, user: User): Promis
   requireRule(who, 'user', 'update');
   const before = await state.users.get(user.metadata.name);
   if (before === undefined) throw new TeleportError('NotFound', `"user" "${user.metadata.name}" does not exist`);
-  const made = await state.users.update(await checkedUser(state, user, before.spec.created_by));
-  await recordUser(state, who, 'user.update', made);
+  const wanted = await checkedUser(state, user, before.spec.created_by);
+  const made = await recorded(state, userSaid(who, 'user.update', wanted), () => state.users.update(wanted));
   return await shown(state, made);
 }
 
@@ -64,17 +67,21 @@ export async function upsertUser(state: AuthState, who: Who, user: User): Promis
   requireRule(who, 'user', 'create', 'update');
   const before = await state.users.get(user.metadata.name);
   const created = before?.spec.created_by ?? { time: state.now().toISOString(), user: { name: nameOf(who) } };
-  const made = await state.users.put(await checkedUser(state, user, created));
-  await recordUser(state, who, before ? 'user.update' : 'user.create', made);
+  const wanted = await checkedUser(state, user, created);
+  const said = userSaid(who, before ? 'user.update' : 'user.create', wanted);
+  const made = await recorded(state, said, () => state.users.put(wanted));
   return await shown(state, made);
 }
 
 export async function deleteUser(state: AuthState, who: Who, name: string): Promise<void> {
   requireRule(who, 'user', 'delete');
-  if (!(await state.users.delete(name))) throw new TeleportError('NotFound', `user "${name}" not found`);
-  await forgetSecrets(state, name);
-  await deleteUserTokens(state, name);
-  await record(state, 'user.delete', 'ok', { name, user: nameOf(who) });
+  const absent = new TeleportError('NotFound', `user "${name}" not found`);
+  if ((await state.users.get(name)) === undefined) throw absent;
+  await recorded(state, ['user.delete', { name, user: nameOf(who) }], async () => {
+    if (!(await state.users.delete(name))) throw absent;
+    await forgetSecrets(state, name);
+    await deleteUserTokens(state, name);
+  });
 }
 
 async function checkedUser(state: AuthState, user: User, created: User['spec']['created_by']): Promise<User> {
@@ -114,14 +121,17 @@ async function shown(state: AuthState, user: User): Promise<User> {
   return { ...user, spec: { ...user.spec, status: lock }, status };
 }
 
-function recordUser(state: AuthState, who: Who, event: 'user.create' | 'user.update', user: User): Promise<void> {
-  return record(state, event, 'ok', {
-    name: user.metadata.name,
-    user: nameOf(who),
-    roles: user.spec.roles,
-    connector: 'local',
-    expires: user.metadata.expires,
-  });
+function userSaid(who: Who, event: 'user.create' | 'user.update', user: User): Said {
+  return [
+    event,
+    {
+      name: user.metadata.name,
+      user: nameOf(who),
+      roles: user.spec.roles,
+      connector: 'local',
+      expires: user.metadata.expires,
+    },
+  ];
 }
 
 // Roles
@@ -141,27 +151,28 @@ export async function listRoles(state: AuthState, who: Who, limit: number, start
 
 export async function createRole(state: AuthState, who: Who, role: Role): Promise<Role> {
   requireRule(who, 'role', 'create');
-  const made = await state.roles.create(checkedRole(role)).catch((error: { code?: string }) => {
-    if (error.code !== 'AlreadyExists') throw error;
-    throw new TeleportError('AlreadyExists', `role "${role.metadata.name}" already exists`);
+  const wanted = checkedRole(role);
+  const taken = new TeleportError('AlreadyExists', `role "${role.metadata.name}" already exists`);
+  if ((await state.roles.get(role.metadata.name)) !== undefined) throw taken;
+  return await recorded(state, roleSaid(who, 'role.created', wanted.metadata.name), async () => {
+    return await state.roles.create(wanted).catch((error: { code?: string }) => {
+      throw error.code === 'AlreadyExists' ? taken : error;
+    });
   });
-  await record(state, 'role.created', 'ok', { name: made.metadata.name, user: nameOf(who) });
-  return made;
 }
 
 export async function updateRole(state: AuthState, who: Who, role: Role): Promise<Role> {
   requireRule(who, 'role', 'update');
   await rolesOf(state, [role.metadata.name]);
-  const made = await state.roles.update(checkedRole(role));
-  await record(state, 'role.updated', 'ok', { name: made.metadata.name, user: nameOf(who) });
-  return made;
+  const wanted = checkedRole(role);
+  const said = roleSaid(who, 'role.updated', wanted.metadata.name);
+  return await recorded(state, said, () => state.roles.update(wanted));
 }
 
 export async function upsertRole(state: AuthState, who: Who, role: Role): Promise<Role> {
   requireRule(who, 'role', 'create', 'update');
-  const made = await state.roles.put(checkedRole(role));
-  await record(state, 'role.created', 'ok', { name: made.metadata.name, user: nameOf(who) });
-  return made;
+  const wanted = checkedRole(role);
+  return await recorded(state, roleSaid(who, 'role.created', wanted.metadata.name), () => state.roles.put(wanted));
 }
 
 /** @throws status Unknown while a user still has the role, as Teleport answers */
@@ -175,9 +186,13 @@ export async function deleteRole(state: AuthState, who: Who, name: string): Prom
       'failed to delete a role that is still in use by a user, check the system server logs for more details',
     );
   }
-  await state.roles.delete(name);
-  await record(state, 'role.deleted', 'ok', { name, user: nameOf(who) });
+  await recorded(state, roleSaid(who, 'role.deleted', name), () => state.roles.delete(name));
 }
+
+const roleSaid = (who: Who, event: 'role.created' | 'role.updated' | 'role.deleted', name: string): Said => [
+  event,
+  { name, user: nameOf(who) },
+];
 
 function checkedRole(role: Role): Role {
   // A certificate whose O holds such a name would belong to a host.

@@ -1,0 +1,157 @@
+/** F7: a change that cannot be recorded is not made, whichever method asks for it; and one that fails has a record of that. */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { AuthClient } from '../../src/api/client.js';
+import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
+import { ClusterConfigService } from '../../src/api/gen/clusterconfig_pb.js';
+import { DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
+import { PresenceService } from '../../src/api/gen/presence_pb.js';
+import { TrustService } from '../../src/api/gen/trust_pb.js';
+import { UsersService } from '../../src/api/gen/users_pb.js';
+import { codeAt, PASSWORD, TestAuth } from './test-auth.js';
+
+const SERVICES = {
+  auth: AuthService,
+  join: JoinService,
+  trust: TrustService,
+  users: UsersService,
+  presence: PresenceService,
+  clusterConfig: ClusterConfigService,
+  proxyGateway: ProxyGateway,
+  databaseAgent: DatabaseAgent,
+} as const;
+
+/** They change nothing that Auth keeps. */
+const READS = /^\w+\.(get|list|is|ping|watch|createAuthenticateChallenge|search|stream|read)/;
+/** They issue something, or record something, and change nothing that Auth keeps. */
+const ISSUES = /^(auth\.(generate|sign)\w+|join\.registerUsingToken|databaseAgent\.emitAuditEvents)$/;
+/** What hosts say of themselves, which ends by itself; and what counts attempts to log in, recorded or not. */
+const HEARTBEATS =
+  /^(auth\.(upsertDatabaseServer|sendKeepAlives)|proxyGateway\.(registerProxy|loginBegin|loginFinish|getUserToken))$/;
+const NOT_SERVED = /^auth\.(updateHeadless\w+|createAccessRequestV2|submitAccessReview)$/;
+
+let cluster: TestAuth;
+let admin: AuthClient;
+let proxy: AuthClient;
+
+const named = (name: string) => ({ metadata: { name } });
+const role = (name: string) => ({ version: 'v7', ...named(name), spec: {} });
+const user = (name: string) => ({ kind: 'user', version: 'v2', ...named(name), spec: { roles: ['old'] } });
+const database = (name: string, uri = 'localhost:5432') => ({
+  kind: 'db',
+  version: 'v3',
+  ...named(name),
+  spec: { protocol: 'postgres', uri },
+});
+const token = (name: string) => ({
+  token: { case: 'v2' as const, value: { kind: 'token', version: 'v2', ...named(name), spec: { roles: ['Db'] } } },
+});
+const lock = (name: string) => ({ ...named(name), spec: { target: { user: 'x' } } });
+
+/** Each one a change of what is there. */
+const CHANGES: Record<string, () => Promise<unknown>> = {
+  'auth.createUser': () => admin.auth.createUser(user('u1')),
+  'auth.updateUser': () => admin.auth.updateUser(user('old1')),
+  'auth.deleteUser': () => admin.auth.deleteUser({ name: 'old2' }),
+  'auth.createResetPasswordToken': () => admin.auth.createResetPasswordToken({ name: 'known', type: 'password' }),
+  'auth.createRole': () => admin.auth.createRole({ role: role('r1') }),
+  'auth.updateRole': () => admin.auth.updateRole({ role: role('old') }),
+  'auth.upsertRoleV2': () => admin.auth.upsertRoleV2({ role: role('r2') }),
+  'auth.deleteRole': () => admin.auth.deleteRole({ name: 'unused' }),
+  'auth.createDatabase': () => admin.auth.createDatabase(database('d1')),
+  'auth.updateDatabase': () => admin.auth.updateDatabase(database('old1', 'localhost:5433')),
+  'auth.deleteDatabase': () => admin.auth.deleteDatabase({ name: 'old2' }),
+  'auth.deleteDatabaseServer': () => admin.auth.deleteDatabaseServer({ hostId: 'h', name: 'offer' }),
+  'auth.createTokenV2': () => admin.auth.createTokenV2(token('t1')),
+  'auth.upsertTokenV2': () => admin.auth.upsertTokenV2(token('t2')),
+  'auth.deleteToken': () => admin.auth.deleteToken({ name: 'old' }),
+  'auth.upsertLock': () => admin.auth.upsertLock(lock('l1')),
+  'auth.deleteLock': () => admin.auth.deleteLock({ name: 'old' }),
+  'users.createUser': () => admin.users.createUser({ user: user('u2') }),
+  'users.updateUser': () => admin.users.updateUser({ user: user('old3') }),
+  'users.upsertUser': () => admin.users.upsertUser({ user: user('u3') }),
+  'users.deleteUser': () => admin.users.deleteUser({ name: 'old4' }),
+  'proxyGateway.changeUserPassword': () =>
+    proxy.proxyGateway.changeUserPassword({
+      token: invited.token,
+      password: Buffer.from(PASSWORD),
+      totpCode: codeAt(invited.secret, cluster.now()),
+    }),
+};
+let invited: { token: string; secret: string };
+
+beforeAll(async () => {
+  cluster = await TestAuth.start();
+  admin = await cluster.asHost('Admin');
+  proxy = await cluster.asHost('Proxy');
+  for (const name of ['old', 'unused']) await admin.auth.createRole({ role: role(name) });
+  for (const name of ['old1', 'old2', 'old3', 'old4']) await admin.users.createUser({ user: user(name) });
+  for (const name of ['old1', 'old2']) await admin.auth.createDatabase(database(name));
+  await admin.auth.createTokenV2(token('old'));
+  await admin.auth.upsertLock(lock('old'));
+  await admin.auth.upsertDatabaseServer({
+    server: {
+      kind: 'db_server',
+      version: 'v3',
+      ...named('offer'),
+      spec: { hostId: 'h', hostname: 'h', version: '18.3.0', database: database('offer') },
+    },
+  });
+  await cluster.invite('known', ['old']);
+  await admin.users.createUser({ user: user('invited') });
+  const invite = await admin.auth.createResetPasswordToken({ name: 'invited', type: 'invite' });
+  const { token: name, otpauthUrl } = await proxy.proxyGateway.getUserToken({ token: invite.metadata!.name });
+  invited = { token: name, secret: new URL(otpauthUrl).searchParams.get('secret')! };
+});
+afterAll(() => cluster.remove());
+
+const whatIsKept = async () =>
+  (await cluster.auth.store.range('/')).map(({ key, value, revision }) => `${key} ${revision} ${value}`);
+const METHODS = Object.entries(SERVICES).flatMap(([service, { methods }]) =>
+  (methods as readonly { localName: string }[]).map(({ localName }) => `${service}.${localName}`),
+);
+
+test('F7 every method is known as one that changes something or not', () => {
+  const others = [READS, ISSUES, HEARTBEATS, NOT_SERVED];
+  const unknown = METHODS.filter((name) => !(name in CHANGES) && !others.some((pattern) => pattern.test(name)));
+  expect(unknown).toEqual([]);
+  expect(Object.keys(CHANGES).filter((name) => !METHODS.includes(name))).toEqual([]);
+});
+
+test('F7 what cannot be recorded is not done, and is done when it can be', async () => {
+  const folder = join(cluster.dir, 'log');
+  const before = await whatIsKept();
+  renameSync(folder, `${folder}.away`);
+  writeFileSync(folder, 'no folder');
+  for (const [name, change] of Object.entries(CHANGES)) {
+    const ended = await change().then(
+      () => 'done',
+      (error: Error) => error.message,
+    );
+    expect([name, ended]).toEqual([name, expect.stringContaining('cannot write the audit file')]);
+  }
+  expect(await whatIsKept()).toEqual(before);
+  rmSync(folder);
+  renameSync(`${folder}.away`, folder);
+  for (const [name, change] of Object.entries(CHANGES)) {
+    const kept = await whatIsKept();
+    await change();
+    expect([name, (await whatIsKept()).join('\n') === kept.join('\n')]).toEqual([name, false]);
+  }
+}, 30_000);
+
+test('F7 a change that fails after its record has a second record that says so', async () => {
+  await expect(
+    admin.auth.updateRole({ role: { ...role('old'), metadata: { name: 'old', revision: 'another' } } }),
+  ).rejects.toMatchObject({ code: 'CompareFailed' });
+  const [updated] = (await cluster.events('role.updated')).slice(-1);
+  const [failed] = await cluster.events('audit.change.failed');
+  expect(failed).toMatchObject({
+    code: 'TAU03W',
+    success: false,
+    event_of: 'role.updated',
+    uid_of: updated!.uid,
+    name: 'old',
+  });
+});
