@@ -61,6 +61,8 @@ export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, ch
 export interface Alarm {
   failed(error: unknown): void;
   worked(): void;
+  /** Whether the last call failed. */
+  readonly isOn: boolean;
 }
 
 const ALARM_REPEAT_MS = 60_000;
@@ -77,6 +79,9 @@ export function createAlarm(log: Logger, texts: { failing: string; working: stri
       if (saidAt !== undefined && now - saidAt < ALARM_REPEAT_MS) return;
       saidAt = now;
       log.error(texts.failing, { error });
+    },
+    get isOn() {
+      return saidAt !== undefined;
     },
     worked() {
       if (saidAt === undefined) return;

@@ -32,6 +32,9 @@ export const AUDIT_EVENTS = {
   'db.session.end': { ok: 'TDB01I' },
   'db.session.query': { ok: 'TDB02I' },
   'db.session.query.failed': { failed: 'TDB02W' },
+  // Ours: more of a text that is too long for one event.
+  'db.session.query.part': { ok: 'TDB02P' },
+  'db.session.malformed_packet': { ok: 'TDB06I' },
   'db.session.permissions.update': { ok: 'TDB07I' },
   'db.session.user.create': { ok: 'TDB08I', failed: 'TDB08W' },
   'db.session.user.deactivate': { ok: 'TDB09I', failed: 'TDB09W' },
@@ -86,17 +89,38 @@ export function auditEvent(
   fields: Record<string, unknown>,
   { clusterName, now }: AuditContext,
 ): AuditEvent {
-  const codes: { ok?: string; failed?: string } = AUDIT_EVENTS[name];
-  const event: AuditEvent = {
+  return {
     ei: 0,
     event: name,
     uid: randomUUID(),
-    code: codes[outcome] ?? codes.ok ?? codes.failed ?? '',
+    code: codeOf(name, outcome),
     time: now().toISOString(),
     cluster_name: clusterName,
+    ...withoutEmpty(fields),
   };
-  for (const [key, value] of Object.entries(fields)) if (ALWAYS.has(key) || !isEmpty(value)) event[key] = value;
-  return event;
+}
+
+export function codeOf(name: AuditEventName, outcome: AuditOutcome): string {
+  const codes: { ok?: string; failed?: string } = AUDIT_EVENTS[name];
+  return codes[outcome] ?? codes.ok ?? codes.failed ?? '';
+}
+
+/** Without the fields that are left out when they are empty. */
+export function withoutEmpty(fields: Record<string, unknown>): Record<string, unknown> {
+  const kept: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(fields)) if (ALWAYS.has(key) || !isEmpty(value)) kept[key] = value;
+  return kept;
+}
+
+/** What a terminal, or an editor that shows the log, would obey instead of showing it; JSON leaves these as they are. */
+const COMMANDS_OF_A_TERMINAL = /[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+
+/** JSON in one line in which every control character, of a terminal or of Unicode, is written as an escape. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value).replace(
+    COMMANDS_OF_A_TERMINAL,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function isEmpty(value: unknown): boolean {

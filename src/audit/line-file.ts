@@ -92,18 +92,19 @@ function lineFileOf(path: string, fd: number, durable: number, isReserved: boole
         throw auditFileError(path, cause);
       }
     },
-    read(offset, length) {
-      const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)));
-      try {
-        return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, offset));
-      } catch (cause) {
-        throw new TeleportError('ConnectionProblem', `cannot read the audit file ${path}: ${messageOf(cause)}`, {
-          cause,
-        });
-      }
-    },
+    read: (offset, length) => readFrom(fd, path, offset, Math.min(length, size - offset)),
     close: () => closeQuietly(fd),
   };
+}
+
+/** Bytes of an open audit file. @throws TeleportError `ConnectionProblem` */
+export function readFrom(fd: number, path: string, offset: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(Math.max(0, length));
+  try {
+    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, offset));
+  } catch (cause) {
+    throw new TeleportError('ConnectionProblem', `cannot read the audit file ${path}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** Every line was durable before: what a failing disk says at the end changes nothing. */

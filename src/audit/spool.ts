@@ -1,29 +1,32 @@
 /**
- * The audit spool of a Database Service. An event counts as recorded when it is durable on the agent's own disk: one write
- * and one fdatasync for all statements that wait, without asking anybody. From there a background loop ships it to the
- * Auth Service in order, as the same text, as often as it takes. A restart goes on where shipping stopped; what is sent
- * twice has the same uid and is dropped at the other end.
+ * The audit spool of a Database Service. `write` puts records into the system's cache before it returns, so that they
+ * survive the end of this process, and its promise says when they survive the end of the power: one fdatasync for all that
+ * wait, without asking anybody. From there records are shipped to the Auth Service (`shipper.ts`), in order and as the same text.
  *
- *     append ──> NNNNNNNN.spool (active) ──> … ──> NNNNNNNN.spool (oldest) ── ship ──> deleted
- *                                                  `shipped` says: segment, offset
+ *     write ──> NNNNNNNN.spool (active) ──> … ──> NNNNNNNN.spool (oldest) ── ship ──> deleted
+ *               next.spool (room for the next one)      `shipped` says: segment, offset
  *
- * The spool is bounded: with Auth away for long enough, `append` refuses, and the caller refuses the statement. On a full
- * disk `append` refuses as well; shipping goes on, and each segment that is shipped gives its room back.
+ * What cannot be written is not written in part, and whoever wanted it hears so at once. The spool is bounded, and a user's
+ * part of it as well (`shares.ts`). On a full disk shipping goes on, and each segment that is shipped gives its room back.
  */
 
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
 import { type Alarm, createAlarm, type Logger } from '../log.js';
-import { rest, settledWithin } from '../wait.js';
-import { auditFileError, type Batcher, createBatcher, type LineFile, openLineFile } from './line-file.js';
+import { Durability } from './durability.js';
+import { auditFileError, type LineFile, openLineFile } from './line-file.js';
+import { RefusedRecords } from './refused.js';
+import { Segment, type Sync } from './segment.js';
+import { type RecordOwner, Shares } from './shares.js';
+import { type Position, type Ship, Shipper } from './shipper.js';
 
 export interface AuditSpoolOptions {
   dir: string;
-  /** Hand over JSON texts, one an event; resolves when the other side has them durably. */
-  ship: (events: string[], signal: AbortSignal) => Promise<void>;
+  ship: Ship;
   log: Logger;
+  now?: () => Date;
   /** Bound of what is kept unshipped, in bytes. Default 1 GiB. */
   maxBytes?: number;
   /** A segment that has grown beyond this is closed. Default 4 MiB. */
@@ -34,6 +37,8 @@ export interface AuditSpoolOptions {
   gatherMs?: number;
   /** First and longest pause between tries. Default 100 and 10 000. */
   retryMs?: { first: number; longest: number };
+  /** How a segment is made durable. Default `fdatasync`. */
+  sync?: Sync;
 }
 
 const DEFAULTS = {
@@ -43,228 +48,265 @@ const DEFAULTS = {
   gatherMs: 200,
   retryMs: { first: 100, longest: 10_000 },
 };
+/** Of a segment; the rest is for the ends of sessions where there is no room for another one. */
+const PART_FOR_STATEMENTS = 0.95;
+/** Of the refused records that are kept. */
+const MOST_REFUSED_BYTES = 64 * 2 ** 20;
 
 /** @throws TeleportError when the folder or what is in it cannot be used */
 export async function openAuditSpool(options: AuditSpoolOptions): Promise<AuditSpool> {
-  await makeFolder(options.dir);
-  return new AuditSpool(options);
+  try {
+    await makeFolders(options.dir, 0o700);
+  } catch (cause) {
+    throw auditFileError(options.dir, cause);
+  }
+  const spool = new AuditSpool(options);
+  await spool.begin();
+  return spool;
 }
 
 export class AuditSpool {
-  readonly #options: Required<AuditSpoolOptions>;
   readonly #dir: string;
+  readonly #segmentBytes: number;
+  readonly #sync: Sync | undefined;
   readonly #alarm: Alarm;
-  readonly #positionAlarm: Alarm;
-  readonly #batcher: Batcher;
-  readonly #stop = new AbortController();
+  readonly #shareAlarm: Alarm;
+  readonly #durability = new Durability();
+  readonly #shares: Shares;
+  readonly #shipper: Shipper;
+  readonly #refused: RefusedRecords;
   /** By number, oldest first. */
-  readonly #files: Map<number, LineFile>;
-  /** The segment that takes new events; none until one can be made. */
-  #writing: number | undefined;
-  #isBusy = false;
+  readonly #files = new Map<number, Segment | LineFile>();
+  /** The segment that takes new records, under the newest number; none until one can be made. */
+  #active: Segment | undefined;
   #newest: number;
-  /** How far the oldest segment is shipped. */
-  #offset: number;
-  #unshipped: number;
-  #wake = () => {};
-  #hurry = () => {};
-  #onDrained: (() => void)[] = [];
-  readonly #shipping: Promise<void>;
+  /** The one after it. */
+  #next: Segment | undefined;
+  #preparing: Promise<void> | undefined;
+  #whyNotPrepared: unknown;
+  /** Bytes that wait for Auth. */
+  #waiting = 0;
+  #isClosed = false;
 
   constructor(options: AuditSpoolOptions) {
-    this.#options = { ...DEFAULTS, ...options };
-    const { dir, log } = options;
+    const { dir, log, ship, segmentBytes, maxBytes, batchBytes, gatherMs, retryMs } = { ...DEFAULTS, ...options };
     this.#dir = dir;
+    this.#segmentBytes = segmentBytes;
+    this.#sync = options.sync;
+    this.#shares = new Shares(maxBytes);
+    this.#refused = new RefusedRecords(join(dir, 'refused'), MOST_REFUSED_BYTES, options.now ?? (() => new Date()));
     this.#alarm = createAlarm(log, {
       failing: 'Audit events cannot be recorded, their sessions are refused.',
       working: 'Audit events are recorded again.',
     });
-    this.#positionAlarm = createAlarm(log, {
-      failing: 'The position of the audit spool cannot be kept, a restart would send events again.',
-      working: 'The position of the audit spool is kept again.',
+    this.#shareAlarm = createAlarm(log, {
+      failing: 'The audit spool takes no more of a user, whose statements are refused.',
+      working: 'The audit spool takes records of every user again.',
     });
-    const start = readPosition(dir);
-    const old = listSegments(dir).filter((number) => number >= start.segment || remove(dir, number));
-    this.#files = new Map(old.map((number) => [number, openLineFile(pathOf(dir, number))]));
-    this.#newest = old.at(-1) ?? start.segment;
-    const isKept = this.#oldest() === start.segment;
-    this.#offset = isKept ? Math.min(start.offset, this.#files.get(start.segment)!.size) : 0;
-    this.#unshipped = [...this.#files.values()].reduce((sum, { size }) => sum + size, -this.#offset);
-    this.#batcher = createBatcher((text) => this.#write(text));
-    try {
-      this.#openNext();
-    } catch (error) {
-      // What is there can be shipped, which gives room; until then `append` refuses.
-      this.#alarm.failed(error);
-    }
-    this.#shipping = this.#shipAll();
+    this.#shipper = new Shipper({
+      dir,
+      ship,
+      log,
+      batchBytes,
+      gatherMs,
+      retryMs,
+      refused: this.#refused,
+      oldest: () => this.#oldest(),
+      waiting: () => this.#waiting,
+      shipped: (bytes) => {
+        this.#waiting -= bytes;
+        this.#dropShipped();
+      },
+    });
+    this.#newest = this.#findOld(this.#shipper.position);
+  }
+
+  /** What Auth does not have yet, what it refused, and whether records can be written: for metrics. */
+  get state(): { waitingBytes: number; refusedRecords: number; isFailing: boolean } {
+    return { waitingBytes: this.#waiting, refusedRecords: this.#refused.count, isFailing: this.#alarm.isOn };
+  }
+
+  /** Make the first segment and begin to ship. Called once. */
+  async begin(): Promise<void> {
+    // Where the disk takes none, what is there can be shipped, which gives room; until then `write` refuses.
+    await this.#prepare();
+    this.#shipper.begin();
   }
 
   /**
-   * Resolves when the events are durable here.
+   * Write records, whole lines. When this returns they are there whatever becomes of this process.
    *
-   * @throws TeleportError `LimitExceeded` when the spool or the disk is full, `ConnectionProblem` when the disk fails
+   * @returns resolves when they are durable, rejects when the disk has failed them
+   * @throws TeleportError `LimitExceeded` when the spool, the user's share of it or the disk is full, `ConnectionProblem`
+   * when the disk fails: nothing was written then
    */
-  async append(events: object[]): Promise<void> {
-    if (this.#stop.signal.aborted) throw new TeleportError('ConnectionProblem', 'the audit spool is closed');
-    const { maxBytes } = this.#options;
-    if (this.#unshipped >= maxBytes) {
-      throw new TeleportError(
-        'LimitExceeded',
-        `the audit spool ${this.#dir} is full (${maxBytes} bytes), the event cannot be recorded`,
-        {
-          hint: 'Restore the connection to the Auth Service, so that recorded events can be handed over.',
-        },
-      );
+  write(lines: string, owner: RecordOwner): Promise<void> {
+    if (this.#isClosed) throw new TeleportError('ConnectionProblem', 'the audit spool is closed');
+    const bytes = Buffer.from(lines);
+    try {
+      this.#shares.check(owner, bytes.length, this.#waiting);
+      this.#shareAlarm.worked();
+    } catch (error) {
+      this.#shareAlarm.failed(error);
+      throw error;
     }
-    if (events.length > 0) await this.#batcher.add(events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+    const segment = this.#writeSomewhere(bytes, owner);
+    this.#shares.add(this.#newest, owner, bytes.length);
+    this.#waiting += bytes.length;
+    this.#shipper.wake();
+    const durable = this.#durability.wrote(segment);
+    durable.then(
+      () => this.#shipper.wake(),
+      (error: unknown) => this.#failed(error),
+    );
+    return durable;
+  }
+
+  /** How long a user has to wait before the next statement: others want room too. */
+  pauseMs(user: string): number {
+    return this.#shares.pauseMs(user, this.#waiting);
   }
 
   /** Resolves when nothing is left to ship. */
   drained(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onDrained.push(resolve);
-      this.#wake();
-      this.#hurry();
-    });
+    return this.#shipper.drained();
   }
 
   /** Stops shipping after the call in flight; what is left is shipped at the next opening. */
   async close(): Promise<void> {
-    this.#stop.abort();
-    this.#wake();
-    this.#hurry();
-    await this.#batcher.idle();
-    await this.#shipping;
+    this.#isClosed = true;
+    await this.#durability.idle();
+    await this.#shipper.close();
+    await this.#preparing;
     for (const file of this.#files.values()) file.close();
-    this.#onDrained = [];
+    this.#next?.discard();
+    this.#next = undefined;
   }
 
-  #oldest(): number | undefined {
-    return this.#files.keys().next().value;
+  #oldest(): { number: number; file: Segment | LineFile } | undefined {
+    const [first] = this.#files;
+    return first && { number: first[0], file: first[1] };
   }
 
-  #openNext(): LineFile {
-    const next = this.#newest + 1;
-    const file = openLineFile(pathOf(this.#dir, next), { reservedBytes: this.#options.segmentBytes });
-    this.#newest = next;
-    this.#writing = next;
-    this.#files.set(next, file);
-    return file;
+  /** Segments of an earlier run. @returns the newest number */
+  #findOld({ segment, offset }: Position): number {
+    rmSync(join(this.#dir, NEXT), { force: true });
+    for (const number of listSegments(this.#dir)) {
+      if (number < segment) remove(this.#dir, number);
+      else this.#files.set(number, openLineFile(pathOf(this.#dir, number)));
+    }
+    const isKept = this.#oldest()?.number === segment;
+    this.#shipper.offset = isKept ? Math.min(offset, this.#files.get(segment)!.size) : 0;
+    this.#waiting = [...this.#files.values()].reduce((sum, { size }) => sum + size, -this.#shipper.offset);
+    const newest = [...this.#files.keys()].at(-1) ?? segment;
+    this.#dropShipped();
+    return newest;
   }
 
-  async #write(text: string): Promise<void> {
+  #writeSomewhere(bytes: Buffer, { isEnd = false }: RecordOwner): Segment {
     for (let isLastTry = false; ; isLastTry = true) {
       try {
-        const current = this.#writing === undefined ? undefined : this.#files.get(this.#writing);
-        const isFull = current === undefined || current.size >= this.#options.segmentBytes;
-        const file = isFull ? this.#openNext() : current;
-        const before = file.size;
-        this.#isBusy = true;
-        await file.write(text).finally(() => (this.#isBusy = false));
-        this.#unshipped += file.size - before;
+        const segment = this.#segmentFor(isEnd);
+        segment.write(bytes);
         this.#alarm.worked();
-        return this.#wake();
+        return segment;
       } catch (error) {
         // A segment is deleted once it is shipped and not the one that is written: only that gives room back.
-        if (this.#writing !== undefined && this.#files.get(this.#writing)!.size > 0) this.#writing = undefined;
         if (this.#dropShipped() && !isLastTry) continue;
-        this.#alarm.failed(error);
-        this.#wake();
+        this.#failed(error);
+        this.#prepareAgain();
         throw error;
       }
     }
   }
 
-  async #shipAll(): Promise<void> {
-    const { ship, log, batchBytes, retryMs } = this.#options;
-    const { signal } = this.#stop;
-    let pauseMs = retryMs.first;
-    while (!signal.aborted) {
-      this.#dropShipped();
-      const segment = this.#oldest();
-      const file = segment === undefined ? undefined : this.#files.get(segment)!;
-      if (file === undefined || this.#offset >= file.size) {
-        await this.#idle();
-        continue;
-      }
-      try {
-        const { lines, bytes } = takeLines(file, this.#offset, batchBytes);
-        await ship(lines, signal);
-        pauseMs = retryMs.first;
-        this.#offset += bytes;
-        this.#unshipped -= bytes;
-        this.#keepPosition();
-      } catch (error) {
-        if (signal.aborted) return;
-        const unshippedBytes = this.#unshipped;
-        log.warn('audit events could not be handed over, trying again', { error, unshippedBytes, pauseMs });
-        await rest(pauseMs, signal, { isIdle: true });
-        pauseMs = Math.min(pauseMs * 2, retryMs.longest);
+  #segmentFor(isEnd: boolean): Segment {
+    const active = this.#active;
+    const next = this.#next;
+    if (active && !active.isLost) {
+      if (active.size < this.#segmentBytes * PART_FOR_STATEMENTS) return active;
+      // It grows until its successor is there: a moment.
+      if (!next && this.#preparing) return active;
+      if (active.isReserved && !next?.isReserved) {
+        if (isEnd) return active;
+        throw this.#whyNotPrepared ?? auditFileError(this.#dir, { code: 'ENOSPC' });
       }
     }
+    const number = this.#newest + 1;
+    const path = pathOf(this.#dir, number);
+    next?.rename(path);
+    const segment = next ?? Segment.create(path, this.#sync);
+    this.#next = undefined;
+    this.#newest = number;
+    this.#active = segment;
+    this.#files.set(number, segment);
+    void this.#prepare();
+    return segment;
   }
 
-  /** Nothing is left to ship: wait for more. */
-  async #idle(): Promise<void> {
-    for (const resolve of this.#onDrained.splice(0)) resolve();
-    await this.#woken();
-    // Statements come in crowds: one call for all of the next moment, so that shipping does not slow them down.
-    if (this.#onDrained.length === 0) await this.#gathered();
+  /** Room for the next segment. Never throws: a write says what is wrong. */
+  #prepare(): Promise<void> {
+    if (this.#next || this.#isClosed) return Promise.resolve();
+    this.#preparing ??= Segment.prepare(join(this.#dir, NEXT), this.#segmentBytes, this.#sync)
+      .then(
+        (segment) => {
+          this.#next = segment;
+          this.#whyNotPrepared = undefined;
+        },
+        (error: unknown) => {
+          this.#whyNotPrepared = error;
+          this.#failed(error);
+        },
+      )
+      .finally(() => {
+        this.#preparing = undefined;
+      });
+    return this.#preparing;
   }
 
-  #woken(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#stop.signal.aborted) resolve();
-      else this.#wake = resolve;
-    });
+  /** There may be room by now. */
+  #prepareAgain(): void {
+    if (this.#next && !this.#next.isReserved) {
+      this.#next.discard();
+      this.#next = undefined;
+    }
+    void this.#prepare();
   }
 
-  async #gathered(): Promise<void> {
-    if (this.#stop.signal.aborted) return;
-    const hurried = new Promise<void>((resolve) => {
-      this.#hurry = resolve;
-    });
-    await settledWithin(hurried, this.#options.gatherMs);
+  #failed(error: unknown): void {
+    this.#alarm.failed(error);
+    this.#shipper.wake();
   }
 
   /** Deletes segments that are done with. @returns whether there were any */
   #dropShipped(): boolean {
     let dropped = false;
-    for (let number = this.#oldest(); number !== undefined; number = this.#oldest()) {
-      const file = this.#files.get(number)!;
-      if (this.#offset < file.size) break;
-      if (number === this.#writing) {
-        // On a disk with little room a segment does not wait until it is large.
-        if (this.#isBusy || file.isReserved || file.size === 0) break;
-        this.#writing = undefined;
-      }
+    for (let oldest = this.#oldest(); oldest; oldest = this.#oldest()) {
+      const { number, file } = oldest;
+      if (this.#shipper.offset < file.size) break;
+      if (file instanceof Segment && !this.#isDone(file)) break;
+      if (file === this.#active) this.#active = undefined;
       file.close();
       this.#files.delete(number);
-      this.#offset = 0;
+      this.#shares.clear(number);
       // Before the position is written: it may need the room. One that names a deleted segment does no harm.
       remove(this.#dir, number);
       dropped = true;
+      this.#shipper.moveTo({ segment: this.#oldest()?.number ?? number + 1, offset: 0 });
     }
-    if (dropped) this.#keepPosition();
     return dropped;
   }
 
-  /** A position that is too old only means that some events are sent again, so a full disk does not stop the shipping. */
-  #keepPosition(): void {
-    try {
-      writePosition(this.#dir, { segment: this.#oldest() ?? this.#newest + 1, offset: this.#offset });
-      this.#positionAlarm.worked();
-    } catch (error) {
-      this.#positionAlarm.failed(error);
-    }
+  /** Nothing more comes to it, and nobody waits for it. */
+  #isDone(segment: Segment): boolean {
+    if (this.#durability.concerns(segment)) return false;
+    if (segment !== this.#active || segment.isLost) return true;
+    // On a disk with little room a segment does not wait until it is large.
+    return segment.size > 0 && (!segment.isReserved || segment.size >= this.#segmentBytes * PART_FOR_STATEMENTS);
   }
 }
 
-interface Position {
-  segment: number;
-  offset: number;
-}
+const NEXT = 'next.spool';
 
 const pathOf = (dir: string, segment: number) => join(dir, `${String(segment).padStart(8, '0')}.spool`);
 
@@ -284,38 +326,4 @@ function remove(dir: string, segment: number): false {
     // Sent twice is recorded once.
   }
   return false;
-}
-
-async function makeFolder(dir: string): Promise<void> {
-  try {
-    await makeFolders(dir, 0o700);
-  } catch (cause) {
-    throw auditFileError(dir, cause);
-  }
-}
-
-/** Not synced: a position that is too old only means that some events are sent again. */
-function writePosition(dir: string, position: Position): void {
-  writeFileSync(join(dir, 'shipped.new'), JSON.stringify(position), { mode: 0o600 });
-  renameSync(join(dir, 'shipped.new'), join(dir, 'shipped'));
-}
-
-function readPosition(dir: string): Position {
-  try {
-    const { segment, offset } = JSON.parse(readFileSync(join(dir, 'shipped'), 'utf8')) as Position;
-    if (Number.isSafeInteger(segment) && Number.isSafeInteger(offset)) return { segment, offset };
-  } catch {
-    // None yet, or torn by a power loss: start with the oldest segment.
-  }
-  return { segment: 0, offset: 0 };
-}
-
-/** Whole lines from `offset`, about `length` bytes of them, at least one. */
-function takeLines(file: LineFile, offset: number, length: number): { lines: string[]; bytes: number } {
-  for (let want = length; ; want *= 2) {
-    const chunk = file.read(offset, want);
-    const bytes = chunk.lastIndexOf(0x0a) + 1;
-    if (bytes > 0) return { lines: chunk.toString('utf8', 0, bytes - 1).split('\n'), bytes };
-    if (chunk.length < want) throw new TeleportError('Protocol', 'the audit spool ends within an event');
-  }
 }

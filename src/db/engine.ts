@@ -8,12 +8,14 @@
  *                                              TLS, login with certificate or AWS password ──▶
  *       ◀── AuthenticationOk, BackendKeyData, ParameterStatus…, ReadyForQuery
  *       Query … ─────────────────────────────▶ ───────────── bytes as they came ────────────▶
- *                                              read headers beside the copy, record statements
+ *                                              read headers beside the copy, write records of
+ *                                              statements before their last byte goes on
  *       ◀──────────── bytes as they came, held until the record of their statement is durable
  *
- * After login nothing is re-framed. A statement goes to the database at once, while its record is being written; only
- * the answer waits, and only for what is left of that write. Our own errors travel as ErrorResponse, never as a hang-up,
- * also those that end a session: a lock, a limit, a record that cannot be written, the end of the service.
+ * After login nothing is re-framed. A statement goes to the database when its record is written, while it is made durable; only
+ * the answer waits for that, and only for what is left of it. A statement that cannot be recorded does not go on. Our own errors
+ * travel as ErrorResponse, never as a hang-up, also those that end a session: a lock, a limit, a record that cannot be
+ * written, the end of the service.
  *
  * Source: database-service.md 8, auth-grpc-and-routing.md 7.3 to 7.5.
  */
@@ -36,12 +38,12 @@ import { refuseAutoUser } from './auto-user.js';
 import type { LockWatch } from './lock-watch.js';
 import { type Limit, startMonitor } from './monitor.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
-import { type AuditServer, createSessionAudit, type SessionAudit } from './session-audit.js';
+import { type AuditServer, SessionAudit } from './session-audit.js';
 
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
   locks: LockWatch;
-  spool: Pick<AuditSpool, 'append'>;
+  spool: Pick<AuditSpool, 'write'>;
   server: AuditServer;
   log: Logger;
   /** For the client's first packet. Default 30 s. */
@@ -54,8 +56,11 @@ export interface EngineContext extends ConnectContext {
 const MAX_AUDITED_BODY_BYTES = 256 * 1024;
 /** How long the other half may still send after one half has ended. */
 const HALF_CLOSE_TIMEOUT_MS = 30_000;
-/** Records that may be unwritten before the client has to wait: it may send statements without reading answers. */
-const MAX_UNWRITTEN_RECORDS = 1000;
+/**
+ * Records of a session that a power cut may take: a client with more waits, also where one piece of what it sent has more. It
+ * may send statements without reading answers.
+ */
+const MOST_UNDURABLE = 64;
 
 /** Serve one connection from the tunnel up to its end. Never throws. */
 export async function serveSession(context: EngineContext, client: Duplex, caller: SessionCaller): Promise<void> {
@@ -102,7 +107,7 @@ async function runSession(
   { cut, onCut }: Ending,
 ): Promise<void> {
   const { database, dbUser, dbName, startupParameters, identity } = session;
-  const audit = createSessionAudit(context.spool, context.server, session);
+  const audit = new SessionAudit(context.spool, context.server, session);
   refuseAutoUser(session);
   try {
     checkAccess(session);
@@ -157,42 +162,28 @@ async function pump(
   audit: SessionAudit,
   cut: AbortController,
 ): Promise<void> {
-  /** The records that are still being written; rejected for good once one has failed. */
-  let recording: Promise<void> | undefined;
-  let unwritten = 0;
-  let hasFailed = false;
-  const fail = (error: unknown) => {
-    if (hasFailed) return;
-    hasFailed = true;
-    context.log.error('Cannot record a statement, ending its session.', { error: messageOf(error), sid: session.id });
-    cut.abort(new TeleportError('LimitExceeded', `audit record failed: ${messageOf(error)}`));
+  audit.onLost = (error) => {
+    context.log.error('Cannot keep records, ending their session.', { error: messageOf(error), sid: session.id });
+    cut.abort(error);
   };
-  const record = (written: Promise<void>) => {
-    unwritten += 1;
-    const all: Promise<void> = recording ? Promise.all([recording, written]).then(() => {}) : written;
-    recording = all;
-    written.then(() => {
-      unwritten -= 1;
-    }, fail);
-    all.then(
-      () => {
-        if (recording === all) recording = undefined;
-      },
-      () => {},
-    );
-  };
-  /** A statement without its record is never answered: what waits for it waits until the session is cut. */
-  const recorded = () => recording?.catch(() => new Promise<never>(() => {}));
   const scanner = createScanner({
     side: 'frontend',
     wanted: (tag) => (AUDITED_TAGS.has(tag) ? MAX_AUDITED_BODY_BYTES : undefined),
     onMessage: (tag, bodyBytes, body) => {
       const statement = body && auditedStatement(tag, body, bodyBytes);
-      if (statement) record(audit.statement(statement));
+      if (statement) audit.statement(statement);
     },
   });
+  const write = () => {
+    try {
+      audit.write();
+    } catch (error) {
+      context.log.error('Cannot record a statement, ending its session.', { error: messageOf(error), sid: session.id });
+      throw error;
+    }
+  };
   const monitor = startMonitor(sessionLimits(session), context.server.now, (reason, limit) => {
-    record(audit.disconnected(reason));
+    audit.disconnected(reason);
     cut.abort(sessionEnd(limit, reason));
   });
   using _locks = context.locks.during(session.identity, monitor.end);
@@ -201,16 +192,16 @@ async function pump(
       onAtoB: (chunk) => {
         monitor.touch();
         scanner.push(chunk);
-        return hasFailed || unwritten > MAX_UNWRITTEN_RECORDS ? recorded() : undefined;
+        write();
+        return audit.undurable > MOST_UNDURABLE ? audit.durable : undefined;
       },
-      onBtoA: recorded,
+      onBtoA: () => audit.durable,
       halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
       signal: cut.signal,
       lastWords: lastWords(),
     });
   } finally {
     monitor.stop();
-    await recording?.catch(() => {});
   }
 }
 

@@ -1,25 +1,21 @@
 /**
- * The audit events of one database session, with the fields that every one of them carries. `record` resolves when the
- * event is durable on this agent's disk; shipping it to Auth is the spool's business.
+ * The audit records of one database session. Records are kept until `write`, which puts all of them into the spool at once:
+ * when it returns they survive the end of this process, and `durable` says when they survive the end of the power. What
+ * cannot be written is thrown there, before anything of it has been sent on. Shipping to Auth is the spool's business.
  *
  * Source: database-service.md 9.
  */
 import { hostname } from 'node:os';
-import { type AuditContext, type AuditEventName, type AuditOutcome, auditEvent } from '../audit/events.js';
+import type { AuditEventName, AuditOutcome } from '../audit/events.js';
+import { RecordChain, type SessionRecord } from '../audit/record-chain.js';
+import type { RecordOwner } from '../audit/shares.js';
 import type { AuditSpool } from '../audit/spool.js';
 import { messageOf } from '../errors.js';
 import type { AuditedStatement } from '../pg/audit-text.js';
+import { notRecorded } from '../pg/sqlstate.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
 import type { DatabaseSession } from './session.js';
-
-export interface SessionAudit {
-  started(postgresPid: number | undefined): Promise<void>;
-  refused(error: unknown): Promise<void>;
-  statement(statement: AuditedStatement): Promise<void>;
-  disconnected(reason: string): Promise<void>;
-  ended(): Promise<void>;
-}
 
 export interface AuditServer {
   hostId: string;
@@ -37,14 +33,144 @@ const STATEMENT_EVENTS = {
   FunctionCall: 'db.session.postgres.function',
 } as const satisfies Record<AuditedStatement['type'], AuditEventName>;
 
-export function createSessionAudit(
-  spool: Pick<AuditSpool, 'append'>,
-  server: AuditServer,
-  session: DatabaseSession,
-): SessionAudit {
-  const { identity, database } = session;
-  const context: AuditContext = { clusterName: identity.routeToCluster || server.clusterName, now: server.now };
-  const common = {
+export class SessionAudit {
+  /** Called once, when records that were written turn out not to be kept. */
+  onLost: (error: unknown) => void = () => {};
+  readonly #spool: Pick<AuditSpool, 'write'>;
+  readonly #server: AuditServer;
+  readonly #session: DatabaseSession;
+  readonly #chain: RecordChain;
+  /** Not written yet. */
+  #kept: SessionRecord[] = [];
+  #undurable = 0;
+  #writing: Promise<void> | undefined;
+  #isLost = false;
+
+  constructor(spool: Pick<AuditSpool, 'write'>, server: AuditServer, session: DatabaseSession) {
+    this.#spool = spool;
+    this.#server = server;
+    this.#session = session;
+    this.#chain = new RecordChain(commonFields(session), {
+      clusterName: session.identity.routeToCluster || server.clusterName,
+      now: server.now,
+    });
+  }
+
+  /** Records that are written and not durable. */
+  get undurable(): number {
+    return this.#undurable;
+  }
+
+  /** Resolves when all that was written is durable, and never when it was lost; undefined when it is. */
+  get durable(): Promise<void> | undefined {
+    if (this.#isLost) return new Promise(() => {});
+    return this.#writing?.catch(() => new Promise<never>(() => {}));
+  }
+
+  /** @throws StateError when it cannot be recorded */
+  async started(postgresPid: number | undefined): Promise<void> {
+    const { startedAt } = this.#session;
+    this.#keep(
+      'db.session.start',
+      'ok',
+      { ...this.#serverFields(), success: true, postgres_pid: postgresPid },
+      startedAt,
+    );
+    this.write();
+    await this.#writing;
+  }
+
+  /** @throws StateError when it cannot be recorded */
+  async refused(error: unknown): Promise<void> {
+    const reason = messageOf(error);
+    this.#keep('db.session.start', 'failed', {
+      ...this.#serverFields(),
+      success: false,
+      error: reason,
+      message: reason,
+    });
+    this.write();
+    await this.#writing;
+  }
+
+  statement({ type, fields }: AuditedStatement): void {
+    this.#keep(STATEMENT_EVENTS[type], 'ok', type === 'Query' ? { ...fields, success: true } : { ...fields });
+  }
+
+  disconnected(reason: string): void {
+    this.#keep('client.disconnect', 'ok', { ...this.#serverFields(), reason });
+  }
+
+  /** @throws StateError when it cannot be recorded */
+  async ended(): Promise<void> {
+    const { identity, startedAt, clientAddr, database } = this.#session;
+    this.#keep('db.session.end', 'ok', {
+      session_start: startedAt.toISOString(),
+      session_stop: this.#server.now().toISOString(),
+      participants: [identity.username],
+      'addr.remote': clientAddr,
+      'addr.local': redactValue(database.spec.uri),
+      proto: 'db',
+    });
+    this.write({ isEnd: true });
+    await this.#writing;
+  }
+
+  /**
+   * Write what was kept.
+   *
+   * @throws StateError when it cannot be: nothing of it is written then, so nothing of it may go on
+   */
+  write({ isEnd = false }: { isEnd?: boolean } = {}): void {
+    const records = this.#kept;
+    if (records.length === 0) return;
+    const owner: RecordOwner = { user: this.#session.identity.username, isEnd };
+    this.#kept = [];
+    const writing = this.#append(records, owner);
+    this.#writing = writing;
+    this.#undurable += records.length;
+    writing.then(
+      () => {
+        this.#undurable -= records.length;
+        if (this.#writing === writing) this.#writing = undefined;
+      },
+      (error: unknown) => {
+        if (this.#isLost) return;
+        this.#isLost = true;
+        this.onLost(error);
+      },
+    );
+  }
+
+  #append(records: readonly SessionRecord[], owner: RecordOwner): Promise<void> {
+    try {
+      const written = this.#chain.append(records, (lines) => this.#spool.write(lines, owner));
+      return written.catch((error: unknown) => {
+        throw notRecorded(error);
+      });
+    } catch (error) {
+      throw notRecorded(error);
+    }
+  }
+
+  #keep(name: AuditEventName, outcome: AuditOutcome, fields: Record<string, unknown>, time?: Date): void {
+    this.#kept.push(this.#chain.record(name, outcome, fields, time ? { time } : {}));
+  }
+
+  #serverFields(): Record<string, unknown> {
+    return {
+      namespace: 'default',
+      server_id: this.#server.hostId,
+      server_version: this.#server.version,
+      server_hostname: hostname(),
+      user_agent: this.#session.userAgent,
+      'addr.remote': this.#session.clientAddr,
+    };
+  }
+}
+
+function commonFields({ id, identity, database, dbName, dbUser }: DatabaseSession): Record<string, unknown> {
+  return {
     user: identity.username,
     user_kind: 1,
     user_roles: identity.groups,
@@ -52,57 +178,17 @@ export function createSessionAudit(
     user_cluster_name: identity.teleportCluster,
     impersonator: identity.impersonator,
     access_requests: identity.activeRequests,
-    sid: session.id,
+    sid: id,
     with_mfa: identity.mfaVerified,
     private_key_policy: identity.privateKeyPolicy,
     db_service: database.metadata.name,
     db_protocol: database.spec.protocol,
     db_uri: redactValue(database.spec.uri),
-    db_name: session.dbName,
-    db_user: session.dbUser,
+    db_name: dbName,
+    db_user: dbUser,
     db_type: databaseType(database),
     db_origin: database.metadata.labels?.['teleport.dev/origin'],
     db_labels: database.metadata.labels,
     db_roles: identity.routeToDatabase?.roles,
-  };
-  const serverFields = {
-    namespace: 'default',
-    server_id: server.hostId,
-    server_version: server.version,
-    server_hostname: hostname(),
-    user_agent: session.userAgent,
-    'addr.remote': session.clientAddr,
-  };
-  let index = 0;
-  const record = (name: AuditEventName, outcome: AuditOutcome, fields: Record<string, unknown>) =>
-    spool.append([auditEvent(name, outcome, { ei: index++, ...common, ...fields }, context)]);
-
-  return {
-    started: (postgresPid) =>
-      record('db.session.start', 'ok', {
-        ...serverFields,
-        success: true,
-        postgres_pid: postgresPid,
-        time: session.startedAt.toISOString(),
-      }),
-    refused: (error) =>
-      record('db.session.start', 'failed', {
-        ...serverFields,
-        success: false,
-        error: messageOf(error),
-        message: messageOf(error),
-      }),
-    statement: ({ type, fields }) =>
-      record(STATEMENT_EVENTS[type], 'ok', type === 'Query' ? { ...fields, success: true } : { ...fields }),
-    disconnected: (reason) => record('client.disconnect', 'ok', { ...serverFields, reason }),
-    ended: () =>
-      record('db.session.end', 'ok', {
-        session_start: session.startedAt.toISOString(),
-        session_stop: server.now().toISOString(),
-        participants: [identity.username],
-        'addr.remote': session.clientAddr,
-        'addr.local': redactValue(database.spec.uri),
-        proto: 'db',
-      }),
   };
 }

@@ -4,7 +4,7 @@
  * Our own errors say FATAL, because the connection ends after them, with a SQLSTATE, and the hint in the hint field.
  */
 
-import { type ErrorCode, isTeleportError, TeleportError } from '../errors.js';
+import { type ErrorCode, type ErrorDetails, isTeleportError, messageOf, TeleportError } from '../errors.js';
 import { encodeBackend } from './encode.js';
 import { ERROR_FIELDS, type ErrorField, type ErrorResponse } from './messages.js';
 import { isServerError } from './server-error.js';
@@ -22,18 +22,41 @@ export const SQLSTATES = {
   NotImplemented: '0A000',
 } as const satisfies Record<ErrorCode, string>;
 
+/** An error whose SQLSTATE says more than its code does. */
+export class StateError extends TeleportError {
+  readonly sqlState: string;
+
+  constructor(sqlState: string, code: ErrorCode, message: string, details?: ErrorDetails) {
+    super(code, message, details);
+    this.sqlState = sqlState;
+  }
+}
+
 /** The SQLSTATEs of an end that is the operator's doing. Source: as above, "Class 57 — Operator Intervention". */
 export type EndState = '57P01' | '57P05';
 
 /** Why a session ends that did nothing wrong by the protocol: a lock, a limit, a service that stops. */
-export class SessionEnd extends TeleportError {
-  readonly sqlState: EndState;
-
+export class SessionEnd extends StateError {
   /** @param why  `due to …`, or the reason behind a colon */
   constructor(sqlState: EndState, why: string, hint?: string) {
-    super('ConnectionProblem', `terminating connection${why.startsWith('due to') ? ' ' : ': '}${why}`, { hint });
-    this.sqlState = sqlState;
+    super(sqlState, 'ConnectionProblem', `terminating connection${why.startsWith('due to') ? ' ' : ': '}${why}`, {
+      hint,
+    });
   }
+}
+
+/**
+ * A record that could not be written: `disk_full` for a disk, a spool or a share of it that has no room, `io_error` for
+ * one that fails. Source: as above, classes 53 and 58.
+ */
+export function notRecorded(error: unknown): StateError {
+  const isFull = isTeleportError(error, 'LimitExceeded');
+  const hint = isTeleportError(error) ? error.hint : undefined;
+  const code = isFull ? 'LimitExceeded' : 'ConnectionProblem';
+  return new StateError(isFull ? '53100' : '58030', code, `audit record failed: ${messageOf(error)}`, {
+    hint,
+    cause: error,
+  });
 }
 
 /** A service that stops, in PostgreSQL's own words. @param hint  what to do now */
@@ -67,7 +90,7 @@ export function errorResponse(error: unknown): ErrorResponse {
 }
 
 function sqlStateOf(error: TeleportError): string {
-  return 'sqlState' in error ? (error as SessionEnd).sqlState : SQLSTATES[error.code];
+  return 'sqlState' in error ? (error as StateError).sqlState : SQLSTATES[error.code];
 }
 
 /** An error about a zero byte must not fail because it quotes one. */

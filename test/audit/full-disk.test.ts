@@ -11,6 +11,7 @@ import { openAuditLog } from '../../src/audit/writer.js';
 import { createLogger } from '../../src/log.js';
 import { runScript } from '../support/script.js';
 import { mountSmallDisk, type SmallDisk, testOnSmallDisk, testWithLimit } from '../support/small-disk.js';
+import { append } from './records.js';
 
 const retryMs = { first: 1, longest: 2 };
 const TEXT = 'x'.repeat(1000);
@@ -20,7 +21,7 @@ async function appendUntilRefused(spool: AuditSpool, from = 0): Promise<number[]
   const done: number[] = [];
   for (let n = from; n < from + 100_000; n++) {
     try {
-      await spool.append([{ n, text: TEXT }]);
+      await append(spool, { n, text: TEXT });
       done.push(n);
     } catch (error) {
       expect(error).toMatchObject({ code: 'LimitExceeded', message: expect.stringContaining('the disk is full') });
@@ -69,7 +70,7 @@ describe('F1 a full disk', () => {
       expect(got.filter((n) => n < 1_000_000)).toEqual(recorded);
       // Room for a whole disk again, more than once: what is shipped is given back.
       for (let n = 2_000_000; n < 2_000_600; n++) {
-        await second.append([{ n, text: TEXT }]);
+        await append(second, { n, text: TEXT });
         if (n % 100 === 0) await second.drained();
       }
       expect(logged).toContain('Audit events are recorded again.');
@@ -83,12 +84,12 @@ describe('F1 a full disk', () => {
     disk = mountSmallDisk(512);
     isAway = false;
     const spool = await open(4096);
-    await spool.append([{ n: 0, text: TEXT }]);
+    await append(spool, { n: 0, text: TEXT });
     await spool.drained();
     disk.fill();
     await appendUntilRefused(spool, 1);
     disk.free();
-    await spool.append([{ n: 9, text: TEXT }]);
+    await append(spool, { n: 9, text: TEXT });
     await spool.drained();
     expect(got.at(-1)).toBe(9);
     await spool.close();
@@ -124,6 +125,7 @@ describe('F1 a full disk', () => {
         dir,
         `import { execFileSync } from 'node:child_process';
        import { openAuditSpool } from './src/audit/spool.ts';
+       import { append } from './test/audit/records.ts';
        import { createLogger } from './src/log.ts';
        const limit = (bytes) => execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=' + bytes + ':unlimited']);
        const log = createLogger({ component: "TEST", level: "error", write: (line) => process.stderr.write(line) });
@@ -132,14 +134,14 @@ describe('F1 a full disk', () => {
          const spool = await openAuditSpool({ dir: process.argv[2], log, segmentBytes: 2000, batchBytes: 500, gatherMs: 1,
            retryMs: { first: 1, longest: 2 },
            ship: async (lines) => { await held; got.push(...lines.map((line) => JSON.parse(line).n)); } });
-         for (let n = 0; n < 40; n++) await spool.append([{ n, text: 'x'.repeat(200) }]);
+         for (let n = 0; n < 40; n++) await append(spool, { n, text: 'x'.repeat(200) });
          limit(0);
-         const refused = await spool.append([{ n: 100 }]).catch((error) => error.code);
+         const refused = await append(spool, { n: 100 }).catch((error) => error.code);
          if (refused !== 'LimitExceeded') throw new Error('not refused: ' + refused);
          release();
          await spool.drained();
          limit('unlimited');
-         await spool.append([{ n: 40 }]);
+         await append(spool, { n: 40 });
          await spool.drained();
          await spool.close();
          if (got.join() !== [...Array(41).keys()].join()) throw new Error(got.join());
@@ -162,7 +164,7 @@ describe('F1 a full disk', () => {
     writeFileSync(join(dir, 'shipped'), '{"segment":3,"offset":500}');
     isAway = false;
     const spool = await openAuditSpool({ dir, ship, log, retryMs, gatherMs: 1 });
-    await spool.append([{ n: 8 }]);
+    await append(spool, { n: 8 });
     await spool.drained();
     await spool.close();
     expect(got).toEqual([7, 8]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type AuditSpoolOptions, openAuditSpool } from '../../src/audit/spool.js';
 import { silent } from '../../src/log.js';
+import { append, numbers } from './records.js';
 
 let dir: string;
 beforeEach(() => {
@@ -15,13 +16,12 @@ const retryMs = { first: 1, longest: 2 };
 const open = (ship: AuditSpoolOptions['ship'], options: Partial<AuditSpoolOptions> = {}) =>
   openAuditSpool({ dir, ship, log: silent, retryMs, ...options });
 const never = () => new Promise<void>(() => {});
-const numbers = (lines: string[]) => lines.map((line) => (JSON.parse(line) as { n: number }).n);
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n);
 
 test('events are shipped in order and segments that are done disappear', async () => {
   const got: number[] = [];
   const spool = await open(async (lines) => void got.push(...numbers(lines)), { segmentBytes: 200, batchBytes: 64 });
-  for (const n of upTo(100)) await spool.append([{ n, text: 'ü'.repeat(20) }]);
+  for (const n of upTo(100)) await append(spool, { n, text: 'ü'.repeat(20) });
   await spool.drained();
   expect(got).toEqual(upTo(100));
   await spool.close();
@@ -35,7 +35,7 @@ test('a hand-over that fails is repeated until it succeeds, and nothing overtake
     if (failures-- > 0) throw new Error('away');
     got.push(...numbers(lines));
   });
-  await Promise.all(upTo(20).map((n) => spool.append([{ n }])));
+  await Promise.all(upTo(20).map((n) => append(spool, { n })));
   await spool.drained();
   expect(got).toEqual(upTo(20));
   await spool.close();
@@ -45,16 +45,16 @@ test('a restart goes on where shipping stopped, without the torn end of a crash'
   const first = await open(
     (_, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stop')))),
   );
-  await first.append([{ n: 0 }, { n: 1 }]);
+  await append(first, { n: 0 }, { n: 1 });
   await first.close();
   appendFileSync(join(dir, readdirSync(dir).find((name) => name.endsWith('.spool'))!), '{"n":2');
   const got: number[] = [];
   const second = await open(async (lines) => void got.push(...numbers(lines)));
-  await second.append([{ n: 3 }]);
+  await append(second, { n: 3 });
   await second.drained();
   await second.close();
   const third = await open(async (lines) => void got.push(...numbers(lines)));
-  await third.append([{ n: 4 }]);
+  await append(third, { n: 4 });
   await third.drained();
   await third.close();
   expect(got).toEqual([0, 1, 3, 4]);
@@ -63,7 +63,7 @@ test('a restart goes on where shipping stopped, without the torn end of a crash'
 test('an event that is longer than a hand-over goes alone', async () => {
   const got: string[][] = [];
   const spool = await open(async (lines) => void got.push(lines), { batchBytes: 16 });
-  await spool.append([{ n: 0 }, { n: 1, text: 'x'.repeat(1000) }, { n: 2 }]);
+  await append(spool, { n: 0 }, { n: 1, text: 'x'.repeat(1000) }, { n: 2 });
   await spool.drained();
   await spool.close();
   expect(numbers(got.flat())).toEqual([0, 1, 2]);
@@ -73,10 +73,11 @@ test('a full spool refuses with a reason instead of forgetting', async () => {
   const spool = await open(
     (_, signal) => Promise.race([never(), new Promise<void>((_, no) => signal.addEventListener('abort', no))]),
     {
-      maxBytes: 50,
+      maxBytes: 1000,
     },
   );
-  await spool.append([{ n: 0, text: 'x'.repeat(60) }]);
-  await expect(spool.append([{ n: 1 }])).rejects.toMatchObject({ code: 'LimitExceeded' });
+  for (const user of ['a', 'b', 'c', 'd']) await append(spool, { user, text: 'x'.repeat(200) });
+  const refused = expect.objectContaining({ code: 'LimitExceeded', message: expect.stringContaining('spool is full') });
+  await expect(append(spool, { user: 'e', text: 'x'.repeat(70) })).rejects.toEqual(refused);
   await spool.close();
 });

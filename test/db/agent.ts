@@ -30,6 +30,8 @@ export interface TestAgent {
   port: number;
   /** Everything appended to the spool, whether its record became durable or not. */
   events: AuditRecord[];
+  /** The same as text. */
+  lines: string[];
   names(): string[];
   roles: Role[];
   locks: Lock[];
@@ -64,7 +66,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   let certificateDer = Buffer.alloc(0);
   const running = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
-  const agent = { events: [], roles: [], locks: [], userCa } as unknown as TestAgent;
+  const agent = { events: [], lines: [], roles: [], locks: [], userCa } as unknown as TestAgent;
   agent.spool = { append: async () => {} };
 
   const auth = {
@@ -92,8 +94,13 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   } as unknown as AuthClient;
 
   const spool: EngineContext['spool'] = {
-    append(events) {
-      agent.events.push(...(events as AuditRecord[]));
+    write(lines) {
+      const events = lines
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as AuditRecord);
+      agent.lines.push(...lines.split('\n').slice(0, -1));
+      agent.events.push(...events);
       return agent.spool.append(events);
     },
   };

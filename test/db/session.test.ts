@@ -3,6 +3,7 @@
  * Tests: src/db/authorize.ts, src/db/auto-user.ts, src/db/engine.ts, src/db/session-audit.ts
  */
 
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -77,6 +78,7 @@ beforeEach(async () => {
   await agent.idle();
   clock = () => new Date();
   agent.events.length = 0;
+  agent.lines.length = 0;
   agent.roles = [role({})];
   agent.locks = [];
   agent.spool.append = async () => {};
@@ -163,6 +165,8 @@ describe('a session', () => {
     ]);
     expect(agent.events.map(({ ei }) => ei ?? 0)).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(new Set(agent.events.map(({ sid }) => sid)).size).toBe(1);
+    const sums = agent.lines.map((line) => createHash('sha256').update(line).digest('hex'));
+    expect(agent.events.map(({ prev }) => prev)).toEqual(['0'.repeat(64), ...sums.slice(0, -1)]);
     expect(agent.events[2]).toMatchObject({ parameters: ['41'] });
     for (const event of agent.events) {
       expect(event).toMatchObject({
@@ -304,7 +308,7 @@ describe('the record of a statement', () => {
 
   test('of the start that fails lets nobody in', async () => {
     agent.spool.append = () => Promise.reject(new TeleportError('LimitExceeded', 'the spool is full'));
-    expect(await refusal()).toBe('the spool is full');
+    expect(await refusal()).toBe('audit record failed: the spool is full');
     await agent.idle();
     expect(agent.names()).toEqual(['db.session.start']);
   });

@@ -1,0 +1,91 @@
+/**
+ * Who may put how much into the spool of an agent, so that nobody fills it for everybody else: a user at most a quarter of
+ * it, and 32 MiB a minute once a tenth of it waits for Auth. The last twentieth is for the ends of sessions.
+ */
+import { TeleportError } from '../errors.js';
+
+/** Who writes. */
+export interface RecordOwner {
+  user: string;
+  /** An end of a session: it may use what is kept back for these. */
+  isEnd?: boolean;
+}
+
+const PART_OF_A_USER = 1 / 4;
+const PART_FOR_ENDS = 1 / 20;
+/** So much waits for Auth that users are slowed down. */
+const PART_WITHOUT_HASTE = 1 / 10;
+const BYTES_A_MINUTE = 32 * 2 ** 20;
+const MINUTE_MS = 60_000;
+
+export class Shares {
+  readonly #maxBytes: number;
+  readonly #now: () => number;
+  /** Bytes that wait for Auth, by segment and user. */
+  readonly #bySegment = new Map<number, Map<string, number>>();
+  readonly #byUser = new Map<string, number>();
+  /** What a user may still write at once, as of a moment; the moment may lie ahead. */
+  readonly #allowances = new Map<string, { bytes: number; at: number }>();
+
+  /** @param now  milliseconds of a clock that only goes forward */
+  constructor(maxBytes: number, now: () => number = () => performance.now()) {
+    this.#maxBytes = maxBytes;
+    this.#now = now;
+  }
+
+  /**
+   * May these bytes be written?
+   *
+   * @param waiting  what waits for Auth altogether
+   * @throws TeleportError `LimitExceeded`
+   */
+  check({ user, isEnd = false }: RecordOwner, bytes: number, waiting: number): void {
+    const hint = 'Restore the connection to the Auth Service, so that recorded events can be handed over.';
+    if (waiting + bytes > this.#maxBytes * (isEnd ? 1 : 1 - PART_FOR_ENDS)) {
+      throw new TeleportError('LimitExceeded', `the audit spool is full (${this.#maxBytes} bytes)`, { hint });
+    }
+    const share = Math.floor(this.#maxBytes * PART_OF_A_USER);
+    if (!isEnd && (this.#byUser.get(user) ?? 0) + bytes > share) {
+      const what = `the records of user "${user}" that Auth has not taken yet fill their share of the audit spool (${share} bytes)`;
+      throw new TeleportError('LimitExceeded', what, { hint });
+    }
+  }
+
+  /** They were written. */
+  add(segment: number, { user }: RecordOwner, bytes: number): void {
+    const users = this.#bySegment.get(segment) ?? new Map<string, number>();
+    this.#bySegment.set(segment, users.set(user, (users.get(user) ?? 0) + bytes));
+    this.#byUser.set(user, (this.#byUser.get(user) ?? 0) + bytes);
+    const allowance = this.#allowanceOf(user);
+    allowance.bytes -= bytes;
+    this.#allowances.set(user, allowance);
+  }
+
+  /** All that is in a segment has been handed over. */
+  clear(segment: number): void {
+    for (const [user, bytes] of this.#bySegment.get(segment) ?? []) {
+      const left = (this.#byUser.get(user) ?? 0) - bytes;
+      if (left > 0) this.#byUser.set(user, left);
+      else {
+        this.#byUser.delete(user);
+        if (this.#allowanceOf(user).bytes >= BYTES_A_MINUTE) this.#allowances.delete(user);
+      }
+    }
+    this.#bySegment.delete(segment);
+  }
+
+  /** How long a user has to wait before the next statement. @param waiting  what waits for Auth altogether */
+  pauseMs(user: string, waiting: number): number {
+    if (waiting < this.#maxBytes * PART_WITHOUT_HASTE) return 0;
+    const { bytes } = this.#allowanceOf(user);
+    return bytes >= 0 ? 0 : Math.min(MINUTE_MS, (-bytes / BYTES_A_MINUTE) * MINUTE_MS);
+  }
+
+  #allowanceOf(user: string): { bytes: number; at: number } {
+    const at = this.#now();
+    const last = this.#allowances.get(user);
+    if (!last) return { bytes: BYTES_A_MINUTE, at };
+    const gained = ((at - last.at) / MINUTE_MS) * BYTES_A_MINUTE;
+    return { bytes: Math.min(BYTES_A_MINUTE, last.bytes + gained), at };
+  }
+}
