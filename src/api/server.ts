@@ -21,7 +21,7 @@ export interface AuthHttp2ServerOptions {
   routes: (router: ConnectRouter) => void;
   /** Our own version, in the header `version` of every answer that a handler gave. */
   version: string;
-  /** Default 4 MiB. */
+  /** Largest message that is read, whoever sends it. Default: by the class of the caller. */
   maxMessageBytes?: number;
   /** Calls at a time on one connection. Default 1000. */
   maxStreams?: number;
@@ -37,27 +37,45 @@ export interface AuthHttp2Server extends AsyncDisposable {
   close(options?: { graceMs?: number }): Promise<void>;
 }
 
+/**
+ * Largest message that is read. A message is read before anybody can ask whether its sender may send it, at some 300 µs for
+ * a hostile KiB, in which nobody else is served.
+ */
+const MOST_BYTES = { nobody: 64 * 1024, user: 256 * 1024, host: 2 * 1024 * 1024 };
+/** Largest answer, as Teleport's. */
+const MOST_ANSWER_BYTES = 4 * 1024 * 1024;
+
+type CallerClass = keyof typeof MOST_BYTES;
+
+const classOf = ({ bearer }: Caller): CallerClass =>
+  bearer === undefined ? 'nobody' : bearer.role === undefined ? 'user' : 'host';
+
 /** A server without a listener: give it sockets with `accept`. */
 export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp2Server {
-  const { log = silent, maxMessageBytes = 4 * 1024 * 1024, maxStreams = 1000, version } = options;
+  const { log = silent, maxMessageBytes, maxStreams = 1000, version } = options;
   const callers = new WeakMap<ServerHttp2Session, Caller>();
   const sessions = new Set<ServerHttp2Session>();
   const known = new Set<string>();
-  const grpc = connectNodeAdapter({
-    routes: (router) => options.routes(onlyWhatThereIs(router, known)),
-    connect: false,
-    grpcWeb: false,
-    acceptCompression: [],
-    readMaxBytes: maxMessageBytes,
-    writeMaxBytes: maxMessageBytes,
-    interceptors: [statusOf(log), sayVersion(version)],
-    contextValues: (request) => {
-      const caller = callers.get((request as Http2ServerRequest).stream.session as ServerHttp2Session);
-      return createContextValues().set(callerKey, caller ?? { remoteAddr: '' });
-    },
-    fallback: (request, response) =>
-      answerUnknown(request as Http2ServerRequest, response as Http2ServerResponse, known),
-  });
+  const callerOf = (request: Http2ServerRequest): Caller =>
+    callers.get(request.stream.session as ServerHttp2Session) ?? { remoteAddr: '' };
+  const adapter = (mostBytes: number) =>
+    connectNodeAdapter({
+      routes: (router) => options.routes(onlyWhatThereIs(router, known)),
+      connect: false,
+      grpcWeb: false,
+      acceptCompression: [],
+      readMaxBytes: maxMessageBytes ?? mostBytes,
+      writeMaxBytes: maxMessageBytes ?? MOST_ANSWER_BYTES,
+      interceptors: [statusOf(log), sayVersion(version)],
+      contextValues: (request) => createContextValues().set(callerKey, callerOf(request as Http2ServerRequest)),
+      fallback: (request, response) =>
+        answerUnknown(request as Http2ServerRequest, response as Http2ServerResponse, known),
+    });
+  const grpc: Record<CallerClass, ReturnType<typeof adapter>> = {
+    nobody: adapter(MOST_BYTES.nobody),
+    user: adapter(MOST_BYTES.user),
+    host: adapter(MOST_BYTES.host),
+  };
   const server = createServer({ settings: { maxConcurrentStreams: maxStreams } }, (request, response) => {
     const announced = request.headers.version;
     if (typeof announced === 'string' && !supportedClient(announced)) {
@@ -68,7 +86,7 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     response.on('error', () => {});
     request.on('error', () => {});
     if (!rightKind(request, response)) return;
-    grpc(request, inTeleportsWords(response));
+    grpc[classOf(callerOf(request))](request, inTeleportsWords(response));
   });
   server.on('sessionError', () => {});
 

@@ -57,13 +57,20 @@ const ALERTS: Record<string, string> = {
 export function toConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error;
   if (isTeleportError(error))
-    return new ConnectError(error.message, STATUS[error.code], undefined, undefined, error.cause);
+    return new ConnectError(cut(error.message), STATUS[error.code], undefined, undefined, error.cause);
   return new ConnectError('internal error', Code.Unknown, undefined, undefined, error);
+}
+
+/** Longest text of a status: it travels in a header, percent-encoded, and a caller may have written most of it. */
+const MAX_STATUS_CHARS = 4096;
+
+function cut(text: string): string {
+  return text.length <= MAX_STATUS_CHARS ? text : `${text.slice(0, MAX_STATUS_CHARS)} …`;
 }
 
 /** Status 2 (Unknown), as Teleport answers a `--query` that cannot be parsed. */
 export function unknownStatus(message: string): ConnectError {
-  return new ConnectError(message, Code.Unknown);
+  return new ConnectError(cut(message), Code.Unknown);
 }
 
 /**

@@ -5,7 +5,8 @@
 import { unknownStatus } from '../api/status.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { compileFilter } from '../rbac/predicate.js';
-import type { DatabaseServer } from '../resources/types.js';
+import type { Database, DatabaseServer } from '../resources/types.js';
+import { Slices } from '../slices.js';
 import { sees } from './databases.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
@@ -22,6 +23,10 @@ export interface ListRequest {
 }
 
 const MAX_LIMIT = 1000;
+/** What a request may ask for; our own limits, far above what a person types. */
+const MAX_LABELS = 256;
+const MAX_KEYWORDS = 256;
+const MAX_TEXT_CHARS = 1024;
 /** Kinds that exist in Teleport and never have members here. */
 const EMPTY_KINDS = new Set([
   'node',
@@ -47,10 +52,9 @@ export async function listServers(
     throw new TeleportError('NotImplemented', `resource type ${request.resourceType} does not support pagination`);
   }
   requireRule(who, 'db_server', 'list', 'read');
-  const isVisible = sees(who);
-  const servers = (await state.servers.list()).filter(({ spec }) => isVisible(spec.database));
+  checkSizes(request);
   const order = request.isDescending ? -1 : 1;
-  const all = narrowed(servers, request)
+  const all = (await wanted(await state.servers.list(), sees(who), request))
     .map((server) => ({ server, key: `${server.spec.database.metadata.name}/${server.spec.host_id}` }))
     .sort((a, b) => (a.key < b.key ? -order : order));
   const from =
@@ -66,14 +70,47 @@ export async function listServers(
   };
 }
 
-/** @throws status Unknown, in Teleport's words, for a predicate that cannot be read */
-function narrowed(servers: DatabaseServer[], { labels, keywords, predicate }: ListRequest): DatabaseServer[] {
-  try {
-    const matches = compileFilter({ labels, search: keywords, query: predicate });
-    return servers.filter(({ spec, status }) =>
-      matches({ database: spec.database, health: status?.target_health?.status }),
-    );
-  } catch (error) {
-    throw isTeleportError(error, 'BadParameter') ? unknownStatus(error.message) : error;
+/** @throws TeleportError `BadParameter` naming what there is too much of */
+function checkSizes({ labels, keywords, startKey }: ListRequest): void {
+  const wanted = Object.entries(labels);
+  atMost(MAX_LABELS, 'labels', wanted.length);
+  atMost(MAX_KEYWORDS, 'search_keywords', keywords.length);
+  for (const [key, value] of wanted) atMost(MAX_TEXT_CHARS, 'characters in one of labels', key.length + value.length);
+  for (const word of keywords) atMost(MAX_TEXT_CHARS, 'characters in one of search_keywords', word.length);
+  atMost(MAX_TEXT_CHARS, 'characters in start_key', startKey.length);
+}
+
+function atMost(most: number, what: string, count: number): void {
+  if (count <= most) return;
+  throw new TeleportError('BadParameter', `the request has ${count} ${what}, and ${most} are the most`);
+}
+
+/** Those that the caller sees and asks for, a slice at a time: neither a long list nor a long predicate holds up others. */
+async function wanted(
+  servers: DatabaseServer[],
+  isVisible: (database: Database) => boolean,
+  request: ListRequest,
+): Promise<DatabaseServer[]> {
+  const matches = filterOf(request);
+  const slices = new Slices();
+  const found: DatabaseServer[] = [];
+  for (const server of servers) {
+    await slices.next();
+    if (isVisible(server.spec.database) && matches(server)) found.push(server);
   }
+  return found;
+}
+
+/** Both throw status Unknown, in Teleport's words, for a predicate that cannot be read. */
+function filterOf({ labels, keywords, predicate }: ListRequest): (server: DatabaseServer) => boolean {
+  const inTeleportsWords = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw isTeleportError(error, 'BadParameter') ? unknownStatus(error.message) : error;
+    }
+  };
+  const matches = inTeleportsWords(() => compileFilter({ labels, search: keywords, query: predicate }));
+  return ({ spec, status }) =>
+    inTeleportsWords(() => matches({ database: spec.database, health: status?.target_health?.status }));
 }

@@ -4,6 +4,7 @@
  */
 import { isTeleportError, TeleportError } from '../errors.js';
 import type { Kind, ResourceOfKind } from '../resources/types.js';
+import { Slices } from '../slices.js';
 import { type Item, keyOf, type Store } from '../store/store.js';
 
 export interface Page<T> {
@@ -75,7 +76,16 @@ export function recordsOf<K extends Kind>(
       const item = await store.get(keyOf(kind, ...name));
       return item && read(item);
     },
-    list: async (...folder) => (await store.range(folderKey(...folder))).map(read),
+    async list(...folder) {
+      const slices = new Slices();
+      const found: T[] = [];
+      for (let items: Item[] = []; ; await slices.next()) {
+        const after = items.at(-1)?.key;
+        items = await store.range(folderKey(...folder), { limit: SLICE_ITEMS, ...(after ? { after } : {}) });
+        for (const item of items) found.push(read(item));
+        if (items.length < SLICE_ITEMS) return found;
+      }
+    },
     async page(limit, start) {
       const size = limit > 0 ? Math.min(limit, MAX_PAGE) : MAX_PAGE;
       const items = await store.range(folderKey(), { limit: size + 1, ...(start ? { after: start } : {}) });
@@ -114,6 +124,8 @@ export function storedValue<T>({ key, value }: Item): T {
   }
 }
 
+/** Items of a long list that are read at once. */
+const SLICE_ITEMS = 250;
 /** Largest page, as Teleport's. */
 const MAX_PAGE = 1000;
 

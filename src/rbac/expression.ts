@@ -7,7 +7,7 @@ import { messageOf, TeleportError } from '../errors.js';
 import { patternOf } from '../pattern.js';
 import type { Traits } from '../resources/types.js';
 import { arity, evaluate, listOf, textOf, truth, type Value, type Vocabulary } from './evaluate.js';
-import { parseExpression } from './expression-parser.js';
+import { type Expression, parseExpression } from './expression-parser.js';
 import { matchesValue } from './labels.js';
 
 export interface LabelExpressionInput {
@@ -18,10 +18,23 @@ export interface LabelExpressionInput {
 /** @throws TeleportError `BadParameter` for an expression that cannot be read or has no yes or no */
 export function evaluateLabelExpression(text: string, input: LabelExpressionInput): boolean {
   try {
-    return truth(evaluate(parseExpression(text), vocabulary(input)), 'the expression');
+    return truth(evaluate(parsed(text), vocabulary(input)), 'the expression');
   } catch (error) {
     throw new TeleportError('BadParameter', `parsing label expression\n\t${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Trees of the expressions of roles: each is asked about every database of a list. */
+const trees = new Map<string, Expression>();
+const MAX_TREES = 200;
+
+function parsed(text: string): Expression {
+  const known = trees.get(text);
+  if (known) return known;
+  const tree = parseExpression(text);
+  if (trees.size >= MAX_TREES) trees.delete(trees.keys().next().value!);
+  trees.set(text, tree);
+  return tree;
 }
 
 function vocabulary({ labels, traits }: LabelExpressionInput): Vocabulary {

@@ -58,40 +58,55 @@ export function compilePredicate(text: string): (listed: Listed) => boolean {
 /** Every word is somewhere in the labels, name, description, protocol or type; case does not matter. */
 export function matchesSearch(database: Database, words: readonly string[]): boolean {
   if (words.length === 0) return true;
+  const places = placesOf(database);
+  return words.every((word) => isIn(places, word));
+}
+
+function isIn(places: readonly string[], word: string): boolean {
+  const lower = word.toLowerCase();
+  return places.some((place) => place.includes(lower));
+}
+
+/** What is searched, in small letters. */
+function placesOf(database: Database): string[] {
   const { metadata, spec } = database;
   const type = databaseType(database);
   const places = [metadata.name, metadata.description ?? '', spec.protocol, type];
   for (const [key, value] of Object.entries(allLabels(database))) places.push(key, value);
   if (type === 'gcp') places.push('cloud', 'cloud sql');
-  const lower = places.map((place) => place.toLowerCase());
-  return words.every((word) => lower.some((place) => place.includes(word.toLowerCase())));
+  return places.map((place) => place.toLowerCase());
 }
 
 function vocabulary({ database, health }: Listed): Vocabulary {
+  // Once for each database, however often a long predicate asks.
+  let labels: Record<string, string> | undefined;
+  let places: string[] | undefined;
+  const label = (path: string[]): { value: Value } => {
+    labels ??= allLabels(database);
+    if (path.length === 0) return { value: labels };
+    const key = path.join('.');
+    // A label that is not there reads as an empty text.
+    return { value: Object.hasOwn(labels, key) ? labels[key] : '' };
+  };
   return {
     name(path) {
       const [first, second, ...rest] = path;
       if (first === 'name' && path.length === 1) return { value: database.metadata.name };
       if (first === 'health')
         return second === 'status' && rest.length === 0 ? { value: health ?? 'unknown' } : undefined;
-      if (first === 'labels') return label(database, path.slice(1));
+      if (first === 'labels') return label(path.slice(1));
       if (first !== 'resource') return undefined;
-      if (second === 'metadata' && rest[0] === 'labels') return label(database, rest.slice(1));
+      if (second === 'metadata' && rest[0] === 'labels') return label(rest.slice(1));
       return member(database, path.slice(1));
     },
     functions: {
       ...FUNCTIONS,
-      search: (...args) => matchesSearch(database, args.map(textOf)),
+      search: (...args) => {
+        places ??= placesOf(database);
+        return args.map(textOf).every((word) => isIn(places!, word));
+      },
     },
   };
-}
-
-/** A label that is not there reads as an empty text. */
-function label(database: Database, path: string[]): { value: Value } | undefined {
-  const labels = allLabels(database);
-  if (path.length === 0) return { value: labels };
-  const key = path.join('.');
-  return { value: Object.hasOwn(labels, key) ? labels[key] : '' };
 }
 
 function member(database: Database, path: string[]): { value: Value } | undefined {

@@ -16,6 +16,7 @@ export const EVERYBODYS = new Set([
   'node-modules',
   'pattern',
   'redact',
+  'slices',
   'version',
   'wait',
   'yaml',

@@ -7,6 +7,7 @@ import { KeepAliveSchema } from '../../api/gen/types_pb.js';
 import { create } from '../../api/protobuf.js';
 import { timestampOfDate, timestampToDate } from '../../api/time.js';
 import { TeleportError } from '../../errors.js';
+import { Slices } from '../../slices.js';
 import * as databases from '../databases.js';
 import { listServers } from '../list-resources.js';
 import type { AuthState } from '../state.js';
@@ -29,10 +30,14 @@ export function databaseHandlers(state: AuthState): Partial<ServiceImpl<typeof A
         keywords: request.searchKeywords,
         isDescending: request.sortBy?.isDesc ?? false,
       });
+      const slices = new Slices();
+      const resources = [];
+      for (const server of items) {
+        await slices.next();
+        resources.push({ resource: { case: 'databaseServer' as const, value: toMessage('db_server', server) } });
+      }
       return {
-        resources: items.map((server) => ({
-          resource: { case: 'databaseServer' as const, value: toMessage('db_server', server) },
-        })),
+        resources,
         nextKey: next,
         totalCount: request.needTotalCount ? total : 0,
       };
