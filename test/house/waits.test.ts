@@ -24,6 +24,8 @@ const ALLOWED: Record<string, string> = {
   'cluster/psql.test.ts': 'programs that go on until they are ended',
   'demo/demo.ts': 'the demo goes on until Ctrl-C',
   'demo/stage.ts': 'deadlines of programs, which are killed after them',
+  'fuzz/worker.ts': 'a fuzzer goes on for the time that it is given',
+  'tools/fuzz.mjs': 'a parser that does not end has no event',
   'bench/measure.ts': 'a measurement of what is left at rest',
   'bench/processes.ts': 'deadlines of programs, which are killed after them',
   'bench/aws-world.ts': 'a network with a delay',
