@@ -96,6 +96,7 @@ async function one(target) {
   if (!result.find) return console.log(`${target}: ${result.runs} inputs, ${result.kept} kept`);
   finds += 1;
   const input = Buffer.from(result.find.input);
+  await mkdir(folder, { recursive: true });
   const file = join(folder, 'find');
   await writeFile(file, input);
   console.log(
