@@ -11,6 +11,7 @@ import { auditFileError, type LineFile, openLineFile } from './line-file.js';
 const COPIED_AT_ONCE = 2 ** 20;
 
 /** The files of a log's folder. */
+export const HEAD_FILE = 'head.log';
 export const DAY_FILE = /^\d{4}-\d{2}-\d{2}\.log$/;
 
 /** What somebody did to the file, in words for people. */

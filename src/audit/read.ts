@@ -2,10 +2,11 @@
  * Reading the audit log back: the events between two moments, day file by day file, in the order in which they were
  * written. Reads while the writer writes; a line that is not complete yet is left for the next reading.
  */
-import { createReadStream, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
 import type { AuditEvent } from './events.js';
+import { wholeLinesOf } from './whole-lines.js';
 
 export interface AuditQuery {
   dir: string;
@@ -44,20 +45,6 @@ export async function* readAuditEvents({ dir, from, to, names }: AuditQuery): As
 }
 
 const DAY_MS = 86_400_000;
-
-/** The lines that have their end, which is a line feed alone: Node's own reader of lines also ends them at U+2028. */
-async function* wholeLinesOf(path: string): AsyncGenerator<string> {
-  let begun: string[] = [];
-  for await (const chunk of createReadStream(path, 'utf8') as AsyncIterable<string>) {
-    let from = 0;
-    for (let end = chunk.indexOf('\n'); end >= 0; end = chunk.indexOf('\n', from)) {
-      yield begun.join('') + chunk.slice(from, end);
-      begun = [];
-      from = end + 1;
-    }
-    begun.push(chunk.slice(from));
-  }
-}
 
 function parse(line: string, path: string, number: number): AuditEvent {
   try {

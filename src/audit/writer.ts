@@ -1,17 +1,21 @@
 /**
  * The audit log of the Auth Service: JSON lines, one file a UTC day (`2026-11-21.log`, 0600 in a 0700 directory), all in
- * one chain (`chain.ts`). A record is acknowledged when it is durable; concurrent ones share one write and one sync. A
- * repeated record (same `uid`, as an agent sends after a lost answer) is acknowledged and not written twice.
+ * one chain (`chain.ts`) that is signed every minute (`seal.ts`). A record is acknowledged when it is durable; concurrent
+ * ones share one write and one sync. A repeated record (same `uid`, as an agent sends after a lost answer) is acknowledged
+ * and not written twice. Whole days that are old are deleted, and what stays of them is a signature over their last record.
  */
 import { readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
 import { type Alarm, createAlarm, type Logger, silent } from '../log.js';
 import { CHAIN_START, chained, type Link, unchained } from './chain.js';
-import { DAY_FILE, type Damage, DayFile } from './day-file.js';
-import { auditEvent } from './events.js';
+import { DAY_FILE, type Damage, DayFile, HEAD_FILE } from './day-file.js';
+import { type AuditEventName, type AuditOutcome, auditEvent } from './events.js';
 import { auditFileError } from './line-file.js';
 import { recordText } from './record-text.js';
+import { type Sealed, type SealOptions, sealed } from './seal.js';
 
 export interface AuditLogOptions {
   dir: string;
@@ -21,6 +25,12 @@ export interface AuditLogOptions {
   now?: () => Date;
   /** Where an alarm goes when the disk takes no more. */
   log?: Logger;
+  /** With it the chain is signed, as it goes on and at its end. */
+  seal?: SealOptions;
+  /** Time between two checkpoints of a log in which something comes. Default one minute. */
+  checkpointMs?: number;
+  /** Whole days that stay besides today; all of them without it. */
+  keepDays?: number | undefined;
   /** How many event ids are remembered to recognise repeats. Default 100 000. */
   maxRemembered?: number;
 }
@@ -31,15 +41,20 @@ export interface WrittenRecord {
   text: string;
 }
 
+/** A text, or one that is made when the end of the chain before it is known. */
+type Pending = string | ((end: Link) => string);
+
 interface Waiting {
   host: string;
-  records: readonly string[];
+  records: readonly Pending[];
   resolve(): void;
   reject(error: unknown): void;
 }
 
 /** Bytes of a file's end in which its last line is looked for; a line is shorter. */
 const TAIL_BYTES = 2 ** 21;
+const CHECKPOINT_MS = 60_000;
+const DAY_MS = 86_400_000;
 
 /** @throws TeleportError when the folder or what is in it cannot be used */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
@@ -48,7 +63,9 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
   } catch (cause) {
     throw auditFileError(options.dir, cause);
   }
-  return new AuditLog(options);
+  const log = new AuditLog(options);
+  await log.begin();
+  return log;
 }
 
 export class AuditLog {
@@ -58,12 +75,21 @@ export class AuditLog {
   readonly #now: () => Date;
   readonly #log: Logger;
   readonly #alarm: Alarm;
+  readonly #sealAlarm: Alarm;
+  readonly #seal: SealOptions | undefined;
+  readonly #keepDays: number | undefined;
+  readonly #timer: NodeJS.Timeout | undefined;
   readonly #maxRemembered: number;
   /** Event ids, each with the moment at which it is durable. */
   readonly #recent: Map<string, Promise<void>>;
   #file: DayFile | undefined;
+  /** Of the newest file. A clock that is put back does not lead back: the order of the files is that of the records. */
+  #day: string;
   /** The end of what is durable. */
   #link: Link;
+  /** Number of the last checkpoint. */
+  #checkpoint: number;
+  #expiring: Promise<void> = Promise.resolve();
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
   #isClosed = false;
@@ -80,9 +106,44 @@ export class AuditLog {
       failing: 'Audit events cannot be recorded, what they are about is refused.',
       working: 'Audit events are recorded again.',
     });
-    const { recent, link } = whatIsThere(dir, maxRemembered);
+    this.#sealAlarm = createAlarm(log, {
+      failing: 'The audit log cannot be signed.',
+      working: 'The audit log is signed again.',
+    });
+    this.#seal = options.seal;
+    this.#keepDays = options.keepDays;
+    const { recent, link, day } = whatIsThere(dir, maxRemembered);
     this.#recent = recent;
     this.#link = link;
+    this.#day = day;
+    this.#checkpoint = options.seal?.head ? options.seal.head.last_n + 1 : 0;
+    if (this.#seal) {
+      this.#timer = setInterval(() => void this.checkpoint().catch(() => {}), options.checkpointMs ?? CHECKPOINT_MS);
+      this.#timer.unref();
+    }
+  }
+
+  /** Called once, first: what has come to the log while nobody was here, and which of its days are old. Never rejects. */
+  async begin(): Promise<void> {
+    const head = this.#seal?.head;
+    if (head && head.last_n > this.#link.n) {
+      const message = `the audit log ends with record ${this.#link.n}, and record ${head.last_n} was signed: what is between is lost`;
+      this.#log.error('Somebody has changed the audit log.', { error: message });
+      // The numbers go on where they were, so that what is missing stays missing.
+      this.#link = { n: head.last_n, sum: head.last_sum };
+      await this.#add([this.#own('audit.log.changed', 'failed', { success: false, message })], this.#host).catch(
+        () => {},
+      );
+    }
+    await this.#expire();
+  }
+
+  /** Signs what has come since the last time, if anything has. */
+  async checkpoint(): Promise<void> {
+    if (!this.#seal || this.#checkpoint === this.#link.n) return;
+    const { record, head } = this.#sealing(this.#seal);
+    await this.#add([record], this.#host);
+    await this.#keepHead(this.#seal, head());
   }
 
   /**
@@ -118,9 +179,14 @@ export class AuditLog {
     if (!this.#isClosed) await this.#add([], this.#host);
   }
 
-  /** Waits for what is being written. */
+  /** Waits for what is being written, and signs it. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearInterval(this.#timer);
+    await this.#running;
+    // The alarm of the disk has said what is wrong.
+    await this.checkpoint().catch(() => {});
+    await this.#expiring;
     await this.#running;
     this.#file?.close();
     this.#file = undefined;
@@ -138,7 +204,7 @@ export class AuditLog {
   }
 
   /** While one batch is written, all that comes forms the next one. */
-  #add(records: readonly string[], host: string): Promise<void> {
+  #add(records: readonly Pending[], host: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ host, records, resolve, reject });
       this.#running ??= this.#run();
@@ -163,7 +229,8 @@ export class AuditLog {
 
   async #write(batch: readonly Waiting[]): Promise<void> {
     const now = this.#now().toISOString();
-    const file = await this.#fileOf(now.slice(0, 10));
+    const today = now.slice(0, 10);
+    const file = await this.#fileOf(today > this.#day ? today : this.#day);
     await this.#chain(
       file,
       now,
@@ -172,12 +239,12 @@ export class AuditLog {
   }
 
   /** The chain goes on only with what is durable: the next batch takes the numbers of one that failed. */
-  async #chain(file: DayFile, received: string, records: readonly { host: string; record: string }[]): Promise<void> {
+  async #chain(file: DayFile, received: string, records: readonly { host: string; record: Pending }[]): Promise<void> {
     if (records.length === 0) return;
     let end = this.#link;
     let text = '';
     for (const { host, record } of records) {
-      const { line, link } = chained(record, { received, host }, end);
+      const { line, link } = chained(typeof record === 'string' ? record : record(end), { received, host }, end);
       text += `${line}\n`;
       end = link;
     }
@@ -189,12 +256,73 @@ export class AuditLog {
   async #fileOf(day: string): Promise<DayFile> {
     const damage = this.#file?.damage();
     if (this.#file && damage) await this.#restore(this.#file, damage);
-    if (this.#file?.day !== day) {
-      this.#file?.close();
+    if (this.#file && this.#file.day !== day) {
+      await this.#endDay(this.#file);
+      this.#file.close();
       this.#file = undefined;
-      this.#file = new DayFile(this.#dir, day);
     }
+    if (day !== this.#day) this.#expiring = this.#expiring.then(() => this.#expire());
+    this.#file ??= new DayFile(this.#dir, day);
+    this.#day = day;
     return this.#file;
+  }
+
+  /** The last record of a day is a checkpoint. */
+  async #endDay(file: DayFile): Promise<void> {
+    if (!this.#seal || this.#checkpoint === this.#link.n) return;
+    const { record, head } = this.#sealing(this.#seal);
+    await this.#chain(file, this.#now().toISOString(), [{ host: this.#host, record }]);
+    await this.#keepHead(this.#seal, head());
+  }
+
+  /** A record that is signed when the end of the chain before it is known; `head` gives it once it is written. */
+  #sealing(seal: SealOptions): { record: Pending; head: () => Sealed } {
+    const facts = { cluster_name: this.#clusterName, time: this.#now().toISOString() };
+    let made: Sealed | undefined;
+    const record = (end: Link) => {
+      made = sealed('checkpoint', seal.key, end, facts);
+      return this.#own('audit.checkpoint', 'ok', { ...made });
+    };
+    return { record, head: () => made! };
+  }
+
+  async #keepHead(seal: SealOptions, head: Sealed): Promise<void> {
+    this.#checkpoint = head.last_n + 1;
+    try {
+      await seal.write(seal.headFile, `${JSON.stringify(head)}\n`);
+      this.#sealAlarm.worked();
+    } catch (error) {
+      this.#sealAlarm.failed(error);
+    }
+  }
+
+  /** An event of the log itself. */
+  #own(name: AuditEventName, outcome: AuditOutcome, fields: Record<string, unknown>): string {
+    return recordText(auditEvent(name, outcome, fields, { clusterName: this.#clusterName, now: this.#now }));
+  }
+
+  #oldDays(): string[] {
+    if (this.#keepDays === undefined) return [];
+    const first = new Date(this.#now().getTime() - this.#keepDays * DAY_MS).toISOString().slice(0, 10);
+    return daysOf(this.#dir).filter((day) => day < first);
+  }
+
+  /** Deletes whole days that are old: recorded first, then their last record signed, then the files. Never rejects. */
+  async #expire(): Promise<void> {
+    const days = this.#oldDays();
+    const [first, last] = [days[0], days.at(-1)];
+    if (first === undefined || last === undefined) return;
+    try {
+      const end = endOf(this.#dir, last);
+      const facts = { cluster_name: this.#clusterName, time: this.#now().toISOString() };
+      const farewell = this.#seal && end ? sealed('farewell', this.#seal.key, end, facts) : undefined;
+      const text = this.#own('audit.log.expired', 'ok', { first_day: first, last_day: last, ...farewell });
+      await this.#add([text], this.#host);
+      if (this.#seal && farewell) await this.#seal.write(join(this.#dir, HEAD_FILE), `${text}\n`);
+      for (const day of days) await rm(join(this.#dir, `${day}.log`), { force: true });
+    } catch (error) {
+      this.#log.error('Old days of the audit log cannot be deleted.', { error });
+    }
   }
 
   async #restore(file: DayFile, damage: Damage): Promise<void> {
@@ -204,36 +332,48 @@ export class AuditLog {
         ? `${file.path} was shortened: what was cut off is lost`
         : `${file.path} was ${damage} and is written anew`;
     this.#log.error('Somebody has changed the audit log.', { error: message, ...(aside ? { kept_as: aside } : {}) });
-    const event = auditEvent(
-      'audit.log.changed',
-      'failed',
-      { success: false, message, kept_as: aside },
-      { clusterName: this.#clusterName, now: this.#now },
-    );
-    await this.#chain(file, this.#now().toISOString(), [{ host: this.#host, record: recordText(event) }]);
+    const record = this.#own('audit.log.changed', 'failed', { success: false, message, kept_as: aside });
+    await this.#chain(file, this.#now().toISOString(), [{ host: this.#host, record }]);
+  }
+}
+
+const daysOf = (dir: string): string[] =>
+  readdirSync(dir)
+    .filter((name) => DAY_FILE.test(name))
+    .map((name) => name.slice(0, 10))
+    .sort();
+
+/** The end of the chain in a day's file; undefined for one of a version that had no chain. */
+function endOf(dir: string, day: string): Link | undefined {
+  const file = new DayFile(dir, day);
+  try {
+    return file
+      .tail(TAIL_BYTES)
+      .split('\n')
+      .reduce<Link | undefined>((end, line) => unchained(line) ?? end, undefined);
+  } finally {
+    file.close();
   }
 }
 
 /** From the last two days' files, so that repeats are recognised and the chain goes on across a restart. */
-function whatIsThere(dir: string, max: number): { recent: Map<string, Promise<void>>; link: Link } {
+function whatIsThere(dir: string, max: number): { recent: Map<string, Promise<void>>; link: Link; day: string } {
   const durable = Promise.resolve();
   const recent = new Map<string, Promise<void>>();
   let link = CHAIN_START;
-  const days = readdirSync(dir)
-    .filter((name) => DAY_FILE.test(name))
-    .sort();
-  for (const name of days.slice(-2)) {
-    const file = new DayFile(dir, name.slice(0, 10));
+  let newest = '';
+  for (const day of daysOf(dir).slice(-2)) {
+    const file = new DayFile(dir, day);
     for (const line of file.tail(Math.max(TAIL_BYTES, max * 512)).split('\n')) {
       const stamped = unchained(line);
-      if (stamped) link = { n: stamped.n, sum: stamped.sum };
+      if (stamped) [link, newest] = [{ n: stamped.n, sum: stamped.sum }, day];
       const uid = uidOf(line);
       if (uid !== undefined) recent.set(uid, durable);
     }
     file.close();
   }
   forgetOldest(recent, max);
-  return { recent, link };
+  return { recent, link, day: newest };
 }
 
 /** Undefined for the rest of a line whose beginning was not read. */

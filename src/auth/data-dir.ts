@@ -4,6 +4,7 @@
  *     host_uuid              id of this host, shared with the other services of the process
  *     backend/auth.db        the store
  *     log/2026-11-21.log     the audit log
+ *     audit.key, audit.head  the key that signs it, and the last checkpoint
  *     admin-identity.json    the local administrator's certificate, for tctl on this host
  */
 import { chmodSync, existsSync, readdirSync } from 'node:fs';
@@ -16,6 +17,8 @@ import { hostId, writeStateFile } from '../store/state-files.js';
 export interface DataDir {
   store: string;
   auditLog: string;
+  auditKey: string;
+  auditHead: string;
   /** The host id of the file; made when there is none. */
   hostId(): Promise<string>;
   /** True when there is a store; false when the folder may become a new cluster. @throws NotFound when one is missing */
@@ -36,6 +39,8 @@ export async function openDataDir(path: string): Promise<DataDir> {
   return {
     store,
     auditLog: join(path, 'log'),
+    auditKey: join(path, 'audit.key'),
+    auditHead: join(path, 'audit.head'),
     hostId: () => hostId(path),
     hasStore() {
       if (existsSync(store)) return true;

@@ -22,9 +22,10 @@ export async function recorded<T>(
   try {
     return await change();
   } catch (error) {
-    await state.audit.append(
-      events.map(({ event, uid, user, name }) => failed(state, error, { event, uid, user, name })),
-    );
+    const failures = events.map(({ event, uid, user, name }) => failed(state, error, { event, uid, user, name }));
+    await state.audit.append(failures).catch((second: unknown) => {
+      state.log.error('That a change has failed cannot be recorded.', { error: second });
+    });
     throw error;
   }
 }

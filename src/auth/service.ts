@@ -17,6 +17,7 @@ import type { SystemRole } from '../resources/system-role.js';
 import type { SecondFactor } from '../resources/types.js';
 import { createEmbeddedStore, damaged, openEmbeddedStore } from '../store/embedded.js';
 import type { Store } from '../store/store.js';
+import { openSeal } from './audit-key.js';
 import { createAuthorities, openAuthorities } from './ca.js';
 import { openDataDir } from './data-dir.js';
 import { issueHostIdentity } from './host-certs.js';
@@ -48,6 +49,10 @@ export interface AuthOptions {
   clientIdleTimeout?: string;
   /** `role,role:token`. */
   staticTokens?: readonly string[];
+  /** PEM file of the Ed25519 key that signs the audit log. Default: in the data directory. */
+  auditSigningKey?: string;
+  /** Whole days of the audit log that stay; all of them without it. */
+  auditKeepDays?: number;
   now?: () => Date;
   log: Logger;
   /** `18.3.0`. */
@@ -100,7 +105,20 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   try {
     const clusterId = await clusterIdOf(store, clusterName, dir.store);
     const audit = closers.keep(
-      await openAuditLog({ dir: dir.auditLog, host: hostId, clusterName, now, log: log.child('AUDIT') }),
+      await openAuditLog({
+        dir: dir.auditLog,
+        host: hostId,
+        clusterName,
+        seal: await openSeal({
+          keyFile: options.auditSigningKey ?? dir.auditKey,
+          headFile: dir.auditHead,
+          logFolder: dir.auditLog,
+          log,
+        }),
+        keepDays: options.auditKeepDays,
+        now,
+        log: log.child('AUDIT'),
+      }),
     );
     const state: AuthState = {
       clusterName,

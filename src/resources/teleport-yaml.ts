@@ -132,6 +132,8 @@ export const CONFIG_SCHEMA = map({
     message_of_the_day: text,
     disconnect_expired_cert: flag,
     client_idle_timeout: text,
+    audit_signing_key: text,
+    audit_retention: text,
     session_recording: unused(text),
     license_file: unused(text),
     keep_alive_interval: unused(text),

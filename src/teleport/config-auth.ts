@@ -26,6 +26,9 @@ export interface AuthConfig {
   lockingMode: 'best_effort' | 'strict';
   /** `role,role:token`, kept as written. */
   staticTokens: string[];
+  /** A file. */
+  auditSigningKey?: string;
+  auditKeepDays?: number;
 }
 
 type AuthSection = NonNullable<TeleportFile['auth_service']>;
@@ -55,9 +58,19 @@ export function authConfig(raw: AuthSection, nodename: string, listenIp: string 
     }
     config.clientIdleTimeout = idle;
   }
+  if (raw.audit_signing_key) config.auditSigningKey = raw.audit_signing_key;
+  if (raw.audit_retention) config.auditKeepDays = daysOf(raw.audit_retention);
   const mfa = authentication.require_session_mfa;
   if (mfa) config.requireSessionMfa = yesOrNo(mfa) ? mfa : 'no';
   return config;
+}
+
+function daysOf(text: string): number {
+  const [, days] = /^(\d{1,5})d$/.exec(text) ?? [];
+  if (Number(days) > 0) return Number(days);
+  throw new TeleportError('BadParameter', `auth_service.audit_retention: "${text}" is not a number of days`, {
+    hint: 'Write it as 90d. The audit log is deleted in whole days; without the setting it is kept.',
+  });
 }
 
 function secondFactorOf({ second_factors: factors, second_factor: named = 'otp' }: Authentication): SecondFactor {

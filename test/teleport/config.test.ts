@@ -259,6 +259,19 @@ describe('U3 a setting that would keep people out and is not held to ends the st
     (setting) => expect(from(auth(setting)).auth).toBeDefined(),
   );
 
+  test('the audit log is kept for a number of whole days', () => {
+    expect(from('auth_service: {audit_retention: 90d, audit_signing_key: /k}').auth).toMatchObject({
+      auditKeepDays: 90,
+      auditSigningKey: '/k',
+    });
+    expect(from('auth_service: {enabled: yes}').auth?.auditKeepDays).toBeUndefined();
+    for (const text of ['0d', '12h', '-1d', '1d12h', 'for ever']) {
+      expect(refusal(`auth_service: {audit_retention: ${text}}`).message).toBe(
+        `auth_service.audit_retention: "${text}" is not a number of days`,
+      );
+    }
+  });
+
   test('an idle timeout is a duration or never', () => {
     expect(refusal('auth_service: {client_idle_timeout: soon}').message).toBe(
       'auth_service.client_idle_timeout: "soon" is not a duration',

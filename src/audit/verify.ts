@@ -1,0 +1,253 @@
+/**
+ * Is the log as Auth wrote it: the chain of all records, the signatures over it, and the chains of the sessions in it. Reads
+ * the files while Auth goes on writing them, in memory that does not grow with them.
+ *
+ * What is found is told with file and line; the chain is then taken up again behind it, so that one edited line does not
+ * hide the next.
+ */
+import { createHash, type KeyObject } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CHAIN_START, type ChainedLine, type Link, sumOf, unchained } from './chain.js';
+import { DAY_FILE, HEAD_FILE } from './day-file.js';
+import { isSealed, publicKeyText, type Sealed, sealedOf } from './seal.js';
+import { wholeLinesOf } from './whole-lines.js';
+
+export interface VerifyOptions {
+  /** The folder of the log. */
+  dir: string;
+  /** Public or private; without it signatures are not looked at. */
+  key?: KeyObject | undefined;
+  /** Checkpoints that are kept elsewhere: the log must agree with each. */
+  checkpoints?: readonly Sealed[];
+}
+
+export interface Problem {
+  /** Path and line of the first record that is not as it was written; 0 where the end is missing. */
+  file: string;
+  line: number;
+  what: string;
+}
+
+export interface Verdict {
+  files: number;
+  records: number;
+  /** Numbers of the first and last record. */
+  first: number;
+  last: number;
+  checkpoints: number;
+  /** Records behind the last checkpoint that is right: nothing but the chain vouches for them. */
+  unsigned: number;
+  sessions: number;
+  /** Records of a version that made no chain: nothing vouches for them. */
+  unchained: number;
+  problems: Problem[];
+}
+
+/** More are not told: the first is the one that counts. */
+const MOST_PROBLEMS = 100;
+/** Sessions that are followed at a time. */
+const MOST_SESSIONS = 200_000;
+
+export async function verifyLog(options: VerifyOptions): Promise<Verdict> {
+  const verifier = new Verifier(options);
+  await verifier.run();
+  return verifier.verdict;
+}
+
+interface Session {
+  ei: number;
+  hash: string;
+}
+
+class Verifier {
+  readonly verdict: Verdict = {
+    files: 0,
+    records: 0,
+    first: 0,
+    last: 0,
+    checkpoints: 0,
+    unsigned: 0,
+    sessions: 0,
+    unchained: 0,
+    problems: [],
+  };
+  readonly #options: VerifyOptions;
+  /** By number of the last record that they vouch for. */
+  readonly #kept: Map<number, Sealed[]>;
+  /** By host and session. */
+  readonly #sessions = new Map<string, Session>();
+  #end: Link = CHAIN_START;
+  /** The log has lost its beginning, so that sessions may have begun before it. */
+  #isLater = false;
+  #file = '';
+  #line = 0;
+
+  constructor(options: VerifyOptions) {
+    this.#options = options;
+    this.#kept = new Map();
+    for (const one of options.checkpoints ?? [])
+      this.#kept.set(one.last_n, [...(this.#kept.get(one.last_n) ?? []), one]);
+  }
+
+  async run(): Promise<void> {
+    const { dir } = this.#options;
+    this.#begin();
+    const days = readdirSync(dir)
+      .filter((name) => DAY_FILE.test(name))
+      .sort();
+    for (const name of days) {
+      this.#file = join(dir, name);
+      this.#line = 0;
+      this.verdict.files++;
+      for await (const line of wholeLinesOf(this.#file)) {
+        this.#line++;
+        this.#look(line);
+      }
+    }
+    this.#atTheEnd();
+  }
+
+  /** What is left of days that were deleted because they were old. */
+  #begin(): void {
+    const path = join(this.#options.dir, HEAD_FILE);
+    if (!existsSync(path)) return;
+    [this.#file, this.#line] = [path, 1];
+    const head = sealedIn(readFileSync(path, 'utf8').split('\n', 1)[0]!);
+    if (head === undefined) {
+      this.#wrong('it does not say where the log begins');
+      return;
+    }
+    const { key } = this.#options;
+    if (key && !isSealed('farewell', head, key)) this.#wrong('its signature is not that of the key');
+    this.#end = { n: head.last_n, sum: head.last_sum };
+    this.#isLater = true;
+  }
+
+  #look(line: string): void {
+    const chained = unchained(line);
+    if (chained === undefined) {
+      this.#strange();
+      return;
+    }
+    const { verdict } = this;
+    verdict.records++;
+    verdict.unsigned++;
+    const before = this.#end;
+    if (verdict.first === 0) verdict.first = chained.n;
+    const what = chainProblem(before, chained, verdict.last === 0 && !this.#isLater);
+    if (what) this.#wrong(what);
+    verdict.last = Math.max(verdict.last, chained.n);
+    this.#end = { n: chained.n, sum: chained.sum };
+    this.#compare(this.#end);
+    this.#lookInto(chained, what === undefined ? before : undefined);
+  }
+
+  /** A line without a stamp: an older version wrote none, but nothing stands behind a chain that has begun. */
+  #strange(): void {
+    if (this.verdict.records === 0 && !this.#isLater) this.verdict.unchained++;
+    else this.#wrong('it has no place in the chain: Auth did not write it so');
+  }
+
+  #lookInto({ record, host }: ChainedLine, before: Link | undefined): void {
+    const members = membersOf(record);
+    if (members === undefined) this.#wrong('it is not JSON');
+    else if (members.event === 'audit.checkpoint' && before) this.#lookAtCheckpoint(members, before);
+    else if (typeof members.sid === 'string' && typeof members.prev === 'string') {
+      this.#follow(`${host} ${members.sid}`, members, createHash('sha256').update(record).digest('hex'));
+    }
+  }
+
+  #lookAtCheckpoint(members: object, before: Link): void {
+    const what = checkpointProblem(sealedOf(members), before, this.#options.key);
+    if (what) this.#wrong(what);
+    else {
+      this.verdict.checkpoints++;
+      this.verdict.unsigned = 0;
+    }
+  }
+
+  /** The chain that the agent made. */
+  #follow(name: string, { ei, prev, event, sid }: Record<string, unknown>, hash: string): void {
+    const known = this.#sessions.get(name);
+    const at = Number(ei);
+    if (known === undefined) {
+      this.verdict.sessions++;
+      if (at > 0 && !this.#isLater) this.#wrong(`of session ${sid}, ${between(0, at - 1)}`);
+    } else if (at > known.ei + 1) {
+      this.#wrong(`of session ${sid}, ${between(known.ei + 1, at - 1)}`);
+    } else if (at <= known.ei) {
+      // An agent that did not hear that it was recorded has sent it twice.
+      if (at === known.ei && hash !== known.hash) this.#wrong(`session ${sid} has two records ${at}`);
+      return;
+    } else if (prev !== known.hash) this.#wrong(`it does not follow record ${known.ei} of session ${sid}`);
+    this.#sessions.delete(name);
+    if (event !== 'db.session.end' || this.#sessions.size < MOST_SESSIONS) this.#sessions.set(name, { ei: at, hash });
+    if (this.#sessions.size > MOST_SESSIONS) {
+      this.#isLater = true;
+      this.#sessions.delete(this.#sessions.keys().next().value!);
+    }
+  }
+
+  /** The same number elsewhere must have the same sum. */
+  #compare({ n, sum }: Link): void {
+    const { key } = this.#options;
+    for (const one of this.#kept.get(n) ?? []) {
+      if (key && !isSealed('checkpoint', one, key))
+        this.#wrong('a checkpoint that is kept elsewhere is not signed with the key');
+      else if (one.last_sum !== sum)
+        this.#wrong('a checkpoint that is kept elsewhere says something else about this record');
+      else this.verdict.unsigned = 0;
+    }
+    this.#kept.delete(n);
+  }
+
+  #atTheEnd(): void {
+    const { last } = this.verdict;
+    const farthest = Math.max(0, ...this.#kept.keys());
+    if (farthest <= this.#end.n) return;
+    this.#line = 0;
+    if (this.#file === '') this.#file = this.#options.dir;
+    this.#wrong(`the end is missing: the log ends with record ${last}, and Auth has signed record ${farthest}`);
+  }
+
+  #wrong(what: string): void {
+    if (this.verdict.problems.length < MOST_PROBLEMS) {
+      this.verdict.problems.push({ file: this.#file, line: this.#line, what });
+    }
+  }
+}
+
+function chainProblem(before: Link, { n, sum, unsummed }: ChainedLine, isFirst: boolean): string | undefined {
+  if (n > before.n + 1) {
+    return `${between(before.n + 1, n - 1)}${isFirst ? ': the log does not begin here' : ''}`;
+  }
+  if (n <= before.n) return `record ${n} stands behind record ${before.n}`;
+  return sumOf(before.sum, unsummed) === sum ? undefined : 'it was edited, or what stands before it was';
+}
+
+const between = (from: number, to: number) =>
+  from === to ? `record ${to} is missing before it` : `records ${from} to ${to} are missing before it`;
+
+function checkpointProblem(sealed: Sealed | undefined, before: Link, key: KeyObject | undefined): string | undefined {
+  if (sealed === undefined || sealed.last_n !== before.n || sealed.last_sum !== before.sum) {
+    return 'this checkpoint does not say what stands before it';
+  }
+  if (key === undefined || isSealed('checkpoint', sealed, key)) return undefined;
+  const other = sealed.public_key === publicKeyText(key) ? '' : ` (it names another: ${sealed.public_key})`;
+  return `the signature of this checkpoint is not that of the key${other}`;
+}
+
+function membersOf(text: string): Record<string, unknown> | undefined {
+  try {
+    const members = JSON.parse(text) as unknown;
+    return typeof members === 'object' && members !== null ? (members as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A checkpoint in a file of such lines. */
+export function sealedIn(line: string): Sealed | undefined {
+  return sealedOf(membersOf(line) ?? {});
+}

@@ -1,0 +1,72 @@
+/**
+ * The key with which Auth signs its audit log, and the last checkpoint: both outside of the folder of the log, so that who
+ * can edit the log alone is found out.
+ */
+import type { KeyObject } from 'node:crypto';
+import { chmodSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type SealOptions, sealedOf } from '../audit/seal.js';
+import { TeleportError } from '../errors.js';
+import type { Logger } from '../log.js';
+import { generateKey, privateKeyPem, readPrivateKey } from '../pki/keys.js';
+import { readStateFile, writeStateFile } from '../store/state-files.js';
+
+export interface AuditKeyPlace {
+  /** PEM, made when there is none. */
+  keyFile: string;
+  headFile: string;
+  logFolder: string;
+  log: Logger;
+}
+
+/** @throws TeleportError `BadParameter` for a key beside the log, or one that cannot be read or is no Ed25519 key */
+export async function openSeal({ keyFile, headFile, logFolder, log }: AuditKeyPlace): Promise<SealOptions> {
+  if (`${resolve(dirname(keyFile))}/`.startsWith(`${resolve(logFolder)}/`)) {
+    throw new TeleportError('BadParameter', `the key that signs the audit log must not lie beside it: ${keyFile}`, {
+      hint: 'Name another place in auth_service.audit_signing_key.',
+    });
+  }
+  const head = headOf(await readStateFile(headFile), headFile, log);
+  const known = await readStateFile(keyFile);
+  const key = known === undefined ? await newKey(keyFile) : keyOf(known, keyFile);
+  if (known === undefined && head) {
+    log.warn('The key that signed the audit log is gone; a new one signs from now on.', { file: keyFile });
+  }
+  return { key, headFile, head, write: writeStateFile };
+}
+
+async function newKey(file: string): Promise<KeyObject> {
+  const key = await generateKey('ed25519');
+  await writeStateFile(file, privateKeyPem(key));
+  return key;
+}
+
+function keyOf(pem: string, file: string): KeyObject {
+  const wrong = (cause?: unknown) =>
+    new TeleportError('BadParameter', `${file} is not an Ed25519 private key`, {
+      cause,
+      hint: 'Make one with "openssl genpkey -algorithm ed25519", or remove the file and Auth makes one.',
+    });
+  let key: KeyObject;
+  try {
+    key = readPrivateKey(pem);
+  } catch (error) {
+    throw wrong(error);
+  }
+  if (key.asymmetricKeyType !== 'ed25519') throw wrong();
+  chmodSync(file, 0o600);
+  return key;
+}
+
+/** A file that cannot be read is as good as none: the log itself goes on, and its chain with it. */
+function headOf(text: string | undefined, file: string, log: Logger) {
+  if (text === undefined) return undefined;
+  try {
+    const head = sealedOf(JSON.parse(text) as object);
+    if (head) return head;
+  } catch {
+    // Said below.
+  }
+  log.warn('The last checkpoint of the audit log cannot be read.', { file });
+  return undefined;
+}
