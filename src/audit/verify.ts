@@ -2,7 +2,7 @@
  * Is the log as Auth wrote it: the chain of all records, the signatures over it, and the chains of the sessions in it. Reads
  * the files while Auth goes on writing them, in memory that does not grow with them.
  *
- * What is found is told with file and line; the chain is then taken up again behind it, so that one edited line does not
+ * What it finds comes with file and line; the chain is then taken up again behind it, so that one edited line does not
  * hide the next.
  */
 import { createHash, type KeyObject } from 'node:crypto';
@@ -13,7 +13,7 @@ import { DAY_FILE, HEAD_FILE } from './day-file.js';
 import { isSealed, publicKeyText, type Sealed, sealedOf } from './seal.js';
 import { wholeLinesOf } from './whole-lines.js';
 
-export interface VerifyOptions {
+export interface LogToVerify {
   /** The folder of the log. */
   dir: string;
   /** Public or private; without it signatures are not looked at. */
@@ -49,7 +49,7 @@ const MOST_PROBLEMS = 100;
 /** Sessions that are followed at a time. */
 const MOST_SESSIONS = 200_000;
 
-export async function verifyLog(options: VerifyOptions): Promise<Verdict> {
+export async function verifyLog(options: LogToVerify): Promise<Verdict> {
   const verifier = new Verifier(options);
   await verifier.run();
   return verifier.verdict;
@@ -72,7 +72,7 @@ class Verifier {
     unchained: 0,
     problems: [],
   };
-  readonly #options: VerifyOptions;
+  readonly #options: LogToVerify;
   /** By number of the last record that they vouch for. */
   readonly #kept: Map<number, Sealed[]>;
   /** By host and session. */
@@ -83,7 +83,7 @@ class Verifier {
   #file = '';
   #line = 0;
 
-  constructor(options: VerifyOptions) {
+  constructor(options: LogToVerify) {
     this.#options = options;
     this.#kept = new Map();
     for (const one of options.checkpoints ?? [])

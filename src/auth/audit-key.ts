@@ -19,7 +19,7 @@ export interface AuditKeyPlace {
   log: Logger;
 }
 
-/** @throws TeleportError `BadParameter` for a key beside the log, or one that cannot be read or is no Ed25519 key */
+/** @throws TeleportError `BadParameter` for a key beside the log, or one that is not an Ed25519 private key */
 export async function openSeal({ keyFile, headFile, logFolder, log }: AuditKeyPlace): Promise<SealOptions> {
   if (`${resolve(dirname(keyFile))}/`.startsWith(`${resolve(logFolder)}/`)) {
     throw new TeleportError('BadParameter', `the key that signs the audit log must not lie beside it: ${keyFile}`, {

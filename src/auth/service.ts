@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { HostIdentity } from '../api/host-identity.js';
-import { openAuditLog } from '../audit/writer.js';
+import { type AuditLog, openAuditLog } from '../audit/writer.js';
 import { Closers } from '../closers.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -19,7 +19,7 @@ import { createEmbeddedStore, damaged, openEmbeddedStore } from '../store/embedd
 import type { Store } from '../store/store.js';
 import { openSeal } from './audit-key.js';
 import { createAuthorities, openAuthorities } from './ca.js';
-import { openDataDir } from './data-dir.js';
+import { type DataDir, openDataDir } from './data-dir.js';
 import { issueHostIdentity } from './host-certs.js';
 import { type ListenAt, openListener } from './listener.js';
 import { storedValue } from './records.js';
@@ -104,22 +104,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   closers.keep(store);
   try {
     const clusterId = await clusterIdOf(store, clusterName, dir.store);
-    const audit = closers.keep(
-      await openAuditLog({
-        dir: dir.auditLog,
-        host: hostId,
-        clusterName,
-        seal: await openSeal({
-          keyFile: options.auditSigningKey ?? dir.auditKey,
-          headFile: dir.auditHead,
-          logFolder: dir.auditLog,
-          log,
-        }),
-        keepDays: options.auditKeepDays,
-        now,
-        log: log.child('AUDIT'),
-      }),
-    );
+    const audit = closers.keep(await openAudit(options, dir, hostId));
     const state: AuthState = {
       clusterName,
       clusterId,
@@ -171,6 +156,23 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     await closers.close();
     throw error;
   }
+}
+
+async function openAudit(
+  { clusterName, auditSigningKey, auditKeepDays, now, log }: AuthOptions,
+  dir: DataDir,
+  host: string,
+): Promise<AuditLog> {
+  const keyFile = auditSigningKey ?? dir.auditKey;
+  return await openAuditLog({
+    dir: dir.auditLog,
+    host,
+    clusterName,
+    seal: await openSeal({ keyFile, headFile: dir.auditHead, logFolder: dir.auditLog, log }),
+    keepDays: auditKeepDays,
+    ...(now ? { now } : {}),
+    log: log.child('AUDIT'),
+  });
 }
 
 /** Key of the cluster's name and id. */

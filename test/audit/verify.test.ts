@@ -3,25 +3,31 @@
  * writer wrote, by somebody who can do anything in its folder and knows how the chain is made.
  * Tests: src/audit/seal.ts, src/audit/whole-lines.ts
  */
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { chained, type Link, unchained } from '../../src/audit/chain.js';
 import { auditEvent } from '../../src/audit/events.js';
 import { recordText } from '../../src/audit/record-text.js';
 import { isSealed, publicKeyOf, publicKeyText, type Sealed, sealed } from '../../src/audit/seal.js';
 import { sealedIn, verifyLog } from '../../src/audit/verify.js';
 import { type AuditLog, openAuditLog } from '../../src/audit/writer.js';
+import { generateKey, publicHalf } from '../../src/pki/keys.js';
 
 const clusterName = 'root.example.com';
 let base: string;
 let dir: string;
 let clock: Date;
 const now = () => clock;
-const { privateKey: key, publicKey } = generateKeyPairSync('ed25519');
-const other = generateKeyPairSync('ed25519').privateKey;
+let key: KeyObject;
+let publicKey: KeyObject;
+let other: KeyObject;
+beforeAll(async () => {
+  [key, other] = await Promise.all([generateKey('ed25519'), generateKey('ed25519')]);
+  publicKey = publicHalf(key);
+});
 const DAY1 = '2026-11-21.log';
 const DAY2 = '2026-11-22.log';
 const event = (text: string) => auditEvent('db.session.query', 'ok', { db_query: text }, { clusterName, now });
@@ -230,7 +236,7 @@ const ATTACKS: [string, () => void, string[]][] = [
   ],
 ];
 
-function forgeFrom(forger: typeof other): void {
+function forgeFrom(forger: KeyObject): void {
   edit(DAY1, (lines) => {
     const kept = lines.filter((_, at) => at !== 1).map((line) => unchained(line)!);
     let end: Link = { n: 0, sum: '0'.repeat(64) };
@@ -259,7 +265,7 @@ test('who has the key can write another log, and a checkpoint that is kept elsew
   const kept = linesOf(DAY1)
     .map(sealedIn)
     .filter((one) => one !== undefined);
-  forgeFrom(key as typeof other);
+  forgeFrom(key);
   rmSync(join(dir, DAY2));
   expect(await problems({ checkpoints: [] })).toEqual([]);
   expect(await problems({ checkpoints: kept })).toContain(

@@ -1,5 +1,4 @@
 /** The key that signs the audit log, where it lies, and what a whole Auth Service leaves behind. */
-import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { sealedIn, verifyLog } from '../../src/audit/verify.js';
 import { openSeal } from '../../src/auth/audit-key.js';
 import { createLogger } from '../../src/log.js';
-import { readPrivateKey } from '../../src/pki/keys.js';
+import { generateKey, privateKeyPem, publicKeyPem, readPrivateKey } from '../../src/pki/keys.js';
 import { TestAuth } from './test-auth.js';
 
 let dir: string;
@@ -29,16 +28,12 @@ test('it is made once, for its owner alone', async () => {
 });
 
 test.each([
-  ['no PEM', () => 'nothing'],
-  ['a public key', () => generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }) as string],
-  [
-    'a key of another kind',
-    () =>
-      generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
-  ],
+  ['a file without PEM', async () => 'nothing'],
+  ['a public key', async () => publicKeyPem(await generateKey('ed25519'))],
+  ['a key of another kind', async () => privateKeyPem(await generateKey('ecdsa-p256'))],
 ])('%s is refused by name', async (_, text) => {
   const file = join(dir, 'my.key');
-  writeFileSync(file, text());
+  writeFileSync(file, await text());
   await expect(open(file)).rejects.toMatchObject({
     code: 'BadParameter',
     message: `${file} is not an Ed25519 private key`,
