@@ -60,6 +60,22 @@ export async function unlessAborted<T>(signal: AbortSignal, promise: Promise<T>)
   }
 }
 
+/**
+ * Do something at a moment of the given clock, however far away it is.
+ *
+ * @returns takes it back
+ */
+export function atMoment(moment: Date, now: () => Date, act: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const arm = () => {
+    const leftMs = moment.getTime() - now().getTime();
+    if (leftMs <= 0) act();
+    else timer = setTimeout(arm, Math.min(leftMs, LONGEST_TIMER_MS)).unref();
+  };
+  arm();
+  return () => clearTimeout(timer);
+}
+
 /** Do nothing for a while. @throws the signal's reason as soon as it is aborted */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await rest(ms, signal);

@@ -7,6 +7,10 @@ export interface Caller {
   bearer?: Bearer | undefined;
   /** `ip:port` of the other end. */
   remoteAddr: string;
+  /** Whether a call on this connection was ever let through. */
+  wasIn?: boolean;
+  /** Ends the connection, a moment later. */
+  end?: (() => void) | undefined;
 }
 
 /** An anonymous caller, before anybody has said otherwise. */

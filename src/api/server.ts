@@ -29,8 +29,12 @@ export interface AuthHttp2ServerOptions {
 }
 
 export interface AuthHttp2Server extends AsyncDisposable {
-  /** Serve a connection on which `h2` was negotiated. The caller is fixed for its whole life. */
-  accept(socket: Duplex, caller: Caller): void;
+  /**
+   * Serve a connection on which `h2` was negotiated. The caller is fixed for its whole life.
+   *
+   * @returns ends it: no new calls, and a moment for those under way
+   */
+  accept(socket: Duplex, caller: Caller): () => void;
   /** Connections now open. */
   readonly connections: number;
   /** No new calls; those under way get `graceMs` (default 2000), then every connection is destroyed. */
@@ -49,6 +53,19 @@ type CallerClass = keyof typeof MOST_BYTES;
 
 const classOf = ({ bearer }: Caller): CallerClass =>
   bearer === undefined ? 'nobody' : bearer.role === undefined ? 'user' : 'host';
+
+/** How long calls under way may take on a connection that is being ended. */
+const LAST_CALLS_MS = 200;
+
+/** No new calls; those under way get a while. Resolves when the session is closed. */
+function endWithin(session: ServerHttp2Session, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (session.destroyed) return resolve();
+    cutAfter(session, ms);
+    session.once('close', resolve);
+    session.close();
+  });
+}
 
 /** A server without a listener: give it sockets with `accept`. */
 export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp2Server {
@@ -90,12 +107,14 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
   });
   server.on('sessionError', () => {});
 
-  const accept = (socket: Duplex, caller: Caller): void => {
+  const accept = (socket: Duplex, caller: Caller): (() => void) => {
+    let end = (): void => void socket.destroy();
     // Go clients say goodbye in a way that nghttp2 calls a protocol error; it means nothing.
     socket.on('error', (error) => log.debug('Auth connection ended', { error }));
     const began = (session: ServerHttp2Session): void => {
       callers.set(session, caller);
       sessions.add(session);
+      end = () => void endWithin(session, LAST_CALLS_MS);
       session.on('error', (error) => log.debug('Auth session ended', { error }));
       // A half-open socket does not end its session by itself.
       socket.once('end', () => endSession(session));
@@ -108,19 +127,11 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     server.once('session', began);
     server.emit('connection', socket);
     server.off('session', began);
+    return () => end();
   };
 
   const close = async ({ graceMs = 2_000 } = {}): Promise<void> => {
-    const ended = [...sessions].map(
-      (session) =>
-        new Promise<void>((resolve) => {
-          if (session.destroyed) return resolve();
-          cutAfter(session, graceMs);
-          session.once('close', resolve);
-          session.close();
-        }),
-    );
-    await Promise.all(ended);
+    await Promise.all([...sessions].map((session) => endWithin(session, graceMs)));
   };
   return {
     accept,

@@ -8,7 +8,7 @@ import { decodeSubject, encodeSubject } from '../identity/identity.js';
 import { issueLeaf, NAME_OID, readCsr } from '../pki/x509.js';
 import { isAllowed } from './rules.js';
 import { type AuthState, record } from './state.js';
-import { requireHost, type Who } from './who.js';
+import { requireHost, standingUser, type Who } from './who.js';
 
 export interface IssuedCertificate {
   /** PEM. */
@@ -71,8 +71,7 @@ export async function signDatabaseCsr(
   const now = state.now();
   const notAfter = new Date(now.getTime() + DEFAULT_TTL_MS);
   const identity = decodeSubject(subject, notAfter);
-  if ((await state.users.get(identity.username)) === undefined)
-    throw new TeleportError('AccessDenied', 'access denied');
+  await standingUser(state, identity);
   const cert = issueLeaf({
     ca: state.authorities.tls('db'),
     publicKey,

@@ -12,10 +12,11 @@ import { publicProxyAddr } from './proxies.js';
 import { recorded, type Said } from './recorded.js';
 import {
   changeSecrets,
-  forgetSecrets,
   hashPassword,
   newDevice,
+  newGeneration,
   newTotpSecret,
+  resetSecrets,
   secretsOf,
   totpPeriod,
   totpUrl,
@@ -30,7 +31,7 @@ const MIN_PASSWORD_BYTES = 12;
 const MAX_PASSWORD_BYTES = 128;
 
 /**
- * Make a link. A reset (`password`) first takes the old password and devices away.
+ * Make a link. A reset (`password`) first takes the old password and devices away, and ends what was issued on them.
  *
  * @throws TeleportError `NotFound` without such a user, `BadParameter` for a type or a life that is not allowed
  */
@@ -72,7 +73,7 @@ export async function createUserToken(
     { name: request.user, user: request.by, ttl: `${ttlMs / 1000}s`, expires },
   ];
   await recorded(state, said, async () => {
-    if (type === 'password') await forgetSecrets(state, request.user);
+    if (type === 'password') await resetSecrets(state, request.user);
     await deleteUserTokens(state, request.user);
     await state.userTokens.create(token);
   });
@@ -143,7 +144,11 @@ export async function changeUserPassword(state: AuthState, request: PasswordChan
     if (!(await state.userTokens.delete(name)))
       throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
     await state.store.delete(totpKey(name));
-    await changeSecrets(state, user, () => ({ password_hash: hash, mfa: device ? [device] : [] }));
+    await changeSecrets(state, user, ({ generation, ...before }) => {
+      const isFirst = before.password_hash === undefined && (before.mfa ?? []).length === 0;
+      const kept = isFirst ? generation : newGeneration();
+      return { password_hash: hash, mfa: device ? [device] : [], ...(kept ? { generation: kept } : {}) };
+    });
   });
 }
 

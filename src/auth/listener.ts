@@ -20,6 +20,7 @@ import { createAuthHttp2Server } from '../api/server.js';
 import { messageOf } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import { type Bearer, bearerOf, checkUsage } from '../identity/bearer.js';
+import { hangUp } from '../net/hang-up.js';
 import { type Listener, listen } from '../net/listen.js';
 import { makeTlsServer, presentedCertificate } from '../net/tls-server.js';
 import { clientAddress } from './client-address.js';
@@ -32,6 +33,7 @@ import { proxyGatewayHandlers } from './grpc/proxy-gateway.js';
 import { trustHandlers } from './grpc/trust.js';
 import { usersHandlers } from './grpc/users-service.js';
 import { issueHostIdentity } from './host-certs.js';
+import { OpenConnections } from './open-connections.js';
 import { registeredProxies } from './proxies.js';
 import type { AuthState } from './state.js';
 import { whoCalls } from './who.js';
@@ -70,6 +72,7 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
   // A server that never listens does not watch its own deadlines; the one of the socket works.
   rest.timeout = at.idleTimeoutMs ?? REST_IDLE_TIMEOUT_MS;
   const addresses = new WeakMap<object, string>();
+  const connections = new OpenConnections(state);
 
   const tls = makeTlsServer({
     identity: {
@@ -83,9 +86,11 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
       try {
         const bearer = believe(state, socket);
         const remoteAddr = addresses.get(portKey(socket)) ?? farEnd(socket);
-        if (socket.alpnProtocol === ALPN.h2) grpc.accept(socket, { bearer, remoteAddr });
+        const caller: Caller = { bearer, remoteAddr };
+        if (socket.alpnProtocol === ALPN.h2) connections.keep(caller, socket, grpc.accept(socket, caller));
         else {
-          callers.set(socket, { bearer, remoteAddr });
+          connections.keep(caller, socket, () => hangUp(socket));
+          callers.set(socket, caller);
           rest.emit('connection', socket);
         }
       } catch (error) {
@@ -119,7 +124,7 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
       await grpc.close({ graceMs: 500 });
       rest.closeAllConnections();
       tls.close();
-      await stopped;
+      await Promise.all([stopped, connections.close()]);
     },
   };
 }

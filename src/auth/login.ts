@@ -7,10 +7,9 @@
  * Where this differs from Teleport, and why: a correct password in begin does not forget failures (see `secrets.ts`).
  */
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
-import type { User } from '../resources/types.js';
 import { acceptTotp, countFailure, forgetFailures, isPassword, lockedUntil, secretsOf } from './secrets.js';
 import { type AuthState, record } from './state.js';
-import { certificatesAtLogin, readPublicKeys, type UserCertificates } from './user-certs.js';
+import { certificatesAtLogin, type LoginRequest, readPublicKeys, type UserCertificates } from './user-certs.js';
 
 export interface LoginBegin {
   user: string;
@@ -47,8 +46,8 @@ export interface LoginFinish extends LoginBegin {
 export async function loginFinish(state: AuthState, request: LoginFinish): Promise<UserCertificates> {
   const keys = readPublicKeys(request, "'ssh_pub_key' or 'tls_pub_key' must be set");
   try {
-    const user = await inTurn(state, request.user, () => authenticate(state, request));
-    const certificates = await certificatesAtLogin(state, { ...request, user, keys });
+    const proven = await inTurn(state, request.user, () => authenticate(state, request));
+    const certificates = await certificatesAtLogin(state, { ...request, ...proven, keys });
     await recordLogin(state, request, undefined);
     return certificates;
   } catch (error) {
@@ -57,7 +56,7 @@ export async function loginFinish(state: AuthState, request: LoginFinish): Promi
   }
 }
 
-async function authenticate(state: AuthState, request: LoginFinish): Promise<User> {
+async function authenticate(state: AuthState, request: LoginFinish): Promise<Proven> {
   const { user, secrets, isRight, isLocked } = await check(state, request.user, request.password);
   if (isLocked) throw new TeleportError('AccessDenied', 'too many incorrect attempts, please try again later');
   const setting = state.preference.spec.second_factor ?? 'otp';
@@ -77,13 +76,17 @@ async function authenticate(state: AuthState, request: LoginFinish): Promise<Use
   if (!usesCode && setting === 'optional' && (secrets.mfa?.length ?? 0) > 0) {
     throw new TeleportError('AccessDenied', 'missing second factor authentication');
   }
-  if (usesCode && (await acceptTotp(state, request.user, request.totpCode)) === undefined) {
+  const device = usesCode ? await acceptTotp(state, request.user, request.totpCode) : undefined;
+  if (usesCode && device === undefined) {
     await countFailure(state, request.user);
     throw wrong;
   }
   await forgetFailures(state, request.user);
-  return user;
+  // The generation of the password that was right, not of one that somebody has set meanwhile.
+  return { user, generation: secrets.generation, device: device?.id };
 }
+
+type Proven = Pick<LoginRequest, 'user' | 'generation' | 'device'>;
 
 /** The password is always tried, also for unknown and locked users, so that all of them take the same time. */
 async function check(state: AuthState, name: string, password: string) {

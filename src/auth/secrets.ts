@@ -6,9 +6,13 @@
  * forgets failures. Teleport forgets them at a correct password, so that someone who knows the password may guess codes
  * without end; here the guesses are counted together, whichever of the two calls they come through.
  *
+ * A user has a generation, and every certificate of hers carries it. A reset, or a user made anew under an old name, has
+ * another one: what was issued before is worth nothing. A user of an older store has none until then, and neither have her
+ * certificates.
+ *
  * Sources: login-and-profile.md 2.5 and 4; RFC 6238 for TOTP.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Secret, TOTP } from 'otpauth';
 import { loadNative } from '../errors.js';
 import type { TotpDevice } from '../resources/types.js';
@@ -23,13 +27,16 @@ export interface UserSecrets {
   /** RFC 3339. */
   last_failure?: string;
   locked_until?: string;
+  generation?: string;
 }
 
 export const MAX_FAILURES = 5;
 export const LOCK_MS = 30 * 60_000;
 export const TOTP_PERIOD_S = 30;
 
-const keyFor = (user: string) => keyOf('user_secrets', user);
+/** Folder of the store. */
+export const SECRETS = 'user_secrets';
+const keyFor = (user: string) => keyOf(SECRETS, user);
 
 export async function secretsOf(state: AuthState, user: string): Promise<UserSecrets> {
   const item = await state.store.get(keyFor(user));
@@ -43,6 +50,18 @@ export const changeSecrets = (
 ): Promise<UserSecrets> => changeJson<UserSecrets>(state.store, keyFor(user), {}, change);
 
 export const forgetSecrets = (state: AuthState, user: string): Promise<boolean> => state.store.delete(keyFor(user));
+
+/** For a user who is about to be made: of one who had the name before, nothing is left. */
+export async function freshSecrets(state: AuthState, user: string): Promise<void> {
+  await state.store.put(keyFor(user), JSON.stringify({ generation: newGeneration() } satisfies UserSecrets));
+}
+
+/** Take password and devices away, and end what was issued on them. */
+export async function resetSecrets(state: AuthState, user: string): Promise<void> {
+  await changeSecrets(state, user, () => ({ generation: newGeneration() }));
+}
+
+export const newGeneration = (): string => randomBytes(8).toString('hex');
 
 /** Until when the user is locked out, if she is. */
 export function lockedUntil(secrets: UserSecrets, now: Date): Date | undefined {

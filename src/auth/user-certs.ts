@@ -22,6 +22,7 @@ import { maxSessionTtlMs } from '../rbac/limits.js';
 import { pinsSourceIp } from '../rbac/pinned-ip.js';
 import type { Role, User } from '../resources/types.js';
 import { sshLine } from './ca.js';
+import { secretsOf } from './secrets.js';
 import { type AuthState, record, sessionTtlMs } from './state.js';
 import { expanded, refuseLocked, rolesOf, type Who } from './who.js';
 
@@ -55,6 +56,10 @@ export function readPublicKeys(request: { ssh: Uint8Array; tls: Uint8Array }, no
 
 export interface LoginRequest {
   user: User;
+  /** Of the password that was given. */
+  generation: string | undefined;
+  /** Id of the device that made the code. */
+  device: string | undefined;
   keys: PublicKeys;
   /** 0: the cluster's default. */
   ttlMs: number;
@@ -73,7 +78,12 @@ export async function certificatesAtLogin(state: AuthState, request: LoginReques
     ...request,
     roles,
     expires: new Date(state.now().getTime() + ttlMs),
-    facts: { ...(loginIp ? { loginIp } : {}), ...pinned(request.user, roles, loginIp) },
+    facts: {
+      ...(loginIp ? { loginIp } : {}),
+      ...pinned(request.user, roles, loginIp),
+      ...(request.generation ? { userGeneration: request.generation } : {}),
+      ...(request.device ? { loginDevice: request.device } : {}),
+    },
   });
 }
 
@@ -81,7 +91,6 @@ export interface ReissueRequest {
   username: string;
   expires: Date | undefined;
   usage: number;
-  requester: number;
   route: RouteToDatabase | undefined;
   routeToCluster: string;
   format: string;
@@ -91,10 +100,12 @@ export interface ReissueRequest {
 }
 
 export const USAGE_DATABASE = 3;
-/** The only requester whose certificate may outlive the caller's: a local proxy that stays up. */
-export const REQUESTER_DB_TUNNEL = 1;
 
-/** `GenerateUserCerts`. The database of the route is not looked at: access is decided when connecting. */
+/**
+ * `GenerateUserCerts`. The database of the route is not looked at: access is decided when connecting. The roles are those
+ * that the user has now, and nothing outlives the login, whoever asks: where Teleport gives a local proxy more, its `tsh`
+ * asks for a new login instead.
+ */
 export async function reissue(state: AuthState, who: Who, request: ReissueRequest): Promise<UserCertificates> {
   const caller = callerOf(who, request.username);
   const now = state.now();
@@ -113,12 +124,10 @@ export async function reissue(state: AuthState, who: Who, request: ReissueReques
   }
   const user = await state.users.get(request.username);
   if (user === undefined) throw new TeleportError('AccessDenied', 'access denied');
-  const names = caller?.groups ?? user.spec.roles;
-  const traits = caller?.traits ?? user.spec.traits;
-  const subject = { ...user, spec: { ...user.spec, roles: names, traits } };
-  const roles = expanded(await rolesOf(state, names), subject);
+  const roles = expanded(await rolesOf(state, user.spec.roles), user);
+  const generation = caller ? caller.userGeneration : (await secretsOf(state, request.username)).generation;
   return await issue(state, {
-    user: subject,
+    user,
     keys,
     roles,
     expires: endOf(state, request, caller, roles),
@@ -126,10 +135,12 @@ export async function reissue(state: AuthState, who: Who, request: ReissueReques
     compatibility: request.format,
     facts: {
       ...(caller?.loginIp ? { loginIp: caller.loginIp } : {}),
-      ...pinned(subject, roles, caller?.loginIp),
+      ...pinned(user, roles, caller?.loginIp),
+      ...(generation ? { userGeneration: generation } : {}),
       ...(caller
         ? {
             activeRequests: caller.activeRequests,
+            ...(caller.loginDevice ? { loginDevice: caller.loginDevice } : {}),
             ...(caller.impersonator ? { impersonator: caller.impersonator } : {}),
           }
         : { impersonator: who.kind === 'host' ? who.identity.username : '' }),
@@ -153,13 +164,9 @@ function callerOf(who: Who, username: string): Identity | undefined {
 }
 
 function endOf(state: AuthState, request: ReissueRequest, caller: Identity | undefined, roles: Role[]): Date {
-  const now = state.now().getTime();
-  const asked = request.expires!.getTime();
-  if (caller === undefined) return new Date(Math.min(asked, now + maxSessionTtlMs(roles)));
-  if (request.requester === REQUESTER_DB_TUNNEL && request.usage === USAGE_DATABASE) {
-    return new Date(Math.min(asked, now + Math.min(sessionTtlMs(state), maxSessionTtlMs(roles))));
-  }
-  return new Date(Math.min(asked, caller.expires.getTime()));
+  const longest = state.now().getTime() + maxSessionTtlMs(roles);
+  const login = caller?.expires.getTime() ?? Number.POSITIVE_INFINITY;
+  return new Date(Math.min(request.expires!.getTime(), longest, login));
 }
 
 /** @throws BadParameter where certificates must be good from one address only, and it is not known */
@@ -205,7 +212,7 @@ async function issue(state: AuthState, { user, keys, roles, expires, ...request 
     expires,
   });
   if (identity.groups.length === 0) throw new TeleportError('AccessDenied', 'access denied: the user has no roles');
-  await refuseLocked(state, identity);
+  await refuseLocked(state, { identity });
   const ca = state.authorities.tls('user');
   const caKey = state.authorities.ssh('user');
   const notBefore = new Date(now.getTime() - 60_000);

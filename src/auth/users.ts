@@ -14,7 +14,7 @@ import { credentialStatus, deleteUserTokens } from './invites.js';
 import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
-import { forgetSecrets, lockedUntil } from './secrets.js';
+import { forgetSecrets, freshSecrets, lockedUntil } from './secrets.js';
 import type { AuthState } from './state.js';
 import { nameOf, requireSomebody, rolesOf, type Who } from './who.js';
 
@@ -47,6 +47,7 @@ export async function createUser(state: AuthState, who: Who, user: User): Promis
   const taken = new TeleportError('AlreadyExists', `user "${user.metadata.name}" already registered`);
   if ((await state.users.get(user.metadata.name)) !== undefined) throw taken;
   const made = await recorded(state, userSaid(who, 'user.create', wanted), async () => {
+    await freshSecrets(state, user.metadata.name);
     return await state.users.create(wanted).catch((error: { code?: string }) => {
       throw error.code === 'AlreadyExists' ? taken : error;
     });
@@ -69,7 +70,10 @@ export async function upsertUser(state: AuthState, who: Who, user: User): Promis
   const created = before?.spec.created_by ?? { time: state.now().toISOString(), user: { name: nameOf(who) } };
   const wanted = await checkedUser(state, user, created);
   const said = userSaid(who, before ? 'user.update' : 'user.create', wanted);
-  const made = await recorded(state, said, () => state.users.put(wanted));
+  const made = await recorded(state, said, async () => {
+    if (before === undefined) await freshSecrets(state, user.metadata.name);
+    return await state.users.put(wanted);
+  });
   return await shown(state, made);
 }
 
@@ -138,7 +142,7 @@ function userSaid(who: Who, event: 'user.create' | 'user.update', user: User): S
 
 /** @throws NotFound `role x is not found` */
 export async function getRole(state: AuthState, who: Who, name: string): Promise<Role> {
-  const isOwn = who.kind === 'user' && who.identity.groups.includes(name);
+  const isOwn = who.kind === 'user' && who.user.spec.roles.includes(name);
   if (!isOwn) requireRule(who, 'role', 'read');
   const [role] = await rolesOf(state, [name]);
   return role!;

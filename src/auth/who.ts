@@ -1,18 +1,20 @@
 /**
- * Who is calling: nobody, one of our hosts, or a user whose roles are read from the store at every call, so that what was
- * taken away is gone with the next one. The certificate itself was verified when the connection was accepted
- * (`listener.ts`). Source: auth-grpc-and-routing.md 5.2, certificates.md 2.2.
+ * Who is calling: nobody, one of our hosts, or a user with the roles and traits that she has now, whatever the certificate
+ * says. Its signature was verified when the connection was accepted (`listener.ts`); whether it still counts is looked at
+ * here, at every call. Source: auth-grpc-and-routing.md 5.2, certificates.md 2.2.
  */
 import type { Caller } from '../api/caller.js';
+import { CREDENTIALS_EXPIRED } from '../api/status.js';
 import { TeleportError } from '../errors.js';
 import { hostIdIn } from '../identity/host.js';
 import type { Identity } from '../identity/identity.js';
 import { ipOf } from '../ip.js';
-import { lockInForce, lockText } from '../rbac/limits.js';
+import { type Lockable, lockInForce, lockText } from '../rbac/limits.js';
 import { checkPinning } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
 import type { SystemRole } from '../resources/system-role.js';
 import type { Role, User } from '../resources/types.js';
+import { secretsOf } from './secrets.js';
 import type { AuthState } from './state.js';
 
 export type Who =
@@ -20,21 +22,58 @@ export type Who =
   | { kind: 'host'; role: SystemRole; hostId: string; identity: Identity; remoteAddr: string }
   | { kind: 'user'; user: User; identity: Identity; roles: Role[]; remoteAddr: string };
 
-/** @throws TeleportError `AccessDenied` for a user who is gone, locked or elsewhere than the certificate is good for, `NotFound` for a role that is gone */
+/**
+ * Nothing is taken from an earlier call: on a connection that is held open, who is out is out with the next one.
+ *
+ * @throws TeleportError `AccessDenied` for a certificate whose time is over, a user who is gone, was made anew or is
+ *   elsewhere than the certificate is good for, and for a lock; `NotFound` for a role that is gone
+ */
 export async function whoCalls(state: AuthState, caller: Caller): Promise<Who> {
   const { bearer, remoteAddr } = caller;
   if (bearer === undefined) return { kind: 'nobody', remoteAddr };
-  const { identity, role } = bearer;
+  const { role } = bearer;
+  // Nothing will ever be answered on this connection again.
+  if (hasExpired(state, bearer.identity)) caller.end?.();
   if (role) {
-    const hostId = hostIdIn(identity.username, state.clusterName) ?? identity.username;
-    return { kind: 'host', role, hostId, identity, remoteAddr };
+    const hostId = await standingHost(state, bearer.identity, role);
+    caller.wasIn = true;
+    return { kind: 'host', role, hostId, identity: bearer.identity, remoteAddr };
   }
-  const user = await state.users.get(identity.username);
-  if (user === undefined) throw new TeleportError('AccessDenied', 'access denied');
-  await refuseLocked(state, identity);
+  const { user, identity } = await standingUser(state, bearer.identity);
   const roles = await rolesOf(state, identity.groups);
   checkPinning({ pinnedIp: identity.pinnedIp, roles }, ipOf(remoteAddr));
+  caller.wasIn = true;
   return { kind: 'user', user, identity, roles, remoteAddr };
+}
+
+/**
+ * The user of a certificate, as long as it counts, and its identity with the roles and traits of now.
+ *
+ * @throws TeleportError `AccessDenied`; where a new login helps, in the words to which clients answer with one
+ */
+export async function standingUser(state: AuthState, certified: Identity): Promise<{ user: User; identity: Identity }> {
+  refuseExpired(state, certified);
+  const { username } = certified;
+  const [user, { generation }] = await Promise.all([state.users.get(username), secretsOf(state, username)]);
+  if (user === undefined) throw new TeleportError('AccessDenied', 'access denied');
+  if (generation !== certified.userGeneration) throw new TeleportError('AccessDenied', CREDENTIALS_EXPIRED);
+  const identity = { ...certified, groups: user.spec.roles, traits: user.spec.traits };
+  await refuseLocked(state, { identity });
+  return { user, identity };
+}
+
+/** The id of a host, as long as its certificate counts. The administrator on the Auth host cannot be locked out of it. */
+async function standingHost(state: AuthState, identity: Identity, role: SystemRole): Promise<string> {
+  refuseExpired(state, identity);
+  const hostId = hostIdIn(identity.username, state.clusterName) ?? identity.username;
+  if (role !== 'Admin') await refuseLocked(state, { identity, serverId: hostId });
+  return hostId;
+}
+
+const hasExpired = (state: AuthState, { expires }: Identity): boolean => expires <= state.now();
+
+function refuseExpired(state: AuthState, identity: Identity): void {
+  if (hasExpired(state, identity)) throw new TeleportError('AccessDenied', CREDENTIALS_EXPIRED);
 }
 
 /** Definitions of these roles as they stand now, templates not filled in. @throws NotFound `role x is not found` */
@@ -53,10 +92,9 @@ export const expanded = (roles: readonly Role[], user: Pick<User, 'spec'>): Role
   roles.map((role) => expandRole(role, user.spec.traits));
 
 /** @throws TeleportError `AccessDenied` `lock targeting User:"alice" is in force: MESSAGE` */
-export async function refuseLocked(state: AuthState, identity: Identity): Promise<void> {
-  const lock = lockInForce(await state.locks.list(), { identity, now: state.now() });
-  if (lock === undefined) return;
-  throw new TeleportError('AccessDenied', lockText(lock));
+export async function refuseLocked(state: AuthState, who: Omit<Lockable, 'now'>): Promise<void> {
+  const lock = lockInForce(await state.locks.list(), { ...who, now: state.now() });
+  if (lock !== undefined) throw new TeleportError('AccessDenied', lockText(lock));
 }
 
 /** Name for audit: the user, or `<host id>.<cluster>`. */

@@ -20,6 +20,7 @@ import { checkDatabaseAccess } from '../rbac/check.js';
 import { lockInForce, lockText, sessionLimitsOf } from '../rbac/limits.js';
 import { checkPinning } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
+import type { User } from '../resources/types.js';
 import type { MonitorLimits } from './monitor.js';
 import type { Registry } from './registry.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
@@ -61,8 +62,8 @@ export function askedUserCas(auth: Pick<AuthClient, 'trust'>): AuthorizerOptions
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   return {
     async session(caller, first) {
-      const identity = await believe(options, caller.certificateDer);
-      const route = identity.routeToDatabase;
+      const certified = await believe(options, caller.certificateDer);
+      const route = certified.routeToDatabase;
       const database = route ? options.registry.get(route.serviceName) : undefined;
       if (!route || !database) {
         throw new TeleportError(
@@ -79,11 +80,15 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
       const client = await options.auth();
       const access = await client.databaseAgent.getSessionAccess({
-        user: identity.username,
-        roles: identity.groups,
-        mfaDevice: identity.mfaVerified ?? '',
+        user: certified.username,
+        roles: certified.groups,
+        mfaDevice: certified.mfaVerified ?? '',
+        userGeneration: certified.userGeneration ?? '',
       });
       if (!access.userExists) throw new TeleportError('AccessDenied', 'access denied');
+      if (access.certificateEnded)
+        throw new TeleportError('AccessDenied', `access denied: ${RESET}`, { hint: LOGIN_AGAIN });
+      const identity = asOfNow(certified, access.user && fromMessage('user', access.user));
       const session: DatabaseSession = {
         id: randomUUID(),
         identity,
@@ -100,12 +105,26 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         clientAddr: caller.clientAddr,
         startedAt: options.now(),
       };
-      const lock = lockInForce(session.locks, { identity, serverId: options.serverId, now: options.now() });
+      const lock = lockInForce(session.locks, {
+        identity,
+        login: dbUser,
+        serverId: options.serverId,
+        now: options.now(),
+      });
       if (lock) throw new TeleportError('AccessDenied', `access denied: ${lockText(lock)}`);
       checkPinning({ pinnedIp: identity.pinnedIp, roles: session.roles }, ipOf(caller.clientAddr));
       return session;
     },
   };
+}
+
+/** Why a certificate counts no more although its time is not over. */
+export const RESET = 'the password or the second factor of this user was reset, or the user was made anew';
+export const LOGIN_AGAIN = 'Log in again: "tsh login".';
+
+/** What was given or taken since the certificate was made counts; an older Auth Service does not say it. */
+function asOfNow(certified: Identity, user: User | undefined): Identity {
+  return user ? { ...certified, groups: user.spec.roles, traits: user.spec.traits } : certified;
 }
 
 /** The identity of a certificate of our User CA that is meant for databases. */

@@ -33,7 +33,7 @@ import { createScanner } from '../pg/scan.js';
 import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
-import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
+import { type Authorizer, checkAccess, LOGIN_AGAIN, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
 import type { LockWatch } from './lock-watch.js';
 import { type Limit, startMonitor } from './monitor.js';
@@ -208,5 +208,5 @@ async function pump(
 /** What the client hears of a limit; the reason as the audit event says it. */
 function sessionEnd(limit: Limit, reason: string): SessionEnd {
   if (limit === 'idle') return new SessionEnd('57P05', `due to idle-session timeout: ${reason}`);
-  return new SessionEnd('57P01', reason, limit === 'expired' ? 'Log in again: "tsh login".' : undefined);
+  return new SessionEnd('57P01', reason, limit === 'expired' ? LOGIN_AGAIN : undefined);
 }

@@ -5,7 +5,7 @@
  * Source: database-service.md 2.
  */
 import { formatDurationMs } from '../duration.js';
-import { LONGEST_TIMER_MS } from '../wait.js';
+import { atMoment, LONGEST_TIMER_MS } from '../wait.js';
 
 export interface MonitorLimits {
   /** When the certificate ends, if a role or the cluster wants sessions to end with it. */
@@ -31,13 +31,13 @@ export function startMonitor(
   now: () => Date,
   onLimit: (reason: string, limit: Limit) => void,
 ): Monitor {
-  let expiry: NodeJS.Timeout | undefined;
+  let forgetExpiry = () => {};
   let idle: NodeJS.Timeout | undefined;
   let lastRead = 0;
   let stopped = false;
   const stop = () => {
     stopped = true;
-    clearTimeout(expiry);
+    forgetExpiry();
     clearTimeout(idle);
   };
   const end = (reason: string, limit: Limit) => {
@@ -47,12 +47,9 @@ export function startMonitor(
   };
   const { disconnectAt, idleTimeoutMs } = limits;
   if (disconnectAt) {
-    const arm = () => {
-      const left = disconnectAt.getTime() - now().getTime();
-      if (left <= 0) return end(`client certificate expired at ${goTime(disconnectAt)}`, 'expired');
-      expiry = setTimeout(arm, Math.min(left, LONGEST_TIMER_MS));
-    };
-    arm();
+    forgetExpiry = atMoment(disconnectAt, now, () =>
+      end(`client certificate expired at ${goTime(disconnectAt)}`, 'expired'),
+    );
   }
   if (idleTimeoutMs) {
     const startedAt = now().getTime();

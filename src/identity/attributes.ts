@@ -28,4 +28,7 @@ export const ATTRIBUTE_OID = {
   userType: '1.3.9999.1.20',
   allowedResources: '1.3.9999.2.10',
   privateKeyPolicy: '1.3.9999.1.15',
+  /** This product's own; Teleport's programs pass over what they do not know. */
+  userGeneration: '1.3.9999.99.1',
+  loginDevice: '1.3.9999.99.2',
 } as const;

@@ -60,6 +60,10 @@ export interface Identity {
   /** `/cluster/kind/name`; absent: everything the roles allow. */
   allowedResources?: string[];
   privateKeyPolicy?: string;
+  /** Which user of that name it is: another one after a reset, or when the name is given anew (`auth/secrets.ts`). */
+  userGeneration?: string;
+  /** Id of the device that the login was confirmed with; unlike `mfaVerified` it opens nothing. */
+  loginDevice?: string;
   /** End of the certificate. */
   expires: Date;
 }
@@ -110,6 +114,8 @@ export function encodeSubject(identity: Identity): NameAttributes {
     userType: [identity.userType],
     allowedResources: [identity.allowedResources?.length ? goJson(identity.allowedResources) : undefined],
     privateKeyPolicy: [identity.privateKeyPolicy],
+    userGeneration: [identity.userGeneration],
+    loginDevice: [identity.loginDevice],
   };
   return [
     { oid: NAME_OID.organization, values: identity.groups },
@@ -172,6 +178,8 @@ export function decodeSubject(subject: ReadonlyMap<string, readonly string[]>, e
     ...present('userType', one(at.userType)),
     ...present('allowedResources', listOf(one(at.allowedResources))),
     ...present('privateKeyPolicy', one(at.privateKeyPolicy)),
+    ...present('userGeneration', one(at.userGeneration)),
+    ...present('loginDevice', one(at.loginDevice)),
     expires,
   };
 }

@@ -40,27 +40,39 @@ export function maxSessionTtlMs(roles: readonly Role[]): number {
   return ttls.length > 0 ? Math.min(...ttls) : DEFAULT_MAX_SESSION_TTL_MS;
 }
 
-/** The first lock in force that targets this user, one of the roles, the MFA device, a request, or this server. */
-export function lockInForce(
-  locks: readonly Lock[],
-  { identity, serverId, now }: { identity: Identity; serverId?: string; now: Date },
-): Lock | undefined {
+/** What a lock may hit. */
+export interface Lockable {
+  identity?: Identity | undefined;
+  /** The host that calls, or that serves the session. */
+  serverId?: string | undefined;
+  /** The user in the database: a login is one where there are databases only. */
+  login?: string | undefined;
+  now: Date;
+}
+
+/** The first lock in force that has one of these as its target. */
+export function lockInForce(locks: readonly Lock[], { now, ...hit }: Lockable): Lock | undefined {
   return locks.find(({ spec }) => {
     if (spec.expires !== undefined && new Date(spec.expires).getTime() <= now.getTime()) return false;
-    const { target } = spec;
-    return (
-      (target.user !== undefined && target.user === identity.username) ||
-      (target.role !== undefined && identity.groups.includes(target.role)) ||
-      (target.mfa_device !== undefined && target.mfa_device === identity.mfaVerified) ||
-      (target.access_request !== undefined && identity.activeRequests.includes(target.access_request)) ||
-      (target.server_id !== undefined && target.server_id === serverId)
-    );
+    const targets = Object.entries(targetsOf(hit));
+    return targets.some(([name, values]) => values.some((value) => value !== undefined && value === spec.target[name]));
   });
+}
+
+function targetsOf({ identity, serverId, login }: Omit<Lockable, 'now'>) {
+  return {
+    user: [identity?.username],
+    role: identity?.groups ?? [],
+    mfa_device: [identity?.mfaVerified, identity?.loginDevice],
+    access_request: identity?.activeRequests ?? [],
+    server_id: [serverId],
+    login: [login],
+  };
 }
 
 /** `lock targeting User:"alice" is in force: MESSAGE` */
 export function lockText({ spec: { target, message } }: Lock): string {
-  const word = (name: string) => name.replace(/(^|_)(.)/g, (_, __, letter: string) => letter.toUpperCase());
+  const word = (name: string) => name.replace(/(^|_)(id$|mfa|.)/g, (_, __, letters: string) => letters.toUpperCase());
   const whom = Object.entries(target).filter(([, value]) => value);
   const text = `lock targeting ${whom.map(([name, value]) => `${word(name)}:"${value}"`).join(' ')} is in force`;
   return message ? `${text}: ${message}` : text;

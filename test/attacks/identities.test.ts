@@ -12,7 +12,7 @@ import { DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
 import { PresenceService } from '../../src/api/gen/presence_pb.js';
 import { TrustService } from '../../src/api/gen/trust_pb.js';
 import { UsersService } from '../../src/api/gen/users_pb.js';
-import { encodeSubject, newIdentity } from '../../src/identity/identity.js';
+import { decodeIdentity, encodeSubject, newIdentity } from '../../src/identity/identity.js';
 import { generateKey, privateKeyPem, publicHalf, publicKeyPem, readPrivateKey } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import { createCa, createCsr, issueLeaf } from '../../src/pki/x509.js';
@@ -61,8 +61,9 @@ beforeAll(async () => {
   await role('going', { rules: [{ resources: ['*'], verbs: ['*'] }] });
   await role('root', { rules: [{ resources: ['*'], verbs: ['*'] }] });
 
-  const login = async (name: string, roles: string[]) =>
-    await cluster.as(await cluster.login(name, await cluster.invite(name, roles)));
+  const credentials = async (name: string, roles: string[]) =>
+    await cluster.login(name, await cluster.invite(name, roles));
+  const login = async (name: string, roles: string[]) => await cluster.as(await credentials(name, roles));
   alice = await cluster.login('alice', await cluster.invite('alice', ['dev']));
   const add = (letter: string, who: string, client: AuthClient) => callers.set(letter, { who, client });
 
@@ -83,9 +84,14 @@ beforeAll(async () => {
   add('e', 'a user of role editor', await login('ed', ['editor']));
   add('a', 'a user of role access', await login('amy', ['access']));
   add('r', 'a user whose role allows every verb on everything', await login('rob', ['root']));
-  add('l', 'a user who is locked', await login('lock', ['root']));
-  add('g', 'a user who was deleted', await login('gone', ['root']));
-  add('x', 'a user whose role was deleted', await login('roleless', ['going']));
+  const [lock, gone] = [await credentials('lock', ['root']), await credentials('gone', ['root'])];
+  add('l', 'a user who is locked', await cluster.as(lock));
+  add('g', 'a user who was deleted', await cluster.as(gone));
+  add(
+    'x',
+    'a user who has another role than the one of the certificate, which was deleted',
+    await login('roleless', ['going']),
+  );
 
   await admin.auth.upsertLock({ metadata: { name: 'l1' }, spec: { target: { user: 'lock' } } });
   await admin.users.deleteUser({ name: 'gone' });
@@ -95,9 +101,7 @@ beforeAll(async () => {
   });
   await admin.auth.deleteRole({ name: 'going' });
   const key = await generateKey('ecdsa-p256');
-  const subject = encodeSubject(
-    newIdentity({ username: 'alice', groups: ['access'], teleportCluster: CLUSTER, expires: new Date() }),
-  );
+  const subject = encodeSubject({ ...decodeIdentity(alice.certPem), usage: ['usage:db'], routeToDatabase: SALES });
   const strange = await generateKey('ecdsa-p256');
   const { certPem } = createCa({ clusterName: CLUSTER, key: strange, now: new Date() });
   imposter = { certPem, keyPem: privateKeyPem(strange) };
@@ -274,8 +278,11 @@ async function ownCertificate(wish: object) {
   return { certPem: text((await client.auth.generateUserCerts(request)).tls), keyPem: privateKeyPem(key) };
 }
 
-const subjectOf = (username: string, groups: string[]) =>
-  encodeSubject(newIdentity({ username, groups, teleportCluster: CLUSTER, expires: new Date(Date.now() + 3_600_000) }));
+function subjectOf(username: string, groups: string[]) {
+  const expires = new Date(Date.now() + 3_600_000);
+  const { userGeneration = '' } = decodeIdentity(alice.certPem);
+  return encodeSubject(newIdentity({ username, groups, userGeneration, teleportCluster: CLUSTER, expires }));
+}
 
 /** One that somebody else signed: the holder of another certificate, or without one, itself. */
 async function forged(username: string, groups: string[], signer?: { certPem: string; keyPem: string }) {

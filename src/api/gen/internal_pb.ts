@@ -9,7 +9,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { EmptySchema } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
-import type { AuthPreferenceV2, ClusterNetworkingConfigV2, DatabaseV3, LockV2, RoleV6 } from "./types_pb.js";
+import type { AuthPreferenceV2, ClusterNetworkingConfigV2, DatabaseV3, LockV2, RoleV6, UserV2 } from "./types_pb.js";
 import { file_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file internal.proto.
  */
 export const file_internal: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJKChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAki2gEKGEdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRIcCgVyb2xlcxgBIAMoCzINLnR5cGVzLlJvbGVWNhIcCgVsb2NrcxgCIAMoCzINLnR5cGVzLkxvY2tWMhITCgt1c2VyX2V4aXN0cxgDIAEoCBIwCg9hdXRoX3ByZWZlcmVuY2UYBCABKAsyFy50eXBlcy5BdXRoUHJlZmVyZW5jZVYyEjsKEW5ldHdvcmtpbmdfY29uZmlnGAUgASgLMiAudHlwZXMuQ2x1c3Rlck5ldHdvcmtpbmdDb25maWdWMiIoChZFbWl0QXVkaXRFdmVudHNSZXF1ZXN0Eg4KBmV2ZW50cxgBIAMoCSJLChdFbWl0QXVkaXRFdmVudHNSZXNwb25zZRIwCgdyZWZ1c2VkGAEgAygLMh8udGVsZXNoaWZ0LnYxLlJlZnVzZWRBdWRpdEV2ZW50Ij8KEVJlZnVzZWRBdWRpdEV2ZW50Eg0KBWluZGV4GAEgASgNEgsKA3VpZBgCIAEoCRIOCgZyZWFzb24YAyABKAkiEwoRV2F0Y2hMb2Nrc1JlcXVlc3QiMgoSV2F0Y2hMb2Nrc1Jlc3BvbnNlEhwKBWxvY2tzGAEgAygLMg0udHlwZXMuTG9ja1YyIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIMq4DCgxQcm94eUdhdGV3YXkSTwoKTG9naW5CZWdpbhIfLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVxdWVzdBogLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVzcG9uc2USUgoLTG9naW5GaW5pc2gSIC50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXF1ZXN0GiEudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVzcG9uc2USVQoMR2V0VXNlclRva2VuEiEudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlcXVlc3QaIi50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVzcG9uc2USVQoSQ2hhbmdlVXNlclBhc3N3b3JkEicudGVsZXNoaWZ0LnYxLkNoYW5nZVVzZXJQYXNzd29yZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSSwoNUmVnaXN0ZXJQcm94eRIiLnRlbGVzaGlmdC52MS5SZWdpc3RlclByb3h5UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eTKEAwoNRGF0YWJhc2VBZ2VudBJhChBHZXRTZXNzaW9uQWNjZXNzEiUudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRJeCg9FbWl0QXVkaXRFdmVudHMSJC50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBolLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXNwb25zZRJdCg5XYXRjaERhdGFiYXNlcxIjLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1JlcXVlc3QaJC50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXNwb25zZTABElEKCldhdGNoTG9ja3MSHy50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1JlcXVlc3QaIC50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_empty, file_types]);
+  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJ8ChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgikQEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIMq4DCgxQcm94eUdhdGV3YXkSTwoKTG9naW5CZWdpbhIfLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVxdWVzdBogLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVzcG9uc2USUgoLTG9naW5GaW5pc2gSIC50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXF1ZXN0GiEudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVzcG9uc2USVQoMR2V0VXNlclRva2VuEiEudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlcXVlc3QaIi50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVzcG9uc2USVQoSQ2hhbmdlVXNlclBhc3N3b3JkEicudGVsZXNoaWZ0LnYxLkNoYW5nZVVzZXJQYXNzd29yZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSSwoNUmVnaXN0ZXJQcm94eRIiLnRlbGVzaGlmdC52MS5SZWdpc3RlclByb3h5UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eTKEAwoNRGF0YWJhc2VBZ2VudBJhChBHZXRTZXNzaW9uQWNjZXNzEiUudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRJeCg9FbWl0QXVkaXRFdmVudHMSJC50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBolLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXNwb25zZRJdCg5XYXRjaERhdGFiYXNlcxIjLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1JlcXVlc3QaJC50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXNwb25zZTABElEKCldhdGNoTG9ja3MSHy50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1JlcXVlc3QaIC50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_empty, file_types]);
 
 /**
  * @generated from message teleshift.v1.LoginBeginRequest
@@ -315,6 +315,8 @@ export type GetSessionAccessRequest = Message<"teleshift.v1.GetSessionAccessRequ
   user: string;
 
   /**
+   * not looked at: the roles are those of now
+   *
    * @generated from field: repeated string roles = 2;
    */
   roles: string[];
@@ -323,6 +325,13 @@ export type GetSessionAccessRequest = Message<"teleshift.v1.GetSessionAccessRequ
    * @generated from field: string mfa_device = 3;
    */
   mfaDevice: string;
+
+  /**
+   * of the certificate, empty without one; absent: an agent that knows of none
+   *
+   * @generated from field: optional string user_generation = 4;
+   */
+  userGeneration?: string | undefined;
 };
 
 /**
@@ -360,6 +369,18 @@ export type GetSessionAccessResponse = Message<"teleshift.v1.GetSessionAccessRes
    * @generated from field: types.ClusterNetworkingConfigV2 networking_config = 5;
    */
   networkingConfig?: ClusterNetworkingConfigV2 | undefined;
+
+  /**
+   * @generated from field: types.UserV2 user = 6;
+   */
+  user?: UserV2 | undefined;
+
+  /**
+   * the user was reset, or made anew, after the certificate was
+   *
+   * @generated from field: bool certificate_ended = 7;
+   */
+  certificateEnded: boolean;
 };
 
 /**
@@ -438,6 +459,10 @@ export const RefusedAuditEventSchema: GenMessage<RefusedAuditEvent> = /*@__PURE_
  * @generated from message teleshift.v1.WatchLocksRequest
  */
 export type WatchLocksRequest = Message<"teleshift.v1.WatchLocksRequest"> & {
+  /**
+   * @generated from field: bool with_users = 1;
+   */
+  withUsers: boolean;
 };
 
 /**
@@ -455,6 +480,32 @@ export type WatchLocksResponse = Message<"teleshift.v1.WatchLocksResponse"> & {
    * @generated from field: repeated types.LockV2 locks = 1;
    */
   locks: LockV2[];
+
+  /**
+   * left out: they are as before
+   *
+   * @generated from field: bool same_locks = 2;
+   */
+  sameLocks: boolean;
+
+  /**
+   * begins anew: what was said on an earlier stream may be out of date
+   *
+   * @generated from field: bool first = 3;
+   */
+  first: boolean;
+
+  /**
+   * @generated from field: repeated teleshift.v1.UserGeneration users = 4;
+   */
+  users: UserGeneration[];
+
+  /**
+   * all that there is now has been said
+   *
+   * @generated from field: bool whole = 5;
+   */
+  whole: boolean;
 };
 
 /**
@@ -463,6 +514,33 @@ export type WatchLocksResponse = Message<"teleshift.v1.WatchLocksResponse"> & {
  */
 export const WatchLocksResponseSchema: GenMessage<WatchLocksResponse> = /*@__PURE__*/
   messageDesc(file_internal, 15);
+
+/**
+ * @generated from message teleshift.v1.UserGeneration
+ */
+export type UserGeneration = Message<"teleshift.v1.UserGeneration"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string generation = 2;
+   */
+  generation: string;
+
+  /**
+   * @generated from field: bool is_gone = 3;
+   */
+  isGone: boolean;
+};
+
+/**
+ * Describes the message teleshift.v1.UserGeneration.
+ * Use `create(UserGenerationSchema)` to create a new message.
+ */
+export const UserGenerationSchema: GenMessage<UserGeneration> = /*@__PURE__*/
+  messageDesc(file_internal, 16);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesRequest
@@ -475,7 +553,7 @@ export type WatchDatabasesRequest = Message<"teleshift.v1.WatchDatabasesRequest"
  * Use `create(WatchDatabasesRequestSchema)` to create a new message.
  */
 export const WatchDatabasesRequestSchema: GenMessage<WatchDatabasesRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 16);
+  messageDesc(file_internal, 17);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesResponse
@@ -504,7 +582,7 @@ export type WatchDatabasesResponse = Message<"teleshift.v1.WatchDatabasesRespons
  * Use `create(WatchDatabasesResponseSchema)` to create a new message.
  */
 export const WatchDatabasesResponseSchema: GenMessage<WatchDatabasesResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 17);
+  messageDesc(file_internal, 18);
 
 /**
  * What the Proxy's web API asks of Auth for people who have no certificate yet.
@@ -564,7 +642,7 @@ export const ProxyGateway: GenService<{
  */
 export const DatabaseAgent: GenService<{
   /**
-   * Role definitions of one user as the certificate names them, and the locks in force on them: one round trip a connection.
+   * The user of a certificate with the roles of now, their definitions, and all locks: one round trip a connection.
    *
    * @generated from rpc teleshift.v1.DatabaseAgent.GetSessionAccess
    */
@@ -595,7 +673,8 @@ export const DatabaseAgent: GenService<{
     output: typeof WatchDatabasesResponseSchema;
   },
   /**
-   * All locks now, and all of them again at each change: running sessions end with a lock.
+   * Whose right has ended: all locks now, and all of them again at each change; users with their generations now, then
+   * each change; and a word every few seconds. Running sessions and tunnels end by it. Proxies ask as well.
    *
    * @generated from rpc teleshift.v1.DatabaseAgent.WatchLocks
    */

@@ -22,7 +22,7 @@ import { databaseCertificate, signDatabaseCsr } from '../database-certs.js';
 import { hostCertificates, joinWithToken } from '../host-certs.js';
 import type { AuthState } from '../state.js';
 import { reissue, type UserCertificates } from '../user-certs.js';
-import { expanded, requireSomebody, rolesOf, type Who, whoCalls } from '../who.js';
+import { expanded, requireSomebody, type Who, whoCalls } from '../who.js';
 
 /** `UserCertsRequest.requester_name` of `tctl`. */
 const REQUESTER_TCTL = 1;
@@ -35,7 +35,6 @@ export function certificateHandlers(state: AuthState): Partial<ServiceImpl<typeo
         username: request.username,
         expires: timestampToDate(request.expires),
         usage: request.usage,
-        requester: request.requesterName,
         route: routeOf(request.routeToDatabase),
         routeToCluster: request.routeToCluster,
         format: request.format,
@@ -148,7 +147,7 @@ function mayMakeHost(who: Who, { hostId, role, systemRoles }: HostCertsRequest):
 async function isMfaRequired(state: AuthState, who: Who, { target }: IsMFARequiredRequest): Promise<boolean> {
   if (target.case !== 'database') return false;
   if (who.kind !== 'user') throw new TeleportError('AccessDenied', 'access denied: only users have sessions');
-  const roles = expanded(await rolesOf(state, who.identity.groups), who.user);
+  const roles = expanded(who.roles, who.user);
   const asked = mfaState(roles, state.preference);
   if (asked === 'never') return false;
   const name = target.value.serviceName;

@@ -5,6 +5,7 @@ import { toMessage } from '../../api/convert.js';
 import type { DatabaseAgent } from '../../api/gen/internal_pb.js';
 import { keyOf } from '../../store/store.js';
 import { sortRecords } from '../agent-records.js';
+import { secretsOf } from '../secrets.js';
 import { networkingConfig } from '../settings.js';
 import type { AuthState } from '../state.js';
 import { requireHost, rolesOf, whoCalls } from '../who.js';
@@ -19,13 +20,16 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
     getSessionAccess: async (request, context) => {
       await asAgent(context);
       const user = await state.users.get(request.user);
-      const roles = user ? await rolesOf(state, request.roles) : [];
+      const roles = user ? await rolesOf(state, user.spec.roles) : [];
+      const { generation = '' } = await secretsOf(state, request.user);
       return {
         roles: roles.map((role) => toMessage('role', role)),
         locks: (await state.locks.list()).map((lock) => toMessage('lock', lock)),
         userExists: user !== undefined,
         authPreference: toMessage('cluster_auth_preference', state.preference),
         networkingConfig: toMessage('cluster_networking_config', networkingConfig(state)),
+        ...(user ? { user: toMessage('user', user) } : {}),
+        certificateEnded: request.userGeneration !== undefined && request.userGeneration !== generation,
       };
     },
     emitAuditEvents: async ({ events }, context) => {
@@ -38,7 +42,7 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       return { refused };
     },
     async *watchLocks(_, context) {
-      await asAgent(context);
+      requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
       const changes = state.store.watch(`${keyOf('lock')}/`, context.signal);
       const all = async () => ({ locks: (await state.locks.list()).map((lock) => toMessage('lock', lock)) });
       yield await all();

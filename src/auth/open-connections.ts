@@ -1,0 +1,91 @@
+/**
+ * The connections to Auth whose callers have shown a certificate. Each ends with its certificate, and is looked at again
+ * when a lock, or the user that it is for, has changed: who is out does not keep a watch open, or wait for a next call.
+ */
+import type { Duplex } from 'node:stream';
+import type { Caller } from '../api/caller.js';
+import { isTeleportError, messageOf } from '../errors.js';
+import { type Change, keyOf } from '../store/store.js';
+import { atMoment, rest } from '../wait.js';
+import { SECRETS } from './secrets.js';
+import type { AuthState } from './state.js';
+import { whoCalls } from './who.js';
+
+/** How long a caller who is out may still hear why, in answer to a call. */
+const REFUSALS_MS = 300;
+/** Before the store is watched again, should that ever fail. */
+const PAUSE_MS = 100;
+
+export class OpenConnections {
+  readonly #state: AuthState;
+  readonly #callers = new Set<Caller>();
+  readonly #stop = new AbortController();
+  readonly #watching: Promise<void>;
+
+  constructor(state: AuthState) {
+    this.#state = state;
+    this.#watching = this.#watch();
+  }
+
+  /** Until it is closed, or until `end` is called, which ends it. */
+  keep(caller: Caller, socket: Duplex, end: () => void): void {
+    const { bearer } = caller;
+    if (!bearer) return;
+    let ending: NodeJS.Timeout | undefined;
+    caller.end = () => {
+      ending ??= setTimeout(end, REFUSALS_MS).unref();
+    };
+    this.#callers.add(caller);
+    const forget = atMoment(bearer.identity.expires, this.#state.now, caller.end);
+    socket.once('close', () => {
+      forget();
+      this.#callers.delete(caller);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#watching;
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        for await (const change of this.#state.store.watch('/', signal)) await this.#look(change);
+      } catch (error) {
+        // What was missed meanwhile is found out at the next call, or below.
+        this.#state.log.error('Watching the store failed.', { error: messageOf(error) });
+      }
+      await rest(PAUSE_MS, signal);
+      for (const caller of this.#callers) await this.#check(caller);
+    }
+  }
+
+  async #look({ key }: Change): Promise<void> {
+    const hits = whomItConcerns(key);
+    if (hits === undefined) return;
+    // Where no call was ever let through, each will go on being refused.
+    for (const caller of [...this.#callers]) if (caller.wasIn && hits(caller)) await this.#check(caller);
+  }
+
+  async #check(caller: Caller): Promise<void> {
+    try {
+      await whoCalls(this.#state, caller);
+    } catch (error) {
+      if (isTeleportError(error, 'AccessDenied')) caller.end?.();
+      else this.#state.log.error('Cannot look at a connection.', { error: messageOf(error) });
+    }
+  }
+}
+
+const LOCKS = `${keyOf('lock')}/`;
+const USERS = [`${keyOf('user')}/`, `${keyOf(SECRETS)}/`];
+
+/** Whose right a change of the store may have ended; undefined: nobody's. */
+function whomItConcerns(key: string): ((caller: Caller) => boolean) | undefined {
+  if (key.startsWith(LOCKS)) return () => true;
+  if (!USERS.some((folder) => key.startsWith(folder))) return undefined;
+  return ({ bearer }) =>
+    bearer !== undefined && USERS.some((folder) => key === folder + keyOf(bearer.identity.username).slice(1));
+}

@@ -1,0 +1,218 @@
+/** Who is out is out, also on a connection that has been open since before. Tests: src/auth/secrets.ts */
+import { once } from 'node:events';
+import type { TLSSocket } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { hexName } from '../../src/api/alpn.js';
+import { type AuthClient, openAuthClient } from '../../src/api/client.js';
+import { decodeIdentity } from '../../src/identity/identity.js';
+import { dialTls } from '../../src/net/dial.js';
+import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
+import type { SystemRole } from '../../src/resources/system-role.js';
+import { accept, CLUSTER, type Credentials, inMs, PASSWORD, TestAuth, text } from './test-auth.js';
+
+let cluster: TestAuth;
+let admin: AuthClient;
+let tlsPublicKey: Uint8Array;
+const held: Held[] = [];
+
+beforeAll(async () => {
+  cluster = await TestAuth.start();
+  admin = await cluster.asHost('Admin');
+  tlsPublicKey = Buffer.from(publicKeyPem(await generateKey('ecdsa-p256')));
+});
+afterEach(async () => {
+  const { locks } = await admin.auth.getLocks({});
+  for (const { metadata } of locks) await admin.auth.deleteLock({ name: metadata!.name });
+});
+afterAll(async () => {
+  await Promise.all(held.map(({ client }) => client.close()));
+  await cluster.remove();
+});
+
+interface Held {
+  client: AuthClient;
+  closed: Promise<unknown>;
+}
+
+/** A connection that has made a call and stays open. */
+async function hold({ certPem, keyPem }: Pick<Credentials, 'certPem' | 'keyPem'>): Promise<Held> {
+  const { hostCaPems } = await cluster.identity('Node');
+  const socket: TLSSocket = await dialTls({
+    host: '127.0.0.1',
+    port: cluster.auth.address.port,
+    servername: hexName(CLUSTER),
+    alpn: ['h2'],
+    timeoutMs: 5_000,
+    ca: hostCaPems,
+    cert: certPem,
+    key: keyPem,
+  });
+  const closed = once(socket, 'close');
+  const client = openAuthClient({ authority: hexName(CLUSTER), version: '18.3.0', connect: async () => socket });
+  await client.auth.getDomainName({});
+  const one = { client, closed };
+  held.push(one);
+  return one;
+}
+
+const holdHost = async (role: SystemRole) => await hold(await cluster.identity(role));
+const EXPIRED = { code: 'AccessDenied', message: 'access denied: client credentials have expired, please relogin.' };
+const databaseCertificate = (username: string) => ({
+  username,
+  expires: inMs(20 * 3_600_000),
+  usage: 3,
+  requesterName: 1,
+  routeToDatabase: { serviceName: 'sales', protocol: 'postgres' },
+  tlsPublicKey,
+});
+
+describe('X3 a login ends', () => {
+  test('at the next call after the certificate’s end, for certificates as well, and its connection with it', async () => {
+    const mine = await cluster.login('ann', await cluster.invite('ann', ['access']));
+    const { client, closed } = await hold(mine);
+    const before = cluster.ahead;
+    cluster.ahead += 12 * 3_600_000;
+    try {
+      const request = { ...databaseCertificate('ann'), expires: inMs(20 * 3_600_000) };
+      await expect(client.auth.generateUserCerts(request)).rejects.toMatchObject(EXPIRED);
+      await closed;
+    } finally {
+      cluster.ahead = before;
+    }
+  });
+
+  test('at the certificate’s end, without a call', async () => {
+    const mine = await cluster.login('ben', await cluster.invite('ben', ['access']));
+    const before = cluster.ahead;
+    cluster.ahead = decodeIdentity(mine.certPem).expires.getTime() - Date.now() - 400;
+    try {
+      await (await hold(mine)).closed;
+    } finally {
+      cluster.ahead = before;
+    }
+  });
+
+  test('and what comes from it ends with it, and has only roles that the user has now', async () => {
+    await admin.auth.createRole({ role: { version: 'v7', metadata: { name: 'dba' }, spec: {} } });
+    const mine = await cluster.login('cat', await cluster.invite('cat', ['access', 'dba']), {
+      ttl: 3_600_000_000_000n,
+    });
+    const { client } = await hold(mine);
+    await admin.users.updateUser({
+      user: { kind: 'user', version: 'v2', metadata: { name: 'cat' }, spec: { roles: ['access'] } },
+    });
+    const issued = decodeIdentity(text((await client.auth.generateUserCerts(databaseCertificate('cat'))).tls));
+    expect(issued.expires).toEqual(decodeIdentity(mine.certPem).expires);
+    expect(issued.groups).toEqual(['access']);
+    const roles: string[] = [];
+    for await (const { metadata } of client.auth.getCurrentUserRoles({})) roles.push(metadata!.name);
+    expect(roles).toEqual(['access']);
+  });
+});
+
+describe('X2 a lock', () => {
+  test.each([
+    ['a user', { user: 'dan' }, 'User:"dan"'],
+    ['a role', { role: 'access' }, 'Role:"access"'],
+  ])('on %s ends the open connection, and the next one is told', async (_, target, words) => {
+    const mine = await cluster.login('dan', await cluster.invite('dan', ['access']));
+    const { closed } = await hold(mine);
+    await admin.auth.upsertLock({ metadata: { name: 'l' }, spec: { target, message: 'on leave' } });
+    const at = performance.now();
+    await closed;
+    expect(performance.now() - at).toBeLessThan(1_000);
+    const again = await cluster.as(mine);
+    await expect(again.auth.getDomainName({})).rejects.toMatchObject({
+      code: 'AccessDenied',
+      message: `lock targeting ${words} is in force: on leave`,
+    });
+    await admin.auth.deleteLock({ name: 'l' });
+    await again.auth.getDomainName({});
+    await admin.users.deleteUser({ name: 'dan' });
+  });
+
+  test('on the device ends what was signed in with it, and it signs in no more', async () => {
+    const secret = await cluster.invite('eve', ['access']);
+    const mine = await cluster.login('eve', secret);
+    const { loginDevice } = decodeIdentity(mine.certPem);
+    const { closed } = await hold(mine);
+    await admin.auth.upsertLock({ metadata: { name: 'd' }, spec: { target: { mfaDevice: loginDevice! } } });
+    await closed;
+    cluster.ahead += 60_000;
+    await expect(cluster.login('eve', secret)).rejects.toMatchObject({ message: expect.stringContaining('MFADevice') });
+  });
+
+  test.each(['Db', 'Proxy'] as const)('on a host ends each of its calls: %s', async (role) => {
+    const { client, closed } = await holdHost(role);
+    const { hostId } = await cluster.identity(role);
+    const watch = client.databaseAgent.watchLocks({});
+    const ended = (async () => {
+      for await (const _ of watch);
+    })().catch(() => {});
+    await admin.auth.upsertLock({ metadata: { name: 'h' }, spec: { target: { serverId: hostId }, message: 'stolen' } });
+    await Promise.all([closed, ended]);
+    const again = await cluster.asHost(role);
+    const refused = { code: 'AccessDenied', message: `lock targeting ServerID:"${hostId}" is in force: stolen` };
+    await expect(again.auth.generateHostCerts({ hostId, role, publicTlsKey: tlsPublicKey })).rejects.toMatchObject(
+      refused,
+    );
+    await expect(again.databaseAgent.getSessionAccess({ user: 'ann' })).rejects.toMatchObject(refused);
+    await expect(again.auth.getClusterNetworkingConfig({})).rejects.toMatchObject(refused);
+    await admin.auth.deleteLock({ name: 'h' });
+    await again.auth.getDomainName({});
+  });
+
+  test('does not keep the administrator of the Auth host out', async () => {
+    const { client } = await holdHost('Admin');
+    await client.auth.upsertLock({ metadata: { name: 'a' }, spec: { target: { serverId: cluster.auth.hostId } } });
+    await client.auth.upsertLock({ metadata: { name: 'b' }, spec: { target: { role: 'Admin' } } });
+    await client.auth.deleteLock({ name: 'a' });
+    await client.auth.deleteLock({ name: 'b' });
+  });
+});
+
+describe('X10 what was issued before is worth nothing', () => {
+  const again = async (mine: Credentials) => await (await cluster.as(mine)).auth.getDomainName({});
+
+  test('when the user is deleted, and made anew under the old name', async () => {
+    const mine = await cluster.login('fay', await cluster.invite('fay', ['editor']));
+    const { closed } = await hold(mine);
+    await admin.users.deleteUser({ name: 'fay' });
+    await closed;
+    const secret = await cluster.invite('fay', ['access']);
+    await expect(again(mine)).rejects.toMatchObject(EXPIRED);
+    cluster.ahead += 60_000;
+    await again(await cluster.login('fay', secret));
+  });
+
+  test('when password and second factor are reset', async () => {
+    const mine = await cluster.login('gus', await cluster.invite('gus', ['access']));
+    const { closed } = await hold(mine);
+    const reset = await admin.auth.createResetPasswordToken({ name: 'gus', type: 'password', ttl: 0n });
+    await closed;
+    await expect(again(mine)).rejects.toMatchObject(EXPIRED);
+    const secret = await accept(await cluster.asHost('Proxy'), reset.metadata!.name, cluster.now);
+    cluster.ahead += 60_000;
+    await again(await cluster.login('gus', secret));
+    await expect(again(mine)).rejects.toMatchObject(EXPIRED);
+  });
+
+  test('a wrong password and a second login end nothing', async () => {
+    const secret = await cluster.invite('hal', ['access']);
+    const mine = await cluster.login('hal', secret);
+    const proxy = await cluster.asHost('Proxy');
+    await expect(proxy.proxyGateway.loginBegin({ user: 'hal', password: `not ${PASSWORD}` })).rejects.toMatchObject({
+      code: 'AccessDenied',
+    });
+    cluster.ahead += 60_000;
+    await cluster.login('hal', secret);
+    await again(mine);
+  });
+
+  test('an agent hears it when it asks about a certificate for a database', async () => {
+    await cluster.login('ivy', await cluster.invite('ivy', ['access']));
+    const agent = await cluster.asHost('Db');
+    const { certificateEnded } = await agent.databaseAgent.getSessionAccess({ user: 'ivy', userGeneration: 'another' });
+    expect(certificateEnded).toBe(true);
+  });
+});
