@@ -291,7 +291,7 @@ describe('GenerateHostCerts', () => {
   test('a request to join with endless names is refused before anything is written down', async () => {
     const nobody = await cluster.as({});
     const before = (await cluster.events('instance.join')).length;
-    const long = request({ token: 'wrong', nodeName: 'x'.repeat(100_000) });
+    const long = request({ token: 'wrong', nodeName: 'x'.repeat(10_000) });
     await expect(nobody.join.registerUsingToken(long)).rejects.toMatchObject({ code: 'BadParameter' });
     expect((await cluster.events('instance.join')).length).toBe(before);
   });
