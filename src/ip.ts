@@ -53,6 +53,14 @@ export function ipOfBytes(bytes: Buffer): string {
   return canonicalIp(Array.from({ length: 8 }, (_, at) => bytes.readUInt16BE(at * 2).toString(16)).join(':'))!;
 }
 
+/** True for an address, or a network such as `10.0.0.0/8`. */
+export function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const width = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : 0;
+  if (width === 0 || rest.length > 0) return false;
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= width);
+}
+
 /** A list of addresses and networks (`10.0.0.0/8`). */
 export function addressList(entries: readonly string[]): { has(address: string): boolean } {
   const list = new BlockList();

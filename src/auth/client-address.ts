@@ -1,23 +1,47 @@
 /**
- * Who is at the other end of a connection to Auth. A Proxy on this machine says it in a PROXY header before the first TLS
- * byte. From anywhere else no header is looked for, as anybody could write one: there it is a broken TLS handshake.
+ * Who is at the other end of a connection to Auth. A Proxy of the cluster says it in a PROXY header before the first TLS byte,
+ * and signs it. No other header is believed, wherever it comes from: anybody on this machine could write one.
  */
 import type { Duplex } from 'node:stream';
+import { TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
-import { canonicalIp, isLoopback } from '../ip.js';
+import type { Bearer } from '../identity/bearer.js';
+import { checkAddressProof } from '../identity/signed-address.js';
+import { canonicalIp } from '../ip.js';
 import { takeProxyHeader } from '../net/proxy-protocol.js';
 
 /** A connection with the TCP address of its other end. */
 export type Dialled = Duplex & { remoteAddress?: string | undefined; remotePort?: number | undefined };
 
+export interface AddressOptions {
+  timeoutMs: number;
+  /** Authorities of Proxies. */
+  hostCas: readonly string[];
+  clusterName: string;
+  now: Date;
+}
+
+export interface ClientAddress {
+  /** `ip:port` of the person's end. */
+  address: string;
+  /** Who says so, when it is not the end of the connection itself. */
+  statedBy?: Bearer;
+}
+
 /**
- * @returns `ip:port` of the person's end
- * @throws TeleportError `Protocol` for a broken header, `ConnectionProblem` when no bytes come in time
+ * @throws TeleportError `Protocol` for a broken header, `AccessDenied` for one that is not signed by a Proxy of this cluster,
+ *   `ConnectionProblem` when no bytes come in time
  */
-export async function clientAddress(socket: Dialled, { timeoutMs }: { timeoutMs: number }): Promise<string> {
+export async function clientAddress(socket: Dialled, options: AddressOptions): Promise<ClientAddress> {
   const { remoteAddress = '', remotePort = 0 } = socket;
-  const stated = isLoopback(remoteAddress) ? await takeProxyHeader(socket, { timeoutMs }) : undefined;
-  return stated
-    ? joinHostPort(stated.address, stated.port)
-    : joinHostPort(canonicalIp(remoteAddress) ?? remoteAddress, remotePort);
+  const header = await takeProxyHeader(socket, options);
+  if (header === undefined) {
+    return { address: joinHostPort(canonicalIp(remoteAddress) ?? remoteAddress, remotePort) };
+  }
+  const { source, addresses, proof } = header;
+  if (source === undefined || addresses === undefined || proof === undefined) {
+    throw new TeleportError('AccessDenied', 'a PROXY header that no Proxy of this cluster has signed');
+  }
+  const statedBy = checkAddressProof(addresses, proof, options);
+  return { address: joinHostPort(source.address, source.port), statedBy };
 }

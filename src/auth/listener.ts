@@ -112,7 +112,7 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
       const key = farEnd(socket);
       ports.set(key, socket);
       socket.once('close', () => ports.delete(key));
-      addresses.set(socket, await clientAddress(socket, { timeoutMs: FIRST_BYTES_TIMEOUT_MS }));
+      addresses.set(socket, await addressOf(state, socket));
       tls.accept(socket);
     },
     onError: (error) => log.debug('Connection ended', { error }),
@@ -135,6 +135,12 @@ interface FarEnd {
 }
 
 const farEnd = ({ remoteAddress = '', remotePort = 0 }: FarEnd) => joinHostPort(remoteAddress, remotePort);
+
+async function addressOf({ authorities, clusterName, now }: AuthState, socket: Socket): Promise<string> {
+  const hostCas = [authorities.tls('host').certPem];
+  const options = { timeoutMs: FIRST_BYTES_TIMEOUT_MS, hostCas, clusterName, now: now() };
+  return (await clientAddress(socket, options)).address;
+}
 
 /** Who showed a certificate, if one was shown. @throws TeleportError `AccessDenied` for one that is not accepted here */
 function believe({ authorities, clusterName, now }: AuthState, socket: TLSSocket): Bearer | undefined {

@@ -15,8 +15,10 @@ const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 const SIGNATURE_1 = Buffer.from('PROXY ');
 /** Longest line of version 1, from the specification. */
 const MAX_LINE_BYTES = 107;
-/** Longest version 2 header believed: addresses and a few TLVs. Our own limit. */
-const MAX_HEADER_BYTES = 2048;
+/** Longest version 2 header believed: addresses, and what a Proxy of the cluster signs them with. Our own limit. */
+const MAX_HEADER_BYTES = 6 * 1024;
+/** The types that the specification (2.2.7) leaves to applications begin here. */
+const TYPE_SIGNED = 0xe7;
 
 export interface SocketEndpoint {
   address: string;
@@ -28,17 +30,31 @@ export interface ProxyHeader {
   source: SocketEndpoint | undefined;
   /** Length of the header in bytes. */
   length: number;
+  /** The addresses and ports as they stand in the header, and what was added to prove them. */
+  addresses?: Buffer;
+  proof?: Buffer | undefined;
 }
 
-/** A version 2 header. An IPv4 address beside an IPv6 one is written as IPv4-mapped. */
-export function encodeProxyHeader(source: SocketEndpoint, destination: SocketEndpoint): Buffer {
+/**
+ * A version 2 header. An IPv4 address beside an IPv6 one is written as IPv4-mapped.
+ *
+ * @param prove  what is added to prove these bytes, which are the addresses
+ */
+export function encodeProxyHeader(
+  source: SocketEndpoint,
+  destination: SocketEndpoint,
+  prove?: (addresses: Buffer) => Buffer,
+): Buffer {
   const isV4 = [source, destination].every(({ address }) => isIPv4(canonicalIp(address) ?? ''));
-  const body = Buffer.concat([
+  const addresses = Buffer.concat([
     addressBytes(source.address, isV4),
     addressBytes(destination.address, isV4),
     uint16(source.port),
     uint16(destination.port),
   ]);
+  const proof = prove?.(addresses);
+  const added = proof ? [Buffer.of(TYPE_SIGNED), uint16(proof.length), proof] : [];
+  const body = Buffer.concat([addresses, ...added]);
   return Buffer.concat([SIGNATURE_2, Buffer.of(0x21, isV4 ? 0x11 : 0x21), uint16(body.length), body]);
 }
 
@@ -62,13 +78,13 @@ export function isProxyHeader(bytes: Buffer): boolean {
 /**
  * Take the header from a connection, if one is there; what follows stays in it.
  *
- * @returns the caller's address, or undefined without header or address
+ * @returns undefined without header
  * @throws TeleportError `Protocol`, `ConnectionProblem`
  */
 export async function takeProxyHeader(
   socket: Duplex,
   { timeoutMs }: { timeoutMs: number },
-): Promise<SocketEndpoint | undefined> {
+): Promise<ProxyHeader | undefined> {
   let header: ProxyHeader | null = null;
   await peek(socket, {
     timeoutMs,
@@ -82,7 +98,7 @@ export async function takeProxyHeader(
   const found = header as ProxyHeader | null;
   if (found === null) return undefined;
   socket.read(found.length);
-  return found.source;
+  return found;
 }
 
 function startsLike(bytes: Buffer, signature: Buffer): boolean {
@@ -100,9 +116,22 @@ function binary(bytes: Buffer): ProxyHeader | undefined {
   if (command > 1) throw broken();
   const width = family === 0x11 ? 4 : family === 0x21 ? 16 : 0;
   if (command === 0 || width === 0) return { source: undefined, length };
+  const end = 16 + 2 * width + 4;
   if (bodyLength < 2 * width + 4) throw broken();
   const address = ipOfBytes(bytes.subarray(16, 16 + width));
-  return { source: { address, port: bytes.readUInt16BE(16 + 2 * width) }, length };
+  const source = { address, port: bytes.readUInt16BE(16 + 2 * width) };
+  return { source, length, addresses: bytes.subarray(16, end), proof: proofIn(bytes.subarray(end, length)) };
+}
+
+/** The first value of our own type among those that may follow the addresses. */
+function proofIn(values: Buffer): Buffer | undefined {
+  for (let at = 0; at + 3 <= values.length; ) {
+    const next = at + 3 + values.readUInt16BE(at + 1);
+    if (next > values.length) throw broken();
+    if (values[at] === TYPE_SIGNED) return values.subarray(at + 3, next);
+    at = next;
+  }
+  return undefined;
 }
 
 function line(bytes: Buffer): ProxyHeader | undefined {

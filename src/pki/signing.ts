@@ -15,6 +15,15 @@ export function signed(tbs: DerNode, key: KeyObject): Buffer {
   return encodeDer(sequence(rawSequence(bytes), algorithmNode(key), bitString(signature)));
 }
 
+/** A signature over bytes that are no X.509 structure. */
+export function signatureOver(bytes: Buffer, key: KeyObject): Buffer {
+  return sign(algorithmOf(key).hash, bytes, key);
+}
+
+export function isSignatureOver(bytes: Buffer, signature: Buffer, publicKey: KeyObject): boolean {
+  return verify(algorithmOf(publicKey).hash, bytes, publicKey, signature);
+}
+
 /** AlgorithmIdentifier that this key signs with. */
 export function algorithmNode(key: KeyObject): DerNode {
   const algorithm = algorithmOf(key);

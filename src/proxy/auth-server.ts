@@ -1,14 +1,17 @@
 /**
  * Connections from the Proxy to the Auth Service: raw ones for clients (TLS routing by `teleport-auth@…`), and the bytes
- * of a `ProxyCluster` stream. To an Auth Service on this machine each begins with a PROXY header, so that Auth sees the
- * client's address and not ours. Auth believes (and understands) the header from loopback only.
+ * of a `ProxyCluster` stream. Each begins with a PROXY header, so that Auth sees the client's address and not ours; it is
+ * signed with this Proxy's key, or Auth would not believe it.
  */
+import { createPrivateKey } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { isLoopback } from '../ip.js';
+import type { HostIdentity } from '../api/host-identity.js';
+import { proofOfAddress } from '../identity/signed-address.js';
 import { dialTcp } from '../net/dial.js';
 import { encodeProxyHeader, type SocketEndpoint } from '../net/proxy-protocol.js';
 import { relay } from '../net/relay.js';
+import { certificateDer } from '../pki/certificate.js';
 
 export interface Upstream {
   /** A connection to Auth on behalf of a client. @throws TeleportError `ConnectionProblem` */
@@ -17,13 +20,30 @@ export interface Upstream {
   forward(connection: Duplex, client: SocketEndpoint): Promise<void>;
 }
 
-/** @param options.timeoutMs  for dialling, default 10 s */
-export function createUpstream(options: { host: string; port: number; timeoutMs?: number }): Upstream {
-  const { host, port, timeoutMs = 10_000 } = options;
+export interface UpstreamOptions {
+  host: string;
+  port: number;
+  /** This Proxy as it is now. */
+  identity: () => Pick<HostIdentity, 'certPem' | 'keyPem'>;
+  now: () => Date;
+  /** For dialling, default 10 s. */
+  timeoutMs?: number;
+}
+
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const { host, port, identity, now, timeoutMs = 10_000 } = options;
+  const prove = (addresses: Buffer): Buffer => {
+    const { certPem, keyPem } = identity();
+    return proofOfAddress(addresses, {
+      certificateDer: certificateDer(certPem),
+      key: createPrivateKey(keyPem),
+      now: now(),
+    });
+  };
   const dial = async (client: SocketEndpoint): Promise<Socket> => {
     const socket = await dialTcp({ host, port, timeoutMs, allowHalfOpen: true });
     const { remoteAddress = '' } = socket;
-    if (isLoopback(remoteAddress)) socket.write(encodeProxyHeader(client, { address: remoteAddress, port }));
+    socket.write(encodeProxyHeader(client, { address: remoteAddress, port }, prove));
     return socket;
   };
   return {

@@ -30,7 +30,7 @@ export interface ReceptionOptions {
   settings: WebServerOptions['settings'];
   clusterName: string;
   version: string;
-  proxyProtocol: boolean;
+  proxyHeadersFrom: readonly string[];
   settingsTtlMs: number;
   rateLimits?: WebServerOptions['rateLimits'];
   now: () => Date;
@@ -77,7 +77,7 @@ export class Reception {
       upstream,
       terminator: terminators.of,
       verify,
-      proxyProtocol: options.proxyProtocol,
+      proxyHeadersFrom: options.proxyHeadersFrom,
       serveDirect: (stream, { address, port }) => this.#clients.serve({ stream, isDirect: true, address, port }),
       serve: this.#services(),
     });

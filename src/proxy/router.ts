@@ -8,6 +8,7 @@ import { ALPN, PING_SUFFIX } from '../api/alpn.js';
 import { TeleportError } from '../errors.js';
 import type { Bearer } from '../identity/bearer.js';
 import { checkPinnedIp } from '../identity/pinned-ip.js';
+import { addressList } from '../ip.js';
 import { peek, peekClientHello } from '../net/peek.js';
 import { PING_INTERVAL_MS, PingStream } from '../net/ping-stream.js';
 import { type SocketEndpoint, takeProxyHeader } from '../net/proxy-protocol.js';
@@ -37,8 +38,8 @@ export interface RouterOptions {
   serve: Record<Exclude<Service, 'reverse-tunnel'>, (arrival: Arrival) => void | Promise<void>>;
   /** Plain TCP that begins as PostgreSQL does. */
   serveDirect: (stream: Duplex, client: SocketEndpoint) => void | Promise<void>;
-  /** Believe a PROXY header in front of a connection. */
-  proxyProtocol: boolean;
+  /** Addresses and networks from which a PROXY header in front of a connection is believed. */
+  proxyHeadersFrom: readonly string[];
   /** Default 10 s. */
   firstBytesTimeoutMs?: number;
   /** Default 15 s. */
@@ -54,13 +55,14 @@ export interface Router {
 
 export function createRouter(options: RouterOptions): Router {
   const { firstBytesTimeoutMs = 10_000, helloTimeoutMs = 15_000 } = options;
+  const balancers = addressList(options.proxyHeadersFrom);
 
   const route = async (connection: Duplex, from: SocketEndpoint): Promise<void> => {
     let client = from;
     let kind = await firstBytes(connection, firstBytesTimeoutMs);
     if (kind === 'proxy-header') {
-      if (!options.proxyProtocol) throw refused('a PROXY header is not expected here');
-      client = (await takeProxyHeader(connection, { timeoutMs: firstBytesTimeoutMs })) ?? from;
+      if (!balancers.has(from.address)) throw refused('a PROXY header is not believed from this address');
+      client = (await takeProxyHeader(connection, { timeoutMs: firstBytesTimeoutMs }))?.source ?? from;
       kind = await firstBytes(connection, firstBytesTimeoutMs);
     }
     if (kind === 'postgres') return await options.serveDirect(connection, client);

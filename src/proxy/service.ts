@@ -46,8 +46,8 @@ export interface ProxyOptions {
   clusterName: string;
   version: string;
   log: Logger;
-  /** Believe PROXY headers on our own port. Default false. */
-  proxyProtocol?: boolean;
+  /** Addresses and networks of load balancers whose PROXY headers are believed on our own port. Default: none. */
+  proxyHeadersFrom?: readonly string[];
   now?: () => Date;
   /** Default of `close`. 5 s. */
   drainTimeoutMs?: number;
@@ -60,7 +60,7 @@ export interface ProxyOptions {
 
 /** @throws TeleportError when Auth cannot be reached or the port is taken */
 export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
-  const { identity, clusterName, version, log, publicAddr = [] } = options;
+  const { identity, clusterName, version, log, publicAddr = [], now = () => new Date() } = options;
   const closers = new Closers();
   try {
     const route = { kind: 'direct', ...options.auth } as const;
@@ -78,16 +78,16 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     const reception = closers.keep(
       new Reception({
         auth,
-        upstream: createUpstream(options.auth),
+        upstream: createUpstream({ ...options.auth, identity: () => identity, now }),
         terminators,
         authorities,
         settings,
         clusterName,
         version,
-        proxyProtocol: options.proxyProtocol ?? false,
+        proxyHeadersFrom: options.proxyHeadersFrom ?? [],
         settingsTtlMs: options.settingsTtlMs ?? 3_000,
         rateLimits: options.rateLimits,
-        now: options.now ?? (() => new Date()),
+        now,
         log,
       }),
     );

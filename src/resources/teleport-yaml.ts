@@ -159,6 +159,8 @@ export const CONFIG_SCHEMA = map({
     // Reaches the log only beside a certificate: without one, it is an error.
     acme: unused(map({ enabled: flag, email: text, uri: text }), ({ enabled }) => enabled === true),
     proxy_protocol: oneOf('on', 'off', 'unspecified'),
+    // Not Teleport's: it believes a header from everywhere.
+    proxy_protocol_from: texts,
     trust_x_forwarded_for: unused(flag),
     ui: unused(any),
     kubernetes: unused(any),

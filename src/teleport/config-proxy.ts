@@ -3,6 +3,7 @@ import { goDurationMs } from '../duration.js';
 import { TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
 import { joinHostPort } from '../host-port.js';
+import { isNetwork } from '../ip.js';
 import { WEB_PORT } from '../net/ports.js';
 import { configAddress, listenAt, listenHost } from '../resources/config-address.js';
 import type { TeleportFile } from '../resources/teleport-yaml.js';
@@ -14,7 +15,8 @@ export interface ProxyConfig {
   keypairs: { keyFile: string; certFile: string }[];
   /** How often `keypairs` are read again; 0: only on SIGHUP. */
   reloadIntervalMs: number;
-  proxyProtocol: boolean;
+  /** Load balancers whose PROXY headers are believed. */
+  proxyHeadersFrom: string[];
 }
 
 /** What a timer can hold. */
@@ -35,8 +37,27 @@ export function proxyConfig(raw: ProxySection, listenIp: string | undefined, has
       const { host, port } = configAddress(addr, 'proxy_service.public_addr', { port: 443 });
       return joinHostPort(host, port);
     }),
-    proxyProtocol: raw.proxy_protocol === 'on',
+    proxyHeadersFrom: balancersOf(raw),
   };
+}
+
+/** Whoever may write a PROXY header may be anybody: it is believed from addresses that are written down, and no others. */
+function balancersOf({ proxy_protocol: mode, proxy_protocol_from: from = [] }: ProxySection): string[] {
+  const wrong = from.find((entry) => !isNetwork(entry));
+  if (wrong !== undefined) {
+    throw new TeleportError(
+      'BadParameter',
+      `proxy_service.proxy_protocol_from: ${JSON.stringify(wrong)} is neither an address nor a network`,
+      { hint: 'Write it as 10.0.3.7 or 10.0.0.0/8.' },
+    );
+  }
+  if (mode !== 'on') return [];
+  if (from.length > 0) return from;
+  throw new TeleportError(
+    'BadParameter',
+    'proxy_service.proxy_protocol: on needs proxy_service.proxy_protocol_from, the addresses of your load balancers',
+    { hint: 'Add for example: proxy_protocol_from: [10.0.3.7, 10.0.4.0/24]' },
+  );
 }
 
 function keypairsOf(raw: ProxySection): ProxyConfig['keypairs'] {

@@ -165,7 +165,7 @@ export class RunningTeleport implements AsyncDisposable {
   async #startProxy(member: Membership, config: ProxyConfig): Promise<void> {
     const { startProxy } = await import('../proxy/service.js');
     const { dataDir, nodename, authServer } = this.#config;
-    const { listen, publicAddr, proxyProtocol, keypairs } = config;
+    const { listen, publicAddr, proxyHeadersFrom, keypairs } = config;
     const authAt = member.auth?.address ?? authServer;
     if (authAt === undefined) throw noAuthServer();
     const names = [...new Set([...LOOPBACK_NAMES, nodename, hostname(), ...publicAddr.map(hostOf)])];
@@ -178,7 +178,7 @@ export class RunningTeleport implements AsyncDisposable {
       publicAddr,
       webCert,
       clusterName: identity.clusterName,
-      proxyProtocol,
+      proxyHeadersFrom,
       version: VERSION,
       log: this.#log.child('PROXY'),
       now: this.#now,

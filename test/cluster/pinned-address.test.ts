@@ -35,7 +35,7 @@ describe.each(['127.0.0.1', '::1'])('H1 pinned addresses, Auth at %s', (authHost
       postgres: true,
       roles: [pinned],
       authHost,
-      proxy: { public_addr: proxy, proxy_protocol: 'on' },
+      proxy: { public_addr: proxy, proxy_protocol: 'on', proxy_protocol_from: '127.0.0.1' },
       onStart: ({ proxyPort }) => {
         balancer.at.port = proxyPort;
       },

@@ -8,8 +8,28 @@ test.each([
   ['::ffff:192.0.2.1', '127.0.0.1', '192.0.2.1'],
 ])('version 2 carries %s', (address, destination, read) => {
   const header = encodeProxyHeader({ address, port: 40_000 }, { address: destination, port: 3025 });
-  expect(decodeProxyHeader(header)).toEqual({ source: { address: read, port: 40_000 }, length: header.length });
+  expect(decodeProxyHeader(header)).toMatchObject({ source: { address: read, port: 40_000 }, length: header.length });
+  expect(decodeProxyHeader(header)).not.toMatchObject({ proof: expect.anything() });
   for (let cut = 1; cut < header.length; cut++) expect(decodeProxyHeader(header.subarray(0, cut))).toBeUndefined();
+});
+
+test('X17 what proves the addresses is found among other values behind them', () => {
+  const [source, destination] = [
+    { address: '192.0.2.1', port: 5 },
+    { address: '192.0.2.2', port: 6 },
+  ];
+  const seen: Buffer[] = [];
+  const header = encodeProxyHeader(source, destination, (addresses) => {
+    seen.push(addresses);
+    return Buffer.from('proof');
+  });
+  expect(decodeProxyHeader(header)).toMatchObject({ addresses: seen[0], proof: Buffer.from('proof') });
+  const before = Buffer.from('0200016e', 'hex');
+  const both = Buffer.concat([header.subarray(0, 28), before, header.subarray(28)]);
+  both.writeUInt16BE(header.readUInt16BE(14) + before.length, 14);
+  expect(decodeProxyHeader(both)).toMatchObject({ addresses: seen[0], proof: Buffer.from('proof') });
+  both.writeUInt16BE(0xffff, 29);
+  expect(() => decodeProxyHeader(both)).toThrow('broken PROXY header');
 });
 
 test('version 1, LOCAL and UNKNOWN', () => {
@@ -32,6 +52,7 @@ test('the header is taken, what follows stays', async () => {
   const stream = new PassThrough();
   stream.write(encodeProxyHeader({ address: '192.0.2.1', port: 5 }, { address: '192.0.2.2', port: 6 }));
   stream.end('rest');
-  expect(await takeProxyHeader(stream, { timeoutMs: 1_000 })).toEqual({ address: '192.0.2.1', port: 5 });
+  const header = await takeProxyHeader(stream, { timeoutMs: 1_000 });
+  expect(header?.source).toEqual({ address: '192.0.2.1', port: 5 });
   expect((await stream.toArray()).join('')).toBe('rest');
 });

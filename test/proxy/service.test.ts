@@ -34,7 +34,7 @@ const STARTUP = encodeFirst({
 });
 
 beforeAll(async () => {
-  peer = await startTestProxy({ proxyProtocol: true });
+  peer = await startTestProxy({ proxyHeadersFrom: ['127.0.0.0/8'] });
   const serve = (stream: Duplex, connection: TunnelConnection) => {
     seen.push(connection);
     stream.on('error', () => {});
@@ -189,8 +189,11 @@ test.each([
   socket.destroy();
 });
 
-test('H10 a PROXY header is believed only where the configuration says that a load balancer is in front', async () => {
-  const plain = await startTestProxy();
+test.each([
+  ['no address', []],
+  ['other addresses', ['192.0.2.0/24', '2001:db8::/32', '127.1.0.0/16']],
+])('X17 a PROXY header is refused from here where the configuration names %s', async (_, proxyHeadersFrom) => {
+  const plain = await startTestProxy({ proxyHeadersFrom });
   try {
     const header = encodeProxyHeader({ address: '203.0.113.9', port: 77 }, { address: '127.0.0.1', port: plain.port });
     for (const first of [Buffer.alloc(0), header]) {

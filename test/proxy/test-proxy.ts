@@ -176,7 +176,7 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
   });
   const listener = await listen({
     onConnection: async (socket) => {
-      const source = await takeProxyHeader(socket, { timeoutMs: 5_000 });
+      const source = (await takeProxyHeader(socket, { timeoutMs: 5_000 }))?.source;
       if (source) stub.clients.push(source.address);
       addresses.set(`${socket.remotePort}`, source ? `${source.address}:${source.port}` : '');
       tls.accept(socket);

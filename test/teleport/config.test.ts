@@ -48,7 +48,7 @@ test('without a file all three services run on this host, with every default fil
       publicAddr: [],
       keypairs: [],
       reloadIntervalMs: 0,
-      proxyProtocol: false,
+      proxyHeadersFrom: [],
     },
     db: { databases: [], resources: [], aws: [] },
   });
@@ -219,6 +219,16 @@ test.each([
   ['teleport: {diag_addr: "a:b:c"}', {}, 'diag_addr: "a:b:c" is not an address'],
   ['proxy_service: {https_key_file: /k}', {}, 'please provide both https_key_file and https_cert_file'],
   ['proxy_service: {acme: {enabled: yes}}', {}, 'fetching a certificate from an ACME authority is not supported'],
+  [
+    'proxy_service: {proxy_protocol: on}',
+    {},
+    'proxy_service.proxy_protocol: on needs proxy_service.proxy_protocol_from',
+  ],
+  [
+    'proxy_service: {proxy_protocol: on, proxy_protocol_from: [10.0.0.0/8, 10.0.0.0/33]}',
+    {},
+    'proxy_service.proxy_protocol_from: "10.0.0.0/33" is neither an address nor a network',
+  ],
   ['proxy_service: {https_keypairs_reload_interval: often}', {}, '"often" is not an interval'],
   ['proxy_service: {https_keypairs_reload_interval: 999h}', {}, '"999h" is not an interval'],
   ['auth_service: {authentication: {second_factors: [webauthn]}}', {}, 'second factor "webauthn" is not supported'],
