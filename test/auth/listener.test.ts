@@ -2,6 +2,7 @@
  * Tests: src/auth/ca.ts, src/auth/grpc/auth-service.ts, src/auth/grpc/cluster-config.ts, src/auth/grpc/presence.ts
  * Tests: src/auth/service.ts
  */
+import { createPrivateKey } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -11,7 +12,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { hexName } from '../../src/api/alpn.js';
 import { openAuthClient } from '../../src/api/client.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
+import { joinHostPort } from '../../src/host-port.js';
+import { proofOfAddress } from '../../src/identity/signed-address.js';
 import { dialTls } from '../../src/net/dial.js';
+import { encodeProxyHeader } from '../../src/net/proxy-protocol.js';
+import { certificateDer } from '../../src/pki/certificate.js';
 import { runScript } from '../support/script.js';
 import { CLUSTER, TestAuth } from './test-auth.js';
 
@@ -29,13 +34,9 @@ const headerV6 = Buffer.from(
 );
 const headerLocal = Buffer.from(`${SIGNATURE}20000000`, 'hex');
 
-test.each([
-  ['an IPv4 address', headerV4, '203.0.113.7:4711'],
-  ['an IPv6 address', headerV6, '[2001:db8::1]:4711'],
-  ['no address', headerLocal, /^127\.0\.0\.1:\d+$/],
-  ['no header at all', Buffer.alloc(0), /^127\.0\.0\.1:\d+$/],
-] as const)('a PROXY header with %s tells who dialled', async (_, header, expected) => {
-  const { certPem, keyPem, hostCaPems } = await cluster.identity('Proxy');
+/** The address that Auth sees on a connection that begins with these bytes. */
+async function seenBehind(header: Buffer): Promise<string> {
+  const { certPem, keyPem, hostCaPems } = await cluster.identity('Node');
   const client = openAuthClient({
     authority: hexName(CLUSTER),
     version: '18.3.0',
@@ -52,12 +53,34 @@ test.each([
     },
   });
   try {
-    const { remoteAddr } = await client.auth.ping({});
-    if (typeof expected === 'string') expect(remoteAddr).toBe(expected);
-    else expect(remoteAddr).toMatch(expected);
+    return (await client.auth.ping({})).remoteAddr;
   } finally {
     await client.close();
   }
+}
+
+test('the address of a connection is its own', async () => {
+  expect(await seenBehind(Buffer.alloc(0))).toMatch(/^127\.0\.0\.1:\d+$/);
+});
+
+test.each(['203.0.113.7', '2001:db8::1'])(
+  'a PROXY header that a Proxy has signed says who dialled: %s',
+  async (address) => {
+    const { certPem, keyPem } = await cluster.identity('Proxy');
+    const proof = { certificateDer: certificateDer(certPem), key: createPrivateKey(keyPem), now: cluster.now() };
+    const destination = { address: '127.0.0.1', port: cluster.auth.address.port };
+    const header = encodeProxyHeader({ address, port: 4711 }, destination, (bytes) => proofOfAddress(bytes, proof));
+    expect(await seenBehind(header)).toBe(joinHostPort(address, 4711));
+  },
+);
+
+test.each([
+  ['an IPv4 address', headerV4],
+  ['an IPv6 address', headerV6],
+  ['no address', headerLocal],
+  ['version 1', Buffer.from('PROXY TCP4 203.0.113.7 127.0.0.1 4711 3025\r\n')],
+])('X17 a PROXY header that nobody signed is not believed from this machine either: %s', async (_, header) => {
+  await expect(seenBehind(header)).rejects.toMatchObject({ code: 'ConnectionProblem' });
 });
 
 test('a header that is too long, or of another version, ends the connection', async () => {
