@@ -15,7 +15,7 @@ export function signed(tbs: DerNode, key: KeyObject): Buffer {
   return encodeDer(sequence(rawSequence(bytes), algorithmNode(key), bitString(signature)));
 }
 
-/** A signature over bytes that are no X.509 structure. */
+/** A signature over bytes of any kind. */
 export function signatureOver(bytes: Buffer, key: KeyObject): Buffer {
   return sign(algorithmOf(key).hash, bytes, key);
 }
