@@ -168,6 +168,25 @@ onLinux('F5 no signal opens a debugger', () => {
   }, 60_000);
 });
 
+onLinux('X13 a crash leaves no keys in a core file', () => {
+  test.each<[BuiltProgram, string[]]>([
+    ['tctl', ['create']],
+    ['teleport', ['start', '--config=CONFIG']],
+  ])(
+    '%s has no memory to be dumped',
+    async (program, args) => {
+      const words = args.map((word) => word.replace('CONFIG', writeConfig()));
+      await using process = startProgram(program, words, { home });
+      await until(
+        `${program} listens for signals`,
+        async () => catches(process.pid, constants.signals.SIGHUP) || undefined,
+      );
+      expect(Number(readFileSync(`/proc/${process.pid}/coredump_filter`, 'utf8'))).toBe(0);
+    },
+    60_000,
+  );
+});
+
 describe('N2 the oldest Node', () => {
   const oldest = OLDEST_NODE.join('.');
 
