@@ -10,7 +10,7 @@ import { TimedOut } from '../errors.js';
 import { AuthService, JoinService } from './gen/authservice_pb.js';
 import { ClusterConfigService } from './gen/clusterconfig_pb.js';
 import { DeviceTrustService } from './gen/devicetrust_pb.js';
-import { DatabaseAgent, ProxyGateway } from './gen/internal_pb.js';
+import { AuditReader, DatabaseAgent, ProxyGateway } from './gen/internal_pb.js';
 import { BotInstanceService } from './gen/machineid_pb.js';
 import { PresenceService } from './gen/presence_pb.js';
 import { TransportService } from './gen/transport_pb.js';
@@ -51,6 +51,7 @@ export interface AuthClient extends AsyncDisposable {
   readonly botInstances: Client<typeof BotInstanceService>;
   readonly proxyGateway: Client<typeof ProxyGateway>;
   readonly databaseAgent: Client<typeof DatabaseAgent>;
+  readonly auditReader: Client<typeof AuditReader>;
   readonly transport: Client<typeof TransportService>;
   /** Calls under way get a second to end. No error. */
   close(): Promise<void>;
@@ -117,6 +118,9 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     },
     get databaseAgent() {
       return clientOf(DatabaseAgent);
+    },
+    get auditReader() {
+      return clientOf(AuditReader);
     },
     get transport() {
       return clientOf(TransportService);

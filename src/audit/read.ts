@@ -34,17 +34,21 @@ export async function* readAuditEvents({ dir, from, to, names }: AuditQuery): As
     for await (const line of wholeLinesOf(path)) {
       number++;
       const event = parse(line, path, number);
-      const isWithin = (moment: unknown) => {
-        const time = Date.parse(String(moment));
-        return time >= from.getTime() && time < to.getTime();
-      };
-      if (!isWithin(event.time) && !isWithin(event.auth?.received)) continue;
+      if (!isWithin(event, from, to)) continue;
       if (names === undefined || names.includes(event.event)) yield event;
     }
   }
 }
 
 const DAY_MS = 86_400_000;
+
+/** By the time that it states, or that at which Auth had it. */
+export function isWithin({ time, auth }: Pick<AuditEvent, 'time' | 'auth'>, from: Date, to: Date): boolean {
+  return [time, auth?.received].some((moment) => {
+    const at = Date.parse(String(moment));
+    return at >= from.getTime() && at < to.getTime();
+  });
+}
 
 function parse(line: string, path: string, number: number): AuditEvent {
   try {

@@ -69,7 +69,8 @@ export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> 
 }
 
 export class AuditLog {
-  readonly #dir: string;
+  /** Its folder. */
+  readonly dir: string;
   readonly #host: string;
   readonly #clusterName: string;
   readonly #now: () => Date;
@@ -96,7 +97,7 @@ export class AuditLog {
 
   constructor(options: AuditLogOptions) {
     const { dir, host = '', clusterName = '', now = () => new Date(), log = silent, maxRemembered = 100_000 } = options;
-    this.#dir = dir;
+    this.dir = dir;
     this.#host = host;
     this.#clusterName = clusterName;
     this.#now = now;
@@ -262,7 +263,7 @@ export class AuditLog {
       this.#file = undefined;
     }
     if (day !== this.#day) this.#expiring = this.#expiring.then(() => this.#expire());
-    this.#file ??= new DayFile(this.#dir, day);
+    this.#file ??= new DayFile(this.dir, day);
     this.#day = day;
     return this.#file;
   }
@@ -304,7 +305,7 @@ export class AuditLog {
   #oldDays(): string[] {
     if (this.#keepDays === undefined) return [];
     const first = new Date(this.#now().getTime() - this.#keepDays * DAY_MS).toISOString().slice(0, 10);
-    return daysOf(this.#dir).filter((day) => day < first);
+    return daysOf(this.dir).filter((day) => day < first);
   }
 
   /** Deletes whole days that are old: recorded first, then their last record signed, then the files. Never rejects. */
@@ -313,13 +314,13 @@ export class AuditLog {
     const [first, last] = [days[0], days.at(-1)];
     if (first === undefined || last === undefined) return;
     try {
-      const end = endOf(this.#dir, last);
+      const end = endOf(this.dir, last);
       const facts = { cluster_name: this.#clusterName, time: this.#now().toISOString() };
       const farewell = this.#seal && end ? sealed('farewell', this.#seal.key, end, facts) : undefined;
       const text = this.#own('audit.log.expired', 'ok', { first_day: first, last_day: last, ...farewell });
       await this.#add([text], this.#host);
-      if (this.#seal && farewell) await this.#seal.write(join(this.#dir, HEAD_FILE), `${text}\n`);
-      for (const day of days) await rm(join(this.#dir, `${day}.log`), { force: true });
+      if (this.#seal && farewell) await this.#seal.write(join(this.dir, HEAD_FILE), `${text}\n`);
+      for (const day of days) await rm(join(this.dir, `${day}.log`), { force: true });
     } catch (error) {
       this.#log.error('Old days of the audit log cannot be deleted.', { error });
     }

@@ -14,6 +14,21 @@ const TEXT_OR_JSON: OptionSpec = {
 const WITH_SECRETS: OptionSpec = { name: 'with-secrets', kind: 'boolean', description: 'Show secrets in full.' };
 const VERBOSE: OptionSpec = { name: 'verbose', short: 'v', kind: 'boolean', description: 'Show more.' };
 
+/** Which records. @param from  of `--from` */
+function auditFilter(from: string, usual?: string): OptionSpec[] {
+  return [
+    { name: 'from', description: from, ...(usual ? { default: usual } : {}) },
+    { name: 'to', description: 'Where to end, in the same forms; default is now.' },
+    { name: 'user', description: 'Only what this user did.' },
+    { name: 'database', description: 'Only what happened in this database.' },
+    {
+      name: 'kind',
+      kind: 'list',
+      description: "Comma-separated names of events; 'db.session.*' means all that begin so.",
+    },
+  ];
+}
+
 export const program: ProgramSpec = {
   name: 'tctl',
   version: VERSION,
@@ -254,6 +269,80 @@ export const program: ProgramSpec = {
       ],
       examples: ['tctl auth export --type=db-client > db-client-ca.pem', 'tctl auth export --type=host'],
       load: () => import('./auth/export.js'),
+    }),
+
+    group({ path: 'audit', summary: 'Read and check the audit log.' }),
+    command({
+      path: 'audit ls',
+      summary: 'List the last records of the audit log.',
+      description: 'Needs a rule with "list" and "read" on "event", as the role auditor has.',
+      options: [
+        ...auditFilter('Where to begin: 24h (so long ago), 2026-11-21 or 2026-11-21T10:00:00Z.', '24h'),
+        { name: 'limit', kind: 'int', default: 100, description: 'Most records, the newest; 0 for all.' },
+        {
+          name: 'format',
+          kind: 'enum',
+          values: ['text', 'json'],
+          default: 'text',
+          description: "Output format: 'text' or 'json'.",
+        },
+      ],
+      examples: [
+        'tctl audit ls',
+        'tctl audit ls --from=7d --kind=db.session.start,user.login --user=alice',
+        "tctl audit ls --database=sales --kind='db.session.*' --limit=0 --format=json",
+      ],
+      load: () => import('./audit/ls.js'),
+    }),
+    command({
+      path: 'audit export',
+      summary: 'Write the audit log to standard output, one record a line.',
+      description: 'Needs a rule with "list" and "read" on "event", as the role auditor has.',
+      options: [
+        ...auditFilter('Where to begin, default is the beginning: 24h (so long ago), 2026-11-21 or RFC 3339.'),
+        { name: 'limit', kind: 'int', default: 0, description: 'Most records, the oldest; 0 for all.' },
+        {
+          name: 'format',
+          kind: 'enum',
+          values: ['text', 'json'],
+          default: 'json',
+          description: "'json': the records as they are. 'text': time, event, user, database and what, with tabs.",
+        },
+        {
+          name: 'checkpoints',
+          kind: 'boolean',
+          description: 'Only the signed checkpoints, to be kept elsewhere for "tctl audit verify --checkpoints".',
+        },
+      ],
+      examples: [
+        'tctl audit export --from=2026-11-01 --to=2026-12-01 > november.jsonl',
+        'tctl audit export --checkpoints',
+      ],
+      load: () => import('./audit/export.js'),
+    }),
+    command({
+      path: 'audit verify',
+      summary: 'Check that the audit log is as Auth wrote it.',
+      description:
+        'Reads the files on the Auth host, or a copy of them, and names the first record that was edited, taken out, moved or cut off. The exit status is 1 when there is one.',
+      options: [
+        { name: 'dir', kind: 'file', description: 'A copy of the folder of the log.' },
+        { name: 'key', kind: 'file', description: 'The key that signs the log, or its public half (PEM).' },
+        { name: 'checkpoints', kind: 'file', description: 'Checkpoints that were exported before and kept elsewhere.' },
+        {
+          name: 'format',
+          kind: 'enum',
+          values: ['text', 'json'],
+          default: 'text',
+          description: "Output format: 'text' or 'json'.",
+        },
+      ],
+      examples: [
+        'tctl audit verify',
+        'tctl audit verify --checkpoints=/mnt/elsewhere/checkpoints.jsonl',
+        'tctl audit verify --dir=./log --key=audit.key',
+      ],
+      load: () => import('./audit/verify.js'),
     }),
 
     command({

@@ -19,7 +19,7 @@ import { AUTH_PORT, WEB_PORT } from '../net/ports.js';
 import { issuingCluster } from '../pki/cluster-name.js';
 import { dialAt } from '../resources/config-address.js';
 import { DEFAULT_CONFIG_FILE, DEFAULT_DATA_DIR } from '../resources/default-paths.js';
-import { lookIntoConfigText } from '../resources/teleport-yaml.js';
+import { lookIntoConfigText, type TeleportFile } from '../resources/teleport-yaml.js';
 import { VERSION } from '../version.js';
 
 export interface AdminArgs {
@@ -63,11 +63,7 @@ interface LocalAuth {
 
 /** The Auth Service of this host: of the configuration file, or with its data in the default folder. */
 async function localAuth(args: AdminArgs): Promise<LocalAuth | undefined> {
-  const file = args.config ?? DEFAULT_CONFIG_FILE;
-  const text = await readIfThere(file);
-  if (text === undefined && args.config)
-    throw new TeleportError('BadParameter', `path '${args.config}' does not exist`);
-  const config = text === undefined ? {} : lookIntoConfigText(text, file);
+  const config = await localConfig(args);
   if (config.auth_service?.enabled === false) return undefined;
   const dataDir = config.teleport?.data_dir ?? DEFAULT_DATA_DIR;
   const stored = await readIfThere(join(dataDir, 'admin-identity.json'));
@@ -80,6 +76,27 @@ async function localAuth(args: AdminArgs): Promise<LocalAuth | undefined> {
     ? dialAt(flag, '--auth-server', AUTH_PORT)
     : dialAt(config.auth_service?.listen_addr ?? String(AUTH_PORT), 'auth_service.listen_addr', AUTH_PORT);
   return { identity: identityOf(stored, dataDir), ...at };
+}
+
+async function localConfig(args: AdminArgs): Promise<TeleportFile> {
+  const file = args.config ?? DEFAULT_CONFIG_FILE;
+  const text = await readIfThere(file);
+  if (text === undefined && args.config)
+    throw new TeleportError('BadParameter', `path '${args.config}' does not exist`);
+  return text === undefined ? {} : lookIntoConfigText(text, file);
+}
+
+/** Where the Auth Service of this host keeps its audit log, and what vouches for it. */
+export async function localAuditPlace(
+  args: AdminArgs,
+): Promise<{ logFolder: string; keyFile: string; headFile: string }> {
+  const config = await localConfig(args);
+  const dataDir = config.teleport?.data_dir ?? DEFAULT_DATA_DIR;
+  return {
+    logFolder: join(dataDir, 'log'),
+    keyFile: config.auth_service?.audit_signing_key ?? join(dataDir, 'audit.key'),
+    headFile: join(dataDir, 'audit.head'),
+  };
 }
 
 function identityOf(stored: string, dataDir: string): HostIdentity {

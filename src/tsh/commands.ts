@@ -220,6 +220,24 @@ export const program: ProgramSpec = {
       load: () => import('./db/connect.js'),
     }),
     command({
+      path: 'db history [db]',
+      summary: 'List the statements that ran in your name.',
+      description: 'As the cluster has recorded them, at most 31 days back.',
+      options: [
+        {
+          name: 'from',
+          default: '24h',
+          description: 'Where to begin: 24h (so long ago), 2026-11-21 or 2026-11-21T10:00:00Z.',
+        },
+        { name: 'to', description: 'Where to end, in the same forms; default is now.' },
+        { name: 'limit', kind: 'int', default: 100, description: 'Most statements, the newest, 1 to 10000.' },
+        formatOption('text', 'json'),
+      ],
+      arguments: { db: { description: 'Only in this database.' } },
+      examples: ['tsh db history', "tsh db history sales --from=7d --format=json | jq -r '.[].db_query'"],
+      load: () => import('./db/history.js'),
+    }),
+    command({
       path: 'db exec <command>',
       summary: 'Run a statement on several databases.',
       options: [

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
 import { ClusterConfigService } from '../../src/api/gen/clusterconfig_pb.js';
-import { DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
+import { AuditReader, DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
 import { PresenceService } from '../../src/api/gen/presence_pb.js';
 import { TrustService } from '../../src/api/gen/trust_pb.js';
 import { UsersService } from '../../src/api/gen/users_pb.js';
@@ -20,6 +20,7 @@ const SERVICES = {
   clusterConfig: ClusterConfigService,
   proxyGateway: ProxyGateway,
   databaseAgent: DatabaseAgent,
+  auditReader: AuditReader,
 } as const;
 
 /** They change nothing that Auth keeps. */

@@ -4,6 +4,8 @@
  *
  * Source: cli.md 4, login-and-profile.md 8, auth-grpc-and-routing.md 3.1, 7.1 and 7.6.
  */
+
+import { type AuditQuery, auditLines } from '../../api/audit-lines.js';
 import type { AuthClient } from '../../api/client.js';
 import type { Env } from '../../cli/env.js';
 import { TeleportError } from '../../errors.js';
@@ -69,6 +71,15 @@ export class ClusterAccess implements Access {
   /** Who is logged in. */
   get username(): string {
     return this.#login.session.user;
+  }
+
+  /** What ran in the caller's own name, oldest first: JSON texts of the audit log. */
+  async ownRecords(query: Omit<AuditQuery, 'own'>): Promise<string[]> {
+    return await this.#login.withAuth(async (auth) => {
+      const found: string[] = [];
+      for await (const line of auditLines(auth, { ...query, newestFirst: true, own: true })) found.push(line);
+      return found.reverse();
+    });
   }
 
   async active(): Promise<ActiveDatabase[]> {

@@ -7,8 +7,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { EmptySchema } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
+import type { EmptySchema, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_empty, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { AuthPreferenceV2, ClusterNetworkingConfigV2, DatabaseV3, LockV2, RoleV6, UserV2 } from "./types_pb.js";
 import { file_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file internal.proto.
  */
 export const file_internal: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJ8ChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgikQEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIMq4DCgxQcm94eUdhdGV3YXkSTwoKTG9naW5CZWdpbhIfLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVxdWVzdBogLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVzcG9uc2USUgoLTG9naW5GaW5pc2gSIC50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXF1ZXN0GiEudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVzcG9uc2USVQoMR2V0VXNlclRva2VuEiEudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlcXVlc3QaIi50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVzcG9uc2USVQoSQ2hhbmdlVXNlclBhc3N3b3JkEicudGVsZXNoaWZ0LnYxLkNoYW5nZVVzZXJQYXNzd29yZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSSwoNUmVnaXN0ZXJQcm94eRIiLnRlbGVzaGlmdC52MS5SZWdpc3RlclByb3h5UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eTKEAwoNRGF0YWJhc2VBZ2VudBJhChBHZXRTZXNzaW9uQWNjZXNzEiUudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRJeCg9FbWl0QXVkaXRFdmVudHMSJC50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBolLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXNwb25zZRJdCg5XYXRjaERhdGFiYXNlcxIjLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1JlcXVlc3QaJC50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXNwb25zZTABElEKCldhdGNoTG9ja3MSHy50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1JlcXVlc3QaIC50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1Jlc3BvbnNlMAFiBnByb3RvMw", [file_google_protobuf_empty, file_types]);
+  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJ8ChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgikQEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIItcBChNTZWFyY2hFdmVudHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VyGAMgASgJEhAKCGRhdGFiYXNlGAQgASgJEg0KBWtpbmRzGAUgAygJEg0KBWxpbWl0GAYgASgNEg0KBXN0YXJ0GAcgASgJEhQKDG5ld2VzdF9maXJzdBgIIAEoCBILCgNvd24YCSABKAgiMwoUU2VhcmNoRXZlbnRzUmVzcG9uc2USDQoFbGluZXMYASADKAkSDAoEbmV4dBgCIAEoCTKuAwoMUHJveHlHYXRld2F5Ek8KCkxvZ2luQmVnaW4SHy50ZWxlc2hpZnQudjEuTG9naW5CZWdpblJlcXVlc3QaIC50ZWxlc2hpZnQudjEuTG9naW5CZWdpblJlc3BvbnNlElIKC0xvZ2luRmluaXNoEiAudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVxdWVzdBohLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlc3BvbnNlElUKDEdldFVzZXJUb2tlbhIhLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXF1ZXN0GiIudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlc3BvbnNlElUKEkNoYW5nZVVzZXJQYXNzd29yZBInLnRlbGVzaGlmdC52MS5DaGFuZ2VVc2VyUGFzc3dvcmRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EksKDVJlZ2lzdGVyUHJveHkSIi50ZWxlc2hpZnQudjEuUmVnaXN0ZXJQcm94eVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkyhAMKDURhdGFiYXNlQWdlbnQSYQoQR2V0U2Vzc2lvbkFjY2VzcxIlLnRlbGVzaGlmdC52MS5HZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBomLnRlbGVzaGlmdC52MS5HZXRTZXNzaW9uQWNjZXNzUmVzcG9uc2USXgoPRW1pdEF1ZGl0RXZlbnRzEiQudGVsZXNoaWZ0LnYxLkVtaXRBdWRpdEV2ZW50c1JlcXVlc3QaJS50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USXQoOV2F0Y2hEYXRhYmFzZXMSIy50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXF1ZXN0GiQudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVzcG9uc2UwARJRCgpXYXRjaExvY2tzEh8udGVsZXNoaWZ0LnYxLldhdGNoTG9ja3NSZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLldhdGNoTG9ja3NSZXNwb25zZTABMmQKC0F1ZGl0UmVhZGVyElUKDFNlYXJjaEV2ZW50cxIhLnRlbGVzaGlmdC52MS5TZWFyY2hFdmVudHNSZXF1ZXN0GiIudGVsZXNoaWZ0LnYxLlNlYXJjaEV2ZW50c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
 
 /**
  * @generated from message teleshift.v1.LoginBeginRequest
@@ -585,6 +585,97 @@ export const WatchDatabasesResponseSchema: GenMessage<WatchDatabasesResponse> = 
   messageDesc(file_internal, 18);
 
 /**
+ * @generated from message teleshift.v1.SearchEventsRequest
+ */
+export type SearchEventsRequest = Message<"teleshift.v1.SearchEventsRequest"> & {
+  /**
+   * absent: from the beginning
+   *
+   * @generated from field: google.protobuf.Timestamp from = 1;
+   */
+  from?: Timestamp | undefined;
+
+  /**
+   * absent: to the end
+   *
+   * @generated from field: google.protobuf.Timestamp to = 2;
+   */
+  to?: Timestamp | undefined;
+
+  /**
+   * @generated from field: string user = 3;
+   */
+  user: string;
+
+  /**
+   * @generated from field: string database = 4;
+   */
+  database: string;
+
+  /**
+   * names of events, or beginnings that end in a dot
+   *
+   * @generated from field: repeated string kinds = 5;
+   */
+  kinds: string[];
+
+  /**
+   * @generated from field: uint32 limit = 6;
+   */
+  limit: number;
+
+  /**
+   * next of the page before
+   *
+   * @generated from field: string start = 7;
+   */
+  start: string;
+
+  /**
+   * @generated from field: bool newest_first = 8;
+   */
+  newestFirst: boolean;
+
+  /**
+   * the caller's own statements, of the last 31 days
+   *
+   * @generated from field: bool own = 9;
+   */
+  own: boolean;
+};
+
+/**
+ * Describes the message teleshift.v1.SearchEventsRequest.
+ * Use `create(SearchEventsRequestSchema)` to create a new message.
+ */
+export const SearchEventsRequestSchema: GenMessage<SearchEventsRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 19);
+
+/**
+ * @generated from message teleshift.v1.SearchEventsResponse
+ */
+export type SearchEventsResponse = Message<"teleshift.v1.SearchEventsResponse"> & {
+  /**
+   * as they stand in the log, JSON
+   *
+   * @generated from field: repeated string lines = 1;
+   */
+  lines: string[];
+
+  /**
+   * @generated from field: string next = 2;
+   */
+  next: string;
+};
+
+/**
+ * Describes the message teleshift.v1.SearchEventsResponse.
+ * Use `create(SearchEventsResponseSchema)` to create a new message.
+ */
+export const SearchEventsResponseSchema: GenMessage<SearchEventsResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 20);
+
+/**
  * What the Proxy's web API asks of Auth for people who have no certificate yet.
  *
  * @generated from service teleshift.v1.ProxyGateway
@@ -685,4 +776,23 @@ export const DatabaseAgent: GenService<{
   },
 }> = /*@__PURE__*/
   serviceDesc(file_internal, 1);
+
+/**
+ * Reading the audit log. Callers are users: with a rule on "event" everything, without it their own statements.
+ *
+ * @generated from service teleshift.v1.AuditReader
+ */
+export const AuditReader: GenService<{
+  /**
+   * One page; go on with next until it is empty.
+   *
+   * @generated from rpc teleshift.v1.AuditReader.SearchEvents
+   */
+  searchEvents: {
+    methodKind: "unary";
+    input: typeof SearchEventsRequestSchema;
+    output: typeof SearchEventsResponseSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_internal, 2);
 

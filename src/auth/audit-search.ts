@@ -1,0 +1,48 @@
+/**
+ * Who may read the audit log: all of it with a rule on `event`, and everybody what was run in her own name. Bounds of one
+ * call are those of a page (`audit/search.ts`).
+ */
+import { type AuditPage, type AuditSearch, searchAuditLog } from '../audit/search.js';
+import { TeleportError } from '../errors.js';
+import { requireRule } from './rules.js';
+import type { AuthState } from './state.js';
+import type { Who } from './who.js';
+
+const MOST_RECORDS = 1000;
+const MOST_KINDS = 50;
+const LONGEST_WORD = 500;
+/** How far back somebody may look for her own statements: each look costs Auth the reading of that many days. */
+const OWN_DAYS = 31;
+const DAY_MS = 86_400_000;
+/** Of her own sessions. */
+const OWN_KINDS = /^db\.session\.[\w.]*$/;
+
+export async function searchEvents(
+  state: AuthState,
+  who: Who,
+  { own, ...asked }: AuditSearch & { own: boolean },
+): Promise<AuditPage> {
+  checkWords(asked);
+  const limit = Math.min(asked.limit > 0 ? asked.limit : MOST_RECORDS, MOST_RECORDS);
+  if (!own) {
+    requireRule(who, 'event', 'list', 'read');
+    return await searchAuditLog(state.audit.dir, { ...asked, limit });
+  }
+  if (who.kind !== 'user') throw new TeleportError('AccessDenied', 'access denied: only users have statements');
+  const kinds = asked.kinds?.length ? asked.kinds : ['db.session.'];
+  if (!kinds.every((kind) => OWN_KINDS.test(kind))) {
+    throw new TeleportError(
+      'AccessDenied',
+      'access denied: of your own events you can read those of database sessions',
+    );
+  }
+  const earliest = new Date(state.now().getTime() - OWN_DAYS * DAY_MS);
+  const from = asked.from > earliest ? asked.from : earliest;
+  return await searchAuditLog(state.audit.dir, { ...asked, from, kinds, user: who.user.metadata.name, limit });
+}
+
+function checkWords({ user = '', database = '', kinds = [], start = '' }: AuditSearch): void {
+  const words = [user, database, start, ...kinds];
+  if (kinds.length <= MOST_KINDS && words.every((word) => word.length <= LONGEST_WORD)) return;
+  throw new TeleportError('BadParameter', 'the search has too many words, or one that is too long');
+}

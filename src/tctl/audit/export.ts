@@ -1,0 +1,25 @@
+/**
+ * `tctl audit export`: the audit log in its order, one record a line, as it stands in the log. It is written as it comes,
+ * and asked for no faster than it is taken.
+ */
+import { once } from 'node:events';
+import { auditLines } from '../../api/audit-lines.js';
+import type { Env } from '../../cli/env.js';
+import { printableLine } from '../../cli/printable.js';
+import { connectAdmin } from '../connect.js';
+import { type AuditArgs, queryOf } from './query.js';
+import { recordCells } from './text.js';
+
+export interface AuditExportArgs extends AuditArgs {
+  checkpoints: boolean;
+}
+
+export async function run(env: Env, args: AuditExportArgs): Promise<void> {
+  const query = queryOf(args, env.now());
+  await using client = await connectAdmin(env, args);
+  const asked = args.checkpoints ? { ...query, kinds: ['audit.checkpoint'] } : query;
+  for await (const line of auditLines(client, asked)) {
+    const text = args.format === 'json' ? line : recordCells(line).map(printableLine).join('\t');
+    if (!env.stdout.write(`${text}\n`)) await once(env.stdout, 'drain', { signal: env.signal });
+  }
+}

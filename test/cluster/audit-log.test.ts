@@ -1,0 +1,139 @@
+/**
+ * What a person runs, as she and an administrator read it, and as `tctl audit verify` finds it.
+ * Tests: src/tctl/audit/ls.ts, src/tctl/audit/export.ts, src/tctl/audit/query.ts, src/tctl/audit/text.ts
+ * Tests: src/tctl/audit/verify.ts, src/tsh/db/history.ts
+ */
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await startTestCluster({
+    postgres: true,
+    roles: [roleResource('analyst', { db_users: ['postgres'], db_names: ['postgres'] })],
+    users: [
+      { name: 'alice', roles: ['analyst'] },
+      { name: 'ann', roles: ['auditor'] },
+    ],
+  });
+  await cluster.login('alice', 'alice');
+  await cluster.untilListed('alice', ['orders']);
+  const tunnel = await cluster.tunnel('alice', 'orders', { dbUser: 'postgres', dbName: 'postgres' });
+  const client = await tunnel.connect();
+  await client.query("select 'first', '\u009b31m'");
+  await client.query('select $1::int', [7]);
+  await client.end();
+  await tunnel.started.stop();
+  await cluster.auditEvents((events) => events.some(({ event }) => event === 'db.session.end'));
+}, 60_000);
+afterAll(() => cluster?.stop());
+
+test('tsh db history shows what one ran oneself', async () => {
+  const text = await cluster.tsh('alice', 'db', 'history');
+  expect(text.stderr).toBe('');
+  expect(text.stdout).toMatch(/^Time +Database +DB User +DB Name +Statement *$/m);
+  expect(text.stdout).toMatch(/ orders +postgres +postgres +select \$1::int *$/m);
+  expect(text.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  const json = JSON.parse((await cluster.tsh('alice', 'db', 'history', '--format=json')).stdout);
+  expect(json).toMatchObject([{ user: 'alice', db_query: "select 'first', '\u009b31m'" }, { query: 'select $1::int' }]);
+  expect((await cluster.tsh('alice', 'db', 'history', 'sales')).stdout).toBe('No statements.\n');
+  expect(await cluster.tsh('alice', 'db', 'history', '--limit=0')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('--limit must be between 1 and 10000'),
+  });
+  expect(await cluster.tsh('alice', 'db', 'history', '--from=then')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('--from: "then" is not a moment'),
+  });
+});
+
+test('tctl audit ls shows the last records, on the Auth host and with an identity from elsewhere', async () => {
+  const queries = await cluster.tctl('audit', 'ls', '--kind=db.session.query', '--user=alice', '--database=orders');
+  expect(queries).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/ db\.session\.query +alice +orders +"select 'first', /),
+  });
+  expect((await cluster.tctl('audit', 'ls', '--kind=x')).stdout).toBe('No records.\n');
+  const last = JSON.parse(
+    (await cluster.tctl('audit', 'ls', '--limit=2', '--format=json', '--kind=db.session.*')).stdout,
+  );
+  expect(last).toHaveLength(2);
+  expect(last.at(-1).event).toBe('db.session.end');
+
+  const identity = join(cluster.dir, 'ann.pem');
+  expect(await cluster.tctl('auth', 'sign', '--user=ann', `--out=${identity}`)).toMatchObject({ status: 0 });
+  const from = (file: string) =>
+    cluster.tctl(
+      'audit',
+      'ls',
+      '--format=json',
+      '--insecure',
+      `--identity=${file}`,
+      `--auth-server=${cluster.proxyAddr}`,
+    );
+  expect(JSON.parse((await from(identity)).stdout).length).toBeGreaterThan(5);
+  const alices = join(cluster.dir, 'alice.pem');
+  await cluster.tctl('auth', 'sign', '--user=alice', `--out=${alices}`);
+  expect(await from(alices)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('access denied to perform action "list" on "event"'),
+  });
+});
+
+test('tctl audit export writes the records as they stand in the log', async () => {
+  const { stdout } = await cluster.tctl('audit', 'export', '--to=2100-01-01');
+  const day = /"received":"(\d{4}-\d{2}-\d{2})/.exec(stdout)![1];
+  const log = readFileSync(join(cluster.dataDir, 'log', `${day}.log`), 'utf8');
+  expect(log.startsWith(stdout)).toBe(true);
+  expect(stdout.split('\n').length).toBeGreaterThan(10);
+  const text = (await cluster.tctl('audit', 'export', '--format=text', '--user=alice', '--kind=db.session.end')).stdout;
+  expect(text).toMatch(/^\S+Z\tdb\.session\.end\talice\torders\t\n$/);
+});
+
+test('tctl audit verify says that the log is whole, and names the record that is not', async () => {
+  const place = join(cluster.dir, 'copy');
+  const whole = await cluster.tctl('audit', 'verify');
+  expect(whole).toMatchObject({ status: 0, stderr: '' });
+  expect(whole.stdout).toContain('As it was written.');
+  expect(whole.stdout).toContain('It does not hold against root on the Auth host');
+
+  mkdirSync(place);
+  cpSync(join(cluster.dataDir, 'log'), place, { recursive: true });
+  const key = `--key=${join(cluster.dataDir, 'audit.key')}`;
+  const verify = (...more: string[]) => cluster.tctl('audit', 'verify', `--dir=${place}`, ...more);
+  expect(await verify(key)).toMatchObject({ status: 0 });
+  expect((await verify()).stdout).toContain('Signatures were not looked at');
+
+  const exported = (await cluster.tctl('audit', 'export', '--format=json')).stdout;
+  const day = /"received":"(\d{4}-\d{2}-\d{2})/.exec(exported)![1];
+  const file = join(place, `${day}.log`);
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const at = lines.findIndex((line) => line.includes("select 'first'"));
+  lines[at] = lines[at]!.replace('first', 'FIRST');
+  writeFileSync(file, lines.join('\n'));
+  const edited = await verify(key);
+  expect(edited.status).toBe(1);
+  expect(edited.stdout).toContain(`${file}:${at + 1}: it was edited, or what stands before it was`);
+  const json = JSON.parse((await verify(key, '--format=json')).stdout);
+  expect(json.problems[0]).toEqual({ file, line: at + 1, what: 'it was edited, or what stands before it was' });
+  expect(await verify(`--key=${file}`)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('is not an Ed25519 key'),
+  });
+});
+
+test('checkpoints that were exported before show a log that was written anew', async () => {
+  await cluster.restart();
+  const kept = join(cluster.dir, 'checkpoints.jsonl');
+  writeFileSync(kept, (await cluster.tctl('audit', 'export', '--checkpoints')).stdout);
+  expect(await cluster.tctl('audit', 'verify', `--checkpoints=${kept}`)).toMatchObject({ status: 0 });
+  const [first] = readFileSync(kept, 'utf8').split('\n');
+  const other = JSON.parse(first!) as Record<string, unknown>;
+  writeFileSync(kept, `${JSON.stringify({ ...other, last_sum: '0'.repeat(64) })}\n`);
+  expect(await cluster.tctl('audit', 'verify', `--checkpoints=${kept}`)).toMatchObject({
+    status: 1,
+    stdout: expect.stringContaining('a checkpoint that is kept elsewhere is not signed with the key'),
+  });
+});
