@@ -8,7 +8,7 @@ import { TeleportError } from '../errors.js';
 import type { AuditEvent } from './events.js';
 import { wholeLinesOf } from './whole-lines.js';
 
-export interface AuditQuery {
+export interface AuditSpan {
   dir: string;
   /** First moment that counts. */
   from: Date;
@@ -25,7 +25,7 @@ export interface AuditQuery {
  *
  * @throws TeleportError `Protocol` when a complete line is not a JSON object: the file was changed by hand
  */
-export async function* readAuditEvents({ dir, from, to, names }: AuditQuery): AsyncGenerator<AuditEvent> {
+export async function* readAuditEvents({ dir, from, to, names }: AuditSpan): AsyncGenerator<AuditEvent> {
   const lastDay = to.getTime() + DAY_MS;
   for (let day = Math.floor(from.getTime() / DAY_MS) * DAY_MS; day < lastDay; day += DAY_MS) {
     const path = join(dir, `${new Date(day).toISOString().slice(0, 10)}.log`);

@@ -4,8 +4,8 @@
  */
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import { nodeCodeOf, TeleportError } from '../errors.js';
+import { Slices } from '../slices.js';
 import { DAY_FILE } from './day-file.js';
 import type { AuditEvent } from './events.js';
 import { isWithin } from './read.js';
@@ -51,6 +51,7 @@ export async function searchAuditLog(dir: string, search: AuditSearch): Promise<
   if (newestFirst) days.reverse();
   const matches = matcherOf(search);
   const lines: string[] = [];
+  const slices = new Slices();
   let read = 0;
   let bytes = 0;
   for (const day of days) {
@@ -60,13 +61,13 @@ export async function searchAuditLog(dir: string, search: AuditSearch): Promise<
       : blocks(join(dir, `${day}.log`), at)) {
       read += block.bytes;
       for (const { text, next } of block.lines) {
+        await slices.next();
         if (!matches(text)) continue;
         lines.push(text);
         bytes += text.length;
         if (lines.length >= limit || bytes >= MOST_PAGE_BYTES) return { lines, next: `${day}:${next}` };
       }
       if (read >= MOST_READ_BYTES) return { lines, next: `${day}:${block.next}` };
-      await turn();
     }
   }
   return { lines, next: '' };
