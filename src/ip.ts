@@ -30,6 +30,13 @@ export function isSameIp(a: string, b: string): boolean {
   return address !== undefined && address === canonicalIp(b);
 }
 
+/** What belongs to one owner: an IPv4 address, or the first 64 bits of an IPv6 one. Any other text is itself. */
+export function networkOf(text: string): string {
+  const address = canonicalIp(text);
+  if (address === undefined || isIPv4(address)) return address ?? text;
+  return `${ipOfBytes(Buffer.concat([ipBytes(address)!.subarray(0, 8), Buffer.alloc(8)]))}/64`;
+}
+
 /** 4 bytes, or 16; undefined when it is not an address. */
 export function ipBytes(text: string): Buffer | undefined {
   const address = canonicalIp(text);

@@ -17,9 +17,11 @@ import { PresenceService } from '../api/gen/presence_pb.js';
 import { TrustService } from '../api/gen/trust_pb.js';
 import { UsersService } from '../api/gen/users_pb.js';
 import { createAuthHttp2Server } from '../api/server.js';
-import { messageOf } from '../errors.js';
-import { joinHostPort } from '../host-port.js';
+import { messageOf, TeleportError } from '../errors.js';
+import { hostOf, joinHostPort } from '../host-port.js';
 import { type Bearer, bearerOf, checkUsage } from '../identity/bearer.js';
+import { isLoopback } from '../ip.js';
+import { Crowd, type CrowdOptions, type Guest, type Known } from '../net/crowd.js';
 import { hangUp } from '../net/hang-up.js';
 import { type Listener, listen } from '../net/listen.js';
 import { makeTlsServer, presentedCertificate } from '../net/tls-server.js';
@@ -41,13 +43,14 @@ import { whoCalls } from './who.js';
 
 const FIRST_BYTES_TIMEOUT_MS = 15_000;
 const REST_IDLE_TIMEOUT_MS = 60_000;
-const MAX_CONNECTIONS = 20_000;
 
 export interface ListenAt {
   host: string;
   port: number;
   /** HTTP/1.1 connections without a word for so long are cut. Default 60 s. */
   idleTimeoutMs?: number;
+  /** How many connections each class may have. */
+  crowd?: Omit<CrowdOptions, 'log'> | undefined;
 }
 
 export interface AuthListener {
@@ -72,7 +75,8 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
   rest.on('clientError', (_, socket) => socket.destroy());
   // A server that never listens does not watch its own deadlines; the one of the socket works.
   rest.timeout = at.idleTimeoutMs ?? REST_IDLE_TIMEOUT_MS;
-  const addresses = new WeakMap<object, string>();
+  const arrivals = new WeakMap<object, { remoteAddr: string; guest: Guest }>();
+  const crowd = new Crowd({ log, ...at.crowd });
   const connections = new OpenConnections(state);
 
   const tls = makeTlsServer({
@@ -86,7 +90,10 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
     onSecure: (socket) => {
       try {
         const bearer = believe(state, socket);
-        const remoteAddr = addresses.get(portKey(socket)) ?? farEnd(socket);
+        const arrival = arrivals.get(portKey(socket));
+        if (arrival === undefined) throw new TeleportError('Protocol', 'a connection that nobody has accepted');
+        const { remoteAddr, guest } = arrival;
+        if (bearer) guest.become(knownAs(bearer, socket));
         const caller: Caller = { bearer, remoteAddr };
         if (socket.alpnProtocol === ALPN.h2) connections.keep(caller, socket, grpc.accept(socket, caller));
         else {
@@ -108,12 +115,15 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
 
   const listener: Listener = await listen({
     ...at,
-    mostConnections: MAX_CONNECTIONS,
     onConnection: async (socket: Socket) => {
       const key = farEnd(socket);
       ports.set(key, socket);
       socket.once('close', () => ports.delete(key));
-      addresses.set(socket, await addressOf(state, socket));
+      const guest = crowd.arrive(socket, socket.remoteAddress ?? '');
+      if (guest === undefined) return void socket.destroy();
+      const remoteAddr = await addressOf(state, socket);
+      guest.from(hostOf(remoteAddr));
+      arrivals.set(socket, { remoteAddr, guest });
       tls.accept(socket);
     },
     onError: (error) => log.debug('Connection ended', { error }),
@@ -128,6 +138,12 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
       await Promise.all([stopped, connections.close()]);
     },
   };
+}
+
+/** The class of whoever has shown a certificate. */
+function knownAs({ role, identity }: Bearer, { remoteAddress = '' }: TLSSocket): Known {
+  if (role === undefined) return { kind: 'login', name: identity.username };
+  return { kind: role === 'Admin' && isLoopback(remoteAddress) ? 'local' : 'host' };
 }
 
 interface FarEnd {

@@ -16,6 +16,7 @@ import { joinHostPort } from '../host-port.js';
 import { type Bearer, checkUsage } from '../identity/bearer.js';
 import { checkPinnedIp } from '../identity/pinned-ip.js';
 import type { Logger } from '../log.js';
+import type { Guest } from '../net/crowd.js';
 import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
 import { presentedCertificate } from '../net/tls-server.js';
@@ -48,6 +49,7 @@ export interface PostgresConnection {
   isDirect: boolean;
   address: string;
   port: number;
+  guest: Guest;
 }
 
 /** Serve one client until it or the database has finished. Never throws. */
@@ -69,6 +71,7 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
     if (connection.refusal !== undefined) throw connection.refusal;
     const peer = isTunnelMode ? connection.peer : await innerPeer(startup, options);
     if (!peer) throw noCertificate();
+    connection.guest.become({ kind: 'login', name: peer.identity.username });
     const { pinnedIp, routeToCluster, routeToDatabase } = peer.identity;
     checkUsage(peer.identity, 'databases');
     checkPinnedIp(pinnedIp, address);

@@ -10,6 +10,7 @@ import { joinHostPort } from '../host-port.js';
 import { type Bearer, checkUsage } from '../identity/bearer.js';
 import { hostIdIn } from '../identity/host.js';
 import type { Logger } from '../log.js';
+import { Crowd, type CrowdOptions } from '../net/crowd.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import { TunnelRegistry } from '../tunnel/registry.js';
 import type { Upstream } from './auth-server.js';
@@ -33,6 +34,7 @@ export interface ReceptionOptions {
   proxyHeadersFrom: readonly string[];
   settingsTtlMs: number;
   rateLimits?: WebServerOptions['rateLimits'];
+  crowd?: Omit<CrowdOptions, 'log'> | undefined;
   now: () => Date;
   log: Logger;
 }
@@ -44,6 +46,7 @@ export class Reception {
   readonly #join: AuthHttp2Server;
   readonly #web: WebServer;
   readonly #router: Router;
+  readonly #crowd: Crowd;
   readonly #clusterName: string;
   readonly #log: Logger;
   #closing: Promise<void> | undefined;
@@ -53,6 +56,7 @@ export class Reception {
     const verify = verifier(options.authorities, { clusterName, now });
     this.#clusterName = clusterName;
     this.#log = log;
+    this.#crowd = new Crowd({ log, ...options.crowd });
     this.tunnels = new TunnelRegistry({ clusterName, log: log.child('TUNNEL') });
     this.#clients = new DatabaseClients({
       tunnels: this.tunnels,
@@ -68,7 +72,8 @@ export class Reception {
       gateway: auth.proxyGateway,
       join: auth.join,
       preference: cachedPreference(auth, options.settingsTtlMs, log),
-      onUpgrade: (inner, client) => this.#attend(this.#router.routeUpgraded(inner, client), inner, client),
+      onUpgrade: (inner, client, guest) =>
+        this.#attend(this.#router.routeUpgraded(inner, client, guest), inner, client),
       log,
       ...(rateLimits ? { rateLimits } : {}),
     });
@@ -78,14 +83,17 @@ export class Reception {
       terminator: terminators.of,
       verify,
       proxyHeadersFrom: options.proxyHeadersFrom,
-      serveDirect: (stream, { address, port }) => this.#clients.serve({ stream, isDirect: true, address, port }),
+      serveDirect: (stream, { address, port }, guest) =>
+        this.#clients.serve({ stream, isDirect: true, address, port, guest }),
       serve: this.#services(),
     });
   }
 
   /** Take a TCP connection over. */
   receive(connection: Duplex, client: SocketEndpoint): void {
-    this.#attend(this.#router.route(connection, client), connection, client);
+    const guest = this.#crowd.arrive(connection, client.address);
+    if (guest) this.#attend(this.#router.route(connection, client, guest), connection, client);
+    else connection.destroy();
   }
 
   /** Ask agents and clients to go, cut what is left after `drainMs`. */
@@ -113,9 +121,9 @@ export class Reception {
   /** Who serves what a connection asks for. */
   #services(): RouterOptions['serve'] {
     return {
-      web: ({ stream, client, isHttp2 }) => this.#web.accept(stream, client, { isHttp2 }),
-      postgres: ({ stream, client: { address, port }, peer, refusal }) =>
-        this.#clients.serve({ stream, peer, refusal, isDirect: false, address, port }),
+      web: ({ stream, client, guest, isHttp2 }) => this.#web.accept(stream, { client, guest }, { isHttp2 }),
+      postgres: ({ stream, client: { address, port }, guest, peer, refusal }) =>
+        this.#clients.serve({ stream, peer, refusal, isDirect: false, address, port, guest }),
       transport: (arrival) => serveGrpc(this.#transport, arrival),
       join: (arrival) => serveGrpc(this.#join, arrival),
       tunnel: ({ stream, peer }) => this.tunnels.accept(stream, { hostId: agentHostId(peer!, this.#clusterName) }),
@@ -125,7 +133,7 @@ export class Reception {
 
 function serveGrpc(server: AuthHttp2Server, { client, peer, stream }: Arrival): void {
   if (peer) checkUsage(peer.identity, 'everything');
-  server.accept(stream, { remoteAddr: joinHostPort(client.address, client.port) });
+  server.accept(stream, { bearer: peer, remoteAddr: joinHostPort(client.address, client.port) });
 }
 
 /** @throws TeleportError `AccessDenied` for any host that is not a Database Service of this cluster */

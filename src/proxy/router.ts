@@ -9,6 +9,7 @@ import { TeleportError } from '../errors.js';
 import type { Bearer } from '../identity/bearer.js';
 import { checkPinnedIp } from '../identity/pinned-ip.js';
 import { addressList } from '../ip.js';
+import type { Guest, Known } from '../net/crowd.js';
 import { peek, peekClientHello } from '../net/peek.js';
 import { PING_INTERVAL_MS, PingStream } from '../net/ping-stream.js';
 import { type SocketEndpoint, takeProxyHeader } from '../net/proxy-protocol.js';
@@ -26,6 +27,7 @@ export interface Arrival {
   /** What is wrong with the certificate that was shown; only PostgreSQL, which can tell its client, gets such a one. */
   refusal?: unknown;
   isHttp2: boolean;
+  guest: Guest;
 }
 
 export interface RouterOptions {
@@ -37,7 +39,7 @@ export interface RouterOptions {
   verify: (certificateDer: Buffer, by: 'user' | 'host' | 'any') => Promise<Bearer>;
   serve: Record<Exclude<Service, 'reverse-tunnel'>, (arrival: Arrival) => void | Promise<void>>;
   /** Plain TCP that begins as PostgreSQL does. */
-  serveDirect: (stream: Duplex, client: SocketEndpoint) => void | Promise<void>;
+  serveDirect: (stream: Duplex, client: SocketEndpoint, guest: Guest) => void | Promise<void>;
   /** Addresses and networks from which a PROXY header in front of a connection is believed. */
   proxyHeadersFrom: readonly string[];
   /** Default 10 s. */
@@ -48,16 +50,16 @@ export interface RouterOptions {
 
 export interface Router {
   /** Take a TCP connection. Rejects with the reason when it is refused; the caller destroys it then. */
-  route(connection: Duplex, client: SocketEndpoint): Promise<void>;
+  route(connection: Duplex, client: SocketEndpoint, guest: Guest): Promise<void>;
   /** Take what is inside an upgraded connection: TLS only. */
-  routeUpgraded(connection: Duplex, client: SocketEndpoint): Promise<void>;
+  routeUpgraded(connection: Duplex, client: SocketEndpoint, guest: Guest): Promise<void>;
 }
 
 export function createRouter(options: RouterOptions): Router {
   const { firstBytesTimeoutMs = 10_000, helloTimeoutMs = 15_000 } = options;
   const balancers = addressList(options.proxyHeadersFrom);
 
-  const route = async (connection: Duplex, from: SocketEndpoint): Promise<void> => {
+  const route = async (connection: Duplex, from: SocketEndpoint, guest: Guest): Promise<void> => {
     let client = from;
     let kind = await firstBytes(connection, firstBytesTimeoutMs);
     if (kind === 'proxy-header') {
@@ -65,28 +67,40 @@ export function createRouter(options: RouterOptions): Router {
       client = (await takeProxyHeader(connection, { timeoutMs: firstBytesTimeoutMs }))?.source ?? from;
       kind = await firstBytes(connection, firstBytesTimeoutMs);
     }
-    if (kind === 'postgres') return await options.serveDirect(connection, client);
+    guest.from(client.address);
+    if (kind === 'postgres') return await options.serveDirect(connection, client, guest);
     if (kind !== 'tls') throw refused('neither TLS nor PostgreSQL');
-    await routeTls(connection, client, false);
+    await routeTls(connection, client, guest, false);
   };
 
-  const routeTls = async (connection: Duplex, client: SocketEndpoint, isUpgraded: boolean): Promise<void> => {
+  const routeTls = async (
+    connection: Duplex,
+    client: SocketEndpoint,
+    guest: Guest,
+    isUpgraded: boolean,
+  ): Promise<void> => {
     const hello = await peekClientHello(connection, { timeoutMs: helloTimeoutMs });
     const chosen = chooseRoute(hello, options);
     if (chosen.action === 'close') throw refused(`no service for ${JSON.stringify(hello.alpn)}`);
-    if (chosen.action === 'forward') return await options.upstream.forward(connection, client);
+    if (chosen.action === 'forward') {
+      guest.become({ kind: 'forwarded' });
+      return await options.upstream.forward(connection, client);
+    }
     const { service } = chosen;
     const socket = await options.terminator(service, { isUpgraded }).accept(connection);
-    await serveTls(socket, service, client);
+    await serveTls(socket, service, client, guest);
   };
 
-  const serveTls = async (socket: TLSSocket, service: Service, client: SocketEndpoint): Promise<void> => {
+  const serveTls = async (socket: TLSSocket, service: Service, client: SocketEndpoint, guest: Guest): Promise<void> => {
     const negotiated = socket.alpnProtocol || '';
     let peer: Bearer | undefined;
     let refusal: unknown;
     try {
       peer = await peerOf(socket, service);
-      if (peer) checkPinnedIp(peer.identity.pinnedIp, client.address);
+      if (peer) {
+        checkPinnedIp(peer.identity.pinnedIp, client.address);
+        guest.become(knownAs(peer));
+      }
     } catch (error) {
       if (service !== 'postgres') throw error;
       refusal = error;
@@ -94,7 +108,7 @@ export function createRouter(options: RouterOptions): Router {
     const isPing = negotiated.endsWith(PING_SUFFIX);
     const stream = isPing ? new PingStream(socket, { pingIntervalMs: PING_INTERVAL_MS }) : socket;
     if (isPing) stream.on('error', () => {});
-    const arrival: Arrival = { stream, client, peer, refusal, isHttp2: negotiated === ALPN.h2 };
+    const arrival: Arrival = { stream, client, peer, refusal, isHttp2: negotiated === ALPN.h2, guest };
     // A certificate that names a database means the database, whatever the protocol name says.
     const isDatabase = peer?.identity.routeToDatabase !== undefined && service !== 'transport' && service !== 'tunnel';
     const target = isDatabase ? 'postgres' : service;
@@ -109,7 +123,12 @@ export function createRouter(options: RouterOptions): Router {
     return undefined;
   };
 
-  return { route, routeUpgraded: (connection, client) => routeTls(connection, client, true) };
+  return { route, routeUpgraded: (connection, client, guest) => routeTls(connection, client, guest, true) };
+}
+
+/** The class of whoever has shown a certificate. */
+export function knownAs({ role, identity }: Bearer): Known {
+  return role === undefined ? { kind: 'login', name: identity.username } : { kind: 'host' };
 }
 
 const VERIFIED_BY: Record<Service, 'user' | 'host' | 'any'> = {

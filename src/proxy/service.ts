@@ -21,12 +21,9 @@ import type { TunnelHello } from '../tunnel/protocol.js';
 import { createUpstream } from './auth-server.js';
 import { watchAuthorities } from './authorities.js';
 import { FAREWELL_TIMEOUT_MS } from './database-clients.js';
-import { Reception } from './reception.js';
+import { Reception, type ReceptionOptions } from './reception.js';
 import { createTerminators, type Terminators } from './terminators.js';
 import type { WebServerOptions } from './web.js';
-
-/** Most open connections of clients and agents together; what comes above it is closed unread. Our own limit. */
-const MAX_CONNECTIONS = 20_000;
 
 export interface WebCertificate {
   /** Leaf first. */
@@ -56,6 +53,8 @@ export interface ProxyOptions {
   /** How long Auth's answer about settings is good. Default 3 s. */
   settingsTtlMs?: number;
   rateLimits?: WebServerOptions['rateLimits'];
+  /** How many connections each class may have. */
+  crowd?: ReceptionOptions['crowd'];
 }
 
 /** @throws TeleportError when Auth cannot be reached or the port is taken */
@@ -87,13 +86,13 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
         proxyHeadersFrom: options.proxyHeadersFrom ?? [],
         settingsTtlMs: options.settingsTtlMs ?? 3_000,
         rateLimits: options.rateLimits,
+        crowd: options.crowd,
         now,
         log,
       }),
     );
     const listener = await listen({
       ...options.listen,
-      mostConnections: MAX_CONNECTIONS,
       onConnection: (socket) => {
         reception.receive(socket, { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 });
       },

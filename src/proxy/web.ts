@@ -14,31 +14,31 @@ import {
 import type { Duplex } from 'node:stream';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
+import type { Guest } from '../net/crowd.js';
 import { endSession } from '../net/end-session.js';
-import { cutAfter, hangUp } from '../net/hang-up.js';
+import { hangUp } from '../net/hang-up.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
+import { createLimiter, type RateLimit } from '../net/rate-limit.js';
 import { acceptUpgrade, UPGRADE_PATH } from '../net/websocket.js';
 import { pathNotFound, send, thrownAnswer, type WebAnswer } from './web/answer.js';
 import { readBody } from './web/body.js';
-import { createLimiter, type LimitClass, RATE_LIMITS, type RateLimit } from './web/limits.js';
+import { type LimitClass, RATE_LIMITS } from './web/limits.js';
 import { findRoute, type WebContext } from './web/routes.js';
 
 export interface WebServerOptions extends WebContext {
   /** A connection inside an upgraded one: its first bytes are a ClientHello again. */
-  onUpgrade: (connection: Duplex, client: SocketEndpoint) => void;
+  onUpgrade: (connection: Duplex, client: SocketEndpoint, guest: Guest) => void;
   log: Logger;
   /** Instead of Teleport's figures. */
   rateLimits?: Partial<Record<LimitClass, RateLimit>>;
-  /** Connections that send no whole request head in this time are cut. Default 15 s. */
-  requestTimeoutMs?: number;
   /** Idle connections are cut. Default 5 min. */
   idleTimeoutMs?: number;
 }
 
-/** Who is behind a connection, and what stops its deadline for the first request. */
+/** Who is behind a connection. */
 interface Visitor {
   client: SocketEndpoint;
-  began: () => void;
+  guest: Guest;
 }
 
 type Request = IncomingMessage | Http2ServerRequest;
@@ -46,7 +46,6 @@ type Request = IncomingMessage | Http2ServerRequest;
 export class WebServer {
   readonly #options: WebServerOptions;
   readonly #log: Logger;
-  readonly #requestTimeoutMs: number;
   readonly #idleTimeoutMs: number;
   /** Counts a request of the class, or refuses it. */
   readonly #take: Record<LimitClass, (address: string) => void>;
@@ -58,7 +57,6 @@ export class WebServer {
   constructor(options: WebServerOptions) {
     this.#options = options;
     this.#log = options.log;
-    this.#requestTimeoutMs = options.requestTimeoutMs ?? 15_000;
     this.#idleTimeoutMs = options.idleTimeoutMs ?? 300_000;
     const limits = { ...RATE_LIMITS, ...options.rateLimits };
     this.#take = {
@@ -69,11 +67,10 @@ export class WebServer {
     this.#http2 = this.#createHttp2();
   }
 
-  accept(connection: Duplex, client: SocketEndpoint, { isHttp2 }: { isHttp2: boolean }): void {
+  accept(connection: Duplex, visitor: Visitor, { isHttp2 }: { isHttp2: boolean }): void {
     connection.on('error', () => {});
     this.#open.add(connection);
     connection.once('close', () => this.#open.delete(connection));
-    const visitor: Visitor = { client, began: cutAfter(connection, this.#requestTimeoutMs) };
     if (!isHttp2) {
       this.#visitors.set(connection, visitor);
       this.#http1.emit('connection', connection);
@@ -97,18 +94,16 @@ export class WebServer {
 
   #createHttp1(): Http1Server {
     const server = createServer({ keepAlive: true, noDelay: false }, (request, response) => {
-      this.#serve(request, response, this.#visitors.get(request.socket));
+      this.#serve(request, response, this.#visitors.get(request.socket)!);
     });
     server.timeout = this.#idleTimeoutMs;
     server.keepAliveTimeout = this.#idleTimeoutMs;
     server.on('upgrade', (request, socket, head) => {
       const visitor = this.#visitors.get(socket);
       if (!visitor) return void socket.destroy();
-      const { client } = visitor;
-      visitor.began();
       (socket as { setTimeout?: (ms: number) => void }).setTimeout?.(0);
-      void this.#upgrade(request, socket, head, client).catch((error: unknown) => {
-        this.#log.debug('A connection upgrade was refused.', { from: client.address, error: messageOf(error) });
+      void this.#upgrade(request, socket, head, visitor).catch((error: unknown) => {
+        this.#log.debug('A connection upgrade was refused.', { from: visitor.client.address, error: messageOf(error) });
         dismiss(socket);
       });
     });
@@ -118,26 +113,32 @@ export class WebServer {
 
   #createHttp2(): Http2Server {
     const server = createHttp2Server({}, (request, response) => {
-      const session = request.stream.session;
-      this.#serve(request, response, session && this.#visitors.get(session));
+      const visitor = this.#visitors.get(request.stream.session!);
+      if (visitor) this.#serve(request, response, visitor);
     });
     return server.on('sessionError', () => {});
   }
 
-  #serve(request: Request, response: ServerResponse | Http2ServerResponse, visitor: Visitor | undefined): void {
-    visitor?.began();
+  #serve(request: Request, response: ServerResponse | Http2ServerResponse, visitor: Visitor): void {
     request.on('error', () => {});
     response.on('error', () => {});
     const reply = async (): Promise<void> => {
-      const result = await this.#answer(request, visitor?.client.address ?? '');
+      // From here on the client waits for us, and not we for the client.
+      const turn = { done: () => {} };
+      const isWhole = () => {
+        turn.done = visitor.guest.busy();
+      };
+      if (!mayHaveBody(request)) isWhole();
+      const result = await this.#answer(request, visitor.client.address, isWhole);
       // A body that nobody read would stand in the way of the next request.
       request.resume();
       send(response, result);
+      turn.done();
     };
     reply().catch((error: unknown) => this.#log.error('A web answer could not be sent.', { error: messageOf(error) }));
   }
 
-  async #answer(request: Request, address: string): Promise<WebAnswer> {
+  async #answer(request: Request, address: string, isWhole: () => void): Promise<WebAnswer> {
     const path = pathOf(request.url ?? '/');
     const found = path === undefined ? undefined : findRoute(request.method ?? '', path);
     if (path === undefined || !found) return pathNotFound(this.#options.settings.version);
@@ -152,7 +153,11 @@ export class WebServer {
           address,
           userAgent: String(request.headers['user-agent'] ?? ''),
           host: String(request.headers[':authority'] ?? request.headers.host ?? ''),
-          body: () => readBody(request),
+          body: async () => {
+            const body = await readBody(request);
+            isWhole();
+            return body;
+          },
         },
         this.#options,
       );
@@ -163,7 +168,7 @@ export class WebServer {
     }
   }
 
-  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, client: SocketEndpoint): Promise<void> {
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, { client, guest }: Visitor): Promise<void> {
     const path = pathOf(request.url ?? '');
     if (request.method !== 'GET' || path === undefined || path.replace(/^\/v1/, '') !== UPGRADE_PATH) {
       refuse(socket, pathNotFound(this.#options.settings.version));
@@ -175,8 +180,14 @@ export class WebServer {
       refuse(socket, thrownAnswer(error));
       return dismiss(socket);
     }
-    this.#options.onUpgrade(await acceptUpgrade(request, socket, head), client);
+    this.#options.onUpgrade(await acceptUpgrade(request, socket, head), client, guest);
   }
+}
+
+/** Otherwise the head is the whole request. */
+function mayHaveBody({ method, headers }: Request): boolean {
+  const isWithout = method === 'GET' || method === 'HEAD';
+  return !isWithout || headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** The decoded path; undefined when it cannot be decoded. */

@@ -103,7 +103,12 @@ export const CONFIG_SCHEMA = map({
       severity: text,
       format: map({ output: oneOf('text', 'json'), extra_fields: unused(list(text)) }),
     }),
-    connection_limits: unused(any),
+    connection_limits: map({
+      max_connections: wholeNumber,
+      // Without effect in Teleport too.
+      max_users: unused(wholeNumber),
+      rates: list(map({ period: text, average: wholeNumber, burst: wholeNumber })),
+    }),
     storage: unused(map({ type: oneOf('sqlite', 'dir'), path: text })),
     cache: unused(any),
   }),

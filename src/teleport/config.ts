@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
+import type { ConnectionLimits } from '../net/crowd.js';
 import { AUTH_PORT, WEB_PORT } from '../net/ports.js';
 import { redactValue } from '../redact.js';
 import { dialAt } from '../resources/config-address.js';
@@ -22,6 +23,7 @@ import {
 import { yesOrNo } from '../yes-no.js';
 import { type AuthConfig, authConfig } from './config-auth.js';
 import { type DatabaseConfig, databaseConfig, staticDatabase } from './config-databases.js';
+import { connectionLimits } from './config-limits.js';
 import { type ProxyConfig, proxyConfig } from './config-proxy.js';
 import type { StartFlags } from './start-flags.js';
 
@@ -39,6 +41,7 @@ export interface TeleportConfig {
   proxyServer?: HostPort;
   authServer?: HostPort;
   diagAddr?: HostPort;
+  connectionLimits?: ConnectionLimits;
   insecure: boolean;
   auth?: AuthConfig;
   proxy?: ProxyConfig;
@@ -95,6 +98,7 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
   if (pidFile) config.pidFile = pidFile;
   const diag = flags.diagAddr ?? global.diag_addr;
   if (diag) config.diagAddr = dialAt(diag, 'diag_addr', DIAG_PORT);
+  if (global.connection_limits) config.connectionLimits = connectionLimits(global.connection_limits);
   const token = flags.token ?? global.join_params?.token_name ?? global.auth_token;
   if (token) config.token = token;
 

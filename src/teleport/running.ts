@@ -153,6 +153,7 @@ export class RunningTeleport implements AsyncDisposable {
         log: this.#log.child('AUTH'),
         now: this.#now,
         ...config,
+        listen: { ...config.listen, crowd: { limits: this.#config.connectionLimits } },
       }),
     );
     this.#auth = auth;
@@ -179,6 +180,7 @@ export class RunningTeleport implements AsyncDisposable {
       webCert,
       clusterName: identity.clusterName,
       proxyHeadersFrom,
+      crowd: { limits: this.#config.connectionLimits },
       version: VERSION,
       log: this.#log.child('PROXY'),
       now: this.#now,

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTls } from 'node:tls';
-import { createLimiter } from '../../src/proxy/web/limits.js';
+import { createLimiter } from '../../src/net/rate-limit.js';
 import { readQr } from '../support/qr.js';
 import { CLUSTER, startTestProxy, type TestProxy, TOTP_SECRET } from './test-proxy.js';
 

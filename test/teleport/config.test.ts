@@ -1,6 +1,6 @@
 /**
  * Tests: src/net/ports.ts, src/resources/config-address.ts, src/resources/kept-keys.ts, src/teleport/config-auth.ts
- * Tests: src/teleport/config-databases.ts, src/teleport/start-flags.ts
+ * Tests: src/teleport/config-databases.ts, src/teleport/config-limits.ts, src/teleport/start-flags.ts
  */
 import { hostname } from 'node:os';
 import { isTeleportError, type TeleportError } from '../../src/errors.js';
@@ -229,6 +229,21 @@ test.each([
     {},
     'proxy_service.proxy_protocol_from: "10.0.0.0/33" is neither an address nor a network',
   ],
+  [
+    'teleport: {connection_limits: {max_connections: -1}}',
+    {},
+    'teleport.connection_limits.max_connections: -1 is not a number from 1 to 1000000',
+  ],
+  [
+    'teleport: {connection_limits: {rates: [{period: 1s, average: 10, burst: 20}, {period: 0s, average: 1, burst: 1}]}}',
+    {},
+    'teleport.connection_limits.rates[1].period: "0s" is not a period of 1ms to 24h',
+  ],
+  [
+    'teleport: {connection_limits: {rates: [{period: 1m, average: 9300000000000000000, burst: 1}]}}',
+    {},
+    'teleport.connection_limits.rates[0].average: 9300000000000000000 is not a number from 1 to 1000000',
+  ],
   ['proxy_service: {https_keypairs_reload_interval: often}', {}, '"often" is not an interval'],
   ['proxy_service: {https_keypairs_reload_interval: 999h}', {}, '"999h" is not an interval'],
   ['auth_service: {authentication: {second_factors: [webauthn]}}', {}, 'second factor "webauthn" is not supported'],
@@ -300,6 +315,19 @@ describe('U3 a setting that would keep people out and is not held to ends the st
       /line 3: field protcol not found in db_service\.databases\[0\], allowed: .*, did you mean "protocol"\?/,
     );
   });
+});
+
+test('X6 connection_limits, by the names of Teleport', () => {
+  const limits = (text: string) => from(`teleport: {connection_limits: ${text}}`).connectionLimits;
+  expect(limits('{}')).toEqual({});
+  expect(limits('{max_connections: 0}')).toEqual({});
+  expect(limits('{max_connections: 200, rates: [{period: 10s, average: 5, burst: 50}]}')).toEqual({
+    maxConnections: 200,
+    rates: [{ perMinute: 30, burst: 50 }],
+  });
+  expect(from('teleport: {connection_limits: {max_users: 7}}').unused).toContain(
+    'teleport.connection_limits.max_users',
+  );
 });
 
 describe('W5 a port alone', () => {

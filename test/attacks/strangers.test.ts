@@ -1,0 +1,168 @@
+/** X6: a crowd that says little or nothing, at the ports of a Proxy and of Auth, while people work. */
+import { once } from 'node:events';
+import { request as httpsRequest } from 'node:https';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { dialAuth } from '../../src/api/dial.js';
+import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
+import { type Credentials, TestAuth } from '../auth/test-auth.js';
+import { startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
+
+/** 100 strangers, 50 of one network, for one and a half seconds. */
+const CROWD = { descriptors: 400, strangerMs: 1_500, limits: { maxConnections: 60 } };
+const HALF_OPEN = 200;
+const DRIPPING = 30;
+const STARTUP = encodeFirst({
+  type: 'StartupMessage',
+  protocolVersion: PROTOCOL_3_0,
+  parameters: new Map([['user', 'analyst']]),
+});
+/** The first bytes of a ClientHello that never ends. */
+const EIGHT_BYTES = Buffer.from('1603010200010001', 'hex');
+
+let proxy: TestProxy;
+let auth: TestAuth;
+let alice: Credentials;
+beforeAll(async () => {
+  const listen = { host: '127.0.0.1', port: 0, crowd: CROWD };
+  [proxy, auth] = await Promise.all([
+    startTestProxy({ crowd: CROWD, rateLimits: { normal: { perMinute: 1e6, burst: 1e6 } } }),
+    TestAuth.start({ listen }),
+  ]);
+  alice = await auth.login('alice', await auth.invite('alice', ['access']));
+});
+afterAll(async () => {
+  await proxy.close();
+  await auth.remove();
+});
+
+const ended = (socket: Socket) =>
+  new Promise<void>((resolve) => {
+    if (socket.destroyed) resolve();
+    else socket.on('error', () => {}).once('close', () => resolve());
+  });
+
+/** Clients that have sent eight bytes, and clients inside TLS that send one byte after the other. */
+function crowdAt(port: number, alpn: string) {
+  const halfOpen = Array.from({ length: HALF_OPEN }, () => {
+    const socket = connectTcp({ host: '127.0.0.1', port });
+    socket.on('error', () => {}).write(EIGHT_BYTES);
+    return socket.resume();
+  });
+  const dripping = Array.from({ length: DRIPPING }, () => {
+    const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: [alpn] });
+    socket.on('error', () => {}).resume();
+    const drip = setInterval(() => socket.write('P'), 50);
+    socket.once('close', () => clearInterval(drip));
+    return socket;
+  });
+  const all = [...halfOpen, ...dripping];
+  return {
+    isThere: () => all.some(({ destroyed }) => !destroyed),
+    gone: Promise.all(all.map(ended)),
+    close: () => all.map((socket) => socket.destroy()),
+  };
+}
+
+function begin(port: number): Promise<number> {
+  const body = JSON.stringify({ user: 'alice', pass: 'right' });
+  const headers = { 'content-type': 'application/json', 'content-length': body.length };
+  const options = { method: 'POST', path: '/webapi/mfa/login/begin', rejectUnauthorized: false, agent: false, headers };
+  return new Promise((resolve, reject) => {
+    const sent = httpsRequest({ host: '127.0.0.1', port, ...options }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode!));
+    });
+    sent.once('error', reject).end(body);
+  });
+}
+
+/** A connection of its own, with a certificate or without. */
+async function ask(credentials: Partial<Credentials>): Promise<string> {
+  const { hostCaPems, clusterName } = await auth.identity('Node');
+  const client = await dialAuth(
+    { kind: 'direct', ...auth.auth.address },
+    { clusterName, hostCaPems, ...credentials },
+    { version: '18.3.0' },
+  );
+  try {
+    return (await client.auth.ping({})).clusterName;
+  } finally {
+    await client.close();
+  }
+}
+
+test('X6 people log in at the Proxy while a crowd holds on, and all of the crowd is cut off in its time', async () => {
+  const crowd = crowdAt(proxy.port, 'http/1.1');
+  try {
+    let logins = 0;
+    for (; crowd.isThere() && logins < 500; logins++) expect(await begin(proxy.port)).toBe(200);
+    expect(logins).toBeGreaterThan(10);
+    await crowd.gone;
+  } finally {
+    crowd.close();
+  }
+});
+
+test('X6 people and the local administrator work at Auth meanwhile', async () => {
+  const admin = await auth.identity('Admin');
+  const crowd = crowdAt(auth.auth.address.port, 'h2');
+  try {
+    let calls = 0;
+    for (; crowd.isThere() && calls < 500; calls++) {
+      const answers = await Promise.all([ask(alice), ask(admin)]);
+      expect(answers).toEqual([admin.clusterName, admin.clusterName]);
+    }
+    expect(calls).toBeGreaterThan(5);
+    await crowd.gone;
+  } finally {
+    crowd.close();
+  }
+});
+
+test('X6 who has shown a certificate is no stranger, however long nothing is said', async () => {
+  const shown = proxy.authorities.user();
+  const options = { host: '127.0.0.1', port: proxy.port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] };
+  const [known, stranger] = await Promise.all(
+    [{ ...options, ...shown }, options].map(async (one) => {
+      const socket = connectTls(one);
+      await once(socket, 'secureConnect');
+      return socket;
+    }),
+  );
+  await ended(stranger!);
+  const ping = 'GET /webapi/find HTTP/1.1\r\nhost: x\r\n\r\n';
+  known!.write(ping);
+  const [answer] = (await once(known!, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
+  known!.destroy();
+});
+
+test('X6 one login has so many connections, and says so to PostgreSQL; another has its own', async () => {
+  const { port } = proxy;
+  const connectAs = async (name: string): Promise<TLSSocket> => {
+    const shown = proxy.authorities.user({ name, database: 'orders' });
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['teleport-postgres'],
+      ...shown,
+    });
+    await once(socket, 'secureConnect');
+    return socket;
+  };
+  const held = await Promise.all(Array.from({ length: CROWD.limits.maxConnections }, () => connectAs('alice')));
+  try {
+    const next = await connectAs('alice');
+    next.write(STARTUP);
+    const [refusal] = (await once(next, 'data')) as [Buffer];
+    expect(refusal.toString()).toMatch(/C53300.*too many connections of user "alice": 60 are open/s);
+    const bob = await connectAs('bob');
+    bob.write(STARTUP);
+    const [other] = (await once(bob, 'data')) as [Buffer];
+    expect(other.toString()).not.toContain('too many connections');
+    bob.destroy();
+  } finally {
+    for (const socket of held) socket.destroy();
+  }
+});

@@ -1,0 +1,166 @@
+/**
+ * X6: classes of connections, and that one class does not shut out another.
+ * Tests: src/net/descriptors.ts, src/net/rate-limit.ts
+ */
+import { EventEmitter } from 'node:events';
+import { jest } from '@jest/globals';
+import { silent } from '../../src/log.js';
+import { Crowd, type CrowdOptions, type Guest } from '../../src/net/crowd.js';
+import { descriptorLimit } from '../../src/net/descriptors.js';
+import { createLimiter } from '../../src/net/rate-limit.js';
+
+class FakeConnection extends EventEmitter {
+  destroyed = false;
+  destroy(): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    this.emit('close');
+  }
+}
+
+const open: FakeConnection[] = [];
+
+function arrive(crowd: Crowd, address: string): { connection: FakeConnection; guest: Guest } {
+  const connection = new FakeConnection();
+  const guest = crowd.arrive(connection, address);
+  if (guest === undefined) throw new Error('no room');
+  open.push(connection);
+  return { connection, guest };
+}
+
+const crowdOf = (options: Partial<CrowdOptions> = {}) => new Crowd({ log: silent, descriptors: 400, ...options });
+
+beforeEach(() => jest.useFakeTimers());
+afterEach(() => {
+  for (const connection of open.splice(0)) connection.destroy();
+  jest.useRealTimers();
+});
+
+describe('X6 a stranger', () => {
+  test('has ten seconds in all', () => {
+    const { connection } = arrive(crowdOf(), '192.0.2.1');
+    jest.advanceTimersByTime(9_999);
+    expect(connection.destroyed).toBe(false);
+    jest.advanceTimersByTime(1);
+    expect(connection.destroyed).toBe(true);
+  });
+
+  test('who shows a certificate is none any more', () => {
+    const crowd = crowdOf();
+    const { connection, guest } = arrive(crowd, '192.0.2.1');
+    guest.become({ kind: 'login', name: 'alice' });
+    jest.advanceTimersByTime(60_000);
+    expect(connection.destroyed).toBe(false);
+    expect(crowd.strangers).toBe(0);
+  });
+
+  test('whose whole request is here waits for us, and is a stranger again after the answer', () => {
+    const { connection, guest } = arrive(crowdOf(), '192.0.2.1');
+    jest.advanceTimersByTime(9_000);
+    const [first, second] = [guest.busy(), guest.busy()];
+    jest.advanceTimersByTime(60_000);
+    first();
+    first();
+    jest.advanceTimersByTime(60_000);
+    expect(connection.destroyed).toBe(false);
+    second();
+    jest.advanceTimersByTime(9_999);
+    expect(connection.destroyed).toBe(false);
+    jest.advanceTimersByTime(1);
+    expect(connection.destroyed).toBe(true);
+  });
+
+  test('makes room for the next one of a full network, who has been there for longest first', () => {
+    const crowd = crowdOf();
+    // 400 descriptors: 100 strangers, 50 of one network.
+    const mine = Array.from({ length: 50 }, (_, at) => arrive(crowd, `2001:db8::${at + 1}`).connection);
+    const other = arrive(crowd, '192.0.2.1').connection;
+    const next = arrive(crowd, '2001:db8::ffff').connection;
+    expect(mine.map(({ destroyed }) => destroyed)).toEqual(mine.map((_, at) => at === 0));
+    expect([other.destroyed, next.destroyed]).toEqual([false, false]);
+    expect(crowd.strangers).toBe(51);
+  });
+
+  test('has to go when all are too many, from the network that has most', () => {
+    const crowd = crowdOf();
+    const few = Array.from({ length: 30 }, () => arrive(crowd, '192.0.2.1').connection);
+    const many = Array.from({ length: 45 }, () => arrive(crowd, '192.0.2.2').connection);
+    const single = Array.from({ length: 40 }, (_, at) => arrive(crowd, `198.51.100.${at}`).connection);
+    expect(crowd.strangers).toBe(100);
+    expect(many.filter(({ destroyed }) => destroyed).length).toBe(15);
+    expect([...few, ...single].filter(({ destroyed }) => destroyed).length).toBe(0);
+  });
+
+  test('is counted where it really comes from', () => {
+    const crowd = crowdOf();
+    const balanced = Array.from({ length: 90 }, (_, at) => {
+      const { connection, guest } = arrive(crowd, '127.0.0.1');
+      guest.from(`192.0.2.${at}`);
+      return connection;
+    });
+    expect(balanced.some(({ destroyed }) => destroyed)).toBe(false);
+  });
+
+  test('comes at a rate, except from this machine', () => {
+    const rates = [{ perMinute: 60, burst: 5 }];
+    const crowd = crowdOf({ limits: { rates } });
+    const come = (address: string) => arrive(crowd, address).guest.from(address);
+    for (let at = 0; at < 5; at++) come('192.0.2.1');
+    expect(() => come('192.0.2.1')).toThrow('rate limit exceeded, try again in 1s');
+    come('192.0.2.2');
+    for (let at = 0; at < 20; at++) come('127.0.0.1');
+  });
+});
+
+describe('X6 a login', () => {
+  test('has so many connections at a time, and others have theirs', () => {
+    const crowd = crowdOf({ limits: { maxConnections: 3 } });
+    const come = (name: string) => {
+      const { connection, guest } = arrive(crowd, '192.0.2.1');
+      guest.become({ kind: 'login', name });
+      return connection;
+    };
+    const [first] = [come('alice'), come('alice'), come('alice')];
+    expect(() => come('alice')).toThrow('too many connections of user "alice": 3 are open');
+    come('bob');
+    first!.destroy();
+    come('alice');
+  });
+});
+
+test('X6 people leave room for hosts, and hosts for the local administrator', () => {
+  const crowd = crowdOf();
+  const fill = (kind: 'login' | 'host') => {
+    for (let count = 0; ; count++) {
+      const { connection, guest } = arrive(crowd, `198.51.${count >> 8}.${count & 255}`);
+      try {
+        guest.become(kind === 'login' ? { kind, name: `user ${count}` } : { kind });
+      } catch {
+        connection.destroy();
+        return count;
+      }
+    }
+  };
+  expect(fill('login')).toBeGreaterThan(100);
+  expect(fill('host')).toBeGreaterThan(20);
+  for (let at = 0; at < 20; at++) arrive(crowd, '127.0.0.1').guest.become({ kind: 'local' });
+  // Nothing is left, and whoever comes next pushes a stranger out.
+  for (let at = 0; at < 12; at++) arrive(crowd, '192.0.2.9');
+  const strangers = crowd.strangers;
+  expect(strangers).toBeGreaterThan(0);
+  arrive(crowd, '192.0.2.9').guest.become({ kind: 'local' });
+  expect(crowd.strangers).toBe(strangers - 1);
+});
+
+test('the limit of the system is known', () => {
+  expect(descriptorLimit()).toBeGreaterThanOrEqual(256);
+});
+
+test('one owner of many IPv6 addresses has one bucket', () => {
+  const take = createLimiter({ perMinute: 1, burst: 1 }, () => 0);
+  take('2001:db8:0:1::1');
+  expect(() => take('2001:db8:0:1::2')).toThrow('rate limit exceeded');
+  take('2001:db8:0:2::1');
+  take('::ffff:192.0.2.1');
+  expect(() => take('192.0.2.1')).toThrow('rate limit exceeded');
+});
