@@ -26,6 +26,7 @@ const ALLOWED: Record<string, string> = {
   'demo/stage.ts': 'deadlines of programs, which are killed after them',
   'fuzz/worker.ts': 'a fuzzer goes on for the time that it is given',
   'tools/fuzz.mjs': 'a parser that does not end has no event',
+  'attacks/strangers.test.ts': 'clients that drip a byte at a time are its subject',
   'bench/measure.ts': 'a measurement of what is left at rest',
   'bench/processes.ts': 'deadlines of programs, which are killed after them',
   'bench/aws-world.ts': 'a network with a delay',
