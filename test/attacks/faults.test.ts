@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type pg from 'pg';
 import { writeAgentConfig } from '../support/agent-config.js';
 import { type AuditRecord, roleResource, startTestCluster, type TestCluster, type Tunnel } from '../support/cluster.js';
-import { rawClient, startupPacket } from '../support/pg-raw.js';
+import { type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
 import { type ProgramProcess, startProgram } from '../support/program-process.js';
 import { until } from '../support/until.js';
 
@@ -83,6 +83,78 @@ test('each statement that was answered is recorded once, over kills of the agent
   expect(answered.size).toBeGreaterThanOrEqual(120);
   expect([...answered].filter((text) => counts.get(text) !== 1)).toEqual([]);
 }, 90_000);
+
+/** `KILLS=50 npm run jest -- test/attacks/faults` takes a minute more. */
+const KILLS = Number(process.env.KILLS ?? 5);
+
+test(
+  'X5 no statement has run without its record, over kills of the agent with clients that pipeline',
+  async () => {
+    const { postgres } = cluster.databases!;
+    const owner = await clientIn();
+    await owner.query('create table ran (what text)');
+    await owner.end();
+    const countRan = async () =>
+      (await postgres.query('select count(*)::int as n from ran', { database: 'dev' }))[0]!.n as number;
+    for (let kill = 1; kill <= KILLS; kill++) {
+      const before = await countRan();
+      const clients = await Promise.all(
+        ['a', 'b'].map(async (name) => {
+          const client = await untilReady();
+          const inserts = Array.from({ length: 3000 }, (_, n) =>
+            queryPacket(`insert into ran values ('${kill} ${name} ${n}')`),
+          );
+          client.socket.write(Buffer.concat(inserts));
+          return client;
+        }),
+      );
+      const enough = before + 1 + ((kill * 137) % 1000);
+      await until(`${enough} rows are there`, async () => (await countRan()) >= enough || undefined);
+      agent.child.kill('SIGKILL');
+      await agent.ended;
+      for (const { socket } of clients) socket.destroy();
+      agent = await startAgent();
+    }
+    const ran = (await postgres.query('select what from ran', { database: 'dev' })).map(({ what }) => what as string);
+    expect(ran.length).toBeGreaterThan(KILLS);
+    const textOf = (what: string) => `insert into ran values ('${what}')`;
+    const missing = (all: readonly AuditRecord[]) => {
+      const recorded = new Set(all.map(({ db_query }) => db_query));
+      return ran.filter((what) => !recorded.has(textOf(what)));
+    };
+    // Everything has arrived when a later statement has.
+    const last = await clientIn();
+    await last.query("select 'the last one'");
+    await last.end();
+    const events = await cluster.auditEvents((all) => all.some(({ db_query }) => db_query === "select 'the last one'"));
+    expect(missing(events)).toEqual([]);
+  },
+  60_000 + KILLS * 5_000,
+);
+
+function queryPacket(text: string): Buffer {
+  const body = Buffer.from(`${text}\0`);
+  const head = Buffer.from('Q\0\0\0\0', 'latin1');
+  head.writeUInt32BE(4 + body.length, 1);
+  return Buffer.concat([head, body]);
+}
+
+/** Logged in by hand, as soon as there is a way. */
+function untilReady(): Promise<RawClient> {
+  return until('a client is in', async () => {
+    const client = await rawClient({ host: '127.0.0.1', port: tunnel.port });
+    client.socket.write(
+      startupPacket(0x3_0000, [
+        ['user', 'analyst'],
+        ['database', 'dev'],
+      ]),
+    );
+    return await client.until('Z').then(
+      () => client,
+      () => void client.socket.destroy(),
+    );
+  });
+}
 
 const sessions = (all: readonly AuditRecord[], event: string) =>
   new Set(all.filter((one) => one.event === event).map(({ sid }) => sid));

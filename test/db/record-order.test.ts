@@ -1,0 +1,189 @@
+/**
+ * A statement and its record: which comes first, and what becomes of the statement when the record cannot be had.
+ * With a real PostgreSQL server and a real spool, on a disk that fills up where one can be mounted.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { type AuditSpool, type AuditSpoolOptions, openAuditSpool } from '../../src/audit/spool.js';
+import { silent } from '../../src/log.js';
+import { encodeFrontend } from '../../src/pg/encode.js';
+import { createTestCa } from '../support/ca.js';
+import { errorFields, type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
+import { type Postgres, startPostgres } from '../support/postgres.js';
+import { mountSmallDisk, testOnSmallDisk } from '../support/small-disk.js';
+import { until } from '../support/until.js';
+import { type AuditRecord, role, startTestAgent, type TestAgent } from './agent.js';
+
+let server: Postgres;
+let agent: TestAgent;
+let dir: string;
+/** What reached Auth. */
+let shipped: AuditRecord[];
+let spool: AuditSpool | undefined;
+
+beforeAll(async () => {
+  const [dbCa, dbClientCa] = [createTestCa('DB CA'), createTestCa('DB client CA')];
+  server = await startPostgres({
+    tls: { ...dbCa.issue(['localhost']), ca: dbClientCa.certPem },
+    users: [{ name: 'analyst' }],
+    databases: [{ name: 'dev', owner: 'analyst' }],
+  });
+  const database = {
+    kind: 'db',
+    version: 'v3',
+    metadata: { name: 'pg', labels: { env: 'dev' } },
+    spec: { protocol: 'postgres', uri: `localhost:${server.port}` },
+  };
+  agent = await startTestAgent({ databases: [database], dbClientCa, databaseCas: [dbCa.certPem] });
+  agent.roles = [role({})];
+  await agent.as({ serviceName: 'pg' });
+}, 40_000);
+afterAll(async () => {
+  await agent?.stop();
+  await server?.stop();
+});
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'order-'));
+  shipped = [];
+  await server.query('drop table if exists ran', { database: 'dev' });
+  await server.query('create table ran (what text)', { database: 'dev' });
+  await server.query('grant all on ran to analyst', { database: 'dev' });
+});
+afterEach(async () => {
+  await agent.idle();
+  await spool?.close();
+  spool = undefined;
+  rmSync(dir, { recursive: true });
+});
+
+async function useSpool(options: Partial<AuditSpoolOptions> = {}): Promise<AuditSpool> {
+  const ship = async (lines: string[]) => void shipped.push(...lines.map((line) => JSON.parse(line) as AuditRecord));
+  spool = await openAuditSpool({ dir, ship, log: silent, gatherMs: 1, retryMs: { first: 1, longest: 2 }, ...options });
+  agent.context.spool = spool;
+  return spool;
+}
+
+async function clientIn(): Promise<RawClient> {
+  const client = await rawClient({ host: '127.0.0.1', port: agent.port });
+  client.socket.write(
+    startupPacket(0x3_0000, [
+      ['user', 'analyst'],
+      ['database', 'dev'],
+    ]),
+  );
+  await client.until('Z');
+  return client;
+}
+
+const insert = (what: string) => encodeFrontend({ type: 'Query', query: `insert into ran values ('${what}')` });
+const inserts = (name: string, count: number) =>
+  Buffer.concat(Array.from({ length: count }, (_, n) => insert(`${name} ${n}`)));
+
+const ran = async () =>
+  (await server.query('select what from ran', { database: 'dev' })).map(({ what }) => what as string);
+
+/** Rows whose statement is not among the records. */
+async function unrecorded(): Promise<string[]> {
+  const texts = new Set(shipped.map(({ db_query }) => db_query));
+  return (await ran()).filter((what) => !texts.has(`insert into ran values ('${what}')`));
+}
+
+/** The end of a session, as its client hears it. */
+async function lastWords(client: RawClient): Promise<Record<string, string>> {
+  const last = (await client.rest()).at(-1)!;
+  client.socket.destroy();
+  return errorFields(last);
+}
+
+testOnSmallDisk(
+  'X5 F2 on a full disk no statement runs unrecorded, alone or in a crowd, and the client hears 53100',
+  async () => {
+    const disk = mountSmallDisk(512);
+    try {
+      const files = await useSpool({ dir: join(disk.dir, 'spool'), segmentBytes: 8192 });
+      const open = await Promise.all(Array.from({ length: 6 }, clientIn));
+      const crowd = await clientIn();
+      disk.fill();
+      crowd.socket.write(inserts('crowd', 5000));
+      expect(await lastWords(crowd)).toMatchObject({ C: '53100', M: expect.stringContaining('the disk is full') });
+      for (const [n, client] of open.entries()) {
+        client.socket.write(insert(`alone ${n} ${'x'.repeat(20_000)}`));
+        expect(await lastWords(client)).toMatchObject({
+          S: 'FATAL',
+          C: '53100',
+          H: expect.stringContaining('Free space'),
+        });
+      }
+      await agent.idle();
+      expect((await ran()).filter((what) => what.startsWith('alone'))).toEqual([]);
+      disk.free();
+      const after = await clientIn();
+      after.socket.write(insert('after'));
+      await after.until('Z');
+      after.socket.destroy();
+      await agent.idle();
+      await files.drained();
+      expect(await unrecorded()).toEqual([]);
+      expect(await ran()).toContain('after');
+      await files.close();
+      spool = undefined;
+    } finally {
+      disk.unmount();
+    }
+  },
+);
+
+test('X5 a user who fills a share of the spool is refused with 53100, others work on', async () => {
+  const files = await useSpool({
+    maxBytes: 400_000,
+    segmentBytes: 20_000,
+    ship: (_, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stop')))),
+  });
+  const mallory = await clientIn();
+  const text = 'x'.repeat(10_000);
+  for (let n = 0; n < 20; n++) mallory.socket.write(insert(`${n} ${text}`));
+  expect(await lastWords(mallory)).toMatchObject({
+    C: '53100',
+    M: expect.stringContaining('the records of user "alice" that Auth has not taken yet fill their share'),
+    H: expect.stringContaining('Auth Service'),
+  });
+  expect((await ran()).length).toBeLessThan(10);
+  files.write('{"of":"somebody else"}\n', { user: 'bob' });
+});
+
+test('X5 a disk that does not keep what it has taken ends the session with 58030 and without an answer', async () => {
+  let isFailing = false;
+  const fail = () => Promise.reject(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' }));
+  await useSpool({ sync: () => (isFailing ? fail() : Promise.resolve()) });
+  const client = await clientIn();
+  isFailing = true;
+  client.socket.write(encodeFrontend({ type: 'Query', query: "select 'the answer'" }));
+  expect(await lastWords(client)).toMatchObject({ C: '58030', M: expect.stringContaining('i/o error') });
+  expect(client.received().toString()).not.toContain('the answer');
+  isFailing = false;
+});
+
+test('X5 a client that pipelines has at most 64 records that are not durable', async () => {
+  let release = () => {};
+  let held: Promise<void> = Promise.resolve();
+  const files = await useSpool({ sync: () => held });
+  const client = await clientIn();
+  held = new Promise((resolve) => (release = resolve));
+  client.socket.setNoDelay(true);
+  for (let n = 0; n < 300; n++) {
+    client.socket.write(insert(`${n}`));
+    if (n % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await until('some have run', async () => (await ran()).length > 0 || undefined);
+  // No statement runs any more when another session's has come and gone.
+  const before = (await ran()).length;
+  expect(before).toBeLessThanOrEqual(64);
+  release();
+  await until('all have run', async () => (await ran()).length === 300 || undefined);
+  client.socket.destroy();
+  await agent.idle();
+  await files.drained();
+  expect(await unrecorded()).toEqual([]);
+});
