@@ -138,10 +138,16 @@ async function believe(options: AuthorizerOptions, der: Buffer): Promise<Identit
   return identity;
 }
 
-/** @throws AccessDenied with Teleport's text without a user, and when the roles refuse */
+/** @throws AccessDenied with Teleport's text without a user, for replication, and when the roles refuse */
 export function checkAccess(session: DatabaseSession): void {
   const { identity, database, dbUser, dbName, roles } = session;
   if (dbUser === '') throw new TeleportError('AccessDenied', 'user name must not be empty');
+  // It reads the whole server's log, whatever the database's name is, in commands that no event would have.
+  if (session.startupParameters.some(([name]) => name === 'replication')) {
+    throw new TeleportError('AccessDenied', 'connections for replication are not taken', {
+      hint: 'Connect without the startup parameter "replication".',
+    });
+  }
   const mode = autoUserMode(roles, database, session.traits);
   if (mode !== 'off' && dbUser !== identity.username) {
     throw new TeleportError(

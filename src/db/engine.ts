@@ -26,14 +26,19 @@ import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
-import { AUDITED_TAGS, auditedStatement } from '../pg/audit-text.js';
+import { StatementReader } from '../pg/audit-text.js';
 import { encodeReady, negotiation } from '../pg/backend.js';
 import { lastWords } from '../pg/last-words.js';
 import { createScanner } from '../pg/scan.js';
 import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
+<<<<<<< HEAD
 import { type Authorizer, checkAccess, LOGIN_AGAIN, sessionLimits } from './authorize.js';
+=======
+import { rest } from '../wait.js';
+import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
+>>>>>>> fcaf03c (Whole statements are recorded, in linked parts, with length and SHA-256; replication is refused; malformed messages are audited)
 import { refuseAutoUser } from './auto-user.js';
 import type { LockWatch } from './lock-watch.js';
 import { type Limit, startMonitor } from './monitor.js';
@@ -43,7 +48,7 @@ import { type AuditServer, SessionAudit } from './session-audit.js';
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
   locks: LockWatch;
-  spool: Pick<AuditSpool, 'write'>;
+  spool: Pick<AuditSpool, 'write' | 'pauseMs'>;
   server: AuditServer;
   log: Logger;
   /** For the client's first packet. Default 30 s. */
@@ -52,8 +57,6 @@ export interface EngineContext extends ConnectContext {
   ending?: AbortSignal;
 }
 
-/** Longest statement kept in the audit log, in bytes; what is longer is cut and marked. */
-const MAX_AUDITED_BODY_BYTES = 256 * 1024;
 /** How long the other half may still send after one half has ended. */
 const HALF_CLOSE_TIMEOUT_MS = 30_000;
 /**
@@ -166,14 +169,11 @@ async function pump(
     context.log.error('Cannot keep records, ending their session.', { error: messageOf(error), sid: session.id });
     cut.abort(error);
   };
-  const scanner = createScanner({
-    side: 'frontend',
-    wanted: (tag) => (AUDITED_TAGS.has(tag) ? MAX_AUDITED_BODY_BYTES : undefined),
-    onMessage: (tag, bodyBytes, body) => {
-      const statement = body && auditedStatement(tag, body, bodyBytes);
-      if (statement) audit.statement(statement);
-    },
+  const reader = new StatementReader({
+    onPart: (part) => audit.part(part),
+    onStatement: (statement) => audit.statement(statement),
   });
+  const scanner = createScanner({ side: 'frontend', ...reader });
   const write = () => {
     try {
       audit.write();
@@ -191,8 +191,16 @@ async function pump(
     await relay(client, socket, {
       onAtoB: (chunk) => {
         monitor.touch();
-        scanner.push(chunk);
+        try {
+          scanner.push(chunk);
+        } catch (error) {
+          audit.violated(error);
+          write();
+          throw error;
+        }
         write();
+        const pauseMs = context.spool.pauseMs(session.identity.username);
+        if (pauseMs > 0) return Promise.all([audit.durable, rest(pauseMs, cut.signal)]);
         return audit.undurable > MOST_UNDURABLE ? audit.durable : undefined;
       },
       onBtoA: () => audit.durable,

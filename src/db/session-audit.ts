@@ -5,13 +5,14 @@
  *
  * Source: database-service.md 9.
  */
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { AuditEventName, AuditOutcome } from '../audit/events.js';
+import type { AuditEventName } from '../audit/events.js';
 import { RecordChain, type SessionRecord } from '../audit/record-chain.js';
 import type { RecordOwner } from '../audit/shares.js';
 import type { AuditSpool } from '../audit/spool.js';
-import { messageOf } from '../errors.js';
-import type { AuditedStatement } from '../pg/audit-text.js';
+import { isTeleportError, messageOf } from '../errors.js';
+import type { AuditedStatement, TextPart } from '../pg/audit-text.js';
 import { notRecorded } from '../pg/sqlstate.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
@@ -42,6 +43,8 @@ export class SessionAudit {
   readonly #chain: RecordChain;
   /** Not written yet. */
   #kept: SessionRecord[] = [];
+  /** Of the event that the parts before it belong to. */
+  #uid: string | undefined;
   #undurable = 0;
   #writing: Promise<void> | undefined;
   #isLost = false;
@@ -74,7 +77,7 @@ export class SessionAudit {
       'db.session.start',
       'ok',
       { ...this.#serverFields(), success: true, postgres_pid: postgresPid },
-      startedAt,
+      { time: startedAt },
     );
     this.write();
     await this.#writing;
@@ -93,8 +96,26 @@ export class SessionAudit {
     await this.#writing;
   }
 
+  /** More of a text whose statement comes later. */
+  part({ part, text, encoding }: TextPart): void {
+    this.#uid ??= randomUUID();
+    this.#keep('db.session.query.part', 'ok', { uid_of: this.#uid, part, text, db_query_encoding: encoding });
+  }
+
   statement({ type, fields }: AuditedStatement): void {
-    this.#keep(STATEMENT_EVENTS[type], 'ok', type === 'Query' ? { ...fields, success: true } : { ...fields });
+    const uid = this.#uid ?? randomUUID();
+    this.#uid = undefined;
+    this.#keep(STATEMENT_EVENTS[type], 'ok', type === 'Query' ? { ...fields, success: true } : { ...fields }, { uid });
+  }
+
+  /** Bytes that were not sent on: a statement that is too long, or what is no message at all. */
+  violated(error: unknown): void {
+    const reason = messageOf(error);
+    if (isTeleportError(error, 'LimitExceeded')) {
+      this.#keep('db.session.query.failed', 'failed', { db_query: '', success: false, error: reason, message: reason });
+    } else {
+      this.#keep('db.session.malformed_packet', 'ok', { ...this.#serverFields(), error: reason });
+    }
   }
 
   disconnected(reason: string): void {
@@ -153,8 +174,8 @@ export class SessionAudit {
     }
   }
 
-  #keep(name: AuditEventName, outcome: AuditOutcome, fields: Record<string, unknown>, time?: Date): void {
-    this.#kept.push(this.#chain.record(name, outcome, fields, time ? { time } : {}));
+  #keep(...record: Parameters<RecordChain['record']>): void {
+    this.#kept.push(this.#chain.record(...record));
   }
 
   #serverFields(): Record<string, unknown> {

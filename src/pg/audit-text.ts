@@ -1,52 +1,126 @@
 /**
- * What the audit log says about a client's message: its body as the fields of the event, in their JSON names. Pure.
+ * What the audit log says about a client's messages: their bodies as the fields of the events, in their JSON names.
  *
- * Bodies come from `scan.ts` and may have been cut at its cap; then the fields hold what was whole, text up to the cut.
- * Rules for parameters: text as it is, binary as base64, other formats as `<unknown>`, NULL as an empty text; a number of
+ * A body up to 64 KiB comes whole. A longer one is read while it passes (`BodyReader`), so that nobody holds 16 MiB: of a
+ * text, each further 64 KiB is a part of its own; of values the first 64 KiB are kept, and lengths and hashes of the rest.
+ *
+ * Rules for values: text as it is, binary as base64, other formats as `<unknown>`, NULL as an empty text; a number of
  * format codes that fits nothing gives an empty list, as Teleport's own database service records it.
  */
 
 import { TeleportError } from '../errors.js';
+import { type Ask, BodyReader, type BodyScript } from './body-reader.js';
 import { decodeFrontend } from './decode.js';
-import { type FrontendMessage, nameTag, tagByte } from './messages.js';
+import { KEPT_BYTES, type KeptText, keptText, LongText, LongValues, sha256 } from './kept-text.js';
+import { nameTag, tagByte } from './messages.js';
+
+/** `db_query`, and for Parse `query`, is the first of it. */
+export interface TextFields {
+  db_query_bytes: number;
+  db_query_sha256: string;
+  /** Parts that have more of it; none for a text of up to 64 KiB. */
+  db_query_parts?: number;
+  /** The text is no UTF-8: each character stands for a byte. */
+  db_query_encoding?: 'latin1';
+}
 
 export type AuditedStatement =
-  | { type: 'Query'; fields: { db_query: string } }
-  | { type: 'Parse'; fields: { statement_name: string; query: string } }
+  | { type: 'Query'; fields: { db_query: string } & TextFields }
+  | { type: 'Parse'; fields: { statement_name: string; query: string } & TextFields }
   | { type: 'Bind'; fields: { statement_name: string; portal_name: string; parameters: string[] } }
   | { type: 'Execute'; fields: { portal_name: string } }
   | { type: 'Close'; fields: { statement_name: string } | { portal_name: string } }
   | { type: 'FunctionCall'; fields: { function_oid: number; function_args: string[] } };
 
-/** Tags of the messages that are audited. */
-export const AUDITED_TAGS: ReadonlySet<number> = new Set(['Q', 'P', 'B', 'E', 'C', 'F'].map(tagByte));
-
-/**
- * @param tag  one of `AUDITED_TAGS`; others give undefined
- * @param body  the body or its beginning
- * @param bodyBytes  length of the whole body; when `body` is shorter, it was cut
- * @throws TeleportError 'Protocol' when a whole body does not decode
- */
-export function auditedStatement(tag: number, body: Buffer, bodyBytes: number): AuditedStatement | undefined {
-  if (!AUDITED_TAGS.has(tag)) return undefined;
-  return body.length < bodyBytes ? ofCut(tag, body, bodyBytes) : ofWhole(decodeFrontend(tag, body));
+/** More of a long text, before its statement. `part` counts from 1. */
+export interface TextPart {
+  part: number;
+  text: string;
+  encoding?: 'latin1';
 }
 
-function ofWhole(message: FrontendMessage): AuditedStatement | undefined {
+/** Longest statement, in bytes of its message's body. Our own limit; PostgreSQL's is 1 GiB. */
+export const MOST_STATEMENT_BYTES = 16 * 2 ** 20 + 1;
+/** Longest name of a statement or portal; PostgreSQL uses 63 bytes of one. */
+const MOST_NAME_BYTES = KEPT_BYTES;
+
+/** Tags of the messages that are audited, and the largest body of those that have a bound of their own. */
+const AUDITED: ReadonlyMap<number, number | undefined> = new Map(
+  (
+    [
+      ['Q', MOST_STATEMENT_BYTES],
+      ['P', MOST_STATEMENT_BYTES],
+      ['B', undefined],
+      ['F', undefined],
+      ['E', KEPT_BYTES],
+      ['C', KEPT_BYTES],
+    ] as const
+  ).map(([letter, most]) => [tagByte(letter), most]),
+);
+
+export interface StatementSink {
+  onPart: (part: TextPart) => void;
+  /** Called for each audited message when its last byte has been seen. */
+  onStatement: (statement: AuditedStatement) => void;
+}
+
+/** For a scanner of the client's messages, which has the same members. Throws 'Protocol' for what does not decode. */
+export class StatementReader {
+  readonly wanted = (tag: number) => (AUDITED.has(tag) ? KEPT_BYTES : undefined);
+  readonly most = (tag: number) => AUDITED.get(tag);
+  readonly #sink: StatementSink;
+  /** The message that comes in pieces. */
+  #reader: BodyReader<AuditedStatement> | undefined;
+
+  constructor(sink: StatementSink) {
+    this.#sink = sink;
+  }
+
+  onMessage = (tag: number, _bodyBytes: number, body: Buffer | undefined): void => {
+    if (body) this.#sink.onStatement(statementOf(tag, body));
+  };
+
+  onPiece = (tag: number, bodyBytes: number, piece: Buffer, isLast: boolean): void => {
+    this.#reader ??= new BodyReader(this.#scriptOf(tag), nameTag(tag, bodyBytes));
+    this.#reader.push(piece);
+    if (!isLast) return;
+    const statement = this.#reader.end();
+    this.#reader = undefined;
+    this.#sink.onStatement(statement);
+  };
+
+  #scriptOf(tag: number): BodyScript<AuditedStatement> {
+    switch (String.fromCharCode(tag)) {
+      case 'Q':
+        return queryScript(this.#sink.onPart);
+      case 'P':
+        return parseScript(this.#sink.onPart);
+      case 'B':
+        return bindScript();
+      case 'F':
+        return callScript();
+      default:
+        throw new TeleportError('Protocol', `PostgreSQL message ${nameTag(tag, 0)} is not read in pieces`);
+    }
+  }
+}
+
+/** @throws TeleportError 'Protocol' for a body that does not decode */
+function statementOf(tag: number, body: Buffer): AuditedStatement {
+  const message = decodeFrontend(tag, body);
   switch (message.type) {
     case 'Query':
-      return { type: 'Query', fields: { db_query: message.query } };
-    case 'Parse':
-      return { type: 'Parse', fields: { statement_name: message.statement, query: message.query } };
-    case 'Bind':
-      return {
-        type: 'Bind',
-        fields: {
-          statement_name: message.statement,
-          portal_name: message.portal,
-          parameters: parameterTexts(message.parameterFormats, message.parameters),
-        },
-      };
+      return { type: 'Query', fields: queryFields(body.subarray(0, -1)) };
+    case 'Parse': {
+      const start = body.indexOf(0) + 1;
+      const { db_query: query, ...fields } = queryFields(body.subarray(start, body.indexOf(0, start)));
+      return { type: 'Parse', fields: { statement_name: message.statement, query, ...fields } };
+    }
+    case 'Bind': {
+      const { statement: statement_name, portal: portal_name } = message;
+      const parameters = valueTexts(message.parameterFormats, message.parameters);
+      return { type: 'Bind', fields: { statement_name, portal_name, parameters } };
+    }
     case 'Execute':
       return { type: 'Execute', fields: { portal_name: message.portal } };
     case 'Close':
@@ -54,24 +128,30 @@ function ofWhole(message: FrontendMessage): AuditedStatement | undefined {
         type: 'Close',
         fields: message.target === 'S' ? { statement_name: message.name } : { portal_name: message.name },
       };
-    case 'FunctionCall':
-      return {
-        type: 'FunctionCall',
-        fields: {
-          function_oid: message.functionOid,
-          function_args: parameterTexts(message.argumentFormats, message.arguments),
-        },
-      };
+    case 'FunctionCall': {
+      const function_args = valueTexts(message.argumentFormats, message.arguments);
+      return { type: 'FunctionCall', fields: { function_oid: message.functionOid, function_args } };
+    }
     default:
-      return undefined;
+      throw new TeleportError('Protocol', `PostgreSQL message ${nameTag(tag, body.length)} is not audited`);
   }
 }
 
-function parameterTexts(
-  formats: readonly number[],
-  values: readonly (Buffer | null)[],
-  total = values.length,
-): string[] {
+function queryFields(bytes: Buffer): { db_query: string } & TextFields {
+  return textFields({ first: keptText(bytes), bytes: bytes.length, parts: 0, sha256: sha256(bytes) });
+}
+
+function textFields(text: ReturnType<LongText['end']>): { db_query: string } & TextFields {
+  return {
+    db_query: text.first.text,
+    db_query_bytes: text.bytes,
+    db_query_sha256: text.sha256,
+    ...(text.parts > 0 ? { db_query_parts: text.parts } : {}),
+    ...(text.first.encoding ? { db_query_encoding: text.first.encoding } : {}),
+  };
+}
+
+function valueTexts(formats: readonly number[], values: readonly (Buffer | null)[], total = values.length): string[] {
   if (formats.length > 1 && formats.length !== total) return [];
   return values.map((value, i) => {
     const format = formats.length === 0 ? 0 : formats[formats.length === 1 ? 0 : i];
@@ -81,73 +161,70 @@ function parameterTexts(
   });
 }
 
-/** Of a body without its end: what is there. Strings reach to the cut; values that are not whole are left out. */
-function ofCut(tag: number, body: Buffer, bodyBytes: number): AuditedStatement {
-  const left = new CutReader(body);
-  switch (String.fromCharCode(tag)) {
-    case 'Q':
-      return { type: 'Query', fields: { db_query: left.text() } };
-    case 'P':
-      return { type: 'Parse', fields: { statement_name: left.text(), query: left.text() } };
-    case 'B': {
-      const portal = left.text();
-      return {
-        type: 'Bind',
-        fields: { statement_name: left.text(), portal_name: portal, parameters: left.parameters() },
-      };
-    }
-    case 'E':
-      return { type: 'Execute', fields: { portal_name: left.text() } };
-    case 'C': {
-      const isStatement = left.number(1) === tagByte('S');
-      return { type: 'Close', fields: isStatement ? { statement_name: left.text() } : { portal_name: left.text() } };
-    }
-    case 'F':
-      return { type: 'FunctionCall', fields: { function_oid: left.number(4) ?? 0, function_args: left.parameters() } };
-    default:
-      throw new TeleportError('Protocol', `PostgreSQL message ${nameTag(tag, bodyBytes)} is not audited`);
-  }
+type OnPart = StatementSink['onPart'];
+
+function* longText(onPart: OnPart): Generator<Ask, { db_query: string } & TextFields, Buffer> {
+  const text = new LongText((part, kept: KeptText) => onPart({ part, ...kept }));
+  yield { passText: (piece) => text.add(piece) };
+  return textFields(text.end());
 }
 
-class CutReader {
-  readonly #bytes: Buffer;
-  #at = 0;
+function* queryScript(onPart: OnPart): BodyScript<AuditedStatement> {
+  return { type: 'Query', fields: yield* longText(onPart) };
+}
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
+function* parseScript(onPart: OnPart): BodyScript<AuditedStatement> {
+  const statement_name = yield* name();
+  const { db_query: query, ...fields } = yield* longText(onPart);
+  yield* passList(4);
+  return { type: 'Parse', fields: { statement_name, query, ...fields } };
+}
 
-  text(): string {
-    const zero = this.#bytes.indexOf(0, this.#at);
-    const end = zero < 0 ? this.#bytes.length : zero;
-    const text = this.#bytes.toString('utf8', this.#at, end);
-    this.#at = Math.min(end + 1, this.#bytes.length);
-    return text;
-  }
+function* bindScript(): BodyScript<AuditedStatement> {
+  const portal_name = yield* name();
+  const statement_name = yield* name();
+  const parameters = yield* longValues('parameters');
+  yield* passList(2);
+  return { type: 'Bind', fields: { statement_name, portal_name, parameters: [], ...parameters } };
+}
 
-  number(bytes: 1 | 2 | 4): number | undefined {
-    if (this.#at + bytes > this.#bytes.length) return undefined;
-    this.#at += bytes;
-    return this.#bytes.readUIntBE(this.#at - bytes, bytes);
-  }
+function* callScript(): BodyScript<AuditedStatement> {
+  const function_oid = (yield { exactly: 4 }).readUInt32BE();
+  const args = yield* longValues('function_args');
+  yield { exactly: 2 };
+  return { type: 'FunctionCall', fields: { function_oid, function_args: [], ...args } };
+}
 
-  parameters(): string[] {
-    const formats: number[] = [];
-    for (let left = this.number(2) ?? 0; left > 0; left--) {
-      const format = this.number(2);
-      if (format === undefined) return [];
-      formats.push(format);
-    }
-    const total = this.number(2) ?? 0;
-    const values: (Buffer | null)[] = [];
-    while (values.length < total) {
-      const length = this.number(4);
-      if (length === undefined) break;
-      const bytes = length === 0xffff_ffff ? 0 : length;
-      if (this.#at + bytes > this.#bytes.length) break;
-      values.push(length === 0xffff_ffff ? null : this.#bytes.subarray(this.#at, this.#at + bytes));
-      this.#at += bytes;
-    }
-    return parameterTexts(formats, values, total);
+function* name(): Generator<Ask, string, Buffer> {
+  return (yield { text: MOST_NAME_BYTES }).toString('utf8');
+}
+
+/** A count and that many numbers. */
+function* passList(bytes: number): Generator<Ask, void, Buffer> {
+  const count = (yield { exactly: 2 }).readUInt16BE();
+  yield { pass: count * bytes, each: () => {} };
+}
+
+/** Format codes and values. The fields: those kept, and of all of them how many, how long and their hash. */
+function* longValues(field: string): Generator<Ask, Record<string, unknown>, Buffer> {
+  const codes = (yield { exactly: 2 }).readUInt16BE();
+  const packed = yield { exactly: 2 * codes };
+  const formats = Array.from({ length: codes }, (_, i) => packed.readInt16BE(2 * i));
+  const count = (yield { exactly: 2 }).readUInt16BE();
+  const values = new LongValues();
+  for (let i = 0; i < count; i++) {
+    const word = yield { exactly: 4 };
+    const length = word.readInt32BE();
+    if (length < -1) throw new TeleportError('Protocol', 'PostgreSQL message with a value of a negative length');
+    values.begin(word, Math.max(0, length));
+    yield { pass: Math.max(0, length), each: (piece) => values.add(piece) };
+    values.end(length === -1);
   }
+  return {
+    [field]: valueTexts(formats, values.kept, count),
+    [`${field}_count`]: count,
+    [`${field}_bytes`]: values.bytes,
+    [`${field}_sha256`]: values.sha256(),
+    [`${field}_cut`]: values.cut,
+  };
 }

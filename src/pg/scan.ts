@@ -9,6 +9,7 @@
 
 import { TeleportError } from '../errors.js';
 import { BACKEND_TAGS, FRONTEND_TAGS, MAX_BODY_BYTES, nameTag } from './messages.js';
+import { tooLong } from './sqlstate.js';
 
 export interface ScannerOptions {
   /** Whose messages pass by. */
@@ -18,6 +19,8 @@ export interface ScannerOptions {
    * body; n = reported with its body, of which at most n bytes are kept.
    */
   wanted: (tag: number) => number | undefined;
+  /** Asked likewise: the largest body of a tag that may pass. Default and most: `MAX_BODY_BYTES`. */
+  most?: (tag: number) => number | undefined;
   /**
    * Called for each wanted message when its last byte has passed.
    *
@@ -26,17 +29,23 @@ export interface ScannerOptions {
    * call, copy what must stay. Undefined for a cap of 0.
    */
   onMessage: (tag: number, bodyBytes: number, body: Buffer | undefined) => void;
+  /**
+   * With it, a body that is longer than its cap is not kept: each piece of it is handed over as it passes.
+   *
+   * @param piece  valid during the call
+   * @param isLast  the message is whole with it
+   */
+  onPiece?: (tag: number, bodyBytes: number, piece: Buffer, isLast: boolean) => void;
   /** Refuse tags that the protocol does not know. Default true; false lets a server's extensions pass, counted. */
   refuseUnknown?: boolean;
-  /** Largest body. Default `MAX_BODY_BYTES`. */
-  maxBodyBytes?: number;
 }
 
 export interface Scanner {
   /**
    * See the next chunk. Call it before the chunk is sent on: what throws has not left yet.
    *
-   * @throws TeleportError 'Protocol' for an unknown tag and an impossible length; the scanner is of no use afterwards
+   * @throws TeleportError 'Protocol' for an unknown tag and an impossible length, 'LimitExceeded' (54000) for one above `most`;
+   * the scanner is of no use afterwards
    */
   push(chunk: Uint8Array): void;
   /** Messages whose head has passed, wanted or not. */
@@ -57,7 +66,9 @@ const HEADER_BYTES = 5;
 class HeaderScanner implements Scanner {
   messageCount = 0;
   readonly #onMessage: ScannerOptions['onMessage'];
-  readonly #maxBodyBytes: number;
+  readonly #onPiece: ScannerOptions['onPiece'];
+  /** Indexed by tag. */
+  readonly #most = new Int32Array(256).fill(MAX_BODY_BYTES);
   /** Indexed by tag: REFUSE, SKIP or the cap. */
   readonly #actions: Int32Array;
   /** The beginning of a header that was cut between two chunks. */
@@ -70,14 +81,16 @@ class HeaderScanner implements Scanner {
   #bodyBytes = 0;
   #kept: Buffer | undefined;
   #keptBytes = 0;
+  #isInPieces = false;
 
   constructor(options: ScannerOptions) {
     this.#onMessage = options.onMessage;
-    this.#maxBodyBytes = options.maxBodyBytes ?? MAX_BODY_BYTES;
+    this.#onPiece = options.onPiece;
     this.#actions = new Int32Array(256).fill((options.refuseUnknown ?? true) ? REFUSE : SKIP);
     for (const letter of new Set(Object.values(options.side === 'frontend' ? FRONTEND_TAGS : BACKEND_TAGS))) {
       const tag = letter.charCodeAt(0);
       this.#actions[tag] = options.wanted(tag) ?? SKIP;
+      this.#most[tag] = options.most?.(tag) ?? MAX_BODY_BYTES;
     }
   }
 
@@ -100,14 +113,14 @@ class HeaderScanner implements Scanner {
     }
     if (this.#headerBytes > 0 && at < end) at = this.#finishHeader(chunk, at);
     const actions = this.#actions;
-    const maxBodyBytes = this.#maxBodyBytes;
+    const most = this.#most;
     let count = 0;
     while (at + HEADER_BYTES <= end) {
       const tag = chunk[at]!;
       const action = actions[tag]!;
       const bodyBytes = ((chunk[at + 1]! << 24) | (chunk[at + 2]! << 16) | (chunk[at + 3]! << 8) | chunk[at + 4]!) - 4;
       // As a signed number a length of 2 GiB and more is negative, so one comparison a side is enough.
-      if (bodyBytes < 0 || bodyBytes > maxBodyBytes || action === REFUSE) this.#refuse(tag, bodyBytes, action);
+      if (bodyBytes < 0 || bodyBytes > most[tag]! || action === REFUSE) this.#refuse(tag, bodyBytes, action);
       count++;
       at += HEADER_BYTES;
       if (action === SKIP) at += bodyBytes;
@@ -125,14 +138,17 @@ class HeaderScanner implements Scanner {
   #begin(chunk: Uint8Array, at: number, tag: number, bodyBytes: number, cap: number): number {
     const next = at + bodyBytes;
     const keep = Math.min(cap, bodyBytes);
+    const isInPieces = cap > 0 && bodyBytes > cap && this.#onPiece !== undefined;
     if (next <= chunk.length) {
-      this.#onMessage(tag, bodyBytes, cap === 0 ? undefined : view(chunk, at, at + keep));
+      if (isInPieces) this.#onPiece!(tag, bodyBytes, view(chunk, at, next), true);
+      else this.#onMessage(tag, bodyBytes, cap === 0 ? undefined : view(chunk, at, at + keep));
       return next;
     }
     this.#tag = tag;
     this.#bodyBytes = bodyBytes;
     this.#bodyLeft = bodyBytes;
-    this.#kept = cap === 0 ? undefined : Buffer.allocUnsafeSlow(keep);
+    this.#isInPieces = isInPieces;
+    this.#kept = cap === 0 || isInPieces ? undefined : Buffer.allocUnsafeSlow(keep);
     this.#keptBytes = 0;
     this.#collect(chunk, at);
     return next;
@@ -141,6 +157,7 @@ class HeaderScanner implements Scanner {
   /** More of the wanted body, from `at`. Gives where the next header begins, or the end of the chunk. */
   #collect(chunk: Uint8Array, at: number): number {
     const stop = Math.min(chunk.length, at + this.#bodyLeft);
+    if (this.#isInPieces) return this.#passOn(chunk, at, stop);
     if (this.#kept && this.#keptBytes < this.#kept.length) {
       const part = chunk.subarray(at, Math.min(stop, at + this.#kept.length - this.#keptBytes));
       this.#kept.set(part, this.#keptBytes);
@@ -157,6 +174,18 @@ class HeaderScanner implements Scanner {
     return stop;
   }
 
+  #passOn(chunk: Uint8Array, at: number, stop: number): number {
+    const tag = this.#tag;
+    this.#bodyLeft -= stop - at;
+    const isLast = this.#bodyLeft === 0;
+    if (isLast) {
+      this.#tag = -1;
+      this.#isInPieces = false;
+    }
+    if (stop > at || isLast) this.#onPiece!(tag, this.#bodyBytes, view(chunk, at, stop), isLast);
+    return stop;
+  }
+
   /** The rest of a header that was cut. Gives where the next header begins, which may be behind the chunk. */
   #finishHeader(chunk: Uint8Array, at: number): number {
     const header = this.#header;
@@ -169,7 +198,7 @@ class HeaderScanner implements Scanner {
     const tag = header[0]!;
     const action = this.#actions[tag]!;
     const bodyBytes = ((header[1]! << 24) | (header[2]! << 16) | (header[3]! << 8) | header[4]!) - 4;
-    if (bodyBytes < 0 || bodyBytes > this.#maxBodyBytes || action === REFUSE) this.#refuse(tag, bodyBytes, action);
+    if (bodyBytes < 0 || bodyBytes > this.#most[tag]! || action === REFUSE) this.#refuse(tag, bodyBytes, action);
     this.messageCount++;
     return action === SKIP ? at + bodyBytes : this.#begin(chunk, at, tag, bodyBytes, action);
   }
@@ -177,7 +206,11 @@ class HeaderScanner implements Scanner {
   #refuse(tag: number, bodyBytes: number, action: number): never {
     const name = nameTag(tag, bodyBytes < -4 ? bodyBytes + 0x1_0000_0000 : bodyBytes);
     if (action === REFUSE) throw new TeleportError('Protocol', `unknown PostgreSQL message ${name}`);
-    throw new TeleportError('Protocol', `PostgreSQL message ${name}: allowed are 0 to ${this.#maxBodyBytes}`);
+    const most = this.#most[tag]!;
+    if (bodyBytes < 0 || bodyBytes > MAX_BODY_BYTES) {
+      throw new TeleportError('Protocol', `PostgreSQL message ${name}: allowed are 0 to ${most}`);
+    }
+    throw tooLong(`PostgreSQL message ${name}: allowed are ${most} bytes`);
   }
 }
 

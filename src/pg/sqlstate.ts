@@ -32,6 +32,11 @@ export class StateError extends TeleportError {
   }
 }
 
+/** More than this program takes in one message: `program_limit_exceeded`. Source: as above, class 54. */
+export function tooLong(message: string, hint?: string): StateError {
+  return new StateError('54000', 'LimitExceeded', message, { hint });
+}
+
 /** The SQLSTATEs of an end that is the operator's doing. Source: as above, "Class 57 — Operator Intervention". */
 export type EndState = '57P01' | '57P05';
 

@@ -94,6 +94,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   } as unknown as AuthClient;
 
   const spool: EngineContext['spool'] = {
+    pauseMs: () => 0,
     write(lines) {
       const events = lines
         .split('\n')

@@ -421,10 +421,38 @@ describe('F9 a session that is ended', () => {
     }
   });
 
-  test('for bytes that are no message hears 08P01', async () => {
+  test.each([
+    ['an unknown tag', '7a00000004'],
+    ['a length of 3', '5100000003'],
+    ['a length of 4 GiB', '51ffffffff'],
+    ['a NUL inside a Query', '510000000f73656c6563742031007800'],
+    ['a Query without its end', '510000000c73656c6563742031'],
+    ['a Close of neither', '43000000067800'],
+  ])('X14 for %s hears 08P01 and is audited, and the database sees nothing of it', async (_, hex) => {
     const { client } = await rawSession();
-    client.socket.write(Buffer.from('7a00000004', 'hex'));
+    const before = encodeFrontend({ type: 'Query', query: "select 'with it'" });
+    client.socket.write(Buffer.concat([before, Buffer.from(hex, 'hex')]));
     expect(await words(client)).toMatchObject({ S: 'FATAL', V: 'FATAL', C: '08P01' });
+    expect(agent.events.filter(({ event }) => event === 'db.session.malformed_packet')).toEqual([
+      expect.objectContaining({ code: 'TDB06I', user: 'alice', error: expect.stringContaining('PostgreSQL message') }),
+    ]);
+    expect(agent.names().at(-1)).toBe('db.session.end');
+  });
+
+  test.each(['Query', 'Parse'] as const)('X1 for a %s of more than 16 MiB hears 54000 and is audited', async (type) => {
+    const { client } = await rawSession();
+    const query = 'x'.repeat(16 * 2 ** 20 + 1);
+    const packet = encodeFrontend(
+      type === 'Query' ? { type, query } : { type, query, statement: '', parameterTypes: [] },
+    );
+    client.socket.write(packet);
+    expect(await words(client)).toMatchObject({ C: '54000', M: expect.stringContaining('allowed are 16777217 bytes') });
+    expect(agent.names()).toEqual(['db.session.start', 'db.session.query.failed', 'db.session.end']);
+    expect(agent.events[1]).toMatchObject({
+      code: 'TDB02W',
+      success: false,
+      error: expect.stringContaining('16777217'),
+    });
   });
 
   test('every refusal has the fields S and V', async () => {
@@ -462,6 +490,51 @@ describe('B10 the user of the StartupMessage', () => {
     await agent.as({ serviceName: 'pg' });
     const refused = await agent.session({ user: '', database: 'dev' }).catch((error: unknown) => error);
     expect(isServerError(refused, '28000')).toBe(true);
+  });
+});
+
+describe('X14 replication', () => {
+  test.each(['true', 'database', 'on', '1', 'false', ''])(
+    '"%s" in the StartupMessage is refused and audited',
+    async (value) => {
+      const client = await rawClient({ host: '127.0.0.1', port: agent.port });
+      client.socket.write(startupPacket(0x3_0000, [...Object.entries(LOGIN), ['replication', value]]));
+      const [last] = await client.rest();
+      expect(errorFields(last!)).toMatchObject({ C: '28000', M: 'connections for replication are not taken' });
+      client.socket.destroy();
+      await agent.idle();
+      expect(agent.events.map(({ code }) => code)).toEqual(['TDB00W']);
+    },
+  );
+});
+
+describe('X1 a long statement', () => {
+  test('runs, and its whole text is recorded before it does', async () => {
+    const session = await agent.session(LOGIN);
+    const text = `/*${'ü'.repeat(200_000)}*/ select 'hidden'`;
+    expect((await session.query(text))[0]!.rows).toEqual([['hidden']]);
+    session.close();
+    await agent.idle();
+    const event = agent.events.find(({ event }) => event === 'db.session.query')!;
+    const parts = agent.events.filter(({ uid_of }) => uid_of === event.uid);
+    const whole = (event.db_query as string) + parts.map((part) => part.text as string).join('');
+    expect(whole).toBe(text);
+    expect(event).toMatchObject({
+      db_query_bytes: Buffer.byteLength(text),
+      db_query_sha256: createHash('sha256').update(text).digest('hex'),
+      db_query_parts: parts.length,
+    });
+    expect(parts[0]).toMatchObject({ event: 'db.session.query.part', code: 'TDB02P', part: 1 });
+  });
+
+  test('that is never sent whole leaves its parts', async () => {
+    const { client } = await rawSession();
+    client.socket.write(encodeFrontend({ type: 'Query', query: 'x'.repeat(1_000_000) }).subarray(0, 500_000));
+    await until('parts are recorded', () => agent.names().length > 5 || undefined);
+    client.socket.destroy();
+    await agent.idle();
+    const names = new Set(agent.names());
+    expect([...names]).toEqual(['db.session.start', 'db.session.query.part', 'db.session.end']);
   });
 });
 
