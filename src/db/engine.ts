@@ -33,12 +33,8 @@ import { createScanner } from '../pg/scan.js';
 import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
-<<<<<<< HEAD
-import { type Authorizer, checkAccess, LOGIN_AGAIN, sessionLimits } from './authorize.js';
-=======
 import { rest } from '../wait.js';
-import { type Authorizer, checkAccess, sessionLimits } from './authorize.js';
->>>>>>> fcaf03c (Whole statements are recorded, in linked parts, with length and SHA-256; replication is refused; malformed messages are audited)
+import { type Authorizer, checkAccess, LOGIN_AGAIN, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
 import type { LockWatch } from './lock-watch.js';
 import { type Limit, startMonitor } from './monitor.js';
