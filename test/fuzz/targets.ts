@@ -13,7 +13,7 @@ import { canonicalIp } from '../../src/ip.js';
 import { parseClientHello } from '../../src/net/client-hello.js';
 import { decodeProxyHeader } from '../../src/net/proxy-protocol.js';
 import { patternOf } from '../../src/pattern.js';
-import { auditedStatement } from '../../src/pg/audit-text.js';
+import { type AuditedStatement, StatementReader } from '../../src/pg/audit-text.js';
 import { decodeBackend, decodeFrontend } from '../../src/pg/decode.js';
 import { encodeBackend, encodeFrontend } from '../../src/pg/encode.js';
 import { createScanner } from '../../src/pg/scan.js';
@@ -69,7 +69,6 @@ function scanned(side: 'frontend' | 'backend') {
     side,
     wanted: () => CAP,
     onMessage: (tag, bodyBytes, body) => {
-      if (side === 'frontend') refusedOr(() => auditedStatement(tag, body!, bodyBytes));
       found.push(`${tag} ${bodyBytes} ${body?.toString('hex')}`);
     },
   });
@@ -85,6 +84,21 @@ function scan(side: 'frontend' | 'backend'): Target {
 
 const text = (data: Buffer) => data.toString('utf8');
 
+const IN_PIECES = new Set([...'QPBF'].map((letter) => letter.charCodeAt(0)));
+const AUDITED = new Set([...IN_PIECES, ...[...'EC'].map((letter) => letter.charCodeAt(0))]);
+
+/** The fields of the event; undefined where it is refused. */
+function audited(tag: number, bodyBytes: number, pieces: Buffer[]): Record<string, unknown> | undefined {
+  if (!AUDITED.has(tag)) return undefined;
+  return refusedOr(() => {
+    const found: AuditedStatement[] = [];
+    const reader = new StatementReader({ onPart: () => {}, onStatement: (statement) => found.push(statement) });
+    if (pieces.length === 1) reader.onMessage(tag, bodyBytes, pieces[0]);
+    else for (const [n, piece] of pieces.entries()) reader.onPiece(tag, bodyBytes, piece, n === pieces.length - 1);
+    return { type: found[0]!.type, ...found[0]!.fields };
+  });
+}
+
 export const TARGETS: Readonly<Record<string, Target>> = {
   startup(data) {
     const message = refusedOr(() => decodeFirst(data));
@@ -95,8 +109,14 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     const [tag = 0, ...rest] = data;
     const body = Buffer.from(rest);
     const message = refusedOr(() => decodeFrontend(tag, body));
-    refusedOr(() => auditedStatement(tag, body, body.length));
-    refusedOr(() => auditedStatement(tag, body.subarray(0, body.length >> 1), body.length));
+    const half = body.length >> 1;
+    const whole = audited(tag, body.length, [body]);
+    const inPieces = audited(tag, body.length, [body.subarray(0, half), body.subarray(half)]);
+    if (IN_PIECES.has(tag)) {
+      ok((whole === undefined) === (inPieces === undefined));
+      // Of values in pieces more is said.
+      if (inPieces) deepStrictEqual({ ...inPieces, ...whole }, inPieces);
+    }
     if (!message) return;
     const again = encodeFrontend(message);
     deepStrictEqual(decodeFrontend(again[0]!, again.subarray(5)), message);
