@@ -108,7 +108,7 @@ export class SessionAudit {
     this.#keep(STATEMENT_EVENTS[type], 'ok', type === 'Query' ? { ...fields, success: true } : { ...fields }, { uid });
   }
 
-  /** Bytes that were not sent on: a statement that is too long, or what is no message at all. */
+  /** Bytes that were not sent on: a statement that is too long, or bytes that do not form a message. */
   violated(error: unknown): void {
     const reason = messageOf(error);
     if (isTeleportError(error, 'LimitExceeded')) {

@@ -20,7 +20,7 @@ export interface TextFields {
   db_query_sha256: string;
   /** Parts that have more of it; none for a text of up to 64 KiB. */
   db_query_parts?: number;
-  /** The text is no UTF-8: each character stands for a byte. */
+  /** The text is not UTF-8: each character stands for a byte. */
   db_query_encoding?: 'latin1';
 }
 
