@@ -31,9 +31,10 @@ export class OpenConnections {
   keep(caller: Caller, socket: Duplex, end: () => void): void {
     const { bearer } = caller;
     if (!bearer) return;
-    let ending: NodeJS.Timeout | undefined;
+    let isEnding = false;
     caller.end = () => {
-      ending ??= setTimeout(end, REFUSALS_MS).unref();
+      if (!isEnding) setTimeout(end, REFUSALS_MS).unref();
+      isEnding = true;
     };
     this.#callers.add(caller);
     const forget = atMoment(bearer.identity.expires, this.#state.now, caller.end);

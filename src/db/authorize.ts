@@ -17,10 +17,11 @@ import { isProtocolOption } from '../pg/backend.js';
 import type { CancelRequest, StartupMessage } from '../pg/startup.js';
 import { autoUserMode } from '../rbac/auto-users.js';
 import { checkDatabaseAccess } from '../rbac/check.js';
-import { lockInForce, lockText, sessionLimitsOf } from '../rbac/limits.js';
+import { lockInForce, lockingMode, lockText, sessionLimitsOf } from '../rbac/limits.js';
 import { checkPinning } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
 import type { User } from '../resources/types.js';
+import { RESET, type RightHolder } from '../rights/rights-watch.js';
 import type { MonitorLimits } from './monitor.js';
 import type { Registry } from './registry.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
@@ -118,8 +119,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   };
 }
 
-/** Why a certificate counts no more although its time is not over. */
-export const RESET = 'the password or the second factor of this user was reset, or the user was made anew';
 export const LOGIN_AGAIN = 'Log in again: "tsh login".';
 
 /** What was given or taken since the certificate was made counts; an older Auth Service does not say it. */
@@ -164,6 +163,11 @@ export function checkAccess(session: DatabaseSession): void {
     mfaVerified: identity.mfaVerified !== undefined,
     authPreference: session.authPreference,
   });
+}
+
+/** What may end while the session runs. */
+export function rightsOf({ identity, dbUser, roles, authPreference }: DatabaseSession): RightHolder {
+  return { identity, login: dbUser, isStrict: lockingMode(roles, authPreference) === 'strict' };
 }
 
 export function sessionLimits(session: DatabaseSession): MonitorLimits {

@@ -33,18 +33,18 @@ import { createScanner } from '../pg/scan.js';
 import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
+import type { RightsWatch } from '../rights/rights-watch.js';
 import { rest } from '../wait.js';
-import { type Authorizer, checkAccess, LOGIN_AGAIN, sessionLimits } from './authorize.js';
+import { type Authorizer, checkAccess, LOGIN_AGAIN, rightsOf, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
-import type { LockWatch } from './lock-watch.js';
 import { type Limit, startMonitor } from './monitor.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
 import { type AuditServer, SessionAudit } from './session-audit.js';
 
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
-  locks: LockWatch;
   spool: Pick<AuditSpool, 'write' | 'pauseMs'>;
+  rights: RightsWatch;
   server: AuditServer;
   log: Logger;
   /** For the client's first packet. Default 30 s. */
@@ -182,7 +182,7 @@ async function pump(
     audit.disconnected(reason);
     cut.abort(sessionEnd(limit, reason));
   });
-  using _locks = context.locks.during(session.identity, monitor.end);
+  using _rights = context.rights.during(rightsOf(session), monitor.end);
   try {
     await relay(client, socket, {
       onAtoB: (chunk) => {

@@ -19,6 +19,7 @@ import { databaseWithDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, TargetHealth } from '../resources/types.js';
 import { checkDatabase } from '../resources/validate-database.js';
+import { askAboutUser, type RightsWatch, watchRights } from '../rights/rights-watch.js';
 import { runTunnel, type TunnelAgent } from '../tunnel/agent.js';
 import type { TunnelHello } from '../tunnel/protocol.js';
 import { settledWithin } from '../wait.js';
@@ -27,7 +28,6 @@ import { createClientCertificates } from './client-certificate.js';
 import { type AwsMatcher, checkMatchers, runDiscovery } from './discovery.js';
 import { HealthWatch } from './health.js';
 import { Heartbeat } from './heartbeat.js';
-import { type LockWatch, watchLocks } from './lock-watch.js';
 import { importMetadata, type MetadataImport } from './metadata.js';
 import { createRegistry, type Registry } from './registry.js';
 import type { ResourceMatcher } from './resource-matcher.js';
@@ -100,7 +100,7 @@ export class DatabaseService {
   readonly #metadata: MetadataImport;
   readonly #health: HealthWatch;
   readonly #heartbeat: Heartbeat;
-  readonly #locks: LockWatch;
+  readonly #rights: RightsWatch;
   readonly #sessions: Sessions;
   readonly #tunnel: TunnelAgent;
   /** Called when the Proxies have something to hear. */
@@ -123,9 +123,10 @@ export class DatabaseService {
     this.#health = new HealthWatch((database, health) => this.#healthChanged(database, health));
     const healthOf = (name: string) => this.#health.of(name);
     this.#heartbeat = new Heartbeat({ auth, registry, healthOf, identity, version, everyMs: heartbeatMs, now, log });
-    this.#locks = watchLocks({
-      fetch: (signal) => auth.databaseAgent.watchLocks({}, { signal, timeoutMs: 0 }),
-      serverId: identity.hostId,
+    this.#rights = watchRights({
+      fetch: (signal) => auth.databaseAgent.watchLocks({ withUsers: true }, { signal, timeoutMs: 0 }),
+      ask: askAboutUser(auth),
+      hostId: identity.hostId,
       now,
       log: log.child('DB'),
       signal,
@@ -133,7 +134,7 @@ export class DatabaseService {
     const { hostId, clusterName } = identity;
     const client = () => Promise.resolve(auth);
     this.#sessions = new Sessions({
-      locks: this.#locks,
+      rights: this.#rights,
       authorizer: createAuthorizer({
         registry,
         auth: client,
@@ -159,6 +160,7 @@ export class DatabaseService {
         this.#onNews.add(listener);
         return () => this.#onNews.delete(listener);
       },
+      watch: (serverId, onEnded) => this.#rights.during({ serverId }, onEnded),
       onConnection: (stream, caller) => this.#sessions.serve(stream, caller),
       log: log.child('TUNNEL'),
     });
@@ -205,7 +207,7 @@ export class DatabaseService {
     await this.#heartbeat.end();
     await this.#sessions.end(drainMs);
     this.#stop.abort();
-    await Promise.all([this.#tunnel.close(), this.#watching, this.#locks.ended]);
+    await Promise.all([this.#tunnel.close(), this.#watching, this.#rights.ended]);
     await settledWithin(Promise.all([this.#sessions.settled(), this.#discovering]), 5_000);
     await settledWithin(this.#spool.drained(), 2_000);
     await this.#spool.close();

@@ -22,10 +22,13 @@ import { relay } from '../net/relay.js';
 import { presentedCertificate } from '../net/tls-server.js';
 import { encodeError, readStartup, type Startup, StartupRefused } from '../pg/backend.js';
 import { lastWords } from '../pg/last-words.js';
+import { SessionEnd } from '../pg/sqlstate.js';
+import type { RightHolder, RightsWatch } from '../rights/rights-watch.js';
 import type { TunnelRegistry } from '../tunnel/registry.js';
 
 export interface PostgresOptions {
-  tunnels: Pick<TunnelRegistry, 'open'>;
+  tunnels: Pick<TunnelRegistry, 'open' | 'hostOf'>;
+  rights: Pick<RightsWatch, 'during' | 'refusal'>;
   clusterName: string;
   /** TLS as server with the host certificate, asking for a client certificate; resolves after the handshake. */
   startTls: (below: Duplex) => Promise<TLSSocket>;
@@ -57,10 +60,13 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
   const { stream, address, port, isDirect } = connection;
   const { log } = options;
   const isTunnelMode = connection.refusal !== undefined || connection.peer?.identity.routeToDatabase !== undefined;
-  const { ending } = options;
+  const { ending, rights } = options;
+  const cut = new AbortController();
   let startup: Startup | undefined;
   // Until bytes flow both ways; after that the relay takes leave of the client.
-  const onEnding = () => refuse(stream, startup?.duplex, ending.reason);
+  const onCut = () => refuse(stream, startup?.duplex, cut.signal.reason);
+  const onEnding = () => cut.abort(ending.reason);
+  cut.signal.addEventListener('abort', onCut);
   ending.addEventListener('abort', onEnding);
   try {
     startup = await readStartup(stream, {
@@ -78,13 +84,16 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
     if (routeToCluster !== '' && routeToCluster !== options.clusterName) {
       throw new TeleportError('NotFound', `cluster ${JSON.stringify(routeToCluster)} is not found`);
     }
+    const refusal = rights.refusal({ identity: peer.identity });
+    if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
     const agent = await options.tunnels.open(routeToDatabase?.serviceName ?? '', {
       certificateDer: peer.certificateDer,
       clientAddr: joinHostPort(address, port),
     });
-    ending.removeEventListener('abort', onEnding);
+    cut.signal.removeEventListener('abort', onCut);
+    using _rights = endWithRight(rights, { identity: peer.identity, serverId: options.tunnels.hostOf(agent) }, cut);
     agent.write(startup.packet);
-    await relay(startup.duplex, agent, { signal: ending, lastWords: lastWords() });
+    await relay(startup.duplex, agent, { signal: cut.signal, lastWords: lastWords() });
   } catch (error) {
     refuse(stream, error instanceof StartupRefused ? error.duplex : startup?.duplex, error);
     const level = isTeleportError(error) ? 'info' : 'error';
@@ -92,6 +101,22 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
   } finally {
     ending.removeEventListener('abort', onEnding);
   }
+}
+
+/** The agent's turn comes first: it records why a session ended. */
+const AGENT_FIRST_MS = 400;
+
+function endWithRight(rights: Pick<RightsWatch, 'during'>, holder: RightHolder, cut: AbortController): Disposable {
+  let ending: NodeJS.Timeout | undefined;
+  const watched = rights.during(holder, (reason) => {
+    ending ??= setTimeout(() => cut.abort(new SessionEnd('57P01', reason)), AGENT_FIRST_MS);
+  });
+  return {
+    [Symbol.dispose]() {
+      watched[Symbol.dispose]();
+      clearTimeout(ending);
+    },
+  };
 }
 
 /** @param duplex  where the client reads; undefined while nobody knows what it speaks */

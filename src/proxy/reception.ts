@@ -11,7 +11,9 @@ import { type Bearer, checkUsage } from '../identity/bearer.js';
 import { hostIdIn } from '../identity/host.js';
 import type { Logger } from '../log.js';
 import { Crowd, type CrowdOptions } from '../net/crowd.js';
+import { cutAfter } from '../net/hang-up.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
+import type { RightsWatch } from '../rights/rights-watch.js';
 import { TunnelRegistry } from '../tunnel/registry.js';
 import type { Upstream } from './auth-server.js';
 import { type TrustedAuthorities, verifier } from './authorities.js';
@@ -26,6 +28,7 @@ export interface ReceptionOptions {
   auth: AuthClient;
   /** Raw connections to Auth. */
   upstream: Upstream;
+  rights: RightsWatch;
   terminators: Terminators;
   authorities: TrustedAuthorities;
   settings: WebServerOptions['settings'];
@@ -39,6 +42,9 @@ export interface ReceptionOptions {
   log: Logger;
 }
 
+/** After the sessions that are in it (`postgres.ts`). */
+const TUNNEL_CUT_MS = 700;
+
 export class Reception {
   readonly tunnels: TunnelRegistry;
   readonly #clients: DatabaseClients;
@@ -47,6 +53,7 @@ export class Reception {
   readonly #web: WebServer;
   readonly #router: Router;
   readonly #crowd: Crowd;
+  readonly #rights: RightsWatch;
   readonly #clusterName: string;
   readonly #log: Logger;
   #closing: Promise<void> | undefined;
@@ -54,12 +61,14 @@ export class Reception {
   constructor(options: ReceptionOptions) {
     const { auth, upstream, terminators, settings, rateLimits, clusterName, version, now, log } = options;
     const verify = verifier(options.authorities, { clusterName, now });
+    this.#rights = options.rights;
     this.#clusterName = clusterName;
     this.#log = log;
     this.#crowd = new Crowd({ log, ...options.crowd });
     this.tunnels = new TunnelRegistry({ clusterName, log: log.child('TUNNEL') });
     this.#clients = new DatabaseClients({
       tunnels: this.tunnels,
+      rights: options.rights,
       clusterName,
       startTls: (below) => terminators.inner.accept(below),
       verify: (certificateDer) => verify(certificateDer, 'user'),
@@ -118,6 +127,15 @@ export class Reception {
     });
   }
 
+  /** A tunnel of a host that is locked is refused; one that is open is cut, after the last words of the sessions in it. */
+  #acceptTunnel(stream: Duplex, hostId: string): void {
+    const refusal = this.#rights.refusal({ serverId: hostId });
+    if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
+    const watched = this.#rights.during({ serverId: hostId }, () => cutAfter(stream, TUNNEL_CUT_MS));
+    stream.once('close', () => watched[Symbol.dispose]());
+    this.tunnels.accept(stream, { hostId });
+  }
+
   /** Who serves what a connection asks for. */
   #services(): RouterOptions['serve'] {
     return {
@@ -126,7 +144,7 @@ export class Reception {
         this.#clients.serve({ stream, peer, refusal, isDirect: false, address, port, guest }),
       transport: (arrival) => serveGrpc(this.#transport, arrival),
       join: (arrival) => serveGrpc(this.#join, arrival),
-      tunnel: ({ stream, peer }) => this.tunnels.accept(stream, { hostId: agentHostId(peer!, this.#clusterName) }),
+      tunnel: ({ stream, peer }) => this.#acceptTunnel(stream, agentHostId(peer!, this.#clusterName)),
     };
   }
 }

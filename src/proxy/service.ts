@@ -12,11 +12,12 @@
 import type { AuthClient } from '../api/client.js';
 import { dialAuth } from '../api/dial.js';
 import type { HostIdentity } from '../api/host-identity.js';
-import { Closers } from '../closers.js';
+import { type Closable, Closers } from '../closers.js';
 import { messageOf } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
 import { type Listener, listen } from '../net/listen.js';
+import { type RightsWatch, watchRights } from '../rights/rights-watch.js';
 import type { TunnelHello } from '../tunnel/protocol.js';
 import { createUpstream } from './auth-server.js';
 import { watchAuthorities } from './authorities.js';
@@ -73,11 +74,13 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
         onChange: terminators.setAuthorities,
       }),
     );
+    const rights = closers.keep(followRights(auth, options));
     const settings = { clusterName, version, listenAddr: '', publicAddr: publicAddr[0] };
     const reception = closers.keep(
       new Reception({
         auth,
         upstream: createUpstream({ ...options.auth, identity: () => identity, now }),
+        rights,
         terminators,
         authorities,
         settings,
@@ -106,6 +109,27 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     await closers.close();
     throw error;
   }
+}
+
+/** Locks as Auth says them. */
+function followRights(
+  auth: AuthClient,
+  { identity, log, now = () => new Date() }: ProxyOptions,
+): RightsWatch & Closable {
+  const stop = new AbortController();
+  const rights = watchRights({
+    fetch: (signal) => auth.databaseAgent.watchLocks({ withUsers: true }, { signal, timeoutMs: 0 }),
+    hostId: identity.hostId,
+    now,
+    log,
+    signal: stop.signal,
+  });
+  return Object.assign(rights, {
+    async close() {
+      stop.abort();
+      await rights.ended;
+    },
+  });
 }
 
 interface Opened {

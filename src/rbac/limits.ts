@@ -40,6 +40,13 @@ export function maxSessionTtlMs(roles: readonly Role[]): number {
   return ttls.length > 0 ? Math.min(...ttls) : DEFAULT_MAX_SESSION_TTL_MS;
 }
 
+/** The strictest of all roles that say something, else the cluster's. */
+export function lockingMode(roles: readonly Role[], preference: AuthPreference | undefined): 'strict' | 'best_effort' {
+  const said = roles.map(({ spec }) => spec.options.lock).filter((mode) => mode);
+  if (said.includes('strict')) return 'strict';
+  return said.length > 0 ? 'best_effort' : (preference?.spec.locking_mode ?? 'best_effort');
+}
+
 /** What a lock may hit. */
 export interface Lockable {
   identity?: Identity | undefined;

@@ -69,11 +69,6 @@ const REFUSED_OPTIONS: Record<string, { isDefault: (value: unknown) => boolean; 
     why: 'devices are not known to this cluster',
     instead: 'Leave out device_trust_mode, or set it to off.',
   },
-  lock: {
-    isDefault: (mode) => isOff(mode) || mode === 'best_effort',
-    why: 'a session goes on with the last known locks while the Auth Service is out of reach',
-    instead: 'Set lock to best_effort. A new session always asks the Auth Service.',
-  },
   mfa_verification_interval: {
     isDefault: isNoDuration,
     why: 'a second factor is asked for at login only',

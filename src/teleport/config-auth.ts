@@ -99,11 +99,6 @@ function refuseUnheld(authentication: Authentication): void {
       `auth_service.authentication.require_session_mfa: expected yes or no, got "${mfa}"`,
     );
   }
-  if (authentication.locking_mode === 'strict') {
-    const why =
-      'Running sessions go on with the last known locks while Auth is out of reach; a new one always asks it.';
-    throw refuse('locking_mode: strict', `${why} Use "locking_mode: best_effort".`);
-  }
   if (authentication.local_auth === false) {
     throw refuse('local_auth: no', 'People sign in to this cluster with a password. Leave the setting out.');
   }

@@ -14,8 +14,10 @@ import { hexName } from '../api/alpn.js';
 import type { HostIdentity } from '../api/host-identity.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
+import { hostIdIn } from '../identity/host.js';
 import type { Logger } from '../log.js';
 import { dialTls } from '../net/dial.js';
+import { cutAfter } from '../net/hang-up.js';
 import { rest, settledWithin } from '../wait.js';
 import { type ControlLine, offerConnection, serveControl } from './agent-line.js';
 import { TUNNEL_ALPN, type TunnelConnection, type TunnelHello } from './protocol.js';
@@ -34,6 +36,12 @@ export interface TunnelAgentOptions {
   /** One database connection. The callee owns the stream and ends it; an 'error' listener is on it already. */
   onConnection: (stream: Duplex, connection: TunnelConnection) => void;
   log: Logger;
+  /**
+   * Calls back, perhaps at once, when nothing may come from this host any more.
+   *
+   * @param hostId  of the Proxy, as its certificate says
+   */
+  watch?: ((hostId: string, onEnded: (reason: string) => void) => Disposable) | undefined;
   /** Ends everything at once. */
   signal?: AbortSignal;
   /** Data connections kept ready at each Proxy. Default 4. */
@@ -58,6 +66,9 @@ export interface TunnelAgent {
 
 /** A line that stood this long ends the row of failures. */
 const STABLE_MS = 10_000;
+
+/** For a session to say why it ends, before its connection to a Proxy that is out is cut. */
+const LAST_WORDS_MS = 700;
 
 /** How many data connections are dialled at the same time at most; clients beyond that wait for their turn. */
 const MAX_DIALLING = 32;
@@ -239,7 +250,7 @@ function keepSpares(dial: () => Promise<Duplex>, options: TunnelAgentOptions, si
 
 async function dialProxy(
   proxy: { host: string; port: number },
-  { identity, connectTimeoutMs = 10_000 }: TunnelAgentOptions,
+  { identity, watch, connectTimeoutMs = 10_000 }: TunnelAgentOptions,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
   const socket = await dialTls({
@@ -254,8 +265,20 @@ async function dialProxy(
     // A client may end its half and still wait for an answer.
     allowHalfOpen: true,
   });
-  const roles = [socket.getPeerCertificate().subject?.O ?? []].flat();
-  if (socket.alpnProtocol === TUNNEL_ALPN && roles.includes('Proxy')) return socket;
+  const { O: organization = [], CN: common = '' } = socket.getPeerCertificate().subject ?? {};
+  const name = [common].flat()[0] ?? '';
+  if (socket.alpnProtocol === TUNNEL_ALPN && [organization].flat().includes('Proxy')) {
+    const hostId = hostIdIn(name, identity.clusterName) ?? name;
+    let ended: string | undefined;
+    const watched = watch?.(hostId, (reason) => {
+      if (ended === undefined) cutAfter(socket, LAST_WORDS_MS);
+      ended = reason;
+    });
+    socket.once('close', () => watched?.[Symbol.dispose]());
+    if (ended === undefined) return socket;
+    socket.destroy();
+    throw new TeleportError('AccessDenied', ended);
+  }
   socket.destroy();
   throw new TeleportError(
     'ConnectionProblem',

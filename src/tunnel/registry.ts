@@ -63,6 +63,8 @@ export class TunnelRegistry {
   /** Everything that was accepted and not closed. */
   readonly #sockets = new Set<Duplex>();
   readonly #inUse = new Set<Duplex>();
+  /** Whose data connection it is. */
+  readonly #hosts = new WeakMap<Duplex, string>();
   readonly #changeWaiters = new Set<() => void>();
   readonly #idleWaiters = new Set<() => void>();
   #isClosing = false;
@@ -134,6 +136,11 @@ export class TunnelRegistry {
       }
     }
     throw new TeleportError('ConnectionProblem', 'failed to connect to any of the database servers', { cause: last });
+  }
+
+  /** The host of the agent at the other end of what `open` gave. */
+  hostOf(stream: Duplex): string | undefined {
+    return this.#hosts.get(stream);
   }
 
   /** Agents that are connected and have said hello. */
@@ -240,6 +247,7 @@ export class TunnelRegistry {
   async #connect(agent: Agent, user: TunnelUser): Promise<Duplex> {
     const socket = await this.#dataConnection(agent);
     this.#inUse.add(socket);
+    this.#hosts.set(socket, agent.hostId);
     socket.once('close', () => {
       this.#inUse.delete(socket);
       if (this.#inUse.size === 0) wake(this.#idleWaiters);

@@ -120,7 +120,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
     clientCertificates: createClientCertificates(async () => auth, now),
     amazonRoots: [],
     spool,
-    locks: { during: () => ({ [Symbol.dispose]() {} }), ended: Promise.resolve() },
+    rights: { during: () => ({ [Symbol.dispose]() {} }), refusal: () => undefined, ended: Promise.resolve() },
     server: { hostId: 'host-1', version: '18.3.0', clusterName: 'test.example.com', now },
     log: silent,
   };

@@ -364,10 +364,10 @@ describe('F9 a session that is ended', () => {
   });
 
   test('by a lock hears 57P01 and the message of the lock, also in the middle of a statement', async () => {
-    const { locks } = agent.context;
+    const { rights } = agent.context;
     let lock: (reason: string) => void = () => {};
-    agent.context.locks = {
-      ...locks,
+    agent.context.rights = {
+      ...rights,
       during(_, onLocked) {
         lock = onLocked;
         return { [Symbol.dispose]() {} };
@@ -389,7 +389,7 @@ describe('F9 a session that is ended', () => {
         M: 'terminating connection: lock targeting User:"alice" is in force: On leave.',
       });
     } finally {
-      agent.context.locks = locks;
+      agent.context.rights = rights;
     }
   });
 

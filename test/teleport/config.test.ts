@@ -271,7 +271,6 @@ describe('U3 a setting that would keep people out and is not held to ends the st
       'require_session_mfa: hardware_key_touch_and_pin is not supported',
     ],
     ['require_session_mfa: maybe', 'require_session_mfa: expected yes or no, got "maybe"'],
-    ['locking_mode: strict', 'locking_mode: strict is not supported'],
     ['local_auth: no', 'local_auth: no is not supported'],
     ['device_trust: {mode: required}', 'device_trust.mode: required is not supported'],
     ['device_trust: {mode: required-for-humans}', 'device_trust.mode: required-for-humans is not supported'],
@@ -279,7 +278,7 @@ describe('U3 a setting that would keep people out and is not held to ends the st
     expect(refusal(auth(setting)).message).toBe(`auth_service.authentication.${message}`);
   });
 
-  test.each(['require_session_mfa: yes', 'locking_mode: best_effort', 'local_auth: yes', 'device_trust: {mode: off}'])(
+  test.each(['require_session_mfa: yes', 'locking_mode: strict', 'local_auth: yes', 'device_trust: {mode: off}'])(
     '%s is fine',
     (setting) => expect(from(auth(setting)).auth).toBeDefined(),
   );

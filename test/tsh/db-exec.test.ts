@@ -1,6 +1,6 @@
 /**
  * `tsh db exec` and `tsh db connect` as a script sees them: exit status, what stands where, readers that go away.
- * Tests: src/api/note.ts, src/auth/grpc/database-agent.ts, src/db/lock-watch.ts, src/db/resource-watch.ts
+ * Tests: src/api/note.ts, src/auth/grpc/database-agent.ts, src/db/resource-watch.ts
  * Tests: src/db/server.ts, src/tctl/auth/sign.ts, src/tctl/create.ts, src/tctl/ended.ts, src/tctl/unserved.ts
  * Tests: src/tsh/db/exec.ts, src/tsh/db/parallel.ts
  */

@@ -5,6 +5,7 @@ import { toMessage } from '../../api/convert.js';
 import type { DatabaseAgent } from '../../api/gen/internal_pb.js';
 import { keyOf } from '../../store/store.js';
 import { sortRecords } from '../agent-records.js';
+import { locksFeed, rightsFeed } from '../rights-feed.js';
 import { secretsOf } from '../secrets.js';
 import { networkingConfig } from '../settings.js';
 import type { AuthState } from '../state.js';
@@ -41,12 +42,9 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       }
       return { refused };
     },
-    async *watchLocks(_, context) {
+    async *watchLocks({ withUsers }, context) {
       requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
-      const changes = state.store.watch(`${keyOf('lock')}/`, context.signal);
-      const all = async () => ({ locks: (await state.locks.list()).map((lock) => toMessage('lock', lock)) });
-      yield await all();
-      for await (const _change of changes) yield await all();
+      yield* withUsers ? rightsFeed(state, context.signal) : locksFeed(state, context.signal);
     },
     async *watchDatabases(_, context) {
       await asAgent(context);

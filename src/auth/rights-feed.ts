@@ -1,0 +1,79 @@
+/**
+ * What services hear of rights that end, on one stream (`WatchLocks`): all locks and users now, then each change, and a
+ * word every few seconds, so that silence means that the line is broken.
+ */
+import { toMessage } from '../api/convert.js';
+import type { UserGenerationSchema, WatchLocksResponseSchema } from '../api/gen/internal_pb.js';
+import type { MessageInitShape } from '../api/protobuf.js';
+import { type Change, keyOf } from '../store/store.js';
+import { inTime } from '../wait.js';
+import { SECRETS, secretsOf } from './secrets.js';
+import type { AuthState } from './state.js';
+
+type Said = MessageInitShape<typeof WatchLocksResponseSchema>;
+
+/** A third of the silence after which a service is cut off. */
+const WORD_MS = 5_000;
+const PAGE = 500;
+
+const LOCKS = `${keyOf('lock')}/`;
+const USERS = `${keyOf('user')}/`;
+const GENERATIONS = `${keyOf(SECRETS)}/`;
+
+/** Locks alone, when they change: what older services ask for. */
+export async function* locksFeed(state: AuthState, signal: AbortSignal): AsyncGenerator<Said> {
+  const changes = state.store.watch(LOCKS, signal);
+  yield { locks: await locksOf(state) };
+  for await (const _ of changes) yield { locks: await locksOf(state) };
+}
+
+export async function* rightsFeed(state: AuthState, signal: AbortSignal, wordMs = WORD_MS): AsyncGenerator<Said> {
+  // Watched before it is read, so that nothing falls between.
+  const changes = state.store.watch('/', signal)[Symbol.asyncIterator]();
+  yield* all(state);
+  for (let next = changes.next(); ; ) {
+    const heard = await inTime(next, wordMs, () => SILENCE, signal).catch(unlessSilent);
+    if (heard === undefined) {
+      yield { sameLocks: true };
+      continue;
+    }
+    if (heard.done) return;
+    next = changes.next();
+    const said = await whatToSay(state, heard.value);
+    if (said) yield said;
+  }
+}
+
+async function* all(state: AuthState): AsyncGenerator<Said> {
+  yield { first: true, locks: await locksOf(state) };
+  let start = '';
+  do {
+    const { items, next } = await state.users.page(PAGE, start);
+    start = next;
+    const users = await Promise.all(items.map(({ metadata }) => generationOf(state, metadata.name)));
+    yield { sameLocks: true, users, whole: start === '' };
+  } while (start !== '');
+}
+
+async function whatToSay(state: AuthState, { key }: Change): Promise<Said | undefined> {
+  if (key.startsWith(LOCKS)) return { locks: await locksOf(state) };
+  const folder = [USERS, GENERATIONS].find((one) => key.startsWith(one));
+  if (folder === undefined) return undefined;
+  return { sameLocks: true, users: [await generationOf(state, nameIn(key, folder))] };
+}
+
+const SILENCE = Symbol('silence');
+
+function unlessSilent(error: unknown): undefined {
+  if (error !== SILENCE) throw error;
+}
+
+const locksOf = async (state: AuthState) => (await state.locks.list()).map((lock) => toMessage('lock', lock));
+
+async function generationOf(state: AuthState, name: string): Promise<MessageInitShape<typeof UserGenerationSchema>> {
+  const [user, { generation = '' }] = await Promise.all([state.users.get(name), secretsOf(state, name)]);
+  return { name, generation, isGone: user === undefined };
+}
+
+/** The last part of a key, as it was before `keyOf`. */
+const nameIn = (key: string, folder: string) => decodeURIComponent(key.slice(folder.length));

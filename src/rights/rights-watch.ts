@@ -1,0 +1,214 @@
+/**
+ * Whose right has ended, as Auth says it: locks, users who were deleted, reset or made anew, and our own host. What runs is
+ * looked at again whenever Auth has said something, and ends with the first reason there is.
+ *
+ * A word of Auth's comes every few seconds. Without one for 15 s this service is cut off: what runs goes on with what was
+ * known last, unless its locking mode is `strict`. Source: database-service.md 2.
+ */
+import type { AuthClient } from '../api/client.js';
+import { fromMessages } from '../api/convert.js';
+import type { WatchLocksResponse } from '../api/gen/internal_pb.js';
+import { CREDENTIALS_EXPIRED } from '../api/status.js';
+import { inSeconds, isTeleportError, messageOf } from '../errors.js';
+import type { Identity } from '../identity/identity.js';
+import type { Logger } from '../log.js';
+import { lockInForce, lockText } from '../rbac/limits.js';
+import type { Lock } from '../resources/types.js';
+import { rest } from '../wait.js';
+
+/** What has a right that can end. */
+export interface RightHolder {
+  /** Of a person, as the certificate says it, with the roles of now. */
+  identity?: Identity | undefined;
+  /** The user in the database. */
+  login?: string | undefined;
+  /** A host at the other end; our own is always looked at. */
+  serverId?: string | undefined;
+  /** It does not go on while we are cut off from Auth. */
+  isStrict?: boolean | undefined;
+}
+
+export interface RightsWatch {
+  /**
+   * Watch over something that runs until this is disposed of.
+   *
+   * @param onEnded  called with the reason as the audit event says it; at once when there is one already
+   */
+  during(holder: RightHolder, onEnded: (reason: string) => void): Disposable;
+  /** Why this may not begin now; undefined: it may. */
+  refusal(holder: RightHolder): string | undefined;
+  /** Resolves after the signal. */
+  ended: Promise<void>;
+}
+
+export interface RightsWatchOptions {
+  fetch: (signal: AbortSignal) => AsyncIterable<WatchLocksResponse>;
+  /** Our own host id. */
+  hostId: string;
+  now: () => Date;
+  log: Logger;
+  signal: AbortSignal;
+  /** Without it users are not looked at, their locks are. */
+  ask?: AskAboutUser;
+  /** Silence of Auth after which we are cut off. Default 15 s. */
+  cutOffMs?: number;
+}
+
+/**
+ * What Auth says about a user now. What is heard on the stream may be older than a login that has just been made, so
+ * nobody is put out by it alone.
+ *
+ * @returns why the certificate counts no more, if it does not
+ */
+export type AskAboutUser = (identity: Identity) => Promise<string | undefined>;
+
+/** Why a certificate counts no more although its time is not over. */
+export const RESET = 'the password or the second factor of this user was reset, or the user was made anew';
+
+const CUT_OFF_MS = 15_000;
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5_000;
+
+export function watchRights(options: RightsWatchOptions): RightsWatch {
+  return new Watch(options);
+}
+
+class Watch implements RightsWatch {
+  readonly ended: Promise<void>;
+  readonly #options: RightsWatchOptions;
+  readonly #cutOffMs: number;
+  readonly #looks = new Set<() => void>();
+  readonly #asking = new Map<string, Promise<string | undefined>>();
+  #locks: Lock[] = [];
+  /** Generations by name, once all have been said. */
+  #users: Map<string, string> | undefined;
+  /** Those of a stream that has not said all yet. */
+  #coming = new Map<string, string>();
+  /** Auth's own words, while it takes nothing from this host. */
+  #ownRefusal: string | undefined;
+  #isCutOff = false;
+
+  constructor(options: RightsWatchOptions) {
+    this.#options = options;
+    this.#cutOffMs = options.cutOffMs ?? CUT_OFF_MS;
+    this.ended = this.#follow();
+  }
+
+  during(holder: RightHolder, onEnded: (reason: string) => void): Disposable {
+    const { identity } = holder;
+    const look = () => {
+      const reason = this.refusal(holder);
+      if (reason !== undefined) onEnded(reason);
+      else if (identity && this.#looksEnded(identity)) {
+        void this.#askOnce(identity).then((ended) => {
+          if (ended !== undefined && this.#looks.has(look)) onEnded(ended);
+        });
+      }
+    };
+    this.#looks.add(look);
+    look();
+    return { [Symbol.dispose]: () => void this.#looks.delete(look) };
+  }
+
+  refusal(holder: RightHolder): string | undefined {
+    if (this.#ownRefusal !== undefined) return this.#ownRefusal;
+    const { hostId, now } = this.#options;
+    const at = now();
+    const lock =
+      lockInForce(this.#locks, { ...holder, now: at }) ?? lockInForce(this.#locks, { serverId: hostId, now: at });
+    if (lock) return lockText(lock);
+    if (!this.#isCutOff || !holder.isStrict) return undefined;
+    return `the Auth Service has said nothing for ${inSeconds(this.#cutOffMs)}, and the locking mode is strict`;
+  }
+
+  #looksEnded({ username, userGeneration = '' }: Identity): boolean {
+    return this.#users !== undefined && this.#users.get(username) !== userGeneration;
+  }
+
+  /** One question for all that run for the same user. Never rejects. */
+  #askOnce(identity: Identity): Promise<string | undefined> {
+    const { ask, log } = this.#options;
+    if (!ask) return Promise.resolve(undefined);
+    const key = JSON.stringify([identity.username, identity.userGeneration]);
+    const asked =
+      this.#asking.get(key) ??
+      ask(identity)
+        .catch((error: unknown) => {
+          log.warn('Cannot ask about a user.', { user: identity.username, error: messageOf(error) });
+          return undefined;
+        })
+        .finally(() => this.#asking.delete(key));
+    this.#asking.set(key, asked);
+    return asked;
+  }
+
+  async #follow(): Promise<void> {
+    const { signal, log } = this.#options;
+    for (let failures = 0; !signal.aborted; failures++) {
+      const attempt = new AbortController();
+      const stop = () => attempt.abort();
+      signal.addEventListener('abort', stop);
+      const silence = setTimeout(() => {
+        this.#setCutOff(true);
+        attempt.abort(); // what is silent for so long may be dead, whatever TCP believes
+      }, this.#cutOffMs).unref();
+      try {
+        for await (const message of this.#options.fetch(attempt.signal)) {
+          silence.refresh();
+          failures = 0;
+          this.#hear(message);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (isRefusal(error)) this.#setOwnRefusal(messageOf(error));
+        log.warn('Watching locks failed, trying again.', { error: messageOf(error) });
+      } finally {
+        clearTimeout(silence);
+        signal.removeEventListener('abort', stop);
+      }
+      await rest(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)), signal);
+    }
+  }
+
+  #hear(message: WatchLocksResponse): void {
+    if (message.first) this.#coming = new Map();
+    if (!message.sameLocks) this.#locks = fromMessages('lock', message.locks);
+    for (const { name, generation, isGone } of message.users) {
+      if (isGone) this.#coming.delete(name);
+      else this.#coming.set(name, generation);
+    }
+    if (message.whole) this.#users = this.#coming;
+    this.#ownRefusal = undefined;
+    this.#isCutOff = false;
+    this.#lookAtAll();
+  }
+
+  #setOwnRefusal(text: string): void {
+    this.#ownRefusal = text;
+    this.#lookAtAll();
+  }
+
+  #setCutOff(isCutOff: boolean): void {
+    this.#isCutOff = isCutOff;
+    this.#lookAtAll();
+  }
+
+  #lookAtAll(): void {
+    for (const look of [...this.#looks]) look();
+  }
+}
+
+/** The question of a Database Service. */
+export function askAboutUser({ databaseAgent }: Pick<AuthClient, 'databaseAgent'>): AskAboutUser {
+  return async ({ username, userGeneration = '' }) => {
+    const { userExists, certificateEnded } = await databaseAgent.getSessionAccess({ user: username, userGeneration });
+    if (!userExists) return `user ${JSON.stringify(username)} was deleted`;
+    return certificateEnded ? RESET : undefined;
+  };
+}
+
+/** Said about this host, and not about the call: an older Auth Service does not let a Proxy ask. */
+function isRefusal(error: unknown): boolean {
+  if (!isTeleportError(error, 'AccessDenied')) return false;
+  return error.message === CREDENTIALS_EXPIRED || error.message.startsWith('lock targeting ');
+}

@@ -1,0 +1,70 @@
+/** What services hear of rights that end, from a real Auth Service. */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { AuthClient } from '../../src/api/client.js';
+import type { WatchLocksResponse } from '../../src/api/gen/internal_pb.js';
+import { TestAuth } from './test-auth.js';
+
+let cluster: TestAuth;
+let admin: AuthClient;
+beforeAll(async () => {
+  cluster = await TestAuth.start();
+  admin = await cluster.asHost('Admin');
+});
+afterAll(() => cluster.remove());
+
+/** Messages of a stream, one after the other, without the words that say nothing. */
+async function listen(withUsers: boolean) {
+  const agent = await cluster.asHost('Db');
+  const stream = agent.databaseAgent.watchLocks({ withUsers })[Symbol.asyncIterator]();
+  const next = async (): Promise<WatchLocksResponse> => {
+    for (;;) {
+      const { value, done } = await stream.next();
+      if (done) throw new Error('the stream has ended');
+      if (!value.sameLocks || value.users.length > 0 || value.whole) return value;
+    }
+  };
+  return { next, agent };
+}
+
+test('X10 users with their generations: all, then whoever is made, reset or deleted', async () => {
+  await cluster.invite('ann', ['access']);
+  const { next, agent } = await listen(true);
+  expect(await next()).toMatchObject({ first: true, sameLocks: false });
+  const all = await next();
+  expect(all).toMatchObject({ sameLocks: true, whole: true });
+  const before = all.users.find(({ name }) => name === 'ann')!.generation;
+  expect(before).toMatch(/^[0-9a-f]{16}$/);
+
+  await admin.auth.createResetPasswordToken({ name: 'ann', type: 'password', ttl: 0n });
+  const [reset] = (await next()).users;
+  expect(reset).toMatchObject({ name: 'ann', isGone: false, generation: expect.not.stringContaining(before) });
+  await admin.users.deleteUser({ name: 'ann' });
+  expect((await next()).users).toMatchObject([{ name: 'ann', isGone: true }]);
+  await admin.auth.upsertLock({ metadata: { name: 'l1' }, spec: { target: { user: 'x%/y' } } });
+  let heard = await next();
+  while (heard.sameLocks) heard = await next();
+  expect(heard.locks.map(({ metadata }) => metadata?.name)).toEqual(['l1']);
+  await admin.users.createUser({ user: { metadata: { name: 'x.y@z' }, spec: { roles: ['access'] } } });
+  expect((await next()).users).toMatchObject([{ name: 'x.y@z' }]);
+  await agent.close();
+});
+
+test('locks alone for a service that asks for no more', async () => {
+  const { next, agent } = await listen(false);
+  const { locks, users } = await next();
+  expect([locks.length, users.length]).toEqual([1, 0]);
+  await admin.auth.deleteLock({ name: 'l1' });
+  expect((await next()).locks).toEqual([]);
+  await agent.close();
+});
+
+test('a word comes without anything to say', async () => {
+  const agent = await cluster.asHost('Db');
+  const stream = agent.databaseAgent.watchLocks({ withUsers: true })[Symbol.asyncIterator]();
+  const at = performance.now();
+  for (let heard = await stream.next(); !isWord(heard.value); heard = await stream.next());
+  expect(performance.now() - at).toBeLessThan(10_000);
+  await agent.close();
+});
+
+const isWord = ({ sameLocks, users, whole }: WatchLocksResponse) => sameLocks && users.length === 0 && !whole;
