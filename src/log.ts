@@ -2,6 +2,7 @@
  * One line per event on stderr, in Teleport's text form (time, level, component, message, fields) or as a JSON object.
  * Knows which field names are secret and never prints their values.
  */
+import { escaped } from './escaped.js';
 import { redactText, redactValue } from './redact.js';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
@@ -36,14 +37,14 @@ export function createLogger({ component, level, format = 'text', write, now }: 
     if (LOG_LEVELS.indexOf(lvl) < least) return;
     const time = (now?.() ?? new Date()).toISOString();
     if (format === 'json')
-      return write(jsonLine({ timestamp: time, level: lvl, component, message: redactText(message) }, fields));
+      return write(escaped(jsonLine({ timestamp: time, level: lvl, component, message: redactText(message) }, fields)));
     const name = `[${component}]`.padEnd(11);
     const tail = fields
       ? Object.entries(fields).map(
           ([k, v]) => ` ${k}:${v instanceof Error ? JSON.stringify(safe(k, v)) : text(safe(k, v))}`,
         )
       : [];
-    write(`${time} ${lvl.toUpperCase().padEnd(4)} ${name} ${redactText(message)}${tail.join('')}\n`);
+    write(escaped(`${time} ${lvl.toUpperCase().padEnd(4)} ${name} ${redactText(message)}${tail.join('')}\n`));
   };
   return {
     debug: at('debug'),

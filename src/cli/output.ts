@@ -2,19 +2,20 @@
  * Results on standard output: text, tables, JSON and YAML in the bytes of Teleport 18. The YAML library is loaded when
  * YAML is asked for. Spec: its command lines' rules for `--format`.
  */
+import { escaped } from '../escaped.js';
 import { redactText } from '../redact.js';
 import { YAML_BOOLEAN } from '../yes-no.js';
 import type { Env } from './env.js';
-import { printable } from './printable.js';
+import { printable, visible } from './printable.js';
 import type { Table } from './table.js';
 
 export { formatDurationMs, shortDurationText, timeText } from '../duration.js';
 export { labelsText } from './labels.js';
 export type { Table } from './table.js';
 
-/** A line (or several) of text, without what is plainly a secret: it may say what was typed. */
+/** A line (or several) of text, without what is plainly a secret or would be obeyed: it may say what was typed or sent. */
 export function printLine(env: Env, text = ''): void {
-  env.stdout.write(`${redactText(text)}\n`);
+  env.stdout.write(`${visible(redactText(text))}\n`);
 }
 
 /** A line on standard error about something that a person should know and that does not end the command. */
@@ -69,10 +70,12 @@ export async function printTctlYaml(env: Env, list: readonly unknown[]): Promise
   env.stdout.write(list.length === 0 ? '[]' : documents.join('---\n'));
 }
 
-/** JSON text without final newline; Go's encoder writes the two line separators of JavaScript as escapes. */
+/**
+ * JSON text without final newline. Go's encoder writes the two line separators of JavaScript as escapes; here everything
+ * is one that a terminal would obey, and means the same to a program.
+ */
 export function jsonText(value: unknown, indent: number): string {
-  const text = JSON.stringify(value, undefined, indent) ?? 'null';
-  return text.replace(/[\u2028\u2029]/g, (char) => `\\u${char.codePointAt(0)!.toString(16)}`);
+  return escaped(JSON.stringify(value, undefined, indent) ?? 'null');
 }
 
 /**
@@ -90,7 +93,8 @@ export async function yamlText(value: unknown, options: { indent?: number; sort?
       if (typeof node.value === 'string') node.type = scalarStyle(node.value);
     },
   });
-  return document.toString({ indent: options.indent ?? 2, indentSeq: false, lineWidth: 0 });
+  // A scalar with such a character is in double quotes.
+  return escaped(document.toString({ indent: options.indent ?? 2, indentSeq: false, lineWidth: 0 }));
 }
 
 type ScalarStyle = 'PLAIN' | 'QUOTE_SINGLE' | 'QUOTE_DOUBLE' | 'BLOCK_LITERAL';

@@ -1,6 +1,7 @@
 /** A wait that grows long says on a terminal's standard error what it waits for, and wipes it when it is over; a dumb terminal keeps it. */
 import { isDumb } from './color.js';
 import type { Env } from './env.js';
+import { printableLine } from './printable.js';
 
 /** Waits shorter than this say nothing. Our own limit: about where a person starts to wonder. */
 const PATIENCE_MS = 500;
@@ -20,7 +21,7 @@ export async function waitingFor<T>(
   let shown = false;
   const timer = setTimeout(() => {
     shown = true;
-    env.stderr.write(`Waiting for ${what} ...`);
+    env.stderr.write(`Waiting for ${printableLine(what)} ...`);
   }, options.patienceMs ?? PATIENCE_MS);
   try {
     return await work;

@@ -1,6 +1,8 @@
 /** `tsh version`: this client's, and the proxy's when somebody is logged in. Loads nothing for the first. */
 import { existsSync } from 'node:fs';
 import type { Env } from '../cli/env.js';
+import { printable, printableLine } from '../cli/printable.js';
+import { messageOf } from '../errors.js';
 import { VERSION } from '../version.js';
 import type { GlobalArgs } from './flags.js';
 
@@ -31,8 +33,8 @@ export async function run(env: Env, args: VersionArgs): Promise<void> {
   };
   if (args.format === 'text') {
     env.stdout.write(`Teleport v${versions.version} git:${versions.gitref} ${versions.runtime}\n`);
-    if (versions.proxyVersion) env.stdout.write(`Proxy version: ${versions.proxyVersion}\n`);
-    if (versions.proxyPublicAddress) env.stdout.write(`Proxy: ${versions.proxyPublicAddress}\n`);
+    if (versions.proxyVersion) env.stdout.write(`Proxy version: ${printableLine(versions.proxyVersion)}\n`);
+    if (versions.proxyPublicAddress) env.stdout.write(`Proxy: ${printableLine(versions.proxyPublicAddress)}\n`);
     return;
   }
   const { printJson, printYaml } = await import('../cli/output.js');
@@ -59,7 +61,7 @@ async function proxyVersions(env: Env, args: VersionArgs): Promise<Partial<Versi
     const ping = await waitingFor(env, 'the proxy', client.ping());
     return { proxyVersion: ping.server_version ?? '', proxyPublicAddress: ping.proxy?.ssh?.public_addr ?? address };
   } catch (error) {
-    env.stderr.write(`Failed to fetch proxy version: ${error instanceof Error ? error.message : String(error)}\n`);
+    env.stderr.write(`Failed to fetch proxy version: ${printable(messageOf(error))}\n`);
     return {};
   }
 }

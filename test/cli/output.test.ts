@@ -2,14 +2,17 @@
 import { errorText } from '../../src/cli/exit.js';
 import {
   formatDurationMs,
+  jsonText,
   labelsText,
   printJson,
+  printLine,
   printTctlJson,
   printTctlYaml,
   printYaml,
   shortDurationText,
   tableFor,
   timeText,
+  yamlText,
 } from '../../src/cli/output.js';
 import { goDurationMs } from '../../src/duration.js';
 import { TeleportError } from '../../src/errors.js';
@@ -150,4 +153,20 @@ test('a text of a server cannot leave its cell, nor control the terminal', async
   const table = { titles: ['Name', 'Labels'], rows, cut: ['Labels'] };
   expect(lines((await tableFor(memoryEnv(), table)).text).slice(2)).toEqual(shown);
   expect(lines((await tableFor(memoryEnv(), { rows })).text)).toEqual(shown);
+});
+
+const OBEYED = '\u001b[2J\u007f\u0085\u009b31m\u2028\u202e\u2066\u061c';
+// Whatever is printed, these are not in it.
+const RAW = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+
+test('X12 nothing that a terminal obeys leaves by a line, JSON or YAML, and programs read the same', async () => {
+  const env = memoryEnv();
+  printLine(env, `a\tb\n${OBEYED}`);
+  printJson(env, { [OBEYED]: OBEYED });
+  await printYaml(env, { [OBEYED]: OBEYED, list: [OBEYED] });
+  expect(env.out()).not.toMatch(RAW);
+  expect(env.out()).toContain('a\tb\n\\x1B[2J\\x7F\\u0085\\u009B31m\\u2028\\u202E\\u2066\\u061C\n');
+  expect(JSON.parse(jsonText({ [OBEYED]: OBEYED }, 2))).toEqual({ [OBEYED]: OBEYED });
+  const { parse } = await import('yaml');
+  expect(parse(await yamlText({ [OBEYED]: OBEYED, list: [OBEYED] }))).toEqual({ [OBEYED]: OBEYED, list: [OBEYED] });
 });

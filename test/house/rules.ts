@@ -8,6 +8,7 @@ export const EVERYBODYS = new Set([
   'closers',
   'duration',
   'errors',
+  'escaped',
   'folder',
   'glob',
   'host-port',

@@ -88,6 +88,16 @@ describe.each([
     expect(status).toBe(1);
   });
 
+  run('X12 what the server says reaches no terminal as it is', async () => {
+    const sql = `do $$ begin raise notice '%', E'a\\u009b31m\\x1b[2Jb'; end $$; select E'c\\u009b31m' as "d\u009b"; select E'\\u009b'::int`;
+    const { status, stdout, stderr } = await exec(sql, '--dbs=one');
+    expect(status).toBe(1);
+    expect(stderr).toContain('"NOTICE:  a\\u009b31m\\x1b[2Jb"\n');
+    expect(stderr).toMatch(/^"ERROR: {2}invalid input syntax for type integer: .*\\u009b/m);
+    expect(stdout).toMatch(/c\\u009B31m/);
+    expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  });
+
   run('files of --output-dir: the same status, and nothing on standard output', async () => {
     const folder = join(cluster.dir, `out-${how === 'with psql'}`);
     const more = ['--labels=env=test', '--no-confirm', '--parallel=3', `--output-dir=${folder}`];
@@ -185,3 +195,13 @@ describe('B15 a reader that goes away', () => {
     expect(stderr).not.toContain('ERROR');
   });
 });
+
+(psql ? test : test.skip)(
+  'X12 a real psql on a terminal of its own: what the server says is shown quoted',
+  async () => {
+    const sql = `do \\$\\$ begin raise notice '%', E'a\\\\x1b[2Jb'; end \\$\\$`;
+    const { status, stdout, stderr } = await shell(`tsh db exec "${sql}" --dbs=one ${ROUTE}`);
+    expect([status, stdout]).toEqual([0, 'DO\n']);
+    expect(stderr).toContain('"NOTICE:  a\\x1b[2Jb"\n');
+  },
+);

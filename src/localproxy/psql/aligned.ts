@@ -4,6 +4,7 @@
  * Source: psql's manual page, `\pset format aligned`, border 1.
  */
 import { cellWidth } from '../../cli/cells.js';
+import { visible } from '../../cli/printable.js';
 
 export interface ResultTable {
   /** Column names; empty for a statement without rows. */
@@ -17,9 +18,10 @@ export interface ResultTable {
 export const NUMBER_TYPES: ReadonlySet<number> = new Set([20, 21, 23, 26, 28, 29, 700, 701, 790, 1700]);
 
 /** A table, `(N rows)` and an empty line; or the command tag where there are no columns. */
-export function alignedText({ columns, rows, commandTag }: ResultTable): string {
+export function alignedText({ columns: named, rows, commandTag }: ResultTable): string {
+  const columns = named.map(({ name, isNumber }) => ({ name: visible(name), isNumber }));
   if (columns.length === 0) return commandTag === '' ? '' : `${commandTag}\n`;
-  const cells = rows.map((row) => row.map((value) => (value ?? '').split('\n')));
+  const cells = rows.map((row) => row.map((value) => visible(value ?? '').split('\n')));
   const widths = columns.map(({ name }, i) =>
     Math.max(cellWidth(name), ...cells.flatMap((row) => row[i]!.map(cellWidth))),
   );

@@ -3,8 +3,9 @@
  * holds it. Whatever else asks this process to end, ends psql first.
  */
 import { constants as osConstants } from 'node:os';
-import { startChild } from '../../child-process.js';
+import { type ChildOptions, startChild } from '../../child-process.js';
 import { findProgram } from '../../cli/find-program.js';
+import { printable } from '../../cli/printable.js';
 import { messageOf, TeleportError } from '../../errors.js';
 
 export interface RunOptions {
@@ -15,7 +16,8 @@ export interface RunOptions {
   env: Record<string, string | undefined>;
   /** Ends psql at once: it says nothing any more, and has no time to cancel its statement. */
   signal?: AbortSignal;
-  stdio?: { stdin: 'inherit' | 'ignore'; stdout: 'inherit' | 'pipe'; stderr: 'inherit' | 'pipe' };
+  /** `printable`: to ours, without what a terminal would obey. */
+  stdio?: { stdin: 'inherit' | 'ignore'; stdout: 'inherit' | 'pipe'; stderr: 'inherit' | 'pipe' | 'printable' };
 }
 
 export interface Exited {
@@ -49,7 +51,7 @@ export async function runPsql({ file, args, env, signal, stdio }: RunOptions): P
   const { end } = await startChild(file, args, {
     stdin: stdio?.stdin ?? 'inherit',
     stdout: stdio?.stdout ?? 'inherit',
-    stderr: stdio?.stderr ?? 'inherit',
+    ...stderrOf(stdio?.stderr),
     env,
     ...(signal ? { cancelSignal: signal } : {}),
     forceKillAfterDelay: KILL_AFTER_MS,
@@ -61,4 +63,14 @@ export async function runPsql({ file, args, env, signal, stdio }: RunOptions): P
   const { exitCode, signal: endedBy, stdout, stderr } = await end;
   const status = exitCode ?? 128 + (endedBy ? osConstants.signals[endedBy] : 0);
   return { status, stdout: String(stdout ?? ''), stderr: String(stderr ?? '') };
+}
+
+type StderrOptions = Pick<ChildOptions, 'stderr' | 'buffer'>;
+
+function stderrOf(stderr: 'inherit' | 'pipe' | 'printable' = 'inherit'): StderrOptions {
+  if (stderr !== 'printable') return { stderr };
+  const line = function* (text: unknown) {
+    yield printable(String(text));
+  };
+  return { stderr: [line, 'inherit'], buffer: { stdout: true, stderr: false } };
 }

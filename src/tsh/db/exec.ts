@@ -11,7 +11,7 @@ import { openAccess } from '../../access/open.js';
 import { type Env, Signalled } from '../../cli/env.js';
 import { READER_GONE } from '../../cli/exit.js';
 import { labelsText, print, tableFor } from '../../cli/output.js';
-import { printable } from '../../cli/printable.js';
+import { printable, visible } from '../../cli/printable.js';
 import { confirm } from '../../cli/prompt.js';
 import { fileError, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
 import { privateAt, startLocalProxy } from '../../localproxy/listener.js';
@@ -66,7 +66,7 @@ export async function run(env: Env, args: DbExecArgs): Promise<number> {
 
 /** A line for the person who waits. */
 function say(env: Env, text = ''): void {
-  env.stderr.write(`${text}\n`);
+  env.stderr.write(`${visible(text)}\n`);
 }
 
 async function checkArgs(args: DbExecArgs): Promise<void> {
@@ -171,7 +171,8 @@ async function executeOn(env: Env, access: Access, found: AccessibleDatabase, ar
     if (error instanceof Signalled && !env.signal.aborted) throw error;
     outcome.error = messageOf(error);
     outcome.exitCode ||= 1;
-    if (!env.signal.aborted) env.stderr.write(`Failed to execute command for "${name}": ${printable(outcome.error)}\n`);
+    if (!env.signal.aborted)
+      env.stderr.write(`Failed to execute command for "${visible(name)}": ${printable(outcome.error)}\n`);
   }
   return outcome;
 }
@@ -195,10 +196,10 @@ async function execute(
       ? await ownText(env, connector, route, sql)
       : await psqlText(env, psql, connector, route, sql, outputFile);
   if (outputFile) {
-    await writeNew(outputFile, text.stdout + text.stderr);
+    await writeNew(outputFile, text.stdout + printable(text.stderr));
   } else {
     print(env, text.stdout);
-    env.stderr.write(text.stderr);
+    env.stderr.write(printable(text.stderr));
   }
   return text.status;
 }
@@ -213,7 +214,7 @@ async function psqlText(env: Env, psql: string, connector: Connector, route: Rou
     args: [...psqlArguments(target), '-X', '-c', sql],
     env: psqlEnvironment(env.vars, env.platform),
     signal: env.signal,
-    stdio: { stdin: 'ignore', stdout: isOwn ? 'inherit' : 'pipe', stderr: isOwn ? 'inherit' : 'pipe' },
+    stdio: { stdin: 'ignore', stdout: isOwn ? 'inherit' : 'pipe', stderr: isOwn ? 'printable' : 'pipe' },
   });
   // It was ended and could not cancel its statement any more.
   if (env.signal.aborted) await connector.cancelAll();

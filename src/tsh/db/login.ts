@@ -2,8 +2,10 @@
 import { openAccess } from '../../access/open.js';
 import { paletteOf } from '../../cli/color.js';
 import type { Env } from '../../cli/env.js';
-import { printLine } from '../../cli/output.js';
+import { print, printLine } from '../../cli/output.js';
+import { visible } from '../../cli/printable.js';
 import { shellWord } from '../../cli/shell-word.js';
+import { redactText } from '../../redact.js';
 import { placePart, type RouteArgs, routeRequest, selectorText } from './args.js';
 import { chooseDatabase } from './choose.js';
 
@@ -26,10 +28,10 @@ export async function run(env: Env, args: RouteArgs): Promise<void> {
   printLine(env);
   printLine(env, 'You can now connect to it using the following command:');
   printLine(env);
-  printLine(env, `  ${paint.command(`tsh db connect${selector}`)}`);
+  print(env, `  ${paint.command(visible(`tsh db connect${selector}`))}\n`);
   printLine(env);
   printLine(env, what);
   printLine(env);
-  printLine(env, `  ${paint.command(command!)}`);
+  print(env, `  ${paint.command(visible(redactText(command!)))}\n`);
   printLine(env);
 }
