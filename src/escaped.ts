@@ -3,9 +3,14 @@
  * takes for the end of a line, or that turns the direction of a text. Programs read the same. Pure.
  */
 
-/** What JSON leaves as it is: DEL, C1, ends of lines that are not line feeds, and turns of direction. */
-const OBEYED = /[\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+/** What JSON leaves as it is: DEL, C1, ends of lines that are not line feeds, turns of direction, and what nobody sees. */
+const OBEYED = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
-export function escaped(json: string): string {
-  return json.replace(OBEYED, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
+export const escaped = (json: string): string => json.replace(OBEYED, byNumber);
+
+const NOT_ASCII = /[\u007f-\uffff]/g;
+
+/** The same for everything that is not ASCII: one spelling for texts that differ in what they escape. */
+export const asAscii = (json: string): string => json.replace(NOT_ASCII, byNumber);
+
+const byNumber = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -112,17 +112,6 @@ export function withoutEmpty(fields: Record<string, unknown>): Record<string, un
   return kept;
 }
 
-/** What a terminal, or an editor that shows the log, would obey instead of showing it; JSON leaves these as they are. */
-const COMMANDS_OF_A_TERMINAL = /[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
-
-/** JSON in one line in which every control character, of a terminal or of Unicode, is written as an escape. */
-export function jsonText(value: unknown): string {
-  return JSON.stringify(value).replace(
-    COMMANDS_OF_A_TERMINAL,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === '') return true;
   if (Array.isArray(value)) return value.length === 0;

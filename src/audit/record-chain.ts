@@ -6,7 +6,8 @@
  * What all records of a session have in common is encoded once.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { type AuditContext, type AuditEventName, type AuditOutcome, codeOf, jsonText, withoutEmpty } from './events.js';
+import { type AuditContext, type AuditEventName, type AuditOutcome, codeOf, withoutEmpty } from './events.js';
+import { recordText } from './record-text.js';
 
 export interface SessionRecord {
   name: AuditEventName;
@@ -74,6 +75,6 @@ export class RecordChain {
 
 /** Members of a JSON object, each after a comma. */
 function members(fields: Record<string, unknown>): string {
-  const text = jsonText(withoutEmpty(fields));
+  const text = recordText(withoutEmpty(fields));
   return text === '{}' ? '' : `,${text.slice(1, -1)}`;
 }

@@ -6,8 +6,8 @@ import { appendFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
-import { jsonText } from './events.js';
 import { auditFileError } from './line-file.js';
+import { recordText } from './record-text.js';
 
 export class RefusedRecords {
   readonly dir: string;
@@ -25,7 +25,7 @@ export class RefusedRecords {
   /** @throws TeleportError when it cannot be kept */
   async add(record: string, reason: unknown): Promise<void> {
     const time = this.#now().toISOString();
-    const line = `${jsonText({ time, reason: messageOf(reason), record })}\n`;
+    const line = `${recordText({ time, reason: messageOf(reason), record })}\n`;
     try {
       await makeFolders(this.dir, 0o700);
       const used = readdirSync(this.dir).reduce((sum, name) => sum + statSync(join(this.dir, name)).size, 0);

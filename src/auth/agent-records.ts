@@ -5,6 +5,7 @@
 import { AUDIT_EVENTS } from '../audit/events.js';
 import { recordText } from '../audit/record-text.js';
 import type { WrittenRecord } from '../audit/writer.js';
+import { asAscii, escaped } from '../escaped.js';
 
 export interface Teller {
   /** Of the certificate that delivers the records. */
@@ -33,7 +34,7 @@ export function sortRecords(texts: readonly string[], teller: Teller): { taken: 
     const record = text.length > MOST_CHARACTERS ? undefined : membersOf(text);
     const uid = typeof record?.uid === 'string' ? record.uid.slice(0, LONGEST_UID) : '';
     const reason = record === undefined ? reasonOfText(text) : reasonAgainst(record, text, teller);
-    if (reason === undefined) taken.push({ uid, text: recordText(record!) });
+    if (reason === undefined) taken.push({ uid, text: record!.prev === undefined ? recordText(record!) : text });
     else refused.push({ index, uid, reason });
   }
   return { taken, refused };
@@ -69,7 +70,15 @@ function reasonAgainst(
   if (serverId !== undefined && serverId !== hostId) return 'its server_id is that of another host';
   if (cluster !== undefined && cluster !== clusterName) return 'its cluster_name is that of another cluster';
   if (Object.hasOwn(record, 'auth')) return 'it says what only Auth can say';
-  // A text with a chain is kept letter for letter; with members twice, or another spelling, readers would differ about it.
-  if (prev !== undefined && recordText(record) !== text) return 'it is not in the form of audit records';
+  if (prev !== undefined && !isInForm(text, record)) return 'it is not in the form of audit records';
   return undefined;
+}
+
+/**
+ * A text with a chain is kept letter for letter; with members twice, or another spelling, readers would differ about it. An
+ * agent of another version may escape more than this one.
+ */
+function isInForm(text: string, record: object): boolean {
+  if (text === recordText(record)) return true;
+  return text === escaped(text) && asAscii(text) === asAscii(JSON.stringify(record));
 }

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import { auditEvent } from '../../src/audit/events.js';
+import { RecordChain } from '../../src/audit/record-chain.js';
 import { recordText } from '../../src/audit/record-text.js';
 import { sortRecords } from '../../src/auth/agent-records.js';
 import { CLUSTER, TestAuth } from './test-auth.js';
@@ -85,4 +86,24 @@ test('a record without a chain, of an older agent, is written in the form of aud
   expect(sortRecords([text], teller).taken[0]!.text).toBe(
     '{"event":"db.session.query","code":"TDB02I","uid":"u","time":"2026-11-21T00:00:00Z","db_query":"\\u0085"}',
   );
+});
+
+test('what an agent writes is taken letter for letter, whatever is in it', () => {
+  const chain = new RecordChain({ user: 'alice\u200b', sid: 's' }, context);
+  for (let from = 0; from <= 0xffff; from += 256) {
+    const chars = String.fromCharCode(...Array.from({ length: 256 }, (_, n) => from + n));
+    const fields = { db_query: chars, db_labels: { [chars]: '1', __proto__x: '2', '7': '3' } };
+    const line = chain.append([chain.record('db.session.query', 'ok', fields)], (text) => text.slice(0, -1));
+    const { taken, refused } = sortRecords([line], teller);
+    expect(refused).toEqual([]);
+    expect(taken[0]!.text).toBe(line);
+    expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/);
+  }
+});
+
+test('an agent of another version may escape more, and not less', () => {
+  const text = query({ prev: '0'.repeat(64), db_query: 'a\u00e9\u200b' });
+  expect(sortRecords([text.replace('\u00e9', '\\u00e9')], teller).refused).toEqual([]);
+  expect(sortRecords([text.replace('\\u200b', '\u200b')], teller).refused).toHaveLength(1);
+  expect(sortRecords([text.replace('"a', '"\\u0061')], teller).refused).toHaveLength(1);
 });

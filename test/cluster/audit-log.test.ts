@@ -99,6 +99,9 @@ test('tctl audit verify says that the log is whole, and names the record that is
   expect(whole.stdout).toContain('As it was written.');
   expect(whole.stdout).toContain('It does not hold against root on the Auth host');
 
+  const verdict = JSON.parse((await cluster.tctl('audit', 'verify', '--format=json')).stdout);
+  expect(verdict).toMatchObject({ sessions: 1, unchained: 0, problems: [] });
+
   mkdirSync(place);
   cpSync(join(cluster.dataDir, 'log'), place, { recursive: true });
   const key = `--key=${join(cluster.dataDir, 'audit.key')}`;
