@@ -26,20 +26,18 @@ import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
-import { StatementReader } from '../pg/audit-text.js';
 import { encodeReady, negotiation } from '../pg/backend.js';
 import { lastWords } from '../pg/last-words.js';
-import { createScanner } from '../pg/scan.js';
 import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
 import type { RightsWatch } from '../rights/rights-watch.js';
-import { rest } from '../wait.js';
 import { type Authorizer, checkAccess, LOGIN_AGAIN, rightsOf, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
 import { type Limit, startMonitor } from './monitor.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
 import { type AuditServer, SessionAudit } from './session-audit.js';
+import { StatementTap } from './statement-tap.js';
 
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
@@ -55,11 +53,6 @@ export interface EngineContext extends ConnectContext {
 
 /** How long the other half may still send after one half has ended. */
 const HALF_CLOSE_TIMEOUT_MS = 30_000;
-/**
- * Records of a session that a power cut may take: a client with more waits, also where one piece of what it sent has more. It
- * may send statements without reading answers.
- */
-const MOST_UNDURABLE = 64;
 
 /** Serve one connection from the tunnel up to its end. Never throws. */
 export async function serveSession(context: EngineContext, client: Duplex, caller: SessionCaller): Promise<void> {
@@ -165,19 +158,7 @@ async function pump(
     context.log.error('Cannot keep records, ending their session.', { error: messageOf(error), sid: session.id });
     cut.abort(error);
   };
-  const reader = new StatementReader({
-    onPart: (part) => audit.part(part),
-    onStatement: (statement) => audit.statement(statement),
-  });
-  const scanner = createScanner({ side: 'frontend', ...reader });
-  const write = () => {
-    try {
-      audit.write();
-    } catch (error) {
-      context.log.error('Cannot record a statement, ending its session.', { error: messageOf(error), sid: session.id });
-      throw error;
-    }
-  };
+  const tap = new StatementTap(audit);
   const monitor = startMonitor(sessionLimits(session), context.server.now, (reason, limit) => {
     audit.disconnected(reason);
     cut.abort(sessionEnd(limit, reason));
@@ -187,25 +168,21 @@ async function pump(
     await relay(client, socket, {
       onAtoB: (chunk) => {
         monitor.touch();
-        try {
-          scanner.push(chunk);
-        } catch (error) {
-          audit.violated(error);
-          write();
-          throw error;
-        }
-        write();
-        const pauseMs = context.spool.pauseMs(session.identity.username);
-        if (pauseMs > 0) return Promise.all([audit.durable, rest(pauseMs, cut.signal)]);
-        return audit.undurable > MOST_UNDURABLE ? audit.durable : undefined;
+        return tap.fromClient(chunk);
       },
-      onBtoA: () => audit.durable,
+      onBtoA: () => tap.fromServer(),
       halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
       signal: cut.signal,
-      lastWords: lastWords(),
+      lastWords: lastWords({ follow: tap.follow }),
     });
+  } catch (error) {
+    // A record that cannot be written, bytes that are not a message.
+    const { id: sid, identity } = session;
+    context.log.warn('A session is ended.', { error: messageOf(error), sid, user: identity.username });
+    throw error;
   } finally {
     monitor.stop();
+    tap.end();
   }
 }
 

@@ -13,9 +13,11 @@ import type { RecordOwner } from '../audit/shares.js';
 import type { AuditSpool } from '../audit/spool.js';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { AuditedStatement, TextPart } from '../pg/audit-text.js';
+import type { Outcome } from '../pg/outcomes.js';
 import { notRecorded } from '../pg/sqlstate.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
+import { rest } from '../wait.js';
 import type { DatabaseSession } from './session.js';
 
 export interface AuditServer {
@@ -34,22 +36,27 @@ const STATEMENT_EVENTS = {
   FunctionCall: 'db.session.postgres.function',
 } as const satisfies Record<AuditedStatement['type'], AuditEventName>;
 
+/** How long results wait for a statement that they can be written with. */
+const RESULTS_AFTER_MS = 50;
+
 export class SessionAudit {
   /** Called once, when records that were written turn out not to be kept. */
   onLost: (error: unknown) => void = () => {};
-  readonly #spool: Pick<AuditSpool, 'write'>;
+  readonly #spool: Pick<AuditSpool, 'write' | 'pauseMs'>;
   readonly #server: AuditServer;
   readonly #session: DatabaseSession;
   readonly #chain: RecordChain;
-  /** Not written yet. */
+  /** Not written yet, and how many of them the client's statements are. */
   #kept: SessionRecord[] = [];
+  #statements = 0;
+  #soon: NodeJS.Timeout | undefined;
   /** Of the event that the parts before it belong to. */
   #uid: string | undefined;
   #undurable = 0;
   #writing: Promise<void> | undefined;
   #isLost = false;
 
-  constructor(spool: Pick<AuditSpool, 'write'>, server: AuditServer, session: DatabaseSession) {
+  constructor(spool: Pick<AuditSpool, 'write' | 'pauseMs'>, server: AuditServer, session: DatabaseSession) {
     this.#spool = spool;
     this.#server = server;
     this.#session = session;
@@ -98,14 +105,24 @@ export class SessionAudit {
 
   /** More of a text whose statement comes later. */
   part({ part, text, encoding }: TextPart): void {
+    this.#statements += 1;
     this.#uid ??= randomUUID();
     this.#keep('db.session.query.part', 'ok', { uid_of: this.#uid, part, text, db_query_encoding: encoding });
   }
 
-  statement({ type, fields }: AuditedStatement): void {
+  /** @returns its `uid`, for `result` */
+  statement({ type, fields }: AuditedStatement): string {
     const uid = this.#uid ?? randomUUID();
     this.#uid = undefined;
+    this.#statements += 1;
     this.#keep(STATEMENT_EVENTS[type], 'ok', type === 'Query' ? { ...fields, success: true } : { ...fields }, { uid });
+    return uid;
+  }
+
+  /** What a statement came to. It is written with the next one, or soon. */
+  result(uid: string, outcome: Outcome): void {
+    this.#keep('db.session.result', 'ok', { uid_of: uid, ...resultFields(outcome) });
+    this.#soon ??= setTimeout(() => this.#writeResults(), RESULTS_AFTER_MS).unref();
   }
 
   /** Bytes that were not sent on: a statement that is too long, or bytes that do not form a message. */
@@ -143,24 +160,46 @@ export class SessionAudit {
    * @throws StateError when it cannot be: nothing of it is written then, so nothing of it may go on
    */
   write({ isEnd = false }: { isEnd?: boolean } = {}): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     const records = this.#kept;
-    if (records.length === 0) return;
-    const owner: RecordOwner = { user: this.#session.identity.username, isEnd };
+    const statements = this.#statements;
     this.#kept = [];
-    const writing = this.#append(records, owner);
+    this.#statements = 0;
+    if (records.length === 0) return;
+    const writing = this.#append(records, { user: this.#session.identity.username, isEnd });
     this.#writing = writing;
-    this.#undurable += records.length;
+    this.#undurable += statements;
     writing.then(
       () => {
-        this.#undurable -= records.length;
+        this.#undurable -= statements;
         if (this.#writing === writing) this.#writing = undefined;
       },
-      (error: unknown) => {
-        if (this.#isLost) return;
-        this.#isLost = true;
-        this.onLost(error);
-      },
+      (error: unknown) => this.#lost(error),
     );
+  }
+
+  /** How long the user has to wait, for the others' sake; undefined where not at all. */
+  pause(): Promise<void> | undefined {
+    const ms = this.#spool.pauseMs(this.#session.identity.username);
+    return ms > 0 ? rest(ms, undefined, { isIdle: true }) : undefined;
+  }
+
+  /** Nobody waits for these, and what was sent on already has its record: they may use what is kept back for ends. */
+  #writeResults(): void {
+    const before = this.#writing;
+    try {
+      this.write({ isEnd: true });
+      this.#writing = before;
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  #lost(error: unknown): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    this.onLost(error);
   }
 
   #append(records: readonly SessionRecord[], owner: RecordOwner): Promise<void> {
@@ -188,6 +227,23 @@ export class SessionAudit {
       'addr.remote': this.#session.clientAddr,
     };
   }
+}
+
+function resultFields(outcome: Outcome): Record<string, unknown> {
+  const { how, rows, bytes, affected, commands, isSuspended, sqlState, message, durationMs } = outcome;
+  return {
+    success: how === 'done',
+    error: message,
+    sqlstate: sqlState,
+    // Left out where it is 0, as Teleport does.
+    affected_records: affected || undefined,
+    rows,
+    bytes,
+    duration_ms: Math.round(durationMs * 1000) / 1000,
+    commands: commands > 1 ? commands : undefined,
+    suspended: isSuspended || undefined,
+    outcome: how === 'unknown' || how === 'skipped' ? how : undefined,
+  };
 }
 
 function commonFields({ id, identity, database, dbName, dbUser }: DatabaseSession): Record<string, unknown> {

@@ -64,7 +64,7 @@ export function createClients({ isPlain }: { isPlain: boolean }): Clients {
         ...options,
         halfCloseTimeoutMs: HALF_CLOSE_TIMEOUT_MS,
         signal: stop.signal,
-        ...(isPlain ? { lastWords: lastWords(FAREWELL_TIMEOUT_MS) } : {}),
+        ...(isPlain ? { lastWords: lastWords({ timeoutMs: FAREWELL_TIMEOUT_MS }) } : {}),
       });
     },
     async close() {

@@ -11,8 +11,14 @@ export interface ClientFarewell {
   timeoutMs?: number;
 }
 
-/** One a session. @param timeoutMs  how long the client may take to read them; default: the relay's */
-export function lastWords(timeoutMs?: number): ClientFarewell {
-  const follow = createScanner({ side: 'backend', wanted: () => undefined, onMessage() {}, refuseUnknown: false });
-  return { follow, say: encodeError, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+/**
+ * One a session.
+ *
+ * @param options.timeoutMs  how long the client may take to read them; default: the relay's
+ * @param options.follow  scans the server's messages already
+ */
+export function lastWords({ timeoutMs, follow }: { timeoutMs?: number; follow?: Scanner } = {}): ClientFarewell {
+  const own =
+    follow ?? createScanner({ side: 'backend', wanted: () => undefined, onMessage() {}, refuseUnknown: false });
+  return { follow: own, say: encodeError, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
 }

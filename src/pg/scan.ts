@@ -50,6 +50,9 @@ export interface Scanner {
   push(chunk: Uint8Array): void;
   /** Messages whose head has passed, wanted or not. */
   readonly messageCount: number;
+  /** Those of them that are not wanted, and the bytes of their bodies. */
+  readonly passedCount: number;
+  readonly passedBytes: number;
   /** Bytes that the message at hand still has for certain: of its body, or of its head. 0 between two messages. */
   readonly bytesLeft: number;
 }
@@ -65,6 +68,8 @@ const HEADER_BYTES = 5;
 
 class HeaderScanner implements Scanner {
   messageCount = 0;
+  passedCount = 0;
+  passedBytes = 0;
   readonly #onMessage: ScannerOptions['onMessage'];
   readonly #onPiece: ScannerOptions['onPiece'];
   /** Indexed by tag. */
@@ -115,6 +120,8 @@ class HeaderScanner implements Scanner {
     const actions = this.#actions;
     const most = this.#most;
     let count = 0;
+    let passed = 0;
+    let passedBytes = 0;
     while (at + HEADER_BYTES <= end) {
       const tag = chunk[at]!;
       const action = actions[tag]!;
@@ -123,10 +130,20 @@ class HeaderScanner implements Scanner {
       if (bodyBytes < 0 || bodyBytes > most[tag]! || action === REFUSE) this.#refuse(tag, bodyBytes, action);
       count++;
       at += HEADER_BYTES;
-      if (action === SKIP) at += bodyBytes;
-      else at = this.#begin(chunk, at, tag, bodyBytes, action);
+      if (action === SKIP) {
+        at += bodyBytes;
+        passed++;
+        passedBytes += bodyBytes;
+      } else {
+        this.passedCount += passed;
+        this.passedBytes += passedBytes;
+        passed = passedBytes = 0;
+        at = this.#begin(chunk, at, tag, bodyBytes, action);
+      }
     }
     this.messageCount += count;
+    this.passedCount += passed;
+    this.passedBytes += passedBytes;
     if (at > end) this.#bodyLeft = at - end;
     else if (at < end) {
       this.#header.set(chunk.subarray(at));
@@ -200,7 +217,10 @@ class HeaderScanner implements Scanner {
     const bodyBytes = ((header[1]! << 24) | (header[2]! << 16) | (header[3]! << 8) | header[4]!) - 4;
     if (bodyBytes < 0 || bodyBytes > this.#most[tag]! || action === REFUSE) this.#refuse(tag, bodyBytes, action);
     this.messageCount++;
-    return action === SKIP ? at + bodyBytes : this.#begin(chunk, at, tag, bodyBytes, action);
+    if (action !== SKIP) return this.#begin(chunk, at, tag, bodyBytes, action);
+    this.passedCount += 1;
+    this.passedBytes += bodyBytes;
+    return at + bodyBytes;
   }
 
   #refuse(tag: number, bodyBytes: number, action: number): never {

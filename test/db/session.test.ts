@@ -1,6 +1,7 @@
 /**
  * One session after the other on a real PostgreSQL server that wants client certificates.
  * Tests: src/db/authorize.ts, src/db/auto-user.ts, src/db/engine.ts, src/db/session-audit.ts
+ * Tests: src/db/statement-tap.ts
  */
 
 import { createHash } from 'node:crypto';
@@ -154,7 +155,8 @@ describe('a session', () => {
     await expect(client.query('select nope')).rejects.toMatchObject({ code: '42703' });
     await client.end();
     await agent.idle();
-    expect(agent.events.map(({ event, code }) => `${event} ${code}`)).toEqual([
+    const all = agent.events.filter(({ event }) => event !== 'db.session.result');
+    expect(all.map(({ event, code }) => `${event} ${code}`)).toEqual([
       'db.session.start TDB00I',
       'db.session.postgres.statements.parse TPG00I',
       'db.session.postgres.statements.bind TPG01I',
@@ -163,7 +165,7 @@ describe('a session', () => {
       'db.session.query TDB02I',
       'db.session.end TDB01I',
     ]);
-    expect(agent.events.map(({ ei }) => ei ?? 0)).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(agent.events.map(({ ei }) => ei)).toEqual(agent.events.map((_, n) => n));
     expect(new Set(agent.events.map(({ sid }) => sid)).size).toBe(1);
     const sums = agent.lines.map((line) => createHash('sha256').update(line).digest('hex'));
     expect(agent.events.map(({ prev }) => prev)).toEqual(['0'.repeat(64), ...sums.slice(0, -1)]);
@@ -341,8 +343,9 @@ describe('F9 a session that is ended', () => {
       C: '57P05',
       M: 'terminating connection due to idle-session timeout: Client exceeded idle timeout of 200ms',
     });
-    expect(agent.names()).toEqual(['db.session.start', 'db.session.query', 'client.disconnect', 'db.session.end']);
-    expect(agent.events[2]).toMatchObject({ code: 'T3006I', reason: 'Client exceeded idle timeout of 200ms' });
+    const names = ['db.session.start', 'db.session.query', 'db.session.result', 'client.disconnect', 'db.session.end'];
+    expect(agent.names()).toEqual(names);
+    expect(agent.events[3]).toMatchObject({ code: 'T3006I', reason: 'Client exceeded idle timeout of 200ms' });
   });
 
   test('by the end of its certificate, where a role asks for it, hears 57P01 and what to do', async () => {
@@ -516,7 +519,7 @@ describe('X1 a long statement', () => {
     session.close();
     await agent.idle();
     const event = agent.events.find(({ event }) => event === 'db.session.query')!;
-    const parts = agent.events.filter(({ uid_of }) => uid_of === event.uid);
+    const parts = agent.events.filter((one) => one.event === 'db.session.query.part' && one.uid_of === event.uid);
     const whole = (event.db_query as string) + parts.map((part) => part.text as string).join('');
     expect(whole).toBe(text);
     expect(event).toMatchObject({
@@ -535,6 +538,186 @@ describe('X1 a long statement', () => {
     await agent.idle();
     const names = new Set(agent.names());
     expect([...names]).toEqual(['db.session.start', 'db.session.query.part', 'db.session.end']);
+  });
+});
+
+describe('what a statement came to', () => {
+  type Messages = Parameters<typeof encodeFrontend>[0][];
+  const query = (text: string): Messages => [{ type: 'Query', query: text }];
+  const sync: Messages = [{ type: 'Sync' }];
+  const executed = (text: string, maxRows = 0): Messages => [
+    { type: 'Parse', statement: '', query: text, parameterTypes: [] },
+    { type: 'Bind', portal: '', statement: '', parameterFormats: [], parameters: [], resultFormats: [] },
+    { type: 'Describe', target: 'P', name: '' },
+    { type: 'Execute', portal: '', maxRows },
+  ];
+  const copied = (...lines: string[]): Messages => [
+    ...lines.map((line) => ({ type: 'CopyData' as const, data: Buffer.from(line) })),
+    { type: 'CopyDone' },
+  ];
+
+  /** All in one piece. @returns results with the event that they are of, in their order */
+  async function resultsOf(messages: Messages, readyCount: number): Promise<string[]> {
+    const { client } = await rawSession();
+    client.socket.write(Buffer.concat(messages.map((message) => encodeFrontend(message))));
+    for (let n = 0; n < readyCount; n++) await client.until('Z');
+    client.socket.destroy();
+    await agent.idle();
+    return results();
+  }
+
+  function results(): string[] {
+    const names = new Map(agent.events.map(({ uid, event }) => [uid, event.split('.').at(-1)]));
+    const found = agent.events.filter(({ event }) => event === 'db.session.result');
+    return found.map((one) => {
+      expect(one).toMatchObject({ code: 'TDB10I', user: 'alice', db_service: 'pg' });
+      expect(one.duration_ms).toBeGreaterThanOrEqual(0);
+      const { uid_of, success, outcome, sqlstate, rows, affected_records: affected, commands, suspended } = one;
+      const how = success ? 'done' : (outcome ?? sqlstate);
+      const more = { affected, commands, suspended };
+      return `${names.get(uid_of)} ${how} ${rows} ${JSON.stringify(more)}`;
+    });
+  }
+
+  test('of the simple protocol, several commands in one and pipelined', async () => {
+    const all = [
+      ...query('select 1'),
+      ...query('select * from generate_series(1, 3); create temp table t (n int); insert into t values (1), (2)'),
+      ...query(''),
+      ...query('select 1; select 1/0; select 2'),
+      ...query('select from nowhere'),
+      ...query('select 5'),
+    ];
+    expect(await resultsOf(all, 6)).toEqual([
+      'query done 1 {"affected":1}',
+      'query done 3 {"affected":5,"commands":3}',
+      'query done 0 {}',
+      'query 22012 1 {"affected":1}',
+      'query 42P01 0 {}',
+      'query done 1 {"affected":1}',
+    ]);
+    const failed = agent.events.find(({ sqlstate }) => sqlstate === '22012')!;
+    expect(failed).toMatchObject({ success: false, error: 'division by zero' });
+    expect(agent.events.find(({ event }) => event === 'db.session.result')).toMatchObject({ bytes: 2 + 4 + 1 });
+  });
+
+  test('of the extended protocol: what is behind a failure is skipped, up to the next Sync', async () => {
+    const all = [
+      ...executed('select * from generate_series(1, 4)'),
+      ...executed('select 1/0'),
+      ...executed('select 3'),
+      ...query('select 4'),
+      ...sync,
+      ...executed('select wrong'),
+      ...sync,
+      ...executed('select 6'),
+      ...sync,
+      ...query('select 7'),
+    ];
+    expect(await resultsOf(all, 4)).toEqual([
+      'execute done 4 {"affected":4}',
+      'bind 22012 0 {}',
+      'execute skipped 0 {}',
+      'execute skipped 0 {}',
+      'query skipped 0 {}',
+      'parse 42703 0 {}',
+      'execute skipped 0 {}',
+      'execute done 1 {"affected":1}',
+      'query done 1 {"affected":1}',
+    ]);
+  });
+
+  test('of a portal that is read in parts', async () => {
+    const more: Messages = [{ type: 'Execute', portal: '', maxRows: 0 }];
+    expect(await resultsOf([...executed('select * from generate_series(1, 5)', 2), ...more, ...sync], 1)).toEqual([
+      'execute done 2 {"suspended":true}',
+      'execute done 3 {"affected":3}',
+    ]);
+  });
+
+  test('of COPY: bytes and rows, never contents', async () => {
+    const copy = 'copy t from stdin';
+    const all = [
+      ...query('create temp table t (what text)'),
+      ...query(copy),
+      ...copied('secret one\n', 'secret two\n'),
+      ...executed(copy),
+      ...sync,
+      ...copied('secret three\n'),
+      ...sync,
+      ...executed('select 1'),
+      ...sync,
+      ...query('copy t to stdout'),
+      ...query(copy),
+      { type: 'CopyFail' as const, message: 'no more' },
+      ...query('select 1'),
+    ];
+    expect(await resultsOf(all, 7)).toEqual([
+      'query done 0 {}',
+      'query done 2 {"affected":2}',
+      'execute done 1 {"affected":1}',
+      'execute done 1 {"affected":1}',
+      'query done 3 {"affected":3}',
+      'query 57014 0 {}',
+      'query done 1 {"affected":1}',
+    ]);
+    const bytes = agent.events.filter(({ event }) => event === 'db.session.result').map((one) => one.bytes);
+    expect(bytes).toEqual([0, 22, 13, 7, 35, 0, 7]);
+    expect(agent.lines.join('')).not.toContain('secret');
+  });
+
+  test('that fails when its transaction ends is said of the Execute', async () => {
+    const all = [
+      ...query('create temp table d (n int unique deferrable initially deferred)'),
+      ...executed('insert into d values (1), (1)'),
+      ...sync,
+      ...query('select 1'),
+    ];
+    expect(await resultsOf(all, 3)).toEqual([
+      'query done 0 {}',
+      'execute done 0 {"affected":2}',
+      'execute 23505 0 {}',
+      'query done 1 {"affected":1}',
+    ]);
+  });
+
+  test('of a function', async () => {
+    const call = (functionOid: number): Messages => [
+      { type: 'FunctionCall', functionOid, argumentFormats: [], arguments: [Buffer.from('abc')], resultFormat: 0 },
+    ];
+    // length(text), and one that does not exist.
+    expect(await resultsOf([...call(1317), ...call(1), ...query('select 1')], 3)).toEqual([
+      'function done 0 {}',
+      'function 42883 0 {}',
+      'query done 1 {"affected":1}',
+    ]);
+  });
+
+  test('is unknown where the session was cut, and an error where the server ended it', async () => {
+    const { client, hello } = await rawSession();
+    client.socket.write(
+      Buffer.concat(
+        [...query('select 1; select pg_sleep(30)'), ...query('select 2')].map((message) => encodeFrontend(message)),
+      ),
+    );
+    const pid = hello.find(({ tag }) => tag === 'K')!.body.readInt32BE();
+    const active = "select 1 from pg_stat_activity where pid = $1 and state = 'active'";
+    await until('it runs', async () => (await server.query(active, { values: [pid] })).length > 0 || undefined);
+    client.socket.resetAndDestroy();
+    await agent.idle();
+    expect(results()).toEqual(['query unknown 0 {}', 'query unknown 0 {}']);
+    expect(agent.names().at(-1)).toBe('db.session.end');
+
+    agent.events.length = 0;
+    const other = await rawSession();
+    other.client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(30)' }));
+    const values = [other.hello.find(({ tag }) => tag === 'K')!.body.readInt32BE()];
+    await until('it runs', async () => (await server.query(active, { values })).length > 0 || undefined);
+    await server.query('select pg_terminate_backend($1)', { values });
+    await other.client.rest();
+    other.client.socket.destroy();
+    await agent.idle();
+    expect(results()).toEqual(['query 57P01 0 {}']);
   });
 });
 

@@ -111,7 +111,7 @@ describe('F9 last words of a relay', () => {
 
   test('a message that does not end, and one whose length cannot be: the client is cut, and hears no half words', async () => {
     for (const broken of [ROW.subarray(0, 7), Buffer.from('44ffffffff00', 'hex')]) {
-      const { stop, server, ended, received, relayed } = setup({ lastWords: lastWords(30) });
+      const { stop, server, ended, received, relayed } = setup({ lastWords: lastWords({ timeoutMs: 30 }) });
       server.write(broken);
       await turn();
       stop.abort(END);
@@ -143,7 +143,7 @@ describe('F9 last words of a relay', () => {
     };
     const [[, a], [b, server]] = [await socketPair(), await socketPair()];
     const stop = new AbortController();
-    const relayed = relay(a, b, { signal: stop.signal, lastWords: lastWords(100) });
+    const relayed = relay(a, b, { signal: stop.signal, lastWords: lastWords({ timeoutMs: 100 }) });
     // More than all buffers on the way take.
     const big = Buffer.alloc(32 * 1024 * 1024);
     big.write('D', 'latin1');

@@ -1,0 +1,307 @@
+/**
+ * What each statement came to, read beside the relay: the client's messages that will be answered stand in a queue, and the
+ * server's answers take them out of it. Nothing waits for it, except a client that has 20,000 messages without an answer.
+ *
+ * A statement has one outcome: a Query that of all its commands together, at its ReadyForQuery; an Execute at its
+ * CommandComplete or PortalSuspended; a Parse or Bind only when it fails. After a failure in the extended protocol the server
+ * skips all up to the next Sync, and so do we. An answer that does not fit the queue moves it on to where it does.
+ *
+ * Specification: PostgreSQL manual, "Message Flow", "Extended Query", "COPY Operations".
+ */
+import { BACKEND_TAGS, ERROR_FIELDS, tagByte } from './messages.js';
+import type { Scanner, ScannerOptions } from './scan.js';
+
+export interface Outcome {
+  /** `unknown`: the session ended before the answer; `skipped`: the server did not look at it. */
+  how: 'done' | 'failed' | 'unknown' | 'skipped';
+  /** Rows that were sent, and for COPY that the server counted. */
+  rows: number;
+  /** Of the rows, or of the data of COPY, either way. */
+  bytes: number;
+  /** As CommandComplete counts; undefined where it counts nothing. */
+  affected: number | undefined;
+  /** Commands of a Query that were completed. */
+  commands: number;
+  /** More rows were left in the portal. */
+  isSuspended: boolean;
+  sqlState: string | undefined;
+  message: string | undefined;
+  durationMs: number;
+}
+
+/** Kinds of entries: tags of client messages, and C for CopyDone and CopyFail in place of c and f. */
+type Kind = 'Q' | 'P' | 'B' | 'D' | 'C' | 'E' | 'F' | 'S' | 'copied';
+
+interface Entry<Ref> {
+  kind: Kind;
+  /** Whose outcome it is. */
+  ref: Ref | undefined;
+  sentAt: number;
+  /** Of `copied`: bytes of CopyData before it. */
+  bytes: number;
+}
+
+/** More than a server with an output buffer of 8 KiB can have answered and not sent. */
+const MOST_UNANSWERED = 20_000;
+/** Of an ErrorResponse. */
+const MOST_ERROR_BYTES = 4096;
+const MOST_TAG_BYTES = 64;
+const HAS_OUTCOME = new Set<Kind>(['Q', 'E', 'F']);
+const ENDS_A_TURN = new Set<Kind>(['Q', 'F', 'S']);
+
+const of = (name: keyof typeof BACKEND_TAGS) => tagByte(BACKEND_TAGS[name]);
+const KINDS_OF_ANSWER: ReadonlyMap<number, ReadonlySet<Kind>> = new Map([
+  [of('ParseComplete'), new Set<Kind>(['P'])],
+  [of('BindComplete'), new Set<Kind>(['B'])],
+  [of('CloseComplete'), new Set<Kind>(['C'])],
+]);
+const [ROW, COPY_DATA] = [of('DataRow'), of('CopyData')];
+const [COMMAND, EMPTY, SUSPENDED] = [of('CommandComplete'), of('EmptyQueryResponse'), of('PortalSuspended')];
+const [DESCRIPTION, NO_DATA] = [of('RowDescription'), of('NoData')];
+const [ERROR, READY, RESULT, COPY_IN] = [
+  of('ErrorResponse'),
+  of('ReadyForQuery'),
+  of('FunctionCallResponse'),
+  of('CopyInResponse'),
+];
+
+export class Outcomes<Ref> {
+  readonly #onOutcome: (ref: Ref, outcome: Outcome) => void;
+  readonly #now: () => number;
+  #queue: Entry<Ref>[] = [];
+  #head = 0;
+  /** Since the last outcome, of the one that comes. */
+  #rows = 0;
+  #bytes = 0;
+  #affected: number | undefined;
+  #commands = 0;
+  #failure: { sqlState: string; message: string } | undefined;
+  /** The last Execute before a Sync: what fails at the Sync undoes it. */
+  #executed: { ref: Ref; sentAt: number } | undefined;
+  /** The server skips what comes, up to a Sync. */
+  #isSkipping = false;
+  #isCopyingIn = false;
+  /** Syncs are part of a COPY, which ignores them. */
+  #ignoresSync = false;
+  #onRoom = () => {};
+
+  constructor(onOutcome: (ref: Ref, outcome: Outcome) => void, now: () => number = () => performance.now()) {
+    this.#onOutcome = onOutcome;
+    this.#now = now;
+  }
+
+  /** For a scanner of the server's messages. DataRow and CopyData are only counted, by the scanner. */
+  readonly wanted: ScannerOptions['wanted'] = (tag) => {
+    if (tag === ROW || tag === COPY_DATA) return undefined;
+    if (tag === COMMAND) return MOST_TAG_BYTES;
+    return tag === ERROR ? MOST_ERROR_BYTES : 0;
+  };
+
+  /** Resolves when more messages may be sent; undefined when they may be now. */
+  get room(): Promise<void> | undefined {
+    if (this.#queue.length - this.#head <= MOST_UNANSWERED) return undefined;
+    return new Promise((resolve) => {
+      this.#onRoom = resolve;
+    });
+  }
+
+  /** A message of the client's that will be answered. @param ref  whose outcome it is */
+  sent(kind: Exclude<Kind, 'copied'>, ref?: Ref): void {
+    if (kind === 'S' && this.#ignoresSync) return;
+    this.#queue.push({ kind, ref, sentAt: this.#now(), bytes: 0 });
+  }
+
+  /** CopyDone or CopyFail, after so many bytes of CopyData. */
+  copied(bytes: number): void {
+    this.#ignoresSync = false;
+    if (this.#head < this.#queue.length) this.#queue.push({ kind: 'copied', ref: undefined, sentAt: 0, bytes });
+  }
+
+  /** A message of the server's. @param passed  rows and bytes of data that passed since the last one */
+  answered(tag: number, body: Buffer | undefined, passed: { count: number; bytes: number }): void {
+    this.#rows += passed.count;
+    this.#bytes += passed.bytes;
+    const kinds = KINDS_OF_ANSWER.get(tag);
+    if (kinds) {
+      if (this.#moveTo(kinds)) this.#shift();
+    } else if (tag === COMMAND || tag === EMPTY || tag === SUSPENDED) this.#completed(tag, body);
+    else if (tag === DESCRIPTION || tag === NO_DATA) {
+      if (this.#first?.kind === 'D') this.#shift();
+    } else if (tag === COPY_IN) this.#copyIn();
+    else if (tag === ERROR && body) this.#failed(body);
+    else if (tag === READY) this.#ready();
+    else if (tag === RESULT) this.#commands += 1;
+  }
+
+  /** No answer comes any more. */
+  end(): void {
+    for (let entry = this.#first; entry; entry = this.#first) {
+      this.#shift();
+      if (entry.ref === undefined || !HAS_OUTCOME.has(entry.kind)) continue;
+      this.#say(entry, this.#failure ? 'failed' : 'unknown');
+    }
+  }
+
+  get #first(): Entry<Ref> | undefined {
+    return this.#queue[this.#head];
+  }
+
+  #shift(): void {
+    this.#head += 1;
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    } else if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    if (this.#queue.length - this.#head <= MOST_UNANSWERED) this.#onRoom();
+  }
+
+  /** Make the first of these kinds the first in the queue; nothing happens where there is none. */
+  #moveTo(kinds: ReadonlySet<Kind>, how: 'unknown' | 'skipped' = 'unknown'): Entry<Ref> | undefined {
+    let at = this.#head;
+    while (at < this.#queue.length && !kinds.has(this.#queue[at]!.kind)) at += 1;
+    if (at === this.#queue.length) return undefined;
+    const wanted = this.#queue[at]!;
+    for (let entry = this.#first!; entry !== wanted; entry = this.#first!) {
+      this.#shift();
+      if (entry.ref !== undefined && HAS_OUTCOME.has(entry.kind)) this.#sayNothingOf(entry, how);
+    }
+    return wanted;
+  }
+
+  #completed(tag: number, body: Buffer | undefined): void {
+    const entry = this.#moveTo(COMPLETES);
+    if (!entry) return;
+    if (tag === COMMAND) this.#count(body!);
+    if (tag !== SUSPENDED) this.#commands += 1;
+    if (this.#isCopyingIn) this.#copyEnded();
+    if (entry.kind === 'Q') return;
+    this.#shift();
+    if (entry.ref !== undefined) this.#executed = { ref: entry.ref, sentAt: entry.sentAt };
+    this.#say(entry, 'done', { isSuspended: tag === SUSPENDED });
+  }
+
+  /** `INSERT 0 5`, `COPY 5`, `CREATE TABLE`. */
+  #count(tag: Buffer): void {
+    const [, word, count] = /^(\w+)[^\0]*? (\d+)\0/.exec(tag.toString('latin1')) ?? [];
+    if (count === undefined) return;
+    this.#affected = (this.#affected ?? 0) + Number(count);
+    if (word === 'COPY' && this.#isCopyingIn) this.#rows += Number(count);
+  }
+
+  #failed(body: Buffer): void {
+    const failure = failureOf(body);
+    const entry = this.#moveTo(ANSWERED);
+    if (this.#isCopyingIn) this.#copyEnded();
+    if (!entry) return;
+    if (entry.kind === 'Q' || entry.kind === 'F') {
+      this.#failure = failure;
+      return;
+    }
+    this.#failure = failure;
+    if (entry.kind === 'S') {
+      // A transaction that ends with the Sync failed as a whole, for example in a constraint that was deferred.
+      if (this.#executed) this.#say({ ...this.#executed, kind: 'E', bytes: 0 }, 'failed');
+      this.#failure = undefined;
+      return;
+    }
+    this.#shift();
+    this.#isSkipping = true;
+    this.#say(entry, 'failed');
+  }
+
+  #ready(): void {
+    const entry = this.#isSkipping ? this.#moveTo(SYNC, 'skipped') : this.#moveTo(ENDS_A_TURN);
+    this.#isSkipping = false;
+    this.#executed = undefined;
+    if (entry) {
+      this.#shift();
+      if (entry.kind !== 'S') this.#say(entry, this.#failure ? 'failed' : 'done');
+    }
+    this.#reset();
+  }
+
+  #copyIn(): void {
+    this.#isCopyingIn = true;
+    const entry = this.#moveTo(COMPLETES);
+    if (entry?.kind !== 'E') return;
+    // In this mode the server ignores Sync.
+    const rest = this.#queue.slice(this.#head + 1);
+    const end = rest.findIndex(({ kind }) => kind === 'copied');
+    this.#ignoresSync = end < 0;
+    this.#queue = [entry, ...rest.filter(({ kind }, at) => kind !== 'S' || (end >= 0 && at > end))];
+    this.#head = 0;
+  }
+
+  #copyEnded(): void {
+    this.#isCopyingIn = false;
+    this.#ignoresSync = false;
+    const at = this.#queue.findIndex(({ kind }, i) => i >= this.#head && kind === 'copied');
+    if (at < 0) return;
+    this.#bytes += this.#queue[at]!.bytes;
+    this.#queue.splice(at, 1);
+  }
+
+  #say({ ref, sentAt }: Entry<Ref>, how: Outcome['how'], { isSuspended = false } = {}): void {
+    if (ref !== undefined) {
+      this.#onOutcome(ref, {
+        how,
+        rows: this.#rows,
+        bytes: this.#bytes,
+        affected: this.#affected,
+        commands: this.#commands,
+        isSuspended,
+        sqlState: this.#failure?.sqlState,
+        message: this.#failure?.message,
+        durationMs: Math.max(0, this.#now() - sentAt),
+      });
+    }
+    this.#reset();
+  }
+
+  /** Of a message that was not answered, while another is. */
+  #sayNothingOf({ ref, sentAt }: Entry<Ref>, how: 'unknown' | 'skipped'): void {
+    const durationMs = Math.max(0, this.#now() - sentAt);
+    const nothing = { rows: 0, bytes: 0, affected: undefined, commands: 0, isSuspended: false };
+    this.#onOutcome(ref!, { how, ...nothing, sqlState: undefined, message: undefined, durationMs });
+  }
+
+  #reset(): void {
+    this.#rows = 0;
+    this.#bytes = 0;
+    this.#affected = undefined;
+    this.#commands = 0;
+    this.#failure = undefined;
+  }
+}
+
+const COMPLETES = new Set<Kind>(['Q', 'E']);
+const SYNC = new Set<Kind>(['S']);
+const ANSWERED = new Set<Kind>(['Q', 'P', 'B', 'D', 'C', 'E', 'F', 'S']);
+
+/** SQLSTATE and message of an ErrorResponse, of which the end may be missing. */
+function failureOf(body: Buffer): { sqlState: string; message: string } {
+  const found = { sqlState: '', message: '' };
+  for (let at = 0; at < body.length && body[at] !== 0; ) {
+    const letter = String.fromCharCode(body[at]!);
+    const zero = body.indexOf(0, at);
+    const end = zero < 0 ? body.length : zero;
+    const text = body.toString('utf8', at + 1, end);
+    if (letter === ERROR_FIELDS.sqlState) found.sqlState = text;
+    if (letter === ERROR_FIELDS.message) found.message = text;
+    at = end + 1;
+  }
+  return found;
+}
+
+/** Calls `answered` with what the scanner has counted since the last message. */
+export function answersTo<Ref>(outcomes: Outcomes<Ref>, scanner: () => Scanner): ScannerOptions['onMessage'] {
+  let [count, bytes] = [0, 0];
+  return (tag, _bodyBytes, body) => {
+    const { passedCount, passedBytes } = scanner();
+    outcomes.answered(tag, body, { count: passedCount - count, bytes: passedBytes - bytes });
+    [count, bytes] = [passedCount, passedBytes];
+  };
+}
