@@ -108,9 +108,11 @@ test('the audit log has the session in order, with names and codes', async () =>
   expect(session.map(({ event, code }) => `${event} ${code}`)).toEqual([
     'db.session.start TDB00I',
     'db.session.query TDB02I',
+    'db.session.result TDB10I',
     'db.session.postgres.statements.parse TPG00I',
     'db.session.postgres.statements.bind TPG01I',
     'db.session.postgres.statements.execute TPG02I',
+    'db.session.result TDB10I',
     'db.session.end TDB01I',
   ]);
   expect(session[0]).toMatchObject({ user: 'alice', db_service: 'orders', db_user: 'analyst', db_name: 'dev' });
