@@ -39,7 +39,8 @@ const BLOCK_BYTES = 2 ** 18;
 /** No line is longer: a record's text in its longest written form, and its stamp. */
 const MOST_LINE_BYTES = 2 ** 23;
 const MOST_READ_BYTES = 2 ** 23;
-const MOST_PAGE_BYTES = 2 ** 20;
+/** With one line more it still fits into a message of 4 MiB. */
+const MOST_PAGE_BYTES = 2 ** 19;
 
 /** @throws TeleportError `BadParameter` for a `start` that is not one of ours */
 export async function searchAuditLog(dir: string, search: AuditSearch): Promise<AuditPage> {
@@ -64,7 +65,7 @@ export async function searchAuditLog(dir: string, search: AuditSearch): Promise<
         await slices.next();
         if (!matches(text)) continue;
         lines.push(text);
-        bytes += text.length;
+        bytes += Buffer.byteLength(text);
         if (lines.length >= limit || bytes >= MOST_PAGE_BYTES) return { lines, next: `${day}:${next}` };
       }
       if (read >= MOST_READ_BYTES) return { lines, next: `${day}:${block.next}` };
