@@ -4,17 +4,19 @@
  */
 import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { HostIdentity } from '../api/host-identity.js';
-import { TeleportError } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
 import { hostIdentity, hostSans } from '../identity/host.js';
 import { encodeSubject } from '../identity/identity.js';
 import { hostSshCertificate } from '../identity/ssh-cert.js';
+import { ipOf } from '../ip.js';
 import { generateKey, privateKeyPem, readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh/certificate.js';
 import { keyFor } from '../pki/suites.js';
-import { issueLeaf } from '../pki/x509.js';
+import { issueLeaf, readCertificate } from '../pki/x509.js';
 import { isSystemRole, type SystemRole } from '../resources/system-role.js';
 import type { ProvisionToken } from '../resources/types.js';
 import { sshLine } from './ca.js';
+import { claimHost } from './hosts.js';
 import { type AuthState, record } from './state.js';
 import type { UserCertificates } from './user-certs.js';
 
@@ -32,6 +34,8 @@ export interface HostCertRequest {
   tls: KeyObject;
   ssh?: KeyObject | undefined;
   systemRoles?: readonly string[];
+  /** Its token says which databases it may offer. */
+  isBound?: boolean;
 }
 
 /** @throws TeleportError `BadParameter` for an unknown role or an empty host id */
@@ -44,7 +48,8 @@ export function hostCertificates(state: AuthState, request: HostCertRequest): Us
   const caKey = state.authorities.ssh('host');
   const expires = new Date(now.getTime() + HOST_TTL_MS);
   const { clusterName } = state;
-  const subject = hostIdentity({ hostId, clusterName, role, expires, systemRoles: request.systemRoles ?? [] });
+  const { systemRoles = [], isBound = false } = request;
+  const subject = hostIdentity({ hostId, clusterName, role, expires, systemRoles, isBound });
   const tls = issueLeaf({
     ca,
     publicKey: request.tls,
@@ -107,22 +112,18 @@ export interface JoinRequest {
 
 /** Join with a token. @throws TeleportError `AccessDenied` for an unknown or expired token, or another role */
 export async function joinWithToken(state: AuthState, request: JoinRequest): Promise<UserCertificates> {
-  const { role } = request;
-  checkSizes(request);
-  const fields = {
-    host_id: request.hostId,
-    node_name: request.nodename,
-    role,
-    method: 'token',
-    'addr.remote': request.remoteAddr,
-  };
+  const { hostId, role, remoteAddr } = request;
+  const from = ipOf(remoteAddr) ?? remoteAddr;
+  state.joinLimits.attempt(from);
+  checkNames(request);
   try {
-    const roles = await rolesOfToken(state, request.token);
+    const token = await tokenOf(state, request.token);
+    const { roles } = token;
     const isInstance = role === 'Instance' && roles.some((name) => JOINABLE.includes(name));
     if (!JOINABLE.includes(role) || !(roles.includes(role) || isInstance)) {
       throw new TeleportError(
         'AccessDenied',
-        `node "${request.nodename}" [${request.hostId}] can not join the cluster, the token does not allow "${role}" role`,
+        `node "${request.nodename}" [${hostId}] can not join the cluster, the token does not allow "${role}" role`,
       );
     }
     if (request.tls.length === 0) throw new TeleportError('BadParameter', 'missing PublicTLSKey');
@@ -131,37 +132,74 @@ export async function joinWithToken(state: AuthState, request: JoinRequest): Pro
       tls: readPublicKey(Buffer.from(request.tls).toString('utf8')),
       ssh: request.ssh.length > 0 ? readAuthorizedKey(Buffer.from(request.ssh).toString('utf8')) : undefined,
       systemRoles: roles.filter((name) => JOINABLE.includes(name)),
+      isBound: token.databases !== undefined || token.db_labels !== undefined,
     });
-    await record(state, 'instance.join', 'ok', { ...fields, success: true });
+    const expires = readCertificate(certificates.tls).notAfter;
+    await claimHost(state, {
+      ...token,
+      hostId,
+      role,
+      remoteAddr,
+      expires,
+      token: digest(request.token).toString('hex'),
+    });
+    await recordJoin(state, request, undefined);
     return certificates;
   } catch (error) {
-    await record(state, 'instance.join', 'failed', { ...fields, success: false, error: (error as Error).message });
+    await recordJoin(state, request, error);
     throw error;
   }
 }
 
-/** Longest name in a request, and most names: whoever asks is nobody yet, and what is refused goes into the audit log. Our own limit. */
+/** Whoever is refused may write little into the audit log, and not more often than a person could read it. */
+async function recordJoin(state: AuthState, request: JoinRequest, error: unknown): Promise<void> {
+  const { hostId, nodename, role, remoteAddr } = request;
+  const common = { host_id: hostId, node_name: nodename, role, method: 'token', 'addr.remote': remoteAddr };
+  if (error === undefined) return await record(state, 'instance.join', 'ok', { ...common, success: true });
+  const unrecorded = state.joinLimits.refusal();
+  if (unrecorded === undefined) return;
+  const fields = Object.fromEntries(Object.entries(common).map(([name, value]) => [name, value.slice(0, 64)]));
+  await record(state, 'instance.join', 'failed', {
+    ...fields,
+    success: false,
+    error: messageOf(error).slice(0, 200),
+    ...(unrecorded > 0 ? { unrecorded_refusals: unrecorded } : {}),
+  });
+}
+
+/** Longest name in a request, and most names: whoever asks is nobody yet. Our own limit. */
 const MAX_NAME_CHARACTERS = 512;
 const MAX_NAMES = 256;
 
-function checkSizes({ hostId, nodename, role, token, additionalPrincipals, dnsNames }: JoinRequest): void {
+function checkNames({ hostId, nodename, role, token, additionalPrincipals, dnsNames }: JoinRequest): void {
   const names = [hostId, nodename, role, token, ...additionalPrincipals, ...dnsNames];
-  if (names.length <= MAX_NAMES && names.every((name) => name.length <= MAX_NAME_CHARACTERS)) return;
-  throw new TeleportError('BadParameter', 'the request to join has too many names, or one that is too long');
+  if (names.length > MAX_NAMES || names.some((name) => name.length > MAX_NAME_CHARACTERS)) {
+    throw new TeleportError('BadParameter', 'the request to join has too many names, or one that is too long');
+  }
+  if (names.some((name) => /\p{C}|[\u2028\u2029]/u.test(name))) {
+    throw new TeleportError('BadParameter', 'the request to join has a name with control characters in it');
+  }
 }
 
-async function rolesOfToken(state: AuthState, token: string): Promise<string[]> {
+type TokenSpec = Pick<ProvisionToken['spec'], 'roles' | 'databases' | 'db_labels'>;
+
+async function tokenOf(state: AuthState, token: string): Promise<TokenSpec> {
   const asked = digest(token);
   // Compared by digest, so that the time says nothing about how much of a guess was right.
   const fixed = state.staticTokens.find((known) => timingSafeEqual(digest(known.token), asked));
-  if (fixed) return fixed.roles;
+  if (fixed) return { roles: fixed.roles };
   const stored: ProvisionToken | undefined = token === '' ? undefined : await state.tokens.get(token);
   if (stored === undefined) {
     throw new TeleportError('AccessDenied', 'the token is not valid', {
       hint: 'Make a new one on the Auth host: tctl tokens add --type=db.',
     });
   }
-  return stored.spec.roles;
+  const { roles, databases, db_labels } = stored.spec;
+  return {
+    roles,
+    ...(databases?.length ? { databases } : {}),
+    ...(db_labels && Object.keys(db_labels).length > 0 ? { db_labels } : {}),
+  };
 }
 
 const digest = (text: string) => createHash('sha256').update(text).digest();

@@ -21,6 +21,7 @@ import { openSeal } from './audit-key.js';
 import { createAuthorities, openAuthorities } from './ca.js';
 import { type DataDir, openDataDir } from './data-dir.js';
 import { issueHostIdentity } from './host-certs.js';
+import { JoinLimits } from './join-limits.js';
 import { type ListenAt, openListener } from './listener.js';
 import { storedValue } from './records.js';
 import { hashPassword } from './secrets.js';
@@ -130,6 +131,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       staticTokens,
       decoyHash: await hashPassword(randomUUID()),
       turns: new Map(),
+      joinLimits: new JoinLimits(),
       ...recordsIn(store),
     };
     await makePresets(state);

@@ -10,14 +10,22 @@ export interface HostName {
   role: SystemRole;
 }
 
+/** Trait of an agent whose join token says which databases it may offer; the Proxy asks Auth about such a one. */
+const BOUND = 'teleshift.dev/bound';
+
+export const isBound = ({ traits }: Pick<Identity, 'traits'>): boolean => traits[BOUND] !== undefined;
+
 /** The identity of a host; `systemRoles` only for `Instance`. */
-export function hostIdentity(host: HostName & { expires: Date; systemRoles?: readonly string[] }): Identity {
+export function hostIdentity(
+  host: HostName & { expires: Date; systemRoles?: readonly string[]; isBound?: boolean },
+): Identity {
   return newIdentity({
     username: fullHostId(host),
     groups: [host.role],
     teleportCluster: host.clusterName,
     systemRoles: host.role === 'Instance' ? [...(host.systemRoles ?? [])] : [],
     expires: host.expires,
+    ...(host.isBound ? { traits: { [BOUND]: ['yes'] } } : {}),
   });
 }
 
@@ -37,6 +45,8 @@ export function hostSans(host: {
   additionalPrincipals?: readonly string[];
   dnsNames?: readonly string[];
 }): string[] {
+  // Who is never dialled has no use for a name, and could be taken for whoever has it.
+  if (host.role === 'Db') return [];
   const sent = [
     ...(host.additionalPrincipals ?? []),
     ...(MAY_SEND_DNS_NAMES.has(host.role) ? (host.dnsNames ?? []) : []),
@@ -57,14 +67,5 @@ export function hostPrincipals(
 
 /** Every name `hex(cluster).teleport.cluster.local` is found under the wildcard. */
 const CLUSTER_NAMES = ['*.teleport.cluster.local', 'teleport.cluster.local'];
-const HAS_CLUSTER_NAMES = new Set<SystemRole>([
-  'Auth',
-  'Admin',
-  'Proxy',
-  'Kube',
-  'App',
-  'Db',
-  'WindowsDesktop',
-  'Okta',
-]);
+const HAS_CLUSTER_NAMES = new Set<SystemRole>(['Auth', 'Admin', 'Proxy', 'Kube', 'App', 'WindowsDesktop', 'Okta']);
 const MAY_SEND_DNS_NAMES = new Set<SystemRole>(['Auth', 'Admin', 'Proxy', 'Relay', 'Kube', 'WindowsDesktop']);

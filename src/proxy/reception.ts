@@ -8,15 +8,16 @@ import { type AuthHttp2Server, createAuthHttp2Server } from '../api/server.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import { type Bearer, checkUsage } from '../identity/bearer.js';
-import { hostIdIn } from '../identity/host.js';
+import { hostIdIn, isBound } from '../identity/host.js';
 import type { Logger } from '../log.js';
 import { Crowd, type CrowdOptions } from '../net/crowd.js';
 import { cutAfter } from '../net/hang-up.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import type { RightsWatch } from '../rights/rights-watch.js';
-import { TunnelRegistry } from '../tunnel/registry.js';
+import { type TunnelHost, TunnelRegistry } from '../tunnel/registry.js';
 import type { Upstream } from './auth-server.js';
 import { type TrustedAuthorities, verifier } from './authorities.js';
+import { BoundAgents } from './bound-agents.js';
 import { DatabaseClients } from './database-clients.js';
 import { joinRoutes, transportRoutes } from './grpc.js';
 import { cachedPreference } from './preference.js';
@@ -54,6 +55,7 @@ export class Reception {
   readonly #router: Router;
   readonly #crowd: Crowd;
   readonly #rights: RightsWatch;
+  readonly #bound: BoundAgents;
   readonly #clusterName: string;
   readonly #log: Logger;
   #closing: Promise<void> | undefined;
@@ -65,6 +67,7 @@ export class Reception {
     this.#clusterName = clusterName;
     this.#log = log;
     this.#crowd = new Crowd({ log, ...options.crowd });
+    this.#bound = new BoundAgents(auth);
     this.tunnels = new TunnelRegistry({ clusterName, log: log.child('TUNNEL') });
     this.#clients = new DatabaseClients({
       tunnels: this.tunnels,
@@ -128,12 +131,19 @@ export class Reception {
   }
 
   /** A tunnel of a host that is locked is refused; one that is open is cut, after the last words of the sessions in it. */
-  #acceptTunnel(stream: Duplex, hostId: string): void {
+  #acceptTunnel(stream: Duplex, host: TunnelHost): void {
+    const { hostId } = host;
     const refusal = this.#rights.refusal({ serverId: hostId });
     if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
     const watched = this.#rights.during({ serverId: hostId }, () => cutAfter(stream, TUNNEL_CUT_MS));
     stream.once('close', () => watched[Symbol.dispose]());
-    this.tunnels.accept(stream, { hostId });
+    this.tunnels.accept(stream, host);
+  }
+
+  /** @throws TeleportError `AccessDenied` for any host that is not a Database Service of this cluster */
+  #agentOf(peer: Bearer): TunnelHost {
+    const hostId = agentHostId(peer, this.#clusterName);
+    return isBound(peer.identity) ? { hostId, mayOffer: (name) => this.#bound.offers(hostId, name) } : { hostId };
   }
 
   /** Who serves what a connection asks for. */
@@ -144,7 +154,7 @@ export class Reception {
         this.#clients.serve({ stream, peer, refusal, isDirect: false, address, port, guest }),
       transport: (arrival) => serveGrpc(this.#transport, arrival),
       join: (arrival) => serveGrpc(this.#join, arrival),
-      tunnel: ({ stream, peer }) => this.#acceptTunnel(stream, agentHostId(peer!, this.#clusterName)),
+      tunnel: ({ stream, peer }) => this.#acceptTunnel(stream, this.#agentOf(peer!)),
     };
   }
 }

@@ -194,7 +194,18 @@ export interface DatabaseServer
 
 // Tokens, locks, authorities, settings
 
-export type ProvisionToken = Resource<'token', 'v2', { roles: string[]; join_method: string }>;
+export type ProvisionToken = Resource<
+  'token',
+  'v2',
+  {
+    roles: string[];
+    join_method: string;
+    /** Names of databases, as globs or `^…$`, that an agent who joins with it may offer. */
+    databases?: string[];
+    /** Labels that they must have, as in a role. */
+    db_labels?: LabelSelector;
+  }
+>;
 
 /** Invite (`sub_kind: invite`) and password reset (`sub_kind: password`) links. */
 export type UserToken = Resource<'user_token', 'v3', { user: string; url: string; created: string }>;

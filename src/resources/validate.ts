@@ -4,6 +4,7 @@
  * templates and label expressions) passes here as well.
  */
 import { TeleportError } from '../errors.js';
+import { isPattern } from '../pattern.js';
 import { isSet } from './database-type.js';
 import { SINGLETONS } from './ref.js';
 import { joiningRole } from './system-role.js';
@@ -116,6 +117,16 @@ export function checkToken(token: ProvisionToken): void {
   const roles = token.spec?.roles ?? [];
   if (roles.length === 0) throw bad('missing parameter Roles');
   for (const role of roles) normalRole(role);
+  const { databases = [], db_labels: labels = {} } = token.spec;
+  const patterns = [...databases, ...Object.values(labels).flat()];
+  const wrong = patterns.find(
+    (text) => text === '' || (text.startsWith('^') && text.endsWith('$') && !isPattern(text)),
+  );
+  if (wrong !== undefined) {
+    throw bad(
+      `${JSON.stringify(wrong)} in spec.databases or spec.db_labels of a token is neither a name nor a pattern`,
+    );
+  }
   const method = token.spec.join_method || 'token';
   if (method !== 'token')
     throw new TeleportError('NotImplemented', `join method ${JSON.stringify(method)} is not supported`);

@@ -36,8 +36,14 @@ interface TunnelUser {
 
 type TunnelLine = Record<string, unknown>;
 
-interface Agent {
+/** Who is at the other end of a connection, as its certificate says. */
+export interface TunnelHost {
   hostId: string;
+  /** Asked before a client is led to it; an agent without may offer any database. */
+  mayOffer?: ((database: string) => Promise<boolean>) | undefined;
+}
+
+interface Agent extends TunnelHost {
   control: Duplex;
   hello: TunnelHello;
   /** Clients that wait for a data connection, the longest waiting first. */
@@ -78,7 +84,7 @@ export class TunnelRegistry {
   }
 
   /** Take over a connection whose TLS is done; `hostId` is what its host certificate says. Its first line tells its use. */
-  accept(socket: Duplex, { hostId }: { hostId: string }): void {
+  accept(socket: Duplex, { hostId, mayOffer }: TunnelHost): void {
     socket.on('error', () => {});
     if (this.#isClosing) return void socket.destroy();
     this.#sockets.add(socket);
@@ -94,7 +100,7 @@ export class TunnelRegistry {
         this.#serveData(socket, hostId);
         return;
       }
-      onLine ??= this.#serveControl(socket, hostId);
+      onLine ??= this.#serveControl(socket, { hostId, mayOffer });
       onLine(line);
     });
     const onData = (chunk: Buffer): void => {
@@ -129,6 +135,7 @@ export class TunnelRegistry {
     let last: unknown;
     for (const agent of candidates) {
       try {
+        if (agent.mayOffer && !(await agent.mayOffer(database))) throw notAllowed();
         return await this.#connect(agent, user);
       } catch (error) {
         last = error;
@@ -176,7 +183,8 @@ export class TunnelRegistry {
   }
 
   /** A control connection: what takes its lines, first and later ones. */
-  #serveControl(socket: Duplex, hostId: string): (line: TunnelLine) => void {
+  #serveControl(socket: Duplex, host: TunnelHost): (line: TunnelLine) => void {
+    const { hostId } = host;
     let sent = 0;
     let answered = 0;
     const ping = (): void => {
@@ -192,21 +200,21 @@ export class TunnelRegistry {
     return ({ hello, pong }) => {
       if (typeof pong === 'number') answered = pong;
       if (hello === undefined) return;
-      this.#heard(socket, hostId, helloOf(hello));
+      this.#heard(socket, host, helloOf(hello));
       // The first ping is the agent's sign that it is known.
       if (!isKnown) ping();
       isKnown = true;
     };
   }
 
-  #heard(control: Duplex, hostId: string, hello: TunnelHello): void {
+  #heard(control: Duplex, { hostId, mayOffer }: TunnelHost, hello: TunnelHello): void {
     if (hello.hostId !== hostId) {
       throw new TeleportError('Protocol', 'an agent says it is another host than its certificate');
     }
     const known = this.#agents.get(hostId);
     if (known?.control === control) known.hello = hello;
     else {
-      this.#agents.set(hostId, { hostId, control, hello, waiting: known?.waiting ?? new Set() });
+      this.#agents.set(hostId, { hostId, mayOffer, control, hello, waiting: known?.waiting ?? new Set() });
       known?.control.destroy();
       this.#log.info('Agent connected.', { host: hello.hostname, databases: hello.databases.length });
     }
@@ -291,6 +299,10 @@ function nextConnection(agent: Agent, timeoutMs: number): Promise<Duplex> {
     };
     agent.waiting.add(waiter);
   });
+}
+
+function notAllowed(): TeleportError {
+  return new TeleportError('AccessDenied', 'the join token of this agent does not allow the database');
 }
 
 function refuseLine(): never {

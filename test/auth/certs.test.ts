@@ -233,7 +233,8 @@ describe('joining', () => {
     });
     const agent = await cluster.as({ certPem: text(certs.tls), keyPem: privateKeyPem(tlsKey) });
     expect((await agent.databaseAgent.getSessionAccess({ user: 'alice', roles: ['access'] })).userExists).toBe(true);
-    await nobody.join.registerUsingToken(request({ token: 'static-secret', role: 'Proxy' }));
+    const other = '6e6c2c6e-0000-4000-8000-000000000003';
+    await nobody.join.registerUsingToken(request({ hostId: other, token: 'static-secret', role: 'Proxy' }));
   });
 
   test('a wrong token, another role and an expired token are refused', async () => {

@@ -6,7 +6,7 @@ import { callerKey } from '../../src/api/caller.js';
 import { AuthService, CertsSchema, JoinService } from '../../src/api/gen/authservice_pb.js';
 import { ProxyGateway } from '../../src/api/gen/internal_pb.js';
 import { TrustService } from '../../src/api/gen/trust_pb.js';
-import type { RegisterUsingTokenRequest } from '../../src/api/gen/types_pb.js';
+import { DatabaseServerV3Schema, type RegisterUsingTokenRequest } from '../../src/api/gen/types_pb.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
 import { createAuthHttp2Server } from '../../src/api/server.js';
 import { TeleportError } from '../../src/errors.js';
@@ -25,7 +25,7 @@ export interface TestAuthorities {
   hostCa: TestCa;
   userCa: TestCa;
   webCert: { certPem: string; keyPem: string };
-  host(role: 'Auth' | 'Proxy' | 'Db' | 'Node', hostId: string): HostIdentity;
+  host(role: 'Auth' | 'Proxy' | 'Db' | 'Node', hostId: string, more?: { isBound?: boolean }): HostIdentity;
   user(attributes?: UserAttributes): { cert: string; key: string };
 }
 
@@ -46,13 +46,14 @@ export function makeAuthorities(): TestAuthorities {
     hostCa,
     userCa,
     webCert: { certPem: web.cert, keyPem: web.key },
-    host(role, hostId) {
+    host(role, hostId, { isBound } = {}) {
       const { cert, key } = hostCa.issue(
         ['*.teleport.cluster.local', 'teleport.cluster.local', 'localhost', '127.0.0.1'],
         {
           subject: [
             { oid: '2.5.4.3', values: [`${hostId}.${CLUSTER}`] },
             { oid: '2.5.4.10', values: [role] },
+            ...(isBound ? [{ oid: '2.5.4.17', values: ['{"teleshift.dev/bound":["yes"]}'] }] : []),
           ],
         },
       );
@@ -83,6 +84,9 @@ export interface StubAuth {
   clients: string[];
   joins: RegisterUsingTokenRequest[];
   calls: Record<string, unknown>[];
+  /** Hosts whose offers Auth has taken, by database; and how often it was asked. */
+  offers: { database: string; hostId: string }[];
+  lists: string[];
   settings: { secondFactors: number[]; messageOfTheDay: string };
   close(): Promise<void>;
 }
@@ -93,6 +97,8 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
     clients: [],
     joins: [],
     calls: [],
+    offers: [],
+    lists: [],
     settings: { secondFactors: [1], messageOfTheDay: '' },
   };
   const routes = (router: ConnectRouter): void => {
@@ -112,6 +118,15 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
       }),
     });
     router.service(AuthService, {
+      listResources: ({ predicateExpression }) => {
+        stub.lists.push(predicateExpression);
+        const found = stub.offers.filter(({ database }) => predicateExpression === `name == "${database}"`);
+        return {
+          resources: found.map(({ hostId }) => ({
+            resource: { case: 'databaseServer' as const, value: create(DatabaseServerV3Schema, { spec: { hostId } }) },
+          })),
+        };
+      },
       ping: (_, context) => ({ clusterName: CLUSTER, remoteAddr: context.values.get(callerKey).remoteAddr }),
       getAuthPreference: () => ({
         spec: { type: 'local', defaultSessionTtl: 43_200_000_000_000n, signatureAlgorithmSuite: 2, ...stub.settings },

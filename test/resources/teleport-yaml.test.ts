@@ -136,7 +136,7 @@ test('H1 what has no effect is marked in the grammar, and reported only for serv
 });
 
 test('H1 every key is either used by the configuration or marked as without effect', () => {
-  const code = ['', '-auth', '-proxy', '-databases']
+  const code = ['', '-auth', '-proxy', '-databases', '-limits']
     .map((part) => readFileSync(`src/teleport/config${part}.ts`, 'utf8'))
     .join('\n');
   const forgotten = places.filter(({ path, schema }) => {

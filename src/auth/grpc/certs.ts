@@ -14,12 +14,14 @@ import { timestampToDate } from '../../api/time.js';
 import { msOfNanos } from '../../duration.js';
 import { TeleportError } from '../../errors.js';
 import type { RouteToDatabase } from '../../identity/identity.js';
+import { readCertificate } from '../../pki/certificate.js';
 import { readPublicKey } from '../../pki/keys.js';
 import { readAuthorizedKey } from '../../pki/ssh/certificate.js';
 import { mfaState } from '../../rbac/check.js';
 import { matchesDatabase } from '../../rbac/match.js';
 import { databaseCertificate, signDatabaseCsr } from '../database-certs.js';
 import { hostCertificates, joinWithToken } from '../host-certs.js';
+import { bindingOf, renewHost } from '../hosts.js';
 import type { AuthState } from '../state.js';
 import { reissue, type UserCertificates } from '../user-certs.js';
 import { expanded, requireSomebody, type Who, whoCalls } from '../who.js';
@@ -45,22 +47,26 @@ export function certificateHandlers(state: AuthState): Partial<ServiceImpl<typeo
       return certs(issued);
     },
     generateHostCerts: async (request, context) => {
-      mayMakeHost(await whoOf(context), request);
-      return certs(
-        hostCertificates(state, {
-          hostId: request.hostId,
-          nodename: request.nodeName,
-          role: request.role,
-          additionalPrincipals: request.additionalPrincipals,
-          dnsNames: request.dnsNames,
-          tls: readPublicKey(Buffer.from(request.publicTlsKey).toString('utf8')),
-          ssh:
-            request.publicSshKey.length > 0
-              ? readAuthorizedKey(Buffer.from(request.publicSshKey).toString('utf8'))
-              : undefined,
-          systemRoles: request.systemRoles,
-        }),
-      );
+      const who = await whoOf(context);
+      mayMakeHost(who, request);
+      const made = hostCertificates(state, {
+        hostId: request.hostId,
+        nodename: request.nodeName,
+        role: request.role,
+        additionalPrincipals: request.additionalPrincipals,
+        dnsNames: request.dnsNames,
+        tls: readPublicKey(Buffer.from(request.publicTlsKey).toString('utf8')),
+        ssh:
+          request.publicSshKey.length > 0
+            ? readAuthorizedKey(Buffer.from(request.publicSshKey).toString('utf8'))
+            : undefined,
+        systemRoles: request.systemRoles,
+        isBound: (await bindingOf(state, request.hostId)) !== undefined,
+      });
+      if (who.kind === 'host' && who.hostId === request.hostId) {
+        await renewHost(state, request.hostId, readCertificate(made.tls).notAfter);
+      }
+      return certs(made);
     },
     generateDatabaseCert: async (request, context) => {
       const issued = await databaseCertificate(state, await whoOf(context), {
