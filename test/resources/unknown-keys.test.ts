@@ -134,5 +134,7 @@ test('U3 every mistake of a resource is named at once', () => {
     metadata: { name: 'r' },
     spec: { options: { device_trust_mode: 'required', create_db_user: true }, allow: {}, deny: {} },
   } as AnyResource;
-  expect(() => checkServed(role)).toThrow(/spec\.options\.create_db_user is not .*\n.*spec\.options\.device_trust_mode is not /);
+  expect(() => checkServed(role)).toThrow(
+    /spec\.options\.create_db_user is not .*\n.*spec\.options\.device_trust_mode is not /,
+  );
 });
