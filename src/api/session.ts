@@ -19,6 +19,9 @@ import type { Duplex } from 'node:stream';
 import { TeleportError } from '../errors.js';
 import { cutAfter } from '../net/hang-up.js';
 
+/** What a caller hears whose certificate Auth does not take: it says nothing. */
+export const CLOSED_WITHOUT_ANSWER = 'the Auth Service closed the connection without an answer';
+
 export interface AuthSessionOptions {
   /** `:authority` of the requests: the hex name of the cluster. */
   authority: string;
@@ -61,7 +64,9 @@ export class AuthSession {
       if (!answered && stream.listenerCount('error') > 0) {
         stream.emit(
           'error',
-          new TeleportError('ConnectionProblem', 'the Auth Service closed the connection without an answer'),
+          new TeleportError('ConnectionProblem', CLOSED_WITHOUT_ANSWER, {
+            hint: 'It does so too when a certificate is not one of its cluster, or not any more: log in again with "tsh login".',
+          }),
         );
       }
     });

@@ -34,6 +34,8 @@ export const AUDIT_EVENTS = {
   'db.session.query.failed': { failed: 'TDB02W' },
   // Ours: more of a text that is too long for one event.
   'db.session.query.part': { ok: 'TDB02P' },
+  // Ours: an authority goes on to another phase of its rotation.
+  'cert_authority.rotate': { ok: 'TCA01I' },
   'db.session.malformed_packet': { ok: 'TDB06I' },
   'db.session.permissions.update': { ok: 'TDB07I' },
   'db.session.user.create': { ok: 'TDB08I', failed: 'TDB08W' },

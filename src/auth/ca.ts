@@ -1,7 +1,7 @@
 /**
  * The authorities of the cluster: made at the first start by the signature suite, kept in the store with their private
- * keys, loaded into `KeyObject`s. Which authority signs what: certificates.md 1 and 2. No rotation yet: the list of
- * additional trusted keys is empty.
+ * keys, loaded into `KeyObject`s. Which authority signs what: certificates.md 1 and 2. A rotation (`rotation.ts`) gives an
+ * authority a second set of keys for a while: one set signs, both are believed.
  */
 import type { KeyObject } from 'node:crypto';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey } from '../pki/keys.js';
@@ -10,26 +10,91 @@ import { type KeyPurpose, keyFor, type SignatureSuite } from '../pki/suites.js';
 import { createCa, emptyCrl, type SigningCa, spkiPin } from '../pki/x509.js';
 import { CA_TYPES, type CaKeySet, type CaType, type CertAuthority } from '../resources/types.js';
 import type { Store } from '../store/store.js';
-import { recordsOf } from './records.js';
+import { type Records, recordsOf } from './records.js';
 
-export interface Authority {
-  type: CaType;
+interface KeySet {
   /** Signs X.509; absent for openssh and jwt. */
   tls?: SigningCa;
   /** Signs SSH certificates; absent for db, db_client and jwt. */
   ssh?: KeyObject;
+}
+
+export interface Authority {
+  type: CaType;
+  /** With private keys, as it is stored. */
+  stored: CertAuthority;
+  active: KeySet;
+  /** Believed as well, during a rotation. */
+  additional: KeySet;
   /** What others may see: no private keys. */
   resource: CertAuthority;
 }
 
-export interface Authorities {
-  get(type: CaType): Authority;
-  /** The X.509 side of an authority that has one. */
-  tls(type: 'host' | 'user' | 'db' | 'db_client'): SigningCa;
-  /** The SSH key of an authority that has one. */
-  ssh(type: 'host' | 'user' | 'openssh'): KeyObject;
+type TlsType = 'host' | 'user' | 'db' | 'db_client';
+type SshType = 'host' | 'user' | 'openssh';
+
+export class Authorities {
+  readonly #records: Records<CertAuthority>;
+  readonly #all: Map<CaType, Authority>;
+  readonly #listeners = new Set<(type: CaType) => void>();
+
+  constructor(records: Records<CertAuthority>, all: readonly Authority[]) {
+    this.#records = records;
+    this.#all = new Map(all.map((authority) => [authority.type, authority]));
+  }
+
+  get(type: CaType): Authority {
+    return this.#all.get(type)!;
+  }
+
+  /** The X.509 key with which an authority signs. */
+  tls(type: TlsType): SigningCa {
+    return this.get(type).active.tls!;
+  }
+
+  /**
+   * With what the certificate of a database is signed: from the beginning of a rotation by the new key, so that all databases
+   * have theirs before the old one goes.
+   */
+  tlsOfDatabases(): SigningCa {
+    const { stored, active, additional } = this.get('db');
+    return (stored.spec.rotation?.phase === 'init' ? additional.tls : undefined) ?? active.tls!;
+  }
+
+  /** Whose X.509 certificates are believed, PEM, the one that signs first. */
+  trusted(type: TlsType): string[] {
+    const { active, additional } = this.get(type);
+    return [active.tls, additional.tls].flatMap((ca) => (ca ? [ca.certPem] : []));
+  }
+
+  /** The SSH key with which an authority signs. */
+  ssh(type: SshType): KeyObject {
+    return this.get(type).active.ssh!;
+  }
+
+  /** The SSH keys that are believed, the one that signs first. */
+  trustedSsh(type: SshType): KeyObject[] {
+    const { active, additional } = this.get(type);
+    return [active.ssh, additional.ssh].flatMap((key) => (key ? [key] : []));
+  }
+
   /** `sha256:…`, one per certificate of the Host CA. */
-  pins(): string[];
+  pins(): string[] {
+    return this.trusted('host').map(spkiPin);
+  }
+
+  /** Store an authority that has changed, and use it from now on. @throws CompareFailed when somebody was quicker */
+  async replace(changed: CertAuthority): Promise<void> {
+    const authority = authorityOf(await this.#records.update(changed));
+    this.#all.set(authority.type, authority);
+    for (const listener of this.#listeners) listener(authority.type);
+  }
+
+  /** Told of each authority that has changed, until it is disposed of. */
+  onChange(listener: (type: CaType) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
 }
 
 /** Make the authorities of a new cluster. */
@@ -53,17 +118,10 @@ export async function openAuthorities(store: Store): Promise<Authorities> {
     if (stored === undefined) throw new Error(`"${type}" is missing`);
     const authority = authorityOf(stored);
     const { tls, ssh } = KEYS[type];
-    if ((tls && !authority.tls) || (ssh && !authority.ssh)) throw new Error(`"${type}" has no key`);
+    if ((tls && !authority.active.tls) || (ssh && !authority.active.ssh)) throw new Error(`"${type}" has no key`);
     return authority;
   };
-  const all = new Map((await Promise.all(CA_TYPES.map(load))).map((authority) => [authority.type, authority]));
-  const get = (type: CaType) => all.get(type)!;
-  return {
-    get,
-    tls: (type) => get(type).tls!,
-    ssh: (type) => get(type).ssh!,
-    pins: () => [spkiPin(get('host').tls!.certPem)],
-  };
+  return new Authorities(records, await Promise.all(CA_TYPES.map(load)));
 }
 
 /** Authorized_keys line of a key, with newline, as Teleport writes it. */
@@ -78,56 +136,80 @@ const KEYS: Record<CaType, { tls?: KeyPurpose; ssh?: KeyPurpose; jwt?: KeyPurpos
   jwt: { jwt: 'jwt-ca' },
 };
 
-async function makeAuthority(
-  type: CaType,
-  { clusterName, suite, now }: { clusterName: string; suite: SignatureSuite; now: () => Date },
-): Promise<CertAuthority> {
-  const purposes = KEYS[type];
-  const active: CaKeySet = {};
-  if (purposes.ssh) {
-    const key = await generateKey(keyFor(suite, purposes.ssh));
-    active.ssh = [{ public_key: base64(sshLine(key)), private_key: base64(privateKeyPem(key)) }];
-  }
-  if (purposes.tls) {
-    const key = await generateKey(keyFor(suite, purposes.tls));
-    const { certPem } = createCa({ clusterName, key, now: now() });
-    const crl = emptyCrl({ certPem, key }, now()).toString('base64');
-    active.tls = [{ cert: base64(certPem), key: base64(privateKeyPem(key)), crl }];
-  }
-  if (purposes.jwt) {
-    const key = await generateKey(keyFor(suite, purposes.jwt));
-    const pem = publicHalf(key).export({ format: 'pem', type: 'spki' }) as string;
-    active.jwt = [{ public_key: base64(pem), private_key: base64(privateKeyPem(key)) }];
-  }
+async function makeAuthority(type: CaType, options: NewKeys): Promise<CertAuthority> {
   return {
     kind: 'cert_authority',
     sub_kind: type,
     version: 'v2',
     metadata: { name: type },
-    spec: { type, cluster_name: clusterName, active_keys: active, additional_trusted_keys: {} },
+    spec: {
+      type,
+      cluster_name: options.clusterName,
+      active_keys: await newCaKeys(type, options),
+      additional_trusted_keys: {},
+    },
   };
 }
 
+interface NewKeys {
+  clusterName: string;
+  suite: SignatureSuite;
+  now: () => Date;
+}
+
+/** New keys of an authority, with private keys, and its certificate of X.509. */
+export async function newCaKeys(type: CaType, { clusterName, suite, now }: NewKeys): Promise<CaKeySet> {
+  const purposes = KEYS[type];
+  const keys: CaKeySet = {};
+  if (purposes.ssh) {
+    const key = await generateKey(keyFor(suite, purposes.ssh));
+    keys.ssh = [{ public_key: base64(sshLine(key)), private_key: base64(privateKeyPem(key)) }];
+  }
+  if (purposes.tls) {
+    const key = await generateKey(keyFor(suite, purposes.tls));
+    const { certPem } = createCa({ clusterName, key, now: now() });
+    const crl = emptyCrl({ certPem, key }, now()).toString('base64');
+    keys.tls = [{ cert: base64(certPem), key: base64(privateKeyPem(key)), crl }];
+  }
+  if (purposes.jwt) {
+    const key = await generateKey(keyFor(suite, purposes.jwt));
+    const pem = publicHalf(key).export({ format: 'pem', type: 'spki' }) as string;
+    keys.jwt = [{ public_key: base64(pem), private_key: base64(privateKeyPem(key)) }];
+  }
+  return keys;
+}
+
 function authorityOf(stored: CertAuthority): Authority {
-  const { ssh, tls, jwt } = stored.spec.active_keys;
-  const [sshPair] = ssh ?? [];
-  const [tlsPair] = tls ?? [];
+  const { active_keys: active, additional_trusted_keys: additional = {} } = stored.spec;
   return {
     type: stored.spec.type,
-    ...(tlsPair ? { tls: { certPem: text(tlsPair.cert), key: readPrivateKey(text(tlsPair.key!)) } } : {}),
-    ...(sshPair ? { ssh: readPrivateKey(text(sshPair.private_key!)) } : {}),
+    stored,
+    active: signersIn(active),
+    additional: signersIn(additional),
     resource: {
       ...stored,
       metadata: { ...stored.metadata, name: stored.spec.cluster_name },
       spec: {
         ...stored.spec,
-        active_keys: {
-          ...(ssh ? { ssh: ssh.map(({ public_key }) => ({ public_key })) } : {}),
-          ...(tls ? { tls: tls.map(({ cert, crl }) => ({ cert, ...(crl ? { crl } : {}) })) } : {}),
-          ...(jwt ? { jwt: jwt.map(({ public_key }) => ({ public_key })) } : {}),
-        },
+        active_keys: withoutPrivate(active),
+        additional_trusted_keys: withoutPrivate(additional),
       },
     },
+  };
+}
+
+function signersIn({ ssh: [sshPair] = [], tls: [tlsPair] = [] }: CaKeySet): KeySet {
+  return {
+    ...(tlsPair ? { tls: { certPem: text(tlsPair.cert), key: readPrivateKey(text(tlsPair.key!)) } } : {}),
+    ...(sshPair ? { ssh: readPrivateKey(text(sshPair.private_key!)) } : {}),
+  };
+}
+
+function withoutPrivate({ ssh, tls, jwt }: CaKeySet): CaKeySet {
+  return {
+    ...(ssh ? { ssh: ssh.map(({ public_key }) => ({ public_key })) } : {}),
+    ...(tls ? { tls: tls.map(({ cert, crl }) => ({ cert, ...(crl ? { crl } : {}) })) } : {}),
+    ...(jwt ? { jwt: jwt.map(({ public_key }) => ({ public_key })) } : {}),
   };
 }
 

@@ -42,7 +42,7 @@ export async function databaseCertificate(
   const now = state.now();
   const ttlMs = Math.min(request.ttlMs > 0 ? request.ttlMs : DEFAULT_TTL_MS, MAX_TTL_MS);
   const cert = issueLeaf({
-    ca: state.authorities.tls(forServer ? 'db' : 'db_client'),
+    ca: forServer ? state.authorities.tlsOfDatabases() : state.authorities.tls('db_client'),
     publicKey,
     subject: [
       { oid: NAME_OID.organization, values: forServer ? (subject.get(NAME_OID.organization) ?? []) : [] },
@@ -54,7 +54,7 @@ export async function databaseCertificate(
     extendedKeyUsage: [forServer ? 'serverAuth' : 'clientAuth'],
   });
   await record(state, 'cert.create', 'ok', { cert_type: forServer ? 'database' : 'database_client' });
-  return { cert, caCerts: [state.authorities.tls(forServer ? 'db_client' : 'db').certPem] };
+  return { cert, caCerts: state.authorities.trusted(forServer ? 'db_client' : 'db') };
 }
 
 /** `SignDatabaseCSR`: the identity of a user, as the Proxy verified it, signed by the Database CA. */
@@ -79,5 +79,5 @@ export async function signDatabaseCsr(
     notBefore: new Date(now.getTime() - 60_000),
     notAfter,
   });
-  return { cert, caCerts: [state.authorities.tls('host').certPem] };
+  return { cert, caCerts: state.authorities.trusted('host') };
 }

@@ -70,7 +70,12 @@ export function hostCertificates(state: AuthState, request: HostCertRequest): Us
         now,
       }).trimEnd()}\n`
     : '';
-  return { ssh, tls, tlsCas: [ca.certPem], sshCas: [sshLine(caKey)] };
+  return {
+    ssh,
+    tls,
+    tlsCas: state.authorities.trusted('host'),
+    sshCas: state.authorities.trustedSsh('host').map(sshLine),
+  };
 }
 
 /** A host identity with a key made here, for services in the same process and for the local administrator. */

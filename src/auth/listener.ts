@@ -38,6 +38,7 @@ import { usersHandlers } from './grpc/users-service.js';
 import { issueHostIdentity } from './host-certs.js';
 import { OpenConnections } from './open-connections.js';
 import { registeredProxies } from './proxies.js';
+import type { Rotator } from './rotator.js';
 import type { AuthState } from './state.js';
 import { whoCalls } from './who.js';
 
@@ -59,7 +60,7 @@ export interface AuthListener {
 }
 
 /** @throws TeleportError `AlreadyExists` when the port is taken */
-export async function openListener(state: AuthState, at: ListenAt): Promise<AuthListener> {
+export async function openListener(state: AuthState, rotator: Rotator, at: ListenAt): Promise<AuthListener> {
   const { clusterName, nodename, log } = state;
   const own = await issueHostIdentity(state, {
     role: 'Admin',
@@ -67,7 +68,11 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
     additionalPrincipals: [nodename, `${nodename}.${clusterName}`],
     dnsNames: [],
   });
-  const grpc = createAuthHttp2Server({ version: state.version, routes: (router) => routes(state, router), log });
+  const grpc = createAuthHttp2Server({
+    version: state.version,
+    routes: (router) => routes(state, rotator, router),
+    log,
+  });
   const callers = new WeakMap<object, Caller>();
   const rest = createServer((request, response) => {
     void answer(state, callers.get(request.socket) ?? { remoteAddr: '' }, request, response);
@@ -79,12 +84,13 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
   const crowd = new Crowd({ log, ...at.crowd });
   const connections = new OpenConnections(state);
 
+  const identity = () => ({
+    cert: own.certPem,
+    key: own.keyPem,
+    ca: [...state.authorities.trusted('host'), ...state.authorities.trusted('user')],
+  });
   const tls = makeTlsServer({
-    identity: {
-      cert: own.certPem,
-      key: own.keyPem,
-      ca: [state.authorities.tls('host').certPem, state.authorities.tls('user').certPem],
-    },
+    identity: identity(),
     requestCert: true,
     chooseAlpn: (offered) => [ALPN.h2, ALPN.http1].find((name) => offered.includes(name)),
     onSecure: (socket) => {
@@ -109,6 +115,8 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
     onError: (error) => log.debug('TLS handshake failed', { error }),
   });
 
+  const rotations = state.authorities.onChange(() => tls.setIdentity(identity()));
+
   // The TLS socket does not lead back to the TCP socket below it, but both know the port of the other end.
   const ports = new Map<string, object>();
   const portKey = (socket: FarEnd) => ports.get(farEnd(socket)) ?? socket;
@@ -131,6 +139,7 @@ export async function openListener(state: AuthState, at: ListenAt): Promise<Auth
   return {
     address: { host: at.host, port: listener.port },
     async close() {
+      rotations[Symbol.dispose]();
       const stopped = listener.close({ drainMs: 2_000 });
       await grpc.close({ graceMs: 500 });
       rest.closeAllConnections();
@@ -154,7 +163,7 @@ interface FarEnd {
 const farEnd = ({ remoteAddress = '', remotePort = 0 }: FarEnd) => joinHostPort(remoteAddress, remotePort);
 
 async function addressOf({ authorities, clusterName, now }: AuthState, socket: Socket): Promise<string> {
-  const hostCas = [authorities.tls('host').certPem];
+  const hostCas = authorities.trusted('host');
   const options = { timeoutMs: FIRST_BYTES_TIMEOUT_MS, hostCas, clusterName, now: now() };
   return (await clientAddress(socket, options)).address;
 }
@@ -163,17 +172,17 @@ async function addressOf({ authorities, clusterName, now }: AuthState, socket: S
 function believe({ authorities, clusterName, now }: AuthState, socket: TLSSocket): Bearer | undefined {
   const shown = presentedCertificate(socket);
   if (shown === undefined) return undefined;
-  const [hostCas, userCas] = [[authorities.tls('host').certPem], [authorities.tls('user').certPem]];
+  const [hostCas, userCas] = [authorities.trusted('host'), authorities.trusted('user')];
   const bearer = bearerOf(shown, { hostCas, userCas, clusterName, now: now() });
   checkUsage(bearer.identity, 'everything');
   return bearer;
 }
 
-function routes(state: AuthState, router: ConnectRouter): void {
+function routes(state: AuthState, rotator: Rotator, router: ConnectRouter): void {
   // Methods that are left out are answered as unknown (`api/server.ts`), so partial implementations are whole here.
   router.service(AuthService, authHandlers(state));
   router.service(JoinService, joinHandlers(state));
-  router.service(TrustService, trustHandlers(state));
+  router.service(TrustService, trustHandlers(state, rotator));
   router.service(UsersService, usersHandlers(state));
   router.service(PresenceService, presenceHandlers(state));
   router.service(ClusterConfigService, clusterConfigHandlers(state));

@@ -24,6 +24,7 @@ import { issueHostIdentity } from './host-certs.js';
 import { JoinLimits } from './join-limits.js';
 import { type ListenAt, openListener } from './listener.js';
 import { storedValue } from './records.js';
+import { Rotator } from './rotator.js';
 import { hashPassword } from './secrets.js';
 import { type AuthState, authPreference, recordsIn } from './state.js';
 import { parseStaticToken } from './tokens.js';
@@ -135,7 +136,8 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       ...recordsIn(store),
     };
     await makePresets(state);
-    const listener = closers.keep(await openListener(state, options.listen));
+    const rotator = closers.keep(new Rotator(state));
+    const listener = closers.keep(await openListener(state, rotator, options.listen));
     state.address = listener.address;
     const { nodename } = options;
     const admin = await issueHostIdentity(state, { role: 'Admin', nodename, additionalPrincipals: [], dnsNames: [] });

@@ -244,7 +244,12 @@ async function issue(state: AuthState, { user, keys, roles, expires, ...request 
       ...(identity.routeToDatabase ? { route_to_database: databaseFields(identity.routeToDatabase) } : {}),
     },
   });
-  return { ssh, tls, tlsCas: [ca.certPem], sshCas: [sshLine(caKey)] };
+  return {
+    ssh,
+    tls,
+    tlsCas: state.authorities.trusted('user'),
+    sshCas: state.authorities.trustedSsh('user').map(sshLine),
+  };
 }
 
 /**

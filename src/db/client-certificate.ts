@@ -17,7 +17,13 @@ const RENEW_BEFORE_MS = TTL_MS / 4;
 /** Users remembered at the same time; the oldest goes first. */
 const MAX_USERS = 1000;
 
-export function createClientCertificates(auth: () => Promise<AuthClient>, now: () => Date): ClientCertificates {
+export function createClientCertificates(
+  auth: () => Promise<AuthClient>,
+  now: () => Date,
+): ClientCertificates & {
+  /** An authority has changed: what it signed, and whom it says to trust, is asked for anew. */
+  forget(): void;
+} {
   let key: ReturnType<typeof generateKey> | undefined;
   const issued = new Map<string, { until: number; certificate: Promise<ClientCertificate> }>();
 
@@ -37,6 +43,7 @@ export function createClientCertificates(auth: () => Promise<AuthClient>, now: (
     };
   };
   return {
+    forget: () => issued.clear(),
     get(dbUser) {
       const at = now().getTime();
       const known = issued.get(dbUser);

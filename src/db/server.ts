@@ -7,6 +7,7 @@
 
 import { join } from 'node:path';
 import { abortForMany } from '../abort.js';
+import { followAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
 import { dialAuth } from '../api/dial.js';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
@@ -101,6 +102,7 @@ export class DatabaseService {
   readonly #health: HealthWatch;
   readonly #heartbeat: Heartbeat;
   readonly #rights: RightsWatch;
+  readonly #authorities: Promise<void>;
   readonly #sessions: Sessions;
   readonly #tunnel: TunnelAgent;
   /** Called when the Proxies have something to hear. */
@@ -133,19 +135,30 @@ export class DatabaseService {
     });
     const { hostId, clusterName } = identity;
     const client = () => Promise.resolve(auth);
+    const userCas = askedUserCas(auth);
+    const clientCertificates = createClientCertificates(client, now);
+    this.#authorities = followAuthorities({
+      auth,
+      onChange: () => {
+        void userCas(true).catch(() => {}); // asked again by whoever needs them
+        clientCertificates.forget();
+      },
+      log: log.child('DB'),
+      signal,
+    });
     this.#sessions = new Sessions({
       rights: this.#rights,
       authorizer: createAuthorizer({
         registry,
         auth: client,
-        userCas: askedUserCas(auth),
+        userCas,
         clusterName,
         serverId: hostId,
         now,
       }),
       aws: createAwsLogins(new CredentialCache({ now, warn: (text) => log.warn(text) })),
       checker: 'Database service',
-      clientCertificates: createClientCertificates(client, now),
+      clientCertificates,
       amazonRoots: amazonRoots(),
       vars: options.vars,
       spool,
@@ -207,7 +220,7 @@ export class DatabaseService {
     await this.#heartbeat.end();
     await this.#sessions.end(drainMs);
     this.#stop.abort();
-    await Promise.all([this.#tunnel.close(), this.#watching, this.#rights.ended]);
+    await Promise.all([this.#tunnel.close(), this.#watching, this.#rights.ended, this.#authorities]);
     await settledWithin(Promise.all([this.#sessions.settled(), this.#discovering]), 5_000);
     await settledWithin(this.#spool.drained(), 2_000);
     await this.#spool.close();

@@ -1,8 +1,9 @@
 /**
  * What the Proxy knows of its cluster: the certificates of the Host and the User authority. Read from the Auth Service at
- * the start, every few minutes, and when somebody shows a certificate that is signed by neither (a rotation, perhaps).
+ * the start, at each change, every few minutes, and when somebody shows a certificate that is signed by neither.
  */
 import { fetchTrustedPems } from '../api/authorities.js';
+import { followAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { type Bearer, bearerOf } from '../identity/bearer.js';
@@ -13,11 +14,11 @@ export interface TrustedAuthorities {
   readonly userCaPems: readonly string[];
   /** Ask Auth again, unless that was done a moment ago. True when something changed. */
   refresh(): Promise<boolean>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface AuthoritiesOptions {
-  auth: Pick<AuthClient, 'trust'>;
+  auth: Pick<AuthClient, 'trust' | 'databaseAgent'>;
   /** Host CA of the identity: known before Auth was asked. */
   hostCaPems: readonly string[];
   log: Logger;
@@ -48,9 +49,10 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Tru
     if (!isSame) onChange(userCaPems, hostCaPems);
     return !isSame;
   };
-  const refresh = (): Promise<boolean> => {
-    if (asking) return asking;
-    if (performance.now() - askedAt < restMs) return Promise.resolve(false);
+  const refresh = ({ isCertain = false } = {}): Promise<boolean> => {
+    // What is being asked may have been answered before the change.
+    if (asking) return isCertain ? asking.then(() => refresh({ isCertain })) : asking;
+    if (!isCertain && performance.now() - askedAt < restMs) return Promise.resolve(false);
     asking = ask()
       .catch((error: unknown) => {
         log.warn('Cannot read the certificate authorities.', { error: messageOf(error) });
@@ -64,6 +66,13 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Tru
   await ask();
   const timer = setInterval(() => void refresh(), intervalMs);
   timer.unref();
+  const stop = new AbortController();
+  const following = followAuthorities({
+    auth,
+    onChange: () => void refresh({ isCertain: true }),
+    log,
+    signal: stop.signal,
+  });
   return {
     get hostCaPems() {
       return hostCaPems;
@@ -72,7 +81,11 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Tru
       return userCaPems;
     },
     refresh,
-    close: () => clearInterval(timer),
+    async close() {
+      clearInterval(timer);
+      stop.abort();
+      await following;
+    },
   };
 }
 

@@ -240,9 +240,31 @@ export interface CertAuthority
   extends Resource<
     'cert_authority',
     'v2',
-    { type: CaType; cluster_name: string; active_keys: CaKeySet; additional_trusted_keys: CaKeySet }
+    {
+      type: CaType;
+      cluster_name: string;
+      active_keys: CaKeySet;
+      additional_trusted_keys: CaKeySet;
+      rotation?: Rotation;
+    }
   > {
   sub_kind: CaType;
+}
+
+export type RotationPhase = 'standby' | 'init' | 'update_clients' | 'update_servers' | 'rollback';
+
+/** How far new keys have taken the place of old ones. Times in RFC 3339. */
+export interface Rotation {
+  state?: 'standby' | 'in_progress';
+  phase?: RotationPhase;
+  mode?: 'auto' | 'manual';
+  /** UUID. */
+  current_id?: string;
+  started?: string;
+  /** Go duration. */
+  grace_period?: string;
+  last_rotated?: string;
+  schedule?: { update_clients: string; update_servers: string; standby: string };
 }
 
 export type SecondFactor = 'off' | 'otp' | 'on' | 'optional';

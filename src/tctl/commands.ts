@@ -1,7 +1,7 @@
 /** The command table of `tctl`: what is typed, what the help says, which file does it. Spec: cli.md 5 and 6. */
 import { command, group, type OptionSpec, type ProgramSpec } from '../cli/command.js';
 import { VERSION } from '../version.js';
-import { FORMAT, GLOBALS, traitOptions } from './flags.js';
+import { AUTHORITY_TYPES, FORMAT, GLOBALS, traitOptions } from './flags.js';
 
 const HOUR_MS = 3_600_000;
 const RESOURCE = { resource: { description: 'One resource, kind/name, for example role/dba.' } };
@@ -234,6 +234,44 @@ export const program: ProgramSpec = {
     }),
 
     group({ path: 'auth', summary: 'Certificates and authorities.' }),
+    command({
+      path: 'auth rotate',
+      summary: 'Rotate certificate authorities in the cluster.',
+      description:
+        'Gives an authority new keys, in phases: init, update_clients, update_servers, standby. Without --manual the cluster goes on by itself within the grace period.',
+      options: [
+        {
+          name: 'interactive',
+          kind: 'boolean',
+          description: 'Accepted; there is no interactive mode here.',
+          hidden: true,
+        },
+        { name: 'manual', kind: 'boolean', description: 'Activate manual rotation, set rotation phases manually.' },
+        {
+          name: 'type',
+          kind: 'enum',
+          values: AUTHORITY_TYPES,
+          description: `Certificate authority to rotate, one of: ${AUTHORITY_TYPES.join(', ')}.`,
+        },
+        {
+          name: 'phase',
+          description:
+            'Target phase of a manual rotation, one of: init, standby, update_clients, update_servers, rollback.',
+        },
+        {
+          name: 'grace-period',
+          kind: 'duration',
+          default: 30 * HOUR_MS,
+          description: 'How long the old keys stay valid. With 0 they end at once: people log in again.',
+        },
+      ],
+      examples: [
+        'tctl auth rotate --type=user --grace-period=24h',
+        'tctl auth rotate --type=db --manual --phase=init',
+        'tctl auth rotate --type=db --manual --phase=rollback',
+      ],
+      load: () => import('./auth/rotate.js'),
+    }),
     command({
       path: 'auth sign',
       summary: 'Create an identity for a program, or certificates for a database.',

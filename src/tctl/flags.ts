@@ -30,6 +30,22 @@ export const GLOBALS: readonly OptionSpec[] = [
   },
 ];
 
+/** Every authority that Teleport knows, in its order; ours are the first six. */
+export const AUTHORITY_TYPES = [
+  'host',
+  'user',
+  'db',
+  'db_client',
+  'openssh',
+  'jwt',
+  'saml_idp',
+  'oidc_idp',
+  'spiffe',
+  'okta',
+  'awsra',
+  'bound_keypair',
+];
+
 /** Flag of `users add` (`--db-users`; `users update` puts `set-` before it), its trait, how answers call it. */
 export const TRAIT_FLAGS = [
   ['logins', 'logins', 'logins'],

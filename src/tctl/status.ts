@@ -1,27 +1,17 @@
 /** `tctl status`: cluster, version, CA pins, authorities. Source: cli.md 5, certificates.md 1.6. */
 import { authorityKeys } from '../api/authorities.js';
+import type { Rotation } from '../api/gen/types_pb.js';
+import { timestampToDate } from '../api/time.js';
 import type { Env } from '../cli/env.js';
 import { printLine, printTable } from '../cli/output.js';
+import { msOfNanos } from '../duration.js';
 import { isTeleportError } from '../errors.js';
 import { algorithmName, readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh/certificate.js';
 import { publicKeyOf, spkiPin } from '../pki/x509.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
+import { AUTHORITY_TYPES } from './flags.js';
 
-const AUTHORITIES = [
-  'host',
-  'user',
-  'db',
-  'db_client',
-  'openssh',
-  'jwt',
-  'saml_idp',
-  'oidc_idp',
-  'spiffe',
-  'okta',
-  'awsra',
-  'bound_keypair',
-];
 const PUBLIC_KEY = { ssh: readAuthorizedKey, jwt: readPublicKey, tls: publicKeyOf };
 const STORAGE = ['software', 'PKCS#11 HSM', 'GCP KMS', 'AWS KMS'];
 
@@ -29,7 +19,7 @@ export async function run(env: Env, args: AdminArgs): Promise<void> {
   await using client = await connectAdmin(env, args);
   const [ping, ...lists] = await Promise.all([
     client.auth.ping({}),
-    ...AUTHORITIES.map((type) =>
+    ...AUTHORITY_TYPES.map((type) =>
       client.trust.getCertAuthorities({ type }).catch((error: unknown) => {
         // A server without this kind of authority says so; its row is left out.
         if (isTeleportError(error, 'BadParameter') || isTeleportError(error, 'NotImplemented')) return undefined;
@@ -45,11 +35,7 @@ export async function run(env: Env, args: AdminArgs): Promise<void> {
       if (kind === 'tls' && spec.type === 'host') pins.push(spkiPin(text));
       return [kind.toUpperCase(), status, algorithmName(PUBLIC_KEY[kind](text)), STORAGE[storage] ?? 'unknown'];
     });
-    const rotated = Number(spec.rotation?.lastRotated?.seconds ?? 0n);
-    const rotation =
-      rotated > 0
-        ? `${spec.rotation?.phase || 'standby'} (last rotated: ${when(new Date(rotated * 1000))})`
-        : 'standby (never rotated)';
+    const rotation = rotationText(spec.rotation);
     keys.forEach((key, i) => {
       rows.push([i === 0 ? spec.type : '', i === 0 ? rotation : '', ...key]);
     });
@@ -64,6 +50,18 @@ export async function run(env: Env, args: AdminArgs): Promise<void> {
   printLine(env);
   const titles = ['authority', 'rotation', 'protocol', 'status', 'algorithm', 'storage'];
   await printTable(env, { titles, rows, cut: ['rotation', 'storage', 'algorithm'] });
+}
+
+function rotationText(rotation: Rotation | undefined): string {
+  if (rotation?.state === 'in_progress') {
+    const { mode, phase, gracePeriod } = rotation;
+    if (mode === 'manual') return `in progress (mode: manual, phase: ${phase})`;
+    const started = timestampToDate(rotation.started) ?? new Date(0);
+    const ending = new Date(started.getTime() + msOfNanos(gracePeriod));
+    return `in progress (mode: automatic, phase: ${phase}, started: ${when(started)}, ending: ${when(ending)})`;
+  }
+  const last = timestampToDate(rotation?.lastRotated);
+  return last && last.getTime() > 0 ? `standby (last rotated: ${when(last)})` : 'standby (never rotated)';
 }
 
 /** `Nov 21 2026 01:50:49 UTC`. */

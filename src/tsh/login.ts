@@ -2,7 +2,7 @@
  * `tsh login`: a new session, another cluster for the one there is, or a file for a program. Spec: cli.md 3.1;
  * login-and-profile.md 2 and 7.
  *
- *     valid session, same proxy and cluster    ping, status
+ *     valid session, same proxy and cluster    ask whether it counts, status
  *     valid session, another cluster           new certificates for the same keys
  *     valid session, an access request         new certificates for the same keys, once it is approved
  *     everything else                          password and code, or a browser; certificates, profile
@@ -10,6 +10,7 @@
 import { userInfo } from 'node:os';
 import { type AwsArgs, hasAwsFlag } from '../access/args.js';
 import { personalIdentities } from '../access/aws/identities.js';
+import { isAccepted } from '../access/login/accepted.js';
 import type { LoginArgs } from '../access/login/args.js';
 import { headlessArgs, headlessRefused, isHeadless } from '../access/login/headless.js';
 import { reissueLogin } from '../access/login/reissue.js';
@@ -57,7 +58,7 @@ export async function run(env: Env, args: LoginCommandArgs): Promise<void> {
   const isSameUser = current !== undefined && (!args.user || !args.proxy || args.user === current.user);
   let session: LoginSession;
   const isGood = current?.certs?.sshCert && isLive(current, env.now()) && isSameProxy && isSameUser;
-  if (isGood && (await hasKeys(env, current))) {
+  if (isGood && (await hasKeys(env, current)) && (await isAccepted(env, current, args.insecure))) {
     session = await keepSession(env, args, current, cluster);
     if (wantsRequest(args)) session = await requestForLogin(env, args, session);
     return await showStatus(env, args, session);

@@ -73,6 +73,8 @@ const CHANGES: Record<string, () => Promise<unknown>> = {
   'users.updateUser': () => admin.users.updateUser({ user: user('old3') }),
   'users.upsertUser': () => admin.users.upsertUser({ user: user('u3') }),
   'users.deleteUser': () => admin.users.deleteUser({ name: 'old4' }),
+  'trust.rotateCertAuthority': () =>
+    admin.trust.rotateCertAuthority({ type: 'openssh', gracePeriod: { seconds: 3_600n, nanos: 0 } }),
   'proxyGateway.changeUserPassword': () =>
     proxy.proxyGateway.changeUserPassword({
       token: invited.token,

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file internal.proto.
  */
 export const file_internal: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJ8ChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgikQEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIItcBChNTZWFyY2hFdmVudHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VyGAMgASgJEhAKCGRhdGFiYXNlGAQgASgJEg0KBWtpbmRzGAUgAygJEg0KBWxpbWl0GAYgASgNEg0KBXN0YXJ0GAcgASgJEhQKDG5ld2VzdF9maXJzdBgIIAEoCBILCgNvd24YCSABKAgiMwoUU2VhcmNoRXZlbnRzUmVzcG9uc2USDQoFbGluZXMYASADKAkSDAoEbmV4dBgCIAEoCTKuAwoMUHJveHlHYXRld2F5Ek8KCkxvZ2luQmVnaW4SHy50ZWxlc2hpZnQudjEuTG9naW5CZWdpblJlcXVlc3QaIC50ZWxlc2hpZnQudjEuTG9naW5CZWdpblJlc3BvbnNlElIKC0xvZ2luRmluaXNoEiAudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVxdWVzdBohLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlc3BvbnNlElUKDEdldFVzZXJUb2tlbhIhLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXF1ZXN0GiIudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlc3BvbnNlElUKEkNoYW5nZVVzZXJQYXNzd29yZBInLnRlbGVzaGlmdC52MS5DaGFuZ2VVc2VyUGFzc3dvcmRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EksKDVJlZ2lzdGVyUHJveHkSIi50ZWxlc2hpZnQudjEuUmVnaXN0ZXJQcm94eVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkyhAMKDURhdGFiYXNlQWdlbnQSYQoQR2V0U2Vzc2lvbkFjY2VzcxIlLnRlbGVzaGlmdC52MS5HZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBomLnRlbGVzaGlmdC52MS5HZXRTZXNzaW9uQWNjZXNzUmVzcG9uc2USXgoPRW1pdEF1ZGl0RXZlbnRzEiQudGVsZXNoaWZ0LnYxLkVtaXRBdWRpdEV2ZW50c1JlcXVlc3QaJS50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USXQoOV2F0Y2hEYXRhYmFzZXMSIy50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXF1ZXN0GiQudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVzcG9uc2UwARJRCgpXYXRjaExvY2tzEh8udGVsZXNoaWZ0LnYxLldhdGNoTG9ja3NSZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLldhdGNoTG9ja3NSZXNwb25zZTABMmQKC0F1ZGl0UmVhZGVyElUKDFNlYXJjaEV2ZW50cxIhLnRlbGVzaGlmdC52MS5TZWFyY2hFdmVudHNSZXF1ZXN0GiIudGVsZXNoaWZ0LnYxLlNlYXJjaEV2ZW50c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
+  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSIZChdXYXRjaEF1dGhvcml0aWVzUmVxdWVzdCIaChhXYXRjaEF1dGhvcml0aWVzUmVzcG9uc2UifAoXR2V0U2Vzc2lvbkFjY2Vzc1JlcXVlc3QSDAoEdXNlchgBIAEoCRINCgVyb2xlcxgCIAMoCRISCgptZmFfZGV2aWNlGAMgASgJEhwKD3VzZXJfZ2VuZXJhdGlvbhgEIAEoCUgAiAEBQhIKEF91c2VyX2dlbmVyYXRpb24ikgIKGEdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRIcCgVyb2xlcxgBIAMoCzINLnR5cGVzLlJvbGVWNhIcCgVsb2NrcxgCIAMoCzINLnR5cGVzLkxvY2tWMhITCgt1c2VyX2V4aXN0cxgDIAEoCBIwCg9hdXRoX3ByZWZlcmVuY2UYBCABKAsyFy50eXBlcy5BdXRoUHJlZmVyZW5jZVYyEjsKEW5ldHdvcmtpbmdfY29uZmlnGAUgASgLMiAudHlwZXMuQ2x1c3Rlck5ldHdvcmtpbmdDb25maWdWMhIbCgR1c2VyGAYgASgLMg0udHlwZXMuVXNlclYyEhkKEWNlcnRpZmljYXRlX2VuZGVkGAcgASgIIigKFkVtaXRBdWRpdEV2ZW50c1JlcXVlc3QSDgoGZXZlbnRzGAEgAygJIksKF0VtaXRBdWRpdEV2ZW50c1Jlc3BvbnNlEjAKB3JlZnVzZWQYASADKAsyHy50ZWxlc2hpZnQudjEuUmVmdXNlZEF1ZGl0RXZlbnQiPwoRUmVmdXNlZEF1ZGl0RXZlbnQSDQoFaW5kZXgYASABKA0SCwoDdWlkGAIgASgJEg4KBnJlYXNvbhgDIAEoCSInChFXYXRjaExvY2tzUmVxdWVzdBISCgp3aXRoX3VzZXJzGAEgASgIIpEBChJXYXRjaExvY2tzUmVzcG9uc2USHAoFbG9ja3MYASADKAsyDS50eXBlcy5Mb2NrVjISEgoKc2FtZV9sb2NrcxgCIAEoCBINCgVmaXJzdBgDIAEoCBIrCgV1c2VycxgEIAMoCzIcLnRlbGVzaGlmdC52MS5Vc2VyR2VuZXJhdGlvbhINCgV3aG9sZRgFIAEoCCJDCg5Vc2VyR2VuZXJhdGlvbhIMCgRuYW1lGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKAkSDwoHaXNfZ29uZRgDIAEoCCIXChVXYXRjaERhdGFiYXNlc1JlcXVlc3QiWgoWV2F0Y2hEYXRhYmFzZXNSZXNwb25zZRIeCgNwdXQYASADKAsyES50eXBlcy5EYXRhYmFzZVYzEg8KB2RlbGV0ZWQYAiADKAkSDwoHaW5pdGlhbBgDIAEoCCLXAQoTU2VhcmNoRXZlbnRzUmVxdWVzdBIoCgRmcm9tGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBImCgJ0bxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdXNlchgDIAEoCRIQCghkYXRhYmFzZRgEIAEoCRINCgVraW5kcxgFIAMoCRINCgVsaW1pdBgGIAEoDRINCgVzdGFydBgHIAEoCRIUCgxuZXdlc3RfZmlyc3QYCCABKAgSCwoDb3duGAkgASgIIjMKFFNlYXJjaEV2ZW50c1Jlc3BvbnNlEg0KBWxpbmVzGAEgAygJEgwKBG5leHQYAiABKAkyrgMKDFByb3h5R2F0ZXdheRJPCgpMb2dpbkJlZ2luEh8udGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXNwb25zZRJSCgtMb2dpbkZpbmlzaBIgLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlcXVlc3QaIS50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXNwb25zZRJVCgxHZXRVc2VyVG9rZW4SIS50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVxdWVzdBoiLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXNwb25zZRJVChJDaGFuZ2VVc2VyUGFzc3dvcmQSJy50ZWxlc2hpZnQudjEuQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJLCg1SZWdpc3RlclByb3h5EiIudGVsZXNoaWZ0LnYxLlJlZ2lzdGVyUHJveHlSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5MukDCg1EYXRhYmFzZUFnZW50EmEKEEdldFNlc3Npb25BY2Nlc3MSJS50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1JlcXVlc3QaJi50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEl4KD0VtaXRBdWRpdEV2ZW50cxIkLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXF1ZXN0GiUudGVsZXNoaWZ0LnYxLkVtaXRBdWRpdEV2ZW50c1Jlc3BvbnNlEl0KDldhdGNoRGF0YWJhc2VzEiMudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVxdWVzdBokLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1Jlc3BvbnNlMAESUQoKV2F0Y2hMb2NrcxIfLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVxdWVzdBogLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVzcG9uc2UwARJjChBXYXRjaEF1dGhvcml0aWVzEiUudGVsZXNoaWZ0LnYxLldhdGNoQXV0aG9yaXRpZXNSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLldhdGNoQXV0aG9yaXRpZXNSZXNwb25zZTABMmQKC0F1ZGl0UmVhZGVyElUKDFNlYXJjaEV2ZW50cxIhLnRlbGVzaGlmdC52MS5TZWFyY2hFdmVudHNSZXF1ZXN0GiIudGVsZXNoaWZ0LnYxLlNlYXJjaEV2ZW50c1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
 
 /**
  * @generated from message teleshift.v1.LoginBeginRequest
@@ -306,6 +306,32 @@ export const RegisterProxyRequestSchema: GenMessage<RegisterProxyRequest> = /*@_
   messageDesc(file_internal, 8);
 
 /**
+ * @generated from message teleshift.v1.WatchAuthoritiesRequest
+ */
+export type WatchAuthoritiesRequest = Message<"teleshift.v1.WatchAuthoritiesRequest"> & {
+};
+
+/**
+ * Describes the message teleshift.v1.WatchAuthoritiesRequest.
+ * Use `create(WatchAuthoritiesRequestSchema)` to create a new message.
+ */
+export const WatchAuthoritiesRequestSchema: GenMessage<WatchAuthoritiesRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 9);
+
+/**
+ * @generated from message teleshift.v1.WatchAuthoritiesResponse
+ */
+export type WatchAuthoritiesResponse = Message<"teleshift.v1.WatchAuthoritiesResponse"> & {
+};
+
+/**
+ * Describes the message teleshift.v1.WatchAuthoritiesResponse.
+ * Use `create(WatchAuthoritiesResponseSchema)` to create a new message.
+ */
+export const WatchAuthoritiesResponseSchema: GenMessage<WatchAuthoritiesResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 10);
+
+/**
  * @generated from message teleshift.v1.GetSessionAccessRequest
  */
 export type GetSessionAccessRequest = Message<"teleshift.v1.GetSessionAccessRequest"> & {
@@ -339,7 +365,7 @@ export type GetSessionAccessRequest = Message<"teleshift.v1.GetSessionAccessRequ
  * Use `create(GetSessionAccessRequestSchema)` to create a new message.
  */
 export const GetSessionAccessRequestSchema: GenMessage<GetSessionAccessRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 9);
+  messageDesc(file_internal, 11);
 
 /**
  * @generated from message teleshift.v1.GetSessionAccessResponse
@@ -388,7 +414,7 @@ export type GetSessionAccessResponse = Message<"teleshift.v1.GetSessionAccessRes
  * Use `create(GetSessionAccessResponseSchema)` to create a new message.
  */
 export const GetSessionAccessResponseSchema: GenMessage<GetSessionAccessResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 10);
+  messageDesc(file_internal, 12);
 
 /**
  * @generated from message teleshift.v1.EmitAuditEventsRequest
@@ -405,7 +431,7 @@ export type EmitAuditEventsRequest = Message<"teleshift.v1.EmitAuditEventsReques
  * Use `create(EmitAuditEventsRequestSchema)` to create a new message.
  */
 export const EmitAuditEventsRequestSchema: GenMessage<EmitAuditEventsRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 11);
+  messageDesc(file_internal, 13);
 
 /**
  * @generated from message teleshift.v1.EmitAuditEventsResponse
@@ -422,7 +448,7 @@ export type EmitAuditEventsResponse = Message<"teleshift.v1.EmitAuditEventsRespo
  * Use `create(EmitAuditEventsResponseSchema)` to create a new message.
  */
 export const EmitAuditEventsResponseSchema: GenMessage<EmitAuditEventsResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 12);
+  messageDesc(file_internal, 14);
 
 /**
  * @generated from message teleshift.v1.RefusedAuditEvent
@@ -453,7 +479,7 @@ export type RefusedAuditEvent = Message<"teleshift.v1.RefusedAuditEvent"> & {
  * Use `create(RefusedAuditEventSchema)` to create a new message.
  */
 export const RefusedAuditEventSchema: GenMessage<RefusedAuditEvent> = /*@__PURE__*/
-  messageDesc(file_internal, 13);
+  messageDesc(file_internal, 15);
 
 /**
  * @generated from message teleshift.v1.WatchLocksRequest
@@ -470,7 +496,7 @@ export type WatchLocksRequest = Message<"teleshift.v1.WatchLocksRequest"> & {
  * Use `create(WatchLocksRequestSchema)` to create a new message.
  */
 export const WatchLocksRequestSchema: GenMessage<WatchLocksRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 14);
+  messageDesc(file_internal, 16);
 
 /**
  * @generated from message teleshift.v1.WatchLocksResponse
@@ -513,7 +539,7 @@ export type WatchLocksResponse = Message<"teleshift.v1.WatchLocksResponse"> & {
  * Use `create(WatchLocksResponseSchema)` to create a new message.
  */
 export const WatchLocksResponseSchema: GenMessage<WatchLocksResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 15);
+  messageDesc(file_internal, 17);
 
 /**
  * @generated from message teleshift.v1.UserGeneration
@@ -540,7 +566,7 @@ export type UserGeneration = Message<"teleshift.v1.UserGeneration"> & {
  * Use `create(UserGenerationSchema)` to create a new message.
  */
 export const UserGenerationSchema: GenMessage<UserGeneration> = /*@__PURE__*/
-  messageDesc(file_internal, 16);
+  messageDesc(file_internal, 18);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesRequest
@@ -553,7 +579,7 @@ export type WatchDatabasesRequest = Message<"teleshift.v1.WatchDatabasesRequest"
  * Use `create(WatchDatabasesRequestSchema)` to create a new message.
  */
 export const WatchDatabasesRequestSchema: GenMessage<WatchDatabasesRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 17);
+  messageDesc(file_internal, 19);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesResponse
@@ -582,7 +608,7 @@ export type WatchDatabasesResponse = Message<"teleshift.v1.WatchDatabasesRespons
  * Use `create(WatchDatabasesResponseSchema)` to create a new message.
  */
 export const WatchDatabasesResponseSchema: GenMessage<WatchDatabasesResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 18);
+  messageDesc(file_internal, 20);
 
 /**
  * @generated from message teleshift.v1.SearchEventsRequest
@@ -649,7 +675,7 @@ export type SearchEventsRequest = Message<"teleshift.v1.SearchEventsRequest"> & 
  * Use `create(SearchEventsRequestSchema)` to create a new message.
  */
 export const SearchEventsRequestSchema: GenMessage<SearchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 19);
+  messageDesc(file_internal, 21);
 
 /**
  * @generated from message teleshift.v1.SearchEventsResponse
@@ -673,7 +699,7 @@ export type SearchEventsResponse = Message<"teleshift.v1.SearchEventsResponse"> 
  * Use `create(SearchEventsResponseSchema)` to create a new message.
  */
 export const SearchEventsResponseSchema: GenMessage<SearchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 20);
+  messageDesc(file_internal, 22);
 
 /**
  * What the Proxy's web API asks of Auth for people who have no certificate yet.
@@ -773,6 +799,16 @@ export const DatabaseAgent: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchLocksRequestSchema;
     output: typeof WatchLocksResponseSchema;
+  },
+  /**
+   * A word now and at each change of an authority: the trust service has something new. Proxies ask as well.
+   *
+   * @generated from rpc teleshift.v1.DatabaseAgent.WatchAuthorities
+   */
+  watchAuthorities: {
+    methodKind: "server_streaming";
+    input: typeof WatchAuthoritiesRequestSchema;
+    output: typeof WatchAuthoritiesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_internal, 1);

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { CertAuthorityV2, CertAuthorityV2Schema } from "./types_pb.js";
 import { file_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file trust.proto.
  */
 export const file_trust: GenFile = /*@__PURE__*/
-  fileDesc("Cgt0cnVzdC5wcm90bxIRdGVsZXBvcnQudHJ1c3QudjEiTAoXR2V0Q2VydEF1dGhvcml0eVJlcXVlc3QSDAoEdHlwZRgBIAEoCRIOCgZkb21haW4YAiABKAkSEwoLaW5jbHVkZV9rZXkYAyABKAgiPgoZR2V0Q2VydEF1dGhvcml0aWVzUmVxdWVzdBIMCgR0eXBlGAEgASgJEhMKC2luY2x1ZGVfa2V5GAIgASgIIlEKGkdldENlcnRBdXRob3JpdGllc1Jlc3BvbnNlEjMKE2NlcnRfYXV0aG9yaXRpZXNfdjIYASADKAsyFi50eXBlcy5DZXJ0QXV0aG9yaXR5VjIy2QEKDFRydXN0U2VydmljZRJWChBHZXRDZXJ0QXV0aG9yaXR5EioudGVsZXBvcnQudHJ1c3QudjEuR2V0Q2VydEF1dGhvcml0eVJlcXVlc3QaFi50eXBlcy5DZXJ0QXV0aG9yaXR5VjIScQoSR2V0Q2VydEF1dGhvcml0aWVzEiwudGVsZXBvcnQudHJ1c3QudjEuR2V0Q2VydEF1dGhvcml0aWVzUmVxdWVzdBotLnRlbGVwb3J0LnRydXN0LnYxLkdldENlcnRBdXRob3JpdGllc1Jlc3BvbnNlYgZwcm90bzM", [file_types]);
+  fileDesc("Cgt0cnVzdC5wcm90bxIRdGVsZXBvcnQudHJ1c3QudjEiTAoXR2V0Q2VydEF1dGhvcml0eVJlcXVlc3QSDAoEdHlwZRgBIAEoCRIOCgZkb21haW4YAiABKAkSEwoLaW5jbHVkZV9rZXkYAyABKAgiPgoZR2V0Q2VydEF1dGhvcml0aWVzUmVxdWVzdBIMCgR0eXBlGAEgASgJEhMKC2luY2x1ZGVfa2V5GAIgASgIIlEKGkdldENlcnRBdXRob3JpdGllc1Jlc3BvbnNlEjMKE2NlcnRfYXV0aG9yaXRpZXNfdjIYASADKAsyFi50eXBlcy5DZXJ0QXV0aG9yaXR5VjIitgEKGlJvdGF0ZUNlcnRBdXRob3JpdHlSZXF1ZXN0EgwKBHR5cGUYASABKAkSLwoMZ3JhY2VfcGVyaW9kGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhQKDHRhcmdldF9waGFzZRgDIAEoCRIMCgRtb2RlGAQgASgJEjUKCHNjaGVkdWxlGAUgASgLMiMudGVsZXBvcnQudHJ1c3QudjEuUm90YXRpb25TY2hlZHVsZSKnAQoQUm90YXRpb25TY2hlZHVsZRIyCg51cGRhdGVfY2xpZW50cxgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOdXBkYXRlX3NlcnZlcnMYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3N0YW5kYnkYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIh0KG1JvdGF0ZUNlcnRBdXRob3JpdHlSZXNwb25zZTLPAgoMVHJ1c3RTZXJ2aWNlElYKEEdldENlcnRBdXRob3JpdHkSKi50ZWxlcG9ydC50cnVzdC52MS5HZXRDZXJ0QXV0aG9yaXR5UmVxdWVzdBoWLnR5cGVzLkNlcnRBdXRob3JpdHlWMhJxChJHZXRDZXJ0QXV0aG9yaXRpZXMSLC50ZWxlcG9ydC50cnVzdC52MS5HZXRDZXJ0QXV0aG9yaXRpZXNSZXF1ZXN0Gi0udGVsZXBvcnQudHJ1c3QudjEuR2V0Q2VydEF1dGhvcml0aWVzUmVzcG9uc2USdAoTUm90YXRlQ2VydEF1dGhvcml0eRItLnRlbGVwb3J0LnRydXN0LnYxLlJvdGF0ZUNlcnRBdXRob3JpdHlSZXF1ZXN0Gi4udGVsZXBvcnQudHJ1c3QudjEuUm90YXRlQ2VydEF1dGhvcml0eVJlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_types]);
 
 /**
  * @generated from message teleport.trust.v1.GetCertAuthorityRequest
@@ -81,6 +83,89 @@ export const GetCertAuthoritiesResponseSchema: GenMessage<GetCertAuthoritiesResp
   messageDesc(file_trust, 2);
 
 /**
+ * @generated from message teleport.trust.v1.RotateCertAuthorityRequest
+ */
+export type RotateCertAuthorityRequest = Message<"teleport.trust.v1.RotateCertAuthorityRequest"> & {
+  /**
+   * @generated from field: string type = 1;
+   */
+  type: string;
+
+  /**
+   * absent: 30 h
+   *
+   * @generated from field: google.protobuf.Duration grace_period = 2;
+   */
+  gracePeriod?: Duration | undefined;
+
+  /**
+   * empty: init
+   *
+   * @generated from field: string target_phase = 3;
+   */
+  targetPhase: string;
+
+  /**
+   * auto, manual; empty: manual
+   *
+   * @generated from field: string mode = 4;
+   */
+  mode: string;
+
+  /**
+   * @generated from field: teleport.trust.v1.RotationSchedule schedule = 5;
+   */
+  schedule?: RotationSchedule | undefined;
+};
+
+/**
+ * Describes the message teleport.trust.v1.RotateCertAuthorityRequest.
+ * Use `create(RotateCertAuthorityRequestSchema)` to create a new message.
+ */
+export const RotateCertAuthorityRequestSchema: GenMessage<RotateCertAuthorityRequest> = /*@__PURE__*/
+  messageDesc(file_trust, 3);
+
+/**
+ * @generated from message teleport.trust.v1.RotationSchedule
+ */
+export type RotationSchedule = Message<"teleport.trust.v1.RotationSchedule"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp update_clients = 1;
+   */
+  updateClients?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp update_servers = 2;
+   */
+  updateServers?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp standby = 3;
+   */
+  standby?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message teleport.trust.v1.RotationSchedule.
+ * Use `create(RotationScheduleSchema)` to create a new message.
+ */
+export const RotationScheduleSchema: GenMessage<RotationSchedule> = /*@__PURE__*/
+  messageDesc(file_trust, 4);
+
+/**
+ * @generated from message teleport.trust.v1.RotateCertAuthorityResponse
+ */
+export type RotateCertAuthorityResponse = Message<"teleport.trust.v1.RotateCertAuthorityResponse"> & {
+};
+
+/**
+ * Describes the message teleport.trust.v1.RotateCertAuthorityResponse.
+ * Use `create(RotateCertAuthorityResponseSchema)` to create a new message.
+ */
+export const RotateCertAuthorityResponseSchema: GenMessage<RotateCertAuthorityResponse> = /*@__PURE__*/
+  messageDesc(file_trust, 5);
+
+/**
  * @generated from service teleport.trust.v1.TrustService
  */
 export const TrustService: GenService<{
@@ -99,6 +184,14 @@ export const TrustService: GenService<{
     methodKind: "unary";
     input: typeof GetCertAuthoritiesRequestSchema;
     output: typeof GetCertAuthoritiesResponseSchema;
+  },
+  /**
+   * @generated from rpc teleport.trust.v1.TrustService.RotateCertAuthority
+   */
+  rotateCertAuthority: {
+    methodKind: "unary";
+    input: typeof RotateCertAuthorityRequestSchema;
+    output: typeof RotateCertAuthorityResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_trust, 0);

@@ -44,7 +44,7 @@ function settingHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthServi
       requireSomebody(await whoOf(context));
       return { domainName: state.clusterName };
     },
-    getClusterCACert: () => ({ tlsCa: Buffer.from(state.authorities.tls('host').certPem) }),
+    getClusterCACert: () => ({ tlsCa: Buffer.from(state.authorities.trusted('host').join('')) }),
     getClusterAlerts: async (_, context) => {
       requireSomebody(await whoOf(context));
       return {};

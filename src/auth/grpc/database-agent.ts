@@ -46,6 +46,12 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
       yield* withUsers ? rightsFeed(state, context.signal) : locksFeed(state, context.signal);
     },
+    async *watchAuthorities(_, context) {
+      requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
+      const changes = state.store.watch(`${keyOf('cert_authority')}/`, context.signal);
+      yield {};
+      for await (const _change of changes) yield {};
+    },
     async *watchDatabases(_, context) {
       await asAgent(context);
       const folder = `${keyOf('db')}/`;

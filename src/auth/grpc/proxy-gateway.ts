@@ -34,8 +34,8 @@ export function proxyGatewayHandlers(state: AuthState): Partial<ServiceImpl<type
         hostSigners: [
           {
             domainName: state.clusterName,
-            checkingKeys: [Buffer.from(sshLine(state.authorities.ssh('host')))],
-            tlsCerts: [Buffer.from(state.authorities.tls('host').certPem)],
+            checkingKeys: state.authorities.trustedSsh('host').map((key) => Buffer.from(sshLine(key))),
+            tlsCerts: state.authorities.trusted('host').map((pem) => Buffer.from(pem)),
           },
         ],
       };
