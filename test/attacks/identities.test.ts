@@ -183,8 +183,14 @@ const isGettingPast = (ended: string): boolean =>
   );
 const isServed = (ended: string): boolean => !/^NotImplemented unknown (method|service)/.test(ended);
 
-/** How a call ended: `ok`, or code and message. */
-async function call(client: AuthClient, service: string, { localName, methodKind }: Method): Promise<string> {
+/** How a call ended. Auth hangs up on who was refused, after a moment, and the next call may be on its way then: once more. */
+async function call(client: AuthClient, service: string, method: Method): Promise<string> {
+  const ended = await callOnce(client, service, method);
+  return ended.startsWith('ConnectionProblem ') ? await callOnce(client, service, method) : ended;
+}
+
+/** `ok`, or code and message. */
+async function callOnce(client: AuthClient, service: string, { localName, methodKind }: Method): Promise<string> {
   const calls = client[service as keyof typeof SERVICES] as unknown as Record<string, (request: unknown) => unknown>;
   const request = requestOf(`${service}.${localName}`);
   async function* once() {
