@@ -90,7 +90,7 @@ export class Authorities {
     for (const listener of this.#listeners) listener(authority.type);
   }
 
-  /** Told of each authority that has changed, until it is disposed of. */
+  /** Calls `listener` for each authority that has changed, until it is disposed of. */
   onChange(listener: (type: CaType) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };

@@ -4,7 +4,7 @@
  * one leaf, unrestricted, of the authority that its kind of holder belongs to, else the connection is closed without a
  * word, as Teleport does. Source: auth-grpc-and-routing.md 2.2 and 5.2, certificates.md 2.2.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ConnectRouter } from '@connectrpc/connect';
@@ -74,21 +74,12 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
     log,
   });
   const callers = new WeakMap<object, Caller>();
-  const rest = createServer((request, response) => {
-    void answer(state, callers.get(request.socket) ?? { remoteAddr: '' }, request, response);
-  });
-  rest.on('clientError', (_, socket) => socket.destroy());
-  // A server that never listens does not watch its own deadlines; the one of the socket works.
-  rest.timeout = at.idleTimeoutMs ?? REST_IDLE_TIMEOUT_MS;
+  const rest = restServer(state, at, (socket) => callers.get(socket) ?? { remoteAddr: '' });
   const arrivals = new WeakMap<object, { remoteAddr: string; guest: Guest }>();
   const crowd = new Crowd({ log, ...at.crowd });
   const connections = new OpenConnections(state);
 
-  const identity = () => ({
-    cert: own.certPem,
-    key: own.keyPem,
-    ca: [...state.authorities.trusted('host'), ...state.authorities.trusted('user')],
-  });
+  const identity = () => ({ cert: own.certPem, key: own.keyPem, ca: believed(state) });
   const tls = makeTlsServer({
     identity: identity(),
     requestCert: true,
@@ -154,6 +145,20 @@ function knownAs({ role, identity }: Bearer, { remoteAddress = '' }: TLSSocket):
   if (role === undefined) return { kind: 'login', name: identity.username };
   return { kind: role === 'Admin' && isLoopback(remoteAddress) ? 'local' : 'host' };
 }
+
+/** HTTP/1.1 for connections that are given to it. */
+function restServer(state: AuthState, { idleTimeoutMs }: ListenAt, callerOf: (socket: object) => Caller): HttpServer {
+  const server = createServer((request, response) => {
+    void answer(state, callerOf(request.socket), request, response);
+  });
+  server.on('clientError', (_, socket) => socket.destroy());
+  // A server that never listens does not watch its own deadlines; the one of the socket works.
+  server.timeout = idleTimeoutMs ?? REST_IDLE_TIMEOUT_MS;
+  return server;
+}
+
+/** Whose certificates of clients are believed, PEM. */
+const believed = ({ authorities }: AuthState) => [...authorities.trusted('host'), ...authorities.trusted('user')];
 
 interface FarEnd {
   remoteAddress?: string | undefined;

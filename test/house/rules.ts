@@ -141,5 +141,5 @@ export const DOORS: Record<string, readonly string[]> = {
 export const SUB_ROOM_DOORS: Record<string, readonly string[]> = {
   'access/aws': ['identities', 'open'],
   'access/cluster': ['access', 'calls', 'open', 'requests'],
-  'access/login': ['args', 'client', 'headless', 'host-cas', 'login', 'reissue', 'session', 'sign-in'],
+  'access/login': ['accepted', 'args', 'client', 'headless', 'host-cas', 'login', 'reissue', 'session', 'sign-in'],
 };
