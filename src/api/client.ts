@@ -53,6 +53,8 @@ export interface AuthClient extends AsyncDisposable {
   readonly databaseAgent: Client<typeof DatabaseAgent>;
   readonly auditReader: Client<typeof AuditReader>;
   readonly transport: Client<typeof TransportService>;
+  /** The next call is made on a new connection; what runs on the old one goes on there. */
+  reconnect(): void;
   /** Calls under way get a second to end. No error. */
   close(): Promise<void>;
 }
@@ -125,6 +127,7 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     get transport() {
       return clientOf(TransportService);
     },
+    reconnect: () => session.leave(),
     close,
     [Symbol.asyncDispose]: close,
   };

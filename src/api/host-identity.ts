@@ -21,6 +21,11 @@ export interface HostIdentity {
   hostCaPems: string[];
 }
 
+/** After a renewal: whoever holds the identity shows the new certificate from the next connection on. */
+export function takeOver(identity: HostIdentity, next: HostIdentity): void {
+  Object.assign(identity, next);
+}
+
 /**
  * How to reach Auth's gRPC. `proxy`: TLS routing by ALPN through a Proxy's web port. `stream`: TLS inside what a Proxy with
  * separate ports carries to Auth; the address is the Proxy's.

@@ -84,6 +84,16 @@ export class AuthSession {
     return await this.#session;
   }
 
+  /** The next call opens another session; this one ends with its last stream. */
+  leave(): void {
+    const old = this.#session;
+    this.#session = undefined;
+    void old?.then(
+      (session) => session.close(),
+      () => {},
+    );
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const pending = this.#session;

@@ -5,7 +5,7 @@
 import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { HostIdentity } from '../api/host-identity.js';
 import { messageOf, TeleportError } from '../errors.js';
-import { hostIdentity, hostSans } from '../identity/host.js';
+import { HOST_TTL_MS, hostIdentity, hostSans } from '../identity/host.js';
 import { encodeSubject } from '../identity/identity.js';
 import { hostSshCertificate } from '../identity/ssh-cert.js';
 import { ipOf } from '../ip.js';
@@ -20,8 +20,6 @@ import { claimHost } from './hosts.js';
 import { type AuthState, record } from './state.js';
 import type { UserCertificates } from './user-certs.js';
 
-/** Life of a host certificate: that of the authority, 10 years. */
-const HOST_TTL_MS = 3650 * 86_400_000;
 /** Roles a service of ours, or a foreign agent, may join as. */
 const JOINABLE: readonly string[] = ['Proxy', 'Db', 'Instance', 'Node', 'App', 'Kube', 'Discovery'];
 

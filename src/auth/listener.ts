@@ -24,7 +24,7 @@ import { isLoopback } from '../ip.js';
 import { Crowd, type CrowdOptions, type Guest, type Known } from '../net/crowd.js';
 import { hangUp } from '../net/hang-up.js';
 import { type Listener, listen } from '../net/listen.js';
-import { makeTlsServer, presentedCertificate } from '../net/tls-server.js';
+import { makeTlsServer, presentedCertificate, type TlsIdentity } from '../net/tls-server.js';
 import { clientAddress } from './client-address.js';
 import { auditReaderHandlers } from './grpc/audit-reader.js';
 import { authHandlers } from './grpc/auth-service.js';
@@ -56,18 +56,15 @@ export interface ListenAt {
 
 export interface AuthListener {
   address: { host: string; port: number };
+  /** Show a new certificate from the next handshake on. */
+  renew(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** @throws TeleportError `AlreadyExists` when the port is taken */
 export async function openListener(state: AuthState, rotator: Rotator, at: ListenAt): Promise<AuthListener> {
-  const { clusterName, nodename, log } = state;
-  const own = await issueHostIdentity(state, {
-    role: 'Admin',
-    nodename,
-    additionalPrincipals: [nodename, `${nodename}.${clusterName}`],
-    dnsNames: [],
-  });
+  const { log } = state;
+  let own = await ownIdentity(state);
   const grpc = createAuthHttp2Server({
     version: state.version,
     routes: (router) => routes(state, rotator, router),
@@ -79,7 +76,7 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
   const crowd = new Crowd({ log, ...at.crowd });
   const connections = new OpenConnections(state);
 
-  const identity = () => ({ cert: own.certPem, key: own.keyPem, ca: believed(state) });
+  const identity = () => ({ ...own, ca: believed(state) });
   const tls = makeTlsServer({
     identity: identity(),
     requestCert: true,
@@ -129,6 +126,10 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
   });
   return {
     address: { host: at.host, port: listener.port },
+    async renew() {
+      own = await ownIdentity(state);
+      tls.setIdentity(identity());
+    },
     async close() {
       rotations[Symbol.dispose]();
       const stopped = listener.close({ drainMs: 2_000 });
@@ -159,6 +160,18 @@ function restServer(state: AuthState, { idleTimeoutMs }: ListenAt, callerOf: (so
 
 /** Whose certificates of clients are believed, PEM. */
 const believed = ({ authorities }: AuthState) => [...authorities.trusted('host'), ...authorities.trusted('user')];
+
+/** What this port shows. */
+async function ownIdentity(state: AuthState): Promise<TlsIdentity> {
+  const { clusterName, nodename } = state;
+  const own = await issueHostIdentity(state, {
+    role: 'Admin',
+    nodename,
+    additionalPrincipals: [nodename, `${nodename}.${clusterName}`],
+    dnsNames: [],
+  });
+  return { cert: own.certPem, key: own.keyPem };
+}
 
 interface FarEnd {
   remoteAddress?: string | undefined;

@@ -10,8 +10,10 @@ import type { HostIdentity } from '../api/host-identity.js';
 import { type AuditLog, openAuditLog } from '../audit/writer.js';
 import { Closers } from '../closers.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { renewalOf } from '../identity/host.js';
 import type { Logger } from '../log.js';
 import { DEFAULT_SUITE, type SignatureSuite } from '../pki/suites.js';
+import { Renewal } from '../renewal.js';
 import { presetRoles } from '../resources/presets.js';
 import type { SystemRole } from '../resources/system-role.js';
 import type { SecondFactor } from '../resources/types.js';
@@ -22,7 +24,7 @@ import { createAuthorities, openAuthorities } from './ca.js';
 import { type DataDir, openDataDir } from './data-dir.js';
 import { issueHostIdentity } from './host-certs.js';
 import { JoinLimits } from './join-limits.js';
-import { type ListenAt, openListener } from './listener.js';
+import { type AuthListener, type ListenAt, openListener } from './listener.js';
 import { storedValue } from './records.js';
 import { Rotator } from './rotator.js';
 import { hashPassword } from './secrets.js';
@@ -55,6 +57,8 @@ export interface AuthOptions {
   auditSigningKey?: string;
   /** Whole days of the audit log that stay; all of them without it. */
   auditKeepDays?: number;
+  /** Between two looks at whether its own certificate is to be renewed. Default a minute. */
+  renewalLookMs?: number | undefined;
   now?: () => Date;
   log: Logger;
   /** `18.3.0`. */
@@ -139,12 +143,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     const rotator = closers.keep(new Rotator(state));
     const listener = closers.keep(await openListener(state, rotator, options.listen));
     state.address = listener.address;
-    const { nodename } = options;
-    const admin = await issueHostIdentity(state, { role: 'Admin', nodename, additionalPrincipals: [], dnsNames: [] });
-    await dir.writeAdminIdentity(admin).catch((error: unknown) => {
-      if (!isTeleportError(error, 'LimitExceeded')) throw error;
-      log.error('The identity for tctl on this host cannot be written; an older one stays.', { error });
-    });
+    closers.keep(await keepOwnCertificates(state, { listener, dir, everyMs: options.renewalLookMs }));
     return {
       address: listener.address,
       clusterName,
@@ -176,6 +175,37 @@ async function openAudit(
     keepDays: auditKeepDays,
     ...(now ? { now } : {}),
     log: log.child('AUDIT'),
+  });
+}
+
+interface Own {
+  listener: AuthListener;
+  dir: DataDir;
+  everyMs: number | undefined;
+}
+
+/** The certificate that the port shows, and the one of `tctl` on this host. */
+async function keepOwnCertificates(state: AuthState, { listener, dir, everyMs }: Own): Promise<Renewal> {
+  const { nodename, now, log } = state;
+  const makeAdmin = async () => {
+    const admin = await issueHostIdentity(state, { role: 'Admin', nodename, additionalPrincipals: [], dnsNames: [] });
+    await dir.writeAdminIdentity(admin).catch((error: unknown) => {
+      if (!isTeleportError(error, 'LimitExceeded')) throw error;
+      log.error('The identity for tctl on this host cannot be written; an older one stays.', { error });
+    });
+    return admin.certPem;
+  };
+  let certPem = await makeAdmin();
+  return new Renewal({
+    what: 'the certificate of the Auth Service',
+    dueAt: () => renewalOf(certPem),
+    renew: async () => {
+      await listener.renew();
+      certPem = await makeAdmin();
+    },
+    now,
+    log,
+    everyMs,
   });
 }
 

@@ -10,7 +10,8 @@ import { abortForMany } from '../abort.js';
 import { followAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
 import { dialAuth } from '../api/dial.js';
-import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
+import { type AuthRoute, type HostIdentity, takeOver } from '../api/host-identity.js';
+import { renewHostIdentity } from '../api/host-renewal.js';
 import { type AuditSpool, openAuditSpool } from '../audit/spool.js';
 import { CredentialCache } from '../aws/credential-cache.js';
 import { createAwsLogins } from '../dbserver/aws-login.js';
@@ -94,6 +95,7 @@ async function openSpool(auth: AuthClient, { dataDir, log }: DatabaseServiceOpti
 }
 
 export class DatabaseService {
+  readonly #identity: HostIdentity;
   readonly #auth: AuthClient;
   readonly #spool: AuditSpool;
   readonly #log: Logger;
@@ -117,6 +119,7 @@ export class DatabaseService {
     const { identity, version, log, now = () => new Date(), heartbeatMs = 5 * 60_000 } = options;
     const { signal } = this.#stop;
     const registry = createRegistry(databases);
+    this.#identity = identity;
     this.#auth = auth;
     this.#spool = spool;
     this.#log = log;
@@ -205,6 +208,13 @@ export class DatabaseService {
   /** Resolves when every Proxy has heard our first hello. */
   ready(): Promise<void> {
     return this.#tunnel.connected;
+  }
+
+  /** Get the next host certificate, and show it from now on. Sessions go on. @throws what Auth says */
+  async renewIdentity(): Promise<void> {
+    takeOver(this.#identity, await renewHostIdentity(this.#auth, this.#identity));
+    this.#auth.reconnect();
+    this.#tunnel.redial();
   }
 
   /** Connections that are being served. */

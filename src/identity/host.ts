@@ -1,8 +1,32 @@
 /** Identities and names of hosts: what Auth writes into the certificates of its services (Teleport 18.3.0, 7.1 and 7.2). */
 
-import { LOOPBACK_NAMES } from '../ip.js';
+import { X509Certificate } from 'node:crypto';
+import { canonicalIp, LOOPBACK_NAMES } from '../ip.js';
+import { readCertificate } from '../pki/x509.js';
 import type { SystemRole } from '../resources/system-role.js';
 import { type Identity, newIdentity } from './identity.js';
+
+const DAY_MS = 86_400_000;
+/** Life of a host's certificate, and from when on it is renewed. */
+export const HOST_TTL_MS = 30 * DAY_MS;
+const RENEW_AFTER_MS = 10 * DAY_MS;
+
+/** From when on a host's certificate is to be renewed; one of a shorter life after a third of it. */
+export function renewalOf(certPem: string): Date {
+  const { notBefore, notAfter } = readCertificate(certPem);
+  const lifeMs = notAfter.getTime() - notBefore.getTime();
+  return new Date(notBefore.getTime() + Math.min(RENEW_AFTER_MS, lifeMs / 3));
+}
+
+/** Names and addresses that a host's certificate is good for. */
+export function hostNamesOf(certificate: string | Buffer): string[] {
+  const { subjectAltName = '' } = new X509Certificate(certificate);
+  return subjectAltName
+    .split(', ')
+    .map((name) => name.replace(/^(DNS|IP Address):/, ''))
+    .filter(Boolean)
+    .map((name) => canonicalIp(name) ?? name);
+}
 
 export interface HostName {
   hostId: string;

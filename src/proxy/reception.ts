@@ -15,6 +15,7 @@ import { cutAfter } from '../net/hang-up.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import type { RightsWatch } from '../rights/rights-watch.js';
 import { type TunnelHost, TunnelRegistry } from '../tunnel/registry.js';
+import { atMoment } from '../wait.js';
 import type { Upstream } from './auth-server.js';
 import { type TrustedAuthorities, verifier } from './authorities.js';
 import { BoundAgents } from './bound-agents.js';
@@ -56,6 +57,7 @@ export class Reception {
   readonly #crowd: Crowd;
   readonly #rights: RightsWatch;
   readonly #bound: BoundAgents;
+  readonly #now: () => Date;
   readonly #clusterName: string;
   readonly #log: Logger;
   #closing: Promise<void> | undefined;
@@ -64,6 +66,7 @@ export class Reception {
     const { auth, upstream, terminators, settings, rateLimits, clusterName, version, now, log } = options;
     const verify = verifier(options.authorities, { clusterName, now });
     this.#rights = options.rights;
+    this.#now = now;
     this.#clusterName = clusterName;
     this.#log = log;
     this.#crowd = new Crowd({ log, ...options.crowd });
@@ -131,12 +134,20 @@ export class Reception {
   }
 
   /** A tunnel of a host that is locked is refused; one that is open is cut, after the last words of the sessions in it. */
-  #acceptTunnel(stream: Duplex, host: TunnelHost): void {
+  #acceptTunnel(stream: Duplex, peer: Bearer): void {
+    const host = this.#agentOf(peer);
     const { hostId } = host;
     const refusal = this.#rights.refusal({ serverId: hostId });
     if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
     const watched = this.#rights.during({ serverId: hostId }, () => cutAfter(stream, TUNNEL_CUT_MS));
-    stream.once('close', () => watched[Symbol.dispose]());
+    // With the certificate; a session that is in it goes on.
+    const forget = atMoment(peer.identity.expires, this.#now, () => {
+      if (this.tunnels.hostOf(stream) === undefined) stream.destroy();
+    });
+    stream.once('close', () => {
+      watched[Symbol.dispose]();
+      forget();
+    });
     this.tunnels.accept(stream, host);
   }
 
@@ -154,7 +165,7 @@ export class Reception {
         this.#clients.serve({ stream, peer, refusal, isDirect: false, address, port, guest }),
       transport: (arrival) => serveGrpc(this.#transport, arrival),
       join: (arrival) => serveGrpc(this.#join, arrival),
-      tunnel: ({ stream, peer }) => this.#acceptTunnel(stream, this.#agentOf(peer!)),
+      tunnel: ({ stream, peer }) => this.#acceptTunnel(stream, peer!),
     };
   }
 }

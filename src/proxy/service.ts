@@ -11,7 +11,8 @@
  */
 import type { AuthClient } from '../api/client.js';
 import { dialAuth } from '../api/dial.js';
-import type { HostIdentity } from '../api/host-identity.js';
+import { type HostIdentity, takeOver } from '../api/host-identity.js';
+import { renewHostIdentity } from '../api/host-renewal.js';
 import { type Closable, Closers } from '../closers.js';
 import { messageOf } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
@@ -134,7 +135,7 @@ function followRights(
 
 interface Opened {
   address: { host: string; port: number };
-  auth: Pick<AuthClient, 'proxyGateway'>;
+  auth: AuthClient;
   terminators: Terminators;
   reception: Reception;
   listener: Listener;
@@ -186,6 +187,14 @@ export class ProxyService implements AsyncDisposable {
   /** Database connections now open. */
   sessions(): number {
     return this.#opened.reception.tunnels.streams();
+  }
+
+  /** Get the next host certificate, and show it from now on. @throws what Auth says */
+  async renewIdentity(): Promise<void> {
+    const { auth, terminators } = this.#opened;
+    takeOver(this.#identity, await renewHostIdentity(auth, this.#identity));
+    terminators.setHostIdentity(this.#identity);
+    auth.reconnect();
   }
 
   /** Show another web certificate from the next handshake on. */

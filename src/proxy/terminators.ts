@@ -12,6 +12,8 @@ export interface Terminators {
   /** TLS inside PostgreSQL: host certificate, no ALPN. */
   readonly inner: Terminator;
   setAuthorities(userCaPems: readonly string[], hostCaPems: readonly string[]): void;
+  /** Show another host certificate. */
+  setHostIdentity(identity: Pick<HostIdentity, 'certPem' | 'keyPem'>): void;
   setWebCertificate(certificate: { certPem: string; keyPem: string }): void;
   close(): void;
 }
@@ -23,7 +25,7 @@ export function createTerminators(options: {
   let { webCert } = options;
   let userCaPems: readonly string[] = [];
   let hostCaPems: readonly string[] = options.identity.hostCaPems;
-  const { certPem, keyPem } = options.identity;
+  let { certPem, keyPem } = options.identity;
 
   const any = (): readonly string[] => [...userCaPems, ...hostCaPems];
   const host = (ca: readonly string[]): TlsIdentity => ({ cert: certPem, key: keyPem, ca });
@@ -35,6 +37,14 @@ export function createTerminators(options: {
   const tunnel = createTerminator({ identity: host(hostCaPems), alpn: ALPN_OF_SERVICE.tunnel, requestCert: true });
   const inner = createTerminator({ identity: host(userCaPems), requestCert: true });
 
+  const showAll = (): void => {
+    onWebCert.setIdentity(web());
+    upgraded.setIdentity(host(any()));
+    transport.setIdentity(host(any()));
+    tunnel.setIdentity(host(hostCaPems));
+    inner.setIdentity(host(userCaPems));
+  };
+
   return {
     of(service, { isUpgraded }) {
       if (service === 'transport') return transport;
@@ -45,11 +55,11 @@ export function createTerminators(options: {
     setAuthorities(users, hosts) {
       userCaPems = users;
       hostCaPems = hosts;
-      onWebCert.setIdentity(web());
-      upgraded.setIdentity(host(any()));
-      transport.setIdentity(host(any()));
-      tunnel.setIdentity(host(hosts));
-      inner.setIdentity(host(users));
+      showAll();
+    },
+    setHostIdentity(identity) {
+      ({ certPem, keyPem } = identity);
+      showAll();
     },
     setWebCertificate(certificate) {
       const old = webCert;

@@ -11,6 +11,7 @@ import { certificateProblem } from '../certificate-problem.js';
 import { type ErrorCode, isTeleportError, messageOf, systemReason, TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
 import { joinHostPort } from '../host-port.js';
+import { readCertificate } from '../pki/x509.js';
 import type { SystemRole } from '../resources/system-role.js';
 import { VERSION } from '../version.js';
 import type { TeleportConfig } from './config.js';
@@ -39,8 +40,10 @@ export async function identityFor(
       additionalPrincipals: principals,
       dnsNames: [],
     });
-  const known = await readIdentity(config.dataDir, role, now());
-  if (known) return known;
+  const known = await readIdentity(config.dataDir, role);
+  const endedAt = known && readCertificate(known.certPem).notAfter;
+  if (known && endedAt! > now()) return known;
+  if (endedAt && !config.token) throw wasAway(endedAt, role);
   const token = await joinToken(config.token, role);
   const caPins = await readPins(config.caPins);
   const route = joinRoute(config, role, vars);
@@ -66,6 +69,18 @@ export async function identityFor(
   return identity;
 }
 
+function wasAway(endedAt: Date, role: SystemRole): TeleportError {
+  return new TeleportError(
+    'AccessDenied',
+    `the certificate of this host ended on ${endedAt.toISOString().slice(0, 10)}: it was away from its cluster for too long to renew it`,
+    {
+      hint: `Join again. On the Auth host: ${addToken(role)}; then here, once: teleport start --token=TOKEN.`,
+    },
+  );
+}
+
+const addToken = (role: SystemRole) => `tctl tokens add --type=${role.toLowerCase()} --format=text`;
+
 /** What to do about a failed join: the address, the pin or the token, whichever it was. */
 function joinHint(cause: unknown, { kind, host, port }: AuthRoute, role: SystemRole): string | undefined {
   if (isTeleportError(cause) && cause.hint !== undefined) return cause.hint;
@@ -88,7 +103,7 @@ function joinRoute({ proxyServer, authServer }: TeleportConfig, role: SystemRole
 
 /** A token, or the content of the absolute path that was given in its place. */
 async function joinToken(value: string | undefined, role: SystemRole): Promise<string> {
-  const add = `tctl tokens add --type=${role.toLowerCase()} --format=text`;
+  const add = addToken(role);
   if (!value) {
     throw new TeleportError('BadParameter', 'this host has not joined the cluster yet, and there is no join token', {
       hint: `Make one on the Auth host: ${add}; then start with --token=TOKEN.`,

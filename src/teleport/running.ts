@@ -3,7 +3,7 @@
  * this order and closed in the reverse one. They meet only over the network, also here, so that they can move apart.
  */
 import { hostname } from 'node:os';
-import type { AuthRoute } from '../api/host-identity.js';
+import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
 import type { AuthService } from '../auth/service.js';
 import type { Env } from '../cli/env.js';
 import { Closers } from '../closers.js';
@@ -11,10 +11,12 @@ import type { DatabaseService, DatabaseServiceOptions } from '../db/server.js';
 import { TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
 import { hostOf, joinHostPort } from '../host-port.js';
+import { renewalOf } from '../identity/host.js';
 import { connectable, LOOPBACK_NAMES } from '../ip.js';
 import type { Logger } from '../log.js';
 import { withoutProxies } from '../net/http-proxy.js';
 import type { ProxyOptions, ProxyService } from '../proxy/service.js';
+import { Renewal } from '../renewal.js';
 import { hostId } from '../store/state-files.js';
 import { VERSION } from '../version.js';
 import { type CertificateReload, type Keypair, startCertificateReload } from './certificate-reload.js';
@@ -24,16 +26,24 @@ import type { DatabaseConfig } from './config-databases.js';
 import type { ProxyConfig } from './config-proxy.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { type Metric, processMetrics, type Readiness, startDiagnostics } from './diagnostics.js';
-import { closeDataDir, prepareDataDir, readKeypair, webCertificate } from './host-files.js';
+import { closeDataDir, prepareDataDir, readKeypair, saveIdentity, webCertificate } from './host-files.js';
 import { asMember, identityFor, type Membership } from './membership.js';
 
 /** How long running sessions may go on after a first SIGTERM. */
 const DRAIN_MS = 5_000;
 
+export interface StartOptions {
+  log: Logger;
+  now?: () => Date;
+  vars: Env['vars'];
+  /** Between two looks at whether certificates are to be renewed. Default a minute. */
+  renewalLookMs?: number | undefined;
+}
+
 /** Start what the configuration asks for; everything is up when this returns. Used by `start`, the tests and the demo. */
 export async function startTeleport(
   config: TeleportConfig,
-  { log, now = () => new Date(), vars }: { log: Logger; now?: () => Date; vars: Env['vars'] },
+  { log, now = () => new Date(), vars, renewalLookMs }: StartOptions,
 ): Promise<RunningTeleport> {
   await prepareDataDir(config.dataDir);
   const lock = await lockDataDir(config.dataDir, { log, now });
@@ -47,7 +57,13 @@ export async function startTeleport(
   const closers = new Closers();
   closers.keep(lock);
   // A tunnel goes straight to its Proxy, and so does all else between services. AWS is another matter, and of the SDK.
-  const running = new RunningTeleport(config, { closers, log, now, vars: withoutProxies(vars) });
+  const running = new RunningTeleport(config, {
+    closers,
+    log,
+    now,
+    vars: withoutProxies(vars),
+    renewalLookMs,
+  });
   try {
     await running.begin();
     return running;
@@ -62,6 +78,7 @@ interface Surroundings {
   log: Logger;
   now: () => Date;
   vars: Env['vars'];
+  renewalLookMs: number | undefined;
 }
 
 export class RunningTeleport implements AsyncDisposable {
@@ -74,18 +91,20 @@ export class RunningTeleport implements AsyncDisposable {
   readonly #log: Logger;
   readonly #now: () => Date;
   readonly #vars: Env['vars'];
+  readonly #renewalLookMs: number | undefined;
   readonly #gauges: (() => Metric)[] = [];
   #readiness: Readiness = 'starting';
   #certificate: CertificateReload | undefined;
   #auth: AuthService | undefined;
   #databases: DatabaseService | undefined;
 
-  constructor(config: TeleportConfig, { closers, log, now, vars }: Surroundings) {
+  constructor(config: TeleportConfig, { closers, log, now, vars, renewalLookMs }: Surroundings) {
     this.#config = config;
     this.#closers = closers;
     this.#log = log;
     this.#now = now;
     this.#vars = vars;
+    this.#renewalLookMs = renewalLookMs;
   }
 
   /** Called once. */
@@ -152,6 +171,7 @@ export class RunningTeleport implements AsyncDisposable {
         version: VERSION,
         log: this.#log.child('AUTH'),
         now: this.#now,
+        renewalLookMs: this.#renewalLookMs,
         ...config,
         listen: { ...config.listen, crowd: { limits: this.#config.connectionLimits } },
       }),
@@ -196,9 +216,27 @@ export class RunningTeleport implements AsyncDisposable {
       ),
       gauge('teleport_proxy_db_active_connections_total', 'Database connections open at this Proxy.', sessions),
     );
+    this.#keepFresh(member, identity, proxy);
     this.#reloadCertificate(proxy, webCert, config);
     const addr = joinHostPort(proxy.address.host, proxy.address.port);
     this.#log.info('Proxy Service is listening.', { addr, public_addr: proxy.publicAddr });
+  }
+
+  /** A host's certificate lives for 30 days. That of a member is kept for the next start. */
+  #keepFresh({ config, auth }: Membership, identity: HostIdentity, service: { renewIdentity(): Promise<void> }): void {
+    this.#closers.keep(
+      new Renewal({
+        what: `the certificate of this host (${identity.role})`,
+        dueAt: () => renewalOf(identity.certPem),
+        renew: async () => {
+          await service.renewIdentity();
+          if (!auth) await saveIdentity(config.dataDir, identity);
+        },
+        now: this.#now,
+        log: this.#log,
+        everyMs: this.#renewalLookMs,
+      }),
+    );
   }
 
   /** Where the web certificate comes from files, they are read again. */
@@ -244,6 +282,7 @@ export class RunningTeleport implements AsyncDisposable {
     };
     const db = this.#closers.keep(await asMember(member, identity, proxy, () => startDatabaseService(options)));
     this.#databases = db;
+    this.#keepFresh(member, identity, db);
     const sessions = () => db.sessions();
     this.#gauges.push(
       gauge('teleport_db_active_connections_total', 'Database connections that this agent serves.', sessions),

@@ -60,6 +60,8 @@ export interface TunnelAgent {
   readonly connected: Promise<void>;
   /** Proxies that have heard the hello and are connected now. */
   standing(): number;
+  /** Open a new line to every Proxy, with the certificate of now; the Proxy drops the old one for it. */
+  redial(): void;
   /** Say `draining`, wait for the open streams up to `drainMs` (default 0), hang up. */
   close(options?: { drainMs?: number }): Promise<void>;
 }
@@ -113,6 +115,9 @@ export function runTunnel(options: TunnelAgentOptions): TunnelAgent {
   const kept = options.proxies.map((proxy) => keep(proxy, { ...options, hello, onConnection }, lines, stop.signal));
   return {
     connected: Promise.all(kept.map(({ heard }) => heard)).then(() => {}),
+    redial: () => {
+      for (const { redial } of kept) redial();
+    },
     standing: () => kept.filter(({ isStanding }) => isStanding()).length,
     async close({ drainMs = 0 } = {}) {
       isDraining = true;
@@ -122,7 +127,7 @@ export function runTunnel(options: TunnelAgentOptions): TunnelAgent {
         if (idle) await settledWithin(idle, drainMs, stop.signal);
       }
       halt();
-      await Promise.all(kept.map(({ ended }) => ended));
+      await Promise.all(kept.map(({ ended }) => ended()));
     },
   };
 }
@@ -133,7 +138,7 @@ function keep(
   options: TunnelAgentOptions,
   lines: Set<ControlLine>,
   signal: AbortSignal,
-): { heard: Promise<void>; ended: Promise<void>; isStanding: () => boolean } {
+): { heard: Promise<void>; ended: () => Promise<unknown>; isStanding: () => boolean; redial: () => void } {
   const { minBackoffMs = 500, maxBackoffMs = 30_000, silenceTimeoutMs = 60_000, log } = options;
   let heardNow: () => void = () => {};
   const heard = new Promise<void>((resolve) => {
@@ -142,8 +147,10 @@ function keep(
   let isStanding = false;
   const address = joinHostPort(proxy.host, proxy.port);
 
-  const run = async (): Promise<void> => {
-    for (let failures = 0; !signal.aborted; failures++) {
+  /** Which run it is that keeps the line; an earlier one goes when its line does. */
+  let current = 0;
+  const run = async (mine: number): Promise<void> => {
+    for (let failures = 0; !signal.aborted && mine === current; failures++) {
       const startedAt = performance.now();
       try {
         const socket = await dialProxy(proxy, options, signal);
@@ -163,8 +170,9 @@ function keep(
         void line.gone.then(() => lines.delete(line));
         if (signal.aborted) line.destroy();
         await line.over;
-        isStanding = false;
         data.stop();
+        if (mine !== current) return;
+        isStanding = false;
         if (!signal.aborted) log.info('Tunnel to the Proxy Service ended, dialling again.', { proxy: address });
       } catch (error) {
         if (signal.aborted) return;
@@ -175,7 +183,15 @@ function keep(
       await rest(waitMs / 2 + (Math.random() * waitMs) / 2, signal);
     }
   };
-  return { heard, ended: run(), isStanding: () => isStanding };
+  let runs: Promise<unknown> = run(current);
+  return {
+    heard,
+    ended: () => runs,
+    isStanding: () => isStanding,
+    redial: () => {
+      if (!signal.aborted) runs = Promise.all([runs, run(++current)]);
+    },
+  };
 }
 
 /** Data connections of one control line: so many kept ready, more when the Proxy asks. */

@@ -274,6 +274,10 @@ describe('GenerateHostCerts', () => {
     ]) {
       await expect(instance.auth.generateHostCerts(request(more))).rejects.toMatchObject({ code: 'AccessDenied' });
     }
+    await expect(instance.auth.generateHostCerts(request({ dnsNames: ['proxy.example.com'] }))).rejects.toMatchObject({
+      code: 'AccessDenied',
+      message: expect.stringContaining('not for "proxy.example.com"'),
+    });
     await expect(alice.auth.generateHostCerts(request({}))).rejects.toMatchObject({ code: 'AccessDenied' });
     await expect(nobody.auth.generateHostCerts(request({}))).rejects.toMatchObject({ code: 'AccessDenied' });
   });

@@ -17,6 +17,7 @@ export const EVERYBODYS = new Set([
   'node-modules',
   'pattern',
   'redact',
+  'renewal',
   'slices',
   'version',
   'wait',

@@ -52,6 +52,8 @@ export interface ClusterOptions {
   vars?: Record<string, string>;
   /** The services' clock; in this process only. */
   now?: () => Date;
+  /** Between two looks at certificates of hosts; in this process only. */
+  renewalLookMs?: number;
   /** `dist/teleport.js` instead of services in this process. */
   process?: { vars?: Record<string, string> };
 }
@@ -152,7 +154,12 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
     const startHere = async (): Promise<RunningServices> => {
       const { file, raw } = readConfigFile(configFile);
       const log = createLogger({ component: 'PROC', level: 'debug', write: (line) => (logged += line) });
-      return await startTeleport(teleportConfig({ config: configFile }, file, raw), { log, now, vars: {} });
+      return await startTeleport(teleportConfig({ config: configFile }, file, raw), {
+        log,
+        now,
+        vars: {},
+        renewalLookMs: options.renewalLookMs,
+      });
     };
     const { process: own } = options;
     const startProcess = () =>
@@ -272,7 +279,7 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
 
     if (options.postgres || options.redshift) {
       const out = join(dir, 'server');
-      await expectOk(cluster.tctl('auth', 'sign', '--format=db', '--host=localhost', `--out=${out}`, '--ttl=24h'));
+      await expectOk(cluster.tctl('auth', 'sign', '--format=db', '--host=localhost', `--out=${out}`, '--ttl=1000h'));
       const [cert, key, ca] = await Promise.all(
         ['crt', 'key', 'cas'].map((suffix) => readFile(`${out}.${suffix}`, 'utf8')),
       );

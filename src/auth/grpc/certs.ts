@@ -1,6 +1,6 @@
 /** Certificates of people, hosts and databases, and whether a second factor is wanted: the messages of these methods. */
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
-import { callerKey } from '../../api/caller.js';
+import { type Caller, callerKey } from '../../api/caller.js';
 import type {
   AuthService,
   CertsSchema,
@@ -13,7 +13,9 @@ import type { MessageInitShape } from '../../api/protobuf.js';
 import { timestampToDate } from '../../api/time.js';
 import { msOfNanos } from '../../duration.js';
 import { TeleportError } from '../../errors.js';
+import { hostNamesOf } from '../../identity/host.js';
 import type { RouteToDatabase } from '../../identity/identity.js';
+import { canonicalIp } from '../../ip.js';
 import { readCertificate } from '../../pki/certificate.js';
 import { readPublicKey } from '../../pki/keys.js';
 import { readAuthorizedKey } from '../../pki/ssh/certificate.js';
@@ -48,7 +50,7 @@ export function certificateHandlers(state: AuthState): Partial<ServiceImpl<typeo
     },
     generateHostCerts: async (request, context) => {
       const who = await whoOf(context);
-      mayMakeHost(who, request);
+      mayMakeHost(who, request, context.values.get(callerKey));
       const made = hostCertificates(state, {
         hostId: request.hostId,
         nodename: request.nodeName,
@@ -135,14 +137,24 @@ function routeOf(route: RouteMessage | undefined): RouteToDatabase | undefined {
   };
 }
 
-/** An administrator's tool may make any host; a host only itself, in a role that it has, with no roles that it has not. */
-function mayMakeHost(who: Who, { hostId, role, systemRoles }: HostCertsRequest): void {
+/**
+ * An administrator's tool may make any host; a host only itself, in a role that it has, with no roles and no names that it
+ * has not.
+ */
+function mayMakeHost(who: Who, request: HostCertsRequest, { bearer }: Caller): void {
   if (who.kind === 'host' && who.role === 'Admin') return;
-  if (who.kind === 'host' && who.hostId === hostId) {
-    const has = (name: string) => who.role === name || who.identity.systemRoles.includes(name);
-    if (has(role) && systemRoles.every(has)) return;
-  }
-  throw new TeleportError('AccessDenied', 'access denied');
+  if (who.kind !== 'host' || who.hostId !== request.hostId) throw new TeleportError('AccessDenied', 'access denied');
+  const has = (name: string) => who.role === name || who.identity.systemRoles.includes(name);
+  if (!has(request.role) || !request.systemRoles.every(has)) throw new TeleportError('AccessDenied', 'access denied');
+  const known = new Set(hostNamesOf(bearer!.certificateDer));
+  const wider = [...request.additionalPrincipals, ...request.dnsNames].find(
+    (name) => !known.has(canonicalIp(name) ?? name),
+  );
+  if (wider === undefined) return;
+  throw new TeleportError(
+    'AccessDenied',
+    `access denied: the certificate of this host is not for ${JSON.stringify(wider)}; a new name needs a join token`,
+  );
 }
 
 /**
