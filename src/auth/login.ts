@@ -4,10 +4,11 @@
  *
  *     begin(user, password) ── which challenge ──> finish(user, password, code, keys) ── certificates
  *
- * Where this differs from Teleport, and why: a correct password in begin does not forget failures (see `secrets.ts`).
+ * Where this differs from Teleport, and why: failures are counted by network, and a correct password in begin does not forget
+ * them (see `guesses.ts`).
  */
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
-import { acceptTotp, countFailure, forgetFailures, isPassword, lockedUntil, secretsOf } from './secrets.js';
+import { acceptTotp, changeSecrets, isPassword, secretsOf, type UserSecrets } from './secrets.js';
 import { type AuthState, record } from './state.js';
 import { certificatesAtLogin, type LoginRequest, readPublicKeys, type UserCertificates } from './user-certs.js';
 
@@ -20,11 +21,11 @@ export interface LoginBegin {
 /** @throws TeleportError `AccessDenied` `invalid credentials`, whatever is wrong */
 export async function loginBegin(state: AuthState, request: LoginBegin): Promise<{ totpChallenge: boolean }> {
   return await inTurn(state, request.user, async () => {
-    const { user, secrets, isRight, isLocked } = await check(state, request.user, request.password);
+    const { user, secrets, isRight, isLocked } = await check(state, request);
     if (user !== undefined && isRight && !isLocked) {
       return { totpChallenge: state.preference.spec.second_factor !== 'off' && (secrets.mfa?.length ?? 0) > 0 };
     }
-    if (user !== undefined && !isLocked) await countFailure(state, request.user);
+    if (!isLocked) countFailure(state, request, secrets, user !== undefined);
     const error = new TeleportError('AccessDenied', 'invalid credentials');
     await recordLogin(state, request, error);
     throw error;
@@ -57,7 +58,7 @@ export async function loginFinish(state: AuthState, request: LoginFinish): Promi
 }
 
 async function authenticate(state: AuthState, request: LoginFinish): Promise<Proven> {
-  const { user, secrets, isRight, isLocked } = await check(state, request.user, request.password);
+  const { user, secrets, isRight, isLocked } = await check(state, request);
   if (isLocked) throw new TeleportError('AccessDenied', 'too many incorrect attempts, please try again later');
   const setting = state.preference.spec.second_factor ?? 'otp';
   const usesCode = request.totpCode !== '' && setting !== 'off';
@@ -65,9 +66,8 @@ async function authenticate(state: AuthState, request: LoginFinish): Promise<Pro
     'AccessDenied',
     usesCode ? 'invalid username, password or second factor' : 'invalid username or password',
   );
-  if (user === undefined) throw wrong;
-  if (!isRight) {
-    await countFailure(state, request.user);
+  if (user === undefined || !isRight) {
+    countFailure(state, request, secrets, user !== undefined);
     throw wrong;
   }
   if (!usesCode && (setting === 'otp' || setting === 'on')) {
@@ -78,10 +78,11 @@ async function authenticate(state: AuthState, request: LoginFinish): Promise<Pro
   }
   const device = usesCode ? await acceptTotp(state, request.user, request.totpCode) : undefined;
   if (usesCode && device === undefined) {
-    await countFailure(state, request.user);
+    countFailure(state, request, secrets, true);
     throw wrong;
   }
-  await forgetFailures(state, request.user);
+  const change = state.guesses.succeeded(request.user, secrets, request.remoteAddr);
+  if (change) await changeSecrets(state, request.user, (now) => ({ ...now, ...change }));
   // The generation of the password that was right, not of one that somebody has set meanwhile.
   return { user, generation: secrets.generation, device: device?.id };
 }
@@ -89,11 +90,24 @@ async function authenticate(state: AuthState, request: LoginFinish): Promise<Pro
 type Proven = Pick<LoginRequest, 'user' | 'generation' | 'device'>;
 
 /** The password is always tried, also for unknown and locked users, so that all of them take the same time. */
-async function check(state: AuthState, name: string, password: string) {
+async function check(state: AuthState, { user: name, password, remoteAddr }: LoginBegin) {
   const [user, secrets] = await Promise.all([state.users.get(name), secretsOf(state, name)]);
   const isRight = (await isPassword(state, user ? secrets : {}, password)) && user !== undefined;
-  return { user, secrets, isRight, isLocked: lockedUntil(secrets, state.now()) !== undefined };
+  return { user, secrets, isRight, isLocked: state.guesses.isLocked(name, secrets, remoteAddr) };
 }
+
+/** It counts at once, and is stored after the answer: how long the answer takes must not say whether there is such a user. */
+function countFailure(state: AuthState, request: LoginBegin, secrets: UserSecrets, exists: boolean): void {
+  const guesses = state.guesses.failed(request.user, secrets, request.remoteAddr);
+  if (!exists) return;
+  setImmediate(() => {
+    changeSecrets(state, request.user, (now) =>
+      now.generation === secrets.generation ? { ...now, guesses } : undefined,
+    ).catch((error: unknown) => state.log.warn('A failed login could not be stored.', { error: messageOf(error) }));
+  });
+}
+
+const MAX_RECORDED_NAME_CHARS = 256;
 
 function recordLogin(
   state: AuthState,
@@ -101,10 +115,11 @@ function recordLogin(
   error: unknown,
 ): Promise<void> {
   const common = {
-    user,
+    // Whoever fails to log in may write little into the audit log.
+    user: user.slice(0, MAX_RECORDED_NAME_CHARS),
     method: 'local',
     'addr.remote': remoteAddr,
-    user_agent: 'userAgent' in request ? request.userAgent : '',
+    user_agent: 'userAgent' in request ? request.userAgent.slice(0, MAX_RECORDED_NAME_CHARS) : '',
   };
   if (error === undefined) return record(state, 'user.login', 'ok', { ...common, success: true });
   const text = isTeleportError(error) ? error.message : messageOf(error);

@@ -1,10 +1,6 @@
 /**
- * What a local user proves who she is with: password hash, TOTP devices, and the failures that lock her out. Kept apart
- * from the user resource, so that writing the resource cannot lose or show it.
- *
- * Lock-out: the fifth failure in a row locks for 30 minutes, and only a whole login (password and, where asked, code)
- * forgets failures. Teleport forgets them at a correct password, so that someone who knows the password may guess codes
- * without end; here the guesses are counted together, whichever of the two calls they come through.
+ * What a local user proves who she is with: password hash, TOTP devices, and the failures that were counted (`guesses.ts`). Kept
+ * apart from the user resource, so that writing the resource cannot lose or show it.
  *
  * A user has a generation, and every certificate of hers carries it. A reset, or a user made anew under an old name, has
  * another one: what was issued before is worth nothing. A user of an older store has none until then, and neither have her
@@ -17,21 +13,19 @@ import { Secret, TOTP } from 'otpauth';
 import { loadNative } from '../errors.js';
 import type { TotpDevice } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
+import type { StoredGuesses } from './guesses.js';
 import { changeJson } from './records.js';
 import type { AuthState } from './state.js';
 
 export interface UserSecrets {
   password_hash?: string;
   mfa?: TotpDevice[];
-  failures?: number;
-  /** RFC 3339. */
-  last_failure?: string;
-  locked_until?: string;
+  guesses?: StoredGuesses;
+  /** Where whole logins came from, the last one first. */
+  known_networks?: string[];
   generation?: string;
 }
 
-export const MAX_FAILURES = 5;
-export const LOCK_MS = 30 * 60_000;
 export const TOTP_PERIOD_S = 30;
 
 /** Folder of the store. */
@@ -49,49 +43,24 @@ export const changeSecrets = (
   change: (secrets: UserSecrets) => UserSecrets | undefined,
 ): Promise<UserSecrets> => changeJson<UserSecrets>(state.store, keyFor(user), {}, change);
 
-export const forgetSecrets = (state: AuthState, user: string): Promise<boolean> => state.store.delete(keyFor(user));
+export async function forgetSecrets(state: AuthState, user: string): Promise<boolean> {
+  state.guesses.forget(user);
+  return await state.store.delete(keyFor(user));
+}
 
 /** For a user who is about to be made: of one who had the name before, nothing is left. */
 export async function freshSecrets(state: AuthState, user: string): Promise<void> {
+  state.guesses.forget(user);
   await state.store.put(keyFor(user), JSON.stringify({ generation: newGeneration() } satisfies UserSecrets));
 }
 
 /** Take password and devices away, and end what was issued on them. */
 export async function resetSecrets(state: AuthState, user: string): Promise<void> {
+  state.guesses.forget(user);
   await changeSecrets(state, user, () => ({ generation: newGeneration() }));
 }
 
 export const newGeneration = (): string => randomBytes(8).toString('hex');
-
-/** Until when the user is locked out, if she is. */
-export function lockedUntil(secrets: UserSecrets, now: Date): Date | undefined {
-  const until = secrets.locked_until ? new Date(secrets.locked_until) : undefined;
-  return until && until > now ? until : undefined;
-}
-
-/** Count one failure; the fifth within 30 minutes of each other locks. */
-export async function countFailure(state: AuthState, user: string): Promise<void> {
-  const now = state.now();
-  await changeSecrets(state, user, (secrets) => {
-    const isRecent = secrets.last_failure !== undefined && now.getTime() - Date.parse(secrets.last_failure) < LOCK_MS;
-    const wasLocked = secrets.locked_until !== undefined;
-    const failures = (isRecent && !wasLocked ? (secrets.failures ?? 0) : 0) + 1;
-    const { locked_until: _, ...rest } = secrets;
-    return {
-      ...rest,
-      failures,
-      last_failure: now.toISOString(),
-      ...(failures >= MAX_FAILURES ? { locked_until: new Date(now.getTime() + LOCK_MS).toISOString() } : {}),
-    };
-  });
-}
-
-/** After a whole login. */
-export async function forgetFailures(state: AuthState, user: string): Promise<void> {
-  await changeSecrets(state, user, ({ failures, last_failure: _, locked_until: __, ...rest }) =>
-    failures === undefined ? undefined : rest,
-  );
-}
 
 // Passwords
 

@@ -22,6 +22,7 @@ import type { Store } from '../store/store.js';
 import { openSeal } from './audit-key.js';
 import { createAuthorities, openAuthorities } from './ca.js';
 import { type DataDir, openDataDir } from './data-dir.js';
+import { Guesses } from './guesses.js';
 import { issueHostIdentity } from './host-certs.js';
 import { JoinLimits } from './join-limits.js';
 import { type AuthListener, type ListenAt, openListener } from './listener.js';
@@ -137,6 +138,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       decoyHash: await hashPassword(randomUUID()),
       turns: new Map(),
       joinLimits: new JoinLimits(),
+      guesses: new Guesses(now),
       ...recordsIn(store),
     };
     await makePresets(state);

@@ -10,6 +10,7 @@ import type { SignatureSuite } from '../pki/suites.js';
 import type { AuthPreference, ResourceOfKind, SecondFactor } from '../resources/types.js';
 import type { Store } from '../store/store.js';
 import type { Authorities } from './ca.js';
+import type { Guesses } from './guesses.js';
 import type { JoinLimits } from './join-limits.js';
 import { type Records, recordsOf } from './records.js';
 
@@ -36,6 +37,7 @@ export interface AuthState {
   /** Hash of a password that nobody knows: the work for an unknown user is the same as for a known one. */
   decoyHash: string;
   joinLimits: JoinLimits;
+  guesses: Guesses;
   /** Login attempts of one user run one after the other, so that no burst slips past the lock-out. */
   turns: Map<string, Promise<unknown>>;
   users: Records<ResourceOfKind['user']>;

@@ -10,11 +10,12 @@ import { checkServed } from '../resources/served.js';
 import { isSystemRole } from '../resources/system-role.js';
 import type { Role, RoleConditions, User } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
+import { LOCK_MS } from './guesses.js';
 import { credentialStatus, deleteUserTokens } from './invites.js';
 import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
-import { forgetSecrets, freshSecrets, lockedUntil } from './secrets.js';
+import { forgetSecrets, freshSecrets } from './secrets.js';
 import type { AuthState } from './state.js';
 import { nameOf, requireSomebody, rolesOf, type Who } from './who.js';
 
@@ -99,7 +100,9 @@ async function checkedUser(state: AuthState, user: User, created: User['spec']['
   checkResource(whole);
   const claimsLock = status?.is_locked === true && !isOver(state, status.lock_expires);
   // What `tctl get` showed of a lock-out may come back while it lasts.
-  const isTrue = claimsLock && lockedUntil((await credentialStatus(state, user.metadata.name)).secrets, state.now());
+  const isTrue =
+    claimsLock &&
+    state.guesses.lockedUntil(user.metadata.name, (await credentialStatus(state, user.metadata.name)).secrets);
   checkServed(claimsLock && !isTrue ? { ...whole, spec: { ...whole.spec, status } } : whole);
   await rolesOf(state, whole.spec.roles);
   return whole;
@@ -113,12 +116,12 @@ function isOver(state: AuthState, end: string | undefined): boolean {
 /** With what is known of her credentials and lock-out; never a secret. */
 async function shown(state: AuthState, user: User): Promise<User> {
   const { status, secrets } = await credentialStatus(state, user.metadata.name);
-  const until = lockedUntil(secrets, state.now());
+  const until = state.guesses.lockedUntil(user.metadata.name, secrets);
   const lock = until
     ? {
         is_locked: true,
         locked_message: 'user has exceeded maximum failed login attempts',
-        ...(secrets.last_failure ? { locked_time: secrets.last_failure } : {}),
+        locked_time: new Date(until.getTime() - LOCK_MS).toISOString(),
         lock_expires: until.toISOString(),
       }
     : { is_locked: false };

@@ -1,0 +1,126 @@
+/** X11: guessing is slow, says nothing about who exists, and locks out nobody but the one who guesses. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { AuthClient } from '../../src/api/client.js';
+import { LOCK_MS } from '../../src/auth/guesses.js';
+import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
+import { codeAt, PASSWORD, TestAuth } from './test-auth.js';
+
+const LOCKED = 'too many incorrect attempts, please try again later';
+/** Where `TestAuth.login` comes from. */
+const HOME = '203.0.113.7';
+
+let cluster: TestAuth;
+let proxy: AuthClient;
+let tlsPublicKey: Buffer;
+beforeAll(async () => {
+  cluster = await TestAuth.start();
+  proxy = await cluster.asHost('Proxy');
+  tlsPublicKey = Buffer.from(publicKeyPem(await generateKey('ecdsa-p256')));
+});
+afterAll(() => cluster.remove());
+
+const finish = (user: string, password: string, remoteAddr: string, totpCode = '000000') =>
+  proxy.proxyGateway
+    .loginFinish({ user, password, totpCode, remoteAddr, tlsPublicKey })
+    .then(() => 'in')
+    .catch((error: Error) => error.message);
+const begin = (user: string, password: string, remoteAddr: string) =>
+  proxy.proxyGateway
+    .loginBegin({ user, password, remoteAddr })
+    .then(() => 'right')
+    .catch((error: Error) => error.message);
+
+async function guesses(user: string, count: number, remoteAddr: string): Promise<string[]> {
+  const texts: string[] = [];
+  for (let at = 0; at < count; at++) texts.push(await finish(user, 'wrong password', remoteAddr));
+  return texts;
+}
+
+/** Codes count once each: the clock goes on to the next. */
+async function comeIn(user: string, secret: string, remoteAddr: string): Promise<string> {
+  cluster.ahead += 30_000;
+  return await finish(user, PASSWORD, remoteAddr, codeAt(secret, cluster.now()));
+}
+
+describe('X11 who exists and who does not', () => {
+  test('hear the same words, guess by guess, in begin and in finish', async () => {
+    await cluster.invite('known', ['access']);
+    const heard = async (user: string, remoteAddr: string) => {
+      const texts = await guesses(user, 3, remoteAddr);
+      for (let at = 0; at < 3; at++) texts.push(await begin(user, 'wrong password', remoteAddr));
+      return [...texts, ...(await guesses(user, 2, remoteAddr))];
+    };
+    const known = await heard('known', '198.51.100.1');
+    expect(await heard('nobody', '198.51.100.1')).toEqual(known);
+    expect(known.at(-1)).toBe(LOCKED);
+    // And everybody from new places.
+    for (const user of ['known', 'nobody']) {
+      await guesses(user, 5, '198.51.100.2');
+      expect(await guesses(user, 1, '198.51.100.3')).toEqual([LOCKED]);
+    }
+  });
+
+  test('take the same time: a password is tried for each', async () => {
+    await cluster.invite('timed', ['access']);
+    const median = async (user: string) => {
+      const times: number[] = [];
+      for (let at = 0; at < 9; at++) {
+        const began = performance.now();
+        await finish(user, 'wrong password', `198.51.101.${at}`);
+        times.push(performance.now() - began);
+      }
+      return times.sort((a, b) => a - b)[4]!;
+    };
+    const [known, unknown] = [await median('timed'), await median('untimed')];
+    expect(unknown / known).toBeGreaterThan(0.3);
+    expect(unknown / known).toBeLessThan(3);
+  });
+});
+
+describe('X11 a stranger', () => {
+  test('locks out himself, then those who are new where they are, and never a person where she has been before', async () => {
+    const secret = await cluster.invite('alice', ['access']);
+    expect(await comeIn('alice', secret, HOME)).toBe('in');
+    expect((await guesses('alice', 6, '198.51.100.10')).at(-1)).toBe(LOCKED);
+    // Another new place still lets her in.
+    expect(await comeIn('alice', secret, '192.0.2.1')).toBe('in');
+    await guesses('alice', 5, '198.51.100.11');
+    await guesses('alice', 5, '198.51.100.12');
+    for (let at = 20; at < 60; at++) await begin('alice', 'wrong password', `198.51.100.${at}`);
+    expect(await comeIn('alice', secret, '192.0.2.77')).toBe(LOCKED);
+    expect(await comeIn('alice', secret, HOME)).toBe('in');
+    expect(await comeIn('alice', secret, '192.0.2.1')).toBe('in');
+    cluster.ahead += LOCK_MS;
+    expect(await comeIn('alice', secret, '192.0.2.77')).toBe('in');
+  });
+
+  test('is slow at a known place too, and has one network however many addresses of it', async () => {
+    const secret = await cluster.invite('bob', ['access']);
+    expect(await comeIn('bob', secret, '[2001:db8:1:2::1]:4711')).toBe('in');
+    for (let at = 0; at < 5; at++) await guesses('bob', 1, `[2001:db8:1:2::${at + 2}]:4711`);
+    expect(await comeIn('bob', secret, '[2001:db8:1:2::1]:4711')).toBe(LOCKED);
+  });
+
+  test('is not forgiven by a restart, and is by a new password', async () => {
+    // TLS goes by the system's clock, and a service that starts makes its certificate by ours.
+    cluster.ahead = 0;
+    const secret = await cluster.invite('carol', ['access']);
+    await guesses('carol', 5, '198.51.100.10');
+    const isLocked = async () =>
+      (await (await cluster.asHost('Admin')).users.getUser({ name: 'carol' })).user?.spec?.status?.isLocked;
+    expect(await isLocked()).toBe(true);
+    await cluster.stop();
+    await cluster.open();
+    proxy = await cluster.asHost('Proxy');
+    expect(await isLocked()).toBe(true);
+    expect(await comeIn('carol', secret, '198.51.100.10')).toBe(LOCKED);
+    await (await cluster.asHost('Admin')).auth.createResetPasswordToken({ name: 'carol', type: 'password', ttl: 0n });
+    expect(await isLocked()).not.toBe(true);
+  });
+
+  test('with an endless name writes little into the audit log', async () => {
+    await finish('x'.repeat(30_000), 'wrong', HOME);
+    const last = (await cluster.events('user.login')).at(-1)!;
+    expect(JSON.stringify(last).length).toBeLessThan(1_500);
+  });
+});
