@@ -13,7 +13,6 @@
  * password, so that someone who knows the password may guess codes without end.
  */
 import { ipOf, networkOf } from '../ip.js';
-import type { UserSecrets } from './secrets.js';
 
 export interface Failures {
   count: number;
@@ -27,6 +26,13 @@ export interface StoredGuesses {
   networks?: Record<string, Failures>;
   /** Of new networks together. */
   strangers?: Failures;
+}
+
+/** What is stored of a user about this. */
+export interface GuessedAt {
+  guesses?: StoredGuesses;
+  /** Where whole logins came from, the last one first. */
+  known_networks?: string[];
 }
 
 export const MAX_FAILURES = 5;
@@ -50,14 +56,14 @@ export class Guesses {
     this.#now = now;
   }
 
-  isLocked(user: string, secrets: UserSecrets, remoteAddr: string): boolean {
+  isLocked(user: string, secrets: GuessedAt, remoteAddr: string): boolean {
     const network = networkIn(remoteAddr);
     const { networks, strangers } = this.#countsOf(user, secrets);
     return this.#lasts(networks.get(network)) || (!isKnown(secrets, network) && this.#lasts(strangers));
   }
 
   /** Until when some network, or all new ones, are locked out. */
-  lockedUntil(user: string, secrets: UserSecrets): Date | undefined {
+  lockedUntil(user: string, secrets: GuessedAt): Date | undefined {
     const { networks, strangers } = this.#countsOf(user, secrets);
     const ends = [...networks.values(), strangers]
       .filter((failures) => this.#lasts(failures))
@@ -66,7 +72,7 @@ export class Guesses {
   }
 
   /** @returns what is to be stored */
-  failed(user: string, secrets: UserSecrets, remoteAddr: string): StoredGuesses {
+  failed(user: string, secrets: GuessedAt, remoteAddr: string): StoredGuesses {
     const network = networkIn(remoteAddr);
     const counts = this.#countsOf(user, secrets);
     const { networks } = counts;
@@ -79,11 +85,7 @@ export class Guesses {
   }
 
   /** A whole login. @returns what is to be stored, undefined when nothing has changed */
-  succeeded(
-    user: string,
-    secrets: UserSecrets,
-    remoteAddr: string,
-  ): Pick<UserSecrets, 'guesses' | 'known_networks'> | undefined {
+  succeeded(user: string, secrets: GuessedAt, remoteAddr: string): GuessedAt | undefined {
     const network = networkIn(remoteAddr);
     const counts = this.#countsOf(user, secrets);
     const hadFailures = counts.networks.delete(network);
@@ -98,7 +100,7 @@ export class Guesses {
     this.#names.delete(user);
   }
 
-  #countsOf(user: string, { guesses = {} }: UserSecrets): Counts {
+  #countsOf(user: string, { guesses = {} }: GuessedAt): Counts {
     const known = this.#names.get(user);
     const counts = known ?? { networks: new Map(Object.entries(guesses.networks ?? {})), strangers: guesses.strangers };
     this.#names.delete(user);
@@ -120,7 +122,7 @@ export class Guesses {
   }
 }
 
-const isKnown = ({ known_networks: known = [] }: UserSecrets, network: string): boolean => known.includes(network);
+const isKnown = ({ known_networks: known = [] }: GuessedAt, network: string): boolean => known.includes(network);
 const networkIn = (remoteAddr: string): string => networkOf(ipOf(remoteAddr) ?? remoteAddr);
 
 function stored({ networks, strangers }: Counts): StoredGuesses {

@@ -13,16 +13,13 @@ import { Secret, TOTP } from 'otpauth';
 import { loadNative } from '../errors.js';
 import type { TotpDevice } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
-import type { StoredGuesses } from './guesses.js';
+import type { GuessedAt } from './guesses.js';
 import { changeJson } from './records.js';
 import type { AuthState } from './state.js';
 
-export interface UserSecrets {
+export interface UserSecrets extends GuessedAt {
   password_hash?: string;
   mfa?: TotpDevice[];
-  guesses?: StoredGuesses;
-  /** Where whole logins came from, the last one first. */
-  known_networks?: string[];
   generation?: string;
 }
 
