@@ -191,23 +191,33 @@ async function call(client: AuthClient, service: string, method: Method): Promis
 
 /** `ok`, or code and message. */
 async function callOnce(client: AuthClient, service: string, { localName, methodKind }: Method): Promise<string> {
-  const calls = client[service as keyof typeof SERVICES] as unknown as Record<string, (request: unknown) => unknown>;
+  const calls = client[service as keyof typeof SERVICES] as unknown as Record<
+    string,
+    (request: unknown, options?: { signal: AbortSignal; timeoutMs?: number }) => unknown
+  >;
   const request = requestOf(`${service}.${localName}`);
   async function* once() {
     yield request;
   }
+  const stop = new AbortController();
+  const isWatch = localName.startsWith('watch');
   try {
     if (methodKind === 'unary') await calls[localName]!(request);
     else if (methodKind === 'client_streaming') await calls[localName]!(once());
     else {
       const input = methodKind === 'bidi_streaming' ? once() : request;
-      for await (const _ of calls[localName]!(input) as AsyncIterable<unknown>)
-        if (localName.startsWith('watch')) break; // they never end
+      for await (const _ of calls[localName]!(input, {
+        signal: stop.signal,
+        ...(isWatch ? { timeoutMs: 0 } : {}),
+      }) as AsyncIterable<unknown>)
+        if (isWatch) break; // they never end
     }
     return 'ok';
   } catch (error) {
     const { code = error, message } = error as { code?: string; message: string };
     return `${code} ${message}`;
+  } finally {
+    stop.abort();
   }
 }
 
