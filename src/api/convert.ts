@@ -8,7 +8,7 @@
  * promise.
  */
 import { formatDurationNanos, parseDurationNanos } from '../duration.js';
-import { TeleportError } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
 import type { AccessRequest } from '../resources/access-request.js';
 import type { Kind, ResourceOfKind } from '../resources/types.js';
 import { yesOrNo } from '../yes-no.js';
@@ -194,7 +194,11 @@ function durationAt(value: unknown, path: string): bigint {
   if (typeof value !== 'string') throw wrong(path, 'a duration like 30m0s');
   // Teleport's word for none.
   if (value === 'never') return 0n;
-  return parseDurationNanos(value);
+  try {
+    return parseDurationNanos(value);
+  } catch (cause) {
+    throw new TeleportError('BadParameter', `${path}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function numberAt(value: unknown, path: string): number {

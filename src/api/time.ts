@@ -40,8 +40,17 @@ export function timestampOfDate(date: Date): Timestamp {
   return create(TimestampSchema, { seconds: BigInt(seconds), nanos: (date.getTime() - seconds * 1000) * 1e6 });
 }
 
-/** @returns undefined for nothing and for Go's zero time */
+/** Seconds of 10000-01-01T00:00:00Z: no moment from here on has a text in RFC 3339. */
+const FIRST_SECOND_TOO_LATE = 253402300800n;
+
+/**
+ * @returns undefined for nothing and for Go's zero time
+ * @throws TeleportError `BadParameter` for a moment outside the years 1 to 9999
+ */
 export function timestampToDate(time: Timestamp | undefined): Date | undefined {
   if (time === undefined || time.seconds === GO_ZERO_SECONDS) return undefined;
+  if (time.seconds < GO_ZERO_SECONDS || time.seconds >= FIRST_SECOND_TOO_LATE) {
+    throw new TeleportError('BadParameter', 'a time in the request is outside the years 1 to 9999');
+  }
   return new Date(Number(time.seconds) * 1000 + Math.floor(time.nanos / 1e6));
 }

@@ -14,10 +14,15 @@ export class Reading {
   readonly #lines = new LineCounter();
 
   constructor(source: string) {
-    this.document = parseDocument(source, { lineCounter: this.#lines, schema: 'core', uniqueKeys: true });
-    this.mistakes = this.document.errors.map(
-      (error) => `line ${this.#lines.linePos(error.pos[0]).line}: ${yamlReason(error.message)}`,
-    );
+    try {
+      this.document = parseDocument(source, { lineCounter: this.#lines, schema: 'core', uniqueKeys: true });
+      this.mistakes = this.document.errors.map(
+        (error) => `line ${this.#lines.linePos(error.pos[0]).line}: ${yamlReason(error.message)}`,
+      );
+    } catch (error) {
+      this.document = parseDocument('');
+      this.mistakes = [messageOf(error)];
+    }
   }
 
   /** Note a mistake; the value then counts as not given. */

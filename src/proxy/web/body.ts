@@ -51,6 +51,8 @@ function bodyOf(member: (name: string) => unknown): Body {
     integer(name) {
       const value = member(name) ?? 0;
       if (typeof value !== 'number' || !Number.isInteger(value)) throw wrong(`${name} is not an integer`);
+      // A field of the message that it goes into has 64 bits.
+      if (Math.abs(value) >= 2 ** 63) throw wrong(`${name} is out of range`);
       return BigInt(value);
     },
     flag: (name) => member(name) === true,
