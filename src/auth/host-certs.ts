@@ -19,6 +19,7 @@ import { sshLine } from './ca.js';
 import { claimHost } from './hosts.js';
 import { type AuthState, record } from './state.js';
 import type { UserCertificates } from './user-certs.js';
+import { refuseLocked } from './who.js';
 
 /** Roles a service of ours, or a foreign agent, may join as. */
 const JOINABLE: readonly string[] = ['Proxy', 'Db', 'Instance', 'Node', 'App', 'Kube', 'Discovery'];
@@ -130,6 +131,7 @@ export async function joinWithToken(state: AuthState, request: JoinRequest): Pro
       );
     }
     if (request.tls.length === 0) throw new TeleportError('BadParameter', 'missing PublicTLSKey');
+    await refuseLocked(state, { serverId: hostId });
     const certificates = hostCertificates(state, {
       ...request,
       tls: readPublicKey(Buffer.from(request.tls).toString('utf8')),

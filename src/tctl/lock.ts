@@ -3,6 +3,7 @@
  * `--force` is given; the real `tctl` takes it. Source: cli.md 6.8.
  */
 import { randomUUID } from 'node:crypto';
+import type { AuthClient } from '../api/client.js';
 import { toMessage } from '../api/convert.js';
 import { withNote } from '../api/note.js';
 import type { Env } from '../cli/env.js';
@@ -68,18 +69,6 @@ export async function run(env: Env, args: LockArgs): Promise<void> {
     const flag = args.ttl !== undefined ? '--ttl must be longer than 0' : `--expires: ${args.expires} has passed`;
     throw new TeleportError('BadParameter', `nothing was locked: ${flag}`);
   }
-  const name = randomUUID();
-  const lock: Lock = {
-    kind: 'lock',
-    version: 'v2',
-    metadata: { name },
-    spec: {
-      target,
-      created_at: env.now().toISOString(),
-      ...(args.message ? { message: args.message } : {}),
-      ...(expires ? { expires: expires.toISOString() } : {}),
-    },
-  };
   await using client = await connectAdmin(env, args);
   const { missing, unknown } = await checkTarget(client, target);
   if (missing.length > 0 && !args.force) {
@@ -88,9 +77,33 @@ export async function run(env: Env, args: LockArgs): Promise<void> {
     });
   }
   for (const sentence of [...missing, ...unknown]) warn(env, sentence);
+  const { message } = args;
+  const name = await createLock(env, client, target, { message, expires });
+  printLine(env, `Created a lock with name "${name}".`);
+}
+
+/** @returns its name */
+export async function createLock(
+  env: Env,
+  client: AuthClient,
+  target: LockTarget,
+  { message, expires }: { message?: string | undefined; expires?: Date | undefined },
+): Promise<string> {
+  const name = randomUUID();
+  const lock: Lock = {
+    kind: 'lock',
+    version: 'v2',
+    metadata: { name },
+    spec: {
+      target,
+      created_at: env.now().toISOString(),
+      ...(message ? { message } : {}),
+      ...(expires ? { expires: expires.toISOString() } : {}),
+    },
+  };
   await client.auth.upsertLock(
     toMessage('lock', lock),
     withNote((note) => warn(env, note)),
   );
-  printLine(env, `Created a lock with name "${name}".`);
+  return name;
 }

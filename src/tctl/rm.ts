@@ -1,10 +1,13 @@
 /** `tctl rm kind/name`. Source: cli.md 6.5. */
+import type { AuthClient } from '../api/client.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import { parseRef, SINGLETONS } from '../resources/ref.js';
+import type { DatabaseServer } from '../resources/types.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { listDatabaseServers, listDatabases } from './lists.js';
+import { createLock } from './lock.js';
 
 export interface RmArgs extends AdminArgs {
   resource: string;
@@ -52,7 +55,9 @@ export async function run(env: Env, args: RmArgs): Promise<void> {
       return printLine(env, `database "${found[0]!.metadata.name}" has been deleted`);
     }
     case 'db_server': {
-      const servers = (await listDatabaseServers(client)).filter(({ metadata }) => metadata.name === name);
+      const all = await listDatabaseServers(client);
+      if (all.some(({ spec }) => spec.host_id === name)) return await removeHost(env, client, name, all);
+      const servers = all.filter(({ metadata }) => metadata.name === name);
       if (servers.length === 0) throw new TeleportError('NotFound', `database server "${name}" not found`);
       for (const { spec } of servers) {
         await client.auth.deleteDatabaseServer({ namespace: 'default', hostId: spec.host_id, name });
@@ -62,6 +67,19 @@ export async function run(env: Env, args: RmArgs): Promise<void> {
     default:
       throw new TeleportError('BadParameter', `deleting resources of type "${kind}" is not supported`);
   }
+}
+
+/** All that a Database Service offers, and its trust: a lock stays on its host. */
+async function removeHost(env: Env, client: AuthClient, hostId: string, servers: DatabaseServer[]): Promise<void> {
+  const lock = await createLock(env, client, { server_id: hostId }, { message: 'The host was removed.' });
+  for (const { metadata, spec } of servers.filter((server) => server.spec.host_id === hostId)) {
+    await client.auth.deleteDatabaseServer({ namespace: 'default', hostId, name: metadata.name });
+    printLine(env, `database server "${metadata.name}" on ${spec.hostname} has been deleted`);
+  }
+  printLine(
+    env,
+    `host "${hostId}" is locked: its certificate is good for nothing. Take it back with: tctl rm lock/${lock}`,
+  );
 }
 
 function ambiguous(name: string, names: string[]): TeleportError {

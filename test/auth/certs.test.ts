@@ -3,6 +3,7 @@
  * Tests: src/auth/grpc/trust.ts, src/auth/host-certs.ts, src/auth/rules.ts, src/auth/settings.ts
  * Tests: src/auth/user-certs.ts, src/auth/who.ts, src/resources/system-role.ts
  */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { hexName } from '../../src/api/alpn.js';
 import type { AuthClient } from '../../src/api/client.js';
@@ -280,6 +281,18 @@ describe('GenerateHostCerts', () => {
     });
     await expect(alice.auth.generateHostCerts(request({}))).rejects.toMatchObject({ code: 'AccessDenied' });
     await expect(nobody.auth.generateHostCerts(request({}))).rejects.toMatchObject({ code: 'AccessDenied' });
+  });
+
+  test('X2 a host that is locked does not join, with whatever token', async () => {
+    const nobody = await cluster.as({});
+    const hostId = randomUUID();
+    await admin.auth.upsertLock({ metadata: { name: 'gone' }, spec: { target: { serverId: hostId } } });
+    await expect(nobody.join.registerUsingToken(request({ token: 'static-secret', hostId }))).rejects.toMatchObject({
+      code: 'AccessDenied',
+      message: `lock targeting ServerID:"${hostId}" is in force`,
+    });
+    await admin.auth.deleteLock({ name: 'gone' });
+    await nobody.join.registerUsingToken(request({ token: 'static-secret', hostId }));
   });
 
   test('a token that names more than joinable roles gives none of them to an instance', async () => {

@@ -112,3 +112,17 @@ test('X2 a lock on a login is about the user in the database', async () => {
   expect((await cluster.tctl('lock', '--login=analyst', '--force')).status).toBe(0);
   expect((await end).text).toContain('lock targeting Login:"analyst" is in force');
 });
+
+test('X2 tctl rm of a host deletes what it offers and takes its trust back', async () => {
+  await unlock();
+  const { stdout } = await cluster.tctl('get', 'db_servers', '--format=json');
+  const hostId = (JSON.parse(stdout) as { spec: { host_id: string } }[])[0]!.spec.host_id;
+  const end = ending(await session('ben'));
+  const removed = await cluster.tctl('rm', `db_server/${hostId}`);
+  expect(removed).toMatchObject({ status: 0, stderr: '' });
+  expect(removed.stdout).toContain('database server "orders" on agent has been deleted');
+  expect((await end).text).toBe(
+    `terminating connection: lock targeting ServerID:"${hostId}" is in force: The host was removed.`,
+  );
+  expect((await cluster.tctl('get', 'db_servers', '--format=json')).stdout).not.toContain(hostId);
+});

@@ -311,6 +311,60 @@ test('the web certificate can be replaced', async () => {
   (await tls({})).destroy();
 });
 
+describe('X2 what is locked ends at the Proxy, whatever the agent does', () => {
+  afterEach(() => {
+    isMute = false;
+    peer.auth.lock();
+  });
+  const connect = async () => await tls({ ALPNProtocols: ['teleport-postgres'], ...user() });
+
+  /** A connection that the agent has taken and says nothing on; what its client hears. */
+  async function held(): Promise<{ heard: Promise<string | undefined> }> {
+    isMute = true;
+    const socket = await connect();
+    const before = seen.length;
+    socket.write(STARTUP);
+    await until('the agent has it', async () => seen.length > before || undefined);
+    const all = socket.toArray();
+    return { heard: all.then((chunks) => errorFields(messagesOf(Buffer.concat(chunks as Buffer[]))[0]!).M) };
+  }
+
+  test('connections of a person, and new ones are refused', async () => {
+    const { heard } = await held();
+    const at = performance.now();
+    peer.auth.lock({ user: 'alice' });
+    expect(await heard).toBe('terminating connection: lock targeting User:"alice" is in force: out');
+    expect(performance.now() - at).toBeLessThan(1_000);
+    expect((await refusal(await connect())).message).toBe(
+      'access denied: lock targeting User:"alice" is in force: out',
+    );
+    peer.auth.lock();
+    isMute = false;
+    await until(
+      'it is open again',
+      async () =>
+        await echoes(await connect()).then(
+          () => true,
+          () => undefined,
+        ),
+    );
+  });
+
+  test('connections and tunnels of a host, until the lock is gone', async () => {
+    const { heard } = await held();
+    const at = performance.now();
+    peer.auth.lock({ server_id: 'db-host' });
+    expect(await heard).toBe('terminating connection: lock targeting ServerID:"db-host" is in force: out');
+    await until('the tunnel is gone', async () => peer.proxy.agents().length === 0 || undefined);
+    expect(performance.now() - at).toBeLessThan(2_000);
+    expect((await refusal(await connect())).message).toContain('not found among registered databases');
+    peer.auth.lock();
+    isMute = false;
+    while (peer.proxy.agents().length === 0) await peer.proxy.agentsChanged();
+    await echoes(await connect());
+  });
+});
+
 // The last one: nothing is there afterwards.
 test('F9 a Proxy that stops tells every client why, also one that never hangs up', async () => {
   isMute = true;

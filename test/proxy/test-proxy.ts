@@ -1,12 +1,14 @@
 /** A real Proxy for its tests: authorities made on the spot, host and user certificates, and a stub of Auth behind it. */
+import { EventEmitter, on } from 'node:events';
 import { create } from '@bufbuild/protobuf';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { ALPN, hexName } from '../../src/api/alpn.js';
 import { callerKey } from '../../src/api/caller.js';
+import { toMessage } from '../../src/api/convert.js';
 import { AuthService, CertsSchema, JoinService } from '../../src/api/gen/authservice_pb.js';
-import { ProxyGateway } from '../../src/api/gen/internal_pb.js';
+import { DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
 import { TrustService } from '../../src/api/gen/trust_pb.js';
-import { DatabaseServerV3Schema, type RegisterUsingTokenRequest } from '../../src/api/gen/types_pb.js';
+import { DatabaseServerV3Schema, type LockV2, type RegisterUsingTokenRequest } from '../../src/api/gen/types_pb.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
 import { createAuthHttp2Server } from '../../src/api/server.js';
 import { TeleportError } from '../../src/errors.js';
@@ -15,6 +17,7 @@ import { listen } from '../../src/net/listen.js';
 import { takeProxyHeader } from '../../src/net/proxy-protocol.js';
 import { makeTlsServer } from '../../src/net/tls-server.js';
 import { type ProxyOptions, type ProxyService, startProxy } from '../../src/proxy/service.js';
+import type { LockTarget } from '../../src/resources/types.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
 
 export const CLUSTER = 'peer.local';
@@ -88,6 +91,8 @@ export interface StubAuth {
   offers: { database: string; hostId: string }[];
   lists: string[];
   settings: { secondFactors: number[]; messageOfTheDay: string };
+  /** Say to everybody that these are the locks. */
+  lock(...targets: LockTarget[]): void;
   close(): Promise<void>;
 }
 
@@ -100,7 +105,15 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
     offers: [],
     lists: [],
     settings: { secondFactors: [1], messageOfTheDay: '' },
+    lock(...targets) {
+      locks = targets.map((target) =>
+        toMessage('lock', { kind: 'lock', version: 'v2', metadata: { name: 'l' }, spec: { target, message: 'out' } }),
+      );
+      changes.emit('locks');
+    },
   };
+  const changes = new EventEmitter().setMaxListeners(0);
+  let locks: LockV2[] = [];
   const routes = (router: ConnectRouter): void => {
     router.service(TrustService, {
       getCertAuthorities: ({ type }) => ({
@@ -141,6 +154,12 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
           tls: Buffer.from('tls'),
           tlsCaCerts: [Buffer.from('ca')],
         });
+      },
+    });
+    router.service(DatabaseAgent, {
+      async *watchLocks(_, { signal }) {
+        yield { first: true, whole: true, locks };
+        for await (const _change of on(changes, 'locks', { signal })) yield { locks };
       },
     });
     router.service(ProxyGateway, {
