@@ -21,12 +21,15 @@ class Batch {
     this.durable.catch(() => {}); // whoever waits for it hears of it
   }
 
-  async run(): Promise<void> {
+  /** @returns why it failed */
+  async run(): Promise<unknown> {
     try {
       for (const segment of this.segments) await segment.sync();
       this.#resolve();
+      return undefined;
     } catch (error) {
       this.#reject(error);
+      return error;
     }
   }
 }
@@ -35,6 +38,12 @@ export class Durability {
   #waiting: Batch | undefined;
   #syncing: Batch | undefined;
   #running: Promise<void> | undefined;
+  readonly #onSynced: (error: unknown) => void;
+
+  /** @param onSynced  called after each sync, with why it failed */
+  constructor(onSynced: (error: unknown) => void) {
+    this.#onSynced = onSynced;
+  }
 
   /** Something was written there. @returns resolves when it is durable, rejects when it never will be */
   wrote(segment: Segment): Promise<void> {
@@ -59,8 +68,9 @@ export class Durability {
     while (this.#waiting) {
       this.#syncing = this.#waiting;
       this.#waiting = undefined;
-      await this.#syncing.run();
+      const error = await this.#syncing.run();
       this.#syncing = undefined;
+      this.#onSynced(error);
     }
     this.#running = undefined;
   }

@@ -110,7 +110,7 @@ export function codeOf(name: AuditEventName, outcome: AuditOutcome): string {
 /** Without the fields that are left out when they are empty. */
 export function withoutEmpty(fields: Record<string, unknown>): Record<string, unknown> {
   const kept: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(fields)) if (ALWAYS.has(key) || !isEmpty(value)) kept[key] = value;
+  for (const key of Object.keys(fields)) if (!isEmpty(fields[key]) || ALWAYS.has(key)) kept[key] = fields[key];
   return kept;
 }
 

@@ -3,25 +3,13 @@
  * After a failed write the file is cut back to its last durable line, so that a reader never meets half an event.
  * Knows bytes, not events.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  write,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, write } from 'node:fs';
 import { dirname } from 'node:path';
-import { isDiskFailure, isDiskFull, messageOf, TeleportError } from '../errors.js';
+import { isDiskFull, messageOf, TeleportError } from '../errors.js';
 
 export interface LineFile {
   /** Bytes of whole, durable lines. */
   readonly size: number;
-  /** Whether there was room for the bytes that were asked for ahead. */
-  readonly isReserved: boolean;
   /**
    * Write the text (whole lines, each ending in a newline) and resolve when it is durable. One call at a time.
    *
@@ -33,37 +21,27 @@ export interface LineFile {
   close(): void;
 }
 
-export interface LineFileOptions {
-  /**
-   * Fill the file with zeros to this length first; left out where the disk has no room for it. A write into blocks that exist and were written before needs no change
-   * of the file system's own records: 0.16 ms where a growing file took 0.45 ms (ext4, medians of 1000 writes of 1500
-   * bytes, 2026-11). The lines end where the zeros begin.
-   */
-  reservedBytes?: number;
-}
-
 /**
  * Open or create a file of lines, mode 0600. A last line without newline was never acknowledged and is cut off.
  *
  * @throws TeleportError `ConnectionProblem` when it cannot be opened
  */
-export function openLineFile(path: string, options: LineFileOptions = {}): LineFile {
+export function openLineFile(path: string): LineFile {
   let fd: number | undefined;
   try {
     // With O_DSYNC a write has returned when it is durable: one trip to a thread and back instead of two.
     fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC, 0o600);
     const size = wholeLines(fd);
     if (!isZeroAfter(fd, size)) ftruncateSync(fd, size);
-    const isReserved = reserve(path, size, options.reservedBytes ?? 0);
     syncDirectory(dirname(path));
-    return lineFileOf(path, fd, size, isReserved);
+    return lineFileOf(path, fd, size);
   } catch (cause) {
     if (fd !== undefined) closeQuietly(fd);
     throw auditFileError(path, cause);
   }
 }
 
-function lineFileOf(path: string, fd: number, durable: number, isReserved: boolean): LineFile {
+function lineFileOf(path: string, fd: number, durable: number): LineFile {
   let size = durable;
   /** Half a line may stand behind the last one, because it could not be cut off either. */
   let torn = false;
@@ -73,7 +51,6 @@ function lineFileOf(path: string, fd: number, durable: number, isReserved: boole
     torn = false;
   };
   return {
-    isReserved,
     get size() {
       return size;
     },
@@ -116,30 +93,10 @@ function closeQuietly(fd: number): void {
   }
 }
 
-/** What is behind the last line: nothing, or the zeros of a reservation, but never half a line. */
+/** What is behind the last line: nothing, or the zeros of a segment's room, but never half a line. */
 function isZeroAfter(fd: number, size: number): boolean {
   const next = Buffer.alloc(1);
   return readSync(fd, next, 0, 1, size) === 0 || next[0] === 0;
-}
-
-/** @returns false when there is no room */
-function reserve(path: string, size: number, reservedBytes: number): boolean {
-  const fd = openSync(path, 'r+');
-  try {
-    const from = Math.max(size, fstatSync(fd).size);
-    if (from >= reservedBytes) return true;
-    const zeros = Buffer.alloc(reservedBytes - from);
-    for (let done = 0; done < zeros.length; ) done += writeSync(fd, zeros, done, zeros.length - done, from + done);
-    fsyncSync(fd);
-    return true;
-  } catch (error) {
-    if (!isDiskFailure(error)) throw error;
-    // The lines themselves need the room that is left.
-    ftruncateSync(fd, size);
-    return false;
-  } finally {
-    closeSync(fd);
-  }
 }
 
 export interface Batcher {

@@ -5,7 +5,8 @@
  *
  * What all records of a session have in common is encoded once.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import { sha256 } from '../sha256.js';
 import { type AuditContext, type AuditEventName, type AuditOutcome, codeOf, withoutEmpty } from './events.js';
 import { recordText } from './record-text.js';
 
@@ -23,9 +24,7 @@ export interface SessionRecord {
 export const NO_RECORD_BEFORE = '0'.repeat(64);
 
 /** `prev` of the record that follows this one. @param record  its JSON text, without a line feed */
-export function sumOfRecord(record: string): string {
-  return createHash('sha256').update(record).digest('hex');
-}
+export const sumOfRecord = (record: string): string => sha256(record);
 
 export class RecordChain {
   readonly #now: () => Date;

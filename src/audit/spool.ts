@@ -71,7 +71,7 @@ export class AuditSpool {
   readonly #sync: Sync | undefined;
   readonly #alarm: Alarm;
   readonly #shareAlarm: Alarm;
-  readonly #durability = new Durability();
+  readonly #durability = new Durability((error) => (error ? this.#failed(error) : this.#shipper.wake()));
   readonly #shares: Shares;
   readonly #shipper: Shipper;
   readonly #refused: RefusedRecords;
@@ -154,12 +154,7 @@ export class AuditSpool {
     this.#shares.add(this.#newest, owner, bytes.length);
     this.#waiting += bytes.length;
     this.#shipper.wake();
-    const durable = this.#durability.wrote(segment);
-    durable.then(
-      () => this.#shipper.wake(),
-      (error: unknown) => this.#failed(error),
-    );
-    return durable;
+    return this.#durability.wrote(segment);
   }
 
   /** How long a user has to wait before the next statement: others want room too. */

@@ -222,6 +222,11 @@ export class DatabaseService {
     return this.#sessions.count;
   }
 
+  /** How the records of sessions get on. */
+  audit(): AuditSpool['state'] {
+    return this.#spool.state;
+  }
+
   /** Stop taking connections, wait for those that run, close them at the deadline. */
   async close({ drainMs = 0 }: { drainMs?: number } = {}): Promise<void> {
     this.#isDraining = true;

@@ -87,7 +87,7 @@ export class SessionAudit {
       { time: startedAt },
     );
     this.write();
-    await this.#writing;
+    await this.#whenDurable();
   }
 
   /** @throws StateError when it cannot be recorded */
@@ -100,7 +100,7 @@ export class SessionAudit {
       message: reason,
     });
     this.write();
-    await this.#writing;
+    await this.#whenDurable();
   }
 
   /** More of a text whose statement comes later. */
@@ -150,8 +150,9 @@ export class SessionAudit {
       'addr.local': redactValue(database.spec.uri),
       proto: 'db',
     });
+    clearTimeout(this.#soon);
     this.write({ isEnd: true });
-    await this.#writing;
+    await this.#whenDurable();
   }
 
   /**
@@ -160,8 +161,6 @@ export class SessionAudit {
    * @throws StateError when it cannot be: nothing of it is written then, so nothing of it may go on
    */
   write({ isEnd = false }: { isEnd?: boolean } = {}): void {
-    clearTimeout(this.#soon);
-    this.#soon = undefined;
     const records = this.#kept;
     const statements = this.#statements;
     this.#kept = [];
@@ -175,7 +174,7 @@ export class SessionAudit {
         this.#undurable -= statements;
         if (this.#writing === writing) this.#writing = undefined;
       },
-      (error: unknown) => this.#lost(error),
+      (error: unknown) => this.#lost(notRecorded(error)),
     );
   }
 
@@ -187,6 +186,7 @@ export class SessionAudit {
 
   /** Nobody waits for these, and what was sent on already has its record: they may use what is kept back for ends. */
   #writeResults(): void {
+    this.#soon = undefined;
     const before = this.#writing;
     try {
       this.write({ isEnd: true });
@@ -204,13 +204,17 @@ export class SessionAudit {
 
   #append(records: readonly SessionRecord[], owner: RecordOwner): Promise<void> {
     try {
-      const written = this.#chain.append(records, (lines) => this.#spool.write(lines, owner));
-      return written.catch((error: unknown) => {
-        throw notRecorded(error);
-      });
+      return this.#chain.append(records, (lines) => this.#spool.write(lines, owner));
     } catch (error) {
       throw notRecorded(error);
     }
+  }
+
+  /** Until what was written is durable. @throws StateError when it never will be */
+  async #whenDurable(): Promise<void> {
+    await this.#writing?.catch((error: unknown) => {
+      throw notRecorded(error);
+    });
   }
 
   #keep(...record: Parameters<RecordChain['record']>): void {

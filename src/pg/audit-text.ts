@@ -9,9 +9,10 @@
  */
 
 import { TeleportError } from '../errors.js';
+import { sha256 } from '../sha256.js';
 import { type Ask, BodyReader, type BodyScript } from './body-reader.js';
 import { decodeFrontend } from './decode.js';
-import { KEPT_BYTES, type KeptText, keptText, LongText, LongValues, sha256 } from './kept-text.js';
+import { KEPT_BYTES, type KeptText, keptText, LongText, LongValues } from './kept-text.js';
 import { nameTag, tagByte } from './messages.js';
 
 /** `db_query`, and for Parse `query`, is the first of it. */

@@ -17,10 +17,6 @@ export function keptText(bytes: Buffer): KeptText {
   return isUtf8(bytes) ? { text: bytes.toString('utf8') } : { text: bytes.toString('latin1'), encoding: 'latin1' };
 }
 
-export function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
 /** A text that comes in pieces: its beginning is kept, what is behind it is handed on in parts. */
 export class LongText {
   #bytes = 0;

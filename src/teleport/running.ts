@@ -287,6 +287,19 @@ export class RunningTeleport implements AsyncDisposable {
     this.#gauges.push(
       gauge('teleport_db_active_connections_total', 'Database connections that this agent serves.', sessions),
       gauge('teleport_db_databases', 'Databases that this agent offers.', () => db.databases().length),
+      gauge(
+        'teleport_db_audit_waiting_bytes',
+        'Audit records that Auth does not have yet.',
+        () => db.audit().waitingBytes,
+      ),
+      gauge(
+        'teleport_db_audit_refused_records',
+        'Audit records that Auth refused since the start.',
+        () => db.audit().refusedRecords,
+      ),
+      gauge('teleport_db_audit_failing', '1 while audit records cannot be written.', () =>
+        Number(db.audit().isFailing),
+      ),
     );
     const isUp = this.#readyWith(db);
     // A Proxy elsewhere may come later; our own is there.

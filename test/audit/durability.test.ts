@@ -1,6 +1,6 @@
 /**
  * What becomes of those who wait when the disk does not keep what it has taken.
- * Tests: src/audit/segment.ts, src/audit/shipper.ts
+ * Tests: src/audit/segment.ts
  */
 import { fdatasync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -18,6 +18,7 @@ export const EVERYBODYS = new Set([
   'pattern',
   'redact',
   'renewal',
+  'sha256',
   'slices',
   'version',
   'wait',

@@ -1,0 +1,130 @@
+/**
+ * What records cost: the same connection through an agent, with its audit and without any, in turns. `SELECT` by eight
+ * clients of pgbench, COPY by psql. Auth takes the records in no time here: what it does with them is not counted.
+ *
+ *     node test/tools/run.mjs test/bench/audit.ts [ROUNDS]
+ */
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { openAuditSpool } from '../../src/audit/spool.js';
+import { connectDatabase } from '../../src/dbserver/connect.js';
+import { silent } from '../../src/log.js';
+import { relay } from '../../src/net/relay.js';
+import { encodeReady } from '../../src/pg/backend.js';
+import { lastWords } from '../../src/pg/last-words.js';
+import { readFirst } from '../../src/pg/stream.js';
+import { role, startTestAgent, type TestAgent } from '../db/agent.js';
+import { createTestCa } from '../support/ca.js';
+import { startPostgres } from '../support/postgres.js';
+import { median } from './measure.js';
+
+const rounds = Number(process.argv[2] ?? 5);
+const dir = mkdtempSync(join(tmpdir(), 'bench-audit-'));
+const [dbCa, dbClientCa] = [createTestCa('DB CA'), createTestCa('DB client CA')];
+const postgres = await startPostgres({
+  tls: { ...dbCa.issue(['localhost']), ca: dbClientCa.certPem },
+  users: [{ name: 'analyst' }],
+  databases: [{ name: 'dev', owner: 'analyst' }],
+});
+const database = {
+  kind: 'db',
+  version: 'v3',
+  metadata: { name: 'pg', labels: { env: 'bench' } },
+  spec: { protocol: 'postgres', uri: `localhost:${postgres.port}` },
+};
+const agent = await startTestAgent({ databases: [database], dbClientCa, databaseCas: [dbCa.certPem] });
+agent.roles = [role({})];
+await agent.as({ serviceName: 'pg' });
+let shipped = 0;
+const spool = await openAuditSpool({
+  dir,
+  log: silent,
+  ship: async (lines) => {
+    shipped += lines.length;
+  },
+});
+agent.context.spool = spool;
+const plain = await startPlain(agent);
+
+/** The engine's way without a look at what passes. */
+async function startPlain({ context }: TestAgent) {
+  const server = createServer({ allowHalfOpen: true }, (client) => void serve(client).catch(() => client.destroy()));
+  async function serve(client: Socket): Promise<void> {
+    client.on('error', () => {});
+    await readFirst(client);
+    const { socket, loggedIn } = await connectDatabase(context, {
+      database: database as never,
+      dbUser: 'analyst',
+      dbName: 'dev',
+      startupParameters: [],
+      askedBy: 'alice',
+    });
+    const { parameters, backendKey, txStatus } = loggedIn;
+    client.write(encodeReady({ parameters, backendKey, txStatus }));
+    await relay(client, socket, { lastWords: lastWords() });
+  }
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+const ports = { off: (plain.address() as AddressInfo).port, on: agent.port };
+const script = join(dir, 'select.sql');
+writeFileSync(script, 'select 1;\n');
+
+async function selects(port: number, protocol: string): Promise<number> {
+  const args = ['-n', '-f', script, '-M', protocol, '-c', '8', '-T', '3', '-h', '127.0.0.1', '-p', `${port}`];
+  const { stdout } = await execa('pgbench', [...args, '-U', 'analyst', 'dev'], { env: { PGSSLMODE: 'disable' } });
+  return Number(/tps = ([\d.]+)/.exec(stdout)![1]);
+}
+
+async function copy(port: number, from: boolean): Promise<number> {
+  const rows = 1_000_000;
+  const sql = from
+    ? `\\copy (select repeat('x', 99) from generate_series(1, ${rows})) to /dev/null`
+    : `\\copy sink from ${join(dir, 'rows')}`;
+  const start = performance.now();
+  const args = ['-qX', '-h', '127.0.0.1', '-p', `${port}`, '-U', 'analyst', '-d', 'dev', '-c', sql];
+  await execa('psql', args, { env: { PGSSLMODE: 'disable' } });
+  return (rows * 100) / 1e6 / ((performance.now() - start) / 1000);
+}
+
+writeFileSync(join(dir, 'rows'), `${'x'.repeat(99)}\n`.repeat(1_000_000));
+await postgres.query('create unlogged table sink (t text)', { database: 'dev' });
+await postgres.query('grant all on sink to analyst', { database: 'dev' });
+const empty = () => postgres.query('truncate sink', { database: 'dev' });
+
+const works: Record<string, (port: number) => Promise<number>> = {
+  'SELECT 1, simple protocol, 8 clients, a second': (port) => selects(port, 'simple'),
+  'SELECT 1, extended protocol, 8 clients, a second': (port) => selects(port, 'extended'),
+  'COPY out, MB/s': (port) => copy(port, true),
+  'COPY in, MB/s': async (port) => {
+    await empty();
+    return await copy(port, false);
+  },
+};
+console.log(`load ${loadavg()[0]!.toFixed(1)} at the start`);
+for (const [name, work] of Object.entries(works)) {
+  const found = { off: [] as number[], on: [] as number[] };
+  for (let round = -1; round < rounds; round++)
+    for (const way of round % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const)) {
+      const value = await work(ports[way]);
+      if (round >= 0) found[way].push(value);
+    }
+  const ratios = found.on.map((value, n) => value / found.off[n]!);
+  const spread = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
+  const [off, on] = [median(found.off), median(found.on)];
+  console.log(
+    `${name}: ${off.toFixed(0)} without, ${on.toFixed(0)} with records; ratio ${median(ratios).toFixed(3)} (${spread})`,
+  );
+}
+console.log(`${shipped} records; load ${loadavg()[0]!.toFixed(1)} at the end`);
+plain.close();
+await agent.stop();
+await spool.close();
+await postgres.stop();
+rmSync(dir, { recursive: true });
