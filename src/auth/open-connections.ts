@@ -5,8 +5,12 @@
 import type { Duplex } from 'node:stream';
 import type { Caller } from '../api/caller.js';
 import { isTeleportError, messageOf } from '../errors.js';
+import { hostIdIn } from '../identity/host.js';
+import { lockInForce } from '../rbac/limits.js';
+import type { Lock } from '../resources/types.js';
 import { type Change, keyOf } from '../store/store.js';
 import { atMoment, rest } from '../wait.js';
+import { storedValue } from './records.js';
 import { SECRETS } from './secrets.js';
 import type { AuthState } from './state.js';
 import { whoCalls } from './who.js';
@@ -63,8 +67,8 @@ export class OpenConnections {
     }
   }
 
-  async #look({ key }: Change): Promise<void> {
-    const hits = whomItConcerns(key);
+  async #look(change: Change): Promise<void> {
+    const hits = whomItConcerns(change, this.#state);
     if (hits === undefined) return;
     // Where no call was ever let through, each will go on being refused.
     for (const caller of [...this.#callers]) if (caller.wasIn && hits(caller)) await this.#check(caller);
@@ -84,9 +88,24 @@ const LOCKS = `${keyOf('lock')}/`;
 const USERS = [`${keyOf('user')}/`, `${keyOf(SECRETS)}/`];
 
 /** Whose right a change of the store may have ended; undefined: nobody's. */
-function whomItConcerns(key: string): ((caller: Caller) => boolean) | undefined {
-  if (key.startsWith(LOCKS)) return () => true;
+function whomItConcerns(
+  { key, item }: Change,
+  { now, clusterName }: AuthState,
+): ((caller: Caller) => boolean) | undefined {
+  if (key.startsWith(LOCKS)) {
+    if (item === undefined) return undefined;
+    const lock = storedValue<Lock>(item);
+    // The roles of a user are in the store: who has one is found out by the look.
+    if (lock.spec.target.role !== undefined) return () => true;
+    return ({ bearer }) => {
+      const { identity, role } = bearer!;
+      const serverId = role && hostIdIn(identity.username, clusterName);
+      return lockInForce([lock], { identity, serverId, now: now() }) !== undefined;
+    };
+  }
   if (!USERS.some((folder) => key.startsWith(folder))) return undefined;
-  return ({ bearer }) =>
-    bearer !== undefined && USERS.some((folder) => key === folder + keyOf(bearer.identity.username).slice(1));
+  return ({ bearer }) => {
+    const name = keyOf(bearer!.identity.username).slice(1);
+    return USERS.some((folder) => key === folder + name);
+  };
 }

@@ -10,7 +10,7 @@ import { autoUserMode, autoUserRoles } from '../../src/rbac/auto-users.js';
 import { checkDatabaseAccess } from '../../src/rbac/check.js';
 import { evaluateLabelExpression } from '../../src/rbac/expression.js';
 import { matchesLabels } from '../../src/rbac/labels.js';
-import { lockInForce, maxSessionTtlMs, sessionLimitsOf } from '../../src/rbac/limits.js';
+import { lockInForce, lockingMode, maxSessionTtlMs, sessionLimitsOf } from '../../src/rbac/limits.js';
 import { checkPinning } from '../../src/rbac/pinned-ip.js';
 import { compileFilter, compilePredicate } from '../../src/rbac/predicate.js';
 import { expandRole, expandValue } from '../../src/rbac/templates.js';
@@ -270,6 +270,24 @@ describe('queries', () => {
     expect(compileFilter({ search: ['nope'] })(pg)).toBe(false);
     expect(compileFilter({})(pg)).toBe(true);
   });
+});
+
+test.each<[string[], 'strict' | 'best_effort' | undefined, string]>([
+  [[], undefined, 'best_effort'],
+  [[], 'strict', 'strict'],
+  [[''], 'strict', 'strict'],
+  [['best_effort'], 'strict', 'best_effort'],
+  [['best_effort', 'strict'], 'best_effort', 'strict'],
+])('locking mode of roles %j in a cluster of %s', (modes, cluster, expected) => {
+  const roles = modes.map((lock) => role(OPEN, {}, { lock: lock as 'strict' }));
+  const spec = { type: 'local' as const, second_factors: [], signature_algorithm_suite: 'legacy' as const };
+  const preference = {
+    kind: 'cluster_auth_preference' as const,
+    version: 'v2' as const,
+    metadata: { name: 'p' },
+    spec: { ...spec, ...(cluster ? { locking_mode: cluster } : {}) },
+  };
+  expect(lockingMode(roles, preference)).toBe(expected);
 });
 
 describe('automatic users', () => {

@@ -120,7 +120,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       synchronous_commit: 'off',
       full_page_writes: 'off',
       shared_buffers: '32MB',
-      max_connections: '200',
+      max_connections: '250',
       ...(options.tls ? { ssl: 'on', ssl_cert_file: 'server.crt', ssl_key_file: 'server.key' } : {}),
       ...(options.tls?.ca ? { ssl_ca_file: 'client-ca.crt' } : {}),
       ...options.settings,
