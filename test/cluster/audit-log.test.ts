@@ -3,10 +3,11 @@
  * Tests: src/tctl/audit/ls.ts, src/tctl/audit/export.ts, src/tctl/audit/query.ts, src/tctl/audit/text.ts
  * Tests: src/tctl/audit/verify.ts, src/tsh/db/history.ts
  */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { until } from '../support/until.js';
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -140,3 +141,26 @@ test('checkpoints that were exported before show a log that was written anew', a
     stdout: expect.stringContaining('a checkpoint that is kept elsewhere is not signed with the key'),
   });
 });
+
+test('F8 SIGHUP to the program brings a day file back that somebody deleted', async () => {
+  const one = await startTestCluster({ process: {} });
+  try {
+    await one.tctl('lock', '--user=w', '--force');
+    const folder = join(one.dataDir, 'log');
+    const [name] = readdirSync(folder);
+    const file = join(folder, name!);
+    const before = readFileSync(file, 'utf8');
+    rmSync(file);
+    process.kill(one.teleport.pid!, 'SIGHUP');
+    const after = await until('the file is there again', async () =>
+      existsSync(file) ? readFileSync(file, 'utf8') : undefined,
+    );
+    expect(after.startsWith(before)).toBe(true);
+    await one.tctl('lock', '--user=x', '--force');
+    expect(readFileSync(file, 'utf8')).toContain('"event":"audit.log.changed"');
+    await until('the log says so', async () => one.log().includes('Somebody has changed the audit log.') || undefined);
+    expect(await one.tctl('audit', 'verify')).toMatchObject({ status: 0 });
+  } finally {
+    await one.stop();
+  }
+}, 30_000);
