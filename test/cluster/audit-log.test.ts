@@ -158,7 +158,6 @@ test('F8 SIGHUP to the program brings a day file back that somebody deleted', as
     expect(after.startsWith(before)).toBe(true);
     await one.tctl('lock', '--user=x', '--force');
     expect(readFileSync(file, 'utf8')).toContain('"event":"audit.log.changed"');
-    await until('the log says so', async () => one.log().includes('Somebody has changed the audit log.') || undefined);
     expect(await one.tctl('audit', 'verify')).toMatchObject({ status: 0 });
   } finally {
     await one.stop();
