@@ -62,6 +62,11 @@ export class Guesses {
     return this.#lasts(networks.get(network)) || (!isKnown(secrets, network) && this.#lasts(strangers));
   }
 
+  /** Has a whole login of this user come from there before? */
+  knows(secrets: GuessedAt, remoteAddr: string): boolean {
+    return isKnown(secrets, networkIn(remoteAddr));
+  }
+
   /** Until when some network, or all new ones, are locked out. */
   lockedUntil(user: string, secrets: GuessedAt): Date | undefined {
     const { networks, strangers } = this.#countsOf(user, secrets);

@@ -8,6 +8,7 @@
  * them (see `guesses.ts`).
  */
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { ipOf } from '../ip.js';
 import { acceptTotp, changeSecrets, isPassword, secretsOf, type UserSecrets } from './secrets.js';
 import { type AuthState, record } from './state.js';
 import { certificatesAtLogin, type LoginRequest, readPublicKeys, type UserCertificates } from './user-certs.js';
@@ -20,17 +21,23 @@ export interface LoginBegin {
 
 /** @throws TeleportError `AccessDenied` `invalid credentials`, whatever is wrong */
 export async function loginBegin(state: AuthState, request: LoginBegin): Promise<{ totpChallenge: boolean }> {
-  return await inTurn(state, request.user, async () => {
-    const { user, secrets, isRight, isLocked } = await check(state, request);
-    if (user !== undefined && isRight && !isLocked) {
-      return { totpChallenge: state.preference.spec.second_factor !== 'off' && (secrets.mfa?.length ?? 0) > 0 };
-    }
-    if (!isLocked) countFailure(state, request, secrets, user !== undefined);
+  try {
+    return await attempt(state, request, async ({ user, secrets, isRight }) => {
+      if (user !== undefined && isRight) {
+        return { totpChallenge: state.preference.spec.second_factor !== 'off' && (secrets.mfa?.length ?? 0) > 0 };
+      }
+      countFailure(state, request, secrets, user !== undefined);
+      throw new TeleportError('AccessDenied', LOCKED);
+    });
+  } catch (cause) {
+    if (!isTeleportError(cause, 'AccessDenied')) throw cause;
     const error = new TeleportError('AccessDenied', 'invalid credentials');
     await recordLogin(state, request, error);
     throw error;
-  });
+  }
 }
+
+const LOCKED = 'too many incorrect attempts, please try again later';
 
 export interface LoginFinish extends LoginBegin {
   totpCode: string;
@@ -47,7 +54,7 @@ export interface LoginFinish extends LoginBegin {
 export async function loginFinish(state: AuthState, request: LoginFinish): Promise<UserCertificates> {
   const keys = readPublicKeys(request, "'ssh_pub_key' or 'tls_pub_key' must be set");
   try {
-    const proven = await inTurn(state, request.user, () => authenticate(state, request));
+    const proven = await attempt(state, request, (checked) => authenticate(state, request, checked));
     const certificates = await certificatesAtLogin(state, { ...request, ...proven, keys });
     await recordLogin(state, request, undefined);
     return certificates;
@@ -57,9 +64,30 @@ export async function loginFinish(state: AuthState, request: LoginFinish): Promi
   }
 }
 
-async function authenticate(state: AuthState, request: LoginFinish): Promise<Proven> {
-  const { user, secrets, isRight, isLocked } = await check(state, request);
-  if (isLocked) throw new TeleportError('AccessDenied', 'too many incorrect attempts, please try again later');
+/**
+ * One attempt at a time for each user, so that no burst slips past the lock-out. Whoever is locked out holds up nobody: he waits
+ * as long as others do, but outside of the user's turn.
+ *
+ * @throws TeleportError `AccessDenied` for who is locked out
+ */
+async function attempt<T>(state: AuthState, request: LoginBegin, work: (checked: Checked) => Promise<T>): Promise<T> {
+  const outcome = await inTurn(state, request.user, async () => {
+    const secrets = await secretsOf(state, request.user);
+    if (state.guesses.isLocked(request.user, secrets, request.remoteAddr)) return undefined;
+    return { result: await work(await check(state, request)) };
+  });
+  if (outcome) return outcome.result;
+  await check(state, request);
+  throw new TeleportError('AccessDenied', LOCKED);
+}
+
+type Checked = Awaited<ReturnType<typeof check>>;
+
+async function authenticate(
+  state: AuthState,
+  request: LoginFinish,
+  { user, secrets, isRight }: Checked,
+): Promise<Proven> {
   const setting = state.preference.spec.second_factor ?? 'otp';
   const usesCode = request.totpCode !== '' && setting !== 'off';
   const wrong = new TeleportError(
@@ -92,8 +120,14 @@ type Proven = Pick<LoginRequest, 'user' | 'generation' | 'device'>;
 /** The password is always tried, also for unknown and locked users, so that all of them take the same time. */
 async function check(state: AuthState, { user: name, password, remoteAddr }: LoginBegin) {
   const [user, secrets] = await Promise.all([state.users.get(name), secretsOf(state, name)]);
-  const isRight = (await isPassword(state, user ? secrets : {}, password)) && user !== undefined;
-  return { user, secrets, isRight, isLocked: state.guesses.isLocked(name, secrets, remoteAddr) };
+  // Where she has been before, she does not wait behind those who guess elsewhere.
+  const tried = state.passwordTurns.take(
+    ipOf(remoteAddr) ?? remoteAddr,
+    () => isPassword(state, user ? secrets : {}, password),
+    { goesFirst: state.guesses.knows(secrets, remoteAddr) },
+  );
+  const isRight = (await tried) && user !== undefined;
+  return { user, secrets, isRight };
 }
 
 /** It counts at once, and is stored after the answer: how long the answer takes must not say whether there is such a user. */

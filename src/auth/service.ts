@@ -22,6 +22,7 @@ import type { Store } from '../store/store.js';
 import { openSeal } from './audit-key.js';
 import { createAuthorities, openAuthorities } from './ca.js';
 import { type DataDir, openDataDir } from './data-dir.js';
+import { FairTurns } from './fair-turns.js';
 import { Guesses } from './guesses.js';
 import { issueHostIdentity } from './host-certs.js';
 import { JoinLimits } from './join-limits.js';
@@ -139,6 +140,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       turns: new Map(),
       joinLimits: new JoinLimits(),
       guesses: new Guesses(now),
+      passwordTurns: new FairTurns(PASSWORD_TURNS),
       ...recordsIn(store),
     };
     await makePresets(state);
@@ -210,6 +212,9 @@ async function keepOwnCertificates(state: AuthState, { listener, dir, everyMs }:
     everyMs,
   });
 }
+
+/** Node has four threads for this, files and names of hosts. */
+const PASSWORD_TURNS = { atOnce: 2, waitMs: 10_000, mostWaiting: 50 };
 
 /** Key of the cluster's name and id. */
 const CLUSTER = '/cluster';

@@ -10,6 +10,7 @@ import type { SignatureSuite } from '../pki/suites.js';
 import type { AuthPreference, ResourceOfKind, SecondFactor } from '../resources/types.js';
 import type { Store } from '../store/store.js';
 import type { Authorities } from './ca.js';
+import type { FairTurns } from './fair-turns.js';
 import type { Guesses } from './guesses.js';
 import type { JoinLimits } from './join-limits.js';
 import { type Records, recordsOf } from './records.js';
@@ -38,6 +39,8 @@ export interface AuthState {
   decoyHash: string;
   joinLimits: JoinLimits;
   guesses: Guesses;
+  /** A password is tried on a thread that the store of files needs too. */
+  passwordTurns: FairTurns;
   /** Login attempts of one user run one after the other, so that no burst slips past the lock-out. */
   turns: Map<string, Promise<unknown>>;
   users: Records<ResourceOfKind['user']>;

@@ -94,6 +94,18 @@ describe('X11 a stranger', () => {
     expect(await comeIn('alice', secret, '192.0.2.77')).toBe('in');
   });
 
+  test('who sends guesses by the hundred does not make her wait', async () => {
+    const secret = await cluster.invite('dora', ['access']);
+    expect(await comeIn('dora', secret, HOME)).toBe('in');
+    const flood = Array.from({ length: 60 }, (_, at) => finish('dora', 'wrong password', `198.51.102.${at}`));
+    let answered = 0;
+    for (const one of flood) void one.then(() => answered++);
+    expect(await comeIn('dora', secret, HOME)).toBe('in');
+    expect(answered).toBeLessThan(40);
+    const texts = await Promise.all(flood);
+    expect(texts.filter((text) => text === LOCKED).length).toBeGreaterThan(40);
+  });
+
   test('is slow at a known place too, and has one network however many addresses of it', async () => {
     const secret = await cluster.invite('bob', ['access']);
     expect(await comeIn('bob', secret, '[2001:db8:1:2::1]:4711')).toBe('in');
