@@ -9,6 +9,7 @@ import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
+import { checkLabelSizes } from '../resources/validate-database.js';
 import { checkBinding } from './hosts.js';
 import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
@@ -107,6 +108,7 @@ export async function upsertServer(state: AuthState, who: Who, server: DatabaseS
   if (server.spec.database.metadata?.name !== name) {
     throw new TeleportError('BadParameter', 'a database server must have the name of its database');
   }
+  checkLabelSizes(server.spec.database);
   await checkBinding(state, hostId, server.spec.database);
   const latest = state.now().getTime() + SERVER_TTL_MS;
   const asked = server.metadata.expires ? Date.parse(server.metadata.expires) : latest;

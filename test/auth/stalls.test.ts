@@ -194,3 +194,20 @@ test('X7 what a stranger sends is read up to 64 KiB', async () => {
   expect(result).toMatchObject({ status: '8', text: 'grpc: received message larger than max (300000 vs. 65536)' });
   expect(result.stallMs).toBeLessThan(LONGEST_STALL_MS);
 });
+
+test('X7 a database has so many labels, or every list of everybody would be slow', async () => {
+  const db = await cluster.asHost('Db');
+  const { hostId } = await cluster.identity('Db');
+  const offer = (labels: Record<string, string>) => {
+    const metadata = { name: 'wide', labels };
+    const database: Database = { kind: 'db', version: 'v3', metadata, spec: { protocol: 'postgres', uri: 'h:1' } };
+    const spec = { host_id: hostId, hostname: 'h', version: '18.3.0', database };
+    const server: DatabaseServer = { kind: 'db_server', version: 'v3', metadata, spec };
+    return db.auth.upsertDatabaseServer({ server: toMessage('db_server', server) });
+  };
+  const labels = Object.fromEntries(Array.from({ length: 257 }, (_, at) => [`k${at}`, 'v']));
+  await expect(offer(labels)).rejects.toThrow('database "wide" has 257 labels, and 256 are the most');
+  await expect(offer({ k: 'v'.repeat(5_000) })).rejects.toThrow(
+    'database "wide": its label "k" has more than 4096 characters',
+  );
+});
