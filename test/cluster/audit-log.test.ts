@@ -34,11 +34,14 @@ afterAll(() => cluster?.stop());
 test('tsh db history shows what one ran oneself', async () => {
   const text = await cluster.tsh('alice', 'db', 'history');
   expect(text.stderr).toBe('');
-  expect(text.stdout).toMatch(/^Time +Database +DB User +DB Name +Statement *$/m);
-  expect(text.stdout).toMatch(/ orders +postgres +postgres +select \$1::int *$/m);
+  expect(text.stdout).toMatch(/^Time +Database +DB User +DB Name +Result +Statement *$/m);
+  expect(text.stdout).toMatch(/ orders +postgres +postgres +1 row +select \$1::int *$/m);
   expect(text.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
   const json = JSON.parse((await cluster.tsh('alice', 'db', 'history', '--format=json')).stdout);
-  expect(json).toMatchObject([{ user: 'alice', db_query: "select 'first', '\u009b31m'" }, { query: 'select $1::int' }]);
+  expect(json).toMatchObject([
+    { db_query: "select 'first', '\u009b31m'", success: true, rows: 1 },
+    { db_query: 'select $1::int', success: true, rows: 1 },
+  ]);
   expect((await cluster.tsh('alice', 'db', 'history', 'sales')).stdout).toBe('No statements.\n');
   expect(await cluster.tsh('alice', 'db', 'history', '--limit=0')).toMatchObject({
     status: 1,

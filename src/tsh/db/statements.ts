@@ -1,0 +1,117 @@
+/**
+ * What ran, out of the records of sessions: each statement that was executed with its text, and what it came to. A prepared
+ * statement is recorded in three steps (its text, its values, its execution); here they come together again. Pure.
+ */
+export interface RanStatement {
+  time: string;
+  database: string;
+  dbUser: string;
+  dbName: string;
+  /** What is known of its text; a statement that was prepared before the records begin has its name alone. */
+  text: string;
+  /** Whether the text is longer than what is recorded in one piece. */
+  isCut: boolean;
+  session: string;
+  result?: {
+    success: boolean;
+    rows?: number;
+    affected?: number;
+    sqlState?: string;
+    error?: string;
+    durationMs?: number;
+  };
+}
+
+type Members = Record<string, unknown>;
+
+/** Names of events that are needed. */
+export const STATEMENT_KINDS = [
+  'db.session.query',
+  'db.session.query.failed',
+  'db.session.postgres.statements.parse',
+  'db.session.postgres.statements.bind',
+  'db.session.postgres.statements.execute',
+  'db.session.postgres.function',
+  'db.session.result',
+];
+
+/** @param records  oldest first */
+export function ranStatements(records: readonly Members[]): RanStatement[] {
+  const ran: RanStatement[] = [];
+  const byUid = new Map<unknown, RanStatement>();
+  /** Text of a prepared statement, and of a portal made from it, by session and name. */
+  const prepared = new Map<string, Text>();
+  const portals = new Map<string, Text>();
+  const add = (record: Members, text: Text) => {
+    const one = statementOf(record, text);
+    ran.push(one);
+    byUid.set(record.uid, one);
+  };
+  for (const record of records) {
+    const of = (name: unknown) => `${String(record.sid)} ${String(name ?? '')}`;
+    switch (String(record.event).replace(/^db\.session\.(postgres\.)?(statements\.)?/, '')) {
+      case 'query':
+      case 'query.failed':
+        add(record, { text: textOf(record.db_query), isCut: record.db_query_parts !== undefined });
+        break;
+      case 'parse':
+        prepared.set(of(record.statement_name), {
+          text: textOf(record.query),
+          isCut: record.db_query_parts !== undefined,
+        });
+        break;
+      case 'bind':
+        portals.set(
+          of(record.portal_name),
+          prepared.get(of(record.statement_name)) ?? {
+            text: `(prepared: ${textOf(record.statement_name)})`,
+            isCut: true,
+          },
+        );
+        break;
+      case 'execute':
+        add(record, portals.get(of(record.portal_name)) ?? { text: '(prepared earlier)', isCut: true });
+        break;
+      case 'function':
+        add(record, { text: `(function ${String(record.function_oid)})`, isCut: false });
+        break;
+      case 'result': {
+        const one = byUid.get(record.uid_of);
+        if (one) one.result = resultOf(record);
+      }
+    }
+  }
+  return ran;
+}
+
+interface Text {
+  text: string;
+  isCut: boolean;
+}
+
+function statementOf(record: Members, { text, isCut }: Text): RanStatement {
+  const { time, db_service, db_user, db_name, sid } = record;
+  const [at, database, dbUser, dbName, session] = [time, db_service, db_user, db_name, sid].map(textOf);
+  return { time: at!, database: database!, dbUser: dbUser!, dbName: dbName!, text, isCut, session: session! };
+}
+
+function resultOf({ success, rows, affected_records, sqlstate, error, duration_ms }: Members) {
+  return {
+    success: success === true,
+    ...(typeof rows === 'number' ? { rows } : {}),
+    ...(typeof affected_records === 'number' ? { affected: affected_records } : {}),
+    ...(typeof sqlstate === 'string' ? { sqlState: sqlstate } : {}),
+    ...(typeof error === 'string' ? { error } : {}),
+    ...(typeof duration_ms === 'number' ? { durationMs: duration_ms } : {}),
+  };
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** For a cell: rows, or the SQLSTATE of a failure; empty where nothing is known. */
+export function resultText({ result }: RanStatement): string {
+  if (result === undefined) return '';
+  if (!result.success) return result.sqlState ?? 'unknown';
+  const count = result.rows || result.affected || 0;
+  return `${count} ${count === 1 ? 'row' : 'rows'}`;
+}
