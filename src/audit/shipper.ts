@@ -49,8 +49,9 @@ export class Shipper {
   readonly #alarm: Alarm;
   readonly #refusedAlarm: Alarm;
   readonly #stop = new AbortController();
-  #wake = () => {};
-  #hurry = () => {};
+  /** Set while it waits for more, and for company. */
+  #wake: (() => void) | undefined;
+  #hurry: (() => void) | undefined;
   #onDrained: (() => void)[] = [];
   #running: Promise<void> | undefined;
   #keeping: NodeJS.Timeout | undefined;
@@ -75,8 +76,8 @@ export class Shipper {
 
   /** There is more. */
   wake(): void {
-    this.#wake();
-    if (this.#options.waiting() >= this.#options.batchBytes) this.#hurry();
+    this.#wake?.();
+    if (this.#hurry && this.#options.waiting() >= this.#options.batchBytes) this.#hurry();
   }
 
   /** A segment is done with. */
@@ -89,15 +90,15 @@ export class Shipper {
   drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#onDrained.push(resolve);
-      this.#wake();
-      this.#hurry();
+      this.#wake?.();
+      this.#hurry?.();
     });
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#wake();
-    this.#hurry();
+    this.#wake?.();
+    this.#hurry?.();
     await this.#running;
     if (this.#keeping) this.#keepNow();
     this.#onDrained = [];
@@ -160,11 +161,12 @@ export class Shipper {
     }
   }
 
-  #woken(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#stop.signal.aborted) resolve();
-      else this.#wake = resolve;
+  async #woken(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
     });
+    this.#wake = undefined;
   }
 
   async #gathered(): Promise<void> {
@@ -174,6 +176,7 @@ export class Shipper {
       this.#hurry = resolve;
     });
     await settledWithin(hurried, gatherMs);
+    this.#hurry = undefined;
   }
 
   #keepNow(): void {
