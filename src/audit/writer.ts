@@ -90,6 +90,8 @@ export class AuditLog {
   #link: Link;
   /** Number of the last checkpoint. */
   #checkpoint: number;
+  /** Whether the record that was signed last was there at the start. */
+  readonly #isSigned: boolean;
   #expiring: Promise<void> = Promise.resolve();
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
@@ -113,7 +115,8 @@ export class AuditLog {
     });
     this.#seal = options.seal;
     this.#keepDays = options.keepDays;
-    const { recent, link, day } = whatIsThere(dir, maxRemembered);
+    const { recent, link, day, isSigned } = whatIsThere(dir, maxRemembered, options.seal?.head);
+    this.#isSigned = isSigned;
     this.#recent = recent;
     this.#link = link;
     this.#day = day;
@@ -127,11 +130,15 @@ export class AuditLog {
   /** Called once, first: what has come to the log while nobody was here, and which of its days are old. Never rejects. */
   async begin(): Promise<void> {
     const head = this.#seal?.head;
-    if (head && head.last_n > this.#link.n) {
-      const message = `the audit log ends with record ${this.#link.n}, and record ${head.last_n} was signed: what is between is lost`;
+    if (head && !this.#isSigned) {
+      const message =
+        head.last_n > this.#link.n
+          ? `the audit log ends with record ${this.#link.n}, and record ${head.last_n} was signed: what is between is lost`
+          : `record ${head.last_n} of the audit log is not the one that was signed`;
       this.#log.error('Somebody has changed the audit log.', { error: message });
-      // The numbers go on where they were, so that what is missing stays missing.
-      this.#link = { n: head.last_n, sum: head.last_sum };
+      // The chain goes on from what was signed, so that what is missing stays missing, and no signature ever covers what
+      // somebody wrote in its place.
+      this.#link = { n: Math.max(head.last_n, this.#link.n), sum: head.last_sum };
       await this.#add([this.#own('audit.log.changed', 'failed', { success: false, message })], this.#host).catch(
         () => {},
       );
@@ -321,6 +328,8 @@ export class AuditLog {
       await this.#add([text], this.#host);
       if (this.#seal && farewell) await this.#seal.write(join(this.dir, HEAD_FILE), `${text}\n`);
       for (const day of days) await rm(join(this.dir, `${day}.log`), { force: true });
+      // The last record that was signed must be one that is there.
+      await this.checkpoint();
     } catch (error) {
       this.#log.error('Old days of the audit log cannot be deleted.', { error });
     }
@@ -358,23 +367,25 @@ function endOf(dir: string, day: string): Link | undefined {
 }
 
 /** From the last two days' files, so that repeats are recognised and the chain goes on across a restart. */
-function whatIsThere(dir: string, max: number): { recent: Map<string, Promise<void>>; link: Link; day: string } {
+function whatIsThere(dir: string, max: number, head: Sealed | undefined) {
   const durable = Promise.resolve();
   const recent = new Map<string, Promise<void>>();
   let link = CHAIN_START;
   let newest = '';
+  let isSigned = false;
   for (const day of daysOf(dir).slice(-2)) {
     const file = new DayFile(dir, day);
     for (const line of file.tail(Math.max(TAIL_BYTES, max * 512)).split('\n')) {
       const stamped = unchained(line);
       if (stamped) [link, newest] = [{ n: stamped.n, sum: stamped.sum }, day];
+      if (stamped?.n === head?.last_n && stamped?.sum === head?.last_sum) isSigned = true;
       const uid = uidOf(line);
       if (uid !== undefined) recent.set(uid, durable);
     }
     file.close();
   }
   forgetOldest(recent, max);
-  return { recent, link, day: newest };
+  return { recent, link, day: newest, isSigned };
 }
 
 /** Undefined for the rest of a line whose beginning was not read. */

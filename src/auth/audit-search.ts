@@ -36,8 +36,9 @@ export async function searchEvents(
       'access denied: of your own events you can read those of database sessions',
     );
   }
-  const earliest = new Date(state.now().getTime() - OWN_DAYS * DAY_MS);
-  const from = asked.from > earliest ? asked.from : earliest;
+  // What ran under the name before she had it is somebody else's.
+  const since = new Date(who.user.spec.created_by?.time ?? 0).getTime() || 0;
+  const from = new Date(Math.max(asked.from.getTime(), since, state.now().getTime() - OWN_DAYS * DAY_MS));
   return await searchAuditLog(state.audit.dir, { ...asked, from, kinds, user: who.user.metadata.name, limit });
 }
 

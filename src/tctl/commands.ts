@@ -316,7 +316,7 @@ export const program: ProgramSpec = {
       description: 'Needs a rule with "list" and "read" on "event", as the role auditor has.',
       options: [
         ...auditFilter('Where to begin: 24h (so long ago), 2026-11-21 or 2026-11-21T10:00:00Z.', '24h'),
-        { name: 'limit', kind: 'int', default: 100, description: 'Most records, the newest; 0 for all.' },
+        { name: 'limit', kind: 'int', default: 100, description: 'Most records, the newest, 1 to 10000.' },
         {
           name: 'format',
           kind: 'enum',
@@ -328,7 +328,7 @@ export const program: ProgramSpec = {
       examples: [
         'tctl audit ls',
         'tctl audit ls --from=7d --kind=db.session.start,user.login --user=alice',
-        "tctl audit ls --database=sales --kind='db.session.*' --limit=0 --format=json",
+        "tctl audit ls --database=sales --kind='db.session.*' --limit=1000 --format=json",
       ],
       load: () => import('./audit/ls.js'),
     }),

@@ -315,6 +315,46 @@ test('Auth that finds its log cut off says so, and the gap stays', async () => {
   expect(await problems()).toEqual([`${DAY2}:2 record 7 is missing before it`]);
 });
 
+test('a log that is written anew while Auth is away, without the signatures in it, is not signed when Auth comes back', async () => {
+  edit(DAY1, (lines) => {
+    const parts = lines.map((line) => unchained(line)!);
+    const records = parts.map(({ record, host, received }) => ({ text: record, host, received }));
+    records[1]!.text = records[1]!.text.replace('"db_query":"b"', '"db_query":"B"');
+    const harmless = recordText(event('nothing'));
+    for (const one of records) if (one.text.includes('audit.checkpoint')) one.text = harmless;
+    return rechain({ n: 0, sum: '0'.repeat(64) }, records);
+  });
+  const end = unchained(linesOf(DAY1).at(-1)!)!;
+  edit(DAY2, (lines) => {
+    const records = lines
+      .map((line) => unchained(line)!)
+      .map(({ record, host, received }) => ({ text: record, host, received }));
+    records[2]!.text = recordText(event('nothing'));
+    return rechain(end, records);
+  });
+  expect(await problems({ checkpoints: [] })).toEqual([]);
+  const audit = await open();
+  await audit.append([event('f')]);
+  await audit.close();
+  expect(JSON.parse(linesOf(DAY2)[3]!)).toMatchObject({
+    event: 'audit.log.changed',
+    message: 'record 7 of the audit log is not the one that was signed',
+  });
+  expect(await problems()).toEqual([`${DAY2}:4 it was edited, or what stands before it was`]);
+});
+
+test('after a farewell the record that was signed last is there, also where Auth ends at once', async () => {
+  clock = new Date('2026-11-25T12:00:00Z');
+  const audit = await open({ keepDays: 1 });
+  expect(readdirSync(dir).sort()).toEqual(['2026-11-25.log', 'head.log']);
+  // Nobody closes the first one.
+  const again = await open({ keepDays: 1 });
+  await again.append([event('f')]);
+  await again.close();
+  expect(linesOf('2026-11-25.log').map((line) => JSON.parse(line).event)).not.toContain('audit.log.changed');
+  await audit.close().catch(() => {});
+});
+
 test('days that are old are deleted whole, and a signature over their last record is the new beginning', async () => {
   clock = new Date('2026-11-23T12:00:00Z');
   const audit = await open({ keepDays: 1 });

@@ -72,6 +72,17 @@ test('one’s own statements need none, and are nobody else’s', async () => {
   await expect(read(alice, { own: true, kinds: ['db.'] })).rejects.toMatchObject({ code: 'AccessDenied' });
 });
 
+test('what ran under a name before somebody had it is not hers', async () => {
+  const agent = await cluster.asHost('Db');
+  const context = { clusterName: CLUSTER, now: () => new Date() };
+  const said = (db_query: string) =>
+    recordText(auditEvent('db.session.query', 'ok', { user: 'carol', db_query }, context));
+  await agent.databaseAgent.emitAuditEvents({ events: [said('of another carol')] });
+  const carol = await cluster.as(await cluster.login('carol', await cluster.invite('carol', ['dev'])));
+  await agent.databaseAgent.emitAuditEvents({ events: [said('her own')] });
+  expect(texts(await read(carol, { own: true }))).toEqual(['her own']);
+});
+
 test('words are bounded', async () => {
   await expect(read(auditor, { user: 'x'.repeat(501) })).rejects.toMatchObject({ code: 'BadParameter' });
   await expect(read(auditor, { kinds: Array.from({ length: 51 }, () => 'x') })).rejects.toMatchObject({

@@ -2,12 +2,21 @@
 import { auditLines } from '../../api/audit-lines.js';
 import type { Env } from '../../cli/env.js';
 import { printLine, printTable, printTctlJson } from '../../cli/output.js';
+import { TeleportError } from '../../errors.js';
 import { connectAdmin } from '../connect.js';
 import { type AuditArgs, queryOf } from './query.js';
 import { recordTable } from './text.js';
 
+/** They are all held here, to be shown with the newest at the end. */
+const MOST_RECORDS = 10_000;
+
 export async function run(env: Env, args: AuditArgs): Promise<void> {
   const query = queryOf(args, env.now());
+  if (args.limit < 1 || args.limit > MOST_RECORDS) {
+    throw new TeleportError('BadParameter', `--limit must be between 1 and ${MOST_RECORDS}`, {
+      hint: 'For more than that there is "tctl audit export".',
+    });
+  }
   await using client = await connectAdmin(env, args);
   const found: string[] = [];
   for await (const line of auditLines(client, { ...query, newestFirst: true })) found.push(line);

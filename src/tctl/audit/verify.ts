@@ -33,12 +33,13 @@ export async function run(env: Env, args: AuditVerifyArgs): Promise<number> {
     throw new TeleportError('NotFound', `cannot read the audit log in ${dir}: ${messageOf(error)}`, { cause: error });
   });
   const signer = key && publicKeyText(key);
+  const isEndKnown = kept.length > 0;
   if (args.format === 'json') printJson(env, { ...verdict, public_key: signer ?? null });
-  else sayIn(env, verdict, signer);
+  else sayIn(env, verdict, signer, isEndKnown);
   return verdict.problems.length > 0 ? 1 : 0;
 }
 
-function sayIn(env: Env, verdict: Verdict, signer: string | undefined): void {
+function sayIn(env: Env, verdict: Verdict, signer: string | undefined, isEndKnown: boolean): void {
   const { problems, records, files, checkpoints, sessions, first, last, unsigned, unchained } = verdict;
   for (const { file, line, what } of problems) printLine(env, `${file}${line > 0 ? `:${line}` : ''}: ${what}`);
   const span = records > 0 ? ` (${first} to ${last})` : '';
@@ -50,6 +51,12 @@ function sayIn(env: Env, verdict: Verdict, signer: string | undefined): void {
     printLine(env, `${unchained} records at the start have no chain: an older version wrote them, or somebody else.`);
   if (problems.length > 0) printLine(env, `NOT as it was written: ${problems.length} places, the first one above.`);
   else printLine(env, 'As it was written.');
+  if (!isEndKnown) {
+    printLine(
+      env,
+      `Whether more stood behind record ${last} is not known: --checkpoints=DATA_DIR/audit.head would say it.`,
+    );
+  }
   if (signer === undefined) {
     printLine(
       env,
