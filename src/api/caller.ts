@@ -7,6 +7,8 @@ export interface Caller {
   bearer?: Bearer | undefined;
   /** `ip:port` of the other end. */
   remoteAddr: string;
+  /** Called when a whole request of a caller without a certificate is here; what it gives, when that is answered. */
+  busy?: (() => () => void) | undefined;
   /** Whether a call on this connection was ever let through. */
   wasIn?: boolean;
   /** Ends the connection, a moment later. */

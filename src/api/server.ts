@@ -103,7 +103,13 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     response.on('error', () => {});
     request.on('error', () => {});
     if (!rightKind(request, response)) return;
-    grpc[classOf(callerOf(request))](request, inTeleportsWords(response));
+    const caller = callerOf(request);
+    let answered = () => {};
+    request.once('end', () => {
+      answered = caller.busy?.() ?? answered;
+    });
+    response.once('close', () => answered());
+    grpc[classOf(caller)](request, inTeleportsWords(response));
   });
   server.on('sessionError', () => {});
 

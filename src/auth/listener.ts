@@ -88,7 +88,7 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
         if (arrival === undefined) throw new TeleportError('Protocol', 'a connection that nobody has accepted');
         const { remoteAddr, guest } = arrival;
         if (bearer) guest.become(knownAs(bearer, socket));
-        const caller: Caller = { bearer, remoteAddr };
+        const caller: Caller = { bearer, remoteAddr, busy: () => guest.busy() };
         if (socket.alpnProtocol === ALPN.h2) connections.keep(caller, socket, grpc.accept(socket, caller));
         else {
           connections.keep(caller, socket, () => hangUp(socket));

@@ -170,9 +170,10 @@ export class Reception {
   }
 }
 
-function serveGrpc(server: AuthHttp2Server, { client, peer, stream }: Arrival): void {
+function serveGrpc(server: AuthHttp2Server, { client, guest, peer, stream }: Arrival): void {
   if (peer) checkUsage(peer.identity, 'everything');
-  server.accept(stream, { bearer: peer, remoteAddr: joinHostPort(client.address, client.port) });
+  const remoteAddr = joinHostPort(client.address, client.port);
+  server.accept(stream, { bearer: peer, remoteAddr, busy: () => guest.busy() });
 }
 
 /** @throws TeleportError `AccessDenied` for any host that is not a Database Service of this cluster */

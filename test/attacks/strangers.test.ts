@@ -119,6 +119,20 @@ test('X6 people and the local administrator work at Auth meanwhile', async () =>
   }
 });
 
+test('X6 whose request is whole waits for the answer, and is a stranger again after it', async () => {
+  const { hostCaPems, clusterName } = await auth.identity('Node');
+  const route = { kind: 'direct', ...auth.auth.address } as const;
+  const nobody = await dialAuth(route, { clusterName, hostCaPems }, { version: '18.3.0' });
+  try {
+    // Longer in all than a stranger has, and asking all the time.
+    const crowd = crowdAt(auth.auth.address.port, 'h2');
+    for (; crowd.isThere(); ) expect((await nobody.auth.ping({})).clusterName).toBe(clusterName);
+    await crowd.gone;
+  } finally {
+    await nobody.close();
+  }
+});
+
 test('X6 who has shown a certificate is no stranger, however long nothing is said', async () => {
   const shown = proxy.authorities.user();
   const options = { host: '127.0.0.1', port: proxy.port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] };
