@@ -6,9 +6,12 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Sealed } from '../../src/audit/seal.js';
 import { type AuditSpool, openAuditSpool } from '../../src/audit/spool.js';
+import { sealedIn, verifyLog } from '../../src/audit/verify.js';
 import { openAuditLog } from '../../src/audit/writer.js';
 import { createLogger } from '../../src/log.js';
+import { generateKey } from '../../src/pki/keys.js';
 import { runScript } from '../support/script.js';
 import { mountSmallDisk, type SmallDisk, testOnSmallDisk, testWithLimit } from '../support/small-disk.js';
 import { append } from './records.js';
@@ -98,7 +101,14 @@ describe('F1 a full disk', () => {
   testOnSmallDisk('refuses events of the audit log, also at midnight, and takes them when there is room', async () => {
     disk = mountSmallDisk(128);
     let clock = new Date('2026-11-21T23:59:00Z');
-    const audit = await openAuditLog({ dir: join(disk.dir, 'log'), now: () => clock, log });
+    const dir = join(disk.dir, 'log');
+    const key = await generateKey('ed25519');
+    let head: Sealed | undefined;
+    const write = async (_: string, text: string) => {
+      head = sealedIn(text);
+    };
+    const seal = () => ({ key, headFile: 'head', head, write });
+    const audit = await openAuditLog({ dir, now: () => clock, log, seal: seal() });
     const event = (uid: string) => ({ uid, time: clock.toISOString(), event: 'user.login', text: 'x'.repeat(5000) });
     await audit.append([event('a')]);
     disk.fill();
@@ -110,11 +120,13 @@ describe('F1 a full disk', () => {
     await audit.append([event('b'), event('c')]);
     expect(logged).toContain('Audit events are recorded again.');
     await audit.close();
-    const again = await openAuditLog({ dir: join(disk.dir, 'log'), now: () => clock });
+    const again = await openAuditLog({ dir, now: () => clock, seal: seal() });
     await again.append([event('c')]);
     await again.close();
     const size = (day: string) => statSync(join(disk!.dir, 'log', `${day}.log`)).size;
     expect([size('2026-11-21'), size('2026-11-22')].map((bytes) => Math.floor(bytes / 5000))).toEqual([1, 2]);
+    // What was refused has taken no number.
+    expect(await verifyLog({ dir, key, checkpoints: [head!] })).toMatchObject({ unsigned: 0, problems: [] });
   });
 
   testWithLimit(
