@@ -46,6 +46,8 @@ export interface ReceptionOptions {
 
 /** After the sessions that are in it (`postgres.ts`). */
 const TUNNEL_CUT_MS = 700;
+/** For the answers of calls under way. */
+const GRPC_CUT_MS = 300;
 
 export class Reception {
   readonly tunnels: TunnelRegistry;
@@ -133,22 +135,43 @@ export class Reception {
     });
   }
 
-  /** A tunnel of a host that is locked is refused; one that is open is cut, after the last words of the sessions in it. */
   #acceptTunnel(stream: Duplex, peer: Bearer): void {
     const host = this.#agentOf(peer);
-    const { hostId } = host;
-    const refusal = this.#rights.refusal({ serverId: hostId });
+    // A session that is in it may outlive the certificate.
+    this.#guard(stream, peer, { cutMs: TUNNEL_CUT_MS, mayGoOn: () => this.tunnels.hostOf(stream) !== undefined });
+    this.tunnels.accept(stream, host);
+  }
+
+  #acceptGrpc(server: AuthHttp2Server, { client, guest, peer, stream }: Arrival): void {
+    if (peer) {
+      checkUsage(peer.identity, 'everything');
+      this.#guard(stream, peer, { cutMs: GRPC_CUT_MS, mayGoOn: () => false });
+    }
+    const remoteAddr = joinHostPort(client.address, client.port);
+    server.accept(stream, { bearer: peer, remoteAddr, busy: () => guest.busy() });
+  }
+
+  /**
+   * A connection ends with the right of its bearer, after a while for last words, and with the certificate.
+   *
+   * @throws TeleportError `AccessDenied` for one who is locked
+   */
+  #guard(
+    stream: Duplex,
+    { identity, role }: Bearer,
+    { cutMs, mayGoOn }: { cutMs: number; mayGoOn: () => boolean },
+  ): void {
+    const holder = role ? { serverId: hostIdIn(identity.username, this.#clusterName) } : { identity };
+    const refusal = this.#rights.refusal(holder);
     if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
-    const watched = this.#rights.during({ serverId: hostId }, () => cutAfter(stream, TUNNEL_CUT_MS));
-    // With the certificate; a session that is in it goes on.
-    const forget = atMoment(peer.identity.expires, this.#now, () => {
-      if (this.tunnels.hostOf(stream) === undefined) stream.destroy();
+    const watched = this.#rights.during(holder, () => cutAfter(stream, cutMs));
+    const forget = atMoment(identity.expires, this.#now, () => {
+      if (!mayGoOn()) stream.destroy();
     });
     stream.once('close', () => {
       watched[Symbol.dispose]();
       forget();
     });
-    this.tunnels.accept(stream, host);
   }
 
   /** @throws TeleportError `AccessDenied` for any host that is not a Database Service of this cluster */
@@ -163,17 +186,11 @@ export class Reception {
       web: ({ stream, client, guest, isHttp2 }) => this.#web.accept(stream, { client, guest }, { isHttp2 }),
       postgres: ({ stream, client: { address, port }, guest, peer, refusal }) =>
         this.#clients.serve({ stream, peer, refusal, isDirect: false, address, port, guest }),
-      transport: (arrival) => serveGrpc(this.#transport, arrival),
-      join: (arrival) => serveGrpc(this.#join, arrival),
+      transport: (arrival) => this.#acceptGrpc(this.#transport, arrival),
+      join: (arrival) => this.#acceptGrpc(this.#join, arrival),
       tunnel: ({ stream, peer }) => this.#acceptTunnel(stream, peer!),
     };
   }
-}
-
-function serveGrpc(server: AuthHttp2Server, { client, guest, peer, stream }: Arrival): void {
-  if (peer) checkUsage(peer.identity, 'everything');
-  const remoteAddr = joinHostPort(client.address, client.port);
-  server.accept(stream, { bearer: peer, remoteAddr, busy: () => guest.busy() });
 }
 
 /** @throws TeleportError `AccessDenied` for any host that is not a Database Service of this cluster */

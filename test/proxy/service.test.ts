@@ -350,6 +350,18 @@ describe('X2 what is locked ends at the Proxy, whatever the agent does', () => {
     );
   });
 
+  test('a connection to the transport service that is held open, and the next one', async () => {
+    const open = async () =>
+      await tls({ ALPNProtocols: ['teleport-proxy-ssh-grpc', 'h2'], ...peer.authorities.user() });
+    const socket = await open();
+    const closed = once(socket.resume(), 'close');
+    peer.auth.lock({ user: 'alice' });
+    const at = performance.now();
+    await closed;
+    expect(performance.now() - at).toBeLessThan(1_000);
+    await once((await open()).resume(), 'close');
+  });
+
   test('connections and tunnels of a host, until the lock is gone', async () => {
     const { heard } = await held();
     const at = performance.now();
