@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 async function startAgent(): Promise<ProgramProcess> {
-  const args = ['start', `--config=${agentConfig}`];
+  const args = ['start', `--config=${agentConfig}`, '--diag-addr=:0'];
   const started = startProgram('teleport', args, { home: cluster.dir, vars: { SSL_CERT_FILE: cluster.webCaFile } });
   await started.untilSaid('Database Service is ready');
   return started;
@@ -168,6 +168,16 @@ const CONVERSATION = Buffer.concat([
   Buffer.from('Q\0\0\0\x10select 41+1\0', 'latin1'),
   Buffer.from('X\0\0\0\x04', 'latin1'),
 ]);
+
+test('X5 the metrics of an agent say how its records get on', async () => {
+  const at = /Diagnostics are served\. +addr:(\S+)/.exec(agent.text())![1];
+  await until('nothing waits', async () => {
+    const text = await (await fetch(`http://${at}/metrics`)).text();
+    expect(text).toMatch(/^teleport_db_audit_refused_records 0$/m);
+    expect(text).toMatch(/^teleport_db_audit_failing 0$/m);
+    return /^teleport_db_audit_waiting_bytes 0$/m.test(text) || undefined;
+  });
+});
 
 test('a client that sends byte by byte is served', async () => {
   const client = await rawClient({ host: '127.0.0.1', port: tunnel.port });
