@@ -88,6 +88,8 @@ export class Crowd {
 
   /** A connection as it was accepted. @returns undefined when there is no room, and no stranger to make some */
   arrive(connection: Connection, address: string): Guest | undefined {
+    // One that has closed says so no more, and would be counted for ever.
+    if (connection.destroyed) return undefined;
     if (accepted >= this.#descriptors / 2 && !this.#cutOldest()) return undefined;
     accepted++;
     return new Guest(this, connection, address);

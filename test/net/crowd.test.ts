@@ -81,6 +81,14 @@ describe('X6 a stranger', () => {
     expect(crowd.strangers).toBe(51);
   });
 
+  test('who is gone already is not counted', () => {
+    const crowd = crowdOf();
+    const connection = new FakeConnection();
+    connection.destroy();
+    expect(crowd.arrive(connection, '192.0.2.1')).toBeUndefined();
+    expect(crowd.strangers).toBe(0);
+  });
+
   test('has to go when all are too many, from the network that has most', () => {
     const crowd = crowdOf();
     const few = Array.from({ length: 30 }, () => arrive(crowd, '192.0.2.1').connection);
