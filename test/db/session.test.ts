@@ -16,11 +16,12 @@ import { isServerError } from '../../src/pg/server-error.js';
 import { shutdownEnd } from '../../src/pg/sqlstate.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
 import { readMessage } from '../../src/pg/stream.js';
+import type { RightHolder } from '../../src/rights/rights-watch.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
 import { errorFields, type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
 import { until } from '../support/until.js';
-import { role, startTestAgent, type TestAgent } from './agent.js';
+import { role, startTestAgent, type TestAgent, USER } from './agent.js';
 
 let server: Postgres;
 let agent: TestAgent;
@@ -391,6 +392,31 @@ describe('F9 a session that is ended', () => {
         C: '57P01',
         M: 'terminating connection: lock targeting User:"alice" is in force: On leave.',
       });
+    } finally {
+      agent.context.rights = rights;
+    }
+  });
+
+  test.each([
+    ['strict', true],
+    ['best_effort', false],
+  ] as const)('with lock: %s in a role is watched over with its user in the database', async (lock, isStrict) => {
+    const { rights } = agent.context;
+    const watched: RightHolder[] = [];
+    agent.context.rights = {
+      ...rights,
+      during(holder, onEnded) {
+        watched.push(holder);
+        if (holder.isStrict) onEnded('the Auth Service has said nothing for 15 s, and the locking mode is strict');
+        return { [Symbol.dispose]() {} };
+      },
+    };
+    agent.roles = [role({}, { lock })];
+    try {
+      const { client } = await rawSession();
+      if (isStrict) expect((await words(client)).M).toContain('the locking mode is strict');
+      else client.socket.destroy();
+      expect(watched).toMatchObject([{ identity: { username: USER }, login: 'analyst', isStrict }]);
     } finally {
       agent.context.rights = rights;
     }
