@@ -121,6 +121,12 @@ export const program: ProgramSpec = {
           default: HOUR_MS / 2,
           description: 'How long the token is valid, default is 30 minutes.',
         },
+        {
+          name: 'databases',
+          kind: 'list',
+          description: 'Names of databases that an agent may offer who joins with it, for example sales,dev-*.',
+        },
+        { name: 'db-labels', description: 'Labels that these databases must have, for example env=dev.' },
         { name: 'db-name', description: 'Name of the database, for the text that is printed.' },
         { name: 'db-protocol', description: 'Protocol of the database, for the text that is printed.' },
         { name: 'db-uri', description: 'Address of the database, for the text that is printed.' },
@@ -128,7 +134,11 @@ export const program: ProgramSpec = {
         { name: 'app-uri', description: 'Accepted; there are no applications.', hidden: true },
         FORMAT,
       ],
-      examples: ['tctl tokens add --type=db', 'tctl tokens add --type=db --format=text > /tmp/token'],
+      examples: [
+        'tctl tokens add --type=db',
+        'tctl tokens add --type=db --format=text > /tmp/token',
+        'tctl tokens add --type=db --databases=sales --db-labels=env=prod',
+      ],
       load: () => import('./tokens/add.js'),
     }),
     command({

@@ -225,3 +225,16 @@ describe('W15 a join that fails leads to what was wrong', () => {
     }
   });
 });
+
+test('X9 tctl tokens add binds a token to databases, and tctl get shows it', async () => {
+  const binding = ['--databases=sales,dev-*', '--db-labels=env=dev'];
+  const name = (await cluster.tctl('tokens', 'add', '--type=db', '--format=text', ...binding)).stdout.trim();
+  const shown = await cluster.tctl('get', `token/${name}`, '--format=json', '--with-secrets');
+  expect(JSON.parse(shown.stdout)).toMatchObject([
+    { spec: { roles: ['Db'], databases: ['sales', 'dev-*'], db_labels: { env: 'dev' } } },
+  ]);
+  expect(await cluster.tctl('tokens', 'add', '--type=proxy', ...binding)).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('--databases and --db-labels are about agents for databases: add --type=db'),
+  });
+});

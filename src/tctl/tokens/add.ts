@@ -20,24 +20,36 @@ export interface TokensAddArgs extends AdminArgs {
   ttl: number;
   format?: 'text' | 'json' | 'yaml' | undefined;
   labels?: string | undefined;
+  databases?: string[] | undefined;
+  dbLabels?: string | undefined;
   dbName?: string | undefined;
   dbProtocol?: string | undefined;
   dbUri?: string | undefined;
 }
 
 export async function run(env: Env, args: TokensAddArgs): Promise<void> {
-  const { dbName, dbProtocol, dbUri, labels: labelText } = args;
-  refuseSecrets({ dbName, dbProtocol, dbUri, labels: labelText });
+  const { dbName, dbProtocol, dbUri, labels: labelText, databases = [], dbLabels } = args;
+  refuseSecrets({ dbName, dbProtocol, dbUri, labels: labelText, dbLabels });
   const roles = args.type.map(normalRole);
   if (args.ttl <= 0) throw new TeleportError('BadParameter', '--ttl must be longer than 0: no host could join with it');
   const labels = args.labels ? parseLabelSpec(args.labels) : undefined;
+  const binding: Pick<ProvisionToken['spec'], 'databases' | 'db_labels'> = {
+    ...(databases.length > 0 ? { databases } : {}),
+    ...(dbLabels ? { db_labels: parseLabelSpec(dbLabels) } : {}),
+  };
+  if (Object.keys(binding).length > 0 && !roles.includes('Db')) {
+    throw new TeleportError(
+      'BadParameter',
+      '--databases and --db-labels are about agents for databases: add --type=db',
+    );
+  }
   const name = args.value || randomBytes(16).toString('hex');
   const expires = new Date(env.now().getTime() + args.ttl);
   const token: ProvisionToken = {
     kind: 'token',
     version: 'v2',
     metadata: { name, ...(labels ? { labels } : {}), expires: expires.toISOString() },
-    spec: { roles, join_method: 'token' },
+    spec: { roles, join_method: 'token', ...binding },
   };
   await using client = await connectAdmin(env, args);
   try {
