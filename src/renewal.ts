@@ -30,6 +30,12 @@ export class Renewal {
     this.#timer = setInterval(() => this.#look(), options.everyMs ?? LOOK_MS).unref();
   }
 
+  /** Look now: something has changed. */
+  hurry(): void {
+    this.#notBefore = 0;
+    this.#look();
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#attempt;

@@ -61,6 +61,16 @@ export class Authorities {
     return (stored.spec.rotation?.phase === 'init' ? additional.tls : undefined) ?? active.tls!;
   }
 
+  /**
+   * With what the certificates of hosts are signed: in `update_clients` still by the old key, as people who logged in before have
+   * heard of no other one. One certificate is for both ends of a host's connections.
+   */
+  ofHosts(): { tls: SigningCa; ssh: KeyObject } {
+    const { stored, active, additional } = this.get('host');
+    const { tls, ssh } = stored.spec.rotation?.phase === 'update_clients' ? { ...active, ...additional } : active;
+    return { tls: tls!, ssh: ssh! };
+  }
+
   /** Whose X.509 certificates are believed, PEM, the one that signs first. */
   trusted(type: TlsType): string[] {
     const { active, additional } = this.get(type);

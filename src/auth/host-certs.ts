@@ -12,7 +12,7 @@ import { ipOf } from '../ip.js';
 import { generateKey, privateKeyPem, readPublicKey } from '../pki/keys.js';
 import { readAuthorizedKey } from '../pki/ssh/certificate.js';
 import { keyFor } from '../pki/suites.js';
-import { issueLeaf, readCertificate } from '../pki/x509.js';
+import { issueLeaf, readCertificate, spkiPin } from '../pki/x509.js';
 import { isSystemRole, type SystemRole } from '../resources/system-role.js';
 import type { ProvisionToken } from '../resources/types.js';
 import { sshLine } from './ca.js';
@@ -43,8 +43,7 @@ export function hostCertificates(state: AuthState, request: HostCertRequest): Us
   if (hostId === '') throw new TeleportError('BadParameter', 'missing parameter HostID');
   if (!isSystemRole(role)) throw new TeleportError('BadParameter', `role "${role}" is not supported`);
   const now = state.now();
-  const ca = state.authorities.tls('host');
-  const caKey = state.authorities.ssh('host');
+  const { tls: ca, ssh: caKey } = state.authorities.ofHosts();
   const expires = new Date(now.getTime() + HOST_TTL_MS);
   const { clusterName } = state;
   const { systemRoles = [], isBound = false } = request;
@@ -75,6 +74,11 @@ export function hostCertificates(state: AuthState, request: HostCertRequest): Us
     tlsCas: state.authorities.trusted('host'),
     sshCas: state.authorities.trustedSsh('host').map(sshLine),
   };
+}
+
+/** What hosts hear of the authority that signs their certificates. */
+export function hostAuthorities({ authorities }: AuthState): { hostSigner: string; hostPins: string[] } {
+  return { hostSigner: spkiPin(authorities.ofHosts().tls.certPem), hostPins: authorities.pins() };
 }
 
 /** A host identity with a key made here, for services in the same process and for the local administrator. */

@@ -31,11 +31,12 @@ export class Rotator {
 
   /**
    * @param by  who asks, for the record
-   * @throws BadParameter where the phase does not follow on that of now, NotImplemented for the authority of hosts
+   * @throws BadParameter where the phase does not follow on that of now, and for hosts without a grace period
    */
   async rotate(type: CaType, request: Omit<RotationRequest, 'now'>, by: string): Promise<void> {
-    // Hosts would have to be given new certificates in each phase.
-    if (type === 'host') throw new TeleportError('NotImplemented', 'the authority of hosts cannot be rotated here yet');
+    // Every host would be cut off, this one included, and join anew with a token.
+    if (type === 'host' && (request.targetPhase || 'init') === 'init' && request.graceMs === 0)
+      throw new TeleportError('BadParameter', 'the authority of hosts is not rotated without a grace period');
     const mine = this.#last.then(() => this.#step(type, request, by));
     this.#last = mine.catch(() => {});
     await mine;

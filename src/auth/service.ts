@@ -6,7 +6,8 @@
  *                                                └── state: store, authorities, audit log, clock
  */
 import { randomUUID } from 'node:crypto';
-import type { HostIdentity } from '../api/host-identity.js';
+import { HostFreshness } from '../api/authority-watch.js';
+import { type HostIdentity, takeOver } from '../api/host-identity.js';
 import { type AuditLog, openAuditLog } from '../audit/writer.js';
 import { Closers } from '../closers.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
@@ -24,7 +25,7 @@ import { createAuthorities, openAuthorities } from './ca.js';
 import { type DataDir, openDataDir } from './data-dir.js';
 import { FairTurns } from './fair-turns.js';
 import { Guesses } from './guesses.js';
-import { issueHostIdentity } from './host-certs.js';
+import { hostAuthorities, issueHostIdentity } from './host-certs.js';
 import { JoinLimits } from './join-limits.js';
 import { type AuthListener, type ListenAt, openListener } from './listener.js';
 import { storedValue } from './records.js';
@@ -197,20 +198,26 @@ async function keepOwnCertificates(state: AuthState, { listener, dir, everyMs }:
       if (!isTeleportError(error, 'LimitExceeded')) throw error;
       log.error('The identity for tctl on this host cannot be written; an older one stays.', { error });
     });
-    return admin.certPem;
+    return admin;
   };
-  let certPem = await makeAdmin();
-  return new Renewal({
+  const admin = await makeAdmin();
+  const freshness = new HostFreshness(admin);
+  const renewal = new Renewal({
     what: 'the certificate of the Auth Service',
-    dueAt: () => renewalOf(certPem),
+    dueAt: () => (freshness.isOutdated ? new Date(0) : renewalOf(admin.certPem)),
     renew: async () => {
       await listener.renew();
-      certPem = await makeAdmin();
+      takeOver(admin, await makeAdmin());
     },
     now,
     log,
     everyMs,
   });
+  state.authorities.onChange((type) => {
+    if (type === 'host') freshness.heard(hostAuthorities(state));
+  });
+  freshness.onOutdated = () => renewal.hurry();
+  return renewal;
 }
 
 /** Node has four threads for this, files and names of hosts. */

@@ -7,7 +7,7 @@
 
 import { join } from 'node:path';
 import { abortForMany } from '../abort.js';
-import { followAuthorities } from '../api/authority-watch.js';
+import { followAuthorities, type HostAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
 import { dialAuth } from '../api/dial.js';
 import { type AuthRoute, type HostIdentity, takeOver } from '../api/host-identity.js';
@@ -56,6 +56,8 @@ export interface DatabaseServiceOptions {
   now?: () => Date;
   /** Repeat of the db_server announcement; its life is twice that. Default 5 min. */
   heartbeatMs?: number;
+  /** Called for what Auth says of the authority of hosts. */
+  onHostAuthorities?: (authorities: HostAuthorities) => void;
 }
 
 /** What has to be opened before an agent can begin. */
@@ -142,7 +144,8 @@ export class DatabaseService {
     const clientCertificates = createClientCertificates(client, now);
     this.#authorities = followAuthorities({
       auth,
-      onChange: () => {
+      onChange: (hosts) => {
+        options.onHostAuthorities?.(hosts);
         void userCas(true).catch(() => {}); // asked again by whoever needs them
         clientCertificates.forget();
       },

@@ -3,7 +3,7 @@
  * the start, at each change, every few minutes, and when somebody shows a certificate that is signed by neither.
  */
 import { fetchTrustedPems } from '../api/authorities.js';
-import { followAuthorities } from '../api/authority-watch.js';
+import { followAuthorities, type HostAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { type Bearer, bearerOf } from '../identity/bearer.js';
@@ -22,6 +22,8 @@ export interface AuthoritiesOptions {
   /** Host CA of the identity: known before Auth was asked. */
   hostCaPems: readonly string[];
   log: Logger;
+  /** Called for each change of an authority, and when one may have been missed. */
+  onHosts?: ((authorities: HostAuthorities) => void) | undefined;
   /** Called before `watchAuthorities` returns, and at each change. */
   onChange: (userCaPems: readonly string[], hostCaPems: readonly string[]) => void;
   /** Default 5 minutes. */
@@ -42,7 +44,7 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Tru
     askedAt = performance.now();
     const [hosts, users] = await Promise.all([fetchTrustedPems(auth, 'host'), fetchTrustedPems(auth, 'user')]);
     if (users.length === 0) throw new TeleportError('ConnectionProblem', 'the Auth Service names no user authority');
-    const known = [...new Set([...options.hostCaPems, ...hosts])];
+    const known = hosts.length > 0 ? hosts : options.hostCaPems;
     const isSame = same(known, hostCaPems) && same(users, userCaPems);
     hostCaPems = known;
     userCaPems = users;
@@ -69,7 +71,10 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Tru
   const stop = new AbortController();
   const following = followAuthorities({
     auth,
-    onChange: () => void refresh({ isCertain: true }),
+    onChange: (hosts) => {
+      void refresh({ isCertain: true });
+      options.onHosts?.(hosts);
+    },
     log,
     signal: stop.signal,
   });

@@ -9,6 +9,8 @@
  *                        │                     └─ teleshift-tunnel ───────── an agent dialled in
  *                        └─ PostgreSQL ───────────────────────────────────── PostgreSQL ─ tunnel ─ agent
  */
+
+import type { HostAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
 import { dialAuth } from '../api/dial.js';
 import { type HostIdentity, takeOver } from '../api/host-identity.js';
@@ -55,6 +57,8 @@ export interface ProxyOptions {
   /** How long Auth's answer about settings is good. Default 3 s. */
   settingsTtlMs?: number;
   rateLimits?: WebServerOptions['rateLimits'];
+  /** Called for what Auth says of the authority of hosts. */
+  onHostAuthorities?: (authorities: HostAuthorities) => void;
   /** How many connections each class may have. */
   crowd?: ReceptionOptions['crowd'];
 }
@@ -73,6 +77,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
         hostCaPems: identity.hostCaPems,
         log,
         onChange: terminators.setAuthorities,
+        onHosts: options.onHostAuthorities,
       }),
     );
     const rights = closers.keep(followRights(auth, options));

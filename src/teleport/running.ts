@@ -3,6 +3,7 @@
  * this order and closed in the reverse one. They meet only over the network, also here, so that they can move apart.
  */
 import { hostname } from 'node:os';
+import { HostFreshness } from '../api/authority-watch.js';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
 import type { AuthService } from '../auth/service.js';
 import type { Env } from '../cli/env.js';
@@ -71,6 +72,12 @@ export async function startTeleport(
     await closers.close();
     throw error;
   }
+}
+
+/** A certificate, and whether it is of the authorities of now. */
+interface Fresh {
+  identity: HostIdentity;
+  freshness: HostFreshness;
 }
 
 interface Surroundings {
@@ -192,8 +199,10 @@ export class RunningTeleport implements AsyncDisposable {
     const names = [...new Set([...LOOPBACK_NAMES, nodename, hostname(), ...publicAddr.map(hostOf)])];
     const identity = await identityFor(member, 'Proxy', names);
     const webCert = keypairs[0] ? await readKeypair(keypairs[0]) : await webCertificate(dataDir, names, this.#now());
+    const freshness = new HostFreshness(identity);
     const options: ProxyOptions = {
       identity,
+      onHostAuthorities: (authorities) => freshness.heard(authorities),
       auth: authAt,
       listen,
       publicAddr,
@@ -216,18 +225,22 @@ export class RunningTeleport implements AsyncDisposable {
       ),
       gauge('teleport_proxy_db_active_connections_total', 'Database connections open at this Proxy.', sessions),
     );
-    this.#keepFresh(member, identity, proxy);
+    this.#keepFresh(member, { identity, freshness }, proxy);
     this.#reloadCertificate(proxy, webCert, config);
     const addr = joinHostPort(proxy.address.host, proxy.address.port);
     this.#log.info('Proxy Service is listening.', { addr, public_addr: proxy.publicAddr });
   }
 
   /** A host's certificate lives for 30 days. That of a member is kept for the next start. */
-  #keepFresh({ config, auth }: Membership, identity: HostIdentity, service: { renewIdentity(): Promise<void> }): void {
-    this.#closers.keep(
+  #keepFresh(
+    { config, auth }: Membership,
+    { identity, freshness }: Fresh,
+    service: { renewIdentity(): Promise<void> },
+  ): void {
+    const renewal = this.#closers.keep(
       new Renewal({
         what: `the certificate of this host (${identity.role})`,
-        dueAt: () => renewalOf(identity.certPem),
+        dueAt: () => (freshness.isOutdated ? new Date(0) : renewalOf(identity.certPem)),
         renew: async () => {
           await service.renewIdentity();
           if (!auth) await saveIdentity(config.dataDir, identity);
@@ -237,6 +250,8 @@ export class RunningTeleport implements AsyncDisposable {
         everyMs: this.#renewalLookMs,
       }),
     );
+    freshness.onOutdated = () => renewal.hurry();
+    if (freshness.isOutdated) renewal.hurry();
   }
 
   /** Where the web certificate comes from files, they are read again. */
@@ -267,8 +282,10 @@ export class RunningTeleport implements AsyncDisposable {
       ? { kind: 'direct', ...member.auth.address }
       : { kind: 'proxy', ...proxy, vars };
     const { startDatabaseService } = await import('../db/server.js');
+    const freshness = new HostFreshness(identity);
     const options: DatabaseServiceOptions = {
       identity,
+      onHostAuthorities: (authorities) => freshness.heard(authorities),
       proxies: [proxy],
       authRoute: route,
       vars,
@@ -282,7 +299,7 @@ export class RunningTeleport implements AsyncDisposable {
     };
     const db = this.#closers.keep(await asMember(member, identity, proxy, () => startDatabaseService(options)));
     this.#databases = db;
-    this.#keepFresh(member, identity, db);
+    this.#keepFresh(member, { identity, freshness }, db);
     const sessions = () => db.sessions();
     this.#gauges.push(
       gauge('teleport_db_active_connections_total', 'Database connections that this agent serves.', sessions),

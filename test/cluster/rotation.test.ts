@@ -3,6 +3,18 @@
  * follow each phase without a restart.
  * Tests: src/access/login/accepted.ts, src/api/authority-watch.ts, src/tctl/auth/rotate.ts
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hexName } from '../../src/api/alpn.js';
+import type { HostIdentity } from '../../src/api/host-identity.js';
+import { silent } from '../../src/log.js';
+import { dialTls } from '../../src/net/dial.js';
+import { isSignedBy } from '../../src/pki/certificate.js';
+import { encodePem, publicKeyOf, readCertificate, spkiPin } from '../../src/pki/x509.js';
+import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
+import { startTeleport } from '../../src/teleport/running.js';
+import { TUNNEL_ALPN } from '../../src/tunnel/protocol.js';
+import { writeAgentConfig } from '../support/agent-config.js';
 import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { until } from '../support/until.js';
 
@@ -69,8 +81,8 @@ test('refusals, word for word', async () => {
   expect((await cluster.tctl('auth', 'rotate', '--type=nothing')).stderr).toContain(
     'enum value must be one of host,user,db,db_client,openssh,jwt',
   );
-  expect((await cluster.tctl('auth', 'rotate', '--type=host')).stderr).toContain(
-    'the authority of hosts cannot be rotated',
+  expect((await cluster.tctl('auth', 'rotate', '--type=host', '--grace-period=0s')).stderr).toContain(
+    'the authority of hosts is not rotated without a grace period',
   );
   expect((await cluster.tctl('status')).stdout).toBe(before);
 });
@@ -82,3 +94,69 @@ test('with a grace period it goes on by itself', async () => {
     /^in progress \(mode: automatic, phase: init, started: .* UTC, ending: .* UTC\)$/,
   );
 });
+
+test('X2 the authority of hosts: every host follows without a restart, and sessions go on', async () => {
+  const config = await writeAgentConfig(
+    cluster,
+    (await cluster.tctl('tokens', 'add', '--type=db', '--format=text')).stdout.trim(),
+  );
+  const { file, raw } = readConfigFile(config);
+  await using agent = await startTeleport(teleportConfig({ config }, file, raw), {
+    log: silent,
+    vars: { SSL_CERT_FILE: cluster.webCaFile },
+  });
+  expect(agent.auth).toBeUndefined();
+  await cluster.login('alice', 'alice');
+  const tunnel = await cluster.tunnel('alice', 'orders');
+  const session = await tunnel.connect();
+  const pins = async () => (await cluster.tctl('status')).stdout.match(/sha256:[0-9a-f]{64}/g) ?? [];
+  const [old = ''] = await pins();
+  /** By which key the certificates of all ports and of the agent elsewhere are signed. */
+  const signers = async () => {
+    const identity = JSON.parse(
+      readFileSync(join(cluster.dir, 'agent', 'data', 'identity-db.json'), 'utf8'),
+    ) as HostIdentity;
+    const { auth, proxy } = cluster.teleport;
+    const shown = await Promise.all([shownAt(auth!.port, 'h2', identity), shownAt(proxy!.port, TUNNEL_ALPN, identity)]);
+    const known = identity.hostCaPems.map((pem) => ({ pem, pin: spkiPin(pem) }));
+    return [...shown, identity.certPem].map(
+      (cert) => known.find(({ pem }) => isSignedBy(readCertificate(cert), publicKeyOf(pem)))?.pin,
+    );
+  };
+  const follow = async (phase: string, signer: () => string) => {
+    expect((await cluster.tctl('auth', 'rotate', '--type=host', '--manual', `--phase=${phase}`)).stderr).toBe('');
+    await until(`all hosts follow ${phase}`, async () => {
+      const all = await signers().catch(() => []);
+      return all.length === 3 && all.every((pin) => pin === signer()) ? true : undefined;
+    });
+    expect((await session.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  };
+
+  await follow('init', () => old);
+  const fresh = (await pins()).find((pin) => pin !== old)!;
+  await follow('update_clients', () => old);
+  // Who logged in before has heard of the old authority only, and is served up to here.
+  expect(await isServed('alice')).toBe(true);
+  await follow('update_servers', () => fresh);
+  await follow('standby', () => fresh);
+  expect(await pins()).toEqual([fresh]);
+  await session.end();
+
+  // The old login knows no host any more; a new one does, and nothing has to be taken away before.
+  expect(await isServed('alice')).toBe(false);
+  await cluster.login('alice', 'alice');
+  expect(await isServed('alice')).toBe(true);
+}, 90_000);
+
+/** The certificate, PEM, that a port shows to a host. */
+async function shownAt(
+  port: number,
+  alpn: string,
+  { certPem: cert, keyPem: key, hostCaPems: ca }: HostIdentity,
+): Promise<string> {
+  const servername = hexName(cluster.name);
+  const socket = await dialTls({ host: '127.0.0.1', port, servername, alpn: [alpn], timeoutMs: 5_000, ca, cert, key });
+  const { raw } = socket.getPeerCertificate();
+  socket.destroy();
+  return encodePem('CERTIFICATE', raw);
+}

@@ -31,7 +31,7 @@ async function proxy(...args: string[]) {
   const ended = runTsh(['proxy', 'db', ...args], env);
   const port = Number(
     await until('proxy db listens', async () => {
-      if (env.err()) throw new Error(env.err());
+      if (/ERROR/.test(env.err())) throw new Error(env.err());
       return /psql \S+\n|target database name/.test(env.out()) ? /127\.0\.0\.1:(\d+)/.exec(env.out())?.[1] : undefined;
     }),
   );

@@ -5,6 +5,7 @@ import { toMessage } from '../../api/convert.js';
 import type { DatabaseAgent } from '../../api/gen/internal_pb.js';
 import { keyOf } from '../../store/store.js';
 import { sortRecords } from '../agent-records.js';
+import { hostAuthorities } from '../host-certs.js';
 import { locksFeed, rightsFeed } from '../rights-feed.js';
 import { secretsOf } from '../secrets.js';
 import { networkingConfig } from '../settings.js';
@@ -49,8 +50,8 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
     async *watchAuthorities(_, context) {
       requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
       const changes = state.store.watch(`${keyOf('cert_authority')}/`, context.signal);
-      yield {};
-      for await (const _change of changes) yield {};
+      yield hostAuthorities(state);
+      for await (const _change of changes) yield hostAuthorities(state);
     },
     async *watchDatabases(_, context) {
       await asAgent(context);
