@@ -3,16 +3,23 @@
  * commands used is kept for the next run, in the person's own cache folder, and a command that was not run before adds
  * what it used. Whatever is wrong with the cache, the program runs without it.
  *
- *     ~/.cache/teleshift/tsh-4F2A….js.v22.11.0-x64:   V8's code │ {"commands":["db ls"]} │ that text's length, 4 bytes
+ *     ~/.cache/teleshift/tsh-4F2A….js.v22.11.0-x64:   V8's code │ {"commands":["db ls"],"crc":…} │ that text's length, 4 bytes
  *
  * The build's hash of the program is in its file's name, Node's version in the cache's; V8 itself refuses code that another
- * version or other flags of it have made. Code is code: only what this user or root has written, and nobody else can
+ * version or other flags of it have made, but looks for no damage: hence the sum. Code is code: only what this user or root has written, and nobody else can
  * write, is run. `NODE_DISABLE_COMPILE_CACHE=1` (Node's own name) switches it off.
  */
 
 interface Cached {
   code: Uint8Array;
   commands: string[];
+}
+
+/** What stands behind the code. */
+interface Trailer {
+  commands: string[];
+  /** Of the code. */
+  crc: number | undefined;
 }
 
 /** Caches of older builds and of other Nodes go after this time; ms. Our own. */
@@ -22,6 +29,8 @@ const OLD_MS = 30 * 24 * 3600 * 1000;
 const node = {
   fs: () => require('node:fs') as typeof import('node:fs'),
   path: () => require('node:path') as typeof import('node:path'),
+  /** Before 20.15 there is no `crc32`. */
+  zlib: () => require('node:zlib') as Partial<Pick<typeof import('node:zlib'), 'crc32'>>,
 };
 
 /** The files that are loaded, by their paths. */
@@ -113,8 +122,9 @@ function readCache(file: string): Cached | undefined {
     const bytes = readFileSync(fd);
     const end = bytes.length - 4;
     const start = end - bytes.readUInt32LE(end);
-    const { commands } = JSON.parse(bytes.toString('utf8', start, end)) as Cached;
-    return { code: bytes.subarray(0, start), commands };
+    const { commands, crc } = JSON.parse(bytes.toString('utf8', start, end)) as Trailer;
+    const code = bytes.subarray(0, start);
+    return crc === node.zlib().crc32?.(code) ? { code, commands } : undefined;
   } catch {
     return undefined; // none yet, or none that can be used
   } finally {
@@ -125,26 +135,29 @@ function readCache(file: string): Cached | undefined {
 /** Whole or not at all: another run may read or write at the same time. */
 function writeCache(file: string, { code, commands }: Cached): void {
   const { openSync, writeSync, fsyncSync, closeSync, renameSync, rmSync } = node.fs();
-  const fresh = `${file}.${process.pid}`;
+  // Containers that share a home have the same process numbers.
+  const fresh = `${file}.${process.pid}-${Math.random().toString(36).slice(2)}`;
+  let isOpened = false;
   try {
+    const crc = node.zlib().crc32?.(code);
+    if (crc === undefined) return;
     makeFolder(node.path().dirname(file));
-    const text = Buffer.from(JSON.stringify({ commands }));
+    const text = Buffer.from(JSON.stringify({ commands, crc } satisfies Trailer));
     const length = Buffer.alloc(4);
     length.writeUInt32LE(text.length);
     const fd = openSync(fresh, 'wx', 0o600);
+    isOpened = true;
     try {
       const bytes = Buffer.concat([code, text, length]);
       if (writeSync(fd, bytes) !== bytes.length) throw new Error('the disk is full');
-      fsyncSync(fd); // V8 does not look for a part that a power cut took
+      fsyncSync(fd);
     } finally {
       closeSync(fd);
     }
     renameSync(fresh, file);
     removeOld(node.path().dirname(file));
   } catch {
-    try {
-      rmSync(fresh, { force: true });
-    } catch {} // the folder is not there either
+    if (isOpened) rmSync(fresh, { force: true });
   }
 }
 

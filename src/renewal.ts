@@ -44,21 +44,21 @@ export class Renewal {
   #look(): void {
     const { dueAt, now } = this.#options;
     const at = now();
-    if (this.#attempt || at < dueAt() || at.getTime() < this.#notBefore) return;
+    if (this.#attempt || at < dueAt() || performance.now() < this.#notBefore) return;
     this.#attempt = this.#renew().finally(() => {
       this.#attempt = undefined;
     });
   }
 
   async #renew(): Promise<void> {
-    const { what, renew, now, log, everyMs = LOOK_MS } = this.#options;
+    const { what, renew, log, everyMs = LOOK_MS } = this.#options;
     try {
       await renew();
       this.#failures = 0;
       log.info('Renewed.', { what });
     } catch (error) {
       const pauseMs = Math.min(LONGEST_PAUSE_MS, everyMs * 2 ** this.#failures++);
-      this.#notBefore = now().getTime() + pauseMs;
+      this.#notBefore = performance.now() + pauseMs; // a clock that was wrong must not decide how long
       log.warn('Cannot renew, trying again.', { what, error: messageOf(error) });
     }
   }

@@ -39,6 +39,7 @@ export class HostFreshness {
   get isOutdated(): boolean {
     if (this.#latest === undefined) return false;
     const { hostSigner, hostPins } = this.#latest;
+    if (hostSigner === '') return false; // an Auth that does not say
     const known = new Map(this.#identity.hostCaPems.map((pem) => [spkiPin(pem), pem]));
     const signer = known.get(hostSigner);
     if (signer === undefined || hostPins.length !== known.size || !hostPins.every((pin) => known.has(pin))) return true;

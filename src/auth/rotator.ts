@@ -14,6 +14,9 @@ import type { AuthState } from './state.js';
 /** How long an automatic rotation takes unless somebody says so: Teleport's longest life of a certificate. */
 export const DEFAULT_GRACE_MS = parseDurationMs('30h');
 
+/** In which every host that is connected can follow each phase. Our own. */
+const LEAST_HOST_GRACE_MS = 300_000;
+
 /** Before a step that failed is tried again. Our own. */
 const AGAIN_MS = 60_000;
 
@@ -34,9 +37,14 @@ export class Rotator {
    * @throws BadParameter where the phase does not follow on that of now, and for hosts without a grace period
    */
   async rotate(type: CaType, request: Omit<RotationRequest, 'now'>, by: string): Promise<void> {
+    const begins = (request.targetPhase || 'init') === 'init';
+    const isTooShort = request.graceMs === 0 || (request.mode === 'auto' && request.graceMs < LEAST_HOST_GRACE_MS);
     // Every host would be cut off, this one included, and join anew with a token.
-    if (type === 'host' && (request.targetPhase || 'init') === 'init' && request.graceMs === 0)
-      throw new TeleportError('BadParameter', 'the authority of hosts is not rotated without a grace period');
+    if (type === 'host' && begins && isTooShort) {
+      const text =
+        'the authority of hosts needs a grace period of five minutes at least: hosts fetch new certificates in it';
+      throw new TeleportError('BadParameter', text);
+    }
     const mine = this.#last.then(() => this.#step(type, request, by));
     this.#last = mine.catch(() => {});
     await mine;

@@ -36,6 +36,12 @@ export function tellsPeers(platform: NodeJS.Platform): boolean {
 
 /** @param read  a table's text; undefined where there is none */
 export function peerOf(ends: Ends, uid: number, read: (table: string) => string | undefined = readTable): Peer {
+  const peer = lookUp(ends, uid, read);
+  // The kernel gives a long table in pieces, and a row can be missed while others go.
+  return peer === 'unknown' ? lookUp(ends, uid, read) : peer;
+}
+
+function lookUp(ends: Ends, uid: number, read: (table: string) => string | undefined): Peer {
   const pairs = rowsOf(ends);
   for (const table of TABLES) {
     const text = read(table) ?? '';

@@ -94,7 +94,7 @@ test('only who may change authorities may; what cannot be rotated says so', asyn
     'access denied to perform action "create" on "cert_authority"',
   );
   await expect(rotate(await cluster.asHost('Proxy'), 'user', 'init')).rejects.toThrow('access denied');
-  await expect(rotate(admin, 'host', '', 'auto', 0n)).rejects.toThrow('is not rotated without a grace period');
+  await expect(rotate(admin, 'host', '', 'auto', 0n)).rejects.toThrow('needs a grace period of five minutes at least');
   await expect(rotate(admin, 'spiffe', 'init')).rejects.toThrow('authority type "spiffe" is not supported');
   await expect(rotate(admin, 'user', 'init', 'sideways')).rejects.toThrow('unsupported mode: "sideways"');
   expect(await phaseOf(admin, 'user')).toBe('');

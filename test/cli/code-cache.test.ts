@@ -22,6 +22,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { isRoot, NOBODY } from '../support/nobody.js';
 
 let home: string;
@@ -126,10 +127,18 @@ test.each<[string, Record<string, string | undefined>]>([
   expect(cached()).toEqual([]);
 });
 
+function flip(file: string, at: number): void {
+  const bytes = readFileSync(file);
+  bytes[at] = bytes[at]! ^ 1;
+  writeFileSync(file, bytes);
+}
+
 describe('what is not used, and written anew where it may be', () => {
   test.each<[string, (file: string) => void]>([
     ['an empty file', (file) => truncateSync(file, 0)],
     ['three bytes', (file) => writeFileSync(file, 'abc')],
+    ['one byte that is another one', (file) => flip(file, 5_000)],
+    ['one byte near the end of the code', (file) => flip(file, statSync(file).size - 1_000)],
     ['a file that ends early', (file) => truncateSync(file, statSync(file).size - 100)],
     ['a length longer than the file', (file) => writeFileSync(file, Buffer.alloc(5000, 0xff))],
     ['no JSON', (file) => writeFileSync(file, Buffer.concat([Buffer.alloc(5000), Buffer.from([9, 0, 0, 0])]))],
@@ -146,8 +155,9 @@ describe('what is not used, and written anew where it may be', () => {
   test("what is not V8's, or is of V8 with other flags, V8 refuses", () => {
     run(VERSION);
     const file = cacheOf('tsh');
-    const text = Buffer.from('{"commands":["version"]}');
-    writeFileSync(file, Buffer.concat([Buffer.alloc(5000, 1), text, Buffer.from([text.length, 0, 0, 0])]));
+    const code = Buffer.alloc(5000, 1);
+    const text = Buffer.from(JSON.stringify({ commands: ['version'], crc: crc32(code) }));
+    writeFileSync(file, Buffer.concat([code, text, Buffer.from([text.length, 0, 0, 0])]));
     expect(run(VERSION)).toMatchObject({ status: 0, code: ['refused'] });
     expect(run(VERSION)).toMatchObject(warm);
     expect(run(VERSION, {}, 'tsh', ['--stack-size=900', '--no-opt'])).toMatchObject({ status: 0, code: ['refused'] });

@@ -1,7 +1,7 @@
 /**
  * Certificates of hosts live for 30 days and renew themselves from the tenth on: Auth, the Proxy beside it and an agent
  * elsewhere, without a restart and without the end of a session. The clock is moved, TLS goes by the system's: what is
- * issued ten days ago is what the cluster was started with. Tests: src/api/host-renewal.ts, src/renewal.ts
+ * issued ten days ago is what the cluster was started with. Tests: src/api/host-renewal.ts
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -82,7 +82,7 @@ test('refusals, word for word', async () => {
     'enum value must be one of host,user,db,db_client,openssh,jwt',
   );
   expect((await cluster.tctl('auth', 'rotate', '--type=host', '--grace-period=0s')).stderr).toContain(
-    'the authority of hosts is not rotated without a grace period',
+    'the authority of hosts needs a grace period of five minutes at least',
   );
   expect((await cluster.tctl('status')).stdout).toBe(before);
 });
