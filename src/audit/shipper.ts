@@ -14,8 +14,15 @@ import type { LineFile } from './line-file.js';
 import type { RefusedRecords } from './refused.js';
 import type { Segment } from './segment.js';
 
-/** Hand over JSON texts, one an event; resolves when the other side has them durably. */
-export type Ship = (events: string[], signal: AbortSignal) => Promise<void>;
+/** Why the other side does not take a record. */
+export interface Refusal {
+  /** Its place among those handed over. */
+  index: number;
+  reason: string;
+}
+
+/** Hand over JSON texts, one an event; resolves when the other side has them durably, but for those it names. */
+export type Ship = (events: string[], signal: AbortSignal) => Promise<readonly Refusal[]>;
 
 export interface Position {
   segment: number;
@@ -145,20 +152,28 @@ export class Shipper {
   }
 
   async #deliver(lines: string[]): Promise<void> {
+    let refused: readonly Refusal[];
     try {
-      await this.#options.ship(lines, this.#stop.signal);
+      refused = await this.#options.ship(lines, this.#stop.signal);
     } catch (error) {
       if (!isTeleportError(error, 'BadParameter')) throw error;
-      if (lines.length === 1) {
-        await this.#options.refused.add(lines[0]!, error);
-        this.#refusedAlarm.failed(error);
-        return;
-      }
+      if (lines.length === 1) return await this.#setAside(lines[0]!, error);
       // One of them, or several: what was taken already is known by its uid.
       const half = lines.length >> 1;
       await this.#deliver(lines.slice(0, half));
       await this.#deliver(lines.slice(half));
+      return;
     }
+    for (const { index, reason } of refused) {
+      const line = lines[index];
+      if (line !== undefined) await this.#setAside(line, new Error(reason));
+    }
+  }
+
+  /** Before the position moves on: from then on the spool does not keep it. */
+  async #setAside(line: string, why: unknown): Promise<void> {
+    await this.#options.refused.add(line, why);
+    this.#refusedAlarm.failed(why);
   }
 
   async #woken(): Promise<void> {

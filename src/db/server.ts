@@ -35,6 +35,7 @@ import { createRegistry, type Registry } from './registry.js';
 import type { ResourceMatcher } from './resource-matcher.js';
 import { watchResources } from './resource-watch.js';
 import { Sessions } from './sessions.js';
+import { shipTo } from './ship.js';
 
 export interface DatabaseServiceOptions {
   /** Role Db. */
@@ -89,9 +90,7 @@ export async function startDatabaseService(options: DatabaseServiceOptions): Pro
 async function openSpool(auth: AuthClient, { dataDir, log }: DatabaseServiceOptions): Promise<AuditSpool> {
   return await openAuditSpool({
     dir: join(dataDir, 'audit-spool'),
-    ship: async (events, signal) => {
-      await auth.databaseAgent.emitAuditEvents({ events }, { signal });
-    },
+    ship: shipTo(auth),
     log: log.child('AUDIT'),
   });
 }

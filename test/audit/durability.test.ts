@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openAuditSpool } from '../../src/audit/spool.js';
 import { createLogger } from '../../src/log.js';
-import { append, numbers } from './records.js';
+import { append, numbers, taking } from './records.js';
 
 let dir: string;
 let logged = '';
@@ -31,7 +31,7 @@ test('records of a moment share one fdatasync, and what comes meanwhile shares t
     if (syncs++ === 0) await first;
     await realSync(fd);
   };
-  const spool = await openAuditSpool({ dir, ship: async () => {}, log, sync });
+  const spool = await openAuditSpool({ dir, ship: taking(), log, sync });
   const early = [1, 2, 3].map((n) => append(spool, { n }));
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   const late = [4, 5].map((n) => append(spool, { n, user: 'bob' }));
@@ -50,7 +50,7 @@ test('X5 a failed fdatasync ends those who wait, is not tried again, and the nex
     if (failures++ === 0) throw Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' });
     await realSync(fd);
   };
-  const spool = await openAuditSpool({ dir, ship: async (lines) => void got.push(...numbers(lines)), log, sync });
+  const spool = await openAuditSpool({ dir, ship: taking((lines) => got.push(...numbers(lines))), log, sync });
   const waiting = [spool.write('{"n":1}\n', owner), spool.write('{"n":2}\n', { user: 'bob' })];
   for (const record of waiting) await expect(record).rejects.toMatchObject({ code: 'ConnectionProblem' });
   await append(spool, { n: 3 });

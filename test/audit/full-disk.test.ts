@@ -14,7 +14,7 @@ import { createLogger } from '../../src/log.js';
 import { generateKey } from '../../src/pki/keys.js';
 import { runScript } from '../support/script.js';
 import { mountSmallDisk, type SmallDisk, testOnSmallDisk, testWithLimit } from '../support/small-disk.js';
-import { append } from './records.js';
+import { append, taking } from './records.js';
 
 const retryMs = { first: 1, longest: 2 };
 const TEXT = 'x'.repeat(1000);
@@ -42,10 +42,10 @@ describe('F1 a full disk', () => {
   let got: number[] = [];
   const log = createLogger({ component: 'TEST', level: 'info', write: (line) => (logged += line) });
   const alarms = () => logged.split('\n').filter((line) => line.includes('ERRO')).length;
-  const ship = async (lines: string[]) => {
+  const ship = taking((lines) => {
     if (isAway) throw new Error('Auth is away');
     got.push(...lines.map((line) => (JSON.parse(line) as { n: number }).n));
-  };
+  });
   const open = (segmentBytes: number) =>
     openAuditSpool({ dir: join(disk!.dir, 'spool'), ship, log, retryMs, segmentBytes, gatherMs: 1 });
   beforeEach(() => {
@@ -145,7 +145,7 @@ describe('F1 a full disk', () => {
        (async () => {
          const spool = await openAuditSpool({ dir: process.argv[2], log, segmentBytes: 2000, batchBytes: 500, gatherMs: 1,
            retryMs: { first: 1, longest: 2 },
-           ship: async (lines) => { await held; got.push(...lines.map((line) => JSON.parse(line).n)); } });
+           ship: async (lines) => { await held; got.push(...lines.map((line) => JSON.parse(line).n)); return []; } });
          for (let n = 0; n < 40; n++) await append(spool, { n, text: 'x'.repeat(200) });
          limit(0);
          const refused = await append(spool, { n: 100 }).catch((error) => error.code);

@@ -1,5 +1,6 @@
 /** Records as a spool takes and ships them. */
 import type { RecordOwner } from '../../src/audit/shares.js';
+import type { Ship } from '../../src/audit/shipper.js';
 import type { AuditSpool } from '../../src/audit/spool.js';
 
 export interface TestRecord {
@@ -18,3 +19,11 @@ export async function append(spool: AuditSpool, ...records: TestRecord[]): Promi
 
 /** What was shipped. */
 export const numbers = (lines: string[]) => lines.map((line) => (JSON.parse(line) as { n: number }).n);
+
+/** An Auth that takes every record. */
+export const taking =
+  (see: (lines: string[], signal: AbortSignal) => unknown = () => {}): Ship =>
+  async (lines, signal) => {
+    await see(lines, signal);
+    return [];
+  };

@@ -7,7 +7,7 @@ import { RefusedRecords } from '../../src/audit/refused.js';
 import { openAuditSpool } from '../../src/audit/spool.js';
 import { TeleportError } from '../../src/errors.js';
 import { createLogger } from '../../src/log.js';
-import { append, numbers } from './records.js';
+import { append, numbers, taking } from './records.js';
 
 let dir: string;
 let logged = '';
@@ -22,10 +22,10 @@ afterEach(() => rmSync(dir, { recursive: true }));
 test('F13 is set aside with the reason and alarmed, and those around it arrive', async () => {
   const got: number[] = [];
   const bad = new Set([3, 4, 17]);
-  const ship = async (lines: string[]) => {
+  const ship = taking((lines) => {
     if (numbers(lines).some((n) => bad.has(n))) throw new TeleportError('BadParameter', 'not of this agent');
     got.push(...numbers(lines));
-  };
+  });
   const spool = await openAuditSpool({ dir, ship, log, now, gatherMs: 1 });
   await Promise.all(Array.from({ length: 20 }, (_, n) => append(spool, { n })));
   await spool.drained();
@@ -46,11 +46,11 @@ test('F13 another error than a refusal of the record sets nothing aside', async 
   const got: number[] = [];
   const failures = ['AccessDenied', 'LimitExceeded', 'ConnectionProblem'] as const;
   let calls = 0;
-  const ship = async (lines: string[]) => {
+  const ship = taking((lines) => {
     const code = failures[calls++];
     if (code) throw new TeleportError(code, 'not now');
     got.push(...numbers(lines));
-  };
+  });
   const spool = await openAuditSpool({ dir, ship, log, now, gatherMs: 1, retryMs: { first: 1, longest: 2 } });
   await append(spool, { n: 0 });
   await spool.drained();

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openAuditSpool } from '../../src/audit/spool.js';
 import { silent } from '../../src/log.js';
 import { until } from '../support/until.js';
-import { append, numbers } from './records.js';
+import { append, numbers, taking } from './records.js';
 
 let dir: string;
 beforeEach(() => {
@@ -17,7 +17,7 @@ afterEach(() => rmSync(dir, { recursive: true }));
 const position = () => JSON.parse(readFileSync(join(dir, 'shipped'), 'utf8')) as { segment: number; offset: number };
 
 test('the position is written once a second, and at the end', async () => {
-  const spool = await openAuditSpool({ dir, log: silent, gatherMs: 1, ship: async () => {} });
+  const spool = await openAuditSpool({ dir, log: silent, gatherMs: 1, ship: taking() });
   const written = new Set<bigint>();
   const look = () => {
     const facts = statSync(join(dir, 'shipped'), { bigint: true, throwIfNoEntry: false });
@@ -48,13 +48,13 @@ test('one call holds what comes in a moment, up to its size, and one is made at 
     log: silent,
     gatherMs: 60_000,
     batchBytes: 1000,
-    ship: async (lines) => {
+    ship: taking(async (lines) => {
       running += 1;
       expect(running).toBe(1);
       await new Promise((resolve) => setImmediate(resolve));
       running -= 1;
       calls.push(lines.length);
-    },
+    }),
   });
   await Promise.all(Array.from({ length: 95 }, (_, n) => append(spool, { n, text: 'x'.repeat(80) })));
   // The last ones are fewer than a call holds: they wait for company, but not at the end.
@@ -80,7 +80,7 @@ test('records in the hole that a power cut left are passed over, those around it
     dir,
     log: silent,
     gatherMs: 1,
-    ship: async (lines) => void got.push(...numbers(lines)),
+    ship: taking((lines) => got.push(...numbers(lines))),
   });
   await spool.drained();
   expect(got).toEqual([0, 2]);

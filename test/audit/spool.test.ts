@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type AuditSpoolOptions, openAuditSpool } from '../../src/audit/spool.js';
 import { silent } from '../../src/log.js';
-import { append, numbers } from './records.js';
+import { append, numbers, taking } from './records.js';
 
 let dir: string;
 beforeEach(() => {
@@ -13,8 +13,8 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true }));
 
 const retryMs = { first: 1, longest: 2 };
-const open = (ship: AuditSpoolOptions['ship'], options: Partial<AuditSpoolOptions> = {}) =>
-  openAuditSpool({ dir, ship, log: silent, retryMs, ...options });
+const open = (ship: Parameters<typeof taking>[0], options: Partial<AuditSpoolOptions> = {}) =>
+  openAuditSpool({ dir, ship: taking(ship), log: silent, retryMs, ...options });
 const never = () => new Promise<void>(() => {});
 const upTo = (count: number) => Array.from({ length: count }, (_, n) => n);
 

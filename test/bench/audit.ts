@@ -45,6 +45,7 @@ const spool = await openAuditSpool({
   log: silent,
   ship: async (lines) => {
     shipped += lines.length;
+    return [];
   },
 });
 agent.context.spool = spool;

@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { type AuditSpool, type AuditSpoolOptions, openAuditSpool } from '../../src/audit/spool.js';
 import { silent } from '../../src/log.js';
 import { encodeFrontend } from '../../src/pg/encode.js';
+import { taking } from '../audit/records.js';
 import { createTestCa } from '../support/ca.js';
 import { errorFields, type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
@@ -60,7 +61,7 @@ afterEach(async () => {
 });
 
 async function useSpool(options: Partial<AuditSpoolOptions> = {}): Promise<AuditSpool> {
-  const ship = async (lines: string[]) => void shipped.push(...lines.map((line) => JSON.parse(line) as AuditRecord));
+  const ship = taking((lines) => shipped.push(...lines.map((line) => JSON.parse(line) as AuditRecord)));
   spool = await openAuditSpool({ dir, ship, log: silent, gatherMs: 1, retryMs: { first: 1, longest: 2 }, ...options });
   agent.context.spool = spool;
   return spool;
