@@ -31,16 +31,20 @@ export async function* rightsFeed(state: AuthState, signal: AbortSignal, wordMs 
   // Watched before it is read, so that nothing falls between.
   const changes = state.store.watch('/', signal)[Symbol.asyncIterator]();
   yield* all(state);
+  // What is heard and not passed on must not put the word off: a cluster's store is never still.
+  let silentAt = performance.now() + wordMs;
   for (let next = changes.next(); ; ) {
-    const heard = await inTime(next, wordMs, () => SILENCE, signal).catch(unlessSilent);
-    if (heard === undefined) {
-      yield { sameLocks: true };
-      continue;
+    const leftMs = silentAt - performance.now();
+    const heard = leftMs > 0 ? await inTime(next, leftMs, () => SILENCE, signal).catch(unlessSilent) : undefined;
+    if (heard?.done) return;
+    let said: Said | undefined = { sameLocks: true };
+    if (heard) {
+      next = changes.next();
+      said = await whatToSay(state, heard.value);
     }
-    if (heard.done) return;
-    next = changes.next();
-    const said = await whatToSay(state, heard.value);
-    if (said) yield said;
+    if (!said) continue;
+    yield said;
+    silentAt = performance.now() + wordMs;
   }
 }
 

@@ -2,6 +2,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import type { WatchLocksResponse } from '../../src/api/gen/internal_pb.js';
+import { rightsFeed } from '../../src/auth/rights-feed.js';
+import { type AuthState, recordsIn } from '../../src/auth/state.js';
+import { openEmbeddedStore } from '../../src/store/embedded.js';
 import { TestAuth } from './test-auth.js';
 
 let cluster: TestAuth;
@@ -56,6 +59,27 @@ test('locks alone for a service that asks for no more', async () => {
   await admin.auth.deleteLock({ name: 'l1' });
   expect((await next()).locks).toEqual([]);
   await agent.close();
+});
+
+test('a word comes in time whatever else is written', async () => {
+  const store = await openEmbeddedStore({ path: ':memory:' });
+  const stop = new AbortController();
+  let writes = 0;
+  const writing = setInterval(() => void store.put('/busy', String(writes++)), 20);
+  try {
+    const words = rightsFeed({ store, ...recordsIn(store) } as unknown as AuthState, stop.signal, 100);
+    const wordMs: number[] = [];
+    for (let at = performance.now(); wordMs.length < 8; at = performance.now()) {
+      await words.next();
+      wordMs.push(performance.now() - at);
+    }
+    expect(Math.max(...wordMs)).toBeLessThan(1_000);
+    expect(writes).toBeGreaterThan(5);
+  } finally {
+    clearInterval(writing);
+    stop.abort();
+    await store.close();
+  }
 });
 
 test('a word comes without anything to say', async () => {
