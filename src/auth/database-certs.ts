@@ -8,7 +8,7 @@ import { decodeSubject, encodeSubject } from '../identity/identity.js';
 import { issueLeaf, NAME_OID, readCsr } from '../pki/x509.js';
 import { isAllowed } from './rules.js';
 import { type AuthState, record } from './state.js';
-import { requireHost, standingUser, type Who } from './who.js';
+import { nameOf, requireHost, standingUser, type Who } from './who.js';
 
 export interface IssuedCertificate {
   /** PEM. */
@@ -18,9 +18,15 @@ export interface IssuedCertificate {
 }
 
 const MAX_TTL_MS = 3650 * 86_400_000;
+/** What an agent asks for; one that was taken over gets no more. */
+const MAX_AGENT_TTL_MS = 3_600_000;
+const MAX_RECORDED_CHARS = 1_000;
 const DEFAULT_TTL_MS = 3_600_000;
 
-/** `GenerateDatabaseCert`: for `tctl auth sign --format=db` a server certificate, otherwise a client certificate. */
+/**
+ * `GenerateDatabaseCert`: for `tctl auth sign --format=db` a server certificate, otherwise a client certificate. An agent
+ * enters databases and is none, so it gets client certificates only, of an hour.
+ */
 export async function databaseCertificate(
   state: AuthState,
   who: Who,
@@ -28,7 +34,8 @@ export async function databaseCertificate(
 ): Promise<IssuedCertificate> {
   const { forServer } = request;
   const kind = forServer ? 'database_certificate' : 'database_client_certificate';
-  const isTrusted = who.kind === 'host' && (who.role === 'Db' || who.role === 'Admin');
+  const isAgent = who.kind === 'host' && who.role === 'Db';
+  const isTrusted = who.kind === 'host' && (who.role === 'Admin' || (isAgent && !forServer));
   if (!isTrusted && !isAllowed(who, kind, 'create')) {
     throw new TeleportError(
       'AccessDenied',
@@ -40,20 +47,29 @@ export async function databaseCertificate(
   }
   const { subject, publicKey } = readCsr(Buffer.from(request.csr).toString('utf8'));
   const now = state.now();
-  const ttlMs = Math.min(request.ttlMs > 0 ? request.ttlMs : DEFAULT_TTL_MS, MAX_TTL_MS);
+  const ttlMs = Math.min(request.ttlMs > 0 ? request.ttlMs : DEFAULT_TTL_MS, isAgent ? MAX_AGENT_TTL_MS : MAX_TTL_MS);
+  const [commonName = ''] = subject.get(NAME_OID.commonName) ?? [];
+  const serverNames = forServer ? [...new Set(request.serverNames)] : [];
+  const notAfter = new Date(now.getTime() + ttlMs);
   const cert = issueLeaf({
     ca: forServer ? state.authorities.tlsOfDatabases() : state.authorities.tls('db_client'),
     publicKey,
     subject: [
       { oid: NAME_OID.organization, values: forServer ? (subject.get(NAME_OID.organization) ?? []) : [] },
-      { oid: NAME_OID.commonName, values: subject.get(NAME_OID.commonName)?.slice(0, 1) ?? [] },
+      { oid: NAME_OID.commonName, values: commonName === '' ? [] : [commonName] },
     ],
-    sans: forServer ? [...new Set(request.serverNames)] : [],
+    sans: serverNames,
     notBefore: new Date(now.getTime() - 60_000),
-    notAfter: new Date(now.getTime() + ttlMs),
+    notAfter,
     extendedKeyUsage: [forServer ? 'serverAuth' : 'clientAuth'],
   });
-  await record(state, 'cert.create', 'ok', { cert_type: forServer ? 'database' : 'database_client' });
+  await record(state, 'cert.create', 'ok', {
+    cert_type: forServer ? 'database' : 'database_client',
+    user: nameOf(who),
+    common_name: commonName.slice(0, MAX_RECORDED_CHARS),
+    ...(forServer ? { server_names: serverNames.join(',').slice(0, MAX_RECORDED_CHARS) } : {}),
+    expires: notAfter.toISOString(),
+  });
   return { cert, caCerts: state.authorities.trusted(forServer ? 'db_client' : 'db') };
 }
 

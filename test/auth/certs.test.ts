@@ -339,6 +339,38 @@ test('GenerateDatabaseCert makes both ends of a self-hosted connection, each to 
   });
 });
 
+describe('H5 an agent that was taken over', () => {
+  const decade = 3650n * 86_400n * 1_000_000_000n;
+  const csr = () =>
+    Buffer.from(createCsr({ subject: [{ oid: NAME_OID.commonName, values: ['postgres'] }], key: tlsKey }));
+
+  test('gets client certificates of an hour, each recorded with the user of the database', async () => {
+    const agent = await cluster.asHost('Db');
+    const { cert } = await agent.auth.generateDatabaseCert({ csr: csr(), ttl: decade });
+    const lifeMs = readCertificate(text(cert)).notAfter.getTime() - Date.now();
+    expect(Math.abs(lifeMs - 3_600_000)).toBeLessThan(20_000);
+    const byTctl = await admin.auth.generateDatabaseCert({ csr: csr(), ttl: decade });
+    expect(readCertificate(text(byTctl.cert)).notAfter.getTime() - Date.now()).toBeGreaterThan(3_649 * 86_400_000);
+    const { hostId } = await cluster.identity('Db');
+    expect(await cluster.events('cert.create')).toContainEqual(
+      expect.objectContaining({ cert_type: 'database_client', common_name: 'postgres', user: `${hostId}.${CLUSTER}` }),
+    );
+  });
+
+  test('gets none of a server', async () => {
+    const agent = await cluster.asHost('Db');
+    const request = { csr: csr(), serverNames: ['db.bank.example.com'], ttl: decade, requesterName: 1 };
+    await expect(agent.auth.generateDatabaseCert(request)).rejects.toMatchObject({
+      code: 'AccessDenied',
+      message: expect.stringContaining("'database_certificate'"),
+    });
+    await admin.auth.generateDatabaseCert(request);
+    expect(await cluster.events('cert.create')).toContainEqual(
+      expect.objectContaining({ cert_type: 'database', server_names: 'db.bank.example.com' }),
+    );
+  });
+});
+
 describe('the port', () => {
   const dial = async (alpn: string[], credentials: Partial<Credentials> = {}) => {
     const { hostCaPems } = await cluster.identity('Node');
