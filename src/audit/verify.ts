@@ -41,6 +41,8 @@ export interface Verdict {
   sessions: number;
   /** Records of a version that made no chain: nothing vouches for them. */
   unchained: number;
+  /** Kept checkpoints of days that were deleted since: there is nothing to hold them against. */
+  incomparable: number;
   problems: Problem[];
 }
 
@@ -70,6 +72,7 @@ class Verifier {
     unsigned: 0,
     sessions: 0,
     unchained: 0,
+    incomparable: 0,
     problems: [],
   };
   readonly #options: LogToVerify;
@@ -122,6 +125,8 @@ class Verifier {
     if (key && !isSealed('farewell', head, key)) this.#wrong('its signature is not that of the key');
     this.#end = { n: head.last_n, sum: head.last_sum };
     this.#isLater = true;
+    this.#compare(this.#end);
+    for (const n of this.#kept.keys()) if (n < head.last_n) this.verdict.incomparable++;
   }
 
   #look(line: string): void {
@@ -218,7 +223,8 @@ class Verifier {
   }
 }
 
-function chainProblem(before: Link, { n, sum, unsummed }: ChainedLine, isFirst: boolean): string | undefined {
+/** Why the line does not stand where it should. */
+export function chainProblem(before: Link, { n, sum, unsummed }: ChainedLine, isFirst: boolean): string | undefined {
   if (n > before.n + 1) {
     return `${between(before.n + 1, n - 1)}${isFirst ? ': the log does not begin here' : ''}`;
   }
@@ -229,7 +235,11 @@ function chainProblem(before: Link, { n, sum, unsummed }: ChainedLine, isFirst: 
 const between = (from: number, to: number) =>
   from === to ? `record ${to} is missing before it` : `records ${from} to ${to} are missing before it`;
 
-function checkpointProblem(sealed: Sealed | undefined, before: Link, key: KeyObject | undefined): string | undefined {
+export function checkpointProblem(
+  sealed: Sealed | undefined,
+  before: Link,
+  key: KeyObject | undefined,
+): string | undefined {
   if (sealed === undefined || sealed.last_n !== before.n || sealed.last_sum !== before.sum) {
     return 'this checkpoint does not say what stands before it';
   }

@@ -14,6 +14,7 @@ import { CHAIN_START, chained, type Link, unchained } from './chain.js';
 import { DAY_FILE, type Damage, DayFile, HEAD_FILE } from './day-file.js';
 import { type AuditEventName, type AuditOutcome, auditEvent } from './events.js';
 import { auditFileError } from './line-file.js';
+import { lookAtOldDays, type OldDays } from './old-days.js';
 import { recordText } from './record-text.js';
 import { type Sealed, type SealOptions, sealed } from './seal.js';
 
@@ -93,6 +94,8 @@ export class AuditLog {
   /** Whether the record that was signed last was there at the start. */
   readonly #isSigned: boolean;
   #expiring: Promise<void> = Promise.resolve();
+  /** The first day that would have stayed, the last time that old days were not deleted because somebody had changed them. */
+  #saidKept = '';
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
   #isClosed = false;
@@ -135,15 +138,13 @@ export class AuditLog {
         head.last_n > this.#link.n
           ? `the audit log ends with record ${this.#link.n}, and record ${head.last_n} was signed: what is between is lost`
           : `record ${head.last_n} of the audit log is not the one that was signed`;
-      this.#log.error('Somebody has changed the audit log.', { error: message });
       // The chain goes on from what was signed, so that what is missing stays missing, and no signature ever covers what
       // somebody wrote in its place.
       this.#link = { n: Math.max(head.last_n, this.#link.n), sum: head.last_sum };
-      await this.#add([this.#own('audit.log.changed', 'failed', { success: false, message })], this.#host).catch(
-        () => {},
-      );
+      await this.#sayChanged(message).catch(() => {});
     }
-    await this.#expire();
+    this.#expiring = this.#expire();
+    await this.#expiring;
   }
 
   /** Signs what has come since the last time, if anything has. */
@@ -192,9 +193,9 @@ export class AuditLog {
     this.#isClosed = true;
     clearInterval(this.#timer);
     await this.#running;
+    await this.#expiring;
     // The alarm of the disk has said what is wrong.
     await this.checkpoint().catch(() => {});
-    await this.#expiring;
     await this.#running;
     this.#file?.close();
     this.#file = undefined;
@@ -309,30 +310,47 @@ export class AuditLog {
     return recordText(auditEvent(name, outcome, fields, { clusterName: this.#clusterName, now: this.#now }));
   }
 
-  #oldDays(): string[] {
-    if (this.#keepDays === undefined) return [];
-    const first = new Date(this.#now().getTime() - this.#keepDays * DAY_MS).toISOString().slice(0, 10);
-    return daysOf(this.dir).filter((day) => day < first);
-  }
-
   /** Deletes whole days that are old: recorded first, then their last record signed, then the files. Never rejects. */
   async #expire(): Promise<void> {
-    const days = this.#oldDays();
-    const [first, last] = [days[0], days.at(-1)];
-    if (first === undefined || last === undefined) return;
+    if (this.#keepDays === undefined) return;
+    const firstKept = new Date(this.#now().getTime() - this.#keepDays * DAY_MS).toISOString().slice(0, 10);
+    if (firstKept === this.#saidKept) return;
     try {
-      const end = endOf(this.dir, last);
-      const facts = { cluster_name: this.#clusterName, time: this.#now().toISOString() };
-      const farewell = this.#seal && end ? sealed('farewell', this.#seal.key, end, facts) : undefined;
+      // Before the files are read: what comes later stands in one of them.
+      const end = this.#link;
+      const days = daysOf(this.dir);
+      const old = days.filter((day) => day < firstKept);
+      const [first, last] = [old[0], old.at(-1)];
+      if (first === undefined || last === undefined) return;
+      const kept = days.slice(old.length);
+      const farewell = this.#seal && (await this.#farewellTo({ old, kept, firstKept, end }, this.#seal));
+      if (farewell === 'changed') return;
       const text = this.#own('audit.log.expired', 'ok', { first_day: first, last_day: last, ...farewell });
       await this.#add([text], this.#host);
       if (this.#seal && farewell) await this.#seal.write(join(this.dir, HEAD_FILE), `${text}\n`);
-      for (const day of days) await rm(join(this.dir, `${day}.log`), { force: true });
+      for (const day of old) await rm(join(this.dir, `${day}.log`), { force: true });
       // The last record that was signed must be one that is there.
       await this.checkpoint();
     } catch (error) {
       this.#log.error('Old days of the audit log cannot be deleted.', { error });
     }
+  }
+
+  /** Nothing is signed, and nothing deleted, where somebody has laid hands on these days or on what follows them. */
+  async #farewellTo(days: Omit<OldDays, 'dir' | 'key'>, { key }: SealOptions): Promise<Sealed | 'changed' | undefined> {
+    const found = await lookAtOldDays({ ...days, dir: this.dir, key });
+    if ('wrong' in found) {
+      this.#saidKept = days.firstKept;
+      await this.#sayChanged(`the days before ${days.firstKept} are old and are not deleted: ${found.wrong}`);
+      return 'changed';
+    }
+    const facts = { cluster_name: this.#clusterName, time: this.#now().toISOString() };
+    return found.end && sealed('farewell', key, found.end, facts);
+  }
+
+  async #sayChanged(message: string): Promise<void> {
+    this.#log.error('Somebody has changed the audit log.', { error: message });
+    await this.#add([this.#own('audit.log.changed', 'failed', { success: false, message })], this.#host);
   }
 
   async #restore(file: DayFile, damage: Damage): Promise<void> {
@@ -352,19 +370,6 @@ const daysOf = (dir: string): string[] =>
     .filter((name) => DAY_FILE.test(name))
     .map((name) => name.slice(0, 10))
     .sort();
-
-/** The end of the chain in a day's file; undefined for one of a version that had no chain. */
-function endOf(dir: string, day: string): Link | undefined {
-  const file = new DayFile(dir, day);
-  try {
-    return file
-      .tail(TAIL_BYTES)
-      .split('\n')
-      .reduce<Link | undefined>((end, line) => unchained(line) ?? end, undefined);
-  } finally {
-    file.close();
-  }
-}
 
 /** From the last two days' files, so that repeats are recognised and the chain goes on across a restart. */
 function whatIsThere(dir: string, max: number, head: Sealed | undefined) {

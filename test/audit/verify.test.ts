@@ -1,7 +1,7 @@
 /**
  * Every kind of tampering with the audit log is found, with file and line. Each attack is made on a log that Auth's own
  * writer wrote, by somebody who can do anything in its folder and knows how the chain is made.
- * Tests: src/audit/seal.ts, src/audit/whole-lines.ts
+ * Tests: src/audit/seal.ts, src/audit/whole-lines.ts, src/audit/old-days.ts
  */
 import { createHash, type KeyObject } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -95,6 +95,7 @@ test('a log that nobody touched is whole', async () => {
     unsigned: 0,
     sessions: 1,
     unchained: 0,
+    incomparable: 0,
     problems: [],
   });
 });
@@ -367,6 +368,95 @@ test('days that are old are deleted whole, and a signature over their last recor
   expect(await verify()).toMatchObject({ first: 6, problems: [] });
   rmSync(join(dir, DAY2));
   expect(await problems()).toEqual(['2026-11-23.log:1 records 6 to 8 are missing before it']);
+});
+
+const copyOfTheLast = () => linesOf(DAY2).at(-1)!;
+test.each<[string, () => void, string]>([
+  [
+    'a copy of a record that is not old stands at their end',
+    () => edit(DAY1, (lines) => [...lines, copyOfTheLast()]),
+    `${DAY1}:6: records 6 to 7 are missing before it`,
+  ],
+  [
+    'everything that stays was moved to them',
+    () => {
+      edit(DAY1, (lines) => [...lines, ...linesOf(DAY2)]);
+      rmSync(join(dir, DAY2));
+    },
+    `${DAY1}:6: it is of 2026-11-22T12:00:00.000Z, which is not old`,
+  ],
+  [
+    'a record of them was edited',
+    () => edit(DAY1, ([a, b, ...rest]) => [a!, b!.replace('"b"', '"B"'), ...rest]),
+    `${DAY1}:2: it was edited, or what stands before it was`,
+  ],
+  [
+    'their chain was made anew, and its signatures with another key',
+    () => forgeFrom(other),
+    `${DAY1}:2: the signature of this checkpoint is not that of the key`,
+  ],
+  [
+    'their stamps were taken away, as if an older version had written them',
+    () => edit(DAY1, (lines) => lines.map((line) => unchained(line)!.record)),
+    `${DAY2}:1: records 1 to 5 are missing before it`,
+  ],
+  [
+    'what follows them was taken away',
+    () => edit(DAY2, (lines) => lines.slice(1)),
+    `${DAY2}:1: record 6 is missing before it`,
+  ],
+  [
+    'another beginning stands before them',
+    () => write('head.log', [linesOf(DAY1)[2]!]),
+    'head.log does not have the signature of Auth',
+  ],
+])('H4 old days are not deleted, and no beginning is signed, when %s', async (_, attack, found) => {
+  clock = new Date('2026-11-23T00:30:00Z');
+  attack();
+  const before = readdirSync(dir);
+  const audit = await open({ keepDays: 1 });
+  await audit.close();
+  expect(readdirSync(dir)).toEqual(expect.arrayContaining([DAY1, ...before]));
+  const events = linesOf('2026-11-23.log').map((line) => JSON.parse(line) as { event: string; message: string });
+  expect(events.map((one) => one.event)).not.toContain('audit.log.expired');
+  expect(events.at(-2)).toMatchObject({
+    event: 'audit.log.changed',
+    message: expect.stringContaining('the days before 2026-11-22 are old and are not deleted: '),
+  });
+  expect(events.at(-2)!.message).toContain(found);
+});
+
+test('H4 what follows the old days is looked at across the days that have no records', async () => {
+  write('2026-11-23.log', []);
+  clock = new Date('2026-11-24T00:30:00Z');
+  rmSync(join(dir, DAY2));
+  const audit = await open({ keepDays: 1 });
+  await audit.close();
+  expect(readdirSync(dir)).toContain(DAY1);
+});
+
+test('H4 old days go again after a crash between the farewell and the deleting', async () => {
+  clock = new Date('2026-11-23T00:30:00Z');
+  const day1 = linesOf(DAY1);
+  await (await open({ keepDays: 1 })).close();
+  write(DAY1, day1);
+  await (await open({ keepDays: 1 })).close();
+  expect(readdirSync(dir).sort()).toEqual([DAY2, '2026-11-23.log', 'head.log']);
+  expect(await verify()).toMatchObject({ first: 6, problems: [] });
+});
+
+test('H4 kept checkpoints of days that were deleted are counted, and the one of the farewell is compared', async () => {
+  const kept = linesOf(DAY1)
+    .map(sealedIn)
+    .filter((one) => one !== undefined);
+  clock = new Date('2026-11-23T12:00:00Z');
+  await (await open({ keepDays: 1 })).close();
+  expect(await verify({ checkpoints: kept })).toMatchObject({ incomparable: 2, problems: [] });
+  const facts = { cluster_name: clusterName, time: 't' };
+  const another = sealed('checkpoint', key, { n: 5, sum: 'a'.repeat(64) }, facts);
+  expect(await problems({ checkpoints: [another] })).toEqual([
+    'head.log:1 a checkpoint that is kept elsewhere says something else about this record',
+  ]);
 });
 
 test('a day ends while Auth runs: its old days go then', async () => {

@@ -40,7 +40,7 @@ export async function run(env: Env, args: AuditVerifyArgs): Promise<number> {
 }
 
 function sayIn(env: Env, verdict: Verdict, signer: string | undefined, isEndKnown: boolean): void {
-  const { problems, records, files, checkpoints, sessions, first, last, unsigned, unchained } = verdict;
+  const { problems, records, files, checkpoints, sessions, first, last, unsigned, unchained, incomparable } = verdict;
   for (const { file, line, what } of problems) printLine(env, `${file}${line > 0 ? `:${line}` : ''}: ${what}`);
   const span = records > 0 ? ` (${first} to ${last})` : '';
   printLine(
@@ -49,6 +49,8 @@ function sayIn(env: Env, verdict: Verdict, signer: string | undefined, isEndKnow
   );
   if (unchained > 0)
     printLine(env, `${unchained} records at the start have no chain: an older version wrote them, or somebody else.`);
+  if (incomparable > 0)
+    printLine(env, `${incomparable} of the checkpoints kept elsewhere are of days that were deleted: not compared.`);
   if (problems.length > 0) printLine(env, `NOT as it was written: ${problems.length} places, the first one above.`);
   else printLine(env, 'As it was written.');
   if (!isEndKnown) {
