@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { sha256 } from '../sha256.js';
 import { type AuditContext, type AuditEventName, type AuditOutcome, codeOf, withoutEmpty } from './events.js';
-import { recordText } from './record-text.js';
+import { isTooLong, RecordTooLong, recordText } from './record-text.js';
 
 export interface SessionRecord {
   name: AuditEventName;
@@ -54,6 +54,7 @@ export class RecordChain {
    *
    * @param write  takes whole lines, synchronously
    * @returns what it returns
+   * @throws RecordTooLong for a record that Auth would refuse
    */
   append<T>(records: readonly SessionRecord[], write: (lines: string) => T): T {
     let next = this.#next;
@@ -62,6 +63,7 @@ export class RecordChain {
     for (const { name, outcome, fields, uid, time } of records) {
       const head = `{"ei":${next++},"prev":"${prev}","event":"${name}","uid":"${uid}","code":"${codeOf(name, outcome)}","time":"${time}"`;
       const text = `${head}${this.#common}${members(fields)}}`;
+      if (isTooLong(text)) throw new RecordTooLong(name);
       prev = sumOfRecord(text);
       lines += `${text}\n`;
     }

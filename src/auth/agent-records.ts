@@ -3,7 +3,7 @@
  * refused is named in the answer, so that the agent sets it aside, and the others are recorded. Pure.
  */
 import { AUDIT_EVENTS } from '../audit/events.js';
-import { recordText } from '../audit/record-text.js';
+import { isTooLong, MOST_RECORD_BYTES, recordText } from '../audit/record-text.js';
 import type { WrittenRecord } from '../audit/writer.js';
 import { asAscii, escaped } from '../escaped.js';
 
@@ -22,8 +22,6 @@ export interface Refused {
 
 /** Events an agent may report: those of sessions it carried. Anything else would let it write other people's history. */
 const AGENT_EVENTS = /^(db\.session\.|client\.disconnect$)/;
-/** A whole statement has its parts; nothing else in a record is long. */
-const MOST_CHARACTERS = 2 ** 20;
 const LONGEST_UID = 100;
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
 
@@ -31,10 +29,12 @@ export function sortRecords(texts: readonly string[], teller: Teller): { taken: 
   const taken: WrittenRecord[] = [];
   const refused: Refused[] = [];
   for (const [index, text] of texts.entries()) {
-    const record = text.length > MOST_CHARACTERS ? undefined : membersOf(text);
+    const record = isTooLong(text) ? undefined : membersOf(text);
     const uid = typeof record?.uid === 'string' ? record.uid.slice(0, LONGEST_UID) : '';
-    const reason = record === undefined ? reasonOfText(text) : reasonAgainst(record, text, teller);
-    if (reason === undefined) taken.push({ uid, text: record!.prev === undefined ? recordText(record!) : text });
+    // A text without a chain is written anew, and may be six times as long then.
+    const written = record && record.prev === undefined ? recordText(record) : text;
+    const reason = isTooLong(written) ? TOO_LONG : record ? reasonAgainst(record, text, teller) : NO_OBJECT;
+    if (reason === undefined) taken.push({ uid, text: written });
     else refused.push({ index, uid, reason });
   }
   return { taken, refused };
@@ -50,8 +50,8 @@ function membersOf(text: string): Record<string, unknown> | undefined {
   return undefined;
 }
 
-const reasonOfText = (text: string) =>
-  text.length > MOST_CHARACTERS ? `it is longer than ${MOST_CHARACTERS} characters` : 'it is not a JSON object';
+const TOO_LONG = `it is longer than ${MOST_RECORD_BYTES} bytes`;
+const NO_OBJECT = 'it is not a JSON object';
 
 /** Why the record is not believed, if it is not. */
 function reasonAgainst(

@@ -9,12 +9,13 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { AuditEventName } from '../audit/events.js';
 import { RecordChain, type SessionRecord } from '../audit/record-chain.js';
+import { RecordTooLong } from '../audit/record-text.js';
 import type { RecordOwner } from '../audit/shares.js';
 import type { AuditSpool } from '../audit/spool.js';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { AuditedStatement, TextPart } from '../pg/audit-text.js';
 import type { Outcome } from '../pg/outcomes.js';
-import { notRecorded } from '../pg/sqlstate.js';
+import { notRecorded, tooLong } from '../pg/sqlstate.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
 import { rest } from '../wait.js';
@@ -206,7 +207,7 @@ export class SessionAudit {
     try {
       return this.#chain.append(records, (lines) => this.#spool.write(lines, owner));
     } catch (error) {
-      throw notRecorded(error);
+      throw error instanceof RecordTooLong ? tooLong(error.message, error.hint) : notRecorded(error);
     }
   }
 

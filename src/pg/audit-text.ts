@@ -10,7 +10,7 @@
 
 import { TeleportError } from '../errors.js';
 import { sha256 } from '../sha256.js';
-import { type Ask, BodyReader, type BodyScript } from './body-reader.js';
+import { type Ask, BodyReader, type BodyScript, nameTooLong } from './body-reader.js';
 import { decodeFrontend } from './decode.js';
 import { KEPT_BYTES, type KeptText, keptText, LongText, LongValues } from './kept-text.js';
 import { nameTag, tagByte } from './messages.js';
@@ -42,8 +42,8 @@ export interface TextPart {
 
 /** Longest statement, in bytes of its message's body. Our own limit; PostgreSQL's is 1 GiB. */
 export const MOST_STATEMENT_BYTES = 16 * 2 ** 20 + 1;
-/** Longest name of a statement or portal; PostgreSQL uses 63 bytes of one. */
-const MOST_NAME_BYTES = KEPT_BYTES;
+/** Longest name of a statement or portal; PostgreSQL uses 63 bytes of one. Each is in a record, six times as long at worst. */
+const MOST_NAME_BYTES = 1024;
 
 /** Tags of the messages that are audited, and the largest body of those that have a bound of their own. */
 const AUDITED: ReadonlyMap<number, number | undefined> = new Map(
@@ -113,18 +113,21 @@ function statementOf(tag: number, body: Buffer): AuditedStatement {
     case 'Query':
       return { type: 'Query', fields: queryFields(body.subarray(0, -1)) };
     case 'Parse': {
-      const start = body.indexOf(0) + 1;
+      const start = endOfName(tag, body, 0) + 1;
       const { db_query: query, ...fields } = queryFields(body.subarray(start, body.indexOf(0, start)));
       return { type: 'Parse', fields: { statement_name: message.statement, query, ...fields } };
     }
     case 'Bind': {
       const { statement: statement_name, portal: portal_name } = message;
+      endOfName(tag, body, endOfName(tag, body, 0) + 1);
       const parameters = valueTexts(message.parameterFormats, message.parameters);
       return { type: 'Bind', fields: { statement_name, portal_name, parameters } };
     }
     case 'Execute':
+      endOfName(tag, body, 0);
       return { type: 'Execute', fields: { portal_name: message.portal } };
     case 'Close':
+      endOfName(tag, body, 1);
       return {
         type: 'Close',
         fields: message.target === 'S' ? { statement_name: message.name } : { portal_name: message.name },
@@ -136,6 +139,13 @@ function statementOf(tag: number, body: Buffer): AuditedStatement {
     default:
       throw new TeleportError('Protocol', `PostgreSQL message ${nameTag(tag, body.length)} is not audited`);
   }
+}
+
+/** @throws TeleportError (54000) for a name that is longer than a record has */
+function endOfName(tag: number, body: Buffer, from: number): number {
+  const end = body.indexOf(0, from);
+  if (end - from > MOST_NAME_BYTES) throw nameTooLong(nameTag(tag, body.length), MOST_NAME_BYTES);
+  return end;
 }
 
 function queryFields(bytes: Buffer): { db_query: string } & TextFields {

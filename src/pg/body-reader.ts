@@ -18,6 +18,9 @@ export type BodyScript<T> = Generator<Ask, T, Buffer>;
 
 const NOTHING = Buffer.alloc(0);
 
+export const nameTooLong = (what: string, most: number) =>
+  tooLong(`PostgreSQL message ${what}: a name of more than ${most} bytes`);
+
 export class BodyReader<T> {
   readonly #script: BodyScript<T>;
   readonly #what: string;
@@ -75,8 +78,7 @@ export class BodyReader<T> {
       if (end > at) ask.passText(piece.subarray(at, end));
     } else {
       this.#hold(piece.subarray(at, end));
-      if (this.#heldBytes > ask.text)
-        throw tooLong(`PostgreSQL message ${this.#what}: a name of more than ${ask.text} bytes`);
+      if (this.#heldBytes > ask.text) throw nameTooLong(this.#what, ask.text);
     }
     if (zero < 0) return end;
     this.#answer(this.#take());

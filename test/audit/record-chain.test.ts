@@ -49,6 +49,18 @@ test('X5 what was not written leaves no gap', () => {
   expect(JSON.parse(text)).toMatchObject({ ei: 0, prev: NO_RECORD_BEFORE });
 });
 
+test('H2 a record that Auth would refuse is not written, and leaves no gap', () => {
+  const session = chain({ user: 'alice', db_labels: { wide: '\u0001'.repeat(100_000) } });
+  const written: string[] = [];
+  const put = (lines: string) => void written.push(lines);
+  const query = (bytes: number) => session.record('db.session.query', 'ok', { db_query: 'ü'.repeat(bytes / 2) });
+  const refused = expect.objectContaining({ code: 'LimitExceeded', hint: expect.stringContaining('labels') });
+  expect(() => session.append([query(2), query(2 ** 19)], put)).toThrow(refused);
+  expect(written).toEqual([]);
+  session.append([query(2)], put);
+  expect(JSON.parse(written[0]!)).toMatchObject({ ei: 0, prev: NO_RECORD_BEFORE });
+});
+
 test('X12 no control character of a terminal or of Unicode stands raw in a record', () => {
   const hostile = 'a\x1b[2J\x7f\x85\x9b1m\u061c\u200f\u2028\u2029\u202e\u2066\u2069\ufeff\u200bü\u{1f600}\ud800';
   const session = chain({ user: hostile, sid: 's', db_labels: { [hostile]: hostile } });

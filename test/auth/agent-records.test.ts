@@ -49,6 +49,12 @@ test('F13 what is refused is named in the answer, and the others are recorded', 
   expect(await cluster.events('user.login')).toEqual([]);
 });
 
+/** Of so many bytes. */
+function ofLength(bytes: number): string {
+  const missing = bytes - query({ db_query: '' }).length;
+  return query({ db_query: 'x'.repeat(missing) });
+}
+
 const teller = { hostId: 'h1', clusterName: CLUSTER };
 test.each<[string, string, string | undefined]>([
   ['of a session', query({ server_id: 'h1' }), undefined],
@@ -63,7 +69,10 @@ test.each<[string, string, string | undefined]>([
   ['without time', query({ time: 'yesterday' }), 'it has no time'],
   ['that is a list', '[]', 'it is not a JSON object'],
   ['that is null', 'null', 'it is not a JSON object'],
-  ['that is too long', query({ db_query: 'x'.repeat(2 ** 20) }), 'it is longer than 1048576 characters'],
+  ['that is too long', query({ db_query: 'x'.repeat(2 ** 20) }), 'it is longer than 1048576 bytes'],
+  ['that is too long in bytes', query({ db_query: 'ü'.repeat(2 ** 19) }), 'it is longer than 1048576 bytes'],
+  ['that is not too long', ofLength(2 ** 20), undefined],
+  ['that is too long by one', ofLength(2 ** 20 + 1), 'it is longer than 1048576 bytes'],
   [
     'with a chain and a member twice',
     query({ prev: '0'.repeat(64) }).replace('"event":', '"event":"user.login","event":'),
@@ -86,6 +95,15 @@ test('a record without a chain, of an older agent, is written in the form of aud
   expect(sortRecords([text], teller).taken[0]!.text).toBe(
     '{"event":"db.session.query","code":"TDB02I","uid":"u","time":"2026-11-21T00:00:00Z","db_query":"\\u0085"}',
   );
+});
+
+test('M7 a record that is short as it comes and too long as it would be written is refused', () => {
+  const flood = (count: number) =>
+    JSON.stringify({ ...(JSON.parse(query()) as object), db_query: '\u007f'.repeat(count) });
+  expect(flood(2 ** 19).length).toBeLessThan(2 ** 20);
+  const { taken, refused } = sortRecords([flood(2 ** 19), flood(100_000)], teller);
+  expect(refused.map(({ index, reason }) => [index, reason])).toEqual([[0, 'it is longer than 1048576 bytes']]);
+  expect(taken.map(({ text }) => text.length > 600_000)).toEqual([true]);
 });
 
 test('what an agent writes is taken letter for letter, whatever is in it', () => {

@@ -32,13 +32,17 @@ beforeAll(async () => {
     users: [{ name: 'analyst' }],
     databases: [{ name: 'dev', owner: 'analyst' }],
   });
-  const database = {
+  const database = (name: string, labels: Record<string, string>) => ({
     kind: 'db',
     version: 'v3',
-    metadata: { name: 'pg', labels: { env: 'dev' } },
+    metadata: { name, labels },
     spec: { protocol: 'postgres', uri: `localhost:${server.port}` },
-  };
-  agent = await startTestAgent({ databases: [database], dbClientCa, databaseCas: [dbCa.certPem] });
+  });
+  agent = await startTestAgent({
+    databases: [database('pg', { env: 'dev' }), database('wide', wideLabels)],
+    dbClientCa,
+    databaseCas: [dbCa.certPem],
+  });
   agent.roles = [role({})];
   await agent.as({ serviceName: 'pg' });
 }, 40_000);
@@ -59,6 +63,8 @@ afterEach(async () => {
   spool = undefined;
   rmSync(dir, { recursive: true });
 });
+
+const wideLabels = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`wide${n}`, 'x'.repeat(4000)]));
 
 async function useSpool(options: Partial<AuditSpoolOptions> = {}): Promise<AuditSpool> {
   const ship = taking((lines) => shipped.push(...lines.map((line) => JSON.parse(line) as AuditRecord)));
@@ -98,6 +104,22 @@ async function lastWords(client: RawClient): Promise<Record<string, string>> {
   client.socket.destroy();
   return errorFields(last);
 }
+
+test('H2 a statement whose record Auth would refuse does not run, and its client hears 54000', async () => {
+  const own = await useSpool();
+  await agent.as({ serviceName: 'wide' });
+  const client = await clientIn();
+  client.socket.write(insert('taken'));
+  await client.until('Z');
+  client.socket.write(insert('\x01'.repeat(50_000)));
+  expect(await lastWords(client)).toMatchObject({ C: '54000', H: expect.stringContaining('labels of the database') });
+  await agent.idle();
+  await own.drained();
+  await agent.as({ serviceName: 'pg' });
+  expect(await ran()).toEqual(['taken']);
+  expect(await unrecorded()).toEqual([]);
+  expect(shipped.at(-1)).toMatchObject({ event: 'db.session.end' });
+});
 
 testOnSmallDisk(
   'X5 F2 on a full disk no statement runs unrecorded, alone or in a crowd, and the client hears 53100',

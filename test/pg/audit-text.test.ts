@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
+import { MOST_RECORD_BYTES, recordText } from '../../src/audit/record-text.js';
 import {
   type AuditedStatement,
   MOST_STATEMENT_BYTES,
@@ -169,6 +170,34 @@ describe('X1 a statement does not hide', () => {
       expect.objectContaining({ sqlState: '54000', code: 'LimitExceeded' }),
     );
     expect(seen(head(MOST_STATEMENT_BYTES)).statements).toEqual([]);
+  });
+
+  test('H2 as values and names of control characters: the record is one that Auth takes', () => {
+    const fill = (bytes: number) => '\x01'.repeat(bytes);
+    const message = { ...bind([], [Buffer.from(fill(64 * KIB - 4))]), portal: fill(1024), statement: fill(1024) };
+    const [{ fields }] = seen(encodeFrontend(message)).statements as [AuditedStatement];
+    expect((fields as { parameters: string[] }).parameters[0]).toHaveLength(64 * KIB - 4);
+    expect(recordText(fields).length).toBeLessThan(MOST_RECORD_BYTES / 2);
+  });
+
+  const NAMES: [string, (name: string) => FrontendMessage][] = [
+    ['portal of a Bind', (portal) => ({ ...bind([]), portal })],
+    ['statement of a Bind', (statement) => ({ ...bind([]), statement })],
+    ['portal of a long Bind', (portal) => ({ ...bind([], [Buffer.alloc(70_000)]), portal })],
+    ['statement of a long Bind', (statement) => ({ ...bind([], [Buffer.alloc(70_000)]), statement })],
+    ['statement of a Parse', (statement) => ({ type: 'Parse', statement, query: '', parameterTypes: [] })],
+    [
+      'statement of a long Parse',
+      (s) => ({ type: 'Parse', statement: s, query: 'x'.repeat(70_000), parameterTypes: [] }),
+    ],
+    ['portal of an Execute', (portal) => ({ type: 'Execute', portal, maxRows: 0 })],
+    ['name of a Close', (name) => ({ type: 'Close', target: 'P', name })],
+  ];
+  test.each(NAMES)('H2 as a name: the %s has at most 1 KiB', (_, message) => {
+    expect(seen(encodeFrontend(message('n'.repeat(1024)))).statements).toHaveLength(1);
+    expect(() => seen(encodeFrontend(message('n'.repeat(1025))))).toThrow(
+      expect.objectContaining({ sqlState: '54000', message: expect.stringContaining('name of more than 1024 bytes') }),
+    );
   });
 
   test.each(['E', 'C'])('as a name: %s of more than 64 KiB is refused with 54000', (letter) => {
