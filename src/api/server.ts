@@ -104,11 +104,7 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     request.on('error', () => {});
     if (!rightKind(request, response)) return;
     const caller = callerOf(request);
-    let answered = () => {};
-    request.once('end', () => {
-      answered = caller.busy?.() ?? answered;
-    });
-    response.once('close', () => answered());
+    countBusy(request, response, caller);
     grpc[classOf(caller)](request, inTeleportsWords(response));
   });
   server.on('sessionError', () => {});
@@ -161,6 +157,29 @@ function inTeleportsWords(response: Http2ServerResponse): Http2ServerResponse {
     } else addTrailers(trailers);
   };
   return response;
+}
+
+/**
+ * A whole request waits for us, until its answer begins. How long the client takes to read that is its own time, and a stream
+ * that was reset closes before its request has ended.
+ */
+function countBusy(request: Http2ServerRequest, response: Http2ServerResponse, { busy }: Caller): void {
+  if (busy === undefined) return;
+  let isOver = false;
+  let answered = () => {};
+  const over = (): void => {
+    isOver = true;
+    answered();
+  };
+  request.once('end', () => {
+    if (!isOver) answered = busy();
+  });
+  response.once('close', over);
+  const writeHead = response.writeHead.bind(response) as (...head: unknown[]) => Http2ServerResponse;
+  response.writeHead = (...head: unknown[]) => {
+    over();
+    return writeHead(...head);
+  };
 }
 
 function rightKind(request: Http2ServerRequest, response: Http2ServerResponse): boolean {

@@ -45,6 +45,8 @@ interface Connection {
 }
 
 const STRANGER_MS = 10_000;
+/** The longest that a request counts as waiting for us. */
+const BUSY_MS = 30_000;
 const MOST_STRANGERS = 2_048;
 const MOST_OF_LOGIN = 1_000;
 const USUAL_RATES: readonly RateLimit[] = [{ perMinute: 6_000, burst: 1_000 }];
@@ -213,16 +215,19 @@ export class Guest {
     this.#beNoStranger();
   }
 
-  /** A whole request is here: until it is answered, its time is ours. @returns call it with the answer */
+  /** A whole request is here: until it is answered, its time is ours, up to 30 s. @returns call it with the answer */
   busy(): () => void {
     if (this.#isKnown) return () => {};
     if (this.#work++ === 0) this.#beNoStranger();
     let isDone = false;
-    return () => {
+    const done = (): void => {
       if (isDone) return;
       isDone = true;
+      clearTimeout(timer);
       if (--this.#work === 0 && !this.#isKnown && !this.#connection.destroyed) this.#beStranger();
     };
+    const timer = setTimeout(done, BUSY_MS).unref();
+    return done;
   }
 
   cut(): void {

@@ -129,11 +129,14 @@ export class WebServer {
         turn.done = visitor.guest.busy();
       };
       if (!mayHaveBody(request)) isWhole();
-      const result = await this.#answer(request, visitor.client.address, isWhole);
-      // A body that nobody read would stand in the way of the next request.
-      request.resume();
-      send(response, result);
-      turn.done();
+      try {
+        const result = await this.#answer(request, visitor.client.address, isWhole);
+        // A body that nobody read would stand in the way of the next request.
+        request.resume();
+        send(response, result);
+      } finally {
+        turn.done();
+      }
     };
     reply().catch((error: unknown) => this.#log.error('A web answer could not be sent.', { error: messageOf(error) }));
   }

@@ -133,6 +133,45 @@ test('X6 whose request is whole waits for the answer, and is a stranger again af
   }
 });
 
+/** HTTP/2 by hand: Node's own client ends a request before it takes it back. */
+function frame(type: number, flags: number, stream: number, body: Buffer): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(body.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, body]);
+}
+
+const PING_HEADERS = Object.entries({
+  ':method': 'POST',
+  ':scheme': 'https',
+  ':path': '/proto.AuthService/Ping',
+  'content-type': 'application/grpc',
+  te: 'trailers',
+}).map(([name, value]) => `\0${String.fromCharCode(name.length)}${name}${String.fromCharCode(value.length)}${value}`);
+const HEADERS = frame(1, 4, 1, Buffer.from(PING_HEADERS.join('')));
+const MESSAGE = frame(0, 1, 1, Buffer.alloc(5));
+const RESET = frame(3, 0, 1, Buffer.from([0, 0, 0, 8]));
+const SETTINGS = frame(4, 0, 0, Buffer.alloc(0));
+const NO_WINDOW = frame(4, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0]));
+
+test.each([
+  ['takes a request back', [SETTINGS, HEADERS, RESET]],
+  ['reads no answer', [NO_WINDOW, HEADERS, MESSAGE]],
+])(
+  'H1 a stranger who %s is cut off in time',
+  async (_, frames) => {
+    const { host, port } = auth.auth.address;
+    const socket = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+    await once(socket, 'secureConnect');
+    const closed = ended(socket.resume());
+    socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), ...frames]));
+    await closed;
+  },
+  8_000,
+);
+
 test('X6 who has shown a certificate is no stranger, however long nothing is said', async () => {
   const shown = proxy.authorities.user();
   const options = { host: '127.0.0.1', port: proxy.port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] };

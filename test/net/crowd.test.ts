@@ -58,13 +58,22 @@ describe('X6 a stranger', () => {
     const { connection, guest } = arrive(crowdOf(), '192.0.2.1');
     jest.advanceTimersByTime(9_000);
     const [first, second] = [guest.busy(), guest.busy()];
-    jest.advanceTimersByTime(60_000);
+    jest.advanceTimersByTime(14_000);
     first();
     first();
-    jest.advanceTimersByTime(60_000);
+    jest.advanceTimersByTime(14_000);
     expect(connection.destroyed).toBe(false);
     second();
     jest.advanceTimersByTime(9_999);
+    expect(connection.destroyed).toBe(false);
+    jest.advanceTimersByTime(1);
+    expect(connection.destroyed).toBe(true);
+  });
+
+  test('H1 is one again after 30 s, whether the answer came or not', () => {
+    const { connection, guest } = arrive(crowdOf(), '192.0.2.1');
+    guest.busy();
+    jest.advanceTimersByTime(39_999);
     expect(connection.destroyed).toBe(false);
     jest.advanceTimersByTime(1);
     expect(connection.destroyed).toBe(true);
