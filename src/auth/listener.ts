@@ -40,7 +40,7 @@ import { OpenConnections } from './open-connections.js';
 import { registeredProxies } from './proxies.js';
 import type { Rotator } from './rotator.js';
 import type { AuthState } from './state.js';
-import { whoCalls } from './who.js';
+import { believed, whoCalls } from './who.js';
 
 const FIRST_BYTES_TIMEOUT_MS = 15_000;
 const REST_IDLE_TIMEOUT_MS = 60_000;
@@ -76,7 +76,7 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
   const crowd = new Crowd({ log, ...at.crowd });
   const connections = new OpenConnections(state);
 
-  const identity = () => ({ ...own, ca: believed(state) });
+  const identity = () => ({ ...own, ca: Object.values(believed(state)).flat() });
   const tls = makeTlsServer({
     identity: identity(),
     requestCert: true,
@@ -158,9 +158,6 @@ function restServer(state: AuthState, { idleTimeoutMs }: ListenAt, callerOf: (so
   return server;
 }
 
-/** Whose certificates of clients are believed, PEM. */
-const believed = ({ authorities }: AuthState) => [...authorities.trusted('host'), ...authorities.trusted('user')];
-
 /** What this port shows. */
 async function ownIdentity(state: AuthState): Promise<TlsIdentity> {
   const { clusterName, nodename } = state;
@@ -187,11 +184,10 @@ async function addressOf({ authorities, clusterName, now }: AuthState, socket: S
 }
 
 /** Who showed a certificate, if one was shown. @throws TeleportError `AccessDenied` for one that is not accepted here */
-function believe({ authorities, clusterName, now }: AuthState, socket: TLSSocket): Bearer | undefined {
+function believe(state: AuthState, socket: TLSSocket): Bearer | undefined {
   const shown = presentedCertificate(socket);
   if (shown === undefined) return undefined;
-  const [hostCas, userCas] = [authorities.trusted('host'), authorities.trusted('user')];
-  const bearer = bearerOf(shown, { hostCas, userCas, clusterName, now: now() });
+  const bearer = bearerOf(shown, { ...believed(state), clusterName: state.clusterName, now: state.now() });
   checkUsage(bearer.identity, 'everything');
   return bearer;
 }

@@ -1,6 +1,6 @@
 /**
  * The connections to Auth whose callers have shown a certificate. Each ends with its certificate, and is looked at again
- * when a lock, or the user that it is for, has changed: who is out does not keep a watch open, or wait for a next call.
+ * when a lock, the user that it is for or an authority has changed: who is out does not keep a watch open, or wait for a next call.
  */
 import type { Duplex } from 'node:stream';
 import type { Caller } from '../api/caller.js';
@@ -25,10 +25,12 @@ export class OpenConnections {
   readonly #callers = new Set<Caller>();
   readonly #stop = new AbortController();
   readonly #watching: Promise<void>;
+  readonly #rotations: Disposable;
 
   constructor(state: AuthState) {
     this.#state = state;
     this.#watching = this.#watch();
+    this.#rotations = state.authorities.onChange(() => void this.#checkAll());
   }
 
   /** Until it is closed, or until `end` is called, which ends it. */
@@ -50,6 +52,7 @@ export class OpenConnections {
 
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#rotations[Symbol.dispose]();
     await this.#watching;
   }
 
@@ -63,8 +66,12 @@ export class OpenConnections {
         this.#state.log.error('Watching the store failed.', { error: messageOf(error) });
       }
       await rest(PAUSE_MS, signal);
-      for (const caller of this.#callers) await this.#check(caller);
+      await this.#checkAll();
     }
+  }
+
+  async #checkAll(): Promise<void> {
+    for (const caller of [...this.#callers]) await this.#check(caller);
   }
 
   async #look(change: Change): Promise<void> {

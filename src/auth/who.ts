@@ -6,6 +6,7 @@
 import type { Caller } from '../api/caller.js';
 import { CREDENTIALS_EXPIRED } from '../api/status.js';
 import { TeleportError } from '../errors.js';
+import { isStillBelieved } from '../identity/bearer.js';
 import { hostIdIn } from '../identity/host.js';
 import type { Identity } from '../identity/identity.js';
 import { ipOf } from '../ip.js';
@@ -22,18 +23,29 @@ export type Who =
   | { kind: 'host'; role: SystemRole; hostId: string; identity: Identity; remoteAddr: string }
   | { kind: 'user'; user: User; identity: Identity; roles: Role[]; remoteAddr: string };
 
+/** Not the words for a person: a host that hears those ends its sessions. */
+const ROTATED = 'access denied: the authority that signed the certificate of this host is not believed any more';
+
+/** Whose certificates of clients are believed, PEM. */
+export const believed = ({ authorities }: AuthState) => ({
+  hostCas: authorities.trusted('host'),
+  userCas: authorities.trusted('user'),
+});
+
 /**
  * Nothing is taken from an earlier call: on a connection that is held open, who is out is out with the next one.
  *
- * @throws TeleportError `AccessDenied` for a certificate whose time is over, a user who is gone, was made anew or is
+ * @throws TeleportError `AccessDenied` for a certificate whose time is over or whose authority was rotated away, a user who is gone, was made anew or is
  *   elsewhere than the certificate is good for, and for a lock; `NotFound` for a role that is gone
  */
 export async function whoCalls(state: AuthState, caller: Caller): Promise<Who> {
   const { bearer, remoteAddr } = caller;
   if (bearer === undefined) return { kind: 'nobody', remoteAddr };
   const { role } = bearer;
+  const isBelieved = isStillBelieved(bearer, believed(state));
   // Nothing will ever be answered on this connection again.
-  if (hasExpired(state, bearer.identity)) caller.end?.();
+  if (!isBelieved || hasExpired(state, bearer.identity)) caller.end?.();
+  if (!isBelieved) throw new TeleportError('AccessDenied', role ? ROTATED : CREDENTIALS_EXPIRED);
   if (role) {
     const hostId = await standingHost(state, bearer.identity, role);
     caller.wasIn = true;

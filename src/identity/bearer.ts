@@ -3,8 +3,9 @@
  * the authorities that it believes. Attributes: certificates.md 4 and 7.1; checks: 2.2.
  */
 import { TeleportError } from '../errors.js';
+import { isSignedBy } from '../pki/certificate.js';
 import { issuingCluster } from '../pki/cluster-name.js';
-import { NAME_OID, readCertificate, verifyLeaf } from '../pki/x509.js';
+import { NAME_OID, publicKeyOf, readCertificate, verifyLeaf } from '../pki/x509.js';
 import { type SystemRole, systemRoleOf } from '../resources/system-role.js';
 import { DATABASE_USAGE, decodeIdentity, type Identity } from './identity.js';
 
@@ -41,6 +42,22 @@ export function bearerOf(certificateDer: Buffer, { hostCas, userCas, clusterName
     throw new TeleportError('AccessDenied', 'access denied: the certificate is of another cluster');
   }
   return { certificateDer, identity, role };
+}
+
+const looks = new WeakMap<Bearer, { cas: readonly string[]; isBelieved: boolean }>();
+
+/**
+ * Whether a certificate that was verified before is of an authority that is believed now: a rotation may have dropped it. Cheap
+ * as long as the authorities are the same.
+ */
+export function isStillBelieved(bearer: Bearer, { hostCas, userCas }: Pick<Trust, 'hostCas' | 'userCas'>): boolean {
+  const cas = bearer.role ? hostCas : userCas;
+  const last = looks.get(bearer);
+  if (last && last.cas.length === cas.length && last.cas.every((pem, at) => pem === cas[at])) return last.isBelieved;
+  const certificate = readCertificate(bearer.certificateDer);
+  const isBelieved = cas.some((pem) => isSignedBy(certificate, publicKeyOf(pem)));
+  looks.set(bearer, { cas, isBelieved });
+  return isBelieved;
 }
 
 /**

@@ -1,19 +1,14 @@
 /** Who is out is out, also on a connection that has been open since before. Tests: src/auth/secrets.ts */
-import { once } from 'node:events';
-import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { hexName } from '../../src/api/alpn.js';
-import { type AuthClient, openAuthClient } from '../../src/api/client.js';
+import type { AuthClient } from '../../src/api/client.js';
 import { decodeIdentity } from '../../src/identity/identity.js';
-import { dialTls } from '../../src/net/dial.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
 import type { SystemRole } from '../../src/resources/system-role.js';
-import { accept, CLUSTER, type Credentials, inMs, PASSWORD, TestAuth, text } from './test-auth.js';
+import { accept, type Credentials, inMs, PASSWORD, TestAuth, text } from './test-auth.js';
 
 let cluster: TestAuth;
 let admin: AuthClient;
 let tlsPublicKey: Uint8Array;
-const held: Held[] = [];
 
 beforeAll(async () => {
   cluster = await TestAuth.start();
@@ -25,36 +20,10 @@ afterEach(async () => {
   for (const { metadata } of locks) await admin.auth.deleteLock({ name: metadata!.name });
 });
 afterAll(async () => {
-  await Promise.all(held.map(({ client }) => client.close()));
   await cluster.remove();
 });
 
-interface Held {
-  client: AuthClient;
-  closed: Promise<unknown>;
-}
-
-/** A connection that has made a call and stays open. */
-async function hold({ certPem, keyPem }: Pick<Credentials, 'certPem' | 'keyPem'>): Promise<Held> {
-  const { hostCaPems } = await cluster.identity('Node');
-  const socket: TLSSocket = await dialTls({
-    host: '127.0.0.1',
-    port: cluster.auth.address.port,
-    servername: hexName(CLUSTER),
-    alpn: ['h2'],
-    timeoutMs: 5_000,
-    ca: hostCaPems,
-    cert: certPem,
-    key: keyPem,
-  });
-  const closed = once(socket, 'close');
-  const client = openAuthClient({ authority: hexName(CLUSTER), version: '18.3.0', connect: async () => socket });
-  await client.auth.getDomainName({});
-  const one = { client, closed };
-  held.push(one);
-  return one;
-}
-
+const hold = async (credentials: Pick<Credentials, 'certPem' | 'keyPem'>) => await cluster.hold(credentials);
 const holdHost = async (role: SystemRole) => await hold(await cluster.identity(role));
 const EXPIRED = { code: 'AccessDenied', message: 'access denied: client credentials have expired, please relogin.' };
 const databaseCertificate = (username: string) => ({

@@ -2,10 +2,10 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { fetchAuthorityKeys } from '../../src/api/authorities.js';
 import type { AuthClient } from '../../src/api/client.js';
-import { generateKey } from '../../src/pki/keys.js';
+import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
 import { createCsr, NAME_OID } from '../../src/pki/x509.js';
 import { until } from '../support/until.js';
-import { type Credentials, TestAuth } from './test-auth.js';
+import { type Credentials, inMs, TestAuth } from './test-auth.js';
 
 let cluster: TestAuth;
 afterEach(() => cluster.remove());
@@ -57,6 +57,31 @@ test('X2 the authority of users: logins of before count until standby, those of 
     ['init', 'update_clients', 'update_servers', 'standby'].map((phase) => ['user', phase]),
   );
 }, 60_000);
+
+test.each([
+  ['user', async () => await cluster.login('zoe', await cluster.invite('zoe', ['access']))],
+  ['host', async () => await cluster.identity('Db')],
+] as const)(
+  'H6 %s: what is open ends with the old authority, and is refused what the new one signs',
+  async (type, made) => {
+    cluster = await TestAuth.start();
+    const admin = await cluster.asHost('Admin');
+    const { client, closed } = await cluster.hold(await made());
+    for (const phase of ['init', 'update_clients', 'update_servers']) {
+      await rotate(admin, type, phase);
+      await client.auth.getDomainName({});
+    }
+    await rotate(admin, type, 'standby');
+    const publicKey = Buffer.from(publicKeyPem(await generateKey('ecdsa-p256')));
+    const { hostId } = await cluster.identity('Db');
+    const asked =
+      type === 'host'
+        ? client.auth.generateHostCerts({ hostId, role: 'Db', publicTlsKey: publicKey })
+        : client.auth.generateUserCerts({ username: 'zoe', tlsPublicKey: publicKey, expires: inMs(60_000) });
+    await expect(asked).rejects.toMatchObject({ code: 'AccessDenied' });
+    await closed;
+  },
+);
 
 test('by itself, as time passes, also while Auth was not running', async () => {
   cluster = await TestAuth.start();

@@ -1,9 +1,11 @@
 /** A real Auth Service in a temporary directory, and real clients for it. */
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret, TOTP } from 'otpauth';
-import type { AuthClient } from '../../src/api/client.js';
+import { hexName } from '../../src/api/alpn.js';
+import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import { dialAuth } from '../../src/api/dial.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
 import { timestampOfDate } from '../../src/api/time.js';
@@ -11,6 +13,7 @@ import type { AuditEvent } from '../../src/audit/events.js';
 import { readAuditEvents } from '../../src/audit/read.js';
 import { type AuthOptions, type AuthService, startAuth } from '../../src/auth/service.js';
 import { silent } from '../../src/log.js';
+import { dialTls } from '../../src/net/dial.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import type { SystemRole } from '../../src/resources/system-role.js';
@@ -85,6 +88,26 @@ export class TestAuth {
     );
     this.#clients.push(client);
     return client;
+  }
+
+  /** A connection that has made a call and stays open; `closed` resolves when it is not any more. */
+  async hold({ certPem, keyPem }: Pick<Credentials, 'certPem' | 'keyPem'>) {
+    const { hostCaPems } = await this.identity('Node');
+    const authority = hexName(CLUSTER);
+    const socket = await dialTls({
+      ...this.auth.address,
+      servername: authority,
+      alpn: ['h2'],
+      timeoutMs: 5_000,
+      ca: hostCaPems,
+      cert: certPem,
+      key: keyPem,
+    });
+    const closed = once(socket, 'close');
+    const client = openAuthClient({ authority, version: '18.3.0', connect: async () => socket });
+    this.#clients.push(client);
+    await client.auth.getDomainName({});
+    return { client, closed };
   }
 
   /** Made once, before the clock is moved: TLS goes by the system's clock. */
