@@ -6,10 +6,15 @@
  * CommandComplete or PortalSuspended; a Parse or Bind only when it fails. After a failure in the extended protocol the server
  * skips all up to the next Sync, and so do we. An answer that does not fit the queue moves it on to where it does.
  *
+ * In COPY FROM STDIN the server ignores Syncs, in either protocol; when the COPY fails nobody can see which of them came before the
+ * failure. A Sync stays in the queue then: a ReadyForQuery alone is its answer, any other answer moves past it. Where even that
+ * could be taken in two ways, all that follows in the session is `unknown`: nothing is said that may be wrong.
+ *
  * Specification: PostgreSQL manual, "Message Flow", "Extended Query", "COPY Operations".
  */
 import { BACKEND_TAGS, ERROR_FIELDS, tagByte } from './messages.js';
 import type { Scanner, ScannerOptions } from './scan.js';
+import { SQLSTATES } from './sqlstate.js';
 
 export interface Outcome {
   /** `unknown`: the session ended before the answer; `skipped`: the server did not look at it. */
@@ -39,6 +44,8 @@ interface Entry<Ref> {
   sentAt: number;
   /** Of `copied`: bytes of CopyData before it. */
   bytes: number;
+  /** Of Syncs in a COPY, which may have been ignored: how many; 0 for all else. */
+  inCopy: number;
 }
 
 /** More than a server with an output buffer of 8 KiB can have answered and not sent. */
@@ -83,6 +90,12 @@ export class Outcomes<Ref> {
   #isCopyingIn = false;
   /** Syncs are part of a COPY, which ignores them. */
   #ignoresSync = false;
+  /** While it skips: the only Syncs that were sent may have been ignored. */
+  #isUnsure = false;
+  /** Which answer is of which message cannot be told any more. */
+  #isLost = false;
+  /** Something was answered since the last ReadyForQuery, so that a Sync can fail. */
+  #hasBegun = false;
   #onRoom = () => {};
 
   constructor(onOutcome: (ref: Ref, outcome: Outcome) => void, now: () => number = () => performance.now()) {
@@ -107,30 +120,51 @@ export class Outcomes<Ref> {
 
   /** A message of the client's that will be answered. @param ref  whose outcome it is */
   sent(kind: Exclude<Kind, 'copied'>, ref?: Ref): void {
-    if (kind === 'S' && this.#ignoresSync) return;
-    this.#queue.push({ kind, ref, sentAt: this.#now(), bytes: 0 });
+    const entry: Entry<Ref> = { kind, ref, sentAt: this.#now(), bytes: 0, inCopy: 0 };
+    if (kind === 'S') this.#sentSync(entry);
+    else this.#sentOther(entry);
+  }
+
+  #sentOther(entry: Entry<Ref>): void {
+    this.#ignoresSync = false;
+    if (this.#isUnsure) this.#lose();
+    if (this.#isLost) this.#sayNothingOf(entry, 'unknown');
+    // Nobody answers it, so it must not stand in the queue: the client might wait for room before its Sync.
+    else if (this.#isSkipping && !this.#first) this.#sayNothingOf(entry, 'skipped');
+    else this.#queue.push(entry);
+  }
+
+  #sentSync(entry: Entry<Ref>): void {
+    if (this.#isLost) return;
+    const last = this.#queue.at(-1);
+    if (!this.#ignoresSync) {
+      this.#isUnsure = false;
+      this.#queue.push(entry);
+    } else if (last && last.inCopy > 0) last.inCopy += 1;
+    else this.#queue.push({ ...entry, inCopy: 1 });
   }
 
   /** CopyDone or CopyFail, after so many bytes of CopyData. */
   copied(bytes: number): void {
     this.#ignoresSync = false;
-    if (this.#head < this.#queue.length) this.#queue.push({ kind: 'copied', ref: undefined, sentAt: 0, bytes });
+    if (!this.#first || this.#isSkipping) return;
+    this.#queue.push({ kind: 'copied', ref: undefined, sentAt: 0, bytes, inCopy: 0 });
   }
 
   /** A message of the server's. @param passed  rows and bytes of data that passed since the last one */
   answered(tag: number, body: Buffer | undefined, passed: { count: number; bytes: number }): void {
+    if (this.#isLost) return;
     this.#rows += passed.count;
     this.#bytes += passed.bytes;
     const kinds = KINDS_OF_ANSWER.get(tag);
-    if (kinds) {
-      if (this.#moveTo(kinds)) this.#shift();
-    } else if (tag === COMMAND || tag === EMPTY || tag === SUSPENDED) this.#completed(tag, body);
+    if (kinds) this.#take(kinds);
+    else if (tag === COMMAND || tag === EMPTY || tag === SUSPENDED) this.#completed(tag, body);
     else if (tag === DESCRIPTION || tag === NO_DATA) {
-      if (this.#first?.kind === 'D') this.#shift();
+      if (this.#afterSyncs()?.kind === 'D') this.#take(DESCRIBED);
     } else if (tag === COPY_IN) this.#copyIn();
     else if (tag === ERROR && body) this.#failed(body);
     else if (tag === READY) this.#ready();
-    else if (tag === RESULT) this.#commands += 1;
+    else if (tag === RESULT && this.#moveTo(CALLED)) this.#commands += 1;
   }
 
   /** No answer comes any more. */
@@ -148,6 +182,8 @@ export class Outcomes<Ref> {
 
   #shift(): void {
     this.#head += 1;
+    // The end of a COPY that is not first in the queue any more: the server ignores it.
+    while (this.#first?.kind === 'copied') this.#head += 1;
     if (this.#head === this.#queue.length) {
       this.#queue = [];
       this.#head = 0;
@@ -155,7 +191,24 @@ export class Outcomes<Ref> {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
+    this.#sayRoom();
+  }
+
+  #sayRoom(): void {
     if (this.#queue.length - this.#head <= MOST_UNANSWERED) this.#onRoom();
+  }
+
+  #take(kinds: ReadonlySet<Kind>): void {
+    if (!this.#moveTo(kinds)) return;
+    this.#hasBegun = true;
+    this.#shift();
+  }
+
+  /** The first that is not a Sync or the end of a COPY. */
+  #afterSyncs(from = this.#head): Entry<Ref> | undefined {
+    let at = from;
+    while (this.#queue[at]?.kind === 'S' || this.#queue[at]?.kind === 'copied') at += 1;
+    return this.#queue[at];
   }
 
   /** Make the first of these kinds the first in the queue; nothing happens where there is none. */
@@ -166,7 +219,7 @@ export class Outcomes<Ref> {
     const wanted = this.#queue[at]!;
     for (let entry = this.#first!; entry !== wanted; entry = this.#first!) {
       this.#shift();
-      if (entry.ref !== undefined && HAS_OUTCOME.has(entry.kind)) this.#sayNothingOf(entry, how);
+      this.#sayNothingOf(entry, how);
     }
     return wanted;
   }
@@ -176,8 +229,9 @@ export class Outcomes<Ref> {
     if (!entry) return;
     if (tag === COMMAND) this.#count(body!);
     if (tag !== SUSPENDED) this.#commands += 1;
-    if (this.#isCopyingIn) this.#copyEnded();
+    if (this.#isCopyingIn) this.#copyEnded({ isDone: true });
     if (entry.kind === 'Q') return;
+    this.#hasBegun = true;
     this.#shift();
     if (entry.ref !== undefined) this.#executed = { ref: entry.ref, sentAt: entry.sentAt };
     this.#say(entry, 'done', { isSuspended: tag === SUSPENDED });
@@ -192,31 +246,69 @@ export class Outcomes<Ref> {
   }
 
   #failed(body: Buffer): void {
-    const failure = failureOf(body);
-    const entry = this.#moveTo(ANSWERED);
-    if (this.#isCopyingIn) this.#copyEnded();
+    // Of the whole session: nothing else is answered now.
+    if (this.#isSkipping) return;
+    // A Sync before which nothing was answered has nothing that could fail.
+    const entry = this.#moveTo(this.#hasBegun ? ANSWERED : CAN_FAIL);
+    const wasCopyingIn = this.#isCopyingIn;
+    if (wasCopyingIn) this.#copyEnded({ isDone: false });
     if (!entry) return;
+    const failure = failureOf(body);
+    this.#failure = failure;
     if (entry.kind === 'Q' || entry.kind === 'F') {
-      this.#failure = failure;
+      // An older server takes a message that is none of a COPY out of the way and goes on; so would a failure that only claims it.
+      const isEaten = wasCopyingIn && failure.sqlState === SQLSTATES.Protocol && this.#isBehindSyncs();
+      if (isEaten) this.#lose();
       return;
     }
-    this.#failure = failure;
     if (entry.kind === 'S') {
       // A transaction that ends with the Sync failed as a whole, for example in a constraint that was deferred.
-      if (this.#executed) this.#say({ ...this.#executed, kind: 'E', bytes: 0 }, 'failed');
+      if (this.#executed) this.#say({ ...this.#executed, kind: 'E', bytes: 0, inCopy: 0 }, 'failed');
       this.#failure = undefined;
       return;
     }
     this.#shift();
-    this.#isSkipping = true;
     this.#say(entry, 'failed');
+    this.#skip();
+  }
+
+  /** Something that is none of a COPY, before the end of it. */
+  #isBehindSyncs(): boolean {
+    let at = this.#head + 1;
+    while (this.#queue[at]?.kind === 'S') at += 1;
+    return at < this.#queue.length && this.#queue[at]!.kind !== 'copied';
+  }
+
+  /** What is sent up to the next Sync is skipped. */
+  #skip(): void {
+    this.#isSkipping = true;
+    for (let entry = this.#first; entry && entry.kind !== 'S'; entry = this.#first) {
+      this.#shift();
+      this.#sayNothingOf(entry, 'skipped');
+    }
+    if (!this.#first?.inCopy) return;
+    // If that Sync was ignored, what is behind it is skipped too, up to one that was not.
+    let at = this.#head;
+    while (this.#queue[at]?.kind === 'copied' || this.#queue[at]?.inCopy) at += 1;
+    if (at === this.#queue.length) this.#isUnsure = true;
+    else if (this.#queue[at]!.kind !== 'S') this.#lose();
+  }
+
+  #lose(): void {
+    this.#isLost = true;
+    this.#isUnsure = false;
+    this.end();
+    this.#reset();
   }
 
   #ready(): void {
     const entry = this.#isSkipping ? this.#moveTo(SYNC, 'skipped') : this.#moveTo(ENDS_A_TURN);
     this.#isSkipping = false;
+    this.#isUnsure = false;
+    this.#hasBegun = false;
     this.#executed = undefined;
-    if (entry) {
+    if (entry && entry.inCopy > 1) entry.inCopy -= 1;
+    else if (entry) {
       this.#shift();
       if (entry.kind !== 'S') this.#say(entry, this.#failure ? 'failed' : 'done');
     }
@@ -224,24 +316,33 @@ export class Outcomes<Ref> {
   }
 
   #copyIn(): void {
-    this.#isCopyingIn = true;
     const entry = this.#moveTo(COMPLETES);
-    if (entry?.kind !== 'E') return;
+    if (!entry) return;
+    this.#isCopyingIn = true;
     // In this mode the server ignores Sync.
-    const rest = this.#queue.slice(this.#head + 1);
-    const end = rest.findIndex(({ kind }) => kind === 'copied');
-    this.#ignoresSync = end < 0;
-    this.#queue = [entry, ...rest.filter(({ kind }, at) => kind !== 'S' || (end >= 0 && at > end))];
-    this.#head = 0;
+    const from = this.#head + 1;
+    let end = from;
+    let inCopy = 0;
+    for (let sync = this.#queue[end]; sync?.kind === 'S'; sync = this.#queue[++end]) inCopy += sync.inCopy || 1;
+    this.#ignoresSync = end === this.#queue.length;
+    if (inCopy > 0) {
+      this.#queue.splice(from, end - from, { kind: 'S', ref: undefined, sentAt: 0, bytes: 0, inCopy });
+      this.#sayRoom();
+    }
   }
 
-  #copyEnded(): void {
+  /** @param isDone  by its CopyDone, so that all Syncs before that were ignored */
+  #copyEnded({ isDone }: { isDone: boolean }): void {
     this.#isCopyingIn = false;
     this.#ignoresSync = false;
-    const at = this.#queue.findIndex(({ kind }, i) => i >= this.#head && kind === 'copied');
-    if (at < 0) return;
-    this.#bytes += this.#queue[at]!.bytes;
-    this.#queue.splice(at, 1);
+    const from = this.#head + 1;
+    let at = from;
+    while (this.#queue[at]?.inCopy) at += 1;
+    const end = this.#queue[at];
+    if (end?.kind !== 'copied') return;
+    this.#bytes += end.bytes;
+    if (isDone) this.#queue.splice(from, at + 1 - from);
+    else this.#queue.splice(at, 1);
   }
 
   #say({ ref, sentAt }: Entry<Ref>, how: Outcome['how'], { isSuspended = false } = {}): void {
@@ -262,10 +363,11 @@ export class Outcomes<Ref> {
   }
 
   /** Of a message that was not answered, while another is. */
-  #sayNothingOf({ ref, sentAt }: Entry<Ref>, how: 'unknown' | 'skipped'): void {
+  #sayNothingOf({ kind, ref, sentAt }: Entry<Ref>, how: 'unknown' | 'skipped'): void {
+    if (ref === undefined || !HAS_OUTCOME.has(kind)) return;
     const durationMs = Math.max(0, this.#now() - sentAt);
     const nothing = { rows: 0, bytes: 0, affected: undefined, commands: 0, isSuspended: false };
-    this.#onOutcome(ref!, { how, ...nothing, sqlState: undefined, message: undefined, durationMs });
+    this.#onOutcome(ref, { how, ...nothing, sqlState: undefined, message: undefined, durationMs });
   }
 
   #reset(): void {
@@ -279,6 +381,9 @@ export class Outcomes<Ref> {
 
 const COMPLETES = new Set<Kind>(['Q', 'E']);
 const SYNC = new Set<Kind>(['S']);
+const DESCRIBED = new Set<Kind>(['D']);
+const CALLED = new Set<Kind>(['F']);
+const CAN_FAIL = new Set<Kind>(['Q', 'P', 'B', 'D', 'C', 'E', 'F']);
 const ANSWERED = new Set<Kind>(['Q', 'P', 'B', 'D', 'C', 'E', 'F', 'S']);
 
 /** SQLSTATE and message of an ErrorResponse, of which the end may be missing. */

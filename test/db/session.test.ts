@@ -692,6 +692,62 @@ describe('what a statement came to', () => {
     expect(agent.lines.join('')).not.toContain('secret');
   });
 
+  test('H5 of COPY with Syncs in it, which the server ignores: every result is of its own statement', async () => {
+    const copy = 'copy t from stdin';
+    const row = (line: string): Messages => [{ type: 'CopyData', data: Buffer.from(line) }];
+    const done: Messages = [{ type: 'CopyDone' }];
+    const all = [
+      ...query('create temp table t (n int)'),
+      ...query(copy),
+      ...sync,
+      ...done,
+      ...query('select from nowhere'),
+      ...query('select 1'),
+      // Before and behind the row that fails.
+      ...query(copy),
+      ...sync,
+      ...row('not a number\n'),
+      ...sync,
+      ...done,
+      ...query('select from nowhere'),
+      ...query('select 2'),
+      ...executed(copy),
+      ...sync,
+      ...row('not a number\n'),
+      ...done,
+      ...sync,
+      ...query('select 3'),
+      ...query('select from nowhere'),
+    ];
+    expect(await resultsOf(all, 11)).toEqual([
+      'query done 0 {}',
+      'query done 0 {}',
+      'query 42P01 0 {}',
+      'query done 1 {"affected":1}',
+      'query 22P02 0 {}',
+      'query 42P01 0 {}',
+      'query done 1 {"affected":1}',
+      'execute 22P02 0 {}',
+      'query done 1 {"affected":1}',
+      'query 42P01 0 {}',
+    ]);
+  });
+
+  test('M1 of 30,000 messages behind a failure, and the session goes on', async () => {
+    const { client } = await rawSession();
+    const bytes = (messages: Messages) => Buffer.concat(messages.map((message) => encodeFrontend(message)));
+    const describe: Messages = [{ type: 'Describe', target: 'S', name: '' }];
+    client.socket.write(bytes([...executed('select wrong'), ...Array.from({ length: 30_000 }, () => describe).flat()]));
+    await client.until('E');
+    client.socket.write(bytes([...Array.from({ length: 30_000 }, () => describe).flat(), ...sync]));
+    await client.until('Z');
+    client.socket.write(bytes(query('select 1')));
+    await client.until('Z');
+    client.socket.destroy();
+    await agent.idle();
+    expect(results()).toEqual(['parse 42703 0 {}', 'execute skipped 0 {}', 'query done 1 {"affected":1}']);
+  });
+
   test('that fails when its transaction ends is said of the Execute', async () => {
     const all = [
       ...query('create temp table d (n int unique deferrable initially deferred)'),

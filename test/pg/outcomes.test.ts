@@ -1,5 +1,5 @@
 /** The queue alone; against a real server it is in `test/db/session.test.ts`. */
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { encodeBackend } from '../../src/pg/encode.js';
 import type { BackendMessage } from '../../src/pg/messages.js';
 import { answersTo, type Outcome, Outcomes } from '../../src/pg/outcomes.js';
@@ -104,4 +104,135 @@ test('the end says of all that is left that it is unknown, and of what failed th
   answer(ROW, error('57P01'));
   outcomes.end();
   expect(say()).toEqual(['1 failed 1', '3 unknown 0']);
+});
+
+describe('H5 Syncs in a COPY', () => {
+  const COPY_IN: BackendMessage = { type: 'CopyInResponse', format: 0, columnFormats: [] };
+  const copied: BackendMessage = { type: 'CommandComplete', commandTag: 'COPY 0' };
+
+  /** A COPY with two Syncs in it, which fails; then whatever the test sends. */
+  function failedCopy(kind: 'Q' | 'E', code = '22P02') {
+    const all = setup();
+    const { outcomes, answer } = all;
+    outcomes.sent(kind, 1);
+    outcomes.sent('S');
+    answer(COPY_IN);
+    outcomes.sent('S');
+    return { ...all, fail: () => answer(error(code), ...(kind === 'Q' ? [READY] : [])) };
+  }
+
+  test.each([0, 1, 2])('that failed: %i of them were answered, and each error is of its own Query', (answered) => {
+    const { outcomes, answer, say, fail } = failedCopy('Q');
+    outcomes.copied(3);
+    outcomes.sent('Q', 2);
+    outcomes.sent('Q', 3);
+    outcomes.sent('F', 4);
+    fail();
+    answer(...Array.from({ length: answered }, () => READY), error('42P01'), READY, COMMAND, READY);
+    answer({ type: 'FunctionCallResponse', value: null }, READY);
+    expect(say()).toEqual(['1 failed 0', '2 failed 0', '3 done 0', '4 done 0']);
+  });
+
+  test.each([0, 1, 2])('that failed in the extended protocol: %i of them were answered', (answered) => {
+    const { outcomes, answer, say, fail } = failedCopy('E');
+    outcomes.copied(3);
+    outcomes.sent('S');
+    outcomes.sent('D');
+    outcomes.sent('E', 2);
+    outcomes.sent('S');
+    outcomes.sent('Q', 3);
+    fail();
+    answer(...Array.from({ length: answered + 1 }, () => READY), { type: 'NoData' }, COMMAND, READY);
+    answer(error('42P01'), READY);
+    expect(say()).toEqual(['1 failed 0', '2 done 0', '3 failed 0']);
+  });
+
+  test('that was done are ignored, many of them too', async () => {
+    const { outcomes, answer, say } = setup();
+    outcomes.sent('Q', 1);
+    for (let n = 0; n < 30_000; n++) outcomes.sent('S');
+    const room = outcomes.room;
+    answer(COPY_IN);
+    await room;
+    for (let n = 0; n < 30_000; n++) outcomes.sent('S');
+    expect(outcomes.room).toBeUndefined();
+    outcomes.copied(3);
+    outcomes.sent('S');
+    outcomes.sent('Q', 2);
+    answer(copied, READY, READY, error('42P01'), READY);
+    expect(say()).toEqual(['1 done 0', '2 failed 0']);
+  });
+
+  test('that failed, where it cannot be told what was skipped: all from there on is unknown', () => {
+    const { outcomes, answer, say, fail } = failedCopy('E');
+    outcomes.copied(3);
+    outcomes.sent('Q', 2);
+    outcomes.sent('S');
+    fail();
+    outcomes.sent('Q', 3);
+    answer(READY, COMMAND, READY, READY, COMMAND, READY);
+    expect(say()).toEqual(['1 failed 0', '2 unknown 0', '3 unknown 0']);
+  });
+
+  test('that failed, and what is sent before a Sync that counts', () => {
+    const { outcomes, answer, say, fail } = failedCopy('E');
+    fail();
+    outcomes.sent('E', 2);
+    answer(READY, COMMAND, READY);
+    expect(say()).toEqual(['1 failed 0', '2 unknown 0']);
+  });
+
+  test('that failed by a message which an older server takes away: what follows is unknown', () => {
+    const { outcomes, answer, say, fail } = failedCopy('Q', '08P01');
+    outcomes.sent('Q', 2);
+    fail();
+    outcomes.sent('Q', 3);
+    answer(COMMAND, READY);
+    expect(say()).toEqual(['1 failed 0', '2 unknown 0', '3 unknown 0']);
+  });
+});
+
+test('H5 an error before anything was answered is not that of a Sync', () => {
+  const { outcomes, answer, say } = setup();
+  outcomes.sent('S');
+  outcomes.sent('E', 1);
+  outcomes.sent('S');
+  answer(error('22012'), READY);
+  expect(say()).toEqual(['1 failed 0']);
+});
+
+describe('M1 what a failure skips does not stand in the queue', () => {
+  test('before and after it is known', () => {
+    const { outcomes, answer, say, found } = setup();
+    outcomes.sent('P');
+    for (let n = 1; n <= 15_000; n++) outcomes.sent('E', n);
+    answer(error('42601'));
+    for (let n = 15_001; n <= 40_000; n++) outcomes.sent('E', n);
+    expect(outcomes.room).toBeUndefined();
+    expect(found.filter(({ how }) => how === 'skipped')).toHaveLength(40_000);
+    outcomes.sent('S');
+    outcomes.sent('Q', 0);
+    found.length = 0;
+    answer(READY, COMMAND, READY);
+    expect(say()).toEqual(['0 done 0']);
+  });
+
+  test('and a client that waits for room has it then', async () => {
+    const { outcomes, answer } = setup();
+    for (let n = 0; n <= 20_000; n++) outcomes.sent('E', n);
+    const room = outcomes.room;
+    expect(room).toBeDefined();
+    answer(error('42601'));
+    await room;
+  });
+
+  test('nor do ends of COPYs that are none', async () => {
+    const { outcomes, answer } = setup();
+    outcomes.sent('Q', 0);
+    for (let n = 0; n <= 20_000; n++) outcomes.copied(0);
+    const room = outcomes.room;
+    answer(COMMAND, READY);
+    await room;
+    expect(outcomes.room).toBeUndefined();
+  });
 });
