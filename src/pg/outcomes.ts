@@ -92,7 +92,7 @@ export class Outcomes<Ref> {
   #ignoresSync = false;
   /** While it skips: the only Syncs that were sent may have been ignored. */
   #isUnsure = false;
-  /** Which answer is of which message cannot be told any more. */
+  /** Which answer belongs to which message can no longer be known. */
   #isLost = false;
   /** Something was answered since the last ReadyForQuery, so that a Sync can fail. */
   #hasBegun = false;
