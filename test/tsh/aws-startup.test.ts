@@ -29,17 +29,18 @@ beforeEach(() => {
 async function proxy(...args: string[]) {
   const env = world.envOf({ input: '' });
   const ended = runTsh(['proxy', 'db', ...args], env);
-  const port = Number(
-    await until('proxy db listens', async () => {
-      if (/ERROR/.test(env.err())) throw new Error(env.err());
-      return /psql \S+\n|target database name/.test(env.out()) ? /127\.0\.0\.1:(\d+)/.exec(env.out())?.[1] : undefined;
-    }),
-  );
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
     env.interrupt(signal);
     return await ended;
   };
-  return { port, text: env.out(), stop, [Symbol.asyncDispose]: async () => void (await stop()) };
+  const port = await until('proxy db listens', async () => {
+    if (/ERROR/.test(env.err())) throw new Error(env.err());
+    return /psql \S+\n|target database name/.test(env.out()) ? /127\.0\.0\.1:(\d+)/.exec(env.out())?.[1] : undefined;
+  }).catch(async (error: unknown) => {
+    await stop(); // or the run of the tests would not end
+    throw error;
+  });
+  return { port: Number(port), text: env.out(), stop, [Symbol.asyncDispose]: async () => void (await stop()) };
 }
 
 /** Everything up to the first ReadyForQuery, or up to the end. */
