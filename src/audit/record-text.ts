@@ -8,7 +8,7 @@ import { escaped } from '../escaped.js';
 
 /**
  * Of one record in its written form, in UTF-8. A statement's 64 KiB have at most 384 KiB there; the rest is for labels, traits
- * and names. Two of these go into one answer to a search, and into one message to Auth.
+ * and names. One fits into a message to Auth, three into an answer to a search.
  */
 export const MOST_RECORD_BYTES = 2 ** 20;
 
@@ -19,6 +19,9 @@ export function recordText(record: object): string {
 
 export const isTooLong = (text: string): boolean =>
   text.length > MOST_RECORD_BYTES / 3 && Buffer.byteLength(text) > MOST_RECORD_BYTES;
+
+/** Why such a record is refused. */
+export const TOO_LONG = `it is longer than ${MOST_RECORD_BYTES} bytes`;
 
 /** A record that nobody takes, so what it is about must not happen. */
 export class RecordTooLong extends TeleportError {

@@ -11,6 +11,7 @@ import { isTeleportError, TeleportError } from '../errors.js';
 import { type Alarm, createAlarm, type Logger } from '../log.js';
 import { rest, settledWithin } from '../wait.js';
 import type { LineFile } from './line-file.js';
+import { isTooLong, TOO_LONG } from './record-text.js';
 import type { RefusedRecords } from './refused.js';
 import type { Segment } from './segment.js';
 
@@ -55,6 +56,7 @@ export class Shipper {
   readonly #options: ShipperOptions;
   readonly #alarm: Alarm;
   readonly #refusedAlarm: Alarm;
+  readonly #fullAlarm: Alarm;
   readonly #stop = new AbortController();
   /** Set while it waits for more, and for company. */
   #wake: (() => void) | undefined;
@@ -71,6 +73,10 @@ export class Shipper {
     });
     this.#refusedAlarm = createAlarm(options.log, {
       failing: `Auth refuses audit records, they are set aside in ${options.refused.dir}.`,
+      working: '',
+    });
+    this.#fullAlarm = createAlarm(options.log, {
+      failing: 'Audit records that Auth refused are lost: there is no room for them.',
       working: '',
     });
     this.position = readPosition(options.dir);
@@ -145,7 +151,10 @@ export class Shipper {
     // Zeros are what a power cut left of records that nobody saw an answer to.
     const whole = lines.filter((line) => !line.includes('\0'));
     if (whole.length < lines.length) this.#options.log.warn('Audit records were lost when the power was.', { bytes });
-    if (whole.length > 0) await this.#deliver(whole);
+    // Of another version: a message with one could be longer than Auth reads, and no part of it would arrive.
+    for (const line of whole.filter(isTooLong)) await this.#setAside(line, new Error(TOO_LONG));
+    const sendable = whole.filter((line) => !isTooLong(line));
+    if (sendable.length > 0) await this.#deliver(sendable);
     this.offset += bytes;
     this.#options.shipped(bytes);
     this.#keeping ??= setTimeout(() => this.#keepNow(), KEEP_EVERY_MS).unref();
@@ -172,8 +181,9 @@ export class Shipper {
 
   /** Before the position moves on: from then on the spool does not keep it. */
   async #setAside(line: string, why: unknown): Promise<void> {
-    await this.#options.refused.add(line, why);
+    const whyNotKept = await this.#options.refused.add(line, why);
     this.#refusedAlarm.failed(why);
+    if (whyNotKept) this.#fullAlarm.failed(whyNotKept);
   }
 
   async #woken(): Promise<void> {
@@ -227,11 +237,11 @@ function readPosition(dir: string): Position {
   return { segment: 0, offset: 0 };
 }
 
-/** Whole lines from `offset`, about `length` bytes of them, at least one. */
+/** Whole lines from `offset`: up to `length` bytes of them, or one that is longer. */
 function takeLines(file: Segment | LineFile, offset: number, length: number): { lines: string[]; bytes: number } {
   for (let want = length; ; want *= 2) {
     const chunk = file.read(offset, want);
-    const bytes = chunk.lastIndexOf(0x0a) + 1;
+    const bytes = (want > length ? chunk.indexOf(0x0a) : chunk.lastIndexOf(0x0a)) + 1;
     if (bytes > 0) return { lines: chunk.toString('utf8', 0, bytes - 1).split('\n'), bytes };
     if (chunk.length < want) throw new TeleportError('Protocol', 'the audit spool ends within an event');
   }

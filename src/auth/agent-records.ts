@@ -3,7 +3,7 @@
  * refused is named in the answer, so that the agent sets it aside, and the others are recorded. Pure.
  */
 import { AUDIT_EVENTS } from '../audit/events.js';
-import { isTooLong, MOST_RECORD_BYTES, recordText } from '../audit/record-text.js';
+import { isTooLong, recordText, TOO_LONG } from '../audit/record-text.js';
 import type { WrittenRecord } from '../audit/writer.js';
 import { asAscii, escaped } from '../escaped.js';
 
@@ -50,7 +50,6 @@ function membersOf(text: string): Record<string, unknown> | undefined {
   return undefined;
 }
 
-const TOO_LONG = `it is longer than ${MOST_RECORD_BYTES} bytes`;
 const NO_OBJECT = 'it is not a JSON object';
 
 /** Why the record is not believed, if it is not. */

@@ -86,3 +86,18 @@ test('records in the hole that a power cut left are passed over, those around it
   expect(got).toEqual([0, 2]);
   await spool.close();
 });
+
+test('H3 a line that is longer than a call goes alone, whatever is behind it', async () => {
+  const calls: number[][] = [];
+  const spool = await openAuditSpool({
+    dir,
+    log: silent,
+    gatherMs: 1,
+    batchBytes: 1000,
+    ship: taking((lines) => calls.push(numbers(lines))),
+  });
+  await append(spool, { n: 0, text: 'x'.repeat(1100) }, { n: 1 }, { n: 2 }, { n: 3, text: 'x'.repeat(5000) }, { n: 4 });
+  await spool.drained();
+  expect(calls).toEqual([[0], [1, 2], [3], [4]]);
+  await spool.close();
+});
