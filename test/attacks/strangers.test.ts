@@ -146,6 +146,7 @@ function frame(type: number, flags: number, stream: number, body: Buffer): Buffe
 const PING_HEADERS = Object.entries({
   ':method': 'POST',
   ':scheme': 'https',
+  ':authority': 'auth',
   ':path': '/proto.AuthService/Ping',
   'content-type': 'application/grpc',
   te: 'trailers',
