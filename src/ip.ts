@@ -30,11 +30,21 @@ export function isSameIp(a: string, b: string): boolean {
   return address !== undefined && address === canonicalIp(b);
 }
 
-/** What belongs to one owner: an IPv4 address, or the first 64 bits of an IPv6 one. Any other text is itself. */
+/** What belongs to one host or home: an IPv4 address, or the first 64 bits of an IPv6 one. Any other text is itself. */
 export function networkOf(text: string): string {
+  return firstBytesOf(text, 8);
+}
+
+/** What one owner may have in all: an IPv4 address, or the first 48 bits of an IPv6 one. Any other text is itself. */
+export function siteOf(text: string): string {
+  return firstBytesOf(text, 6);
+}
+
+function firstBytesOf(text: string, count: number): string {
   const address = canonicalIp(text);
   if (address === undefined || isIPv4(address)) return address ?? text;
-  return `${ipOfBytes(Buffer.concat([ipBytes(address)!.subarray(0, 8), Buffer.alloc(8)]))}/64`;
+  const bytes = ipBytes(address)!.fill(0, count);
+  return `${ipOfBytes(bytes)}/${count * 8}`;
 }
 
 /** 4 bytes, or 16; undefined when it is not an address. */

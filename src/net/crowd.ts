@@ -1,19 +1,22 @@
 /**
  * Everybody who is connected to a port, by class, so that one class cannot shut out another:
  *
- *     stranger  no certificate verified yet        10 s in all to become something else, and a share of the descriptors
- *     login     a verified user certificate        so many at a time for each login
- *     host      an agent or a Proxy                not counted with people
- *     local     the administrator on this host     the last descriptors are kept for him
+ *     stranger   no certificate verified yet       10 s in all to become something else, and a share of the descriptors
+ *     forwarded  passed on to Auth unread          a stranger for twice that time, as Auth cuts it off if it is one there
+ *     login      a verified user certificate       so many at a time for each login
+ *     host       an agent or a Proxy               not counted with people
+ *     local      the administrator on this host    the last descriptors are kept for him
  *
  * When strangers are too many, the one who has been one for longest has to go, from the network that has most of them: a crowd
- * pushes out its own people, and who comes new has the time of a handshake. Nobody is refused for coming from a full address.
+ * pushes out its own people, and who comes new has the time of a handshake. Nobody is refused for coming from a full address,
+ * and no stranger stands in the way of anybody known: the classes have counts of their own.
  */
 import { TeleportError } from '../errors.js';
-import { isLoopback, networkOf } from '../ip.js';
+import { isLoopback, networkOf, siteOf } from '../ip.js';
 import type { Logger } from '../log.js';
 import { descriptorLimit } from './descriptors.js';
 import { createLimiter, type RateLimit } from './rate-limit.js';
+import { type Origin, Strangers } from './strangers.js';
 
 /** What a configuration may set: `teleport.connection_limits`. */
 export interface ConnectionLimits {
@@ -26,7 +29,7 @@ export interface ConnectionLimits {
 export interface CrowdOptions {
   limits?: ConnectionLimits | undefined;
   log: Logger;
-  /** Of this process. Default: what the system says. */
+  /** Of this here. Default: what the system says. */
   descriptors?: number;
   /** A stranger's time in all. Default 10 s. */
   strangerMs?: number;
@@ -48,6 +51,8 @@ const STRANGER_MS = 10_000;
 /** The longest that a request counts as waiting for us. */
 const BUSY_MS = 30_000;
 const MOST_STRANGERS = 2_048;
+/** Of the descriptors. Half of them at most are connections that were accepted, since each may need a second one. */
+const SHARE = { all: 0.5, people: 0.4, forwarded: 0.125 };
 const MOST_OF_LOGIN = 1_000;
 const USUAL_RATES: readonly RateLimit[] = [{ perMinute: 6_000, burst: 1_000 }];
 /** Descriptors that nobody but the local administrator gets. */
@@ -55,8 +60,14 @@ const RESERVE = 64;
 /** At most so often the log says that strangers are being cut off. */
 const WARN_MS = 60_000;
 
-/** Connections accepted in this process: Auth and Proxy share its descriptors. */
-let accepted = 0;
+/** Auth and Proxy are in one process or in two; what is in one shares its descriptors. */
+const here = {
+  accepted: 0,
+  known: { login: 0, forwarded: 0, host: 0, local: 0 },
+  strangers: new Strangers<Guest>(),
+  /** Strangers that wait for an answer of ours. */
+  waiting: new Strangers<Guest>(),
+};
 
 export class Crowd {
   readonly strangerMs: number;
@@ -66,11 +77,8 @@ export class Crowd {
   readonly #mostOfNetwork: number;
   readonly #mostOfLogin: number;
   readonly #rates: readonly ((address: string) => void)[];
-  /** By network, the oldest first. */
-  readonly #strangers = new Map<string, Set<Guest>>();
-  #strangerCount = 0;
   readonly #logins = new Map<string, number>();
-  #cut = 0;
+  #cutCount = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
   constructor({ limits = {}, log, descriptors = descriptorLimit(), strangerMs = STRANGER_MS }: CrowdOptions) {
@@ -84,35 +92,37 @@ export class Crowd {
     this.#rates = (limits.rates ?? USUAL_RATES).map((rate) => createLimiter(rate, () => performance.now()));
   }
 
+  /** Of all ports of this here. */
   get strangers(): number {
-    return this.#strangerCount;
+    return here.strangers.size;
   }
 
   /** A connection as it was accepted. @returns undefined when there is no room, and no stranger to make some */
   arrive(connection: Connection, address: string): Guest | undefined {
     // One that has closed says so no more, and would be counted for ever.
     if (connection.destroyed) return undefined;
-    if (accepted >= this.#descriptors / 2 && !this.#cutOldest()) return undefined;
-    accepted++;
+    if (here.accepted >= SHARE.all * this.#descriptors && !this.#cutFirst()) return undefined;
+    here.accepted++;
     return new Guest(this, connection, address);
   }
 
   /** For `Guest`. */
   addStranger(guest: Guest): void {
-    const { network } = guest;
-    const mine = this.#strangers.get(network) ?? new Set();
-    if (mine.size >= this.#mostOfNetwork) this.#cutFirst(mine);
-    else if (this.#strangerCount >= this.#mostStrangers) this.#cutOldest();
-    this.#strangers.set(network, mine.add(guest));
-    this.#strangerCount++;
+    const { strangers, waiting } = here;
+    if (strangers.countLike(guest) >= this.#mostOfNetwork) this.#cut(strangers.oldestLike(guest));
+    else if (strangers.size + waiting.size >= this.#mostStrangers) this.#cutFirst();
+    strangers.add(guest);
+  }
+
+  /** For `Guest`. */
+  addWaiting(guest: Guest): void {
+    here.waiting.add(guest);
   }
 
   /** For `Guest`. */
   removeStranger(guest: Guest): void {
-    const mine = this.#strangers.get(guest.network);
-    if (!mine?.delete(guest)) return;
-    this.#strangerCount--;
-    if (mine.size === 0) this.#strangers.delete(guest.network);
+    here.strangers.remove(guest);
+    here.waiting.remove(guest);
   }
 
   /** For `Guest`: the address is known for sure. @throws TeleportError `LimitExceeded` when too many come from there */
@@ -124,12 +134,29 @@ export class Crowd {
 
   /** For `Guest`. @returns what it holds, to be given back @throws TeleportError `LimitExceeded` */
   admit(known: Known): () => void {
-    const share = { login: 0.4, forwarded: 0.4, host: 0.5, local: 1 }[known.kind] * this.#descriptors;
-    if (accepted > share - (known.kind === 'local' ? 0 : RESERVE / 2)) {
+    if (!this.#hasRoom(known.kind)) {
       throw new TeleportError('LimitExceeded', 'too many connections', { hint: 'Try again later.' });
     }
-    if (known.kind !== 'login') return () => {};
-    const { name } = known;
+    const giveBack = known.kind === 'login' ? this.#admitLogin(known.name) : () => {};
+    here.known[known.kind]++;
+    return () => {
+      here.known[known.kind]--;
+      giveBack();
+    };
+  }
+
+  /** Strangers do not count here: they make room. */
+  #hasRoom(kind: Known['kind']): boolean {
+    if (kind === 'local') return true;
+    const { login, forwarded, host } = here.known;
+    const reserve = RESERVE / 2;
+    if (login + forwarded + host >= SHARE.all * this.#descriptors - reserve) return false;
+    if (kind === 'host') return true;
+    if (login + forwarded >= SHARE.people * this.#descriptors - reserve) return false;
+    return kind === 'login' || forwarded < SHARE.forwarded * this.#descriptors;
+  }
+
+  #admitLogin(name: string): () => void {
     const count = this.#logins.get(name) ?? 0;
     if (count >= this.#mostOfLogin) {
       throw new TeleportError(
@@ -150,42 +177,40 @@ export class Crowd {
 
   /** For `Guest`. */
   gone(): void {
-    accepted--;
+    here.accepted--;
   }
 
-  /** @returns whether there was one */
-  #cutOldest(): boolean {
-    let largest: Set<Guest> | undefined;
-    for (const mine of this.#strangers.values()) if (mine.size > (largest?.size ?? 0)) largest = mine;
-    if (largest === undefined) return false;
-    this.#cutFirst(largest);
-    return true;
+  /** Who waits for an answer goes last. @returns whether there was one */
+  #cutFirst(): boolean {
+    return this.#cut(here.strangers.first() ?? here.waiting.first());
   }
 
-  #cutFirst(mine: Set<Guest>): void {
-    const [oldest] = mine;
-    if (oldest === undefined) return;
-    this.#cut++;
+  #cut(guest: Guest | undefined): boolean {
+    if (guest === undefined) return false;
+    this.#cutCount++;
     const now = performance.now();
     if (now - this.#warnedAt >= WARN_MS) {
       this.#log.warn('Connections without a certificate are too many, the oldest are cut off.', {
-        cut: this.#cut,
-        from: oldest.network,
+        cut: this.#cutCount,
+        from: guest.network,
       });
       this.#warnedAt = now;
-      this.#cut = 0;
+      this.#cutCount = 0;
     }
-    oldest.cut();
+    guest.cut();
+    return true;
   }
 }
 
 /** One connection. */
-export class Guest {
+export class Guest implements Origin {
   network: string;
+  site: string;
   readonly #crowd: Crowd;
   readonly #connection: Connection;
   #timer: NodeJS.Timeout | undefined;
   #isKnown = false;
+  #isGone = false;
   #work = 0;
   #giveBack = () => {};
 
@@ -193,6 +218,7 @@ export class Guest {
     this.#crowd = crowd;
     this.#connection = connection;
     this.network = networkOf(address);
+    this.site = siteOf(address);
     connection.once('close', () => this.#leave());
     this.#beStranger();
   }
@@ -201,15 +227,22 @@ export class Guest {
   from(address: string): void {
     const network = networkOf(address);
     this.#crowd.checkRate(address);
-    if (network === this.network) return;
+    if (network === this.network || this.#isGone) return;
     this.#crowd.removeStranger(this);
     this.network = network;
+    this.site = siteOf(address);
     this.#crowd.addStranger(this);
   }
 
   /** Who it is. @throws TeleportError `LimitExceeded` */
   become(known: Known): void {
-    if (this.#isKnown || this.#connection.destroyed) return;
+    if (this.#isKnown || this.#isGone || this.#connection.destroyed) return;
+    if (known.kind === 'forwarded') {
+      this.#isKnown = true;
+      clearTimeout(this.#timer);
+      this.#waitForAuth();
+      return;
+    }
     this.#giveBack = this.#crowd.admit(known);
     this.#isKnown = true;
     this.#beNoStranger();
@@ -217,21 +250,26 @@ export class Guest {
 
   /** A whole request is here: until it is answered, its time is ours, up to 30 s. @returns call it with the answer */
   busy(): () => void {
-    if (this.#isKnown) return () => {};
-    if (this.#work++ === 0) this.#beNoStranger();
+    if (this.#isKnown || this.#isGone) return () => {};
+    if (this.#work++ === 0) {
+      this.#beNoStranger();
+      this.#crowd.addWaiting(this);
+    }
     let isDone = false;
     const done = (): void => {
       if (isDone) return;
       isDone = true;
       clearTimeout(timer);
-      if (--this.#work === 0 && !this.#isKnown && !this.#connection.destroyed) this.#beStranger();
+      if (--this.#work > 0 || this.#isKnown || this.#isGone || this.#connection.destroyed) return;
+      this.#beNoStranger();
+      this.#beStranger();
     };
     const timer = setTimeout(done, BUSY_MS).unref();
     return done;
   }
 
   cut(): void {
-    this.#beNoStranger();
+    this.#leave();
     this.#connection.destroy();
   }
 
@@ -245,7 +283,21 @@ export class Guest {
     this.#crowd.removeStranger(this);
   }
 
+  /** Auth cuts off who is nobody there. Whoever lives longer is somebody, once there is room for more of them. */
+  #waitForAuth(): void {
+    this.#timer = setTimeout(() => {
+      try {
+        this.#giveBack = this.#crowd.admit({ kind: 'forwarded' });
+        this.#beNoStranger();
+      } catch {
+        this.#waitForAuth();
+      }
+    }, 2 * this.#crowd.strangerMs).unref();
+  }
+
   #leave(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
     this.#beNoStranger();
     this.#giveBack();
     this.#crowd.gone();

@@ -28,10 +28,12 @@ export interface UpstreamOptions {
   now: () => Date;
   /** For dialling, default 10 s. */
   timeoutMs?: number;
+  /** How long a client may stay after Auth has hung up. Default 5 s: whoever shows no certificate is cut off there, and here too. */
+  halfCloseTimeoutMs?: number;
 }
 
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const { host, port, identity, now, timeoutMs = 10_000 } = options;
+  const { host, port, identity, now, timeoutMs = 10_000, halfCloseTimeoutMs = 5_000 } = options;
   const prove = (addresses: Buffer): Buffer => {
     const { certPem, keyPem } = identity();
     return proofOfAddress(addresses, {
@@ -50,7 +52,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     dial,
     async forward(connection, client) {
       const socket = await dial(client);
-      await relay(connection, socket);
+      await relay(connection, socket, { halfCloseTimeoutMs });
     },
   };
 }

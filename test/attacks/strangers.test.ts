@@ -4,7 +4,9 @@ import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { dialAuth } from '../../src/api/dial.js';
+import { listen } from '../../src/net/listen.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
+import { createUpstream } from '../../src/proxy/auth-server.js';
 import { type Credentials, TestAuth } from '../auth/test-auth.js';
 import { startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
 
@@ -172,6 +174,25 @@ test.each([
   },
   8_000,
 );
+
+test('H2 a client that is passed on to Auth and overhears the end is cut off', async () => {
+  await using closing = await listen({ onConnection: (socket) => void socket.resume().end() });
+  const upstream = createUpstream({
+    host: '127.0.0.1',
+    port: closing.port,
+    identity: () => proxy.authorities.host('Proxy', 'proxy-host'),
+    now: () => new Date(),
+    halfCloseTimeoutMs: 50,
+  });
+  await using forwarding = await listen({
+    onConnection: (socket) => upstream.forward(socket, { address: '127.0.0.1', port: 1 }),
+  });
+  const client = connectTcp({ host: '127.0.0.1', port: forwarding.port, allowHalfOpen: true });
+  await once(client.resume(), 'end');
+  const [forwarded] = forwarding.connections;
+  await ended(forwarded!);
+  client.destroy();
+}, 5_000);
 
 test('X6 who has shown a certificate is no stranger, however long nothing is said', async () => {
   const shown = proxy.authorities.user();

@@ -1,6 +1,6 @@
 /**
  * X6: classes of connections, and that one class does not shut out another.
- * Tests: src/net/descriptors.ts, src/net/rate-limit.ts
+ * Tests: src/net/descriptors.ts, src/net/rate-limit.ts, src/net/strangers.ts
  */
 import { EventEmitter } from 'node:events';
 import { jest } from '@jest/globals';
@@ -127,6 +127,61 @@ describe('X6 a stranger', () => {
     come('192.0.2.2');
     for (let at = 0; at < 20; at++) come('127.0.0.1');
   });
+});
+
+describe('H2 a connection that is passed on unread', () => {
+  const forward = (crowd: Crowd, address: string) => {
+    const { connection, guest } = arrive(crowd, address);
+    guest.become({ kind: 'forwarded' });
+    return connection;
+  };
+
+  test('is a stranger until Auth would have cut it off', () => {
+    const crowd = crowdOf();
+    const connection = forward(crowd, '192.0.2.1');
+    jest.advanceTimersByTime(19_999);
+    expect(crowd.strangers).toBe(1);
+    jest.advanceTimersByTime(1);
+    expect(crowd.strangers).toBe(0);
+    expect(connection.destroyed).toBe(false);
+  });
+
+  test('makes room like any other stranger, in its network and in all', () => {
+    const crowd = crowdOf();
+    const mine = Array.from({ length: 51 }, () => forward(crowd, '192.0.2.1'));
+    expect(mine.filter(({ destroyed }) => destroyed).length).toBe(1);
+    for (let at = 0; at < 60; at++) forward(crowd, `198.51.100.${at}`);
+    expect(crowd.strangers).toBe(100);
+    expect(mine.filter(({ destroyed }) => destroyed).length).toBe(11);
+  });
+
+  test('stays a stranger while there are too many of them, and leaves people their share', () => {
+    const crowd = crowdOf();
+    for (let at = 0; at < 90; at++) forward(crowd, `198.51.100.${at}`);
+    jest.advanceTimersByTime(20_000);
+    // An eighth of 400.
+    expect(crowd.strangers).toBe(40);
+    for (let at = 0; at < 70; at++) arrive(crowd, '192.0.2.1').guest.become({ kind: 'login', name: `user ${at}` });
+  });
+});
+
+test.each([400, 1024, 4096])('H3 strangers at both ports keep nobody out of %d descriptors', (descriptors) => {
+  const ports = [crowdOf({ descriptors }), crowdOf({ descriptors })];
+  for (let at = 0; at < descriptors; at++) for (const crowd of ports) arrive(crowd, `192.0.2.${at & 1}`);
+  expect(ports[0]!.strangers).toBeLessThanOrEqual(descriptors / 4);
+  const count = Math.floor(descriptors * 0.4 - 32);
+  for (let at = 0; at < count; at++) arrive(ports[0]!, '192.0.2.9').guest.become({ kind: 'login', name: `user ${at}` });
+  for (let at = 0; at < descriptors / 10; at++) arrive(ports[1]!, '192.0.2.10').guest.become({ kind: 'host' });
+  arrive(ports[1]!, '127.0.0.1').guest.become({ kind: 'local' });
+});
+
+test('M4 somebody with 48 bits of IPv6 pushes out himself', () => {
+  const crowd = crowdOf();
+  const office = Array.from({ length: 20 }, () => arrive(crowd, '192.0.2.1').connection);
+  const agents = Array.from({ length: 10 }, (_, at) => arrive(crowd, `2001:db8:2:${at}::1`).connection);
+  for (let at = 0; at < 300; at++) arrive(crowd, `2001:db8:1:${at.toString(16)}::1`);
+  expect([...office, ...agents].filter(({ destroyed }) => destroyed).length).toBe(0);
+  expect(crowd.strangers).toBe(100);
 });
 
 describe('X6 a login', () => {
