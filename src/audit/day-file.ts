@@ -2,7 +2,7 @@
  * The file of one UTC day of the audit log, held to its place. Whoever deletes it, renames it or puts another one in its
  * place changes nothing for long: the file is still open here, and before the next record it is written anew, whole.
  */
-import { statSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { nodeCodeOf } from '../errors.js';
@@ -13,6 +13,13 @@ const COPIED_AT_ONCE = 2 ** 20;
 /** The files of a log's folder. */
 export const HEAD_FILE = 'head.log';
 export const DAY_FILE = /^\d{4}-\d{2}-\d{2}\.log$/;
+
+/** Days that have a file, in order. */
+export const daysOf = (dir: string): string[] =>
+  readdirSync(dir)
+    .filter((name) => DAY_FILE.test(name))
+    .map((name) => name.slice(0, 10))
+    .sort();
 
 /** What somebody did to the file, in words for people. */
 export type Damage = 'deleted or renamed' | 'replaced by another file' | 'shortened';
@@ -28,7 +35,7 @@ export class DayFile {
     this.day = day;
     this.path = join(dir, `${day}.log`);
     this.#file = openLineFile(this.path);
-    this.#inode = statSync(this.path).ino;
+    this.#inode = lstatSync(this.path).ino;
   }
 
   /** Whole lines. @throws TeleportError when they are not durable */
@@ -36,16 +43,9 @@ export class DayFile {
     await this.#file.write(text);
   }
 
-  /** The last `length` bytes, or all there is. */
-  tail(length: number): string {
-    const { size } = this.#file;
-    const from = Math.max(0, size - length);
-    return this.#file.read(from, size - from).toString('utf8');
-  }
-
   damage(): Damage | undefined {
     try {
-      const { ino, size } = statSync(this.path);
+      const { ino, size } = lstatSync(this.path);
       if (ino !== this.#inode) return 'replaced by another file';
       return size < this.#file.size ? 'shortened' : undefined;
     } catch (error) {
@@ -65,7 +65,7 @@ export class DayFile {
       if (damage !== 'shortened') {
         const whole = await this.#copy();
         if (damage === 'replaced by another file') {
-          aside = `${this.path}.${statSync(this.path).ino}.replaced`;
+          aside = `${this.path}.${lstatSync(this.path).ino}.replaced`;
           await rename(this.path, aside);
         }
         await rename(whole, this.path);
@@ -76,7 +76,7 @@ export class DayFile {
     const again = openLineFile(this.path);
     this.#file.close();
     this.#file = again;
-    this.#inode = statSync(this.path).ino;
+    this.#inode = lstatSync(this.path).ino;
     return aside;
   }
 
@@ -87,7 +87,7 @@ export class DayFile {
   /** @returns the path of the copy */
   async #copy(): Promise<string> {
     const path = join(dirname(this.path), `.${this.day}.tmp`);
-    await rm(path, { force: true });
+    await rm(path, { force: true, recursive: true });
     const copy = await open(path, 'wx', 0o600);
     try {
       for (let at = 0; at < this.#file.size; at += COPIED_AT_ONCE) {

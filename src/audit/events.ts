@@ -51,6 +51,7 @@ export const AUDIT_EVENTS = {
   'audit.checkpoint': { ok: 'TAU00I' },
   'audit.log.changed': { failed: 'TAU01W' },
   'audit.log.expired': { ok: 'TAU02I' },
+  'audit.log.unsigned': { failed: 'TAU04W' },
   'audit.change.failed': { failed: 'TAU03W' },
 } as const satisfies Record<string, { ok?: string; failed?: string }>;
 

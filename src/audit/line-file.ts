@@ -6,6 +6,7 @@
 import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, write } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDiskFull, messageOf, TeleportError } from '../errors.js';
+import { openPlainFile } from './plain-file.js';
 
 export interface LineFile {
   /** Bytes of whole, durable lines. */
@@ -30,7 +31,7 @@ export function openLineFile(path: string): LineFile {
   let fd: number | undefined;
   try {
     // With O_DSYNC a write has returned when it is durable: one trip to a thread and back instead of two.
-    fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC, 0o600);
+    fd = openPlainFile(path, constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC, 0o600);
     const size = wholeLines(fd);
     if (!isZeroAfter(fd, size)) ftruncateSync(fd, size);
     syncDirectory(dirname(path));
@@ -168,6 +169,7 @@ function syncDirectory(path: string): void {
 
 /** What to tell when a file or folder of audit records cannot be made or written. */
 export function auditFileError(path: string, cause: unknown): TeleportError {
+  if (cause instanceof TeleportError) return cause;
   if (isDiskFull(cause)) {
     return new TeleportError('LimitExceeded', `the disk is full, the audit event cannot be recorded in ${path}`, {
       hint: 'Free space on the disk of the data directory.',

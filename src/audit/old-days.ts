@@ -3,10 +3,10 @@
  * signature over their end is a new beginning for the whole log: whoever can edit the files must not get Auth to sign one
  * that leaves out more than the days that are old.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHAIN_START, type ChainedLine, type Link, unchained } from './chain.js';
 import { HEAD_FILE } from './day-file.js';
+import { readPlainFile } from './plain-file.js';
 import { isSealed, type SealOptions, sealedOf } from './seal.js';
 import { chainProblem, checkpointProblem, sealedIn } from './verify.js';
 import { wholeLinesOf } from './whole-lines.js';
@@ -50,8 +50,9 @@ export async function lookAtOldDays(days: OldDays): Promise<OldDaysFound> {
 /** Undefined where the farewell is not Auth's. */
 function beginOf(dir: string, key: OldDays['key']): Link | undefined {
   const path = join(dir, HEAD_FILE);
-  if (!existsSync(path)) return CHAIN_START;
-  const head = sealedIn(readFileSync(path, 'utf8').split('\n', 1)[0]!);
+  const text = readPlainFile(path);
+  if (text === undefined) return CHAIN_START;
+  const head = sealedIn(text.split('\n', 1)[0]!);
   return head && isSealed('farewell', head, key) ? { n: head.last_n, sum: head.last_sum } : undefined;
 }
 

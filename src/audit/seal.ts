@@ -29,8 +29,25 @@ export interface SealOptions {
   headFile: string;
   /** The last checkpoint, of an earlier run. */
   head: Sealed | undefined;
+  /** Whether that run ended in order, so that nothing can stand behind it. */
+  isEnded?: boolean;
   /** Writes a small file so that it is whole or not there. */
   write(path: string, text: string): Promise<void>;
+}
+
+/** The text of the file with the last checkpoint. Who can edit the log cannot write it: what is not signed in it counts too. */
+export const headText = (head: Sealed, isEnded: boolean): string =>
+  `${JSON.stringify(isEnded ? { ...head, ended: true } : head)}\n`;
+
+/** Undefined for what is not such a text. */
+export function headIn(text: string): Pick<SealOptions, 'head' | 'isEnded'> | undefined {
+  try {
+    const members = JSON.parse(text) as { ended?: unknown };
+    const head = sealedOf(members);
+    return head && { head, isEnded: members.ended === true };
+  } catch {
+    return undefined;
+  }
 }
 
 const SEALED_KEYS = ['cluster_name', 'time', 'last_n', 'last_sum', 'public_key', 'signature'] as const;

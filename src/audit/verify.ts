@@ -6,10 +6,11 @@
  * hide the next.
  */
 import { createHash, type KeyObject } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHAIN_START, type ChainedLine, type Link, sumOf, unchained } from './chain.js';
 import { DAY_FILE, HEAD_FILE } from './day-file.js';
+import { readPlainFile } from './plain-file.js';
 import { isSealed, publicKeyText, type Sealed, sealedOf } from './seal.js';
 import { wholeLinesOf } from './whole-lines.js';
 
@@ -41,6 +42,8 @@ export interface Verdict {
   sessions: number;
   /** Records of a version that made no chain: nothing vouches for them. */
   unchained: number;
+  /** Records that no signature covered when Auth started: somebody else may have written them. */
+  unsignedAtStart: { first: number; last: number }[];
   /** Kept checkpoints of days that were deleted since: there is nothing to hold them against. */
   incomparable: number;
   problems: Problem[];
@@ -72,6 +75,7 @@ class Verifier {
     unsigned: 0,
     sessions: 0,
     unchained: 0,
+    unsignedAtStart: [],
     incomparable: 0,
     problems: [],
   };
@@ -114,9 +118,10 @@ class Verifier {
   /** What is left of days that were deleted because they were old. */
   #begin(): void {
     const path = join(this.#options.dir, HEAD_FILE);
-    if (!existsSync(path)) return;
+    const text = readPlainFile(path);
+    if (text === undefined) return;
     [this.#file, this.#line] = [path, 1];
-    const head = sealedIn(readFileSync(path, 'utf8').split('\n', 1)[0]!);
+    const head = sealedIn(text.split('\n', 1)[0]!);
     if (head === undefined) {
       this.#wrong('it does not say where the log begins');
       return;
@@ -158,9 +163,15 @@ class Verifier {
     const members = membersOf(record);
     if (members === undefined) this.#wrong('it is not JSON');
     else if (members.event === 'audit.checkpoint' && before) this.#lookAtCheckpoint(members, before);
+    else if (members.event === 'audit.log.unsigned') this.#noteUnsigned(members);
     else if (typeof members.sid === 'string' && typeof members.prev === 'string') {
       this.#follow(`${host} ${members.sid}`, members, createHash('sha256').update(record).digest('hex'));
     }
+  }
+
+  #noteUnsigned({ first_n, last_n }: Record<string, unknown>): void {
+    const spans = this.verdict.unsignedAtStart;
+    if (spans.length < MOST_PROBLEMS) spans.push({ first: Number(first_n), last: Number(last_n) });
   }
 
   #lookAtCheckpoint(members: object, before: Link): void {

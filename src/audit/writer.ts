@@ -4,19 +4,19 @@
  * ones share one write and one sync. A repeated record (same `uid`, as an agent sends after a lost answer) is acknowledged
  * and not written twice. Whole days that are old are deleted, and what stays of them is a signature over their last record.
  */
-import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
 import { type Alarm, createAlarm, type Logger, silent } from '../log.js';
-import { CHAIN_START, chained, type Link, unchained } from './chain.js';
-import { DAY_FILE, type Damage, DayFile, HEAD_FILE } from './day-file.js';
+import { chained, type Link } from './chain.js';
+import { type Damage, DayFile, daysOf, HEAD_FILE } from './day-file.js';
 import { type AuditEventName, type AuditOutcome, auditEvent } from './events.js';
 import { auditFileError } from './line-file.js';
+import { endOfLog, type LogEnd } from './log-end.js';
 import { lookAtOldDays, type OldDays } from './old-days.js';
 import { recordText } from './record-text.js';
-import { type Sealed, type SealOptions, sealed } from './seal.js';
+import { headText, type Sealed, type SealOptions, sealed } from './seal.js';
 
 export interface AuditLogOptions {
   dir: string;
@@ -52,9 +52,9 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Bytes of a file's end in which its last line is looked for; a line is shorter. */
-const TAIL_BYTES = 2 ** 21;
 const CHECKPOINT_MS = 60_000;
+/** After so much there is a checkpoint also before its time: at its start Auth looks back to the last one. */
+const CHECKPOINT_BYTES = 2 ** 24;
 const DAY_MS = 86_400_000;
 
 /** @throws TeleportError when the folder or what is in it cannot be used */
@@ -91,8 +91,12 @@ export class AuditLog {
   #link: Link;
   /** Number of the last checkpoint. */
   #checkpoint: number;
-  /** Whether the record that was signed last was there at the start. */
-  readonly #isSigned: boolean;
+  /** As it was found at the start. */
+  readonly #found: LogEnd;
+  /** The last checkpoint, as it was kept. */
+  #head: Sealed | undefined;
+  /** Bytes that came since it. */
+  #bytes = 0;
   #expiring: Promise<void> = Promise.resolve();
   /** The first day that would have stayed, the last time that old days were not deleted because somebody had changed them. */
   #saidKept = '';
@@ -118,12 +122,13 @@ export class AuditLog {
     });
     this.#seal = options.seal;
     this.#keepDays = options.keepDays;
-    const { recent, link, day, isSigned } = whatIsThere(dir, maxRemembered, options.seal?.head);
-    this.#isSigned = isSigned;
-    this.#recent = recent;
-    this.#link = link;
-    this.#day = day;
-    this.#checkpoint = options.seal?.head ? options.seal.head.last_n + 1 : 0;
+    this.#found = endOfLog(dir, maxRemembered, options.seal);
+    const durable = Promise.resolve();
+    this.#recent = new Map(this.#found.uids.map((uid) => [uid, durable]));
+    this.#link = this.#found.link;
+    this.#day = this.#found.day;
+    this.#head = options.seal?.head;
+    this.#checkpoint = this.#head ? this.#head.last_n + 1 : 0;
     if (this.#seal) {
       this.#timer = setInterval(() => void this.checkpoint().catch(() => {}), options.checkpointMs ?? CHECKPOINT_MS);
       this.#timer.unref();
@@ -132,19 +137,40 @@ export class AuditLog {
 
   /** Called once, first: what has come to the log while nobody was here, and which of its days are old. Never rejects. */
   async begin(): Promise<void> {
-    const head = this.#seal?.head;
-    if (head && !this.#isSigned) {
-      const message =
-        head.last_n > this.#link.n
-          ? `the audit log ends with record ${this.#link.n}, and record ${head.last_n} was signed: what is between is lost`
-          : `record ${head.last_n} of the audit log is not the one that was signed`;
-      // The chain goes on from what was signed, so that what is missing stays missing, and no signature ever covers what
-      // somebody wrote in its place.
-      this.#link = { n: Math.max(head.last_n, this.#link.n), sum: head.last_sum };
-      await this.#sayChanged(message).catch(() => {});
-    }
+    // First of all: from now on there may be records behind the last checkpoint.
+    if (this.#seal?.isEnded && this.#head) await this.#keepHead(this.#seal, this.#head);
+    await this.#sayWhatCame().catch(() => {});
     this.#expiring = this.#expire();
     await this.#expiring;
+  }
+
+  async #sayWhatCame(): Promise<void> {
+    const { isSigned, unsigned: first, link } = this.#found;
+    const last = link.n;
+    const head = this.#seal?.head;
+    const wrong = isSigned ? undefined : head && lost(head.last_n, last);
+    if (head && wrong) await this.#goOnFrom(head, wrong);
+    else if (first === undefined) return;
+    else if (head && this.#seal?.isEnded) {
+      await this.#goOnFrom(
+        head,
+        `Auth had ended with record ${first - 1}, and somebody has written ${between(first, last)}`,
+      );
+    } else {
+      const message = `no signature covered ${between(first, last)} when Auth started`;
+      this.#log.warn('Auth did not end in order; the end of the audit log was not signed.', { first, last });
+      const fields = { success: false, message, first_n: first, last_n: last };
+      await this.#add([this.#own('audit.log.unsigned', 'failed', fields)], this.#host);
+    }
+  }
+
+  /**
+   * The chain goes on from what was signed, so that what is missing stays missing, and no signature ever covers what
+   * somebody wrote in its place.
+   */
+  async #goOnFrom({ last_n, last_sum }: Sealed, message: string): Promise<void> {
+    this.#link = { n: Math.max(last_n, this.#link.n), sum: last_sum };
+    await this.#sayChanged(message);
   }
 
   /** Signs what has come since the last time, if anything has. */
@@ -197,6 +223,9 @@ export class AuditLog {
     // The alarm of the disk has said what is wrong.
     await this.checkpoint().catch(() => {});
     await this.#running;
+    if (this.#seal && this.#head && this.#checkpoint === this.#link.n) {
+      await this.#keepHead(this.#seal, this.#head, true);
+    }
     this.#file?.close();
     this.#file = undefined;
   }
@@ -245,6 +274,7 @@ export class AuditLog {
       now,
       batch.flatMap(({ host, records }) => records.map((record) => ({ host, record }))),
     );
+    if (this.#bytes >= CHECKPOINT_BYTES) await this.#sign(file);
   }
 
   /** The chain goes on only with what is durable: the next batch takes the numbers of one that failed. */
@@ -259,6 +289,7 @@ export class AuditLog {
     }
     await file.write(text);
     this.#link = end;
+    this.#bytes += text.length;
   }
 
   /** The file of the day, in its place. */
@@ -266,7 +297,7 @@ export class AuditLog {
     const damage = this.#file?.damage();
     if (this.#file && damage) await this.#restore(this.#file, damage);
     if (this.#file && this.#file.day !== day) {
-      await this.#endDay(this.#file);
+      await this.#sign(this.#file);
       this.#file.close();
       this.#file = undefined;
     }
@@ -276,8 +307,8 @@ export class AuditLog {
     return this.#file;
   }
 
-  /** The last record of a day is a checkpoint. */
-  async #endDay(file: DayFile): Promise<void> {
+  /** A checkpoint between two batches; the last record of a day is one. */
+  async #sign(file: DayFile): Promise<void> {
     if (!this.#seal || this.#checkpoint === this.#link.n) return;
     const { record, head } = this.#sealing(this.#seal);
     await this.#chain(file, this.#now().toISOString(), [{ host: this.#host, record }]);
@@ -295,10 +326,12 @@ export class AuditLog {
     return { record, head: () => made! };
   }
 
-  async #keepHead(seal: SealOptions, head: Sealed): Promise<void> {
+  async #keepHead(seal: SealOptions, head: Sealed, isEnded = false): Promise<void> {
+    this.#head = head;
     this.#checkpoint = head.last_n + 1;
+    this.#bytes = 0;
     try {
-      await seal.write(seal.headFile, `${JSON.stringify(head)}\n`);
+      await seal.write(seal.headFile, headText(head, isEnded));
       this.#sealAlarm.worked();
     } catch (error) {
       this.#sealAlarm.failed(error);
@@ -365,43 +398,12 @@ export class AuditLog {
   }
 }
 
-const daysOf = (dir: string): string[] =>
-  readdirSync(dir)
-    .filter((name) => DAY_FILE.test(name))
-    .map((name) => name.slice(0, 10))
-    .sort();
+const lost = (signed: number, last: number) =>
+  signed > last
+    ? `the audit log ends with record ${last}, and record ${signed} was signed: what is between is lost`
+    : `record ${signed} of the audit log is not the one that was signed`;
 
-/** From the last two days' files, so that repeats are recognised and the chain goes on across a restart. */
-function whatIsThere(dir: string, max: number, head: Sealed | undefined) {
-  const durable = Promise.resolve();
-  const recent = new Map<string, Promise<void>>();
-  let link = CHAIN_START;
-  let newest = '';
-  let isSigned = false;
-  for (const day of daysOf(dir).slice(-2)) {
-    const file = new DayFile(dir, day);
-    for (const line of file.tail(Math.max(TAIL_BYTES, max * 512)).split('\n')) {
-      const stamped = unchained(line);
-      if (stamped) [link, newest] = [{ n: stamped.n, sum: stamped.sum }, day];
-      if (stamped?.n === head?.last_n && stamped?.sum === head?.last_sum) isSigned = true;
-      const uid = uidOf(line);
-      if (uid !== undefined) recent.set(uid, durable);
-    }
-    file.close();
-  }
-  forgetOldest(recent, max);
-  return { recent, link, day: newest, isSigned };
-}
-
-/** Undefined for the rest of a line whose beginning was not read. */
-function uidOf(line: string): string | undefined {
-  try {
-    const { uid } = JSON.parse(line) as { uid?: unknown };
-    return typeof uid === 'string' ? uid : undefined;
-  } catch {
-    return undefined;
-  }
-}
+const between = (from: number, to: number) => (from === to ? `record ${to}` : `records ${from} to ${to}`);
 
 function forgetOldest(recent: Map<string, unknown>, max: number): void {
   for (const uid of recent.keys()) {

@@ -5,7 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import { chmodSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type SealOptions, sealedOf } from '../audit/seal.js';
+import { headIn, type SealOptions } from '../audit/seal.js';
 import { TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { generateKey, privateKeyPem, readPrivateKey } from '../pki/keys.js';
@@ -26,13 +26,13 @@ export async function openSeal({ keyFile, headFile, logFolder, log }: AuditKeyPl
       hint: 'Name another place in auth_service.audit_signing_key.',
     });
   }
-  const head = headOf(await readStateFile(headFile), headFile, log);
+  const last = headOf(await readStateFile(headFile), headFile, log);
   const known = await readStateFile(keyFile);
   const key = known === undefined ? await newKey(keyFile) : keyOf(known, keyFile);
-  if (known === undefined && head) {
+  if (known === undefined && last) {
     log.warn('The key that signed the audit log is gone; a new one signs from now on.', { file: keyFile });
   }
-  return { key, headFile, head, write: writeStateFile };
+  return { key, headFile, head: last?.head, isEnded: last?.isEnded ?? false, write: writeStateFile };
 }
 
 async function newKey(file: string): Promise<KeyObject> {
@@ -61,12 +61,8 @@ function keyOf(pem: string, file: string): KeyObject {
 /** A file that cannot be read is as good as none: the log itself goes on, and its chain with it. */
 function headOf(text: string | undefined, file: string, log: Logger) {
   if (text === undefined) return undefined;
-  try {
-    const head = sealedOf(JSON.parse(text) as object);
-    if (head) return head;
-  } catch {
-    // Said below.
-  }
+  const head = headIn(text);
+  if (head) return head;
   log.warn('The last checkpoint of the audit log cannot be read.', { file });
   return undefined;
 }

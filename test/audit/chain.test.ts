@@ -1,11 +1,24 @@
-/** The chain of Auth's log, the form of its records, and its file when somebody lays hands on it. Tests: src/audit/record-text.ts, src/audit/day-file.ts */
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+/** The chain of Auth's log, the form of its records, and its file when somebody lays hands on it. Tests: src/audit/record-text.ts, src/audit/day-file.ts, src/audit/plain-file.ts */
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { CHAIN_START, sumOf, unchained } from '../../src/audit/chain.js';
 import { auditEvent } from '../../src/audit/events.js';
 import { recordText } from '../../src/audit/record-text.js';
+import { searchAuditLog } from '../../src/audit/search.js';
+import { verifyLog } from '../../src/audit/verify.js';
 import { openAuditLog } from '../../src/audit/writer.js';
 import { createLogger } from '../../src/log.js';
 
@@ -84,7 +97,7 @@ test('X12 the file has nothing that a terminal obeys or that ends a line', async
   expect(JSON.parse(text)).toMatchObject({ db_query: bad, [bad]: bad });
 });
 
-test.each([
+test.each<[string, () => void, string, string?]>([
   ['deleted', () => rmSync(path), 'deleted or renamed'],
   ['renamed', () => renameSync(path, `${path}.1`), 'deleted or renamed'],
   [
@@ -94,8 +107,17 @@ test.each([
       renameSync(`${path}.new`, path);
     },
     'replaced by another file',
+    'nothing happened\n',
   ],
-])('F8 a day file that is %s is noticed at the next record and written anew, whole', async (_, attack, said) => {
+  [
+    'replaced by a link to itself',
+    () => {
+      renameSync(path, `${path}.1`);
+      symlinkSync(`${path}.1`, path);
+    },
+    'replaced by another file',
+  ],
+])('F8 a day file that is %s is noticed at the next record and written anew, whole', async (_, attack, said, kept) => {
   const audit = await open();
   await audit.append([query('a'), query('b')]);
   attack();
@@ -111,9 +133,8 @@ test.each([
   });
   expect(logged).toContain('Somebody has changed the audit log.');
   const aside = readdirSync(dir).filter((name) => name.endsWith('.replaced'));
-  expect(aside.map((name) => readFileSync(join(dir, name), 'utf8'))).toEqual(
-    said.startsWith('replaced') ? ['nothing happened\n'] : [],
-  );
+  expect(aside).toHaveLength(said.startsWith('replaced') ? 1 : 0);
+  if (kept) expect(readFileSync(join(dir, aside[0]!), 'utf8')).toBe(kept);
 });
 
 test('F8 a day file that is shortened is noticed at the next record, and what is missing shows in its numbers', async () => {
@@ -136,4 +157,47 @@ test('F8 a check, as at SIGHUP, puts a deleted file back without a new record', 
   await audit.check();
   expect(texts(linesOf('2026-11-21.log'))).toEqual(['a', 'audit.log.changed']);
   await audit.close();
+});
+
+const OTHERS: [string, (place: string) => void][] = [
+  ['link', (place) => symlinkSync(join(dir, 'other'), place)],
+  ['pipe', (place) => void execFileSync('mkfifo', [place])],
+];
+test.each(OTHERS)(
+  'M9 a %s in the place of a file of the log is not followed, waited for or written to',
+  async (_, put) => {
+    writeFileSync(join(dir, 'other'), 'half a line');
+    put(path);
+    const refused = { code: 'BadParameter', message: expect.stringContaining('not a plain file') };
+    await expect(open()).rejects.toMatchObject(refused);
+    await expect(verifyLog({ dir })).rejects.toMatchObject(refused);
+    const all = { from: new Date(0), to: new Date('2030-01-01T00:00:00Z'), limit: 10 };
+    await expect(searchAuditLog(dir, all)).rejects.toMatchObject(refused);
+    rmSync(path);
+    const audit = await open();
+    clock = new Date('2026-11-22T00:00:01Z');
+    put(join(dir, '2026-11-22.log'));
+    await expect(audit.append([query('a')])).rejects.toMatchObject(refused);
+    await audit.close();
+    rmSync(join(dir, '2026-11-22.log'));
+    put(join(dir, 'head.log'));
+    await expect(verifyLog({ dir })).rejects.toMatchObject(refused);
+    expect(readFileSync(join(dir, 'other'), 'utf8')).toBe('half a line');
+  },
+);
+
+test('M9 to look at the log at the start changes nothing in it', async () => {
+  writeFileSync(join(dir, '2026-11-20.log'), 'half a line');
+  await (await open()).close();
+  expect(readFileSync(join(dir, '2026-11-20.log'), 'utf8')).toBe('half a line');
+});
+
+test('L10 a folder under the name of the copy does not keep the file from being written anew', async () => {
+  const audit = await open();
+  await audit.append([query('a')]);
+  mkdirSync(join(dir, '.2026-11-21.tmp/full'), { recursive: true });
+  rmSync(path);
+  await audit.append([query('b')]);
+  await audit.close();
+  expect(texts(linesOf('2026-11-21.log'))).toEqual(['a', 'audit.log.changed', 'b']);
 });

@@ -1,4 +1,4 @@
-/** The audit log in pages: both ways, whatever the size of a page, nothing twice and nothing left out. */
+/** The audit log in pages: both ways, whatever the size of a page, nothing twice and nothing left out. Tests: src/audit/blocks.ts */
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

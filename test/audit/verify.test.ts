@@ -1,7 +1,7 @@
 /**
  * Every kind of tampering with the audit log is found, with file and line. Each attack is made on a log that Auth's own
  * writer wrote, by somebody who can do anything in its folder and knows how the chain is made.
- * Tests: src/audit/seal.ts, src/audit/whole-lines.ts, src/audit/old-days.ts
+ * Tests: src/audit/seal.ts, src/audit/whole-lines.ts, src/audit/old-days.ts, src/audit/log-end.ts
  */
 import { createHash, type KeyObject } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,15 +11,18 @@ import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { chained, type Link, unchained } from '../../src/audit/chain.js';
 import { auditEvent } from '../../src/audit/events.js';
 import { recordText } from '../../src/audit/record-text.js';
-import { isSealed, publicKeyOf, publicKeyText, type Sealed, sealed } from '../../src/audit/seal.js';
+import { headIn, isSealed, publicKeyOf, publicKeyText, type Sealed, sealed } from '../../src/audit/seal.js';
 import { sealedIn, verifyLog } from '../../src/audit/verify.js';
 import { type AuditLog, openAuditLog } from '../../src/audit/writer.js';
+import { createLogger } from '../../src/log.js';
 import { generateKey, publicHalf } from '../../src/pki/keys.js';
 
 const clusterName = 'root.example.com';
 let base: string;
 let dir: string;
 let clock: Date;
+let logged = '';
+const log = createLogger({ component: 'TEST', level: 'info', write: (line) => (logged += line) });
 const now = () => clock;
 let key: KeyObject;
 let publicKey: KeyObject;
@@ -36,12 +39,14 @@ const open = (more: object = {}) =>
   openAuditLog({
     dir,
     now,
+    log,
     host: 'auth',
     clusterName,
     seal: {
       key,
       headFile: headFile(),
-      head: readHead(),
+      head: undefined,
+      ...(readdirSync(base).includes('audit.head') ? headIn(readFileSync(headFile(), 'utf8')) : {}),
       write: async (path, text) => writeFileSync(path, text),
     },
     ...more,
@@ -68,6 +73,7 @@ async function session(audit: AuditLog, sid: string, texts: string[], host = 'ag
 
 /** Two days: records 1 to 6, a checkpoint at 3, one at the end of the day, and one at the end. */
 beforeEach(async () => {
+  logged = '';
   base = mkdtempSync(join(tmpdir(), 'audit-'));
   dir = join(base, 'log');
   clock = new Date('2026-11-21T12:00:00Z');
@@ -95,6 +101,7 @@ test('a log that nobody touched is whole', async () => {
     unsigned: 0,
     sessions: 1,
     unchained: 0,
+    unsignedAtStart: [],
     incomparable: 0,
     problems: [],
   });
@@ -342,6 +349,96 @@ test('a log that is written anew while Auth is away, without the signatures in i
     message: 'record 7 of the audit log is not the one that was signed',
   });
   expect(await problems()).toEqual([`${DAY2}:4 it was edited, or what stands before it was`]);
+});
+
+/** One line more, rightly chained, as anybody can make it. */
+const forge = (text: string) =>
+  edit(DAY2, (lines) => {
+    const record = { text: recordText(event(text)), host: 'agent', received: '2026-11-22T12:30:00.000Z' };
+    return [...lines, ...rechain(unchained(lines.at(-1)!)!, [record])];
+  });
+
+test('M5 what somebody wrote behind a clean end is never signed, and Auth says so', async () => {
+  forge('forged');
+  const audit = await open();
+  await audit.append([event('f')]);
+  await audit.close();
+  expect(
+    linesOf(DAY2)
+      .map((line) => JSON.parse(line))
+      .slice(4),
+  ).toMatchObject([
+    {
+      event: 'audit.log.changed',
+      message: 'Auth had ended with record 8, and somebody has written record 9',
+    },
+    { db_query: 'f' },
+    { event: 'audit.checkpoint' },
+  ]);
+  expect(await problems()).toEqual([`${DAY2}:5 it was edited, or what stands before it was`]);
+  expect(logged).toContain('Somebody has changed the audit log.');
+});
+
+test('M5 a record in the place of the last checkpoint is noticed', async () => {
+  edit(DAY2, (lines) => lines.slice(0, -1));
+  forge('forged');
+  await (await open()).close();
+  expect(JSON.parse(linesOf(DAY2)[3]!)).toMatchObject({ event: 'audit.log.changed', auth: { n: 9 } });
+});
+
+test('M5 after a crash the records that no signature covered are named, and "tctl audit verify" shows them', async () => {
+  const crashed = await open();
+  await crashed.append([event('f'), event('g')]);
+  const audit = await open();
+  await audit.close();
+  expect(JSON.parse(linesOf(DAY2)[5]!)).toMatchObject({
+    event: 'audit.log.unsigned',
+    code: 'TAU04W',
+    first_n: 9,
+    last_n: 10,
+    success: false,
+  });
+  expect(await verify()).toMatchObject({ unsignedAtStart: [{ first: 9, last: 10 }], problems: [] });
+  const again = await open();
+  await again.close();
+  expect(await verify()).toMatchObject({ unsignedAtStart: [{ first: 9, last: 10 }], problems: [] });
+  await crashed.close();
+});
+
+test('M5 a checkpoint that Auth could not keep elsewhere covers what stands before it', async () => {
+  const crashed = await open();
+  const kept = readFileSync(headFile());
+  await crashed.append([event('f')]);
+  await crashed.checkpoint();
+  writeFileSync(headFile(), kept);
+  const audit = await open();
+  await audit.append([event('g')]);
+  expect(
+    linesOf(DAY2)
+      .slice(3)
+      .map((line) => JSON.parse(line).db_query ?? JSON.parse(line).event),
+  ).toEqual(['f', 'audit.checkpoint', 'g']);
+  await audit.close();
+  await crashed.close();
+});
+
+test('M6 the record that was signed last is found however much came behind it', async () => {
+  // Fewer bytes than a checkpoint waits for, and more than ids of events are looked for in.
+  const crashed = await open();
+  for (let n = 0; n < 5; n++) await crashed.append([event('x'.repeat(10 ** 6))]);
+  const audit = await open({ maxRemembered: 10 });
+  expect(linesOf(DAY2).map((line) => JSON.parse(line).event)).not.toContain('audit.log.changed');
+  await audit.close();
+  expect(await problems()).toEqual([]);
+  await crashed.close();
+});
+
+test('M6 a checkpoint comes also after 16 MiB', async () => {
+  const audit = await open();
+  for (let n = 0; n < 18; n++) await audit.append([event('x'.repeat(2 ** 20))]);
+  const events = linesOf(DAY2).map((line) => JSON.parse(line).event);
+  expect(events.slice(3).indexOf('audit.checkpoint')).toBe(16);
+  await audit.close();
 });
 
 test('after a farewell the record that was signed last is there, also where Auth ends at once', async () => {

@@ -49,6 +49,11 @@ function sayIn(env: Env, verdict: Verdict, signer: string | undefined, isEndKnow
   );
   if (unchained > 0)
     printLine(env, `${unchained} records at the start have no chain: an older version wrote them, or somebody else.`);
+  for (const { first, last } of verdict.unsignedAtStart)
+    printLine(
+      env,
+      `Records ${first} to ${last} were not signed when Auth ended without order: whoever could edit the files then could have written them.`,
+    );
   if (incomparable > 0)
     printLine(env, `${incomparable} of the checkpoints kept elsewhere are of days that were deleted: not compared.`);
   if (problems.length > 0) printLine(env, `NOT as it was written: ${problems.length} places, the first one above.`);
