@@ -97,9 +97,9 @@ test('X12 the file has nothing that a terminal obeys or that ends a line', async
   expect(JSON.parse(text)).toMatchObject({ db_query: bad, [bad]: bad });
 });
 
-test.each<[string, () => void, string, string?]>([
-  ['deleted', () => rmSync(path), 'deleted or renamed'],
-  ['renamed', () => renameSync(path, `${path}.1`), 'deleted or renamed'],
+test.each<[string, () => void, string, string]>([
+  ['deleted', () => rmSync(path), 'deleted or renamed', ''],
+  ['renamed', () => renameSync(path, `${path}.1`), 'deleted or renamed', ''],
   [
     'replaced, as by sed -i,',
     () => {
@@ -116,6 +116,7 @@ test.each<[string, () => void, string, string?]>([
       symlinkSync(`${path}.1`, path);
     },
     'replaced by another file',
+    '',
   ],
 ])('F8 a day file that is %s is noticed at the next record and written anew, whole', async (_, attack, said, kept) => {
   const audit = await open();
