@@ -1,6 +1,7 @@
 /**
  * Who may put how much into the spool of an agent, so that nobody fills it for everybody else: a user at most a quarter of
- * it, and 32 MiB a minute once a tenth of it waits for Auth. The last twentieth is for the ends of sessions.
+ * it, and 32 MiB a minute once a tenth of it waits for Auth. The results of what has run may exceed that share by a tenth. The
+ * last twentieth of the spool is for the ends of sessions.
  */
 import { TeleportError } from '../errors.js';
 
@@ -9,9 +10,13 @@ export interface RecordOwner {
   user: string;
   /** An end of a session: it may use what is kept back for these. */
   isEnd?: boolean;
+  /** Results alone, of statements that are recorded: their share is a little larger. */
+  areResults?: boolean;
 }
 
 const PART_OF_A_USER = 1 / 4;
+/** Of a share, on top of it. */
+const PART_FOR_RESULTS = 1 / 10;
 const PART_FOR_ENDS = 1 / 20;
 /** So much waits for Auth that users are slowed down. */
 const PART_WITHOUT_HASTE = 1 / 10;
@@ -39,12 +44,12 @@ export class Shares {
    * @param waiting  what waits for Auth altogether
    * @throws TeleportError `LimitExceeded`
    */
-  check({ user, isEnd = false }: RecordOwner, bytes: number, waiting: number): void {
+  check({ user, isEnd = false, areResults = false }: RecordOwner, bytes: number, waiting: number): void {
     const hint = 'Restore the connection to the Auth Service, so that recorded events can be handed over.';
     if (waiting + bytes > this.#maxBytes * (isEnd ? 1 : 1 - PART_FOR_ENDS)) {
       throw new TeleportError('LimitExceeded', `the audit spool is full (${this.#maxBytes} bytes)`, { hint });
     }
-    const share = Math.floor(this.#maxBytes * PART_OF_A_USER);
+    const share = Math.floor(this.#maxBytes * PART_OF_A_USER * (areResults ? 1 + PART_FOR_RESULTS : 1));
     if (!isEnd && (this.#byUser.get(user) ?? 0) + bytes > share) {
       const what = `the records of user "${user}" that Auth has not taken yet fill their share of the audit spool (${share} bytes)`;
       throw new TeleportError('LimitExceeded', what, { hint });

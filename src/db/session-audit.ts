@@ -37,6 +37,7 @@ const STATEMENT_EVENTS = {
   FunctionCall: 'db.session.postgres.function',
 } as const satisfies Record<AuditedStatement['type'], AuditEventName>;
 
+const RESULT = 'db.session.result';
 /** How long results wait for a statement that they can be written with. */
 const RESULTS_AFTER_MS = 50;
 
@@ -122,7 +123,7 @@ export class SessionAudit {
 
   /** What a statement came to. It is written with the next one, or soon. */
   result(uid: string, outcome: Outcome): void {
-    this.#keep('db.session.result', 'ok', { uid_of: uid, ...resultFields(outcome) });
+    this.#keep(RESULT, 'ok', { uid_of: uid, ...resultFields(outcome) });
     this.#soon ??= setTimeout(() => this.#writeResults(), RESULTS_AFTER_MS).unref();
   }
 
@@ -143,6 +144,8 @@ export class SessionAudit {
   /** @throws StateError when it cannot be recorded */
   async ended(): Promise<void> {
     const { identity, startedAt, clientAddr, database } = this.#session;
+    clearTimeout(this.#soon);
+    this.#writeLastResults();
     this.#keep('db.session.end', 'ok', {
       session_start: startedAt.toISOString(),
       session_stop: this.#server.now().toISOString(),
@@ -151,7 +154,6 @@ export class SessionAudit {
       'addr.local': redactValue(database.spec.uri),
       proto: 'db',
     });
-    clearTimeout(this.#soon);
     this.write({ isEnd: true });
     await this.#whenDurable();
   }
@@ -161,13 +163,13 @@ export class SessionAudit {
    *
    * @throws StateError when it cannot be: nothing of it is written then, so nothing of it may go on
    */
-  write({ isEnd = false }: { isEnd?: boolean } = {}): void {
+  write(use: Omit<RecordOwner, 'user'> = {}): void {
     const records = this.#kept;
     const statements = this.#statements;
     this.#kept = [];
     this.#statements = 0;
     if (records.length === 0) return;
-    const writing = this.#append(records, { user: this.#session.identity.username, isEnd });
+    const writing = this.#append(records, { user: this.#session.identity.username, ...use });
     this.#writing = writing;
     this.#undurable += statements;
     writing.then(
@@ -185,16 +187,24 @@ export class SessionAudit {
     return ms > 0 ? rest(ms, undefined, { isIdle: true }) : undefined;
   }
 
-  /** Nobody waits for these, and what was sent on already has its record: they may use what is kept back for ends. */
+  /** Nobody waits for these. */
   #writeResults(): void {
     this.#soon = undefined;
     const before = this.#writing;
     try {
-      this.write({ isEnd: true });
+      this.write({ areResults: true });
       this.#writing = before;
     } catch (error) {
       this.#lost(error);
     }
+  }
+
+  /** There may be 20,000 of them: what is kept back for the ends of sessions is not for these. One that is missing is unknown. */
+  #writeLastResults(): void {
+    const others = this.#kept.filter(({ name }) => name !== RESULT);
+    this.#kept = this.#kept.filter(({ name }) => name === RESULT);
+    this.#writeResults();
+    this.#kept = others;
   }
 
   #lost(error: unknown): void {

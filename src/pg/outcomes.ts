@@ -52,6 +52,8 @@ interface Entry<Ref> {
 const MOST_UNANSWERED = 20_000;
 /** Of an ErrorResponse. */
 const MOST_ERROR_BYTES = 4096;
+/** Characters of its message that are kept: whoever is in the database can write it. */
+const MOST_MESSAGE = 500;
 const MOST_TAG_BYTES = 64;
 const HAS_OUTCOME = new Set<Kind>(['Q', 'E', 'F']);
 const ENDS_A_TURN = new Set<Kind>(['Q', 'F', 'S']);
@@ -386,7 +388,7 @@ const CALLED = new Set<Kind>(['F']);
 const CAN_FAIL = new Set<Kind>(['Q', 'P', 'B', 'D', 'C', 'E', 'F']);
 const ANSWERED = new Set<Kind>(['Q', 'P', 'B', 'D', 'C', 'E', 'F', 'S']);
 
-/** SQLSTATE and message of an ErrorResponse, of which the end may be missing. */
+/** SQLSTATE and the beginning of the message of an ErrorResponse, of which the end may be missing. */
 function failureOf(body: Buffer): { sqlState: string; message: string } {
   const found = { sqlState: '', message: '' };
   for (let at = 0; at < body.length && body[at] !== 0; ) {
@@ -394,8 +396,8 @@ function failureOf(body: Buffer): { sqlState: string; message: string } {
     const zero = body.indexOf(0, at);
     const end = zero < 0 ? body.length : zero;
     const text = body.toString('utf8', at + 1, end);
-    if (letter === ERROR_FIELDS.sqlState) found.sqlState = text;
-    if (letter === ERROR_FIELDS.message) found.message = text;
+    if (letter === ERROR_FIELDS.sqlState) found.sqlState = text.slice(0, 5);
+    if (letter === ERROR_FIELDS.message) found.message = [...text].slice(0, MOST_MESSAGE).join('');
     at = end + 1;
   }
   return found;

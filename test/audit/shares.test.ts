@@ -33,6 +33,15 @@ test('X5 the last twentieth of the spool is for the ends of sessions', () => {
   expect(() => shares.check({ user: 'alice', isEnd: true }, 1, 100 * MIB)).toThrow('full');
 });
 
+test('M2 results have a tenth more than the share of their user, and nothing of what is kept back for ends', () => {
+  const shares = new Shares(100 * MIB);
+  const results = { user: 'mallory', areResults: true };
+  shares.add(1, { user: 'mallory' }, 25 * MIB);
+  shares.check(results, 2.5 * MIB, 25 * MIB);
+  expect(() => shares.check(results, 2.5 * MIB + 1, 25 * MIB)).toThrow('fill their share');
+  expect(() => shares.check({ ...results, user: 'alice' }, 1, 95 * MIB)).toThrow('is full');
+});
+
 test('X5 a user waits after 32 MiB in a minute, but only while Auth is behind', () => {
   let now = 0;
   const shares = new Shares(2 ** 30, () => now);

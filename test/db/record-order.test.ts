@@ -73,6 +73,10 @@ async function useSpool(options: Partial<AuditSpoolOptions> = {}): Promise<Audit
   return spool;
 }
 
+/** An Auth that never answers. */
+const stuck: AuditSpoolOptions['ship'] = (_, signal) =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stop'))));
+
 async function clientIn(): Promise<RawClient> {
   const client = await rawClient({ host: '127.0.0.1', port: agent.port });
   client.socket.write(
@@ -163,7 +167,7 @@ test('X5 a user who fills a share of the spool is refused with 53100, others wor
   const files = await useSpool({
     maxBytes: 400_000,
     segmentBytes: 20_000,
-    ship: (_, signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stop')))),
+    ship: stuck,
   });
   const mallory = await clientIn();
   const text = 'x'.repeat(10_000);
@@ -175,6 +179,23 @@ test('X5 a user who fills a share of the spool is refused with 53100, others wor
   });
   expect((await ran()).length).toBeLessThan(10);
   files.write('{"of":"somebody else"}\n', { user: 'bob' });
+});
+
+test('M2 results that fill the share of their user end the session, others work on, and the end is recorded', async () => {
+  const maxBytes = 1_000_000;
+  const files = await useSpool({ maxBytes, segmentBytes: 20_000, ship: stuck });
+  const mallory = await clientIn();
+  // Its message is 4,000 characters of which each is six in the record.
+  const failing = encodeFrontend({ type: 'Query', query: "do $$ begin raise '%', repeat(chr(1), 4000); end $$" });
+  mallory.socket.write(Buffer.concat(Array.from({ length: 80 }, () => failing)));
+  expect(await lastWords(mallory)).toMatchObject({ C: '53100', M: expect.stringContaining('fill their share') });
+  await agent.idle();
+  expect(files.state.waitingBytes).toBeLessThan(maxBytes * 0.3);
+  files.write('{"of":"somebody else"}\n', { user: 'bob' });
+  await files.close();
+  await useSpool();
+  await spool!.drained();
+  expect(shipped.at(-2)).toMatchObject({ event: 'db.session.end' });
 });
 
 test('X5 a disk that does not keep what it has taken ends the session with 58030 and without an answer', async () => {

@@ -79,7 +79,7 @@ test('an error without its end, or without anything, is one too', () => {
   outcomes.sent('Q', 2);
   answer({ type: 'ErrorResponse', fields: [] }, READY);
   expect(found.map(({ how, sqlState, message }) => [how, sqlState, message?.length])).toEqual([
-    ['failed', '', 4095],
+    ['failed', '', 500],
     ['failed', '', 0],
   ]);
 });
