@@ -67,6 +67,12 @@ export class Guesses {
     return isKnown(secrets, networkIn(remoteAddr));
   }
 
+  /** Attempts that count together, and so come one after the other, have the same. */
+  lineOf(user: string, secrets: GuessedAt, remoteAddr: string): string {
+    const network = networkIn(remoteAddr);
+    return JSON.stringify(isKnown(secrets, network) ? [user, network] : [user]);
+  }
+
   /** Until when some network, or all new ones, are locked out. */
   lockedUntil(user: string, secrets: GuessedAt): Date | undefined {
     const { networks, strangers } = this.#countsOf(user, secrets);

@@ -65,13 +65,16 @@ export async function loginFinish(state: AuthState, request: LoginFinish): Promi
 }
 
 /**
- * One attempt at a time for each user, so that no burst slips past the lock-out. Whoever is locked out holds up nobody: he waits
- * as long as others do, but outside of the user's turn.
+ * One attempt at a time for each user and each network where she has been, and one from all others, so that no burst slips past
+ * the lock-out, and nobody who guesses elsewhere holds her up. Whoever is locked out holds up nobody: he waits as long as others
+ * do, but outside of the turn.
  *
  * @throws TeleportError `AccessDenied` for who is locked out
  */
 async function attempt<T>(state: AuthState, request: LoginBegin, work: (checked: Checked) => Promise<T>): Promise<T> {
-  const outcome = await inTurn(state, request.user, async () => {
+  const before = await secretsOf(state, request.user);
+  const line = state.guesses.lineOf(request.user, before, request.remoteAddr);
+  const outcome = await inTurn(state, line, async () => {
     const secrets = await secretsOf(state, request.user);
     if (state.guesses.isLocked(request.user, secrets, request.remoteAddr)) return undefined;
     return { result: await work(await check(state, request)) };
@@ -160,15 +163,14 @@ function recordLogin(
   return record(state, 'user.login', 'failed', { ...common, success: false, error: text, message: text });
 }
 
-/** Attempts for one user wait for each other. */
-export async function inTurn<T>(state: AuthState, user: string, work: () => Promise<T>): Promise<T> {
-  const before = state.turns.get(user);
-  const mine = (before ?? Promise.resolve()).then(work, work);
+/** Attempts of one line wait for each other. */
+async function inTurn<T>({ turns }: AuthState, line: string, work: () => Promise<T>): Promise<T> {
+  const mine = (turns.get(line) ?? Promise.resolve()).then(work, work);
   const settled = mine.catch(() => {});
-  state.turns.set(user, settled);
+  turns.set(line, settled);
   try {
     return await mine;
   } finally {
-    if (state.turns.get(user) === settled) state.turns.delete(user);
+    if (turns.get(line) === settled) turns.delete(line);
   }
 }

@@ -41,7 +41,7 @@ export interface AuthState {
   guesses: Guesses;
   /** A password is tried on a thread that the store of files needs too. */
   passwordTurns: FairTurns;
-  /** Login attempts of one user run one after the other, so that no burst slips past the lock-out. */
+  /** Login attempts that count together run one after the other, so that no burst slips past the lock-out. */
   turns: Map<string, Promise<unknown>>;
   users: Records<ResourceOfKind['user']>;
   roles: Records<ResourceOfKind['role']>;

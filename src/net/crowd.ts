@@ -15,6 +15,7 @@ import { TeleportError } from '../errors.js';
 import { isLoopback, networkOf, siteOf } from '../ip.js';
 import type { Logger } from '../log.js';
 import { descriptorLimit } from './descriptors.js';
+import { LatelySeen } from './lately-seen.js';
 import { createLimiter, type RateLimit } from './rate-limit.js';
 import { type Origin, Strangers } from './strangers.js';
 
@@ -60,6 +61,10 @@ const RESERVE = 64;
 /** At most so often the log says that strangers are being cut off. */
 const WARN_MS = 60_000;
 
+/** So long a network from which somebody has shown a certificate is remembered. */
+const FAMILIAR_MS = 86_400_000;
+const MOST_FAMILIAR = 10_000;
+
 /** Auth and Proxy are in one process or in two; what is in one shares its descriptors. */
 const here = {
   accepted: 0,
@@ -67,6 +72,8 @@ const here = {
   strangers: new Strangers<Guest>(),
   /** Strangers that wait for an answer of ours. */
   waiting: new Strangers<Guest>(),
+  /** Where somebody has shown a certificate. */
+  familiar: new LatelySeen({ ms: FAMILIAR_MS, most: MOST_FAMILIAR, nowMs: () => performance.now() }),
 };
 
 export class Crowd {
@@ -125,20 +132,31 @@ export class Crowd {
     here.waiting.remove(guest);
   }
 
-  /** For `Guest`: the address is known for sure. @throws TeleportError `LimitExceeded` when too many come from there */
-  checkRate(address: string): void {
+  /**
+   * For `Guest`: the address is known for sure. Where people or hosts have been lately, a crowd behind the same address must not
+   * keep them out: who comes takes the place of a stranger.
+   *
+   * @throws TeleportError `LimitExceeded` when too many come from anywhere else
+   */
+  checkRate(address: string, guest: Guest): void {
     // Whoever is on this machine can keep it busy in other ways, and the administrator is there too.
     if (isLoopback(address)) return;
-    for (const take of this.#rates) take(address);
+    try {
+      for (const take of this.#rates) take(address);
+    } catch (error) {
+      if (!here.familiar.has(guest.network)) throw error;
+      this.#cut(here.strangers.oldestLike(guest));
+    }
   }
 
   /** For `Guest`. @returns what it holds, to be given back @throws TeleportError `LimitExceeded` */
-  admit(known: Known): () => void {
+  admit(known: Known, network: string): () => void {
     if (!this.#hasRoom(known.kind)) {
       throw new TeleportError('LimitExceeded', 'too many connections', { hint: 'Try again later.' });
     }
     const giveBack = known.kind === 'login' ? this.#admitLogin(known.name) : () => {};
     here.known[known.kind]++;
+    if (known.kind !== 'forwarded') here.familiar.add(network);
     return () => {
       here.known[known.kind]--;
       giveBack();
@@ -225,13 +243,15 @@ export class Guest implements Origin {
 
   /** Where it really comes from, once that is known. @throws TeleportError `LimitExceeded` */
   from(address: string): void {
+    if (this.#isGone) return;
     const network = networkOf(address);
-    this.#crowd.checkRate(address);
-    if (network === this.network || this.#isGone) return;
-    this.#crowd.removeStranger(this);
-    this.network = network;
-    this.site = siteOf(address);
-    this.#crowd.addStranger(this);
+    if (network !== this.network) {
+      this.#crowd.removeStranger(this);
+      this.network = network;
+      this.site = siteOf(address);
+      this.#crowd.addStranger(this);
+    }
+    this.#crowd.checkRate(address, this);
   }
 
   /** Who it is. @throws TeleportError `LimitExceeded` */
@@ -243,7 +263,7 @@ export class Guest implements Origin {
       this.#waitForAuth();
       return;
     }
-    this.#giveBack = this.#crowd.admit(known);
+    this.#giveBack = this.#crowd.admit(known, this.network);
     this.#isKnown = true;
     this.#beNoStranger();
   }
@@ -287,7 +307,7 @@ export class Guest implements Origin {
   #waitForAuth(): void {
     this.#timer = setTimeout(() => {
       try {
-        this.#giveBack = this.#crowd.admit({ kind: 'forwarded' });
+        this.#giveBack = this.#crowd.admit({ kind: 'forwarded' }, this.network);
         this.#beNoStranger();
       } catch {
         this.#waitForAuth();

@@ -106,6 +106,20 @@ describe('X11 a stranger', () => {
     expect(texts.filter((text) => text === LOCKED).length).toBeGreaterThan(40);
   });
 
+  test('M3 whose guess waits behind a crowd does not make her wait', async () => {
+    const secret = await cluster.invite('emma', ['access']);
+    expect(await comeIn('emma', secret, HOME)).toBe('in');
+    // 50 of one network may wait.
+    const crowd = Array.from({ length: 40 }, (_, at) => begin(`nobody ${at}`, 'wrong password', '198.51.103.1'));
+    let isAnswered = false;
+    const guess = finish('emma', 'wrong password', '198.51.103.1').finally(() => {
+      isAnswered = true;
+    });
+    expect(await comeIn('emma', secret, HOME)).toBe('in');
+    expect(isAnswered).toBe(false);
+    await Promise.all([guess, ...crowd]);
+  });
+
   test('is slow at a known place too, and has one network however many addresses of it', async () => {
     const secret = await cluster.invite('bob', ['access']);
     expect(await comeIn('bob', secret, '[2001:db8:1:2::1]:4711')).toBe('in');

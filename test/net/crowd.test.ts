@@ -1,12 +1,13 @@
 /**
  * X6: classes of connections, and that one class does not shut out another.
- * Tests: src/net/descriptors.ts, src/net/rate-limit.ts, src/net/strangers.ts
+ * Tests: src/net/descriptors.ts, src/net/lately-seen.ts, src/net/rate-limit.ts, src/net/strangers.ts
  */
 import { EventEmitter } from 'node:events';
 import { jest } from '@jest/globals';
 import { silent } from '../../src/log.js';
 import { Crowd, type CrowdOptions, type Guest } from '../../src/net/crowd.js';
 import { descriptorLimit } from '../../src/net/descriptors.js';
+import { LatelySeen } from '../../src/net/lately-seen.js';
 import { createLimiter } from '../../src/net/rate-limit.js';
 
 class FakeConnection extends EventEmitter {
@@ -122,11 +123,55 @@ describe('X6 a stranger', () => {
     const rates = [{ perMinute: 60, burst: 5 }];
     const crowd = crowdOf({ limits: { rates } });
     const come = (address: string) => arrive(crowd, address).guest.from(address);
-    for (let at = 0; at < 5; at++) come('192.0.2.1');
-    expect(() => come('192.0.2.1')).toThrow('rate limit exceeded, try again in 1s');
+    for (let at = 0; at < 5; at++) come('203.0.113.9');
+    expect(() => come('203.0.113.9')).toThrow('rate limit exceeded, try again in 1s');
     come('192.0.2.2');
     for (let at = 0; at < 20; at++) come('127.0.0.1');
   });
+});
+
+describe('M5 over the rate', () => {
+  const rates = [{ perMinute: 60, burst: 5 }];
+  const come = (crowd: Crowd, address: string) => {
+    const { connection, guest } = arrive(crowd, address);
+    guest.from(address);
+    return { connection, guest };
+  };
+
+  test('who comes from where people or hosts are takes the place of a stranger there', () => {
+    const crowd = crowdOf({ limits: { rates } });
+    come(crowd, '203.0.113.1').guest.become({ kind: 'login', name: 'alice' });
+    const strangers = Array.from({ length: 4 }, () => come(crowd, '203.0.113.1').connection);
+    const next = come(crowd, '203.0.113.1');
+    next.guest.become({ kind: 'login', name: 'bob' });
+    expect([...strangers, next.connection].map(({ destroyed }) => destroyed)).toEqual([
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test('a day later it is refused as anywhere else', () => {
+    const crowd = crowdOf({ limits: { rates } });
+    const { connection, guest } = come(crowd, '203.0.113.2');
+    guest.become({ kind: 'host' });
+    connection.destroy();
+    const crowded = () => {
+      for (let at = 0; at < 20; at++) come(crowd, '203.0.113.2').connection.destroy();
+    };
+    jest.advanceTimersByTime(86_399_000);
+    crowded();
+    jest.advanceTimersByTime(60_000);
+    expect(crowded).toThrow('rate limit exceeded');
+  });
+});
+
+test('names that were seen lately are so many, and forgotten in the order in which they were seen', () => {
+  const seen = new LatelySeen({ ms: 1_000, most: 2, nowMs: () => 0 });
+  for (const name of ['a', 'b', 'a', 'c']) seen.add(name);
+  expect(['a', 'b', 'c'].filter((name) => seen.has(name))).toEqual(['a', 'c']);
 });
 
 describe('H2 a connection that is passed on unread', () => {
