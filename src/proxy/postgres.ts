@@ -74,10 +74,13 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
       requireTls: isDirect,
       ...(isTunnelMode ? {} : { upgrade: options.startTls }),
     });
-    if (connection.refusal !== undefined) throw connection.refusal;
+    const isCancel = startup.message.type === 'CancelRequest';
+    // A cancel is over in a moment, and most needed when all connections are taken: it goes on as a stranger's.
+    const isWelcome = (refusal: unknown) => isCancel && isTeleportError(refusal, 'LimitExceeded');
+    if (connection.refusal !== undefined && !isWelcome(connection.refusal)) throw connection.refusal;
     const peer = isTunnelMode ? connection.peer : await innerPeer(startup, options);
     if (!peer) throw noCertificate();
-    connection.guest.become({ kind: 'login', name: peer.identity.username });
+    if (!isCancel) connection.guest.become({ kind: 'login', name: peer.identity.username });
     const { pinnedIp, routeToCluster, routeToDatabase } = peer.identity;
     checkUsage(peer.identity, 'databases');
     checkPinnedIp(pinnedIp, address);

@@ -27,6 +27,8 @@ let agent: TunnelAgent;
 const seen: TunnelConnection[] = [];
 /** The agent takes connections and says nothing. */
 let isMute = false;
+/** Connections of one login. */
+const MOST = 30;
 const STARTUP = encodeFirst({
   type: 'StartupMessage',
   protocolVersion: 0x30000,
@@ -34,7 +36,10 @@ const STARTUP = encodeFirst({
 });
 
 beforeAll(async () => {
-  peer = await startTestProxy({ proxyHeadersFrom: ['127.0.0.0/8'] });
+  peer = await startTestProxy({
+    proxyHeadersFrom: ['127.0.0.0/8'],
+    crowd: { limits: { maxConnections: MOST } },
+  });
   const serve = (stream: Duplex, connection: TunnelConnection) => {
     seen.push(connection);
     stream.on('error', () => {});
@@ -245,6 +250,24 @@ describe('PostgreSQL', () => {
     const plain = tcp();
     plain.end(cancel);
     expect((await plain.toArray().catch(() => [])).length).toBe(0);
+  });
+
+  test('L6 a cancel goes through when the login has all its connections', async () => {
+    const cancel = encodeFirst({ type: 'CancelRequest', pid: 1, secret: Buffer.alloc(4) });
+    const outside = { ALPNProtocols: ['teleport-postgres'] };
+    const crowded = user({ name: 'carl' });
+    const held = await Promise.all(Array.from({ length: MOST }, () => tls({ ...outside, ...crowded })));
+    try {
+      const full = 'too many connections of user "carl": 30 are open';
+      expect((await refusal(await tls({ ...outside, ...crowded }))).message).toBe(full);
+      expect((await refusal(await innerTls(await tls(outside), crowded))).message).toBe(full);
+      for (const socket of [await tls({ ...outside, ...crowded }), await innerTls(await tls(outside), crowded)]) {
+        socket.end(cancel);
+        expect(Buffer.concat((await socket.toArray()) as Buffer[])).toEqual(cancel);
+      }
+    } finally {
+      for (const socket of held) socket.destroy();
+    }
   });
 
   test('a certificate with a database in it means the database, whatever the protocol name', async () => {
