@@ -21,6 +21,19 @@ export const daysOf = (dir: string): string[] =>
     .map((name) => name.slice(0, 10))
     .sort();
 
+/**
+ * Days in whose files there may be something that Auth received since then. No file has a record that was received on a later
+ * day than its own but the checkpoint at its end; a clock that was ahead, or somebody who renamed one, may have put earlier
+ * ones into it, without end.
+ */
+export function daysSince(dir: string, from: Date): string[] {
+  const first = new Date(Math.min(from.getTime(), LAST_MOMENT)).toISOString().slice(0, 10);
+  return daysOf(dir).filter((day) => day >= first);
+}
+
+/** Of the years with four digits. */
+const LAST_MOMENT = Date.parse('9999-12-31T23:59:59Z');
+
 /** What somebody did to the file, in words for people. */
 export type Damage = 'deleted or renamed' | 'replaced by another file' | 'shortened';
 

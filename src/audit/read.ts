@@ -2,9 +2,9 @@
  * Reading the audit log back: the events between two moments, day file by day file, in the order in which they were
  * written. Reads while the writer writes; a line that is not complete yet is left for the next reading.
  */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
+import { daysSince } from './day-file.js';
 import type { AuditEvent } from './events.js';
 import { wholeLinesOf } from './whole-lines.js';
 
@@ -20,16 +20,13 @@ export interface AuditSpan {
 
 /**
  * Events that happened in [from, to), by their `time`, or that Auth received in it: an agent may lie about the time, and
- * nothing it says must fall out of every span. A file is looked for on each day of the span and on the day after it,
- * because an agent's event may reach the log after midnight.
+ * nothing it says must fall out of every span.
  *
  * @throws TeleportError `Protocol` when a complete line is not a JSON object: the file was changed by hand
  */
 export async function* readAuditEvents({ dir, from, to, names }: AuditSpan): AsyncGenerator<AuditEvent> {
-  const lastDay = to.getTime() + DAY_MS;
-  for (let day = Math.floor(from.getTime() / DAY_MS) * DAY_MS; day < lastDay; day += DAY_MS) {
-    const path = join(dir, `${new Date(day).toISOString().slice(0, 10)}.log`);
-    if (!existsSync(path)) continue;
+  for (const day of daysSince(dir, from)) {
+    const path = join(dir, `${day}.log`);
     let number = 0;
     for await (const line of wholeLinesOf(path)) {
       number++;
@@ -39,8 +36,6 @@ export async function* readAuditEvents({ dir, from, to, names }: AuditSpan): Asy
     }
   }
 }
-
-const DAY_MS = 86_400_000;
 
 /** By the time that it states, or that at which Auth had it. */
 export function isWithin({ time, auth }: Pick<AuditEvent, 'time' | 'auth'>, from: Date, to: Date): boolean {

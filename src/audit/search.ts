@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
 import { Slices } from '../slices.js';
 import { blocks, blocksBack } from './blocks.js';
-import { daysOf } from './day-file.js';
+import { daysSince } from './day-file.js';
 import type { AuditEvent } from './events.js';
 import { isWithin } from './read.js';
 import { recordText } from './record-text.js';
@@ -15,6 +15,8 @@ export interface AuditSearch {
   /** First moment that counts, and first that does not any more. */
   from: Date;
   to: Date;
+  /** What happened before, by the time that it states, does not count, whenever it was received. */
+  happenedSince?: Date;
   user?: string;
   /** `db_service`. */
   database?: string;
@@ -28,26 +30,27 @@ export interface AuditSearch {
 }
 
 export interface AuditPage {
-  /** As they stand in the log, in the order of the search. */
+  /** As they stand in the log, in the order of the search; one above 3 MiB without its long members and with `shortened_bytes`. */
   lines: string[];
   /** Empty when there is nothing more. A page without lines may have one. */
   next: string;
 }
 
-const DAY_MS = 86_400_000;
 const MOST_READ_BYTES = 2 ** 23;
 /** With one line more it still fits into a message of 4 MiB. */
 const MOST_PAGE_BYTES = 2 ** 19;
+/** A longer line would make its page one that nobody can read, and with it all that stands behind. */
+const MOST_SHOWN_BYTES = 3 * 2 ** 20;
+/** Of a member of such a line. */
+const MOST_MEMBER_CHARACTERS = 1000;
+const MOST_MEMBERS = 100;
 
 /** @throws TeleportError `BadParameter` for a `start` that is not one of ours */
 export async function searchAuditLog(dir: string, search: AuditSearch): Promise<AuditPage> {
   const { newestFirst = false, limit } = search;
   const place = placeOf(search.start ?? '');
-  const first = dayOf(search.from.getTime());
-  const last = dayOf(search.to.getTime() + DAY_MS);
-  const days = daysOf(dir).filter(
-    (day) =>
-      day >= first && day <= last && (place === undefined || (newestFirst ? day <= place.day : day >= place.day)),
+  const days = daysSince(dir, search.from).filter(
+    (day) => place === undefined || (newestFirst ? day <= place.day : day >= place.day),
   );
   if (newestFirst) days.reverse();
   const matches = matcherOf(search);
@@ -62,8 +65,9 @@ export async function searchAuditLog(dir: string, search: AuditSearch): Promise<
       for (const { text, next } of block.lines) {
         await slices.next();
         if (!matches(text)) continue;
-        lines.push(text);
-        bytes += Buffer.byteLength(text);
+        const shown = shownOf(text);
+        lines.push(shown);
+        bytes += Buffer.byteLength(shown);
         if (lines.length >= limit || bytes >= MOST_PAGE_BYTES) return { lines, next: `${day}:${next}` };
       }
       if (read >= MOST_READ_BYTES) return { lines, next: `${day}:${block.next}` };
@@ -72,8 +76,6 @@ export async function searchAuditLog(dir: string, search: AuditSearch): Promise<
   return { lines, next: '' };
 }
 
-const dayOf = (ms: number) => new Date(Math.min(ms, 253_402_300_799_000)).toISOString().slice(0, 10);
-
 function placeOf(text: string): { day: string; offset: number } | undefined {
   if (text === '') return undefined;
   const [, day, offset] = /^(\d{4}-\d{2}-\d{2}):(\d{1,15})$/.exec(text) ?? [];
@@ -81,20 +83,36 @@ function placeOf(text: string): { day: string; offset: number } | undefined {
   return { day, offset: Number(offset) };
 }
 
-function matcherOf({ from, to, user, database, kinds = [] }: AuditSearch): (line: string) => boolean {
+function matcherOf({ from, to, happenedSince, user, database, kinds = [] }: AuditSearch): (line: string) => boolean {
   // The form of a record is fixed, so what is not in the line as a text is not in it as a member. It saves the parser.
-  const needed = [user && member('user', user), database && member('db_service', database)].filter((one) => !!one);
+  const needed = [user && member('user', user), database && member('db_service', database)].filter(
+    // An agent of another version may have escaped more than we do.
+    (text) => text && IS_ASCII.test(text),
+  );
   const isKind = (event: unknown) =>
     kinds.length === 0 || kinds.some((kind) => (kind.endsWith('.') ? String(event).startsWith(kind) : event === kind));
   return (line) => {
     if (!needed.every((text) => line.includes(text as string))) return false;
     const event = eventOf(line);
     if (event === undefined || !isKind(event.event) || !isWithin(event, from, to)) return false;
+    if (happenedSince && !(Date.parse(event.time) >= happenedSince.getTime())) return false;
     return (user === undefined || event.user === user) && (database === undefined || event.db_service === database);
   };
 }
 
+const IS_ASCII = /^[\u0020-\u007e]*$/;
+
 const member = (name: string, value: string) => recordText({ [name]: value }).slice(1, -1);
+
+/** A record of a bounded length that says what it is of. */
+function shownOf(line: string): string {
+  const bytes = Buffer.byteLength(line);
+  if (bytes <= MOST_SHOWN_BYTES) return line;
+  const members = Object.entries(JSON.parse(line) as object)
+    .slice(0, MOST_MEMBERS)
+    .filter(([name, value]) => recordText({ [name]: value }).length <= MOST_MEMBER_CHARACTERS);
+  return recordText({ ...Object.fromEntries(members), shortened_bytes: bytes });
+}
 
 function eventOf(line: string): AuditEvent | undefined {
   try {

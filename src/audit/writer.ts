@@ -89,6 +89,8 @@ export class AuditLog {
   #day: string;
   /** The end of what is durable. */
   #link: Link;
+  /** When the last one came. */
+  #received: string;
   /** Number of the last checkpoint. */
   #checkpoint: number;
   /** As it was found at the start. */
@@ -127,6 +129,7 @@ export class AuditLog {
     this.#recent = new Map(this.#found.uids.map((uid) => [uid, durable]));
     this.#link = this.#found.link;
     this.#day = this.#found.day;
+    this.#received = this.#found.received;
     this.#head = options.seal?.head;
     this.#checkpoint = this.#head ? this.#head.last_n + 1 : 0;
     if (this.#seal) {
@@ -140,7 +143,7 @@ export class AuditLog {
     // First of all: from now on there may be records behind the last checkpoint.
     if (this.#seal?.isEnded && this.#head) await this.#keepHead(this.#seal, this.#head);
     await this.#sayWhatCame().catch(() => {});
-    this.#expiring = this.#expire();
+    this.#expiring = this.#expire(this.#found.received);
     await this.#expiring;
   }
 
@@ -289,11 +292,13 @@ export class AuditLog {
     }
     await file.write(text);
     this.#link = end;
+    this.#received = received;
     this.#bytes += text.length;
   }
 
   /** The file of the day, in its place. */
   async #fileOf(day: string): Promise<DayFile> {
+    const received = this.#received;
     const damage = this.#file?.damage();
     if (this.#file && damage) await this.#restore(this.#file, damage);
     if (this.#file && this.#file.day !== day) {
@@ -301,7 +306,7 @@ export class AuditLog {
       this.#file.close();
       this.#file = undefined;
     }
-    if (day !== this.#day) this.#expiring = this.#expiring.then(() => this.#expire());
+    if (day !== this.#day) this.#expiring = this.#expiring.then(() => this.#expire(received));
     this.#file ??= new DayFile(this.dir, day);
     this.#day = day;
     return this.#file;
@@ -343,9 +348,14 @@ export class AuditLog {
     return recordText(auditEvent(name, outcome, fields, { clusterName: this.#clusterName, now: this.#now }));
   }
 
-  /** Deletes whole days that are old: recorded first, then their last record signed, then the files. Never rejects. */
-  async #expire(): Promise<void> {
-    if (this.#keepDays === undefined) return;
+  /**
+   * Deletes whole days that are old: recorded first, then their last record signed, then the files. Never rejects.
+   *
+   * @param received  when Auth had the last record until now. A clock that jumps ahead makes everything old: what is deleted
+   *   after a longer pause is deleted a day later.
+   */
+  async #expire(received: string): Promise<void> {
+    if (this.#keepDays === undefined || this.#now().getTime() - Date.parse(received) > DAY_MS) return;
     const firstKept = new Date(this.#now().getTime() - this.#keepDays * DAY_MS).toISOString().slice(0, 10);
     if (firstKept === this.#saidKept) return;
     try {

@@ -37,9 +37,10 @@ export async function searchEvents(
     );
   }
   // What ran under the name before she had it is somebody else's.
-  const since = new Date(who.user.spec.created_by?.time ?? 0).getTime() || 0;
-  const from = new Date(Math.max(asked.from.getTime(), since, state.now().getTime() - OWN_DAYS * DAY_MS));
-  return await searchAuditLog(state.audit.dir, { ...asked, from, kinds, user: who.user.metadata.name, limit });
+  const since = new Date(new Date(who.user.spec.created_by?.time ?? 0).getTime() || 0);
+  const from = new Date(Math.max(asked.from.getTime(), since.getTime(), state.now().getTime() - OWN_DAYS * DAY_MS));
+  const user = who.user.metadata.name;
+  return await searchAuditLog(state.audit.dir, { ...asked, from, happenedSince: since, kinds, user, limit });
 }
 
 function checkWords({ user = '', database = '', kinds = [], start = '' }: AuditSearch): void {

@@ -1,9 +1,11 @@
 /** The audit log in pages: both ways, whatever the size of a page, nothing twice and nothing left out. Tests: src/audit/blocks.ts */
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { auditEvent } from '../../src/audit/events.js';
+import { readAuditEvents } from '../../src/audit/read.js';
+import { recordText } from '../../src/audit/record-text.js';
 import { type AuditSearch, searchAuditLog } from '../../src/audit/search.js';
 import { openAuditLog } from '../../src/audit/writer.js';
 
@@ -84,4 +86,74 @@ test('a place that no page named is refused', async () => {
   }
   const behind = await searchAuditLog(dir, { ...search, start: '2026-11-21:99999999999' });
   expect(behind.lines.map((line) => JSON.parse(line).n)).toEqual([600]);
+});
+
+/** A log of its own, with these records of one day. */
+async function withLog<T>(records: object[], use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'audit-'));
+  try {
+    const log = await openAuditLog({ dir: folder, now: () => new Date('2026-11-22T12:00:00Z') });
+    await log.take(
+      records.map((record, n) => ({
+        uid: `${n}`,
+        text: 'text' in record ? String(record.text) : JSON.stringify(record),
+      })),
+      'agent',
+    );
+    await log.close();
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+const day = { from: new Date('2026-11-22T00:00:00Z'), to: new Date('2026-11-23T00:00:00Z'), limit: 10 };
+const time = '2026-11-22T12:00:00.000Z';
+
+test.each([true, false])(
+  'M8 records that a clock or a name has put into the file of a later day are found (newest first: %s)',
+  async (newestFirst) => {
+    await withLog([{ n: 1, time }], async (folder) => {
+      renameSync(join(folder, '2026-11-22.log'), join(folder, '2099-01-01.log'));
+      expect((await searchAuditLog(folder, { ...day, newestFirst })).lines).toHaveLength(1);
+      const read: unknown[] = [];
+      for await (const one of readAuditEvents({ dir: folder, ...day })) read.push(one.n);
+      expect(read).toEqual([1]);
+    });
+  },
+);
+
+test('M7 a line that no message could hold is shown without its long members, and what stands behind it too', async () => {
+  const long = { event: 'db.session.query', time, uid: 'u', db_query: '\u007f'.repeat(2 ** 20) };
+  await withLog([{ text: recordText(long) }, { n: 2, time }], async (folder) => {
+    const { lines, next } = await searchAuditLog(folder, day);
+    expect(next).toBe('');
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { event: 'db.session.query', uid: 'u', auth: { n: 1 }, shortened_bytes: expect.any(Number) },
+      { n: 2 },
+    ]);
+    expect(lines[0]!.length).toBeLessThan(1000);
+  });
+});
+
+test('L3 a name is found in every spelling in which an agent may have sent it', async () => {
+  const records = [
+    { text: `{"user":"zo\u00e9","time":"${time}"}` },
+    { text: `{"user":"zo\\u00e9","time":"${time}"}` },
+    { user: 'zoe', time },
+  ];
+  await withLog(records, async (folder) => {
+    expect((await searchAuditLog(folder, { ...day, user: 'zo\u00e9' })).lines).toHaveLength(2);
+  });
+});
+
+test('L4 what happened before a moment is left out, whenever it was received', async () => {
+  const records = [
+    { n: 1, time: '2026-11-21T12:00:00.000Z' },
+    { n: 2, time },
+  ];
+  await withLog(records, async (folder) => {
+    const happenedSince = new Date('2026-11-22T00:00:00Z');
+    const { lines } = await searchAuditLog(folder, { ...day, happenedSince });
+    expect(lines.map((line) => JSON.parse(line).n)).toEqual([2]);
+  });
 });

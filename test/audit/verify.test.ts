@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { chained, type Link, unchained } from '../../src/audit/chain.js';
 import { auditEvent } from '../../src/audit/events.js';
+import { lookAtOldDays } from '../../src/audit/old-days.js';
 import { recordText } from '../../src/audit/record-text.js';
 import { headIn, isSealed, publicKeyOf, publicKeyText, type Sealed, sealed } from '../../src/audit/seal.js';
 import { sealedIn, verifyLog } from '../../src/audit/verify.js';
@@ -442,14 +443,14 @@ test('M6 a checkpoint comes also after 16 MiB', async () => {
 });
 
 test('after a farewell the record that was signed last is there, also where Auth ends at once', async () => {
-  clock = new Date('2026-11-25T12:00:00Z');
-  const audit = await open({ keepDays: 1 });
-  expect(readdirSync(dir).sort()).toEqual(['2026-11-25.log', 'head.log']);
+  clock = new Date('2026-11-23T12:00:00Z');
+  const audit = await open({ keepDays: 0 });
+  expect(readdirSync(dir).sort()).toEqual(['2026-11-23.log', 'head.log']);
   // Nobody closes the first one.
-  const again = await open({ keepDays: 1 });
+  const again = await open({ keepDays: 0 });
   await again.append([event('f')]);
   await again.close();
-  expect(linesOf('2026-11-25.log').map((line) => JSON.parse(line).event)).not.toContain('audit.log.changed');
+  expect(linesOf('2026-11-23.log').map((line) => JSON.parse(line).event)).not.toContain('audit.log.changed');
   await audit.close().catch(() => {});
 });
 
@@ -523,13 +524,33 @@ test.each<[string, () => void, string]>([
   expect(events.at(-2)!.message).toContain(found);
 });
 
-test('H4 what follows the old days is looked at across the days that have no records', async () => {
-  write('2026-11-23.log', []);
-  clock = new Date('2026-11-24T00:30:00Z');
-  rmSync(join(dir, DAY2));
+test('M8 a clock that jumps ahead deletes nothing before a day has gone by with it', async () => {
   const audit = await open({ keepDays: 1 });
+  clock = new Date('2030-01-01T12:00:00Z');
+  await audit.append([event('f')]);
+  await audit.check();
+  expect(readdirSync(dir).sort()).toEqual([DAY1, DAY2, '2030-01-01.log']);
+  clock = new Date('2030-01-02T10:00:00Z');
+  await audit.append([event('g')]);
   await audit.close();
+  expect(readdirSync(dir).sort()).toEqual(['2030-01-01.log', '2030-01-02.log', 'head.log']);
+  expect(await problems()).toEqual([]);
+});
+
+test('M8 the same at the start of Auth', async () => {
+  clock = new Date('2030-01-01T12:00:00Z');
+  await (await open({ keepDays: 1 })).close();
   expect(readdirSync(dir)).toContain(DAY1);
+});
+
+test('H4 where no file has a record behind the old days, they end with the last record of the log', async () => {
+  write(DAY2, []);
+  const days = { dir, key, old: ['2026-11-21'], kept: ['2026-11-22'], firstKept: '2026-11-22' };
+  const { n, sum } = unchained(linesOf(DAY1).at(-1)!)!;
+  expect(await lookAtOldDays({ ...days, end: { n, sum } })).toEqual({ end: { n, sum } });
+  expect(await lookAtOldDays({ ...days, end: { n: 8, sum } })).toEqual({
+    wrong: 'record 5 is their last one, and that of the log is record 8: what is between is lost',
+  });
 });
 
 test('H4 old days go again after a crash between the farewell and the deleting', async () => {

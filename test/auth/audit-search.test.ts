@@ -79,7 +79,8 @@ test('what ran under a name before somebody had it is not hers', async () => {
     recordText(auditEvent('db.session.query', 'ok', { user: 'carol', db_query }, context));
   await agent.databaseAgent.emitAuditEvents({ events: [said('of another carol')] });
   const carol = await cluster.as(await cluster.login('carol', await cluster.invite('carol', ['dev'])));
-  await agent.databaseAgent.emitAuditEvents({ events: [said('her own')] });
+  const late = { ...JSON.parse(said('of another carol, sent late')), time: '2026-01-01T00:00:00.000Z' };
+  await agent.databaseAgent.emitAuditEvents({ events: [said('her own'), recordText(late)] });
   expect(texts(await read(carol, { own: true }))).toEqual(['her own']);
 });
 
