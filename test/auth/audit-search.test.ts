@@ -74,7 +74,7 @@ test('one’s own statements need none, and are nobody else’s', async () => {
 
 test('what ran under a name before somebody had it is not hers', async () => {
   const agent = await cluster.asHost('Db');
-  const context = { clusterName: CLUSTER, now: () => new Date() };
+  const context = { clusterName: CLUSTER, now: cluster.now };
   const said = (db_query: string) =>
     recordText(auditEvent('db.session.query', 'ok', { user: 'carol', db_query }, context));
   await agent.databaseAgent.emitAuditEvents({ events: [said('of another carol')] });
