@@ -29,7 +29,7 @@ export const sumOfRecord = (record: string): string => sha256(record);
 export class RecordChain {
   readonly #now: () => Date;
   /** The fields that every record has, from a comma on. */
-  readonly #common: string;
+  #common: string;
   #next = 0;
   #prev = NO_RECORD_BEFORE;
 
@@ -37,6 +37,11 @@ export class RecordChain {
   constructor(common: Record<string, unknown>, { clusterName, now }: AuditContext) {
     this.#now = now;
     this.#common = members({ cluster_name: clusterName, ...common });
+  }
+
+  /** Fields that all records have from now on, as well. */
+  extend(fields: Record<string, unknown>): void {
+    this.#common += members(fields);
   }
 
   /** A record as of now, to be appended. */

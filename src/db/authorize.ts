@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { fetchTrustedPems } from '../api/authorities.js';
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages } from '../api/convert.js';
-import { TeleportError } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import { bearerOf, checkUsage } from '../identity/bearer.js';
 import type { Identity } from '../identity/identity.js';
 import { ipOf } from '../ip.js';
@@ -30,7 +30,7 @@ export interface Authorizer {
   /**
    * Who this is, to which database, as whom.
    *
-   * @throws AccessDenied for a certificate that is not believed or a lock, NotFound for a database we do not offer
+   * @throws AccessDenied for a certificate that is not believed, NotFound for a database we do not offer
    */
   session(caller: SessionCaller, first: StartupMessage | CancelRequest): Promise<DatabaseSession>;
 }
@@ -86,9 +86,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         mfaDevice: certified.mfaVerified ?? '',
         userGeneration: certified.userGeneration ?? '',
       });
-      if (!access.userExists) throw new TeleportError('AccessDenied', 'access denied');
-      if (access.certificateEnded)
-        throw new TeleportError('AccessDenied', `access denied: ${RESET}`, { hint: LOGIN_AGAIN });
       const identity = asOfNow(certified, access.user && fromMessage('user', access.user));
       const session: DatabaseSession = {
         id: randomUUID(),
@@ -105,18 +102,32 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
         networking: access.networkingConfig && fromMessage('cluster_networking_config', access.networkingConfig),
         clientAddr: caller.clientAddr,
         startedAt: options.now(),
+        refusal: undefined,
       };
-      const lock = lockInForce(session.locks, {
-        identity,
-        login: dbUser,
-        serverId: options.serverId,
-        now: options.now(),
-      });
-      if (lock) throw new TeleportError('AccessDenied', `access denied: ${lockText(lock)}`);
-      checkPinning({ pinnedIp: identity.pinnedIp, roles: session.roles }, ipOf(caller.clientAddr));
-      return session;
+      return { ...session, refusal: refusalOf(session, access, options) };
     },
   };
+}
+
+/** What Auth knows against it. Recorded like any other refusal, so it is not thrown before there is a session. */
+function refusalOf(
+  { identity, locks, roles, dbUser, clientAddr }: DatabaseSession,
+  access: { userExists: boolean; certificateEnded: boolean },
+  { serverId, now }: AuthorizerOptions,
+): TeleportError | undefined {
+  if (!access.userExists) return new TeleportError('AccessDenied', 'access denied');
+  if (access.certificateEnded) {
+    return new TeleportError('AccessDenied', `access denied: ${RESET}`, { hint: LOGIN_AGAIN });
+  }
+  const lock = lockInForce(locks, { identity, login: dbUser, serverId, now: now() });
+  if (lock) return new TeleportError('AccessDenied', `access denied: ${lockText(lock)}`);
+  try {
+    checkPinning({ pinnedIp: identity.pinnedIp, roles }, ipOf(clientAddr));
+  } catch (error) {
+    if (isTeleportError(error)) return error;
+    throw error;
+  }
+  return undefined;
 }
 
 export const LOGIN_AGAIN = 'Log in again: "tsh login".';
@@ -135,6 +146,11 @@ async function believe(options: AuthorizerOptions, der: Buffer): Promise<Identit
   const { identity } = await verify(false).catch(() => verify(true));
   checkUsage(identity, 'databases');
   return identity;
+}
+
+/** @throws AccessDenied for a lock, an address or a certificate that was ended */
+export function checkAdmission({ refusal }: DatabaseSession): void {
+  if (refusal) throw refusal;
 }
 
 /** @throws AccessDenied with Teleport's text without a user, for replication, and when the roles refuse */

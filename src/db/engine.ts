@@ -4,7 +4,8 @@
  *     client (through the tunnel)              agent                                database
  *       StartupMessage  ─────────────────────▶ read it
  *                                              believe the certificate, ask Auth for the roles,
- *                                              check user, name and labels
+ *                                              check user, name and labels,
+ *                                              record the start, and then
  *                                              TLS, login with certificate or AWS password ──▶
  *       ◀── AuthenticationOk, BackendKeyData, ParameterStatus…, ReadyForQuery
  *       Query … ─────────────────────────────▶ ───────────── bytes as they came ────────────▶
@@ -22,7 +23,7 @@
 import type { Duplex } from 'node:stream';
 import type { AuditSpool } from '../audit/spool.js';
 import { type ConnectContext, cancelDatabase, connectDatabase, type DatabaseConnection } from '../dbserver/connect.js';
-import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import { hangUp } from '../net/hang-up.js';
 import { relay } from '../net/relay.js';
@@ -32,7 +33,7 @@ import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
 import type { RightsWatch } from '../rights/rights-watch.js';
-import { type Authorizer, checkAccess, LOGIN_AGAIN, rightsOf, sessionLimits } from './authorize.js';
+import { type Authorizer, checkAccess, checkAdmission, LOGIN_AGAIN, rightsOf, sessionLimits } from './authorize.js';
 import { refuseAutoUser } from './auto-user.js';
 import { type Limit, startMonitor } from './monitor.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
@@ -71,6 +72,7 @@ export async function serveSession(context: EngineContext, client: Duplex, calle
     }
     const session = await context.authorizer.session(caller, message);
     if (message.type === 'CancelRequest') {
+      checkAdmission(session);
       checkAccess(session);
       await cancelDatabase(context, session, message);
       hangUp(client);
@@ -100,32 +102,32 @@ async function runSession(
 ): Promise<void> {
   const { database, dbUser, dbName, startupParameters, identity } = session;
   const audit = new SessionAudit(context.spool, context.server, session);
-  refuseAutoUser(session);
   try {
+    checkAdmission(session);
+    refuseAutoUser(session);
     checkAccess(session);
   } catch (error) {
-    if (isTeleportError(error, 'AccessDenied')) await audit.refused(error);
+    await audit.refused(error);
     throw error;
   }
-  const { socket, loggedIn } = await connectDatabase(context, {
-    database,
-    dbUser,
-    dbName,
-    startupParameters,
-    askedBy: identity.username,
-  }).catch((error: unknown) => {
-    // What is to be mended here is mended by whoever runs the agent: a role, a route, a certificate.
-    context.log.warn('Cannot enter a database.', { db: database.metadata.name, error: messageOf(error) });
-    throw error;
-  });
-  socket.on('error', () => {});
+  await audit.started();
+  let connection: DatabaseConnection | undefined;
   try {
-    await audit.started(loggedIn.backendKey?.pid);
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  }
-  try {
+    connection = await connectDatabase(context, {
+      database,
+      dbUser,
+      dbName,
+      startupParameters,
+      askedBy: identity.username,
+    }).catch((error: unknown) => {
+      // What is to be mended here is mended by whoever runs the agent: a role, a route, a certificate.
+      context.log.warn('Cannot enter a database.', { db: database.metadata.name, error: messageOf(error) });
+      audit.notEntered(error);
+      throw error;
+    });
+    const { socket, loggedIn } = connection;
+    socket.on('error', () => {});
+    audit.entered(loggedIn.backendKey?.pid);
     cut.signal.throwIfAborted();
     cut.signal.removeEventListener('abort', onCut);
     client.write(
@@ -136,9 +138,9 @@ async function runSession(
         negotiate: negotiation(startup),
       }),
     );
-    await pump(context, client, { socket, loggedIn }, session, audit, cut);
+    await pump(context, client, connection, session, audit, cut);
   } finally {
-    socket.destroy();
+    connection?.socket.destroy();
     await audit.ended().catch((error: unknown) => {
       context.log.error('Cannot record the end of a session.', { error: messageOf(error), sid: session.id });
     });

@@ -79,28 +79,33 @@ export class SessionAudit {
     return this.#writing?.catch(() => new Promise<never>(() => {}));
   }
 
-  /** @throws StateError when it cannot be recorded */
-  async started(postgresPid: number | undefined): Promise<void> {
+  /** Before anything goes to the database: what the client says at the start has an effect there. @throws StateError when it cannot be recorded */
+  async started(): Promise<void> {
     const { startedAt } = this.#session;
-    this.#keep(
-      'db.session.start',
-      'ok',
-      { ...this.#serverFields(), success: true, postgres_pid: postgresPid },
-      { time: startedAt },
-    );
+    this.#keep('db.session.start', 'ok', { ...this.#startFields(), success: true }, { time: startedAt });
     this.write();
     await this.#whenDurable();
   }
 
-  /** @throws StateError when it cannot be recorded */
-  async refused(error: unknown): Promise<void> {
-    const reason = messageOf(error);
+  /** The database has let us in. @param postgresPid  of its process, where it says so */
+  entered(postgresPid: number | undefined): void {
+    this.#chain.extend({ postgres_pid: postgresPid });
+  }
+
+  /** A start that was recorded came to nothing. It is written with the end. */
+  notEntered(error: unknown): void {
+    const reason = reasonOf(error);
     this.#keep('db.session.start', 'failed', {
-      ...this.#serverFields(),
+      ...this.#startFields(),
       success: false,
       error: reason,
       message: reason,
     });
+  }
+
+  /** @throws StateError when it cannot be recorded */
+  async refused(error: unknown): Promise<void> {
+    this.notEntered(error);
     this.write();
     await this.#whenDurable();
   }
@@ -232,6 +237,10 @@ export class SessionAudit {
     this.#kept.push(this.#chain.record(...record));
   }
 
+  #startFields(): Record<string, unknown> {
+    return { ...this.#serverFields(), startup_parameters: Object.fromEntries(this.#session.startupParameters) };
+  }
+
   #serverFields(): Record<string, unknown> {
     return {
       namespace: 'default',
@@ -243,6 +252,11 @@ export class SessionAudit {
     };
   }
 }
+
+/** Characters of a reason: a database says it in its own words. */
+const MOST_REASON = 1000;
+
+const reasonOf = (error: unknown) => [...messageOf(error)].slice(0, MOST_REASON).join('');
 
 function resultFields(outcome: Outcome): Record<string, unknown> {
   const { how, rows, bytes, affected, commands, isSuspended, sqlState, message, durationMs } = outcome;

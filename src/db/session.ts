@@ -2,6 +2,7 @@
  * What is known of one connection once its certificate has been believed: who, to which database, as whom in it. Filled
  * by `authorize.ts`, read by the engine, the audit and the monitor.
  */
+import type { TeleportError } from '../errors.js';
 import type { Identity } from '../identity/identity.js';
 import type { AuthPreference, ClusterNetworkingConfig, Database, Lock, Role, Traits } from '../resources/types.js';
 
@@ -24,6 +25,8 @@ export interface DatabaseSession {
   /** `ip:port` of the person's end. */
   clientAddr: string;
   startedAt: Date;
+  /** Why it must not begin: a lock, an address, a certificate that was ended. */
+  refusal: TeleportError | undefined;
 }
 
 /** What the tunnel says about a new connection. */

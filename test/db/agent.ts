@@ -35,6 +35,8 @@ export interface TestAgent {
   names(): string[];
   roles: Role[];
   locks: Lock[];
+  /** What Auth says otherwise than it does of a user who may enter. */
+  access: { userExists?: boolean; certificateEnded?: boolean };
   context: EngineContext;
   /** How the spool takes records; default: at once. */
   spool: { append: (events: object[]) => Promise<void> };
@@ -66,16 +68,18 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   let certificateDer = Buffer.alloc(0);
   const running = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
-  const agent = { events: [], lines: [], roles: [], locks: [], userCa } as unknown as TestAgent;
+  const agent = { events: [], lines: [], roles: [], locks: [], access: {}, userCa } as unknown as TestAgent;
   agent.spool = { append: async () => {} };
 
   const auth = {
     databaseAgent: {
       getSessionAccess: async () => ({
         userExists: true,
+        certificateEnded: false,
         roles: agent.roles.map((role) => toMessage('role', role)),
         locks: agent.locks.map((lock) => toMessage('lock', lock)),
         authPreference: undefined,
+        ...agent.access,
       }),
     },
     auth: {

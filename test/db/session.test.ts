@@ -83,6 +83,7 @@ beforeEach(async () => {
   agent.lines.length = 0;
   agent.roles = [role({})];
   agent.locks = [];
+  agent.access = {};
   agent.spool.append = async () => {};
   await agent.as({ serviceName: 'pg' });
 });
@@ -146,6 +147,49 @@ describe('a session', () => {
     session.close();
     await agent.idle();
     expect(agent.events[0]).toMatchObject({ event: 'db.session.start', user_agent: 'psql of alice' });
+  });
+
+  test('M3 begins with the record of its startup parameters, before anything goes to the database', async () => {
+    let release = () => {};
+    agent.spool.append = () => new Promise((resolve) => (release = resolve));
+    const parameters: [string, string][] = [
+      ['options', '-c role=reporting'],
+      ['search_path', 'elsewhere'],
+      ['client_encoding', 'UTF8'],
+      ['application_name', 'psql'],
+    ];
+    const login = rawSession(0x3_0000, [...Object.entries(LOGIN), ...parameters]);
+    await until('the start is written', () => agent.events.length > 0 || undefined);
+    expect(agent.events).toEqual([
+      expect.objectContaining({
+        event: 'db.session.start',
+        code: 'TDB00I',
+        startup_parameters: Object.fromEntries(parameters.slice(0, 3)),
+      }),
+    ]);
+    expect(await server.query("select 1 from pg_stat_activity where usename = 'analyst'")).toEqual([]);
+    agent.spool.append = async () => {};
+    release();
+    // The database refuses that role, and what it says is recorded too.
+    await expect(login).rejects.toThrow('permission denied to set role');
+    await agent.idle();
+    expect(agent.events.map(({ code }) => code)).toEqual(['TDB00I', 'TDB00W', 'TDB01I']);
+    expect(agent.events[1]).toMatchObject({
+      success: false,
+      error: expect.stringContaining('permission denied to set role'),
+      sid: agent.events[0]!.sid,
+    });
+  });
+
+  test('names the process of the database in each record', async () => {
+    const session = await agent.session(LOGIN);
+    const { pid } = session.backendKey!;
+    await session.query('select 1');
+    session.close();
+    await agent.idle();
+    const [start, ...others] = agent.events;
+    expect(start!.postgres_pid).toBeUndefined();
+    expect(others.map(({ postgres_pid }) => postgres_pid)).toEqual(others.map(() => pid));
   });
 
   test('records extended-protocol statements in order, with who and where', async () => {
@@ -834,6 +878,9 @@ describe('D1 a newer protocol on the way to a PostgreSQL 18 that speaks it', () 
 });
 
 describe('a refusal', () => {
+  const starts = () =>
+    agent.events.filter(({ event }) => event === 'db.session.start').map(({ code, error }) => [code, error]);
+
   test.each([
     { of: 'the user', allow: { db_users: ['other'] } },
     { of: 'the name', allow: { db_names: ['other'] } },
@@ -852,6 +899,7 @@ describe('a refusal', () => {
       { kind: 'lock', version: 'v2', metadata: { name: 'l' }, spec: { target: { user: 'alice' } } } as never,
     ];
     expect(await refusal()).toBe('access denied: lock targeting User:"alice" is in force');
+    expect(starts()).toEqual([['TDB00W', 'access denied: lock targeting User:"alice" is in force']]);
     agent.locks = [];
     expect(await refusal({ user: '' })).toBe('user name must not be empty');
     await agent.as({ serviceName: 'nope' });
@@ -875,12 +923,33 @@ describe('a refusal', () => {
     expect(await refusal({ user: 'alice' })).toBe(text);
     await agent.as({ serviceName: 'with-admin' });
     expect(await refusal({ user: 'alice' })).toBe(text);
+    expect(starts()).toEqual(Array.from({ length: 3 }, () => ['TDB00W', text]));
+  });
+
+  test('L6 of who is locked out by address, ended certificate or deletion is recorded with its reason', async () => {
+    agent.roles = [role({}, { pin_source_ip: true })];
+    const texts = [await refusal()];
+    agent.roles = [role({})];
+    for (const access of [{ certificateEnded: true }, { userExists: false }]) {
+      agent.access = access;
+      texts.push(await refusal());
+    }
+    expect(texts[0]).toMatch(/pinned/i);
+    expect(texts[2]).toBe('access denied');
+    expect(starts()).toEqual(texts.map((text) => ['TDB00W', text]));
   });
 
   test('by the database reaches the client in its own words, with its SQLSTATE', async () => {
     const unknown = await agent.session({ user: 'analyst', database: 'nope' }).catch((error: unknown) => error);
     expect(isServerError(unknown, '3D000')).toBe(true);
     expect(await refusal({ user: 'nobody' })).toBe('role "nobody" does not exist');
+    await agent.idle();
+    expect(starts()).toEqual([
+      ['TDB00I', undefined],
+      ['TDB00W', 'database "nope" does not exist'],
+      ['TDB00I', undefined],
+      ['TDB00W', 'role "nobody" does not exist'],
+    ]);
   });
 });
 
