@@ -27,21 +27,32 @@ export interface AuthSessionOptions {
   authority: string;
   /** A socket on which the peer speaks HTTP/2: for TLS, with the handshake behind it. */
   connect: () => Promise<Duplex>;
+  /** How long a connection that was left may take over its last streams. Default 30 s. */
+  leaveTimeoutMs?: number;
 }
 
+/** Calls have ended by then; streams that go on forever begin anew on the next connection. */
+const LEAVE_TIMEOUT_MS = 30_000;
 /** How long `close` waits for calls under way. */
 const CLOSE_TIMEOUT_MS = 1_000;
+
+interface Line {
+  session: ClientHttp2Session;
+  socket: Duplex;
+}
 
 export class AuthSession {
   readonly authority: string;
   /** What the last connection died of, if it did. */
   failure: unknown;
+  readonly #leaveTimeoutMs: number;
   readonly #connect: () => Promise<Duplex>;
-  #session: Promise<ClientHttp2Session> | undefined;
+  #line: Promise<Line> | undefined;
   #live: ClientHttp2Session | undefined;
   #closed = false;
 
-  constructor({ authority, connect }: AuthSessionOptions) {
+  constructor({ authority, connect, leaveTimeoutMs = LEAVE_TIMEOUT_MS }: AuthSessionOptions) {
+    this.#leaveTimeoutMs = leaveTimeoutMs;
     this.authority = `https://${authority}`;
     this.#connect = connect;
   }
@@ -79,39 +90,38 @@ export class AuthSession {
   /** The session, opened if there is none. @throws what `connect` throws */
   async open(): Promise<ClientHttp2Session> {
     if (this.#closed) throw new TeleportError('ConnectionProblem', 'the connection to the Auth Service is closed');
-    if (this.#live?.closed || this.#live?.destroyed) this.#session = undefined;
-    this.#session ??= this.#start();
-    return await this.#session;
+    if (this.#live?.closed || this.#live?.destroyed) this.#line = undefined;
+    this.#line ??= this.#start();
+    return (await this.#line).session;
   }
 
-  /** The next call opens another session; this one ends with its last stream. */
+  /** The next call opens another session; this one ends with its last stream, or a while later: it may be dead. */
   leave(): void {
-    const old = this.#session;
-    this.#session = undefined;
+    const old = this.#line;
+    this.#line = undefined;
     void old?.then(
-      (session) => session.close(),
+      (line) => endLine(line, this.#leaveTimeoutMs),
       () => {},
     );
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    const pending = this.#session;
-    this.#session = undefined;
-    const session = await pending?.catch(() => undefined);
-    if (session === undefined || session.destroyed) return;
+    const pending = this.#line;
+    this.#line = undefined;
+    const line = await pending?.catch(() => undefined);
+    if (line === undefined || line.session.destroyed) return;
     await new Promise<void>((resolve) => {
-      cutAfter(session, CLOSE_TIMEOUT_MS);
-      session.once('close', resolve);
-      session.close();
+      line.session.once('close', resolve);
+      endLine(line, CLOSE_TIMEOUT_MS);
     });
   }
 
-  #start(): Promise<ClientHttp2Session> {
+  #start(): Promise<Line> {
     this.failure = undefined;
     this.#live = undefined;
     const forget = (): void => {
-      if (this.#session === started) this.#session = undefined;
+      if (this.#line === started) this.#line = undefined;
     };
     const failed = (error: unknown): void => {
       this.failure ??= error;
@@ -127,9 +137,16 @@ export class AuthSession {
         socket.destroy();
       });
       this.#live = session;
-      return session;
+      return { session, socket };
     });
     started.catch(failed);
     return started;
   }
+}
+
+/** No new calls; those under way get a while. */
+function endLine({ session, socket }: Line, ms: number): void {
+  // Not the session: that waits for the peer's farewell, which never comes on a dead line.
+  cutAfter(socket, ms);
+  session.close();
 }

@@ -10,7 +10,7 @@ import { fetchTrustedPems } from '../api/authorities.js';
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages } from '../api/convert.js';
 import { isTeleportError, TeleportError } from '../errors.js';
-import { bearerOf, checkUsage } from '../identity/bearer.js';
+import { type Bearer, bearerOf, checkUsage, isStillBelieved } from '../identity/bearer.js';
 import type { Identity } from '../identity/identity.js';
 import { ipOf } from '../ip.js';
 import { isProtocolOption } from '../pg/backend.js';
@@ -33,6 +33,8 @@ export interface Authorizer {
    * @throws AccessDenied for a certificate that is not believed, NotFound for a database we do not offer
    */
   session(caller: SessionCaller, first: StartupMessage | CancelRequest): Promise<DatabaseSession>;
+  /** Ask again whom to believe: an authority has changed. @throws what Auth says */
+  refresh(): Promise<void>;
 }
 
 export interface AuthorizerOptions {
@@ -60,10 +62,21 @@ export function askedUserCas(auth: Pick<AuthClient, 'trust'>): AuthorizerOptions
   };
 }
 
-export function createAuthorizer(options: AuthorizerOptions): Authorizer {
+export function createAuthorizer(given: AuthorizerOptions): Authorizer {
+  let latest: readonly string[] = [];
+  const userCas = async (refresh: boolean) => {
+    const cas = await given.userCas(refresh);
+    if (cas.length > 0) latest = cas;
+    return cas;
+  };
+  const options = { ...given, userCas };
   return {
+    async refresh() {
+      await userCas(true);
+    },
     async session(caller, first) {
-      const certified = await believe(options, caller.certificateDer);
+      const bearer = await believe(options, caller.certificateDer);
+      const { identity: certified } = bearer;
       const route = certified.routeToDatabase;
       const database = route ? options.registry.get(route.serviceName) : undefined;
       if (!route || !database) {
@@ -90,6 +103,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
       const session: DatabaseSession = {
         id: randomUUID(),
         identity,
+        isBelieved: () => isStillBelieved(bearer, { hostCas: [], userCas: latest }),
         database,
         dbUser,
         dbName,
@@ -137,15 +151,15 @@ function asOfNow(certified: Identity, user: User | undefined): Identity {
   return user ? { ...certified, groups: user.spec.roles, traits: user.spec.traits } : certified;
 }
 
-/** The identity of a certificate of our User CA that is meant for databases. */
-async function believe(options: AuthorizerOptions, der: Buffer): Promise<Identity> {
+/** Whose certificate it is, of our User CA and meant for databases. */
+async function believe(options: AuthorizerOptions, der: Buffer): Promise<Bearer> {
   const { clusterName, now } = options;
   const verify = async (refresh: boolean) =>
     bearerOf(der, { hostCas: [], userCas: await options.userCas(refresh), clusterName, now: now() });
   // A rotated authority is unknown for a moment: ask once before refusing.
-  const { identity } = await verify(false).catch(() => verify(true));
-  checkUsage(identity, 'databases');
-  return identity;
+  const bearer = await verify(false).catch(() => verify(true));
+  checkUsage(bearer.identity, 'databases');
+  return bearer;
 }
 
 /** @throws AccessDenied for a lock, an address or a certificate that was ended */
@@ -182,8 +196,8 @@ export function checkAccess(session: DatabaseSession): void {
 }
 
 /** What may end while the session runs. */
-export function rightsOf({ identity, dbUser, roles, authPreference }: DatabaseSession): RightHolder {
-  return { identity, login: dbUser, isStrict: lockingMode(roles, authPreference) === 'strict' };
+export function rightsOf({ identity, isBelieved, dbUser, roles, authPreference }: DatabaseSession): RightHolder {
+  return { identity, isBelieved, login: dbUser, isStrict: lockingMode(roles, authPreference) === 'strict' };
 }
 
 export function sessionLimits(session: DatabaseSession): MonitorLimits {

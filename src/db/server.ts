@@ -131,6 +131,7 @@ export class DatabaseService {
     this.#heartbeat = new Heartbeat({ auth, registry, healthOf, identity, version, everyMs: heartbeatMs, now, log });
     this.#rights = watchRights({
       fetch: (signal) => auth.databaseAgent.watchLocks({ withUsers: true }, { signal, timeoutMs: 0 }),
+      reconnect: auth.reconnect,
       ask: askAboutUser(auth),
       hostId: identity.hostId,
       now,
@@ -140,12 +141,16 @@ export class DatabaseService {
     const { hostId, clusterName } = identity;
     const client = () => Promise.resolve(auth);
     const userCas = askedUserCas(auth);
+    const authorizer = createAuthorizer({ registry, auth: client, userCas, clusterName, serverId: hostId, now });
     const clientCertificates = createClientCertificates(client, now);
     this.#authorities = followAuthorities({
       auth,
       onChange: (hosts) => {
         options.onHostAuthorities?.(hosts);
-        void userCas(true).catch(() => {}); // asked again by whoever needs them
+        authorizer.refresh().then(
+          () => this.#rights.look(),
+          () => {},
+        ); // asked again by whoever needs them
         clientCertificates.forget();
       },
       log: log.child('DB'),
@@ -153,14 +158,7 @@ export class DatabaseService {
     });
     this.#sessions = new Sessions({
       rights: this.#rights,
-      authorizer: createAuthorizer({
-        registry,
-        auth: client,
-        userCas,
-        clusterName,
-        serverId: hostId,
-        now,
-      }),
+      authorizer,
       aws: createAwsLogins(new CredentialCache({ now, warn: (text) => log.warn(text) })),
       checker: 'Database service',
       clientCertificates,

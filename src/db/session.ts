@@ -10,6 +10,8 @@ export interface DatabaseSession {
   /** UUID; `sid` in the audit log. */
   id: string;
   identity: Identity;
+  /** Whether the authority behind the certificate is believed now. */
+  isBelieved?: () => boolean;
   database: Database;
   dbUser: string;
   dbName: string;

@@ -6,7 +6,7 @@ import { fetchTrustedPems } from '../api/authorities.js';
 import { followAuthorities, type HostAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
 import { messageOf, TeleportError } from '../errors.js';
-import { type Bearer, bearerOf } from '../identity/bearer.js';
+import { type Bearer, bearerOf, isStillBelieved } from '../identity/bearer.js';
 import type { Logger } from '../log.js';
 
 export interface TrustedAuthorities {
@@ -117,6 +117,10 @@ export function verifier(
     }
   };
 }
+
+/** Whether the authority behind a certificate that was verified before is believed now. */
+export const believes = ({ hostCaPems: hostCas, userCaPems: userCas }: TrustedAuthorities, bearer: Bearer): boolean =>
+  isStillBelieved(bearer, { hostCas, userCas });
 
 function same(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((item) => b.includes(item));

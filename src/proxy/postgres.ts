@@ -34,6 +34,8 @@ export interface PostgresOptions {
   startTls: (below: Duplex) => Promise<TLSSocket>;
   /** Verifies against the User CA. @throws TeleportError `AccessDenied` */
   verify: (certificateDer: Buffer) => Promise<Bearer>;
+  /** Whether the authority behind a verified certificate is believed now. */
+  believes: (peer: Bearer) => boolean;
   log: Logger;
   /** From the first byte to the StartupMessage. Default 60 s. */
   startupTimeoutMs?: number;
@@ -94,7 +96,9 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
       clientAddr: joinHostPort(address, port),
     });
     cut.signal.removeEventListener('abort', onCut);
-    using _rights = endWithRight(rights, { identity: peer.identity, serverId: options.tunnels.hostOf(agent) }, cut);
+    const serverId = options.tunnels.hostOf(agent);
+    const holder = { identity: peer.identity, serverId, isBelieved: () => options.believes(peer) };
+    using _rights = endWithRight(rights, holder, cut);
     agent.write(startup.packet);
     await relay(startup.duplex, agent, { signal: cut.signal, lastWords: lastWords() });
   } catch (error) {

@@ -17,7 +17,7 @@ import type { RightsWatch } from '../rights/rights-watch.js';
 import { type TunnelHost, TunnelRegistry } from '../tunnel/registry.js';
 import { atMoment } from '../wait.js';
 import type { Upstream } from './auth-server.js';
-import { type TrustedAuthorities, verifier } from './authorities.js';
+import { believes, type TrustedAuthorities, verifier } from './authorities.js';
 import { BoundAgents } from './bound-agents.js';
 import { DatabaseClients } from './database-clients.js';
 import { joinRoutes, transportRoutes } from './grpc.js';
@@ -58,6 +58,7 @@ export class Reception {
   readonly #router: Router;
   readonly #crowd: Crowd;
   readonly #rights: RightsWatch;
+  readonly #authorities: TrustedAuthorities;
   readonly #bound: BoundAgents;
   readonly #now: () => Date;
   readonly #clusterName: string;
@@ -68,6 +69,7 @@ export class Reception {
     const { auth, upstream, terminators, settings, rateLimits, clusterName, version, now, log } = options;
     const verify = verifier(options.authorities, { clusterName, now });
     this.#rights = options.rights;
+    this.#authorities = options.authorities;
     this.#now = now;
     this.#clusterName = clusterName;
     this.#log = log;
@@ -80,6 +82,7 @@ export class Reception {
       clusterName,
       startTls: (below) => terminators.inner.accept(below),
       verify: (certificateDer) => verify(certificateDer, 'user'),
+      believes: (peer) => believes(options.authorities, peer),
       log: log.child('DB'),
     });
     this.#transport = createAuthHttp2Server({ routes: transportRoutes({ clusterName, upstream }), version, log });
@@ -152,16 +155,16 @@ export class Reception {
   }
 
   /**
-   * A connection ends with the right of its bearer, after a while for last words, and with the certificate.
+   * A connection ends with the right of its bearer, after a while for last words, and with the certificate or its authority,
+   * unless it may go on then.
    *
    * @throws TeleportError `AccessDenied` for one who is locked
    */
-  #guard(
-    stream: Duplex,
-    { identity, role }: Bearer,
-    { cutMs, mayGoOn }: { cutMs: number; mayGoOn: () => boolean },
-  ): void {
-    const holder = role ? { serverId: hostIdIn(identity.username, this.#clusterName) } : { identity };
+  #guard(stream: Duplex, peer: Bearer, { cutMs, mayGoOn }: { cutMs: number; mayGoOn: () => boolean }): void {
+    const { identity, role } = peer;
+    const isBelieved = () => mayGoOn() || believes(this.#authorities, peer);
+    const who = role ? { serverId: hostIdIn(identity.username, this.#clusterName) } : { identity };
+    const holder = { ...who, isBelieved };
     const refusal = this.#rights.refusal(holder);
     if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
     const watched = this.#rights.during(holder, () => cutAfter(stream, cutMs));

@@ -20,7 +20,7 @@ import { messageOf } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
 import { type Listener, listen } from '../net/listen.js';
-import { type RightsWatch, watchRights } from '../rights/rights-watch.js';
+import { askAboutUser, type RightsWatch, watchRights } from '../rights/rights-watch.js';
 import type { TunnelHello } from '../tunnel/protocol.js';
 import { createUpstream } from './auth-server.js';
 import { watchAuthorities } from './authorities.js';
@@ -71,16 +71,19 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     const route = { kind: 'direct', ...options.auth } as const;
     const auth = closers.keep(await dialAuth(route, identity, { version, product: 'teleport' }));
     const terminators = closers.keep(createTerminators({ identity, webCert: options.webCert }));
+    const rights = closers.keep(followRights(auth, options));
     const authorities = closers.keep(
       await watchAuthorities({
         auth,
         hostCaPems: identity.hostCaPems,
         log,
-        onChange: terminators.setAuthorities,
+        onChange: (userCas, hostCas) => {
+          terminators.setAuthorities(userCas, hostCas);
+          rights.look();
+        },
         onHosts: options.onHostAuthorities,
       }),
     );
-    const rights = closers.keep(followRights(auth, options));
     const settings = { clusterName, version, listenAddr: '', publicAddr: publicAddr[0] };
     const reception = closers.keep(
       new Reception({
@@ -117,7 +120,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
   }
 }
 
-/** Locks as Auth says them. */
+/** Locks and users as Auth says them. */
 function followRights(
   auth: AuthClient,
   { identity, log, now = () => new Date() }: ProxyOptions,
@@ -125,6 +128,8 @@ function followRights(
   const stop = new AbortController();
   const rights = watchRights({
     fetch: (signal) => auth.databaseAgent.watchLocks({ withUsers: true }, { signal, timeoutMs: 0 }),
+    reconnect: auth.reconnect,
+    ask: askAboutUser(auth),
     hostId: identity.hostId,
     now,
     log,

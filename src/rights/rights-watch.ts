@@ -24,6 +24,8 @@ export interface RightHolder {
   login?: string | undefined;
   /** A host at the other end; our own is always looked at. */
   serverId?: string | undefined;
+  /** Whether the authority that signed the certificate is believed now; asked at each look. */
+  isBelieved?: (() => boolean) | undefined;
   /** It does not go on while we are cut off from Auth. */
   isStrict?: boolean | undefined;
 }
@@ -37,6 +39,8 @@ export interface RightsWatch {
   during(holder: RightHolder, onEnded: (reason: string) => void): Disposable;
   /** Why this may not begin now; undefined: it may. */
   refusal(holder: RightHolder): string | undefined;
+  /** Look again at what runs: an authority has changed. */
+  look(): void;
   /** Resolves after the signal. */
   ended: Promise<void>;
 }
@@ -50,6 +54,8 @@ export interface RightsWatchOptions {
   signal: AbortSignal;
   /** Without it users are not looked at, their locks are. */
   ask?: AskAboutUser;
+  /** Has the next stream come on another connection: one that is silent may be dead, whatever TCP believes. */
+  reconnect?: () => void;
   /** Silence of Auth after which we are cut off. Default 15 s. */
   cutOffMs?: number;
 }
@@ -64,6 +70,9 @@ export type AskAboutUser = (identity: Identity) => Promise<string | undefined>;
 
 /** Why a certificate counts no more although its time is not over. */
 export const RESET = 'the password or the second factor of this user was reset, or the user was made anew';
+
+/** Why a certificate counts no more after a rotation. */
+const ROTATED = 'the authority that signed the certificate was rotated, and is not believed any more';
 
 const CUT_OFF_MS = 15_000;
 const FIRST_PAUSE_MS = 250;
@@ -117,8 +126,13 @@ class Watch implements RightsWatch {
     const lock =
       lockInForce(this.#locks, { ...holder, now: at }) ?? lockInForce(this.#locks, { serverId: hostId, now: at });
     if (lock) return lockText(lock);
+    if (holder.isBelieved?.() === false) return ROTATED;
     if (!this.#isCutOff || !holder.isStrict) return undefined;
     return `the Auth Service has said nothing for ${inSeconds(this.#cutOffMs)}, and the locking mode is strict`;
+  }
+
+  look(): void {
+    for (const look of [...this.#looks]) look();
   }
 
   #looksEnded({ username, userGeneration = '' }: Identity): boolean {
@@ -150,7 +164,8 @@ class Watch implements RightsWatch {
       signal.addEventListener('abort', stop);
       const silence = setTimeout(() => {
         this.#setCutOff(true);
-        attempt.abort(); // what is silent for so long may be dead, whatever TCP believes
+        attempt.abort();
+        this.#options.reconnect?.();
       }, this.#cutOffMs).unref();
       try {
         for await (const message of this.#options.fetch(attempt.signal)) {
@@ -180,21 +195,17 @@ class Watch implements RightsWatch {
     if (message.whole) this.#users = this.#coming;
     this.#ownRefusal = undefined;
     this.#isCutOff = false;
-    this.#lookAtAll();
+    this.look();
   }
 
   #setOwnRefusal(text: string): void {
     this.#ownRefusal = text;
-    this.#lookAtAll();
+    this.look();
   }
 
   #setCutOff(isCutOff: boolean): void {
     this.#isCutOff = isCutOff;
-    this.#lookAtAll();
-  }
-
-  #lookAtAll(): void {
-    for (const look of [...this.#looks]) look();
+    this.look();
   }
 }
 

@@ -1,11 +1,18 @@
 /** What services hear of rights that end, from a real Auth Service. */
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { AuthClient } from '../../src/api/client.js';
+import { hexName } from '../../src/api/alpn.js';
+import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import type { WatchLocksResponse } from '../../src/api/gen/internal_pb.js';
 import { rightsFeed } from '../../src/auth/rights-feed.js';
 import { type AuthState, recordsIn } from '../../src/auth/state.js';
+import { silent } from '../../src/log.js';
+import { dialTls } from '../../src/net/dial.js';
+import { watchRights } from '../../src/rights/rights-watch.js';
 import { openEmbeddedStore } from '../../src/store/embedded.js';
-import { TestAuth } from './test-auth.js';
+import { CLUSTER, TestAuth } from './test-auth.js';
 
 let cluster: TestAuth;
 let admin: AuthClient;
@@ -83,6 +90,52 @@ test('H4 a word comes in time whatever else is written', async () => {
     stop.abort();
     await writing;
     await store.close();
+  }
+});
+
+test('M1 a line to Auth that is dead is replaced, and the next one is heard', async () => {
+  const { certPem: cert, keyPem: key, hostCaPems: ca, hostId } = await cluster.identity('Db');
+  const servername = hexName(CLUSTER);
+  const lines: Duplex[] = [];
+  const far = cluster.auth.address;
+  const relay = createServer((near) => {
+    const line = connectTcp(far);
+    lines.push(near, line);
+    for (const one of [near, line]) one.on('error', () => {});
+    near.pipe(line).pipe(near);
+  }).listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  const { port } = relay.address() as AddressInfo;
+  const connect = async () =>
+    await dialTls({ host: '127.0.0.1', port, servername, alpn: ['h2'], timeoutMs: 5_000, ca, cert, key });
+  const auth = openAuthClient({ authority: servername, version: '18.3.0', connect });
+  const stop = new AbortController();
+  const rights = watchRights({
+    fetch: (signal) => auth.databaseAgent.watchLocks({ withUsers: true }, { signal, timeoutMs: 0 }),
+    reconnect: auth.reconnect,
+    hostId,
+    now: cluster.now,
+    log: silent,
+    signal: stop.signal,
+    cutOffMs: 500,
+  });
+  const heard = (login: string) =>
+    new Promise<string>((resolve) => {
+      rights.during({ login }, resolve);
+    });
+  try {
+    await admin.auth.upsertLock({ metadata: { name: 'before' }, spec: { target: { login: 'before' } } });
+    await heard('before');
+    for (const line of lines) line.unpipe().pause();
+    await admin.auth.upsertLock({ metadata: { name: 'after' }, spec: { target: { login: 'after' } } });
+    expect(await heard('after')).toContain('Login:"after"');
+    expect(lines.length).toBeGreaterThan(2);
+  } finally {
+    stop.abort();
+    for (const line of lines) line.destroy();
+    relay.close();
+    await Promise.all([rights.ended, auth.close()]);
+    for (const name of ['before', 'after']) await admin.auth.deleteLock({ name });
   }
 });
 

@@ -41,6 +41,8 @@ const rotationOf = async (type: string) =>
 test('X2 from one phase to the next, and whose login counts', async () => {
   await cluster.login('alice', 'alice');
   expect(await isServed('alice')).toBe(true);
+  const session = await (await cluster.tunnel('alice', 'orders')).connect();
+  const ended = new Promise((resolve) => session.once('error', ({ message }) => resolve(message)));
   expect(await rotationOf('user')).toBe('standby (never rotated)');
 
   expect(await rotate('--manual', '--phase=init')).toMatchObject({
@@ -53,8 +55,16 @@ test('X2 from one phase to the next, and whose login counts', async () => {
   await cluster.login('bob', 'bob');
   expect(await Promise.all(['alice', 'bob'].map(isServed))).toEqual([true, true]);
   await rotate('--manual', '--phase=update_servers');
+  expect((await session.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
   expect((await rotate('--manual', '--phase=standby')).status).toBe(0);
   expect(await rotationOf('user')).toMatch(/^standby \(last rotated: \w{3} \d+ \d{4} [\d:]{8} UTC\)$/);
+
+  // H6: also what runs.
+  const why = 'the authority that signed the certificate was rotated, and is not believed any more';
+  expect(await ended).toBe(`terminating connection: ${why}`);
+  const isEnd = ({ event, reason }: { event: string; reason?: unknown }) =>
+    event === 'client.disconnect' && reason === why;
+  await cluster.auditEvents((all) => all.some(isEnd));
 
   // Every service has heard of it.
   const refused = await until('the old login is refused', async () => {

@@ -124,7 +124,12 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
     clientCertificates: createClientCertificates(async () => auth, now),
     amazonRoots: [],
     spool,
-    rights: { during: () => ({ [Symbol.dispose]() {} }), refusal: () => undefined, ended: Promise.resolve() },
+    rights: {
+      during: () => ({ [Symbol.dispose]() {} }),
+      refusal: () => undefined,
+      look() {},
+      ended: Promise.resolve(),
+    },
     server: { hostId: 'host-1', version: '18.3.0', clusterName: 'test.example.com', now },
     log: silent,
   };

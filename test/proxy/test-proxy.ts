@@ -93,6 +93,10 @@ export interface StubAuth {
   settings: { secondFactors: number[]; messageOfTheDay: string };
   /** Say to everybody that these are the locks. */
   lock(...targets: LockTarget[]): void;
+  /** The same of a user who is gone. */
+  remove(user: string): void;
+  /** Say that an authority of `authorities` is another one now. */
+  rotated(): void;
   close(): Promise<void>;
 }
 
@@ -109,9 +113,15 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
       locks = targets.map((target) =>
         toMessage('lock', { kind: 'lock', version: 'v2', metadata: { name: 'l' }, spec: { target, message: 'out' } }),
       );
-      changes.emit('locks');
+      changes.emit('rights', { locks });
     },
+    remove(user) {
+      gone.add(user);
+      changes.emit('rights', { sameLocks: true, users: [{ name: user, isGone: true }] });
+    },
+    rotated: () => void changes.emit('authorities'),
   };
+  const gone = new Set<string>();
   const changes = new EventEmitter().setMaxListeners(0);
   let locks: LockV2[] = [];
   const routes = (router: ConnectRouter): void => {
@@ -159,8 +169,13 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
     router.service(DatabaseAgent, {
       async *watchLocks(_, { signal }) {
         yield { first: true, whole: true, locks };
-        for await (const _change of on(changes, 'locks', { signal })) yield { locks };
+        for await (const [said] of on(changes, 'rights', { signal })) yield said;
       },
+      async *watchAuthorities(_, { signal }) {
+        yield {};
+        for await (const _change of on(changes, 'authorities', { signal })) yield {};
+      },
+      getSessionAccess: ({ user }) => ({ userExists: !gone.has(user) }),
     });
     router.service(ProxyGateway, {
       loginBegin: ({ user, password, remoteAddr }) => {

@@ -155,6 +155,17 @@ test('X2 a host that Auth refuses ends everything, until it is taken again', asy
   while (rights.refusal({ identity: alice }) !== undefined) await new Promise((resolve) => setImmediate(resolve));
 });
 
+test('H6 a certificate whose authority is not believed any more, as soon as somebody says to look', async () => {
+  const { rights, endOf } = watching();
+  let isBelieved = true;
+  const holder = { identity: alice, isBelieved: () => isBelieved };
+  const end = endOf(holder);
+  isBelieved = false;
+  rights.look();
+  expect(await end).toMatch(/^the authority .* not believed any more$/);
+  expect(rights.refusal(holder)).toBe(await end);
+});
+
 test('cut off from Auth, strict ends and best_effort goes on; a word in time keeps both', async () => {
   const { say, rights, endOf } = watching({ cutOffMs: 200 });
   say({ first: true, locks: [lock({ user: 'bob' })] });

@@ -20,7 +20,8 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
     requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db');
   return {
     getSessionAccess: async (request, context) => {
-      await asAgent(context);
+      // A Proxy asks whether a certificate still counts.
+      requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
       const user = await state.users.get(request.user);
       const roles = user ? await rolesOf(state, user.spec.roles) : [];
       const { generation = '' } = await secretsOf(state, request.user);
