@@ -6,11 +6,21 @@
 
 import { createServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2';
 import type { Duplex } from 'node:stream';
-import { type ConnectRouter, createContextValues, type Interceptor, type StreamResponse } from '@connectrpc/connect';
+import {
+  Code,
+  type ConnectRouter,
+  createContextValues,
+  type Interceptor,
+  type StreamResponse,
+} from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
+import { messageOf } from '../errors.js';
+import { hostOf } from '../host-port.js';
+import { isLoopback } from '../ip.js';
 import { type Logger, silent } from '../log.js';
 import { endSession } from '../net/end-session.js';
 import { cutAfter } from '../net/hang-up.js';
+import { createLimiter, type RateLimit } from '../net/rate-limit.js';
 import { type Caller, callerKey } from './caller.js';
 import type { DescMethod, DescService } from './protobuf.js';
 import { toConnectError } from './status.js';
@@ -25,6 +35,8 @@ export interface AuthHttp2ServerOptions {
   maxMessageBytes?: number;
   /** Calls at a time on one connection. Default 1000. */
   maxStreams?: number;
+  /** How often a network may call without a certificate, whatever it calls. */
+  strangersRate?: RateLimit;
   log?: Logger;
 }
 
@@ -54,6 +66,9 @@ type CallerClass = keyof typeof MOST_BYTES;
 const classOf = ({ bearer }: Caller): CallerClass =>
   bearer === undefined ? 'nobody' : bearer.role === undefined ? 'user' : 'host';
 
+/** As many as there may be new connections (`net/crowd.ts`). */
+const STRANGERS_RATE: RateLimit = { perMinute: 6_000, burst: 1_000 };
+
 /** How long calls under way may take on a connection that is being ended. */
 const LAST_CALLS_MS = 200;
 
@@ -73,6 +88,7 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
   const callers = new WeakMap<ServerHttp2Session, Caller>();
   const sessions = new Set<ServerHttp2Session>();
   const known = new Set<string>();
+  const rate = new StrangersRate(options.strangersRate ?? STRANGERS_RATE);
   const callerOf = (request: Http2ServerRequest): Caller =>
     callers.get(request.stream.session as ServerHttp2Session) ?? { remoteAddr: '' };
   const adapter = (mostBytes: number) =>
@@ -104,6 +120,8 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     request.on('error', () => {});
     if (!rightKind(request, response)) return;
     const caller = callerOf(request);
+    const tooOften = rate.refusal(caller);
+    if (tooOften !== undefined) return refuseCall(request, response, Code.ResourceExhausted, tooOften);
     countBusy(request, response, caller);
     grpc[classOf(caller)](request, inTeleportsWords(response));
   });
@@ -198,17 +216,42 @@ function rightKind(request: Http2ServerRequest, response: Http2ServerResponse): 
 function answerUnknown(request: Http2ServerRequest, response: Http2ServerResponse, known: Set<string>): void {
   const [, service = '', method = ''] = request.url.split('/', 3);
   const text = known.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
+  refuseCall(request, response, Code.Unimplemented, text);
+}
+
+function refuseCall(request: Http2ServerRequest, response: Http2ServerResponse, status: Code, text: string): void {
   request.resume();
   // One frame of headers that ends the stream: with an empty body after it, grpc-go misses the trailers and says Internal.
   response.stream.respond(
     {
       ':status': 200,
       'content-type': 'application/grpc',
-      'grpc-status': '12',
+      'grpc-status': String(status),
       'grpc-message': encodeURIComponent(text),
     },
     { endStream: true },
   );
+}
+
+/** Counts the calls of those who show no certificate; who is on this machine can keep it busy in other ways. */
+class StrangersRate {
+  readonly #take: (address: string) => void;
+
+  constructor(limit: RateLimit) {
+    this.#take = createLimiter(limit, () => performance.now());
+  }
+
+  /** @returns what the caller hears; undefined when the call is none too many */
+  refusal({ bearer, remoteAddr }: Caller): string | undefined {
+    const address = hostOf(remoteAddr);
+    if (bearer !== undefined || isLoopback(address)) return undefined;
+    try {
+      this.#take(address);
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
 }
 
 /** The library would register every method of a service; we want the missing ones to be unknown, as Go's are. */

@@ -35,6 +35,9 @@ export interface WebServerOptions extends WebContext {
   idleTimeoutMs?: number;
 }
 
+/** Requests at a time on one HTTP/2 connection. */
+const MOST_STREAMS = 100;
+
 /** Who is behind a connection. */
 interface Visitor {
   client: SocketEndpoint;
@@ -62,6 +65,7 @@ export class WebServer {
     this.#take = {
       normal: createLimiter(limits.normal, () => performance.now()),
       high: createLimiter(limits.high, () => performance.now()),
+      ping: createLimiter(limits.ping, () => performance.now()),
     };
     this.#http1 = this.#createHttp1();
     this.#http2 = this.#createHttp2();
@@ -112,7 +116,7 @@ export class WebServer {
   }
 
   #createHttp2(): Http2Server {
-    const server = createHttp2Server({}, (request, response) => {
+    const server = createHttp2Server({ settings: { maxConcurrentStreams: MOST_STREAMS } }, (request, response) => {
       const visitor = this.#visitors.get(request.stream.session!);
       if (visitor) this.#serve(request, response, visitor);
     });

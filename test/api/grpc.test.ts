@@ -24,16 +24,24 @@ import { createTestCa, type TestCa } from '../support/ca.js';
 
 const CLUSTER = 'example.com';
 const NAME = hexName(CLUSTER);
+const STRANGERS_RATE = { perMinute: 1, burst: 30 };
 let ca: TestCa;
 let grpc: AuthHttp2Server;
 let close: () => Promise<void>;
 let port: number;
 let client: AuthClient;
+/** Where the next connection comes from, instead of this machine. */
+let from: string | undefined;
 
 beforeAll(async () => {
   ca = createTestCa(CLUSTER);
   const host = ca.issue('*.teleport.cluster.local');
-  grpc = createAuthHttp2Server({ version: '18.3.0', routes, maxMessageBytes: 64 * 1024 });
+  grpc = createAuthHttp2Server({
+    version: '18.3.0',
+    routes,
+    maxMessageBytes: 64 * 1024,
+    strangersRate: STRANGERS_RATE,
+  });
   const server = createServer(
     {
       key: host.key,
@@ -52,7 +60,7 @@ beforeAll(async () => {
         expires: new Date(),
       });
       const bearer = shown && { certificateDer: shown.raw, identity, role: undefined };
-      grpc.accept(socket, { bearer, remoteAddr: `${socket.remoteAddress}:${socket.remotePort}` });
+      grpc.accept(socket, { bearer, remoteAddr: `${from ?? socket.remoteAddress}:${socket.remotePort}` });
     },
   );
   server.on('tlsClientError', () => {});
@@ -66,7 +74,10 @@ beforeAll(async () => {
 });
 
 afterAll(async () => await close());
-afterEach(async () => await client?.close());
+afterEach(async () => {
+  from = undefined;
+  await client?.close();
+});
 
 function routes(router: ConnectRouter): void {
   router.service(AuthService, {
@@ -129,6 +140,23 @@ test('a call carries version and user agent, and the handler sees the certificat
 
 test('without a certificate the caller is nobody', async () => {
   expect((await open().auth.ping({})).remoteAddr).toBe('nobody');
+});
+
+test('L12 without a certificate a network calls so many times, with one as often as it likes', async () => {
+  const refusals = async (options: { from: string; pair?: { cert: string; key: string } }) => {
+    from = options.from;
+    await using opened = open(() => dial(options.pair));
+    const answers = await Promise.allSettled(Array.from({ length: 40 }, () => opened.auth.ping({})));
+    return answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason as TeleportError] : []));
+  };
+  const refused = await refusals({ from: '192.0.2.1' });
+  expect(refused.length).toBe(40 - STRANGERS_RATE.burst);
+  for (const { code, message } of refused) {
+    expect({ code, message }).toEqual({ code: 'LimitExceeded', message: 'rate limit exceeded, try again in 60s' });
+  }
+  expect(await refusals({ from: '192.0.2.1', pair: ca.issue('alice') })).toEqual([]);
+  expect((await refusals({ from: '192.0.2.2' })).length).toBe(40 - STRANGERS_RATE.burst);
+  expect(await refusals({ from: '127.0.0.1' })).toEqual([]);
 });
 
 test('an error of a handler comes back with code and text, several lines included', async () => {

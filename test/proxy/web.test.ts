@@ -5,6 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
+import { connect as connectHttp2, type Settings } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTls } from 'node:tls';
 import { createLimiter } from '../../src/net/rate-limit.js';
@@ -123,6 +124,23 @@ test('bodies of a wrong type, broken JSON and too much of it are refused', async
   expect((await call('POST', path, { passwordless: true })).json().error.message).toBe(
     'passwordless requires WebAuthn',
   );
+});
+
+test('L12 ping and find have a rate, and HTTP/2 a number of requests at a time', async () => {
+  const busy = await startTestProxy({ rateLimits: { ping: { perMinute: 1, burst: 3 } } });
+  const session = connectHttp2(`https://127.0.0.1:${busy.port}`, { rejectUnauthorized: false });
+  const announced = new Promise<Settings>((resolve) => session.once('remoteSettings', resolve));
+  try {
+    const statuses: number[] = [];
+    for (const path of ['/webapi/ping', '/webapi/find', '/v1/webapi/ping', '/webapi/ping', '/webapi/find']) {
+      statuses.push((await call('GET', path, undefined, {}, busy.port)).status);
+    }
+    expect(statuses).toEqual([200, 200, 200, 429, 429]);
+    expect((await announced).maxConcurrentStreams).toBe(100);
+  } finally {
+    session.destroy();
+    await busy.close();
+  }
 });
 
 test('motd, connectors, channels, the root and methods', async () => {

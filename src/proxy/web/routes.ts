@@ -27,14 +27,24 @@ export interface WebRoute {
 }
 
 export const ROUTES: readonly WebRoute[] = [
-  { method: 'GET', path: '/webapi/ping', handle: async (_, c) => json(pingAnswer(c.settings, await c.preference())) },
+  {
+    method: 'GET',
+    path: '/webapi/ping',
+    limit: 'ping',
+    handle: async (_, c) => json(pingAnswer(c.settings, await c.preference())),
+  },
   {
     method: 'GET',
     path: '/webapi/ping/{connector}',
     limit: 'high',
     handle: async ({ params }, c) => json(pingConnectorAnswer(c.settings, await c.preference(), params.connector!)),
   },
-  { method: 'GET', path: '/webapi/find', handle: async (_, c) => json(findAnswer(c.settings, await c.preference())) },
+  {
+    method: 'GET',
+    path: '/webapi/find',
+    limit: 'ping',
+    handle: async (_, c) => json(findAnswer(c.settings, await c.preference())),
+  },
   {
     method: 'GET',
     path: '/webapi/motd',
