@@ -107,9 +107,9 @@ class Verifier {
       this.#file = join(dir, name);
       this.#line = 0;
       this.verdict.files++;
-      for await (const line of wholeLinesOf(this.#file)) {
+      for await (const { text, isUtf8 } of wholeLinesOf(this.#file)) {
         this.#line++;
-        this.#look(line);
+        this.#look(text, isUtf8);
       }
     }
     this.#atTheEnd();
@@ -134,7 +134,7 @@ class Verifier {
     for (const n of this.#kept.keys()) if (n < head.last_n) this.verdict.incomparable++;
   }
 
-  #look(line: string): void {
+  #look(line: string, isUtf8: boolean): void {
     const chained = unchained(line);
     if (chained === undefined) {
       this.#strange();
@@ -145,7 +145,7 @@ class Verifier {
     verdict.unsigned++;
     const before = this.#end;
     if (verdict.first === 0) verdict.first = chained.n;
-    const what = chainProblem(before, chained, verdict.last === 0 && !this.#isLater);
+    const what = isUtf8 ? chainProblem(before, chained, verdict.last === 0 && !this.#isLater) : NOT_UTF8;
     if (what) this.#wrong(what);
     verdict.last = Math.max(verdict.last, chained.n);
     this.#end = { n: chained.n, sum: chained.sum };
@@ -233,6 +233,9 @@ class Verifier {
     }
   }
 }
+
+/** Said of a line with other bytes: its sum may be right although they are not those that were written. */
+export const NOT_UTF8 = 'it is not UTF-8: Auth did not write it so';
 
 /** Why the line does not stand where it should. */
 export function chainProblem(before: Link, { n, sum, unsummed }: ChainedLine, isFirst: boolean): string | undefined {

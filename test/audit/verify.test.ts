@@ -84,7 +84,7 @@ beforeEach(async () => {
   await audit.checkpoint();
   await audit.append([event('c')]);
   clock = new Date('2026-11-22T12:00:00Z');
-  await session(audit, 's1', ['d', 'e']);
+  await session(audit, 's1', ['d\ufffd', 'e']);
   await audit.close();
 });
 afterEach(() => rmSync(base, { recursive: true }));
@@ -92,7 +92,7 @@ afterEach(() => rmSync(base, { recursive: true }));
 test('a log that nobody touched is whole', async () => {
   expect(
     [...linesOf(DAY1), ...linesOf(DAY2)].map((line) => JSON.parse(line).db_query ?? JSON.parse(line).event),
-  ).toEqual(['a', 'b', 'audit.checkpoint', 'c', 'audit.checkpoint', 'd', 'e', 'audit.checkpoint']);
+  ).toEqual(['a', 'b', 'audit.checkpoint', 'c', 'audit.checkpoint', 'd\ufffd', 'e', 'audit.checkpoint']);
   expect(await verify()).toEqual({
     files: 2,
     records: 8,
@@ -130,6 +130,15 @@ const ATTACKS: [string, () => void, string[]][] = [
     'a letter of a record is edited',
     () => edit(DAY1, ([a, b, ...rest]) => [a!, b!.replace('"db_query":"b"', '"db_query":"B"'), ...rest]),
     [`${DAY1}:2 it was edited, or what stands before it was`],
+  ],
+  [
+    'L8 a letter becomes a byte that reads as the same letter',
+    () => {
+      const bytes = readFileSync(join(dir, DAY2));
+      const at = bytes.indexOf('\ufffd');
+      writeFileSync(join(dir, DAY2), Buffer.concat([bytes.subarray(0, at), Buffer.of(0xff), bytes.subarray(at + 3)]));
+    },
+    [`${DAY2}:1 it is not UTF-8: Auth did not write it so`],
   ],
   [
     'the time of receipt is edited',

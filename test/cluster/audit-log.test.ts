@@ -96,6 +96,17 @@ test('tctl audit export writes the records as they stand in the log', async () =
   expect(text).toMatch(/^\S+Z\tdb\.session\.end\talice\torders\t\n$/);
 });
 
+test('L2 tctl audit export shows what somebody wrote into the files as text and not as a command to the terminal', async () => {
+  const file = join(cluster.dataDir, 'log', '2020-01-01.log');
+  writeFileSync(file, `{"event":"x","time":"2020-01-01T00:00:00Z","said":"\u202e\u009b2J"}\n`);
+  try {
+    const { stdout } = await cluster.tctl('audit', 'export', '--from=2020-01-01', '--to=2020-01-02');
+    expect(stdout).toBe('{"event":"x","time":"2020-01-01T00:00:00Z","said":"\\u202e\\u009b2J"}\n');
+  } finally {
+    rmSync(file);
+  }
+});
+
 test('tctl audit verify says that the log is whole, and names the record that is not', async () => {
   const place = join(cluster.dir, 'copy');
   const whole = await cluster.tctl('audit', 'verify');
@@ -142,6 +153,22 @@ test('checkpoints that were exported before show a log that was written anew', a
   expect(await cluster.tctl('audit', 'verify', `--checkpoints=${kept}`)).toMatchObject({
     status: 1,
     stdout: expect.stringContaining('a checkpoint that is kept elsewhere is not signed with the key'),
+  });
+});
+
+test('L7 a file of checkpoints that has none is an error, and lines that are none are counted', async () => {
+  const kept = join(cluster.dir, 'checkpoints.jsonl');
+  for (const text of ['', 'x\n', '{"event":"audit.checkpoint"}\n']) {
+    writeFileSync(kept, text);
+    expect(await cluster.tctl('audit', 'verify', `--checkpoints=${kept}`)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`${kept} has no checkpoint in it`),
+    });
+  }
+  writeFileSync(kept, `${(await cluster.tctl('audit', 'export', '--checkpoints')).stdout}half\n`);
+  expect(await cluster.tctl('audit', 'verify', `--checkpoints=${kept}`)).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining(`Lines of ${kept} that are not checkpoints, and were not compared: 1.`),
   });
 });
 

@@ -23,19 +23,28 @@ export async function run(env: Env, args: AuditVerifyArgs): Promise<number> {
   const keyFile = args.key ?? place?.keyFile;
   const key = keyFile === undefined ? undefined : keyOf(await read(keyFile), keyFile);
   // Before the log, which grows meanwhile.
-  const kept = [
-    ...(place ? sealsIn(await read(place.headFile, true)) : []),
-    ...(args.checkpoints ? sealsIn(await read(args.checkpoints)) : []),
-  ];
+  const heads = place ? sealsIn(await read(place.headFile, true)).seals : [];
+  const named = args.checkpoints === undefined ? undefined : sealsIn(await read(args.checkpoints));
+  if (named?.seals.length === 0) {
+    throw new TeleportError('BadParameter', `${args.checkpoints} has no checkpoint in it`, {
+      hint: 'Make such a file with "tctl audit export --checkpoints".',
+    });
+  }
+  const kept = [...heads, ...(named?.seals ?? [])];
   const dir = args.dir ?? place!.logFolder;
   const verdict = await verifyLog({ dir, key, checkpoints: kept }).catch((error: unknown) => {
     if (nodeCodeOf(error) === undefined) throw error;
     throw new TeleportError('NotFound', `cannot read the audit log in ${dir}: ${messageOf(error)}`, { cause: error });
   });
   const signer = key && publicKeyText(key);
+  const unreadable = named?.unreadable ?? 0;
   const isEndKnown = kept.length > 0;
-  if (args.format === 'json') printJson(env, { ...verdict, public_key: signer ?? null });
-  else sayIn(env, verdict, signer, isEndKnown);
+  if (args.format === 'json') printJson(env, { ...verdict, unreadable, public_key: signer ?? null });
+  else {
+    if (unreadable > 0)
+      printLine(env, `Lines of ${args.checkpoints} that are not checkpoints, and were not compared: ${unreadable}.`);
+    sayIn(env, verdict, signer, isEndKnown);
+  }
   return verdict.problems.length > 0 ? 1 : 0;
 }
 
@@ -91,11 +100,10 @@ function keyOf(pem: string, file: string) {
   throw new TeleportError('BadParameter', `${file} is not an Ed25519 key in PEM`);
 }
 
-function sealsIn(text: string): Sealed[] {
-  return text
-    .split('\n')
-    .map(sealedIn)
-    .filter((one) => one !== undefined);
+function sealsIn(text: string): { seals: Sealed[]; unreadable: number } {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const seals = lines.map(sealedIn).filter((one) => one !== undefined);
+  return { seals, unreadable: lines.length - seals.length };
 }
 
 async function read(file: string, mayBeAbsent = false): Promise<string> {
