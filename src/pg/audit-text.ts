@@ -4,6 +4,8 @@
  * A body up to 64 KiB comes whole. A longer one is read while it passes (`BodyReader`), so that nobody holds 16 MiB: of a
  * text, each further 64 KiB is a part of its own; of values the first 64 KiB are kept, and lengths and hashes of the rest.
  *
+ * Bytes that are not UTF-8 stand for themselves, in names and values as in texts, and a field beside them says so.
+ *
  * Rules for values: text as it is, binary as base64, other formats as `<unknown>`, NULL as an empty text; a number of
  * format codes that fits nothing gives an empty list, as Teleport's own database service records it.
  */
@@ -12,7 +14,7 @@ import { TeleportError } from '../errors.js';
 import { sha256 } from '../sha256.js';
 import { type Ask, BodyReader, type BodyScript, nameTooLong } from './body-reader.js';
 import { decodeFrontend } from './decode.js';
-import { KEPT_BYTES, type KeptText, keptText, LongText, LongValues } from './kept-text.js';
+import { KEPT_BYTES, type KeptText, keptText, LongText, LongValues, sumOfValues } from './kept-text.js';
 import { nameTag, tagByte } from './messages.js';
 
 /** `db_query`, and for Parse `query`, is the first of it. */
@@ -25,12 +27,15 @@ export interface TextFields {
   db_query_encoding?: 'latin1';
 }
 
+/** A name as its client sent it. Of one that is not UTF-8 each character stands for a byte. */
+type Named<K extends 'statement_name' | 'portal_name'> = Record<K, string> & Partial<Record<`${K}_encoding`, 'latin1'>>;
+
 export type AuditedStatement =
   | { type: 'Query'; fields: { db_query: string } & TextFields }
-  | { type: 'Parse'; fields: { statement_name: string; query: string } & TextFields }
-  | { type: 'Bind'; fields: { statement_name: string; portal_name: string; parameters: string[] } }
-  | { type: 'Execute'; fields: { portal_name: string } }
-  | { type: 'Close'; fields: { statement_name: string } | { portal_name: string } }
+  | { type: 'Parse'; fields: Named<'statement_name'> & { query: string } & TextFields }
+  | { type: 'Bind'; fields: Named<'statement_name'> & Named<'portal_name'> & { parameters: string[] } }
+  | { type: 'Execute'; fields: Named<'portal_name'> }
+  | { type: 'Close'; fields: Named<'statement_name'> | Named<'portal_name'> }
   | { type: 'FunctionCall'; fields: { function_oid: number; function_args: string[] } };
 
 /** More of a long text, before its statement. `part` counts from 1. */
@@ -113,28 +118,28 @@ function statementOf(tag: number, body: Buffer): AuditedStatement {
     case 'Query':
       return { type: 'Query', fields: queryFields(body.subarray(0, -1)) };
     case 'Parse': {
-      const start = endOfName(tag, body, 0) + 1;
+      const end = endOfName(tag, body, 0);
+      const start = end + 1;
       const { db_query: query, ...fields } = queryFields(body.subarray(start, body.indexOf(0, start)));
-      return { type: 'Parse', fields: { statement_name: message.statement, query, ...fields } };
+      return { type: 'Parse', fields: { ...named('statement_name', body.subarray(0, end)), query, ...fields } };
     }
     case 'Bind': {
-      const { statement: statement_name, portal: portal_name } = message;
-      endOfName(tag, body, endOfName(tag, body, 0) + 1);
-      const parameters = valueTexts(message.parameterFormats, message.parameters);
-      return { type: 'Bind', fields: { statement_name, portal_name, parameters } };
+      const portalEnd = endOfName(tag, body, 0);
+      const statement = body.subarray(portalEnd + 1, endOfName(tag, body, portalEnd + 1));
+      const names = { ...named('statement_name', statement), ...named('portal_name', body.subarray(0, portalEnd)) };
+      const values = wholeValues('parameters', message.parameterFormats, message.parameters);
+      return { type: 'Bind', fields: { ...names, parameters: [], ...values } };
     }
     case 'Execute':
-      endOfName(tag, body, 0);
-      return { type: 'Execute', fields: { portal_name: message.portal } };
-    case 'Close':
-      endOfName(tag, body, 1);
-      return {
-        type: 'Close',
-        fields: message.target === 'S' ? { statement_name: message.name } : { portal_name: message.name },
-      };
+      return { type: 'Execute', fields: named('portal_name', body.subarray(0, endOfName(tag, body, 0))) };
+    case 'Close': {
+      const name = body.subarray(1, endOfName(tag, body, 1));
+      const isStatement = message.target === 'S';
+      return { type: 'Close', fields: isStatement ? named('statement_name', name) : named('portal_name', name) };
+    }
     case 'FunctionCall': {
-      const function_args = valueTexts(message.argumentFormats, message.arguments);
-      return { type: 'FunctionCall', fields: { function_oid: message.functionOid, function_args } };
+      const values = wholeValues('function_args', message.argumentFormats, message.arguments);
+      return { type: 'FunctionCall', fields: { function_oid: message.functionOid, function_args: [], ...values } };
     }
     default:
       throw new TeleportError('Protocol', `PostgreSQL message ${nameTag(tag, body.length)} is not audited`);
@@ -162,14 +167,35 @@ function textFields(text: ReturnType<LongText['end']>): { db_query: string } & T
   };
 }
 
-function valueTexts(formats: readonly number[], values: readonly (Buffer | null)[], total = values.length): string[] {
-  if (formats.length > 1 && formats.length !== total) return [];
-  return values.map((value, i) => {
+function named<K extends 'statement_name' | 'portal_name'>(field: K, bytes: Buffer): Named<K> {
+  const { text, encoding } = keptText(bytes);
+  return { [field]: text, ...(encoding ? { [`${field}_encoding`]: encoding } : {}) } as Named<K>;
+}
+
+/** Their hash as well, where one of them is not UTF-8. */
+function wholeValues(field: string, formats: readonly number[], values: readonly (Buffer | null)[]) {
+  const fields = valueFields(field, formats, values);
+  return fields[`${field}_latin1`] ? { ...fields, [`${field}_sha256`]: sumOfValues(values) } : fields;
+}
+
+/** The values, and which of them are not UTF-8. */
+function valueFields(
+  field: string,
+  formats: readonly number[],
+  values: readonly (Buffer | null)[],
+  total = values.length,
+): Record<string, unknown> {
+  if (formats.length > 1 && formats.length !== total) return { [field]: [] };
+  const latin1: number[] = [];
+  const texts = values.map((value, i) => {
     const format = formats.length === 0 ? 0 : formats[formats.length === 1 ? 0 : i];
     if (value === null) return '';
-    if (format === 0) return value.toString('utf8');
-    return format === 1 ? value.toString('base64') : '<unknown>';
+    if (format !== 0) return format === 1 ? value.toString('base64') : '<unknown>';
+    const { text, encoding } = keptText(value);
+    if (encoding) latin1.push(i);
+    return text;
   });
+  return { [field]: texts, ...(latin1.length > 0 ? { [`${field}_latin1`]: latin1 } : {}) };
 }
 
 type OnPart = StatementSink['onPart'];
@@ -185,18 +211,18 @@ function* queryScript(onPart: OnPart): BodyScript<AuditedStatement> {
 }
 
 function* parseScript(onPart: OnPart): BodyScript<AuditedStatement> {
-  const statement_name = yield* name();
+  const name = named('statement_name', yield* nameBytes());
   const { db_query: query, ...fields } = yield* longText(onPart);
   yield* passList(4);
-  return { type: 'Parse', fields: { statement_name, query, ...fields } };
+  return { type: 'Parse', fields: { ...name, query, ...fields } };
 }
 
 function* bindScript(): BodyScript<AuditedStatement> {
-  const portal_name = yield* name();
-  const statement_name = yield* name();
+  const portal = named('portal_name', yield* nameBytes());
+  const statement = named('statement_name', yield* nameBytes());
   const parameters = yield* longValues('parameters');
   yield* passList(2);
-  return { type: 'Bind', fields: { statement_name, portal_name, parameters: [], ...parameters } };
+  return { type: 'Bind', fields: { ...statement, ...portal, parameters: [], ...parameters } };
 }
 
 function* callScript(): BodyScript<AuditedStatement> {
@@ -206,8 +232,8 @@ function* callScript(): BodyScript<AuditedStatement> {
   return { type: 'FunctionCall', fields: { function_oid, function_args: [], ...args } };
 }
 
-function* name(): Generator<Ask, string, Buffer> {
-  return (yield { text: MOST_NAME_BYTES }).toString('utf8');
+function* nameBytes(): Generator<Ask, Buffer, Buffer> {
+  return yield { text: MOST_NAME_BYTES };
 }
 
 /** A count and that many numbers. */
@@ -232,7 +258,7 @@ function* longValues(field: string): Generator<Ask, Record<string, unknown>, Buf
     values.end(length === -1);
   }
   return {
-    [field]: valueTexts(formats, values.kept, count),
+    ...valueFields(field, formats, values.kept, count),
     [`${field}_count`]: count,
     [`${field}_bytes`]: values.bytes,
     [`${field}_sha256`]: values.sha256(),

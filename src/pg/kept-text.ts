@@ -114,6 +114,19 @@ export class LongValues {
   }
 }
 
+/** As `LongValues.sha256`, of values that are there whole. */
+export function sumOfValues(values: readonly (Buffer | null)[]): string {
+  const all = new LongValues();
+  for (const value of values) {
+    const word = Buffer.alloc(4);
+    word.writeInt32BE(value?.length ?? -1);
+    all.begin(word, value?.length ?? 0);
+    if (value) all.add(value);
+    all.end(value === null);
+  }
+  return all.sha256();
+}
+
 const MOST_CUT = 100;
 
 /** Where the last whole character of UTF-8 ends; the end where it is something else. */

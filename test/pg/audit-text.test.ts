@@ -68,6 +68,64 @@ test('each audited message becomes the fields of its event', () => {
   expect(audited({ type: 'Sync' })).toBeUndefined();
 });
 
+describe('M4 what is not UTF-8 is recorded without loss', () => {
+  const word = (bytes: Buffer) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(bytes.length);
+    return Buffer.concat([length, bytes]);
+  };
+  const message = (tag: string, ...parts: Buffer[]) => Buffer.concat([Buffer.from(tag), lengthOf(parts), ...parts]);
+  const lengthOf = (parts: Buffer[]) => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(4 + parts.reduce((sum, { length }) => sum + length, 0));
+    return length;
+  };
+  const name = Buffer.from([0xe9, 0x80, 0]);
+  const text = '\u00e9\u0080';
+  const [count, none] = [Buffer.from([0, 2]), Buffer.from([0, 0])];
+  const values = [Buffer.from('é'), Buffer.from([0xff, 0xfe])];
+
+  test('in names', () => {
+    expect(seen(message('P', name, Buffer.from('select 1\0'), none)).statements[0]?.fields).toMatchObject({
+      statement_name: text,
+      statement_name_encoding: 'latin1',
+    });
+    expect(seen(message('E', name, Buffer.alloc(4))).statements[0]?.fields).toEqual({
+      portal_name: text,
+      portal_name_encoding: 'latin1',
+    });
+    for (const [target, field] of [
+      ['S', 'statement_name'],
+      ['P', 'portal_name'],
+    ] as const) {
+      const close = message('C', Buffer.from(target), name);
+      expect(seen(close).statements[0]?.fields).toEqual({ [field]: text, [`${field}_encoding`]: 'latin1' });
+    }
+  });
+
+  test.each([0, 100 * KIB])('in values, beside one of %i bytes', (size) => {
+    const long = Buffer.alloc(size, 'x');
+    const all = [...values, long];
+    const bind = message('B', name, name, none, Buffer.from([0, 3]), ...all.map(word), none);
+    expect(seen(bind).statements[0]?.fields).toMatchObject({
+      statement_name: text,
+      statement_name_encoding: 'latin1',
+      portal_name: text,
+      portal_name_encoding: 'latin1',
+      parameters: ['é', '\u00ff\u00fe', expect.any(String)],
+      parameters_latin1: [1],
+      parameters_sha256: sha(Buffer.concat(all.map(word))),
+    });
+    const call = message('F', Buffer.alloc(4), none, count, ...values.map(word), none);
+    expect(seen(call).statements[0]?.fields).toEqual({
+      function_oid: 0,
+      function_args: ['é', '\u00ff\u00fe'],
+      function_args_latin1: [1],
+      function_args_sha256: sha(Buffer.concat(values.map(word))),
+    });
+  });
+});
+
 test.each([
   ['no code: all text', [], ['a', '', 'ÿ']],
   ['one code is for all', [1], ['YQ==', '', 'w78=']],
