@@ -3,15 +3,17 @@ import { once } from 'node:events';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { authAlpn } from '../../src/api/alpn.js';
 import { dialAuth } from '../../src/api/dial.js';
 import { listen } from '../../src/net/listen.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
 import { createUpstream } from '../../src/proxy/auth-server.js';
 import { type Credentials, TestAuth } from '../auth/test-auth.js';
-import { startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
+import { CLUSTER, startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
 
 /** 100 strangers, 50 of one network, for one and a half seconds. */
 const CROWD = { descriptors: 400, strangerMs: 1_500, limits: { maxConnections: 60 } };
+const MOST_OF_NETWORK = 50;
 const HALF_OPEN = 200;
 const DRIPPING = 30;
 const STARTUP = encodeFirst({
@@ -193,6 +195,23 @@ test('H2 a client that is passed on to Auth and overhears the end is cut off', a
   await ended(forwarded!);
   client.destroy();
 }, 5_000);
+
+test('H2 clients that are passed on to Auth push out their own, as other strangers do', async () => {
+  const sockets: TLSSocket[] = [];
+  try {
+    for (let at = 0; at < MOST_OF_NETWORK + 5; at++) {
+      const ALPNProtocols = [authAlpn(CLUSTER), 'h2'];
+      const socket = connectTls({ host: '127.0.0.1', port: proxy.port, rejectUnauthorized: false, ALPNProtocols });
+      sockets.push(socket);
+      await once(socket, 'secureConnect');
+      socket.on('error', () => {}).resume();
+    }
+    await Promise.all(sockets.slice(0, 5).map(ended));
+    expect(sockets.slice(5).filter(({ destroyed }) => destroyed)).toEqual([]);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}, 8_000);
 
 test('X6 who has shown a certificate is no stranger, however long nothing is said', async () => {
   const shown = proxy.authorities.user();
