@@ -3,7 +3,7 @@
  * server's answers take them out of it. Nothing waits for it, except a client that has 20,000 messages without an answer.
  *
  * A statement has one outcome: a Query that of all its commands together, at its ReadyForQuery; an Execute at its
- * CommandComplete or PortalSuspended; a Parse or Bind only when it fails. After a failure in the extended protocol the server
+ * CommandComplete or PortalSuspended; a Parse or Bind only when it fails or is skipped. After a failure in the extended protocol the server
  * skips all up to the next Sync, and so do we. An answer that does not fit the queue moves it on to where it does.
  *
  * In COPY FROM STDIN the server ignores Syncs, in either protocol; when the COPY fails nobody can see which of them came before the
@@ -56,6 +56,8 @@ const MOST_ERROR_BYTES = 4096;
 const MOST_MESSAGE = 500;
 const MOST_TAG_BYTES = 64;
 const HAS_OUTCOME = new Set<Kind>(['Q', 'E', 'F']);
+/** A name that a Parse or Bind has not taken still has what it had. */
+const CAN_BE_SKIPPED = new Set<Kind>(['Q', 'E', 'F', 'P', 'B']);
 const ENDS_A_TURN = new Set<Kind>(['Q', 'F', 'S']);
 
 const of = (name: keyof typeof BACKEND_TAGS) => tagByte(BACKEND_TAGS[name]);
@@ -366,7 +368,7 @@ export class Outcomes<Ref> {
 
   /** Of a message that was not answered, while another is. */
   #sayNothingOf({ kind, ref, sentAt }: Entry<Ref>, how: 'unknown' | 'skipped'): void {
-    if (ref === undefined || !HAS_OUTCOME.has(kind)) return;
+    if (ref === undefined || !(how === 'skipped' ? CAN_BE_SKIPPED : HAS_OUTCOME).has(kind)) return;
     const durationMs = Math.max(0, this.#now() - sentAt);
     const nothing = { rows: 0, bytes: 0, affected: undefined, commands: 0, isSuspended: false };
     this.#onOutcome(ref, { how, ...nothing, sqlState: undefined, message: undefined, durationMs });

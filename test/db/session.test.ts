@@ -688,9 +688,12 @@ describe('what a statement came to', () => {
       'execute done 4 {"affected":4}',
       'bind 22012 0 {}',
       'execute skipped 0 {}',
+      'parse skipped 0 {}',
+      'bind skipped 0 {}',
       'execute skipped 0 {}',
       'query skipped 0 {}',
       'parse 42703 0 {}',
+      'bind skipped 0 {}',
       'execute skipped 0 {}',
       'execute done 1 {"affected":1}',
       'query done 1 {"affected":1}',
@@ -789,7 +792,12 @@ describe('what a statement came to', () => {
     await client.until('Z');
     client.socket.destroy();
     await agent.idle();
-    expect(results()).toEqual(['parse 42703 0 {}', 'execute skipped 0 {}', 'query done 1 {"affected":1}']);
+    expect(results()).toEqual([
+      'parse 42703 0 {}',
+      'bind skipped 0 {}',
+      'execute skipped 0 {}',
+      'query done 1 {"affected":1}',
+    ]);
   });
 
   test('that fails when its transaction ends is said of the Execute', async () => {

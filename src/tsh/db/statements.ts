@@ -1,6 +1,7 @@
 /**
  * What ran, out of the records of sessions: each statement that was executed with its text, and what it came to. A prepared
- * statement is recorded in three steps (its text, its values, its execution); here they come together again. Pure.
+ * statement is recorded in three steps (its text, its values, its execution); here they come together again. A step that failed
+ * or was skipped has taken no name. Pure.
  */
 export interface RanStatement {
   time: string;
@@ -47,30 +48,33 @@ export function ranStatements(records: readonly Members[]): RanStatement[] {
     ran.push(one);
     byUid.set(record.uid, one);
   };
+  const failed = failedUids(records);
   for (const record of records) {
-    const of = (name: unknown) => `${String(record.sid)} ${String(name ?? '')}`;
+    const of = (field: 'statement_name' | 'portal_name') => `${String(record.sid)} ${nameOf(record, field)}`;
     switch (String(record.event).replace(/^db\.session\.(postgres\.)?(statements\.)?/, '')) {
       case 'query':
       case 'query.failed':
         add(record, { text: textOf(record.db_query), isCut: record.db_query_parts !== undefined });
         break;
       case 'parse':
-        prepared.set(of(record.statement_name), {
+        if (failed.has(record.uid)) break;
+        prepared.set(of('statement_name'), {
           text: textOf(record.query),
           isCut: record.db_query_parts !== undefined,
         });
         break;
       case 'bind':
+        if (failed.has(record.uid)) break;
         portals.set(
-          of(record.portal_name),
-          prepared.get(of(record.statement_name)) ?? {
+          of('portal_name'),
+          prepared.get(of('statement_name')) ?? {
             text: `(prepared: ${textOf(record.statement_name)})`,
             isCut: true,
           },
         );
         break;
       case 'execute':
-        add(record, portals.get(of(record.portal_name)) ?? { text: '(prepared earlier)', isCut: true });
+        add(record, portals.get(of('portal_name')) ?? { text: '(prepared earlier)', isCut: true });
         break;
       case 'function':
         add(record, { text: `(function ${String(record.function_oid)})`, isCut: false });
@@ -82,6 +86,18 @@ export function ranStatements(records: readonly Members[]): RanStatement[] {
     }
   }
   return ran;
+}
+
+/** A result may come after the records of what was sent behind its statement. */
+function failedUids(records: readonly Members[]): Set<unknown> {
+  const results = records.filter(({ event, success }) => event === 'db.session.result' && success !== true);
+  return new Set(results.map(({ uid_of }) => uid_of));
+}
+
+/** As PostgreSQL compares it: the first 63 bytes. */
+function nameOf(record: Members, field: 'statement_name' | 'portal_name'): string {
+  const encoding = record[`${field}_encoding`] === 'latin1' ? 'latin1' : 'utf8';
+  return Buffer.from(textOf(record[field]), encoding).toString('latin1', 0, 63);
 }
 
 interface Text {

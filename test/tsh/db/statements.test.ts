@@ -36,6 +36,32 @@ test('a prepared statement is one each time it is executed, in its own session',
   expect(ran.map(resultText)).toEqual(['', '2 rows']);
 });
 
+test('L1 a Parse or Bind that failed or was skipped hides nothing of what runs under its name', () => {
+  const ran = ranStatements([
+    step('parse', { uid: '1', statement_name: 'a', query: 'delete' }),
+    step('parse', { uid: '2', statement_name: 'a', query: 'harmless' }),
+    step('parse', { uid: '3', statement_name: 'b', query: 'harmless too' }),
+    step('bind', { uid: '4', statement_name: 'a', portal_name: 'p' }),
+    step('bind', { uid: '5', statement_name: 'b', portal_name: 'p' }),
+    step('execute', { uid: '6', portal_name: 'p' }),
+    record('result', { uid_of: '2', success: false, sqlstate: '42P05' }),
+    record('result', { uid_of: '5', success: false, outcome: 'skipped' }),
+    record('result', { uid_of: '6', success: true }),
+  ]);
+  expect(ran.map(({ text }) => text)).toEqual(['delete']);
+});
+
+test('L1 names are those of PostgreSQL: 63 bytes', () => {
+  const name = 'é'.repeat(31);
+  const ran = ranStatements([
+    step('parse', { uid: '1', statement_name: `${name}xy`, query: 'long' }),
+    step('bind', { uid: '2', statement_name: `${name}xz`, portal_name: '\u00e9', portal_name_encoding: 'latin1' }),
+    step('bind', { uid: '3', statement_name: 'other', portal_name: '\u00e9' }),
+    step('execute', { uid: '4', portal_name: '\u00e9', portal_name_encoding: 'latin1' }),
+  ]);
+  expect(ran.map(({ text }) => text)).toEqual(['long']);
+});
+
 test('what was prepared before the records begin has its name, or nothing', () => {
   const ran = ranStatements([
     step('bind', { uid: '1', statement_name: 'old', portal_name: 'p' }),
