@@ -9,8 +9,8 @@ export interface Caller {
   remoteAddr: string;
   /** Called when a whole request of a caller without a certificate is here; what it gives, when that is answered. */
   busy?: (() => () => void) | undefined;
-  /** Whether a call on this connection was ever let through. */
-  wasIn?: boolean;
+  /** Whether there was a call on this connection. */
+  hasCalled?: boolean;
   /** Ends the connection, a moment later. */
   end?: (() => void) | undefined;
 }

@@ -20,6 +20,7 @@ import { createAuthHttp2Server } from '../api/server.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { hostOf, joinHostPort } from '../host-port.js';
 import { type Bearer, bearerOf, checkUsage } from '../identity/bearer.js';
+import { hostIdIn } from '../identity/host.js';
 import { isLoopback } from '../ip.js';
 import { Crowd, type CrowdOptions, type Guest, type Known } from '../net/crowd.js';
 import { hangUp } from '../net/hang-up.js';
@@ -40,7 +41,7 @@ import { OpenConnections } from './open-connections.js';
 import { registeredProxies } from './proxies.js';
 import type { Rotator } from './rotator.js';
 import type { AuthState } from './state.js';
-import { believed, whoCalls } from './who.js';
+import { believed, refuseLocked, whoCalls } from './who.js';
 
 const FIRST_BYTES_TIMEOUT_MS = 15_000;
 const REST_IDLE_TIMEOUT_MS = 60_000;
@@ -177,10 +178,16 @@ interface FarEnd {
 
 const farEnd = ({ remoteAddress = '', remotePort = 0 }: FarEnd) => joinHostPort(remoteAddress, remotePort);
 
-async function addressOf({ authorities, clusterName, now }: AuthState, socket: Socket): Promise<string> {
-  const hostCas = authorities.trusted('host');
+async function addressOf(state: AuthState, socket: Socket): Promise<string> {
+  const { clusterName, now } = state;
+  const { hostCas } = believed(state);
   const options = { timeoutMs: FIRST_BYTES_TIMEOUT_MS, hostCas, clusterName, now: now() };
-  return (await clientAddress(socket, options)).address;
+  const { address, statedBy } = await clientAddress(socket, options);
+  if (statedBy) {
+    const { identity } = statedBy;
+    await refuseLocked(state, { identity, serverId: hostIdIn(identity.username, clusterName) });
+  }
+  return address;
 }
 
 /** Who showed a certificate, if one was shown. @throws TeleportError `AccessDenied` for one that is not accepted here */

@@ -77,15 +77,16 @@ export class OpenConnections {
   async #look(change: Change): Promise<void> {
     const hits = whomItConcerns(change, this.#state);
     if (hits === undefined) return;
-    // Where no call was ever let through, each will go on being refused.
-    for (const caller of [...this.#callers]) if (caller.wasIn && hits(caller)) await this.#check(caller);
+    // Where there was no call, the first one finds out.
+    for (const caller of [...this.#callers]) if (caller.hasCalled && hits(caller)) await this.#check(caller);
   }
 
   async #check(caller: Caller): Promise<void> {
     try {
       await whoCalls(this.#state, caller);
     } catch (error) {
-      if (isTeleportError(error, 'AccessDenied')) caller.end?.();
+      // Not found: a role of the user's.
+      if (isTeleportError(error, 'AccessDenied') || isTeleportError(error, 'NotFound')) caller.end?.();
       else this.#state.log.error('Cannot look at a connection.', { error: messageOf(error) });
     }
   }

@@ -48,12 +48,18 @@ export async function createUser(state: AuthState, who: Who, user: User): Promis
   const taken = new TeleportError('AlreadyExists', `user "${user.metadata.name}" already registered`);
   if ((await state.users.get(user.metadata.name)) !== undefined) throw taken;
   const made = await recorded(state, userSaid(who, 'user.create', wanted), async () => {
-    await freshSecrets(state, user.metadata.name);
+    await forgetNamesake(state, user.metadata.name);
     return await state.users.create(wanted).catch((error: { code?: string }) => {
       throw error.code === 'AlreadyExists' ? taken : error;
     });
   });
   return await shown(state, made);
+}
+
+/** Of a user who had the name before, nothing is left: neither secrets nor a link that was being made while she was deleted. */
+async function forgetNamesake(state: AuthState, name: string): Promise<void> {
+  await freshSecrets(state, name);
+  await deleteUserTokens(state, name);
 }
 
 export async function updateUser(state: AuthState, who: Who, user: User): Promise<User> {
@@ -72,7 +78,7 @@ export async function upsertUser(state: AuthState, who: Who, user: User): Promis
   const wanted = await checkedUser(state, user, created);
   const said = userSaid(who, before ? 'user.update' : 'user.create', wanted);
   const made = await recorded(state, said, async () => {
-    if (before === undefined) await freshSecrets(state, user.metadata.name);
+    if (before === undefined) await forgetNamesake(state, user.metadata.name);
     return await state.users.put(wanted);
   });
   return await shown(state, made);

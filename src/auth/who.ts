@@ -42,19 +42,19 @@ export async function whoCalls(state: AuthState, caller: Caller): Promise<Who> {
   const { bearer, remoteAddr } = caller;
   if (bearer === undefined) return { kind: 'nobody', remoteAddr };
   const { role } = bearer;
+  // Before the first look: what changes from here on is looked at again.
+  caller.hasCalled = true;
   const isBelieved = isStillBelieved(bearer, believed(state));
   // Nothing will ever be answered on this connection again.
   if (!isBelieved || hasExpired(state, bearer.identity)) caller.end?.();
   if (!isBelieved) throw new TeleportError('AccessDenied', role ? ROTATED : CREDENTIALS_EXPIRED);
   if (role) {
     const hostId = await standingHost(state, bearer.identity, role);
-    caller.wasIn = true;
     return { kind: 'host', role, hostId, identity: bearer.identity, remoteAddr };
   }
   const { user, identity } = await standingUser(state, bearer.identity);
   const roles = await rolesOf(state, identity.groups);
   checkPinning({ pinnedIp: identity.pinnedIp, roles }, ipOf(remoteAddr));
-  caller.wasIn = true;
   return { kind: 'user', user, identity, roles, remoteAddr };
 }
 

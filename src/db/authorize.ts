@@ -125,7 +125,7 @@ export function createAuthorizer(given: AuthorizerOptions): Authorizer {
 
 /** What Auth knows against it. Recorded like any other refusal, so it is not thrown before there is a session. */
 function refusalOf(
-  { identity, locks, roles, dbUser, clientAddr }: DatabaseSession,
+  { identity, locks, roles, dbUser, database, clientAddr }: DatabaseSession,
   access: { userExists: boolean; certificateEnded: boolean },
   { serverId, now }: AuthorizerOptions,
 ): TeleportError | undefined {
@@ -133,7 +133,7 @@ function refusalOf(
   if (access.certificateEnded) {
     return new TeleportError('AccessDenied', `access denied: ${RESET}`, { hint: LOGIN_AGAIN });
   }
-  const lock = lockInForce(locks, { identity, login: dbUser, serverId, now: now() });
+  const lock = lockInForce(locks, { identity, login: dbUser, database, serverId, now: now() });
   if (lock) return new TeleportError('AccessDenied', `access denied: ${lockText(lock)}`);
   try {
     checkPinning({ pinnedIp: identity.pinnedIp, roles }, ipOf(clientAddr));
@@ -196,8 +196,16 @@ export function checkAccess(session: DatabaseSession): void {
 }
 
 /** What may end while the session runs. */
-export function rightsOf({ identity, isBelieved, dbUser, roles, authPreference }: DatabaseSession): RightHolder {
-  return { identity, isBelieved, login: dbUser, isStrict: lockingMode(roles, authPreference) === 'strict' };
+export function rightsOf({
+  identity,
+  isBelieved,
+  dbUser,
+  database,
+  roles,
+  authPreference,
+}: DatabaseSession): RightHolder {
+  const isStrict = lockingMode(roles, authPreference) === 'strict';
+  return { identity, isBelieved, login: dbUser, database, isStrict };
 }
 
 export function sessionLimits(session: DatabaseSession): MonitorLimits {

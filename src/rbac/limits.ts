@@ -6,7 +6,8 @@
 
 import { parseDurationMs } from '../duration.js';
 import type { Identity } from '../identity/identity.js';
-import type { AuthPreference, ClusterNetworkingConfig, Lock, Role } from '../resources/types.js';
+import { mayBeSameUser } from '../resources/database-user.js';
+import type { AuthPreference, ClusterNetworkingConfig, Database, Lock, Role } from '../resources/types.js';
 
 /** Teleport's default for a role that says nothing. */
 export const DEFAULT_MAX_SESSION_TTL_MS = 30 * 60 * 60 * 1000;
@@ -54,6 +55,8 @@ export interface Lockable {
   serverId?: string | undefined;
   /** The user in the database: a login is one where there are databases only. */
   login?: string | undefined;
+  /** Its database, which says in how many ways the login can be written. */
+  database?: Database | undefined;
   now: Date;
 }
 
@@ -62,7 +65,12 @@ export function lockInForce(locks: readonly Lock[], { now, ...hit }: Lockable): 
   return locks.find(({ spec }) => {
     if (spec.expires !== undefined && new Date(spec.expires).getTime() <= now.getTime()) return false;
     const targets = Object.entries(targetsOf(hit));
-    return targets.some(([name, values]) => values.some((value) => value !== undefined && value === spec.target[name]));
+    if (targets.some(([name, values]) => values.some((value) => value !== undefined && value === spec.target[name]))) {
+      return true;
+    }
+    // As a deny: what is not known to be another user is the same.
+    const { login, database } = hit;
+    return Boolean(spec.target.login && login && database && mayBeSameUser(spec.target.login, login, database));
   });
 }
 

@@ -13,7 +13,7 @@ import { inSeconds, isTeleportError, messageOf } from '../errors.js';
 import type { Identity } from '../identity/identity.js';
 import type { Logger } from '../log.js';
 import { lockInForce, lockText } from '../rbac/limits.js';
-import type { Lock } from '../resources/types.js';
+import type { Database, Lock } from '../resources/types.js';
 import { rest } from '../wait.js';
 
 /** What has a right that can end. */
@@ -22,6 +22,8 @@ export interface RightHolder {
   identity?: Identity | undefined;
   /** The user in the database. */
   login?: string | undefined;
+  /** The database of the login. */
+  database?: Database | undefined;
   /** A host at the other end; our own is always looked at. */
   serverId?: string | undefined;
   /** Whether the authority that signed the certificate is believed now; asked at each look. */

@@ -279,6 +279,12 @@ describe('GenerateHostCerts', () => {
       code: 'AccessDenied',
       message: expect.stringContaining('not for "proxy.example.com"'),
     });
+    await expect(
+      instance.auth.generateHostCerts(request({ nodeName: 'proxy.example.com', publicSshKey: sshPublicKey })),
+    ).rejects.toMatchObject({ code: 'AccessDenied', message: expect.stringContaining('TLS certificate only') });
+    expect(await cluster.events('cert.create')).toContainEqual(
+      expect.objectContaining({ cert_type: 'host', role: 'Instance', user: `${HOST}.${CLUSTER}` }),
+    );
     await expect(alice.auth.generateHostCerts(request({}))).rejects.toMatchObject({ code: 'AccessDenied' });
     await expect(nobody.auth.generateHostCerts(request({}))).rejects.toMatchObject({ code: 'AccessDenied' });
   });

@@ -1,8 +1,12 @@
 /** Who is out is out, also on a connection that has been open since before. Tests: src/auth/secrets.ts */
+
+import { once } from 'node:events';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import { decodeIdentity } from '../../src/identity/identity.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
+import { createUpstream } from '../../src/proxy/auth-server.js';
 import type { SystemRole } from '../../src/resources/system-role.js';
 import { accept, type Credentials, inMs, PASSWORD, TestAuth, text } from './test-auth.js';
 
@@ -131,6 +135,25 @@ describe('X2 a lock', () => {
     await again.auth.getDomainName({});
   });
 
+  test('M7 on a Proxy: what it signs of addresses does not count', async () => {
+    const proxy = await cluster.identity('Proxy');
+    const upstream = createUpstream({ ...cluster.auth.address, identity: () => proxy, now: cluster.now });
+    const arrive = async () => {
+      const below = await upstream.dial({ address: '203.0.113.7', port: 4711 });
+      const socket = connectTls({ socket: below, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+      try {
+        await once(socket, 'secureConnect');
+      } finally {
+        socket.destroy();
+      }
+    };
+    await arrive();
+    await admin.auth.upsertLock({ metadata: { name: 'p' }, spec: { target: { serverId: proxy.hostId } } });
+    await expect(arrive()).rejects.toBeDefined();
+    await admin.auth.deleteLock({ name: 'p' });
+    await arrive();
+  });
+
   test('does not keep the administrator of the Auth host out', async () => {
     const { client } = await holdHost('Admin');
     await client.auth.upsertLock({ metadata: { name: 'a' }, spec: { target: { serverId: cluster.auth.hostId } } });
@@ -138,6 +161,21 @@ describe('X2 a lock', () => {
     await client.auth.deleteLock({ name: 'a' });
     await client.auth.deleteLock({ name: 'b' });
   });
+});
+
+test('L2 a role that is gone ends the connection at the next look', async () => {
+  await admin.auth.createRole({
+    role: { version: 'v7', metadata: { name: 'passing', expires: inMs(cluster.ahead + 3_600_000) }, spec: {} },
+  });
+  const { closed } = await hold(await cluster.login('lea', await cluster.invite('lea', ['access', 'passing'])));
+  const before = cluster.ahead;
+  cluster.ahead += 2 * 3_600_000;
+  try {
+    await admin.auth.upsertLock({ metadata: { name: 'l' }, spec: { target: { role: 'another' } } });
+    await closed;
+  } finally {
+    cluster.ahead = before;
+  }
 });
 
 describe('X10 what was issued before is worth nothing', () => {

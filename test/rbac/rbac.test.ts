@@ -374,6 +374,22 @@ describe('limits', () => {
   });
 });
 
+describe('M2 a lock on a login', () => {
+  const redshift = database({ aws: { redshift: { cluster_id: 'c' } } });
+  const plain = database();
+  test.each([
+    ['IAM:analyst', redshift, true],
+    ['ANALYST', redshift, true],
+    ['other', redshift, false],
+    ['analyst', plain, true],
+    ['Analyst', plain, false],
+    ['analyst2', plain, false],
+  ])('analyst hits %s: %#', (login, database, isHit) => {
+    const lock: Lock = { kind: 'lock', version: 'v2', metadata: { name: 'l' }, spec: { target: { login: 'analyst' } } };
+    expect(lockInForce([lock], { login, database, now: new Date() }) === lock).toBe(isHit);
+  });
+});
+
 describe('role option pin_source_ip', () => {
   const ELSEWHERE = "pinned IP doesn't match observed client IP";
   const pinning = [role(OPEN, {}, { pin_source_ip: true }), role(OPEN)];

@@ -24,9 +24,9 @@ import { matchesDatabase } from '../../rbac/match.js';
 import { databaseCertificate, signDatabaseCsr } from '../database-certs.js';
 import { hostCertificates, joinWithToken } from '../host-certs.js';
 import { bindingOf, renewHost } from '../hosts.js';
-import type { AuthState } from '../state.js';
+import { type AuthState, record } from '../state.js';
 import { reissue, type UserCertificates } from '../user-certs.js';
-import { expanded, requireSomebody, type Who, whoCalls } from '../who.js';
+import { expanded, nameOf, requireSomebody, type Who, whoCalls } from '../who.js';
 
 /** `UserCertsRequest.requester_name` of `tctl`. */
 const REQUESTER_TCTL = 1;
@@ -66,7 +66,10 @@ export function certificateHandlers(state: AuthState): Partial<ServiceImpl<typeo
         isBound: (await bindingOf(state, request.hostId)) !== undefined,
       });
       if (who.kind === 'host' && who.hostId === request.hostId) {
-        await renewHost(state, request.hostId, readCertificate(made.tls).notAfter);
+        const { notAfter } = readCertificate(made.tls);
+        await renewHost(state, request.hostId, notAfter);
+        const said = { cert_type: 'host', user: nameOf(who), role: request.role, expires: notAfter.toISOString() };
+        await record(state, 'cert.create', 'ok', said);
       }
       return certs(made);
     },
@@ -144,6 +147,10 @@ function routeOf(route: RouteMessage | undefined): RouteToDatabase | undefined {
 function mayMakeHost(who: Who, request: HostCertsRequest, { bearer }: Caller): void {
   if (who.kind === 'host' && who.role === 'Admin') return;
   if (who.kind !== 'host' || who.hostId !== request.hostId) throw new TeleportError('AccessDenied', 'access denied');
+  // One of SSH would be for whatever name the host gives itself now.
+  if (request.publicSshKey.length > 0) {
+    throw new TeleportError('AccessDenied', 'access denied: a host renews its TLS certificate only');
+  }
   const has = (name: string) => who.role === name || who.identity.systemRoles.includes(name);
   if (!has(request.role) || !request.systemRoles.every(has)) throw new TeleportError('AccessDenied', 'access denied');
   const known = new Set(hostNamesOf(bearer!.certificateDer));
