@@ -61,7 +61,7 @@ function sayIn(env: Env, verdict: Verdict, signer: string | undefined, isEndKnow
   for (const { first, last } of verdict.unsignedAtStart)
     printLine(
       env,
-      `Records ${first} to ${last} were not signed when Auth ended without order: whoever could edit the files then could have written them.`,
+      `Not signed when Auth ended without order, and so perhaps written by whoever could edit the files then: records ${first} to ${last}.`,
     );
   if (incomparable > 0)
     printLine(env, `${incomparable} of the checkpoints kept elsewhere are of days that were deleted: not compared.`);
