@@ -21,7 +21,7 @@ const FOLLOWED = new Set([DESCRIBE, SYNC, COPY_DONE, COPY_FAIL]);
 
 export class StatementTap {
   /** Of the database's messages: to be pushed what goes to the client. */
-  readonly follow: Scanner;
+  readonly follow: Pick<Scanner, 'push' | 'bytesLeft'>;
   readonly #audit: SessionAudit;
   readonly #outcomes: Outcomes<string>;
   readonly #scanner: Scanner;
@@ -42,8 +42,21 @@ export class StatementTap {
       wanted: (tag) => reader.wanted(tag) ?? (FOLLOWED.has(tag) ? 0 : undefined),
       onMessage: (tag, bodyBytes, body) => (body ? reader.onMessage(tag, bodyBytes, body) : this.#follow(tag)),
     });
-    const onMessage = answersTo(outcomes, () => this.follow);
-    this.follow = createScanner({ side: 'backend', wanted: outcomes.wanted, onMessage, refuseUnknown: false });
+    const onMessage = answersTo(outcomes, () => answers);
+    const answers = createScanner({ side: 'backend', wanted: outcomes.wanted, onMessage, refuseUnknown: false });
+    this.follow = {
+      push(chunk) {
+        try {
+          answers.push(chunk);
+        } catch (error) {
+          outcomes.lose(); // the relay follows no further
+          throw error;
+        }
+      },
+      get bytesLeft() {
+        return answers.bytesLeft;
+      },
+    };
   }
 
   /**

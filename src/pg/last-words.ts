@@ -5,8 +5,10 @@
 import { createScanner, type Scanner } from './scan.js';
 import { encodeError } from './sqlstate.js';
 
+type Follower = Pick<Scanner, 'push' | 'bytesLeft'>;
+
 export interface ClientFarewell {
-  follow: Scanner;
+  follow: Follower;
   say: (reason: unknown) => Buffer;
   timeoutMs?: number;
 }
@@ -17,7 +19,7 @@ export interface ClientFarewell {
  * @param options.timeoutMs  how long the client may take to read them; default: the relay's
  * @param options.follow  scans the server's messages already
  */
-export function lastWords({ timeoutMs, follow }: { timeoutMs?: number; follow?: Scanner } = {}): ClientFarewell {
+export function lastWords({ timeoutMs, follow }: { timeoutMs?: number; follow?: Follower } = {}): ClientFarewell {
   const own =
     follow ?? createScanner({ side: 'backend', wanted: () => undefined, onMessage() {}, refuseUnknown: false });
   return { follow: own, say: encodeError, ...(timeoutMs === undefined ? {} : { timeoutMs }) };

@@ -131,7 +131,7 @@ export class Outcomes<Ref> {
 
   #sentOther(entry: Entry<Ref>): void {
     this.#ignoresSync = false;
-    if (this.#isUnsure) this.#lose();
+    if (this.#isUnsure) this.lose();
     if (this.#isLost) this.#sayNothingOf(entry, 'unknown');
     // Nobody answers it, so it must not stand in the queue: the client might wait for room before its Sync.
     else if (this.#isSkipping && !this.#first) this.#sayNothingOf(entry, 'skipped');
@@ -262,7 +262,7 @@ export class Outcomes<Ref> {
     if (entry.kind === 'Q' || entry.kind === 'F') {
       // An older server takes a message that is none of a COPY out of the way and goes on; so would a failure that only claims it.
       const isEaten = wasCopyingIn && failure.sqlState === SQLSTATES.Protocol && this.#isBehindSyncs();
-      if (isEaten) this.#lose();
+      if (isEaten) this.lose();
       return;
     }
     if (entry.kind === 'S') {
@@ -295,10 +295,11 @@ export class Outcomes<Ref> {
     let at = this.#head;
     while (this.#queue[at]?.kind === 'copied' || this.#queue[at]?.inCopy) at += 1;
     if (at === this.#queue.length) this.#isUnsure = true;
-    else if (this.#queue[at]!.kind !== 'S') this.#lose();
+    else if (this.#queue[at]!.kind !== 'S') this.lose();
   }
 
-  #lose(): void {
+  /** From here on nobody knows which answer belongs to which message: all results are `unknown`. */
+  lose(): void {
     this.#isLost = true;
     this.#isUnsure = false;
     this.end();

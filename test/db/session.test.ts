@@ -9,6 +9,8 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
+import type { SessionAudit } from '../../src/db/session-audit.js';
+import { StatementTap } from '../../src/db/statement-tap.js';
 import { TeleportError } from '../../src/errors.js';
 import { decodeBackend } from '../../src/pg/decode.js';
 import { encodeFrontend } from '../../src/pg/encode.js';
@@ -853,6 +855,24 @@ describe('what a statement came to', () => {
     await agent.idle();
     expect(results()).toEqual(['query 57P01 0 {}']);
   });
+});
+
+test('L9 where the database sends what is no message, results are unknown from there on and nobody waits for room', () => {
+  const results: string[] = [];
+  const audit = {
+    statement: () => 'uid',
+    result: (_: string, { how }: { how: string }) => results.push(how),
+    write() {},
+    pause() {},
+    undurable: 0,
+  };
+  const tap = new StatementTap(audit as unknown as SessionAudit);
+  const query = encodeFrontend({ type: 'Query', query: 'select 1' });
+  tap.fromClient(query);
+  expect(() => tap.follow.push(Buffer.from('5a00000001', 'hex'))).toThrow();
+  expect(results).toEqual(['unknown']);
+  expect(tap.fromClient(Buffer.concat(Array.from({ length: 20_001 }, () => query)))).toBeUndefined();
+  expect(results).toHaveLength(20_002);
 });
 
 describe('D1 a newer protocol on the way to a PostgreSQL 18 that speaks it', () => {
