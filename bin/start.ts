@@ -12,7 +12,7 @@ import { commandRuns } from './code-cache.js';
 export const OLDEST_NODE = [20, 10] as const;
 
 /** When to look whether a debugger was opened before our listeners were there; ms after the start. Our own. */
-const LOOK_AGAIN_MS = [50, 250, 1000];
+const LOOK_AGAIN_MS = [50, 250, 1000, 5000];
 
 /**
  * Run a program.
