@@ -39,11 +39,13 @@ import { type Limit, startMonitor } from './monitor.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
 import { type AuditServer, SessionAudit } from './session-audit.js';
 import { StatementTap } from './statement-tap.js';
+import type { UserTurns } from './turns.js';
 
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
   spool: Pick<AuditSpool, 'write' | 'pauseMs'>;
   rights: RightsWatch;
+  turns: UserTurns;
   server: AuditServer;
   log: Logger;
   /** For the client's first packet. Default 30 s. */
@@ -160,7 +162,7 @@ async function pump(
     context.log.error('Cannot keep records, ending their session.', { error: messageOf(error), sid: session.id });
     cut.abort(error);
   };
-  const tap = new StatementTap(audit);
+  const tap = new StatementTap(audit, { user: session.identity.username, turns: context.turns });
   const monitor = startMonitor(sessionLimits(session), context.server.now, (reason, limit) => {
     audit.disconnected(reason);
     cut.abort(sessionEnd(limit, reason));

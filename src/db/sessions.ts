@@ -6,6 +6,7 @@ import { shutdownEnd } from '../pg/sqlstate.js';
 import { settledWithin } from '../wait.js';
 import { type EngineContext, serveSession } from './engine.js';
 import type { SessionCaller } from './session.js';
+import { UserTurns } from './turns.js';
 
 /** How long sessions that are ended may take over their last words. */
 const FAREWELL_TIMEOUT_MS = 5_000;
@@ -15,8 +16,8 @@ export class Sessions {
   readonly #ending = abortForMany();
   readonly #running = new Set<Promise<void>>();
 
-  constructor(context: Omit<EngineContext, 'ending'>) {
-    this.#context = { ...context, ending: this.#ending.signal };
+  constructor(context: Omit<EngineContext, 'ending' | 'turns'>) {
+    this.#context = { ...context, turns: new UserTurns(), ending: this.#ending.signal };
   }
 
   get count(): number {

@@ -11,6 +11,7 @@ import { createAuthorizer } from '../../src/db/authorize.js';
 import { createClientCertificates } from '../../src/db/client-certificate.js';
 import { type EngineContext, serveSession } from '../../src/db/engine.js';
 import { createRegistry } from '../../src/db/registry.js';
+import { UserTurns } from '../../src/db/turns.js';
 import { createAwsLogins } from '../../src/dbserver/aws-login.js';
 import { encodeSubject, newIdentity, type RouteToDatabase } from '../../src/identity/identity.js';
 import { silent } from '../../src/log.js';
@@ -130,6 +131,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
       look() {},
       ended: Promise.resolve(),
     },
+    turns: new UserTurns(),
     server: { hostId: 'host-1', version: '18.3.0', clusterName: 'test.example.com', now },
     log: silent,
   };

@@ -1,0 +1,32 @@
+/**
+ * Time of the agent's one thread that reading and recording the statements of a user takes. A user who takes much waits as
+ * long as that took, in all sessions together, so that others have at least half of it and never wait for a whole chunk.
+ */
+
+/** How long one piece of work may go on before others have their turn. */
+export const TURN_MS = 5;
+/** Work for which nobody waits. */
+const BURST_MS = 10;
+
+export class UserTurns {
+  readonly #now: () => number;
+  /** When the work of a user will have been paid for. */
+  readonly #paidAt = new Map<string, number>();
+
+  /** @param now  milliseconds of a clock that only goes forward */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
+
+  /** Work that has just ended. */
+  took(user: string, ms: number): void {
+    this.#paidAt.set(user, Math.max(this.#now() - ms, this.#paidAt.get(user) ?? 0) + 2 * ms);
+  }
+
+  /** How long the user has to wait before the next work. */
+  waitMs(user: string): number {
+    const left = (this.#paidAt.get(user) ?? 0) - this.#now();
+    if (left <= 0) this.#paidAt.delete(user);
+    return Math.max(0, left - BURST_MS);
+  }
+}
