@@ -7,6 +7,7 @@
  * all that stand before it.
  */
 import { createHash } from 'node:crypto';
+import { sha256 } from '../sha256.js';
 
 /** The end of a chain: the number of its last record, and that record's sum. */
 export interface Link {
@@ -34,6 +35,9 @@ export function chained(record: string, { received, host }: Stamp, before: Link)
   const sum = sumOf(before.sum, `${open}}}`);
   return { line: `${open},"sum":"${sum}"}}`, link: { n, sum } };
 }
+
+/** What a record that comes twice is known by: what another host says, or what says something else, is another record. */
+export const keyOfRecord = (host: string, record: string): string => sha256(`${host}\n${record}`);
 
 export interface ChainedLine extends Stamp, Link {
   /** The record as it came. */

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { blocksBack } from './blocks.js';
-import { CHAIN_START, type ChainedLine, type Link, unchained } from './chain.js';
+import { CHAIN_START, type ChainedLine, keyOfRecord, type Link, unchained } from './chain.js';
 import { daysOf } from './day-file.js';
 import { isSealed, type Sealed, type SealOptions, sealedOf } from './seal.js';
 
@@ -14,8 +14,8 @@ export interface LogEnd {
   day: string;
   /** When Auth had the last record; empty without one. */
   received: string;
-  /** Event ids, oldest first. */
-  uids: string[];
+  /** What its records are known by, oldest first. */
+  keys: string[];
   /** Whether the record that was signed last is there. */
   isSigned: boolean;
   /** The first record that no signature covers, where there is one. */
@@ -43,7 +43,7 @@ class LookBack {
   readonly #key: SealOptions['key'] | undefined;
   readonly #head: Sealed | undefined;
   /** Newest first. */
-  readonly #uids = new Set<string>();
+  readonly #keys = new Set<string>();
   #last: (Link & { received: string; day: string }) | undefined;
   /** The newest checkpoint in the log that is right: Auth may have ended before it could keep it once more. */
   #checkpoint: Sealed | undefined;
@@ -71,15 +71,13 @@ class LookBack {
       if (isEndOf(this.#head, stamped)) this.#isHeadThere = true;
       if (this.#head && n <= this.#head.last_n) this.#isBehind = true;
     }
-    if (this.#uids.size >= this.#max) return;
-    const uid = membersOf(line)?.uid;
-    if (typeof uid === 'string') this.#uids.add(uid);
+    if (stamped && this.#keys.size < this.#max) this.#keys.add(keyOfRecord(stamped.host, stamped.record));
   }
 
   /** @param bytes  that were looked at since the last time */
   isDone(bytes: number): boolean {
     this.#bytes += bytes;
-    const isKnown = this.#uids.size >= this.#max || this.#bytes >= Math.max(UID_BYTES, this.#max * BYTES_A_UID);
+    const isKnown = this.#keys.size >= this.#max || this.#bytes >= Math.max(UID_BYTES, this.#max * BYTES_A_UID);
     return isKnown && this.#isBehind && this.#last !== undefined;
   }
 
@@ -91,7 +89,7 @@ class LookBack {
       link: { n, sum },
       day,
       received,
-      uids: [...this.#uids].reverse(),
+      keys: [...this.#keys].reverse(),
       isSigned: this.#isHeadThere && (this.#checkpoint === undefined || this.#isCheckpointThere),
       unsigned: this.#key && n > covered ? covered + 1 : undefined,
     };

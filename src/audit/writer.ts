@@ -1,7 +1,7 @@
 /**
  * The audit log of the Auth Service: JSON lines, one file a UTC day (`2026-11-21.log`, 0600 in a 0700 directory), all in
  * one chain (`chain.ts`) that is signed every minute (`seal.ts`). A record is acknowledged when it is durable; concurrent
- * ones share one write and one sync. A repeated record (same `uid`, as an agent sends after a lost answer) is acknowledged
+ * ones share one write and one sync. A repeated record (same host, same text, as an agent sends after a lost answer) is acknowledged
  * and not written twice. Whole days that are old are deleted, and what stays of them is a signature over their last record.
  */
 import { rm } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
 import { type Alarm, createAlarm, type Logger, silent } from '../log.js';
-import { chained, type Link } from './chain.js';
+import { chained, keyOfRecord, type Link } from './chain.js';
 import { type Damage, DayFile, daysOf, HEAD_FILE } from './day-file.js';
 import { type AuditEventName, type AuditOutcome, auditEvent } from './events.js';
 import { auditFileError } from './line-file.js';
@@ -32,7 +32,7 @@ export interface AuditLogOptions {
   checkpointMs?: number;
   /** Whole days that stay besides today; all of them without it. */
   keepDays?: number | undefined;
-  /** How many event ids are remembered to recognise repeats. Default 100 000. */
+  /** How many records are remembered to recognise repeats. Default 100 000. */
   maxRemembered?: number;
 }
 
@@ -82,7 +82,7 @@ export class AuditLog {
   readonly #keepDays: number | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #maxRemembered: number;
-  /** Event ids, each with the moment at which it is durable. */
+  /** Known by `keyOfRecord`, each with the moment at which it is durable. */
   readonly #recent: Map<string, Promise<void>>;
   #file: DayFile | undefined;
   /** Of the newest file. A clock that is put back does not lead back: the order of the files is that of the records. */
@@ -126,7 +126,7 @@ export class AuditLog {
     this.#keepDays = options.keepDays;
     this.#found = endOfLog(dir, maxRemembered, options.seal);
     const durable = Promise.resolve();
-    this.#recent = new Map(this.#found.uids.map((uid) => [uid, durable]));
+    this.#recent = new Map(this.#found.keys.map((key) => [key, durable]));
     this.#link = this.#found.link;
     this.#day = this.#found.day;
     this.#received = this.#found.received;
@@ -203,10 +203,11 @@ export class AuditLog {
     if (this.#isClosed) throw new TeleportError('ConnectionProblem', 'the audit log is closed');
     const fresh = new Map<string, string>();
     const others: Promise<void>[] = [];
-    for (const { uid, text } of records) {
-      const known = this.#recent.get(uid);
+    for (const { text } of records) {
+      const key = keyOfRecord(host, text);
+      const known = this.#recent.get(key);
       if (known !== undefined) others.push(known);
-      else if (!fresh.has(uid)) fresh.set(uid, text);
+      else if (!fresh.has(key)) fresh.set(key, text);
     }
     if (fresh.size > 0) others.push(this.#remembered([...fresh.keys()], this.#add([...fresh.values()], host)));
     await Promise.all(others);
@@ -233,12 +234,12 @@ export class AuditLog {
     this.#file = undefined;
   }
 
-  #remembered(uids: readonly string[], written: Promise<void>): Promise<void> {
-    for (const uid of uids) this.#recent.set(uid, written);
+  #remembered(keys: readonly string[], written: Promise<void>): Promise<void> {
+    for (const key of keys) this.#recent.set(key, written);
     written.then(
       () => forgetOldest(this.#recent, this.#maxRemembered),
       () => {
-        for (const uid of uids) this.#recent.delete(uid);
+        for (const key of keys) this.#recent.delete(key);
       },
     );
     return written;

@@ -53,6 +53,21 @@ test('events are read back in order from one private file a UTC day', async () =
   expect(await read(['user.login'])).toHaveLength(1);
 });
 
+test('L5 a uid that was used elsewhere, or for another text, hides no record', async () => {
+  const text = (db_query: string) => JSON.stringify({ ...query(db_query), uid: 'u' });
+  const first = await openAuditLog({ dir, now });
+  await first.take([{ uid: 'u', text: text('of one host') }], 'one');
+  await first.take([{ uid: 'u', text: text('of another') }], 'other');
+  await first.close();
+  const second = await openAuditLog({ dir, now });
+  await second.take([{ uid: 'u', text: text('of one host') }], 'one');
+  await second.take([{ uid: 'u', text: text('of one host') }], 'other');
+  await second.take([{ uid: 'u', text: text('something else') }], 'one');
+  await second.close();
+  const texts = (await read(['db.session.query'])).map((event) => event.db_query);
+  expect(texts).toEqual(['of one host', 'of another', 'of one host', 'something else']);
+});
+
 test('a repeated event is acknowledged and written once, also after a restart', async () => {
   const event = query('select 1');
   const first = await openAuditLog({ dir, now });
