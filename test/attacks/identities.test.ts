@@ -139,7 +139,6 @@ function requestOf(method: string): object {
       nodeName: 'host-1',
       role: 'Db',
       publicTlsKey: Buffer.from(keys.tls),
-      publicSshKey: Buffer.from(keys.ssh),
     },
     'auth.generateDatabaseCert': { csr, serverName: 'db.example.com', ttl: 60_000_000_000n },
     'auth.signDatabaseCSR': { csr, clusterName: CLUSTER },

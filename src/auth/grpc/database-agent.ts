@@ -50,9 +50,24 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
     },
     async *watchAuthorities(_, context) {
       requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
-      const changes = state.store.watch(`${keyOf('cert_authority')}/`, context.signal);
-      yield hostAuthorities(state);
-      for await (const _change of changes) yield hostAuthorities(state);
+      // Not by the store's word for it, which comes before the change is in use.
+      let isNew = true;
+      let wake = () => {};
+      using _listening = state.authorities.onChange(() => {
+        isNew = true;
+        wake();
+      });
+      context.signal.addEventListener('abort', () => wake(), { once: true });
+      while (!context.signal.aborted) {
+        if (isNew) {
+          isNew = false;
+          yield hostAuthorities(state);
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
     },
     async *watchDatabases(_, context) {
       await asAgent(context);
