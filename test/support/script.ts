@@ -22,6 +22,7 @@ export async function runScript(dir: string, contents: string, args: readonly st
     bundle: true,
     platform: 'node',
     format: 'cjs',
+    target: 'node20',
     external: ['libsql', '@node-rs/argon2'],
     supported: { 'dynamic-import': false },
     // As if the script stood in this folder: packages are found from there.
