@@ -18,7 +18,7 @@ import { TrustService } from './gen/trust_pb.js';
 import { UsersService } from './gen/users_pb.js';
 import type { DescService } from './protobuf.js';
 import { AuthSession } from './session.js';
-import { fromConnectError, isOwnDeadline } from './status.js';
+import { fromConnectError, isOwnDeadline, wasNotTaken } from './status.js';
 
 export interface AuthClientOptions {
   /** A connected socket; called at the first call and again after the connection was lost. */
@@ -163,7 +163,14 @@ function withOurErrors(
   return {
     unary: (method, signal, timeoutMs, ...rest) => {
       const limitMs = Math.ceil(timeoutMs ?? defaultTimeoutMs); // the header takes whole numbers only
-      return inner.unary(method, signal, limitMs, ...rest).catch(oursOf(method.name, limitMs));
+      const call = () => inner.unary(method, signal, limitMs, ...rest);
+      return call()
+        .catch((error: unknown) => {
+          // It met a connection that the other end is closing and was not looked at: on the next one it may (RFC 9113, 8.7).
+          if (wasNotTaken(error)) return call();
+          throw error;
+        })
+        .catch(oursOf(method.name, limitMs));
     },
     stream: async (method, signal, timeoutMs, ...rest) => {
       const limitMs = timeoutMs ?? (ENDLESS.has(method.name) ? undefined : defaultTimeoutMs);

@@ -100,6 +100,11 @@ export function fromConnectError(error: unknown, options: { broken?: unknown } =
   });
 }
 
+/** True for a call that the other end refused before it did anything with it. */
+export function wasNotTaken(error: unknown): boolean {
+  return error instanceof ConnectError && error.rawMessage.includes('NGHTTP2_REFUSED_STREAM');
+}
+
 /** True for a call whose time was over here, before the other side said anything. */
 export function isOwnDeadline(error: unknown): boolean {
   return error instanceof ConnectError && error.code === Code.DeadlineExceeded && !isStatus(error);
