@@ -11,6 +11,8 @@ const TEXT_OR_JSON: OptionSpec = {
   hidden: true,
   description: "Output format: 'text' or 'json'.",
 };
+/** A form that every later script can rely on: other words are refused. */
+const LINES_OR_JSON: OptionSpec = { ...TEXT_OR_JSON, kind: 'enum', values: ['text', 'json'], hidden: false };
 const WITH_SECRETS: OptionSpec = { name: 'with-secrets', kind: 'boolean', description: 'Show secrets in full.' };
 const VERBOSE: OptionSpec = { name: 'verbose', short: 'v', kind: 'boolean', description: 'Show more.' };
 
@@ -327,13 +329,7 @@ export const program: ProgramSpec = {
       options: [
         ...auditFilter('Where to begin: 24h (so long ago), 2026-11-21 or 2026-11-21T10:00:00Z.', '24h'),
         { name: 'limit', kind: 'int', default: 100, description: 'Most records, the newest, 1 to 10000.' },
-        {
-          name: 'format',
-          kind: 'enum',
-          values: ['text', 'json'],
-          default: 'text',
-          description: "Output format: 'text' or 'json'.",
-        },
+        LINES_OR_JSON,
       ],
       examples: [
         'tctl audit ls',
@@ -377,13 +373,7 @@ export const program: ProgramSpec = {
         { name: 'dir', kind: 'file', description: 'A copy of the folder of the log.' },
         { name: 'key', kind: 'file', description: 'The key that signs the log, or its public half (PEM).' },
         { name: 'checkpoints', kind: 'file', description: 'Checkpoints that were exported before and kept elsewhere.' },
-        {
-          name: 'format',
-          kind: 'enum',
-          values: ['text', 'json'],
-          default: 'text',
-          description: "Output format: 'text' or 'json'.",
-        },
+        LINES_OR_JSON,
       ],
       examples: [
         'tctl audit verify',

@@ -9,12 +9,11 @@ import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { authAlpn } from '../../src/api/alpn.js';
-import { silent } from '../../src/log.js';
 import { upgradeConnection } from '../../src/net/websocket.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
-import { runTunnel, type TunnelAgent } from '../../src/tunnel/agent.js';
+import type { TunnelAgent } from '../../src/tunnel/agent.js';
 import { TUNNEL_ALPN } from '../../src/tunnel/protocol.js';
-import { CLUSTER, HEX, startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
+import { CLUSTER, HEX, startTestAgent, startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
 import { createTestCa } from '../support/ca.js';
 
 const TABLE = 'test/attacks/doors.txt';
@@ -30,20 +29,9 @@ let agent: TunnelAgent;
 const callers = new Map<string, Shown>();
 beforeAll(async () => {
   peer = await startTestProxy();
-  agent = runTunnel({
-    proxies: [{ host: '127.0.0.1', port: peer.port }],
-    identity: peer.authorities.host('Db', 'db-host'),
-    hello: () => ({
-      hostId: 'db-host',
-      hostname: 'n',
-      version: '18.3.0',
-      databases: [{ name: 'sales', health: 'healthy' }],
-    }),
-    // An agent lets everybody in here: what is kept out, the Proxy keeps out.
-    onConnection: (stream) => void stream.on('error', () => {}).pipe(stream),
-    log: silent,
-  });
-  while (peer.proxy.agents().length === 0) await peer.proxy.agentsChanged();
+  // An agent lets everybody in here: what is kept out, the Proxy keeps out.
+  // An agent lets everybody in here: what is kept out, the Proxy keeps out.
+  agent = await startTestAgent(peer, (stream) => void stream.on('error', () => {}).pipe(stream));
   const { user, host, hostCa, userCa } = peer.authorities;
   const asHost = (...args: Parameters<typeof host>) => {
     const { certPem: cert, keyPem: key } = host(...args);

@@ -6,29 +6,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
-import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
-import { ClusterConfigService } from '../../src/api/gen/clusterconfig_pb.js';
-import { AuditReader, DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
-import { PresenceService } from '../../src/api/gen/presence_pb.js';
-import { TrustService } from '../../src/api/gen/trust_pb.js';
-import { UsersService } from '../../src/api/gen/users_pb.js';
 import { decodeIdentity, encodeSubject, newIdentity } from '../../src/identity/identity.js';
 import { generateKey, privateKeyPem, publicHalf, publicKeyPem, readPrivateKey } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import { createCa, createCsr, issueLeaf } from '../../src/pki/x509.js';
-import { CLUSTER, type Credentials, inMs, PASSWORD, TestAuth, text } from '../auth/test-auth.js';
-
-const SERVICES = {
-  auth: AuthService,
-  join: JoinService,
-  trust: TrustService,
-  users: UsersService,
-  presence: PresenceService,
-  clusterConfig: ClusterConfigService,
-  proxyGateway: ProxyGateway,
-  databaseAgent: DatabaseAgent,
-  auditReader: AuditReader,
-} as const;
+import { CLUSTER, type Credentials, inMs, PASSWORD, SERVICES, TestAuth, text } from '../auth/test-auth.js';
 
 const TABLE = 'test/attacks/identities.txt';
 

@@ -3,25 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
-import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
-import { ClusterConfigService } from '../../src/api/gen/clusterconfig_pb.js';
-import { AuditReader, DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
-import { PresenceService } from '../../src/api/gen/presence_pb.js';
-import { TrustService } from '../../src/api/gen/trust_pb.js';
-import { UsersService } from '../../src/api/gen/users_pb.js';
-import { codeAt, PASSWORD, TestAuth } from './test-auth.js';
-
-const SERVICES = {
-  auth: AuthService,
-  join: JoinService,
-  trust: TrustService,
-  users: UsersService,
-  presence: PresenceService,
-  clusterConfig: ClusterConfigService,
-  proxyGateway: ProxyGateway,
-  databaseAgent: DatabaseAgent,
-  auditReader: AuditReader,
-} as const;
+import { codeAt, PASSWORD, SERVICES, TestAuth } from './test-auth.js';
 
 /** They change nothing that Auth keeps. */
 const READS = /^\w+\.(get|list|is|ping|watch|createAuthenticateChallenge|search|stream|read)/;

@@ -7,16 +7,35 @@ import { Secret, TOTP } from 'otpauth';
 import { hexName } from '../../src/api/alpn.js';
 import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import { dialAuth } from '../../src/api/dial.js';
+import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
+import { ClusterConfigService } from '../../src/api/gen/clusterconfig_pb.js';
+import { AuditReader, DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
+import { PresenceService } from '../../src/api/gen/presence_pb.js';
+import { TrustService } from '../../src/api/gen/trust_pb.js';
+import { UsersService } from '../../src/api/gen/users_pb.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
 import { timestampOfDate } from '../../src/api/time.js';
 import type { AuditEvent } from '../../src/audit/events.js';
 import { readAuditEvents } from '../../src/audit/read.js';
-import { type AuthOptions, type AuthService, startAuth } from '../../src/auth/service.js';
+import { type AuthOptions, type AuthService as RunningAuth, startAuth } from '../../src/auth/service.js';
 import { silent } from '../../src/log.js';
 import { dialTls } from '../../src/net/dial.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import type { SystemRole } from '../../src/resources/system-role.js';
+
+/** Every service of Auth, by its name in a client. */
+export const SERVICES = {
+  auth: AuthService,
+  join: JoinService,
+  trust: TrustService,
+  users: UsersService,
+  presence: PresenceService,
+  clusterConfig: ClusterConfigService,
+  proxyGateway: ProxyGateway,
+  databaseAgent: DatabaseAgent,
+  auditReader: AuditReader,
+} as const;
 
 export const CLUSTER = 'root.example.com';
 export const PASSWORD = 'correct horse battery';
@@ -28,7 +47,7 @@ export interface Credentials {
 }
 
 export class TestAuth {
-  auth!: AuthService;
+  auth!: RunningAuth;
   readonly dir: string;
   /** Added to the system's clock. */
   ahead = 0;

@@ -6,14 +6,13 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { silent } from '../../src/log.js';
 import { encodeFirst } from '../../src/pg/startup.js';
 import { deadlineIn, readExactly } from '../../src/pg/stream.js';
-import { runTunnel, type TunnelAgent } from '../../src/tunnel/agent.js';
+import type { TunnelAgent } from '../../src/tunnel/agent.js';
 import { createTestCa } from '../support/ca.js';
 import { errorFields, messagesOf } from '../support/pg-raw.js';
 import { until } from '../support/until.js';
-import { CLUSTER, startTestProxy, type TestProxy } from './test-proxy.js';
+import { CLUSTER, startTestAgent, startTestProxy, type TestProxy } from './test-proxy.js';
 
 let peer: TestProxy;
 let agent: TunnelAgent;
@@ -27,23 +26,14 @@ const ANSWER = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0]);
 
 beforeEach(async () => {
   peer = await startTestProxy();
-  agent = runTunnel({
-    proxies: [{ host: '127.0.0.1', port: peer.port }],
-    identity: peer.authorities.host('Db', 'db-host'),
-    hello: () => ({
-      hostId: 'db-host',
-      hostname: 'n',
-      version: '18.3.0',
-      databases: [{ name: 'sales', health: 'healthy' }],
-    }),
-    onConnection: (stream: Duplex) =>
+  agent = await startTestAgent(
+    peer,
+    (stream: Duplex) =>
       void stream
         .on('error', () => {})
         .on('data', () => stream.write(ANSWER))
         .resume(),
-    log: silent,
-  });
-  while (peer.proxy.agents().length === 0) await peer.proxy.agentsChanged();
+  );
 });
 afterEach(async () => {
   await agent.close();

@@ -10,17 +10,16 @@ import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { authAlpn } from '../../src/api/alpn.js';
 import { dialAuth } from '../../src/api/dial.js';
-import { silent } from '../../src/log.js';
 import { PingStream } from '../../src/net/ping-stream.js';
 import { encodeProxyHeader } from '../../src/net/proxy-protocol.js';
 import { upgradeConnection } from '../../src/net/websocket.js';
 import { decodeBackend } from '../../src/pg/decode.js';
 import { encodeFirst } from '../../src/pg/startup.js';
 import { deadlineIn, readExactly, readMessage } from '../../src/pg/stream.js';
-import { runTunnel, type TunnelAgent, type TunnelConnection } from '../../src/tunnel/agent.js';
+import type { TunnelAgent, TunnelConnection } from '../../src/tunnel/agent.js';
 import { errorFields, messagesOf, rawClient, startupPacket } from '../support/pg-raw.js';
 import { until } from '../support/until.js';
-import { CLUSTER, HEX, startTestProxy, type TestProxy, type UserAttributes } from './test-proxy.js';
+import { CLUSTER, HEX, startTestAgent, startTestProxy, type TestProxy, type UserAttributes } from './test-proxy.js';
 
 let peer: TestProxy;
 let agent: TunnelAgent;
@@ -45,19 +44,7 @@ beforeAll(async () => {
     stream.on('error', () => {});
     if (!isMute) stream.pipe(stream);
   };
-  agent = runTunnel({
-    proxies: [{ host: '127.0.0.1', port: peer.port }],
-    identity: peer.authorities.host('Db', 'db-host'),
-    hello: () => ({
-      hostId: 'db-host',
-      hostname: 'n',
-      version: '18.3.0',
-      databases: [{ name: 'sales', health: 'healthy' }],
-    }),
-    onConnection: serve,
-    log: silent,
-  });
-  while (peer.proxy.agents().length === 0) await peer.proxy.agentsChanged();
+  agent = await startTestAgent(peer, serve);
 });
 afterAll(async () => {
   await agent.close();

@@ -1,5 +1,7 @@
 /** A real Proxy for its tests: authorities made on the spot, host and user certificates, and a stub of Auth behind it. */
+
 import { EventEmitter, on } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { create } from '@bufbuild/protobuf';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { ALPN, hexName } from '../../src/api/alpn.js';
@@ -18,6 +20,7 @@ import { takeProxyHeader } from '../../src/net/proxy-protocol.js';
 import { makeTlsServer } from '../../src/net/tls-server.js';
 import { type ProxyOptions, type ProxyService, startProxy } from '../../src/proxy/service.js';
 import type { LockTarget } from '../../src/resources/types.js';
+import { runTunnel, type TunnelAgent, type TunnelConnection } from '../../src/tunnel/agent.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
 
 export const CLUSTER = 'peer.local';
@@ -274,4 +277,25 @@ export async function startTestProxy(options: Partial<ProxyOptions> = {}): Promi
       await auth.close();
     },
   };
+}
+
+/** An agent of this Proxy that offers the database `sales`, once the Proxy has heard of it. */
+export async function startTestAgent(
+  { port, authorities, proxy }: TestProxy,
+  onConnection: (stream: Duplex, connection: TunnelConnection) => void,
+): Promise<TunnelAgent> {
+  const agent = runTunnel({
+    proxies: [{ host: '127.0.0.1', port }],
+    identity: authorities.host('Db', 'db-host'),
+    hello: () => ({
+      hostId: 'db-host',
+      hostname: 'n',
+      version: '18.3.0',
+      databases: [{ name: 'sales', health: 'healthy' }],
+    }),
+    onConnection,
+    log: silent,
+  });
+  while (proxy.agents().length === 0) await proxy.agentsChanged();
+  return agent;
 }
