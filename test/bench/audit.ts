@@ -2,7 +2,9 @@
  * What records cost: the same connection through an agent, with its audit and without any, in turns. `SELECT` by eight
  * clients of pgbench, COPY by psql. Auth takes the records in no time here: what it does with them is not counted.
  *
- *     node test/tools/run.mjs test/bench/audit.ts [ROUNDS]
+ *     node test/tools/run.mjs test/bench/audit.ts [ROUNDS [WORK]]
+ *
+ * WORK: how the line begins that you want.
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,6 +25,8 @@ import { startPostgres } from '../support/postgres.js';
 import { median } from './measure.js';
 
 const rounds = Number(process.argv[2] ?? 5);
+const wanted = process.argv[3] ?? '';
+const SECONDS = 3;
 const dir = mkdtempSync(join(tmpdir(), 'bench-audit-'));
 const [dbCa, dbClientCa] = [createTestCa('DB CA'), createTestCa('DB client CA')];
 const postgres = await startPostgres({
@@ -74,11 +78,26 @@ async function startPlain({ context }: TestAgent) {
 }
 
 const ports = { off: (plain.address() as AddressInfo).port, on: agent.port };
-const script = join(dir, 'select.sql');
-writeFileSync(script, 'select 1;\n');
+/** A statement that takes the database no time, and one that takes it a millisecond, in which the records become durable. */
+const scripts = { quick: 'select 1;\n', slow: 'select pg_sleep(0.001);\n' };
+for (const [name, text] of Object.entries(scripts)) writeFileSync(join(dir, name), text);
 
-async function selects(port: number, protocol: string): Promise<number> {
-  const args = ['-n', '-f', script, '-M', protocol, '-c', '8', '-T', '3', '-h', '127.0.0.1', '-p', `${port}`];
+async function selects(port: number, protocol: string, script: keyof typeof scripts = 'quick'): Promise<number> {
+  const args = [
+    '-n',
+    '-f',
+    join(dir, script),
+    '-M',
+    protocol,
+    '-c',
+    '8',
+    '-T',
+    `${SECONDS}`,
+    '-h',
+    '127.0.0.1',
+    '-p',
+    `${port}`,
+  ];
   const { stdout } = await execa('pgbench', [...args, '-U', 'analyst', 'dev'], { env: { PGSSLMODE: 'disable' } });
   return Number(/tps = ([\d.]+)/.exec(stdout)![1]);
 }
@@ -102,6 +121,8 @@ const empty = () => postgres.query('truncate sink', { database: 'dev' });
 const works: Record<string, (port: number) => Promise<number>> = {
   'SELECT 1, simple protocol, 8 clients, a second': (port) => selects(port, 'simple'),
   'SELECT 1, extended protocol, 8 clients, a second': (port) => selects(port, 'extended'),
+  'SELECT that takes 1 ms, simple protocol, 8 clients, a second': (port) => selects(port, 'simple', 'slow'),
+  'SELECT that takes 1 ms, extended protocol, 8 clients, a second': (port) => selects(port, 'extended', 'slow'),
   'COPY out, MB/s': (port) => copy(port, true),
   'COPY in, MB/s': async (port) => {
     await empty();
@@ -110,6 +131,7 @@ const works: Record<string, (port: number) => Promise<number>> = {
 };
 console.log(`load ${loadavg()[0]!.toFixed(1)} at the start`);
 for (const [name, work] of Object.entries(works)) {
+  if (!name.startsWith(wanted)) continue;
   const found = { off: [] as number[], on: [] as number[] };
   for (let round = -1; round < rounds; round++)
     for (const way of round % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const)) {
