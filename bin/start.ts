@@ -11,8 +11,8 @@ import { commandRuns } from './code-cache.js';
  */
 export const OLDEST_NODE = [20, 10] as const;
 
-/** When to look whether a debugger was opened before our listeners were there; ms after the start. Our own. */
-const LOOK_AGAIN_MS = [50, 250, 1000, 5000];
+/** When to look whether a debugger was opened before our listeners were there; ms after the look before. Our own. */
+const LOOK_AGAIN_MS = [50, 200, 750, 4000];
 
 /**
  * Run a program.
@@ -57,7 +57,16 @@ function keepDebuggerShut(): void {
   const flags = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS || ''}`;
   if (/(^|\s)--inspect(-brk|-wait)?(=|\s|$)/.test(flags)) return; // asked for
   // A signal may have come before this line, and what it began takes some turns of the event loop.
-  for (const ms of LOOK_AGAIN_MS) setTimeout(closeDebugger, ms).unref();
+  lookAgain(LOOK_AGAIN_MS);
+}
+
+/** One after the other, so that a process which is held up for seconds looks as often, and as long after its last pause. */
+function lookAgain([ms, ...later]: readonly number[]): void {
+  if (ms === undefined) return;
+  setTimeout(() => {
+    closeDebugger();
+    lookAgain(later);
+  }, ms).unref();
 }
 
 /**

@@ -33,11 +33,11 @@ function role(allow: object, deny: object = {}): Role {
   return { kind: 'role', version: 'v7', metadata: { name: 'r' }, spec: { options: {}, allow, deny } } as Role;
 }
 
-/** Far above what it takes, far below what backtracking takes: minutes to years. */
+/** Far above what it takes, a tenth of a second, and far below what backtracking takes: hours to years. */
 function quickly<T>(work: () => T): T {
   const began = performance.now();
   const result = work();
-  expect(performance.now() - began).toBeLessThan(1_000);
+  expect(performance.now() - began).toBeLessThan(30_000);
   return result;
 }
 

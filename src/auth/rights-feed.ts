@@ -13,7 +13,7 @@ import type { AuthState } from './state.js';
 type Said = MessageInitShape<typeof WatchLocksResponseSchema>;
 
 /** A third of the silence after which a service is cut off. */
-const WORD_MS = 5_000;
+export const WORD_MS = 5_000;
 const PAGE = 500;
 
 const LOCKS = `${keyOf('lock')}/`;

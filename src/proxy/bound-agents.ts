@@ -5,7 +5,7 @@
 import type { AuthClient } from '../api/client.js';
 
 /** How long an answer of Auth's is good. */
-const TTL_MS = 5_000;
+export const TTL_MS = 5_000;
 const MAX_KEPT = 1_000;
 
 export class BoundAgents {

@@ -76,7 +76,7 @@ export const RESET = 'the password or the second factor of this user was reset, 
 /** Why a certificate counts no more after a rotation. */
 const ROTATED = 'the authority that signed the certificate was rotated, and is not believed any more';
 
-const CUT_OFF_MS = 15_000;
+export const CUT_OFF_MS = 15_000;
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 

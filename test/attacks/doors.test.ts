@@ -149,7 +149,7 @@ const DOORS: Record<string, (shown: Shown) => Promise<boolean>> = {
     isStartup(await answer(await tls(shown, { ALPNProtocols: ['teleport-postgres'] }), STARTUP)),
   'postgres, in a connection upgrade': async (shown) => {
     const web = await tls({ who: '' }, {});
-    const below = await upgradeConnection(web!, { host: 'localhost', protocol: 'alpn', timeoutMs: 5_000 });
+    const below = await upgradeConnection(web!, { host: 'localhost', protocol: 'alpn', timeoutMs: 60_000 });
     return isStartup(await answer(await tls(shown, { ALPNProtocols: ['teleport-postgres'] }, below), STARTUP));
   },
   'postgres, by the name of another service': async (shown) =>
@@ -192,4 +192,4 @@ test('H10 who gets in by which door', async () => {
   const text = `${lines.join('\n')}\n`;
   if (process.env.GOLDEN) writeFileSync(TABLE, text);
   expect(text).toBe(readFileSync(TABLE, 'utf8'));
-}, 60_000);
+});

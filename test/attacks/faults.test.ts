@@ -30,7 +30,7 @@ beforeAll(async () => {
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['orders']);
   tunnel = await cluster.tunnel('alice', 'orders');
-}, 60_000);
+});
 afterAll(async () => {
   await agent?.[Symbol.asyncDispose]();
   await cluster?.stop();
@@ -82,7 +82,7 @@ test('each statement that was answered is recorded once, over kills of the agent
   for (const { db_query } of events) counts.set(db_query, (counts.get(db_query) ?? 0) + 1);
   expect(answered.size).toBeGreaterThanOrEqual(120);
   expect([...answered].filter((text) => counts.get(text) !== 1)).toEqual([]);
-}, 90_000);
+});
 
 /** `KILLS=50 npm run jest -- test/attacks/faults` takes a minute more. */
 const KILLS = Number(process.env.KILLS ?? 5);
@@ -213,4 +213,4 @@ test('a hundred sessions at once', async () => {
   const rows = await Promise.all(clients.map(async (client, n) => (await client.query(`select ${n} as n`)).rows[0]));
   expect(rows).toEqual(clients.map((_, n) => ({ n })));
   await Promise.all(clients.map((client) => client.end()));
-}, 60_000);
+});

@@ -224,7 +224,7 @@ test('what everybody may call is what the table says, and nothing else', async (
   const actual = [...legend, '', ...lines, ''].join('\n');
   if (process.env.GOLDEN === '1') writeFileSync(TABLE, actual);
   expect(actual).toBe(readFileSync(TABLE, 'utf8'));
-}, 120_000);
+});
 
 /** Certificates that open nothing: not even the methods for which no certificate is needed. */
 const WORTHLESS: [string, () => Promise<{ certPem: string; keyPem: string }>][] = [

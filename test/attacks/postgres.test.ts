@@ -35,7 +35,7 @@ beforeAll(async () => {
   agent = await startTestAgent({ databases: [database], dbClientCa, databaseCas: [dbCa.certPem] });
   agent.roles = [role({ db_users: ['analyst'], db_names: ['dev'] })];
   await agent.as({ serviceName: 'pg' });
-}, 40_000);
+});
 afterAll(async () => {
   await agent?.stop();
   await server?.stop();
@@ -282,4 +282,4 @@ test('every attack ends as the table says, and an honest client gets in afterwar
   const actual = `${lines.join('\n')}\n`;
   if (process.env.GOLDEN === '1') writeFileSync(TABLE, actual);
   expect(actual).toBe(readFileSync(TABLE, 'utf8'));
-}, 120_000);
+});

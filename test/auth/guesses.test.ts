@@ -62,18 +62,18 @@ describe('X11 who exists and who does not', () => {
 
   test('take the same time: a password is tried for each', async () => {
     await cluster.invite('timed', ['access']);
-    const median = async (user: string) => {
-      const times: number[] = [];
-      for (let at = 0; at < 9; at++) {
+    // Other work makes an answer later and never sooner: the soonest of each are compared, and of more where there was some.
+    const soonest = { timed: Number.POSITIVE_INFINITY, untimed: Number.POSITIVE_INFINITY };
+    const ratio = () => soonest.untimed / soonest.timed;
+    for (let at = 0; at < 9 || (at < 100 && (ratio() < 0.5 || ratio() > 2)); at++) {
+      for (const user of ['timed', 'untimed'] as const) {
         const began = performance.now();
         await finish(user, 'wrong password', `198.51.101.${at}`);
-        times.push(performance.now() - began);
+        soonest[user] = Math.min(soonest[user], performance.now() - began);
       }
-      return times.sort((a, b) => a - b)[4]!;
-    };
-    const [known, unknown] = [await median('timed'), await median('untimed')];
-    expect(unknown / known).toBeGreaterThan(0.3);
-    expect(unknown / known).toBeLessThan(3);
+    }
+    expect(ratio()).toBeGreaterThan(0.3);
+    expect(ratio()).toBeLessThan(3);
   });
 });
 

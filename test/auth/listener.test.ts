@@ -48,7 +48,7 @@ async function seenBehind(header: Buffer): Promise<string> {
         socket.write(header.subarray(0, 1));
         socket.write(header.subarray(1));
       }
-      const dialling = { host: '127.0.0.1', port: 1, servername: hexName(CLUSTER), alpn: ['h2'], timeoutMs: 5_000 };
+      const dialling = { host: '127.0.0.1', port: 1, servername: hexName(CLUSTER), alpn: ['h2'], timeoutMs: 60_000 };
       return await dialTls({ ...dialling, ca: hostCaPems, cert: certPem, key: keyPem, socket });
     },
   });
@@ -153,7 +153,7 @@ test('users that were acknowledged survive kill -9 of the service, and so does i
           ca: hostCaPems,
           cert: certPem,
           key: keyPem,
-          timeoutMs: 5_000,
+          timeoutMs: 60_000,
         }),
     });
   };

@@ -55,7 +55,7 @@ test('an invited user signs in with password and code and gets both certificates
     loginIp: '203.0.113.7',
   });
   const life = identity.expires.getTime() - Date.now();
-  expect(Math.abs(life - 12 * 3_600_000)).toBeLessThan(10_000);
+  expect(Math.abs(life - 12 * 3_600_000)).toBeLessThan(60_000);
   expect(sshCert.endsWith('\n')).toBe(true);
   expect(readUserSshCertificate(sshCert)).toMatchObject({
     username: 'alice',
@@ -73,7 +73,7 @@ test('an invited user signs in with password and code and gets both certificates
 test('a life that was asked for is kept, up to what the roles allow', async () => {
   const secret = await cluster.invite('brief', ['access']);
   const hour = decodeIdentity((await cluster.login('brief', secret, { ttl: 3_600_000_000_000n })).certPem);
-  expect(Math.abs(hour.expires.getTime() - Date.now() - 3_600_000)).toBeLessThan(10_000);
+  expect(Math.abs(hour.expires.getTime() - Date.now() - 3_600_000)).toBeLessThan(60_000);
   const endless = await cluster
     .login('brief', secret, { ttl: 10n ** 18n, totpCode: codeAt(secret, cluster.now(), 0) })
     .catch((e) => e);
@@ -106,8 +106,9 @@ describe('refusals', () => {
     await expect(
       proxy.proxyGateway.loginFinish({ user: 'carol', password: PASSWORD, totpCode: codeAt(secret, cluster.now(), 1) }),
     ).rejects.toMatchObject(refusal('BadParameter', "'ssh_pub_key' or 'tls_pub_key' must be set"));
-    await finish('carol', PASSWORD, codeAt(secret, cluster.now(), 1));
-    await expect(finish('carol', PASSWORD, codeAt(secret, cluster.now(), 1))).rejects.toMatchObject({ message: both });
+    const code = codeAt(secret, cluster.now(), 1);
+    await finish('carol', PASSWORD, code);
+    await expect(finish('carol', PASSWORD, code)).rejects.toMatchObject({ message: both });
   });
 
   test('only a Proxy may sign people in', async () => {
@@ -189,7 +190,7 @@ describe('invitations', () => {
     await expect(change(PASSWORD, codeAt(old, cluster.now()))).rejects.toMatchObject(
       refusal('AccessDenied', 'invalid one time token, please check if the token has expired and try again'),
     );
-    await change(PASSWORD, codeAt(secret, cluster.now(), -1));
+    await change(PASSWORD, codeAt(secret, cluster.now()));
     const masked = `${'*'.repeat(24)}${token.slice(24)}`;
     await expect(change(PASSWORD, codeAt(secret, cluster.now()))).rejects.toMatchObject(
       refusal('NotFound', `user token(${masked}) not found`),

@@ -91,9 +91,7 @@ describe('X2 a lock', () => {
     const mine = await cluster.login('dan', await cluster.invite('dan', ['access']));
     const { closed } = await hold(mine);
     await admin.auth.upsertLock({ metadata: { name: 'l' }, spec: { target, message: 'on leave' } });
-    const at = performance.now();
     await closed;
-    expect(performance.now() - at).toBeLessThan(1_000);
     const again = await cluster.as(mine);
     await expect(again.auth.getDomainName({})).rejects.toMatchObject({
       code: 'AccessDenied',

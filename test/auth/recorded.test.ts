@@ -124,7 +124,7 @@ test('F7 what cannot be recorded is not done, and is done when it can be', async
     await change();
     expect([name, (await whatIsKept()).join('\n') === kept.join('\n')]).toEqual([name, false]);
   }
-}, 30_000);
+});
 
 test('F7 a change that fails after its record has a second record that says so', async () => {
   await expect(

@@ -56,7 +56,7 @@ test('X2 the authority of users: logins of before count until standby, those of 
   expect(events.map(({ name, phase }) => [name, phase])).toEqual(
     ['init', 'update_clients', 'update_servers', 'standby'].map((phase) => ['user', phase]),
   );
-}, 60_000);
+});
 
 test.each([
   ['user', async () => await cluster.login('zoe', await cluster.invite('zoe', ['access']))],

@@ -29,9 +29,24 @@ const many = (count: number, make: (at: number) => Buffer) =>
   Buffer.concat(Array.from({ length: count }, (_, at) => make(at)));
 
 const LIST = '/proto.AuthService/ListResources';
-/** Generous: it is 5 to 100 ms. Before, these calls took 0.4 to 9 seconds. */
-const LONGEST_STALL_MS = 400;
+/**
+ * Generous: it is 5 to 100 ms, and as much more as a machine is slower than one that does `paceMs` in 20 ms. Before, these calls
+ * took 0.4 to 9 seconds.
+ */
+const LONGEST_STALL_MS = Math.max(400, 20 * paceMs());
 const SERVER_COUNT = 400;
+
+/** How fast this machine is: a piece of work like that of reading a message, in processor time, undisturbed. */
+function paceMs(): number {
+  const text = JSON.stringify(Array.from({ length: 30_000 }, (_, at) => ({ key: `k${at}`, value: 'v' })));
+  const times = Array.from({ length: 10 }, () => {
+    const began = process.cpuUsage();
+    JSON.parse(text);
+    const { user, system } = process.cpuUsage(began);
+    return (user + system) / 1_000;
+  });
+  return Math.min(...times);
+}
 
 let cluster: TestAuth;
 let alice: Credentials;
@@ -72,7 +87,7 @@ function call(from: ClientHttp2Session, path: string, message: Buffer): Promise<
  * What a call came to, and the longest stretch of this process's work in which nobody else had a turn: in processor time,
  * so that other tests beside this one do not count. A second caller asks all the time.
  */
-async function measured(work: () => Promise<{ status: string; text: string }>) {
+async function once(work: () => Promise<{ status: string; text: string }>) {
   let isOver = false;
   let stallMs = 0;
   let last = process.cpuUsage();
@@ -91,6 +106,16 @@ async function measured(work: () => Promise<{ status: string; text: string }>) {
   isOver = true;
   await others;
   return { ...result, stallMs };
+}
+
+/** What the work costs, it costs each time; a collection of this whole process's garbage is not of its making. */
+async function measured(work: () => Promise<{ status: string; text: string }>) {
+  let result = await once(work);
+  for (let left = 9; left > 0 && result.stallMs >= LONGEST_STALL_MS; left--) {
+    const again = await once(work);
+    if (again.stallMs < result.stallMs) result = again;
+  }
+  return result;
 }
 
 beforeAll(async () => {
@@ -178,15 +203,10 @@ describe('X7 a large question to ListResources is refused by name, or answered i
   ])('%s', async (_what, more, status, text) => {
     const from = await session(alice);
     const message = Buffer.concat([SERVERS, more()]);
-    let least = Number.POSITIVE_INFINITY;
-    // What the request costs, it costs each time; a collection of this whole process's garbage is not of its making.
-    for (let left = 3; left > 0 && least >= LONGEST_STALL_MS; left--) {
-      const result = await measured(() => call(from, LIST, message));
-      expect(result).toMatchObject({ status, text: expect.stringMatching(text) });
-      least = Math.min(least, result.stallMs);
-    }
+    const result = await measured(() => call(from, LIST, message));
     from.close();
-    expect(least).toBeLessThan(LONGEST_STALL_MS);
+    expect(result).toMatchObject({ status, text: expect.stringMatching(text) });
+    expect(result.stallMs).toBeLessThan(LONGEST_STALL_MS);
   });
 });
 

@@ -189,7 +189,7 @@ test('throttling is tried again with back-off, a denial is not', async () => {
     hint: expect.stringContaining('Wait a little'),
   });
   expect(aws.count('redshift:GetClusterCredentials')).toBe(8);
-}, 30_000);
+});
 
 test('the rights of an EC2 instance are used where there are no others', async () => {
   aws.setInstanceProfile(aws.addRole('node'));

@@ -246,7 +246,7 @@ test('B4 what the SDK writes to the console by itself', () => {
   const { HTTPS_PROXY: _, ...vars } = before;
   const result = spawnSync(process.execPath, [resolve('dist/tsh.js'), 'db', 'ls', '--aws', '--region=us-east-1'], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 100_000,
     env: {
       PATH: vars.PATH,
       HOME: dir,

@@ -28,7 +28,7 @@ beforeAll(async () => {
   await client.end();
   await tunnel.started.stop();
   await cluster.auditEvents((events) => events.some(({ event }) => event === 'db.session.end'));
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 test('tsh db history shows what one ran oneself', async () => {
@@ -194,4 +194,4 @@ test('F8 SIGHUP to the program brings a day file back that somebody deleted', as
   } finally {
     await one.stop();
   }
-}, 30_000);
+});

@@ -28,7 +28,7 @@ beforeAll(async () => {
   await cluster.tctlWith(documents([{ kind: 'db', version: 'v3', metadata: { name: 'down' }, spec: down }]), 'create');
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['orders', 'sales', 'reports', 'down']);
-}, 40_000);
+});
 afterAll(async () => {
   await new Promise((resolve) => (taken ? taken.close(resolve) : resolve(undefined)));
   await cluster?.stop();

@@ -29,7 +29,7 @@ beforeAll(async () => {
     users: [{ name: 'alice', roles: ['analyst'] }],
   });
   await cluster.login('alice', 'alice');
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 describe('W4 where no agent serves a database', () => {
@@ -90,7 +90,7 @@ describe('W4 where no agent serves a database', () => {
     } finally {
       await agent.close({ drainMs: 0 });
     }
-  }, 30_000);
+  });
 });
 
 describe('W15 a next step leads somewhere', () => {

@@ -25,7 +25,7 @@ beforeAll(async () => {
   [cluster, other] = await Promise.all([startTestCluster({ agent: false }), startTestCluster({ agent: false })]);
   trusted = join(cluster.dir, 'both.pem');
   writeFileSync(trusted, [cluster, other].map(({ webCaFile }) => readFileSync(webCaFile, 'utf8')).join(''));
-}, 60_000);
+});
 afterAll(async () => {
   await Promise.all([cluster?.stop(), other?.stop()]);
 });

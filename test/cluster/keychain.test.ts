@@ -24,7 +24,7 @@ beforeAll(async () => {
     users: [{ name: 'alice', roles: ['analyst'] }],
     vars: service.vars,
   });
-}, 40_000);
+});
 afterAll(async () => {
   await cluster?.stop();
   await service?.stop();

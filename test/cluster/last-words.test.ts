@@ -26,7 +26,7 @@ beforeAll(async () => {
     ],
   });
   await cluster.login('alice', 'alice');
-}, 40_000);
+});
 afterAll(() => cluster?.stop());
 
 async function enter(port: number, parameters = LOGIN, version = 0x3_0000) {
@@ -61,10 +61,10 @@ test('D1 a client behind tsh proxy db that asks for protocol 3.2 and an option i
   expect(hello.filter(({ tag }) => tag === 'v')).toHaveLength(1);
   const key = hello.find(({ tag }) => tag === 'K')!.body;
   expect(key).toHaveLength(8);
-  client.socket.write(query('select pg_sleep(34)'));
+  client.socket.write(query('select pg_sleep(634)'));
   await until('the statement runs', async () => {
     const rows = await cluster.databases!.postgres.query(
-      "select 1 from pg_stat_activity where query = 'select pg_sleep(34)'",
+      "select 1 from pg_stat_activity where query = 'select pg_sleep(634)'",
     );
     return rows.length > 0 || undefined;
   });
@@ -115,7 +115,7 @@ describe('F9 the last words behind a cluster', () => {
   test.each(['SIGTERM', 'SIGQUIT'] as const)('of tsh proxy db that %s stops', async (signal) => {
     const { port, started } = await cluster.tunnel('alice', 'orders');
     const [{ client: idle }, { client: busy }] = [await enter(port), await enter(port)];
-    busy.socket.write(query('select pg_sleep(35)'));
+    busy.socket.write(query('select pg_sleep(635)'));
     started.env.interrupt(signal);
     for (const client of [idle, busy]) expect(lastWords(await client.rest())).toMatchObject(SHUTDOWN);
     expect((await started.outcome).status).toBe(0);
@@ -136,8 +136,7 @@ describe('F9 the last words behind a cluster', () => {
   test('of services that stop, through everything that is between', async () => {
     const { port } = await cluster.tunnel('alice', 'orders');
     const [{ client: idle }, { client: busy }] = [await enter(port), await enter(port)];
-    busy.socket.write(query('select pg_sleep(36)'));
-    const started = performance.now();
+    busy.socket.write(query('select pg_sleep(600)'));
     const closed = cluster.teleport.close({ drainMs: 0 });
     for (const client of [idle, busy]) {
       expect(lastWords(await client.rest())).toMatchObject({
@@ -146,6 +145,5 @@ describe('F9 the last words behind a cluster', () => {
       });
     }
     await closed;
-    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });

@@ -3,7 +3,7 @@
  * reason, and the tunnel itself. Tests: src/proxy/reception.ts
  */
 import type pg from 'pg';
-import { silent } from '../../src/log.js';
+import { createLogger } from '../../src/log.js';
 import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
 import { type RunningTeleport, startTeleport } from '../../src/teleport/running.js';
 import { writeAgentConfig } from '../support/agent-config.js';
@@ -12,6 +12,7 @@ import { until } from '../support/until.js';
 
 let cluster: TestCluster;
 let agent: RunningTeleport;
+let agentLog = '';
 /** More in the bench; p99 of the same measurement. */
 const SESSIONS = Number(process.env.LOCKED_SESSIONS ?? 24);
 
@@ -26,14 +27,18 @@ beforeAll(async () => {
   const config = await writeAgentConfig(cluster, token);
   const { file, raw } = readConfigFile(config);
   const vars = { SSL_CERT_FILE: cluster.webCaFile };
-  agent = await startTeleport(teleportConfig({ config }, file, raw), { log: silent, vars });
+  const log = createLogger({ component: 'PROC', level: 'debug', write: (line) => (agentLog += line) });
+  agent = await startTeleport(teleportConfig({ config }, file, raw), { log, vars });
   await cluster.login('ann', 'ann');
   await cluster.untilListed('ann', ['orders']);
-}, 60_000);
+});
 afterAll(async () => {
   await agent?.close({ drainMs: 0 });
   await cluster?.stop();
 });
+
+/** How often a service has asked Auth anew because it heard nothing: nobody had to, who heard of a lock from Auth itself. */
+const askedAnew = () => (cluster.log() + agentLog).split('Watching locks failed').length - 1;
 
 /** When and with what a session ends. */
 async function ending(client: pg.Client): Promise<{ at: number; text: string }> {
@@ -54,11 +59,12 @@ async function unlock(): Promise<void> {
     await cluster.tctl('rm', `lock/${metadata.name}`);
 }
 
-test(`X2 from "tctl lock" to the end of ${SESSIONS} sessions a second is enough, and each hears why`, async () => {
+test(`X2 from "tctl lock" to the end of ${SESSIONS} sessions nobody asks Auth, and each hears why`, async () => {
   const tunnel = await cluster.tunnel('ann', 'orders');
   const clients: pg.Client[] = [];
   for (let made = 0; made < SESSIONS; made++) clients.push(await tunnel.connect());
   const ends = clients.map(ending);
+  const before = askedAnew();
   const at = performance.now();
   expect((await cluster.tctl('lock', '--user=ann', '--message=On leave.')).status).toBe(0);
   const took = (await Promise.all(ends)).map((end) => ({ ...end, ms: end.at - at })).sort((a, b) => a.ms - b.ms);
@@ -68,20 +74,18 @@ test(`X2 from "tctl lock" to the end of ${SESSIONS} sessions a second is enough,
   }
   for (const { text } of took)
     expect(text).toBe('terminating connection: lock targeting User:"ann" is in force: On leave.');
-  expect(took.at(-1)!.ms).toBeLessThan(1_000);
+  expect(askedAnew()).toBe(before);
   await unlock();
-}, 60_000);
+});
 
 test('X2 a lock on the agent’s host ends its sessions and its tunnel, keeps it out, and lets it in again', async () => {
   const client = await session('ben');
   const { stdout } = await cluster.tctl('get', 'db_servers', '--format=json');
   const hostId = (JSON.parse(stdout) as { spec: { host_id: string } }[])[0]!.spec.host_id;
   const end = ending(client);
-  const at = performance.now();
   expect(await cluster.tctl('lock', `--server-id=${hostId}`, '--message=Stolen.')).toMatchObject({ status: 0 });
-  const { text, at: endedAt } = await end;
+  const { text } = await end;
   expect(text).toBe(`terminating connection: lock targeting ServerID:"${hostId}" is in force: Stolen.`);
-  expect(endedAt - at).toBeLessThan(1_000);
   const connect = () =>
     cluster.tsh('ben', 'db', 'exec', 'select 1', '--dbs=orders', '--db-user=analyst', '--db-name=dev', '--no-confirm');
   await until('the tunnel is gone', async () => {
@@ -90,7 +94,7 @@ test('X2 a lock on the agent’s host ends its sessions and its tunnel, keeps it
   });
   await unlock();
   await until('the host is in again', async () => ((await connect()).status === 0 ? true : undefined));
-}, 60_000);
+});
 
 test('X10 deleting a user ends the sessions of that user', async () => {
   const end = ending(await session('cat'));

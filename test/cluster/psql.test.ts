@@ -45,7 +45,7 @@ beforeAll(async () => {
     socket.destroy();
   });
   await new Promise<void>((resolve) => decoy.listen(0, '127.0.0.1', resolve));
-}, 40_000);
+});
 beforeEach(() => {
   if (cluster) temporary = mkdtempSync(join(cluster.dir, 't'));
 });
@@ -90,12 +90,10 @@ const left = () => readdirSync(temporary);
 testOnTerminal(`Ctrl-C cancels the statement, and the prompt of psql is back${because}`, async () => {
   const shown = onTerminal(['db', 'connect', ...ROUTE]);
   await shown.until('dev=>');
-  shown.type('select pg_sleep(60);\n');
+  shown.type('select pg_sleep(600);\n');
   await untilRunning();
-  const start = performance.now();
   shown.type('\u0003');
   await shown.until('canceling statement due to user request');
-  expect(performance.now() - start).toBeLessThan(1000);
   await shown.until('dev=>');
   shown.type('select 6 * 7 as answer;\n');
   await shown.until(/^ +42\r?$/m);

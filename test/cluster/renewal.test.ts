@@ -40,7 +40,7 @@ beforeAll(async () => {
     (await cluster.tctl('tokens', 'add', '--type=db', '--format=text')).stdout.trim(),
   );
   agent = await startAgent();
-}, 60_000);
+});
 afterAll(async () => {
   await agent?.close({ drainMs: 0 });
   await cluster?.stop();
@@ -66,7 +66,7 @@ async function shownAt(port: number, alpn: string): Promise<number> {
     port,
     servername: hexName(cluster.name),
     alpn: [alpn],
-    timeoutMs: 5_000,
+    timeoutMs: 60_000,
     ca,
     cert,
     key,
@@ -110,7 +110,7 @@ test('from the tenth day on all of them renew, and a session that runs goes on',
   await (await tunnel.connect()).end();
   expect((await cluster.tctl('status')).status).toBe(0);
   await client.end();
-}, 60_000);
+});
 
 test('a host that was away for longer says the command that brings it back, and it does', async () => {
   await agent.close({ drainMs: 0 });
@@ -131,4 +131,4 @@ test('a host that was away for longer says the command that brings it back, and 
   const token = (await cluster.tctl('tokens', 'add', '--type=db', '--format=text')).stdout.trim();
   agent = await startAgent(later, token);
   expect(stored().certPem).not.toBe(old);
-}, 60_000);
+});

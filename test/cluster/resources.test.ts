@@ -25,7 +25,7 @@ beforeAll(async () => {
   });
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['sales', 'reports']);
-}, 40_000);
+});
 afterAll(() => cluster?.stop());
 
 type Members = Record<string, unknown>;

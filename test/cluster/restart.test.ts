@@ -20,7 +20,7 @@ beforeAll(async () => {
   });
   const { stdout: token } = await cluster.tctl('tokens', 'add', '--type=db', '--format=text');
   agent = await startAgent(token.trim());
-}, 40_000);
+});
 afterAll(async () => {
   await agent?.close({ drainMs: 0 });
   await cluster?.stop();

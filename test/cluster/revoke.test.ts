@@ -21,7 +21,7 @@ beforeAll(async () => {
       { name: 'bea', roles: ['brief'] },
     ],
   });
-}, 40_000);
+});
 afterAll(async () => {
   await cluster?.stop();
 });

@@ -47,7 +47,7 @@ beforeAll(async () => {
       },
     },
   ];
-}, 40_000);
+});
 
 afterAll(async () => {
   process.env = before;

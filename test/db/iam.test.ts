@@ -56,7 +56,7 @@ beforeAll(async () => {
     { id: 'here', tls },
   ];
   redshift = await startRedshiftDouble({ aws, postgres: server, clusters });
-}, 40_000);
+});
 
 afterAll(async () => {
   process.env = before;

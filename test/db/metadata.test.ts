@@ -115,7 +115,7 @@ test('a denial is quiet and is not asked again; where AWS was not reached it is 
   expect(await imported(record)).toBe(record);
   expect(logged.join('')).toMatch(/^\S+ DEBUG .*not authorized to perform: redshift:DescribeClusters/);
   expect(aws.count('redshift:DescribeClusters')).toBe(6);
-}, 20_000);
+});
 
 test('what discovery found is not asked about again', async () => {
   const record = database({ aws: { region, redshift: { cluster_id: 'c1' } } }, { 'teleport.dev/origin': 'cloud' });

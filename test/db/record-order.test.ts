@@ -45,7 +45,7 @@ beforeAll(async () => {
   });
   agent.roles = [role({})];
   await agent.as({ serviceName: 'pg' });
-}, 40_000);
+});
 afterAll(async () => {
   await agent?.stop();
   await server?.stop();

@@ -68,7 +68,7 @@ beforeAll(async () => {
       ],
       now: () => new Date(Date.now() + clockMs),
     });
-}, 40_000);
+});
 
 afterAll(async () => {
   for (const [name, value] of Object.entries(environment)) {

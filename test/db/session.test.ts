@@ -62,7 +62,7 @@ beforeAll(async () => {
     databaseCas: [dbCa.certPem],
     now: () => clock(),
   });
-}, 40_000);
+});
 let stopPlain = () => {};
 async function startPlain(): Promise<number> {
   const { createServer } = await import('node:net');
@@ -305,9 +305,9 @@ describe('a cancel request', () => {
     await agent.as({ serviceName: 'pg', username: 'analyst' });
     const session = await agent.session(LOGIN);
     const { pid, secret } = session.backendKey!;
-    const running = session.query('select pg_sleep(30)');
+    const running = session.query('select pg_sleep(600)');
     running.catch(() => {});
-    const busy = "select 1 from pg_stat_activity where query like 'select pg_sleep(30)%' and state = 'active'";
+    const busy = "select 1 from pg_stat_activity where query like 'select pg_sleep(600)%' and state = 'active'";
     await until('the statement runs', async () => (await server.query(busy)).length > 0 || undefined);
     const socket = await agent.socket();
     socket.end(encodeFirst({ type: 'CancelRequest', pid, secret }));
@@ -398,8 +398,8 @@ describe('F9 a session that is ended', () => {
 
   test('by the end of its certificate, where a role asks for it, hears 57P01 and what to do', async () => {
     agent.roles = [role({}, { disconnect_expired_cert: true })];
-    // Certificates end on whole seconds.
-    const expires = new Date(Math.ceil((Date.now() + 300) / 1000) * 1000);
+    // Certificates end on whole seconds, and the session begins before.
+    const expires = new Date(Math.ceil((Date.now() + 5_000) / 1000) * 1000);
     await agent.as({ serviceName: 'pg' }, { expires });
     const { client } = await rawSession();
     const reason = `client certificate expired at ${expires.toISOString().slice(0, 19).replace('T', ' ')} +0000 UTC`;
@@ -426,9 +426,9 @@ describe('F9 a session that is ended', () => {
     };
     try {
       const { client } = await rawSession();
-      client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(30)' }));
+      client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(600)' }));
       await until('the statement runs', async () =>
-        (await server.query("select 1 from pg_stat_activity where query = 'select pg_sleep(30)'")).length > 0
+        (await server.query("select 1 from pg_stat_activity where query = 'select pg_sleep(600)'")).length > 0
           ? true
           : undefined,
       );
@@ -834,7 +834,7 @@ describe('what a statement came to', () => {
     const { client, hello } = await rawSession();
     client.socket.write(
       Buffer.concat(
-        [...query('select 1; select pg_sleep(30)'), ...query('select 2')].map((message) => encodeFrontend(message)),
+        [...query('select 1; select pg_sleep(600)'), ...query('select 2')].map((message) => encodeFrontend(message)),
       ),
     );
     const pid = hello.find(({ tag }) => tag === 'K')!.body.readInt32BE();
@@ -847,7 +847,7 @@ describe('what a statement came to', () => {
 
     agent.events.length = 0;
     const other = await rawSession();
-    other.client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(30)' }));
+    other.client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(600)' }));
     const values = [other.hello.find(({ tag }) => tag === 'K')!.body.readInt32BE()];
     await until('it runs', async () => (await server.query(active, { values })).length > 0 || undefined);
     await server.query('select pg_terminate_backend($1)', { values });
@@ -889,9 +889,9 @@ describe('D1 a newer protocol on the way to a PostgreSQL 18 that speaks it', () 
       const key = hello.find(({ tag }) => tag === 'K')!.body;
       expect(key).toHaveLength(8);
       await agent.as({ serviceName: 'pg', username: 'analyst', database: 'dev' });
-      client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(31)' }));
+      client.socket.write(encodeFrontend({ type: 'Query', query: 'select pg_sleep(601)' }));
       await until('the statement runs', async () =>
-        (await server.query("select 1 from pg_stat_activity where query = 'select pg_sleep(31)'")).length > 0
+        (await server.query("select 1 from pg_stat_activity where query = 'select pg_sleep(601)'")).length > 0
           ? true
           : undefined,
       );

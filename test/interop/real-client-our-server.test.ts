@@ -35,7 +35,7 @@ beforeAll(async () => {
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['pg']);
   session = await dial(`teleport-auth@${hexName(cluster.name)}`, hexName(cluster.name));
-}, 40_000);
+});
 afterAll(async () => {
   session?.destroy();
   await cluster?.stop();

@@ -43,7 +43,7 @@ test('the ClientHello is read in full and put back, also when it comes byte by b
   });
   await using listener = await listen({
     async onConnection(socket) {
-      seen.push(await peekClientHello(socket, { timeoutMs: 5000 }));
+      seen.push(await peekClientHello(socket, { timeoutMs: 60_000 }));
       tls.accept(socket);
     },
   });

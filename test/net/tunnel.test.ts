@@ -93,7 +93,7 @@ test.each(['alpn', 'alpn-ping'] as const)(
   async (protocol) => {
     await using server = await upgradeServer((tunnel) => void tunnel.pipe(tunnel));
     const socket = await dialTcp({ host: '127.0.0.1', port: server.port });
-    const tunnel = await upgradeConnection(socket, { host: `127.0.0.1:${server.port}`, protocol, timeoutMs: 5000 });
+    const tunnel = await upgradeConnection(socket, { host: `127.0.0.1:${server.port}`, protocol, timeoutMs: 60_000 });
     const size = 5 * 1024 * 1024;
     tunnel.write(Buffer.alloc(size, 3));
     let got = 0;
@@ -112,7 +112,7 @@ test('bytes for somebody who has left fail as on a socket', async () => {
   });
   await using server = await upgradeServer((tunnel) => arrive(tunnel));
   const socket = await dialTcp({ host: '127.0.0.1', port: server.port });
-  await upgradeConnection(socket, { host: `127.0.0.1:${server.port}`, protocol: 'alpn', timeoutMs: 5000 });
+  await upgradeConnection(socket, { host: `127.0.0.1:${server.port}`, protocol: 'alpn', timeoutMs: 60_000 });
   const tunnel = await arrived;
   socket.destroy();
   await once(tunnel.resume(), 'end');
@@ -176,7 +176,7 @@ test('a server that does not know the path is called too old', async () => {
   const { port } = server.address() as AddressInfo;
   const socket = await dialTcp({ host: '127.0.0.1', port });
   await expect(
-    upgradeConnection(socket, { host: `127.0.0.1:${port}`, protocol: 'alpn', timeoutMs: 5000 }),
+    upgradeConnection(socket, { host: `127.0.0.1:${port}`, protocol: 'alpn', timeoutMs: 60_000 }),
   ).rejects.toMatchObject({ code: 'NotImplemented' });
   server.closeAllConnections();
   server.close();

@@ -52,7 +52,7 @@ afterAll(() => new Promise((done) => server.close(done)));
 const send = (duplex: Duplex, ...messages: BackendMessage[]) =>
   duplex.write(Buffer.concat(messages.map(encodeBackend)));
 const next = async (duplex: Duplex, meaning?: Parameters<typeof decodeFrontend>[2]) => {
-  const { tag, body } = await readMessage(duplex, { timeoutMs: 5000 });
+  const { tag, body } = await readMessage(duplex, { timeoutMs: 60_000 });
   return decodeFrontend(tag, body, meaning);
 };
 
@@ -65,7 +65,7 @@ describe('reading', () => {
       client.setNoDelay();
       for (let at = 0; at < all.length; at += size) client.write(all.subarray(at, at + size));
       client.end();
-      const first = await readFirst(peer, { timeoutMs: 5000 });
+      const first = await readFirst(peer, { timeoutMs: 60_000 });
       expect(first.packet).toEqual(packet);
       expect(await next(peer)).toEqual({ type: 'Query', query: 'select 1' });
       expect(await text(peer)).toBe('tail');
@@ -86,18 +86,18 @@ describe('reading', () => {
     const [client, peer] = await pair();
     await expect(readFirst(peer, { timeoutMs: 20 })).rejects.toMatchObject({ code: 'ConnectionProblem' });
     client.end(Buffer.from('0000', 'hex'));
-    await expect(readFirst(peer, { timeoutMs: 5000 })).rejects.toMatchObject({ code: 'ConnectionProblem' });
+    await expect(readFirst(peer, { timeoutMs: 60_000 })).rejects.toMatchObject({ code: 'ConnectionProblem' });
     peer.destroy();
-    await expect(readFirst(peer, { timeoutMs: 5000 })).rejects.toMatchObject({ code: 'ConnectionProblem' });
+    await expect(readFirst(peer, { timeoutMs: 60_000 })).rejects.toMatchObject({ code: 'ConnectionProblem' });
     expect(peer.listenerCount('readable')).toBe(0);
   });
 
   test('refuses a length before it waits for the bytes', async () => {
     const [client, peer] = await pair();
     client.write(Buffer.from('16030100', 'hex'));
-    await expect(readFirst(peer, { timeoutMs: 5000 })).rejects.toMatchObject({ code: 'Protocol' });
+    await expect(readFirst(peer, { timeoutMs: 60_000 })).rejects.toMatchObject({ code: 'Protocol' });
     client.write(Buffer.from('70ffffffff', 'hex'));
-    await expect(readMessage(peer, { timeoutMs: 5000 })).rejects.toMatchObject({ code: 'Protocol' });
+    await expect(readMessage(peer, { timeoutMs: 60_000 })).rejects.toMatchObject({ code: 'Protocol' });
   });
 });
 
@@ -107,7 +107,7 @@ describe('backend', () => {
     client.write(encodeFirst({ type: 'GSSENCRequest' }));
     client.write(encodeFirst({ type: 'SSLRequest' }));
     client.write(encodeFirst(startup()));
-    const { message, isTls } = await readStartup(peer, { timeoutMs: 5000 });
+    const { message, isTls } = await readStartup(peer, { timeoutMs: 60_000 });
     expect(message).toEqual(startup());
     expect(isTls).toBe(false);
     expect((await readExactly(client, 2, deadlineIn(5000))).toString()).toBe('NN');
@@ -116,13 +116,13 @@ describe('backend', () => {
   test.each(['SSLRequest', 'GSSENCRequest'] as const)('a second %s is refused', async (type) => {
     const [client, peer] = await pair();
     client.write(Buffer.concat([encodeFirst({ type }), encodeFirst({ type })]));
-    await expect(readStartup(peer, { timeoutMs: 5000 })).rejects.toThrow(`received more than one ${type}`);
+    await expect(readStartup(peer, { timeoutMs: 60_000 })).rejects.toThrow(`received more than one ${type}`);
   });
 
   test('upgrades to TLS on both ends and reads the StartupMessage inside', async () => {
     const [client, peer] = await pair();
-    const reading = readStartup(peer, { upgrade: serverTls, timeoutMs: 5000 });
-    expect(await requestTls(client, { timeoutMs: 5000 })).toBe(true);
+    const reading = readStartup(peer, { upgrade: serverTls, timeoutMs: 60_000 });
+    expect(await requestTls(client, { timeoutMs: 60_000 })).toBe(true);
     const secure = clientTls(client);
     secure.write(Buffer.concat([encodeFirst(startup()), Buffer.from('tail')]));
     const { message, duplex, isTls } = await reading;
@@ -273,7 +273,7 @@ describe('frontend', () => {
       ['Sx', undefined],
     ] as const) {
       const [client, peer] = await pair();
-      const asking = requestTls(client, { timeoutMs: 5000 });
+      const asking = requestTls(client, { timeoutMs: 60_000 });
       asking.catch(() => {});
       await readFirst(peer);
       peer.write(answer);
@@ -284,7 +284,7 @@ describe('frontend', () => {
 
   test('a cancel is sent and waits for the server to close', async () => {
     const [client, peer] = await pair();
-    const cancelling = cancel(client, backendKey, { timeoutMs: 5000 });
+    const cancelling = cancel(client, backendKey, { timeoutMs: 60_000 });
     expect((await readStartup(peer)).message).toEqual({ type: 'CancelRequest', ...backendKey });
     peer.end();
     await cancelling;

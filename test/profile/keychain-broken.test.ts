@@ -58,7 +58,7 @@ async function login(vars: Record<string, string> = {}): Promise<string> {
   const home = mkdtempSync(join(dir, 'home-'));
   const env = { PATH: process.env.PATH, HOME: home, TELEPORT_GLOBAL_TSH_CONFIG: join(dir, 'none'), ...vars };
   const said = await new Promise<string>((resolve) => {
-    execFile(process.execPath, args, { env, timeout: 20_000 }, (error, out, err) => {
+    execFile(process.execPath, args, { env, timeout: 100_000 }, (error, out, err) => {
       expect(error?.code).toBe(1);
       resolve(out + err);
     });

@@ -171,12 +171,14 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
     });
     router.service(DatabaseAgent, {
       async *watchLocks(_, { signal }) {
+        const later = on(changes, 'rights', { signal }); // before it is asked for, or what is said meanwhile is lost
         yield { first: true, whole: true, locks };
-        for await (const [said] of on(changes, 'rights', { signal })) yield said;
+        for await (const [said] of later) yield said;
       },
       async *watchAuthorities(_, { signal }) {
+        const later = on(changes, 'authorities', { signal });
         yield {};
-        for await (const _change of on(changes, 'authorities', { signal })) yield {};
+        for await (const _change of later) yield {};
       },
       getSessionAccess: ({ user }) => ({ userExists: !gone.has(user) }),
     });
@@ -228,7 +230,7 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
   });
   const listener = await listen({
     onConnection: async (socket) => {
-      const source = (await takeProxyHeader(socket, { timeoutMs: 5_000 }))?.source;
+      const source = (await takeProxyHeader(socket, { timeoutMs: 60_000 }))?.source;
       if (source) stub.clients.push(source.address);
       addresses.set(`${socket.remotePort}`, source ? `${source.address}:${source.port}` : '');
       tls.accept(socket);

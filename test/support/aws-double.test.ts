@@ -341,7 +341,7 @@ test('a request that breaks a rule is refused as the service refuses it, after i
 
 test('the aws command can use it', async () => {
   const run = promisify(execFile);
-  const cli = (...args: string[]) => run('aws', args, { env: { ...process.env, ...aws.env(user) }, timeout: 25_000 });
+  const cli = (...args: string[]) => run('aws', args, { env: { ...process.env, ...aws.env(user) }, timeout: 100_000 });
   const user = aws.addUser('alice', { policies: [allow('redshift:*')] });
   aws.addRedshiftCluster({ id: 'sales' });
   try {

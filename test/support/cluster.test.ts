@@ -15,4 +15,4 @@ test('it serves, says what it logs, comes back on its ports, and is gone at the 
     await cluster.stop();
   }
   expect(() => process.kill(cluster.teleport.pid!, 0)).toThrow('ESRCH');
-}, 60_000);
+});

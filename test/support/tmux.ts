@@ -29,7 +29,7 @@ export function cellsInTmux(texts: readonly string[]): number[] {
   const [script, asked, answers] = ['ask.cjs', 'texts.json', 'answers.json'].map((name) => join(folder, name));
   const tmux = (...args: string[]) => {
     const env = { ...process.env, TMUX: undefined, TMUX_TMPDIR: folder, LC_ALL: 'C.UTF-8' };
-    return spawnSync('tmux', ['-u', '-f', '/dev/null', ...args], { env, encoding: 'utf8', timeout: 20_000 });
+    return spawnSync('tmux', ['-u', '-f', '/dev/null', ...args], { env, encoding: 'utf8', timeout: 60_000 });
   };
   try {
     writeFileSync(script!, ASKING);

@@ -1,7 +1,7 @@
 /** The one place where a test asks again and again: for what other processes do in their own time and tell nobody. */
 
 /** Shorter than a test may take, so that the words of this wait are seen. */
-const PATIENCE_MS = 25_000;
+const PATIENCE_MS = 100_000;
 const AGAIN_MS = 25;
 
 /** @throws Error that names what did not come */

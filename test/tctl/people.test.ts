@@ -9,7 +9,7 @@ import { startTestCluster, type TestCluster } from '../support/cluster.js';
 let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await startTestCluster({ agent: false, users: [{ name: 'alice', roles: ['access'] }] });
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 const names = async () =>

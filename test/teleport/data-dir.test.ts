@@ -112,7 +112,7 @@ describe('F14 a data folder belongs to one process', () => {
     first.child.kill('SIGTERM');
     expect((await first.ended).status).toBe(0);
     expect(existsSync(join(dir, 'data', 'teleport.lock.json'))).toBe(false);
-  }, 30_000);
+  });
 
   test('an agent does not start in the folder of an Auth Service', async () => {
     const first = start(configFile('auth'));
@@ -125,7 +125,7 @@ describe('F14 a data folder belongs to one process', () => {
     const second = await start(agent).ended;
     expect(second.status).toBe(1);
     expect(second.text).toContain(`process ${first.child.pid} on`);
-  }, 30_000);
+  });
 
   test('kill -9 leaves no lock behind', async () => {
     const config = configFile('a');
@@ -140,7 +140,7 @@ describe('F14 a data folder belongs to one process', () => {
     expect(await second.says(UP)).toContain(UP);
     second.child.kill('SIGTERM');
     expect((await second.ended).status).toBe(0);
-  }, 30_000);
+  });
 
   const onLinux = process.platform === 'linux' ? test : test.skip;
   onLinux(
@@ -227,7 +227,7 @@ describe('F1 a full disk under the daemon', () => {
     expect(child.exitCode).toBeNull();
     child.kill('SIGTERM');
     expect((await ended).status).toBe(0);
-  }, 30_000);
+  });
 
   testOnSmallDisk('a log file gets whole lines, what it cannot take goes to standard error', () => {
     disk = mountSmallDisk(16);

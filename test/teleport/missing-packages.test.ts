@@ -108,7 +108,7 @@ describe('N8 a package that is not there is said in one sentence with the next s
     expect(text).toMatch(
       /^ERROR: the system keychain cannot be [^\n]*keytar[^\n]*\n[^\n]*--credential-store=file[^\n]*\n\n$/,
     );
-  }, 30_000);
+  });
 
   test('with all of them in place the services start', async () => {
     await using teleport = startProgram('teleport', ['start', `--config=${join(prefix, 'teleport.yaml')}`], {
@@ -116,5 +116,5 @@ describe('N8 a package that is not there is said in one sentence with the next s
       home: prefix,
     });
     await teleport.untilSaid('Proxy Service is listening');
-  }, 30_000);
+  });
 });

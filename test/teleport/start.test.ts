@@ -109,7 +109,7 @@ test('start logs JSON to a file, tells its state over HTTP and shows a new certi
     expect(await running).toBe(0);
   }
   expect([env.out(), env.err()]).toEqual(['', '']);
-}, 30_000);
+});
 
 test('/readyz follows the state, /healthz does not; other paths and methods are refused', async () => {
   let readiness: Readiness = 'starting';

@@ -91,4 +91,4 @@ test('with one it does the main job and leaves nothing; a step that fails is nam
   expect(lines.map((line) => line.split(' ')[0])).toEqual(['ok', 'FAILED', 'skipped', 'skipped', 'skipped', 'ok', '2']);
   expect(lines[1]).toContain('there is no reports in sales');
   expect(lines.at(-1)).toBe('2 passed, 1 failed, 3 skipped');
-}, 60_000);
+});

@@ -11,7 +11,7 @@ test('H12 the generated code of src/api/gen is what src/api/proto makes', () => 
     const [command, ...args] = JSON.parse(readFileSync('package.json', 'utf8')).scripts.proto.split(' ') as string[];
     const { status, stderr } = spawnSync(join(bin, command!), [...args, '-o', out], {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 110_000,
       env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, XDG_CACHE_HOME: join(out, 'cache') },
     });
     expect([status, stderr]).toEqual([0, '']);
@@ -29,4 +29,4 @@ test('H12 the generated code of src/api/gen is what src/api/proto makes', () => 
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
-}, 90_000);
+});

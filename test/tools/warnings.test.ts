@@ -15,7 +15,7 @@ function runOf(body: string): { status: number | null; stderr: string; count: st
   writeFileSync(join(folder, 'one.test.cjs'), body);
   const report = join(folder, 'report.json');
   const config = `--config=${JSON.stringify({ rootDir: folder, transform: {} })}`;
-  const run = (...args: string[]) => spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 25_000 });
+  const run = (...args: string[]) => spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 100_000 });
   const { status, stderr } = run('test/tools/jest.mjs', config, '--json', `--outputFile=${report}`);
   return { status, stderr, count: run('test/tools/count.mjs', String(status), report).stdout };
 }

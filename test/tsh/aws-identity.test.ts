@@ -15,7 +15,7 @@ import { withoutProgress } from '../support/exec.js';
 let world: AwsDirect;
 beforeAll(async () => {
   world = await startAwsDirect();
-}, 40_000);
+});
 afterAll(() => world?.stop());
 beforeEach(() => {
   world.aws.calls.length = 0;

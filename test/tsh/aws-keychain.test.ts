@@ -15,7 +15,7 @@ beforeAll(async () => {
   if (withoutService) return;
   service = await startSecretService();
   world = await startAwsDirect();
-}, 40_000);
+});
 afterAll(async () => {
   await world?.stop();
   await service?.stop();

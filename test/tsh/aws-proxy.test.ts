@@ -19,7 +19,7 @@ beforeAll(async () => {
   world = await startAwsDirect({ now: () => Date.now() + aheadMs });
   const { status } = await world.tsh('login', '--aws', '--region=us-east-1', `--ca-file=${world.caFile}`);
   expect(status).toBe(0);
-}, 40_000);
+});
 afterAll(async () => {
   await world?.tsh('logout');
   await world?.stop();
@@ -71,7 +71,7 @@ test('100 connections are one call to AWS, a cancel is none', async () => {
   expect((await clients[0]!.query('select current_user as u')).rows).toEqual([{ u: 'analyst' }]);
   expect(minted()).toBe(1);
   await Promise.all(clients.map((client) => client.end()));
-}, 30_000);
+});
 
 test('another database of the same cluster has a password of its own', async () => {
   await world.postgres.query('create database other');
@@ -129,4 +129,4 @@ test('left open for days it takes new connections, and a session outlives its pa
   }
   expect((await old.query('select 2 as two')).rows).toEqual([{ two: 2 }]);
   await old.end();
-}, 20_000);
+});

@@ -19,7 +19,7 @@ beforeAll(async () => {
   await world.postgres.query('create role newbie login');
   const { status } = await world.tsh('login', '--aws', '--region=us-east-1', `--ca-file=${world.caFile}`);
   expect(status).toBe(0);
-}, 40_000);
+});
 afterAll(() => world?.stop());
 beforeEach(() => {
   world.redshift.logins.length = 0;

@@ -24,7 +24,7 @@ import { until } from '../support/until.js';
 let world: AwsDirect;
 beforeAll(async () => {
   world = await startAwsDirect();
-}, 40_000);
+});
 afterAll(() => world?.stop());
 beforeEach(async () => {
   world.aws.calls.length = 0;

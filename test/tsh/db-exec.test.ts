@@ -29,7 +29,7 @@ beforeAll(async () => {
   await cluster.tctlWith(documents(all), 'create');
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['one', 'two', 'unreachable']);
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 const ROUTE = '--db-user=postgres --db-name=postgres';

@@ -48,7 +48,7 @@ beforeAll(async () => {
     const { stdout } = await cluster.tsh('alice', 'db', 'ls', '-f', 'json');
     return JSON.parse(stdout).length === 1 || undefined;
   });
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 const ROUTE = ['--db-user=postgres', '--db-name=bench'];

@@ -40,7 +40,7 @@ async function login(store: string, vars: Record<string, string> = {}): Promise<
   const tsh = [process.execPath, 'dist/tsh.js', 'login', `--proxy=localhost:${port}`, '--user=alice'];
   const env = { PATH: process.env.PATH, HOME: dir, TELEPORT_GLOBAL_TSH_CONFIG: join(dir, 'none'), ...vars };
   return await new Promise((resolve) => {
-    execFile('unshare', ['-m', 'sh', '-c', script, store, ...tsh], { env, timeout: 20_000 }, (_error, _out, err) =>
+    execFile('unshare', ['-m', 'sh', '-c', script, store, ...tsh], { env, timeout: 100_000 }, (_error, _out, err) =>
       resolve(err),
     );
   });

@@ -15,7 +15,7 @@ let psql: string | undefined;
 beforeAll(async () => {
   psql = await findPsql(process.env.PATH);
   server = await startPostgres();
-}, 40_000);
+});
 afterAll(() => server?.stop());
 
 async function ours(sql: string): Promise<string> {

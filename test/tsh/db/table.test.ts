@@ -104,7 +104,7 @@ describe('U9 on a real terminal', () => {
     if (!openTerminal) return;
     cluster = await startTestCluster({ users: [{ name: 'alice', roles: ['access'] }], agent: false });
     await cluster.login('alice', 'alice');
-  }, 40_000);
+  });
   afterAll(() => cluster?.stop());
 
   testOnTerminal.each([20, 40, 200])('of %i columns no line breaks', async (columns) => {

@@ -133,7 +133,7 @@ test('a server that goes away while somebody waits is asked again', async () => 
   expect(await done).toBe(0);
   expect(env.err()).toContain('Approval received');
   expect(cluster.calls.filter((call) => call === 'WatchEvents')).toHaveLength(2);
-}, 20_000);
+});
 
 test('Ctrl-C ends the wait at once with 130, and the request can be taken up later', async () => {
   await login();
