@@ -7,10 +7,10 @@ import { rmSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { shellWord } from '../cli/shell-word.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
 import { isListening } from '../net/unix-socket.js';
+import { shellWord } from '../shell-word.js';
 
 export interface SocketFolder {
   path: string;

@@ -8,10 +8,11 @@
  *     └── amazon.pem         0600   Amazon's roots, for other programs
  *     ~/.tsh/aws/NAME/              secrets of one identity (`secret-store.ts`)
  */
-import { readdir, stat, utimes } from 'node:fs/promises';
+import { lstat, lutimes, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
-import { readIfThere, tryBase, withBase, writeWhole } from './lock.js';
+import { readIfThere } from '../small-file.js';
+import { assertNotEverybodys, tryBase, withBase, writeWithin } from './base-folder.js';
 import { basePaths, SECRET_MODE } from './paths.js';
 import type { CredentialStoreKind } from './secret.js';
 import { wipe } from './wipe.js';
@@ -81,6 +82,7 @@ export function awsIdentities(base: string): AwsIdentities {
   const fileOf = (name: string) => join(folder, `${fileName(name)}.json`);
   const locked = <T>(work: () => Promise<T>): Promise<T> => withBase(base, work);
   const readFrom = async (path: string): Promise<AwsIdentity | undefined> => {
+    await assertNotEverybodys(base);
     const text = await readIfThere(path);
     return text === undefined ? undefined : parse(text, path);
   };
@@ -88,12 +90,15 @@ export function awsIdentities(base: string): AwsIdentities {
   const files = async () => (await entriesOf(folder)).filter((name) => name.endsWith('.json')).sort();
   const lastName = async () => (await readIfThere(current))?.trim() || undefined;
   const currentName = async () => {
-    const [own, cluster] = await Promise.all([changedAt(current), changedAt(basePaths(base).currentProfile)]);
+    const [own, cluster] = await Promise.all([
+      changedAt(current, lstat),
+      changedAt(basePaths(base).currentProfile, stat),
+    ]);
     if (own === undefined || (cluster !== undefined && cluster > own)) return undefined;
     return await lastName();
   };
   const write = (identity: AwsIdentity) =>
-    writeWhole(fileOf(identity.name), `${JSON.stringify(identity, undefined, 2)}\n`, SECRET_MODE);
+    writeWithin(base, fileOf(identity.name), `${JSON.stringify(identity, undefined, 2)}\n`, SECRET_MODE);
   return {
     folder,
     currentName,
@@ -101,7 +106,7 @@ export function awsIdentities(base: string): AwsIdentities {
     async stepBack() {
       // Nothing is written where nothing would change: the folder may be one that cannot be written.
       if ((await currentName()) === undefined) return;
-      await utimes(current, LONG_AGO, LONG_AGO).catch((error: unknown) => {
+      await lutimes(current, LONG_AGO, LONG_AGO).catch((error: unknown) => {
         if (!isMissing(error)) throw fileError('write', current, error);
       });
     },
@@ -118,7 +123,7 @@ export function awsIdentities(base: string): AwsIdentities {
         const before = await read(identity.name).catch(() => undefined);
         const saved = before?.arn === identity.arn ? { ...identity, databases: before.databases } : identity;
         await write(saved);
-        await writeWhole(current, `${identity.name}\n`, SECRET_MODE);
+        await writeWithin(base, current, `${identity.name}\n`, SECRET_MODE);
         return saved;
       });
     },
@@ -132,8 +137,8 @@ export function awsIdentities(base: string): AwsIdentities {
       return await withBase(
         base,
         async () => {
-          if ((await readIfThere(current))?.trim() === name) await wipe(current);
-          return await wipe(fileOf(name));
+          if ((await readIfThere(current))?.trim() === name) await wipe(base, current);
+          return await wipe(base, fileOf(name));
         },
         { isRemoval: true },
       );
@@ -171,9 +176,9 @@ function parse(text: string, path: string): AwsIdentity {
 }
 
 /** Nanoseconds, for two logins may come close upon each other. */
-async function changedAt(path: string): Promise<bigint | undefined> {
+async function changedAt(path: string, look: typeof stat): Promise<bigint | undefined> {
   try {
-    return (await stat(path, { bigint: true })).mtimeNs;
+    return (await look(path, { bigint: true })).mtimeNs;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw fileError('read', path, error);

@@ -10,10 +10,11 @@ import { certificatesIn } from '../pki/certificate-file.js';
 import { authoritiesByCluster } from '../pki/cluster-name.js';
 import { readPrivateKey, sameKey } from '../pki/keys.js';
 import { publicKeyOf } from '../pki/x509.js';
+import { readIfThere } from '../small-file.js';
 import { activeDatabase } from './active-database.js';
+import { assertNotEverybodys, tryBase, withBase, writeWithin } from './base-folder.js';
 import { deleteEntries, moveKeys, type SecretOpener, secretOpener } from './key-places.js';
 import type { KeychainOptions } from './keychain.js';
-import { readIfThere, tryBase, withBase, writeWhole } from './lock.js';
 import {
   basePaths,
   CA_MODE,
@@ -72,6 +73,7 @@ export class DiskStore implements ProfileStore {
 
   async readProfile(name: string) {
     const path = profilePath(this.#base, name);
+    await assertNotEverybodys(this.#base);
     const text = await readIfThere(path);
     return text === undefined ? undefined : await parseProfile(text, path);
   }
@@ -89,8 +91,9 @@ export class DiskStore implements ProfileStore {
     await this.#locked(async () => {
       const credentialStore = await this.#recorded(name);
       const text = profileText({ ...profile, ...(credentialStore ? { credentialStore } : {}) });
-      await writeWhole(profilePath(this.#base, name), text, PROFILE_MODE);
-      if (options.makeCurrent ?? true) await writeWhole(this.#paths.currentProfile, `${name}\n`, PROFILE_MODE);
+      await writeWithin(this.#base, profilePath(this.#base, name), text, PROFILE_MODE);
+      if (options.makeCurrent ?? true)
+        await writeWithin(this.#base, this.#paths.currentProfile, `${name}\n`, PROFILE_MODE);
     });
   }
 
@@ -108,7 +111,7 @@ export class DiskStore implements ProfileStore {
         const profile = await this.readProfile(name);
         if (profile === undefined) return;
         const text = profileText({ ...profile, credentialStore: kind });
-        await writeWhole(profilePath(this.#base, name), text, PROFILE_MODE);
+        await writeWithin(this.#base, profilePath(this.#base, name), text, PROFILE_MODE);
       };
       return await moveKeys(this.#open, keyFolder(name), { from, to: kind, record });
     });
@@ -140,14 +143,14 @@ export class DiskStore implements ProfileStore {
     await this.#locked(async () => {
       const secrets = await this.#secretsOf(name);
       if (await areOtherKeys(secrets, accounts, keys)) {
-        for (const path of files.all) await wipe(path);
+        for (const path of files.all) await wipe(this.#base, path);
         await deleteEntries(this.#open, keyFolder(name), accounts.owns);
       }
       await secrets.set(accounts.tls, lined(keys.tlsKeyPem));
-      await writeWhole(files.tlsCert, lined(keys.tlsCertPem), SECRET_MODE);
+      await writeWithin(this.#base, files.tlsCert, lined(keys.tlsCertPem), SECRET_MODE);
       await secrets.set(accounts.ssh, lined(keys.sshKeyPem));
-      await writeWhole(files.sshPublicKey, lined(keys.sshPublicKey), SECRET_MODE);
-      if (keys.sshCert) await writeWhole(files.sshCert(cluster), lined(keys.sshCert), SECRET_MODE);
+      await writeWithin(this.#base, files.sshPublicKey, lined(keys.sshPublicKey), SECRET_MODE);
+      if (keys.sshCert) await writeWithin(this.#base, files.sshCert(cluster), lined(keys.sshCert), SECRET_MODE);
     });
   }
 
@@ -162,11 +165,12 @@ export class DiskStore implements ProfileStore {
     const files = proxyPaths(this.#base, name);
     await this.#locked(async () => {
       for (const { cluster, tlsPems } of cas) {
-        if (!cluster.includes('..')) await writeWhole(files.ca(cluster), tlsPems.map(lined).join(''), CA_MODE);
+        if (!cluster.includes('..'))
+          await writeWithin(this.#base, files.ca(cluster), tlsPems.map(lined).join(''), CA_MODE);
       }
       const all = cas.flatMap(({ tlsPems }) => tlsPems.map((pem) => `${lined(pem)}\n`));
-      await writeWhole(files.certsPem, all.join(''), CA_MODE);
-      await addKnownHosts(this.#paths.knownHosts, cas);
+      await writeWithin(this.#base, files.certsPem, all.join(''), CA_MODE);
+      await addKnownHosts(this.#base, cas);
     });
   }
 
@@ -199,14 +203,14 @@ export class DiskStore implements ProfileStore {
     await this.#locked(async () => {
       const account = keyAccounts(name, user).database(cluster, database);
       await (await this.#secretsOf(name)).set(account, lined(keys.keyPem));
-      await writeWhole(files.dbCert(cluster, database), lined(keys.certPem), SECRET_MODE);
+      await writeWithin(this.#base, files.dbCert(cluster, database), lined(keys.certPem), SECRET_MODE);
     });
   }
 
   async deleteDatabase(name: string, user: string, cluster: string, database: string) {
     const files = userPaths(this.#base, name, user);
     return await this.#removing(async () => {
-      const certGone = await wipe(files.dbCert(cluster, database));
+      const certGone = await wipe(this.#base, files.dbCert(cluster, database));
       const account = keyAccounts(name, user).database(cluster, database);
       const keyGone = await (await this.#secretsOf(name)).delete(account);
       return certGone || keyGone;
@@ -216,11 +220,11 @@ export class DiskStore implements ProfileStore {
   async deleteIssued(name: string, user: string, cluster: string) {
     const files = userPaths(this.#base, name, user);
     await this.#removing(async () => {
-      await wipe(files.dbFolders);
+      await wipe(this.#base, files.dbFolders);
       await deleteEntries(this.#open, keyFolder(name), keyAccounts(name, user).isDatabase);
       for (const { name: file } of await entriesOf(files.sshFolder)) {
         const path = join(files.sshFolder, file);
-        if (path !== files.sshCert(cluster)) await wipe(path);
+        if (path !== files.sshCert(cluster)) await wipe(this.#base, path);
       }
     });
   }
@@ -249,7 +253,7 @@ export class DiskStore implements ProfileStore {
     return await this.#removing(async () => {
       let found = false;
       await everyOne(userPaths(this.#base, name, user).all, async (path) => {
-        found = (await wipe(path)) || found;
+        found = (await wipe(this.#base, path)) || found;
       });
       return (await deleteEntries(this.#open, keyFolder(name), keyAccounts(name, user).owns)) || found;
     });
@@ -264,7 +268,9 @@ export class DiskStore implements ProfileStore {
     await this.#removing(async () => {
       const found = (await entriesOf(this.#base)).filter(({ name }) => !KEPT_AT_LOGOUT.includes(name));
       const files = found.map(({ name }) => join(this.#base, name)).filter((path) => path !== this.#paths.lock);
-      await everyOne([...files.map((path) => () => wipe(path)), () => this.deleteEntries()], (remove) => remove());
+      await everyOne([...files.map((path) => () => wipe(this.#base, path)), () => this.deleteEntries()], (remove) =>
+        remove(),
+      );
     });
   }
 
@@ -357,10 +363,11 @@ function casByCluster(pems: readonly string[]): HostCa[] {
   return [...authoritiesByCluster(pems)].map(([cluster, tlsPems]) => ({ cluster, tlsPems }));
 }
 
-async function addKnownHosts(path: string, cas: readonly HostCa[]): Promise<void> {
+async function addKnownHosts(base: string, cas: readonly HostCa[]): Promise<void> {
+  const path = basePaths(base).knownHosts;
   const before = ((await readIfThere(path)) ?? '').split('\n').filter((line) => line !== '');
   const lines = [...new Set([...before, ...cas.flatMap(({ knownHosts = [] }) => knownHosts.map((l) => l.trim()))])];
-  if (lines.length > 0) await writeWhole(path, `${lines.join('\n')}\n`, SECRET_MODE);
+  if (lines.length > 0) await writeWithin(base, path, `${lines.join('\n')}\n`, SECRET_MODE);
 }
 
 async function entriesOf(folder: string) {

@@ -73,7 +73,7 @@ async function keysIn(secrets: SecretStore, folder: string): Promise<string[]> {
 }
 
 async function forgetMark(open: SecretOpener): Promise<void> {
-  if ((await (await open('keychain')).list('')).length === 0) await wipe(basePaths(open.base).keychainMark);
+  if ((await (await open('keychain')).list('')).length === 0) await wipe(open.base, basePaths(open.base).keychainMark);
 }
 
 /**

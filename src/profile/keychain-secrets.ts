@@ -10,8 +10,8 @@ import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve, sep } from 'node:path';
 import { TeleportError } from '../errors.js';
+import { writeWithin } from './base-folder.js';
 import type { Keychain } from './keychain.js';
-import { writeWhole } from './lock.js';
 import { basePaths, SECRET_MODE } from './paths.js';
 import { parts, type SecretStore } from './secret.js';
 
@@ -68,5 +68,5 @@ export function mayHaveEntries(base: string): boolean {
 }
 
 async function putMark(base: string): Promise<void> {
-  if (!mayHaveEntries(base)) await writeWhole(basePaths(base).keychainMark, MARK, SECRET_MODE);
+  if (!mayHaveEntries(base)) await writeWithin(base, basePaths(base).keychainMark, MARK, SECRET_MODE);
 }

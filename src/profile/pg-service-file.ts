@@ -10,8 +10,9 @@
 import { constants } from 'node:fs';
 import { access, readFile, stat, unlink } from 'node:fs/promises';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
-import { throughLinks, withLock, writeWhole } from './lock.js';
+import { withLock } from '../lock.js';
 import { SERVICE_FILE_MODE } from './paths.js';
+import { throughLinks, writeWhole } from './whole-file.js';
 
 /** What one section says; absent user and name stay out of the file. */
 export interface PgService {

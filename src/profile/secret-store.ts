@@ -9,10 +9,12 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError, nodeCodeOf } from '../errors.js';
+import { readIfThere } from '../small-file.js';
+import { writeWithin } from './base-folder.js';
 import type { KeychainOptions } from './keychain.js';
-import { readIfThere, writeWhole } from './lock.js';
 import { SECRET_MODE } from './paths.js';
 import { type CredentialStoreKind, parts, type SecretStore } from './secret.js';
+import { leftoverOf } from './whole-file.js';
 import { wipe } from './wipe.js';
 
 /** Folders of a base folder that may hold secrets of ours. */
@@ -41,8 +43,8 @@ export function fileSecrets(base: string): SecretStore {
     kind: 'file',
     check: async () => {},
     get: async (account) => await readIfThere(path(account)),
-    set: async (account, secret) => await writeWhole(path(account), secret, SECRET_MODE),
-    delete: async (account) => await wipe(path(account)),
+    set: async (account, secret) => await writeWithin(base, path(account), secret, SECRET_MODE),
+    delete: async (account) => await wipe(base, path(account)),
     async list(folder) {
       const folders = folder === '' ? SECRET_FOLDERS : [folder];
       return (await Promise.all(folders.map((one) => filesBelow(base, parts(one))))).flat().sort();
@@ -60,7 +62,11 @@ async function filesBelow(base: string, folder: readonly string[]): Promise<stri
   }
   const below = entries.map(async (entry) => {
     const path = [...folder, entry.name];
-    return entry.isDirectory() ? await filesBelow(base, path) : entry.isFile() ? [path.join('/')] : [];
+    return entry.isDirectory()
+      ? await filesBelow(base, path)
+      : entry.isFile() && leftoverOf(entry.name) === undefined
+        ? [path.join('/')]
+        : [];
   });
   return (await Promise.all(below)).flat();
 }

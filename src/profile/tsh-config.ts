@@ -2,10 +2,11 @@
  * What a person sets up for `tsh` in `/etc/tsh.yaml` and `~/.tsh/config/config.yaml`: aliases, headers, where keys are
  * kept. A missing file is fine, an unknown key is left alone. Spec: login-and-profile.md 9.
  */
+import { devNull } from 'node:os';
 import { messageOf, TeleportError } from '../errors.js';
 import { fitsGlob } from '../glob.js';
 import { yamlReason } from '../redact.js';
-import { readIfThere } from './lock.js';
+import { readIfThere } from '../small-file.js';
 import { tshConfigPaths } from './paths.js';
 import { CREDENTIAL_STORES, type CredentialStoreKind } from './secret.js';
 
@@ -37,7 +38,8 @@ export function headersFor(config: TshConfig, address: string): Record<string, s
 
 async function readOne(path: string): Promise<TshConfig> {
   const config: TshConfig = { aliases: {}, addHeaders: [] };
-  const text = await readIfThere(path);
+  // How people say that there is none.
+  const text = path === devNull ? undefined : await readIfThere(path);
   if (text === undefined || text.trim() === '') return config;
   const { parse } = await import('../yaml.js');
   let parsed: unknown;

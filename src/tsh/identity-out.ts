@@ -10,11 +10,11 @@ import { waitingFor } from '../cli/progress.js';
 import { confirm } from '../cli/prompt.js';
 import { TeleportError } from '../errors.js';
 import { encodeIdentityFile } from '../identity/identity-file.js';
-import { assertCanWrite, writeWhole } from '../profile/lock.js';
 import { memoryStore } from '../profile/memory-store.js';
 import { SECRET_MODE } from '../profile/paths.js';
 import { type Profile, profileName } from '../profile/profile.js';
 import { sessionOf } from '../profile/session.js';
+import { assertCanWrite, writeWhole } from '../profile/whole-file.js';
 
 export type IdentityFormat = 'file' | 'openssh';
 

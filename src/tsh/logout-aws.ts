@@ -8,7 +8,7 @@ import type { AwsIdentity } from '../profile/aws-identity.js';
 import { deleteEntries, secretOpener } from '../profile/key-places.js';
 import { pgServicePaths, profileBase } from '../profile/paths.js';
 import { deletePgServicesOf } from '../profile/pg-service-file.js';
-import { everyOne } from '../profile/wipe.js';
+import { everyOne, wipe } from '../profile/wipe.js';
 
 /** @param args.awsProfile  the logins of this profile only, with whatever role; default all */
 export async function run(env: Env, { awsProfile }: { awsProfile?: string | undefined }): Promise<number> {
@@ -44,6 +44,8 @@ export async function forgetAws(env: Env, { name }: Pick<AwsIdentity, 'name'>): 
   const files = async () => {
     const secrets = await open('file');
     await everyOne(await secrets.list(folder), (account) => secrets.delete(account));
+    // What else lies there: links, what a command that was killed had not written to its end.
+    await wipe(base, join(base, folder));
   };
   // Both places, whatever the login says: it may have been moved, or be unreadable.
   const entries = () => deleteEntries(open, folder, () => true);

@@ -1,6 +1,6 @@
 /**
  * `tsh db` and `tsh proxy db` against a whole cluster, compared with what the real tsh prints.
- * Tests: src/cli/shell-word.ts, src/tsh/db/args.ts, src/tsh/db/config.ts, src/tsh/db/connect.ts, src/tsh/db/env.ts
+ * Tests: src/shell-word.ts, src/tsh/db/args.ts, src/tsh/db/config.ts, src/tsh/db/connect.ts, src/tsh/db/env.ts
  * Tests: src/tsh/db/list.ts, src/tsh/db/login.ts, src/tsh/db/logout.ts, src/tsh/db/ls.ts
  */
 

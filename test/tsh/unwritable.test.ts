@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { isTeleportError } from '../../src/errors.js';
-import { writeWhole } from '../../src/profile/lock.js';
+import { writeWhole } from '../../src/profile/whole-file.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { memoryEnv } from '../support/env.js';
 import { type FakeCluster, startFakeCluster } from '../support/fake-cluster/cluster.js';

@@ -8,7 +8,7 @@ import { TeleportError } from '../../errors.js';
 import { LOOPBACK_NAMES } from '../../ip.js';
 import { amazonRoots } from '../../net/roots.js';
 import { fileName, type StoredAwsDatabase } from '../../profile/aws-identity.js';
-import { writeWhole } from '../../profile/lock.js';
+import { writeWithin } from '../../profile/base-folder.js';
 import { SECRET_MODE } from '../../profile/paths.js';
 import { deletePgServices, pgServiceName, putPgService } from '../../profile/pg-service-file.js';
 import type { SecretStore } from '../../profile/secret.js';
@@ -59,7 +59,7 @@ export function awsFiles({ base, servicePaths, folder, caFile, secrets, warn }: 
       const lines = [host, ...LOOPBACK_NAMES].map((one) => `${[one, '*', '*', user, password].map(field).join(':')}\n`);
       await store.set(passFile, lines.join(''));
       const ca = caFile ?? join(folder, 'amazon.pem');
-      if (!caFile) await writeWhole(ca, `${amazonRoots().join('\n')}\n`, SECRET_MODE);
+      if (!caFile) await writeWithin(base, ca, `${amazonRoots().join('\n')}\n`, SECRET_MODE);
       const info: ConnectionInfo = {
         host,
         port,

@@ -4,7 +4,7 @@ import { fetchAuthorityKeys } from '../../api/authorities.js';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
-import { writeWhole } from '../../profile/lock.js';
+import { writeWhole } from '../../profile/whole-file.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 
 export interface AuthExportArgs extends AdminArgs {

@@ -17,7 +17,7 @@ import { generateKey, privateKeyPem, publicKeyPem } from '../../pki/keys.js';
 import { authorizedKeyLine, readAuthorizedKey } from '../../pki/ssh/certificate.js';
 import { keyFor, suiteOfNumber } from '../../pki/suites.js';
 import { createCsr, NAME_OID } from '../../pki/x509.js';
-import { writeWhole } from '../../profile/lock.js';
+import { writeWhole } from '../../profile/whole-file.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 
 export interface AuthSignArgs extends AdminArgs {

@@ -2,8 +2,8 @@
 import type { Access, ActiveDatabase, RouteRequest } from '../../access/access.js';
 import type { AwsArgs } from '../../access/args.js';
 import { refuseSecrets } from '../../cli/refuse-secrets.js';
-import { shellWord } from '../../cli/shell-word.js';
 import { TeleportError } from '../../errors.js';
+import { shellWord } from '../../shell-word.js';
 import type { RequestArgs, Selectors } from './choose.js';
 
 export interface DbArgs extends AwsArgs {

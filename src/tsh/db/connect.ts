@@ -6,13 +6,13 @@ import { clientUser } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { READER_GONE, reportError } from '../../cli/exit.js';
-import { shellWord } from '../../cli/shell-word.js';
 import { TeleportError } from '../../errors.js';
 import { privateAt, startLocalProxy } from '../../localproxy/listener.js';
 import { psqlArguments } from '../../localproxy/psql/command.js';
 import { psqlEnvironment } from '../../localproxy/psql/environment.js';
 import { checkPassthrough } from '../../localproxy/psql/passthrough.js';
 import { findPsql, psqlMissing, runPsql } from '../../localproxy/psql/run.js';
+import { shellWord } from '../../shell-word.js';
 import { type RouteArgs, routeRequest } from './args.js';
 import { chooseDatabase } from './choose.js';
 

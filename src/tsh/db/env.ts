@@ -2,8 +2,8 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printYaml } from '../../cli/output.js';
-import { shellWord } from '../../cli/shell-word.js';
 import { connectionVariables } from '../../localproxy/psql/environment.js';
+import { shellWord } from '../../shell-word.js';
 import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 

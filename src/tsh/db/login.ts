@@ -4,8 +4,8 @@ import { paletteOf } from '../../cli/color.js';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
 import { visible } from '../../cli/printable.js';
-import { shellWord } from '../../cli/shell-word.js';
 import { redactText } from '../../redact.js';
+import { shellWord } from '../../shell-word.js';
 import { placePart, type RouteArgs, routeRequest, selectorText } from './args.js';
 import { chooseDatabase } from './choose.js';
 

@@ -1,17 +1,8 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withLock, writeWhole } from '../../src/profile/lock.js';
+import { withLock } from '../src/lock.js';
 
 let folder: string;
 beforeEach(() => {
@@ -58,12 +49,29 @@ test('a failing work gives the lock back', async () => {
   expect(existsSync(path)).toBe(false);
 });
 
-test('a file is replaced whole, through a link, keeping its mode when asked', async () => {
-  const target = join(folder, 'target');
-  writeFileSync(target, 'old');
-  chmodSync(target, 0o640);
-  symlinkSync(target, join(folder, 'link'));
-  await writeWhole(join(folder, 'link'), 'new', 0o666, { keepMode: true });
-  expect(readFileSync(target, 'utf8')).toBe('new');
-  expect(statSync(target).mode & 0o777).toBe(0o640);
+test.each<[string, (path: string) => void]>([
+  ['a folder', (path) => mkdirSync(path)],
+  ['a link', (path) => symlinkSync(join(folder, 'elsewhere'), path)],
+  ['a link to a file', (path) => symlinkSync(process.execPath, path)],
+  ['a pipe', (path) => void execFileSync('mkfifo', [path])],
+])('%s in the place of the lock is not waited for', async (_, plant) => {
+  const path = join(folder, '.lock');
+  plant(path);
+  await expect(withLock(path, async () => 'in')).rejects.toMatchObject({
+    message: `${path} is not a file, and tsh has no other lock than a file`,
+    hint: `Move it away: mv ${path} ${path}.old`,
+  });
+  expect(existsSync(join(folder, 'elsewhere'))).toBe(false);
+});
+
+test('an abandoned lock that cannot be removed is named when the time is over', async () => {
+  const path = join(folder, '.lock');
+  writeFileSync(path, '1 another-host x\n');
+  utimesSync(path, 1, 1);
+  // Somebody else is at it, and stays.
+  writeFileSync(`${path}.break`, '');
+  await expect(withLock(path, async () => {}, { timeoutMs: 30 })).rejects.toMatchObject({
+    code: 'LimitExceeded',
+    hint: `Wait for it to end. If no other tsh is running: rm -f ${path} ${path}.break`,
+  });
 });
