@@ -39,7 +39,7 @@ import { type Limit, startMonitor } from './monitor.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
 import { type AuditServer, SessionAudit } from './session-audit.js';
 import { StatementTap } from './statement-tap.js';
-import type { UserTurns } from './turns.js';
+import type { Turns, UserTurns } from './turns.js';
 
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
@@ -103,7 +103,8 @@ async function runSession(
   { cut, onCut }: Ending,
 ): Promise<void> {
   const { database, dbUser, dbName, startupParameters, identity } = session;
-  const audit = new SessionAudit(context.spool, context.server, session);
+  const turns = context.turns.of(identity.username);
+  const audit = new SessionAudit(context.spool, context.server, session, turns);
   try {
     checkAdmission(session);
     refuseAutoUser(session);
@@ -140,7 +141,7 @@ async function runSession(
         negotiate: negotiation(startup),
       }),
     );
-    await pump(context, client, connection, session, audit, cut);
+    await pump(context, client, connection, session, { audit, turns, cut });
   } finally {
     connection?.socket.destroy();
     await audit.ended().catch((error: unknown) => {
@@ -155,14 +156,13 @@ async function pump(
   client: Duplex,
   { socket }: DatabaseConnection,
   session: DatabaseSession,
-  audit: SessionAudit,
-  cut: AbortController,
+  { audit, turns, cut }: { audit: SessionAudit; turns: Turns; cut: AbortController },
 ): Promise<void> {
   audit.onLost = (error) => {
     context.log.error('Cannot keep records, ending their session.', { error: messageOf(error), sid: session.id });
     cut.abort(error);
   };
-  const tap = new StatementTap(audit, { user: session.identity.username, turns: context.turns });
+  const tap = new StatementTap(audit, turns);
   const monitor = startMonitor(sessionLimits(session), context.server.now, (reason, limit) => {
     audit.disconnected(reason);
     cut.abort(sessionEnd(limit, reason));

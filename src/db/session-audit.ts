@@ -14,12 +14,13 @@ import type { RecordOwner } from '../audit/shares.js';
 import type { AuditSpool } from '../audit/spool.js';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { AuditedStatement, TextPart } from '../pg/audit-text.js';
-import type { Outcome } from '../pg/outcomes.js';
+import type { Outcome, Run } from '../pg/outcomes.js';
 import { notRecorded, tooLong } from '../pg/sqlstate.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
 import { rest } from '../wait.js';
 import type { DatabaseSession } from './session.js';
+import type { Turns } from './turns.js';
 
 export interface AuditServer {
   hostId: string;
@@ -40,6 +41,8 @@ const STATEMENT_EVENTS = {
 const RESULT = 'db.session.result';
 /** How long results wait for a statement that they can be written with. */
 const RESULTS_AFTER_MS = 50;
+/** That are encoded and written at once: some 20 µs each. */
+const MOST_RESULTS = 100;
 
 export class SessionAudit {
   /** Called once, when records that were written turn out not to be kept. */
@@ -47,21 +50,32 @@ export class SessionAudit {
   readonly #spool: Pick<AuditSpool, 'write' | 'pauseMs'>;
   readonly #server: AuditServer;
   readonly #session: DatabaseSession;
+  readonly #turns: Turns;
   readonly #chain: RecordChain;
   /** Not written yet, and how many of them the client's statements are. */
   #kept: SessionRecord[] = [];
   #statements = 0;
+  /** Not written yet. */
+  #results: SessionRecord[] = [];
   #soon: NodeJS.Timeout | undefined;
+  #writingResults: Promise<void> | undefined;
   /** Of the event that the parts before it belong to. */
   #uid: string | undefined;
   #undurable = 0;
   #writing: Promise<void> | undefined;
   #isLost = false;
 
-  constructor(spool: Pick<AuditSpool, 'write' | 'pauseMs'>, server: AuditServer, session: DatabaseSession) {
+  /** @param turns  of whose session it is: what nobody waits for is done in them */
+  constructor(
+    spool: Pick<AuditSpool, 'write' | 'pauseMs'>,
+    server: AuditServer,
+    session: DatabaseSession,
+    turns: Turns,
+  ) {
     this.#spool = spool;
     this.#server = server;
     this.#session = session;
+    this.#turns = turns;
     this.#chain = new RecordChain(commonFields(session), {
       clusterName: session.identity.routeToCluster || server.clusterName,
       now: server.now,
@@ -126,10 +140,16 @@ export class SessionAudit {
     return uid;
   }
 
-  /** What a statement came to. It is written with the next one, or soon. */
-  result(uid: string, outcome: Outcome): void {
-    this.#keep(RESULT, 'ok', { uid_of: uid, ...resultFields(outcome) });
+  /** What a statement came to, or several in a row. It is written with the next one, or soon. */
+  result(uid: string, outcome: Outcome, run?: Run<string>): void {
+    const fields = { uid_of: uid, uid_to: run?.last, statements: run?.count, ...resultFields(outcome) };
+    this.#results.push(this.#chain.record(RESULT, 'ok', fields));
     this.#soon ??= setTimeout(() => this.#writeResults(), RESULTS_AFTER_MS).unref();
+  }
+
+  /** Resolves when no more than a few results are left to be written; undefined when that is so. */
+  get fewResults(): Promise<void> | undefined {
+    return this.#results.length > MOST_RESULTS ? this.#writeResults() : undefined;
   }
 
   /** Bytes that were not sent on: a statement that is too long, or bytes that do not form a message. */
@@ -149,8 +169,7 @@ export class SessionAudit {
   /** @throws StateError when it cannot be recorded */
   async ended(): Promise<void> {
     const { identity, startedAt, clientAddr, database } = this.#session;
-    clearTimeout(this.#soon);
-    this.#writeLastResults();
+    await this.#writeResults();
     this.#keep('db.session.end', 'ok', {
       session_start: startedAt.toISOString(),
       session_stop: this.#server.now().toISOString(),
@@ -169,11 +188,15 @@ export class SessionAudit {
    * @throws StateError when it cannot be: nothing of it is written then, so nothing of it may go on
    */
   write(use: Omit<RecordOwner, 'user'> = {}): void {
-    const records = this.#kept;
+    if (this.#kept.length === 0) return;
+    const records = [...this.#results.splice(0, MOST_RESULTS), ...this.#kept];
     const statements = this.#statements;
     this.#kept = [];
     this.#statements = 0;
-    if (records.length === 0) return;
+    this.#put(records, statements, use);
+  }
+
+  #put(records: readonly SessionRecord[], statements: number, use: Omit<RecordOwner, 'user'>): void {
     const writing = this.#append(records, { user: this.#session.identity.username, ...use });
     this.#writing = writing;
     this.#undurable += statements;
@@ -192,27 +215,38 @@ export class SessionAudit {
     return ms > 0 ? rest(ms, undefined, { isIdle: true }) : undefined;
   }
 
-  /** Nobody waits for these. */
-  #writeResults(): void {
+  /** All of them, in turns. Never rejects. */
+  #writeResults(): Promise<void> {
+    clearTimeout(this.#soon);
     this.#soon = undefined;
+    this.#writingResults ??= this.#writeAllResults().finally(() => {
+      this.#writingResults = undefined;
+    });
+    return this.#writingResults;
+  }
+
+  async #writeAllResults(): Promise<void> {
+    if (this.#results.length > 0 && this.#turns.waitMs > 0) await this.#turns.next();
+    while (this.#results.length > 0) {
+      this.#turns.do(() => this.#writeSomeResults());
+      if (this.#results.length > 0) await this.#turns.next();
+    }
+  }
+
+  /** No answer waits for these. */
+  #writeSomeResults(): void {
     const before = this.#writing;
     try {
-      this.write({ areResults: true });
+      this.#put(this.#results.splice(0, MOST_RESULTS), 0, { areResults: true });
       this.#writing = before;
     } catch (error) {
       this.#lost(error);
     }
   }
 
-  /** There may be 20,000 of them: what is kept back for the ends of sessions is not for these. One that is missing is unknown. */
-  #writeLastResults(): void {
-    const others = this.#kept.filter(({ name }) => name !== RESULT);
-    this.#kept = this.#kept.filter(({ name }) => name === RESULT);
-    this.#writeResults();
-    this.#kept = others;
-  }
-
+  /** A result that is missing is unknown. */
   #lost(error: unknown): void {
+    this.#results = [];
     if (this.#isLost) return;
     this.#isLost = true;
     this.onLost(error);

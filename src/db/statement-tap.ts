@@ -6,9 +6,8 @@ import { StatementReader } from '../pg/audit-text.js';
 import { tagByte } from '../pg/messages.js';
 import { answersTo, Outcomes } from '../pg/outcomes.js';
 import { createScanner, type Scanner } from '../pg/scan.js';
-import { rest } from '../wait.js';
 import type { SessionAudit } from './session-audit.js';
-import { TURN_MS, type UserTurns } from './turns.js';
+import { TURN_MS, type Turns } from './turns.js';
 
 /**
  * Records of a session that a power cut may take: a client with more waits, also where one piece of what it sent has more. It
@@ -22,18 +21,12 @@ const [DESCRIBE, SYNC, COPY_DONE, COPY_FAIL] = [...'DScf'].map(tagByte);
 const FOLLOWED = new Set([DESCRIBE, SYNC, COPY_DONE, COPY_FAIL]);
 
 /** What of a chunk is read before anybody looks at the clock: a tiny statement has 6 bytes and takes some 20 µs. */
-const PIECE_BYTES = 4096;
-
-/** Whose statements they are, and how that user's turns stand. */
-export interface TapOwner {
-  user: string;
-  turns: UserTurns;
-}
+const PIECE_BYTES = 1024;
 
 export class StatementTap {
   /** Of the database's messages: to be pushed what goes to the client. */
   readonly follow: Pick<Scanner, 'push' | 'bytesLeft'>;
-  readonly #owner: TapOwner;
+  readonly #turns: Turns;
   readonly #audit: SessionAudit;
   readonly #outcomes: Outcomes<string>;
   readonly #scanner: Scanner;
@@ -41,10 +34,11 @@ export class StatementTap {
   #copied = 0;
   #isOver = false;
 
-  constructor(audit: SessionAudit, owner: TapOwner) {
-    const outcomes = new Outcomes<string>((uid, outcome) => audit.result(uid, outcome));
+  /** @param turns  of whoever sends the statements */
+  constructor(audit: SessionAudit, turns: Turns) {
+    const outcomes = new Outcomes<string>((...outcome) => audit.result(...outcome));
     this.#audit = audit;
-    this.#owner = owner;
+    this.#turns = turns;
     this.#outcomes = outcomes;
     const reader = new StatementReader({
       onPart: (part) => audit.part(part),
@@ -59,17 +53,15 @@ export class StatementTap {
     const onMessage = answersTo(outcomes, () => answers);
     const answers = createScanner({ side: 'backend', wanted: outcomes.wanted, onMessage, refuseUnknown: false });
     this.follow = {
-      push: (chunk) => {
-        const start = performance.now();
-        try {
-          answers.push(chunk);
-        } catch (error) {
-          outcomes.lose(); // the relay follows no further
-          throw error;
-        } finally {
-          this.#took(start);
-        }
-      },
+      push: (chunk) =>
+        turns.do(() => {
+          try {
+            answers.push(chunk);
+          } catch (error) {
+            outcomes.lose(); // the relay follows no further
+            throw error;
+          }
+        }),
       get bytesLeft() {
         return answers.bytesLeft;
       },
@@ -82,72 +74,68 @@ export class StatementTap {
    * @throws TeleportError for what must not go on: a statement that cannot be recorded or is too long, bytes that are not messages
    */
   fromClient(chunk: Buffer): Promise<unknown> | undefined {
-    const end = this.#waitMs > 0 ? 0 : this.#read(chunk, 0);
-    return end < chunk.length ? this.#readOn(chunk, end) : this.#goOn();
+    // Before it is read: what is in it is answered only when it has gone on.
+    const { room } = this.#outcomes;
+    const end = room || this.#turns.waitMs > 0 ? 0 : this.#read(chunk, 0);
+    return end < chunk.length ? this.#readOn(chunk, end, room) : this.#goOn();
   }
 
   /** Resolves when the answers may be seen. */
   fromServer(): Promise<unknown> | undefined {
-    const { durable } = this.#audit;
-    return this.#waitMs > 0 ? Promise.all([durable, this.#turn()]) : durable;
+    const { durable, fewResults } = this.#audit;
+    const mustWait = fewResults || this.#turns.waitMs > 0;
+    return mustWait ? Promise.all([durable, fewResults, this.#turns.next()]) : durable;
   }
 
   /** The session is over: what was not answered never will be. */
   end(): void {
     this.#isOver = true;
-    this.#outcomes.end();
+    this.#turns.do(() => this.#outcomes.end());
   }
 
   /** What does not fit into one turn: the chunk waits until all of it is recorded. */
-  async #readOn(chunk: Buffer, from: number): Promise<void> {
+  async #readOn(chunk: Buffer, from: number, room: Promise<void> | undefined): Promise<void> {
+    await room;
     for (let at = from; at < chunk.length; at = this.#read(chunk, at)) {
-      await this.#turn();
+      await this.#turns.next();
       if (this.#isOver) return;
     }
     await this.#goOn();
   }
 
-  /** Resolves when the user may use the thread again; others were asked before. */
-  async #turn(): Promise<void> {
-    await new Promise(setImmediate);
-    // Other sessions of the user may have been quicker.
-    for (let ms = this.#waitMs; ms > 0 && !this.#isOver; ms = this.#waitMs) await rest(ms);
-  }
-
-  get #waitMs(): number {
-    return this.#owner.turns.waitMs(this.#owner.user);
-  }
-
   /** For a turn, at most. @returns how far it came; the records of all before that are written */
   #read(chunk: Buffer, from: number): number {
-    const audit = this.#audit;
-    const start = performance.now();
-    let at = from;
-    try {
+    return this.#turns.do(() => {
+      const start = performance.now();
+      let at = from;
       do {
-        const end = Math.min(chunk.length, at + PIECE_BYTES);
-        this.#scanner.push(chunk.subarray(at, end));
+        // What is left of a long message is one piece.
+        const end = Math.min(chunk.length, at + Math.max(PIECE_BYTES, this.#scanner.bytesLeft));
+        this.#readPiece(chunk.subarray(at, end));
         at = end;
       } while (at < chunk.length && performance.now() - start < TURN_MS);
+      return at;
+    });
+  }
+
+  #readPiece(piece: Buffer): void {
+    const audit = this.#audit;
+    try {
+      this.#scanner.push(piece);
     } catch (error) {
       audit.violated(error);
       audit.write();
       throw error;
     }
     audit.write();
-    this.#took(start);
-    return at;
-  }
-
-  #took(start: number): void {
-    this.#owner.turns.took(this.#owner.user, performance.now() - start);
   }
 
   #goOn(): Promise<unknown> | undefined {
     const audit = this.#audit;
     const pause = audit.pause();
-    if (pause) return Promise.all([audit.durable, pause]);
-    return audit.undurable > MOST_UNDURABLE ? audit.durable : this.#outcomes.room;
+    const { fewResults } = audit;
+    const mustWait = pause || fewResults || audit.undurable > MOST_UNDURABLE;
+    return mustWait ? Promise.all([audit.durable, pause, fewResults]) : undefined;
   }
 
   #follow(tag: number): void {

@@ -3,6 +3,8 @@
  * long as that took, in all sessions together, so that others have at least half of it and never wait for a whole chunk.
  */
 
+import { rest } from '../wait.js';
+
 /** How long one piece of work may go on before others have their turn. */
 export const TURN_MS = 5;
 /** Work for which nobody waits. */
@@ -18,6 +20,10 @@ export class UserTurns {
     this.#now = now;
   }
 
+  of(user: string): Turns {
+    return new Turns(this, user);
+  }
+
   /** Work that has just ended. */
   took(user: string, ms: number): void {
     this.#paidAt.set(user, Math.max(this.#now() - ms, this.#paidAt.get(user) ?? 0) + 2 * ms);
@@ -28,5 +34,37 @@ export class UserTurns {
     const left = (this.#paidAt.get(user) ?? 0) - this.#now();
     if (left <= 0) this.#paidAt.delete(user);
     return Math.max(0, left - BURST_MS);
+  }
+}
+
+/** Those of one user, for a session. */
+export class Turns {
+  readonly #all: UserTurns;
+  readonly #user: string;
+
+  constructor(all: UserTurns, user: string) {
+    this.#all = all;
+    this.#user = user;
+  }
+
+  get waitMs(): number {
+    return this.#all.waitMs(this.#user);
+  }
+
+  /** Resolves when the user may use the thread again; others were asked before. */
+  async next(): Promise<void> {
+    await new Promise(setImmediate);
+    // Other sessions of the user may have been quicker.
+    for (let ms = this.waitMs; ms > 0; ms = this.waitMs) await rest(ms);
+  }
+
+  /** Does work of the user's, now. */
+  do<T>(work: () => T): T {
+    const start = performance.now();
+    try {
+      return work();
+    } finally {
+      this.#all.took(this.#user, performance.now() - start);
+    }
   }
 }

@@ -10,6 +10,8 @@
  * failure. A Sync stays in the queue then: a ReadyForQuery alone is its answer, any other answer moves past it. Where even that
  * could be taken in two ways, all that follows in the session is `unknown`: nothing is said that may be wrong.
  *
+ * Of statements in a row that nobody answered, however many, there is one outcome.
+ *
  * Specification: PostgreSQL manual, "Message Flow", "Extended Query", "COPY Operations".
  */
 import { BACKEND_TAGS, ERROR_FIELDS, tagByte } from './messages.js';
@@ -32,6 +34,13 @@ export interface Outcome {
   sqlState: string | undefined;
   message: string | undefined;
   durationMs: number;
+}
+
+/** Statements in a row: the first, and these behind it. */
+export interface Run<Ref> {
+  last: Ref;
+  /** With the first. */
+  count: number;
 }
 
 /** Kinds of entries: tags of client messages, and C for CopyDone and CopyFail in place of c and f. */
@@ -77,7 +86,7 @@ const [ERROR, READY, RESULT, COPY_IN] = [
 ];
 
 export class Outcomes<Ref> {
-  readonly #onOutcome: (ref: Ref, outcome: Outcome) => void;
+  readonly #onOutcome: (ref: Ref, outcome: Outcome, run?: Run<Ref>) => void;
   readonly #now: () => number;
   #queue: Entry<Ref>[] = [];
   #head = 0;
@@ -102,7 +111,14 @@ export class Outcomes<Ref> {
   #hasBegun = false;
   #onRoom = () => {};
 
-  constructor(onOutcome: (ref: Ref, outcome: Outcome) => void, now: () => number = () => performance.now()) {
+  /**
+   * @param onOutcome  `run`: the outcome is that of several statements, of which `ref` is the first. Those between that were
+   * only prepared, or closed, have none unless it is `skipped`
+   */
+  constructor(
+    onOutcome: (ref: Ref, outcome: Outcome, run?: Run<Ref>) => void,
+    now: () => number = () => performance.now(),
+  ) {
     this.#onOutcome = onOutcome;
     this.#now = now;
   }
@@ -132,9 +148,9 @@ export class Outcomes<Ref> {
   #sentOther(entry: Entry<Ref>): void {
     this.#ignoresSync = false;
     if (this.#isUnsure) this.lose();
-    if (this.#isLost) this.#sayNothingOf(entry, 'unknown');
+    if (this.#isLost) this.#sayNothingOf([entry], 'unknown');
     // Nobody answers it, so it must not stand in the queue: the client might wait for room before its Sync.
-    else if (this.#isSkipping && !this.#first) this.#sayNothingOf(entry, 'skipped');
+    else if (this.#isSkipping && !this.#first) this.#sayNothingOf([entry], 'skipped');
     else this.#queue.push(entry);
   }
 
@@ -173,11 +189,9 @@ export class Outcomes<Ref> {
 
   /** No answer comes any more. */
   end(): void {
-    for (let entry = this.#first; entry; entry = this.#first) {
-      this.#shift();
-      if (entry.ref === undefined || !HAS_OUTCOME.has(entry.kind)) continue;
-      this.#say(entry, this.#failure ? 'failed' : 'unknown');
-    }
+    const left = this.#takeUntil(() => false).filter(({ ref, kind }) => ref !== undefined && HAS_OUTCOME.has(kind));
+    if (left[0]) this.#say(left[0], this.#failure ? 'failed' : 'unknown');
+    this.#sayNothingOf(left.slice(1), 'unknown');
   }
 
   get #first(): Entry<Ref> | undefined {
@@ -196,6 +210,16 @@ export class Outcomes<Ref> {
       this.#head = 0;
     }
     this.#sayRoom();
+  }
+
+  /** Takes out what stands before such an entry, or everything. */
+  #takeUntil(isEnd: (entry: Entry<Ref>) => boolean): Entry<Ref>[] {
+    const taken: Entry<Ref>[] = [];
+    for (let entry = this.#first; entry && !isEnd(entry); entry = this.#first) {
+      this.#shift();
+      taken.push(entry);
+    }
+    return taken;
   }
 
   #sayRoom(): void {
@@ -221,10 +245,8 @@ export class Outcomes<Ref> {
     while (at < this.#queue.length && !kinds.has(this.#queue[at]!.kind)) at += 1;
     if (at === this.#queue.length) return undefined;
     const wanted = this.#queue[at]!;
-    for (let entry = this.#first!; entry !== wanted; entry = this.#first!) {
-      this.#shift();
-      this.#sayNothingOf(entry, how);
-    }
+    const before = this.#takeUntil((entry) => entry === wanted);
+    this.#sayNothingOf(before, how);
     return wanted;
   }
 
@@ -286,10 +308,8 @@ export class Outcomes<Ref> {
   /** What is sent up to the next Sync is skipped. */
   #skip(): void {
     this.#isSkipping = true;
-    for (let entry = this.#first; entry && entry.kind !== 'S'; entry = this.#first) {
-      this.#shift();
-      this.#sayNothingOf(entry, 'skipped');
-    }
+    const skipped = this.#takeUntil(({ kind }) => kind === 'S');
+    this.#sayNothingOf(skipped, 'skipped');
     if (!this.#first?.inCopy) return;
     // If that Sync was ignored, what is behind it is skipped too, up to one that was not.
     let at = this.#head;
@@ -367,12 +387,18 @@ export class Outcomes<Ref> {
     this.#reset();
   }
 
-  /** Of a message that was not answered, while another is. */
-  #sayNothingOf({ kind, ref, sentAt }: Entry<Ref>, how: 'unknown' | 'skipped'): void {
-    if (ref === undefined || !(how === 'skipped' ? CAN_BE_SKIPPED : HAS_OUTCOME).has(kind)) return;
-    const durationMs = Math.max(0, this.#now() - sentAt);
+  /** Of messages in a row that were not answered, while others are. */
+  #sayNothingOf(entries: readonly Entry<Ref>[], how: 'unknown' | 'skipped'): void {
+    const kinds = how === 'skipped' ? CAN_BE_SKIPPED : HAS_OUTCOME;
+    const statements = entries.filter(({ ref, kind }) => ref !== undefined && kinds.has(kind));
+    const [first, last] = [statements[0], statements.at(-1)];
+    if (!first || !last) return;
+    const durationMs = Math.max(0, this.#now() - first.sentAt);
     const nothing = { rows: 0, bytes: 0, affected: undefined, commands: 0, isSuspended: false };
-    this.#onOutcome(ref, { how, ...nothing, sqlState: undefined, message: undefined, durationMs });
+    const outcome: Outcome = { how, ...nothing, sqlState: undefined, message: undefined, durationMs };
+    const count = statements.length;
+    if (count === 1) this.#onOutcome(first.ref!, outcome);
+    else this.#onOutcome(first.ref!, outcome, { last: last.ref!, count });
   }
 
   #reset(): void {

@@ -645,9 +645,10 @@ describe('what a statement came to', () => {
     return found.map((one) => {
       expect(one).toMatchObject({ code: 'TDB10I', user: 'alice', db_service: 'pg' });
       expect(one.duration_ms).toBeGreaterThanOrEqual(0);
-      const { uid_of, success, outcome, sqlstate, rows, affected_records: affected, commands, suspended } = one;
+      const { uid_of, uid_to, statements, success, outcome, sqlstate, rows, commands, suspended } = one;
+      const { affected_records: affected } = one;
       const how = success ? 'done' : (outcome ?? sqlstate);
-      const more = { affected, commands, suspended };
+      const more = { affected, commands, suspended, to: names.get(uid_to), statements };
       return `${names.get(uid_of)} ${how} ${rows} ${JSON.stringify(more)}`;
     });
   }
@@ -690,14 +691,9 @@ describe('what a statement came to', () => {
     expect(await resultsOf(all, 4)).toEqual([
       'execute done 4 {"affected":4}',
       'bind 22012 0 {}',
-      'execute skipped 0 {}',
-      'parse skipped 0 {}',
-      'bind skipped 0 {}',
-      'execute skipped 0 {}',
-      'query skipped 0 {}',
+      'execute skipped 0 {"to":"query","statements":5}',
       'parse 42703 0 {}',
-      'bind skipped 0 {}',
-      'execute skipped 0 {}',
+      'bind skipped 0 {"to":"execute","statements":2}',
       'execute done 1 {"affected":1}',
       'query done 1 {"affected":1}',
     ]);
@@ -797,8 +793,7 @@ describe('what a statement came to', () => {
     await agent.idle();
     expect(results()).toEqual([
       'parse 42703 0 {}',
-      'bind skipped 0 {}',
-      'execute skipped 0 {}',
+      'bind skipped 0 {"to":"execute","statements":2}',
       'query done 1 {"affected":1}',
     ]);
   });
@@ -867,7 +862,7 @@ test('L9 where the database sends what is no message, results are unknown from t
     pause() {},
     undurable: 0,
   };
-  const tap = new StatementTap(audit as unknown as SessionAudit, { user: USER, turns: new UserTurns() });
+  const tap = new StatementTap(audit as unknown as SessionAudit, new UserTurns().of(USER));
   const query = encodeFrontend({ type: 'Query', query: 'select 1' });
   tap.fromClient(query);
   expect(() => tap.follow.push(Buffer.from('5a00000001', 'hex'))).toThrow();

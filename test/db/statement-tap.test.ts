@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import type { SessionAudit } from '../../src/db/session-audit.js';
+import { StatementTap } from '../../src/db/statement-tap.js';
+import { UserTurns } from '../../src/db/turns.js';
 import { encodeReady } from '../../src/pg/backend.js';
 import { encodeFrontend } from '../../src/pg/encode.js';
 import { createTestCa } from '../support/ca.js';
@@ -67,6 +70,8 @@ async function clientIn(): Promise<RawClient> {
 }
 
 const EMPTY = encodeFrontend({ type: 'Query', query: '' });
+/** That a socket gives at once. */
+const MOST_CHUNK_BYTES = 65_536;
 /** EmptyQueryResponse and ReadyForQuery. */
 const ANSWER = Buffer.from('49000000045a0000000549', 'hex');
 
@@ -100,4 +105,79 @@ test('M10 a chunk of tiny statements is recorded in turns, whole before it goes 
   other.socket.destroy();
   await agent.idle();
   agent.spool.append = async () => {};
+});
+
+test('H2 of 60,000 messages that nobody answers the database gets 20,000 and one chunk, and their end is two records', async () => {
+  let arrived = 0;
+  answer = (bytes) => {
+    arrived += bytes.length;
+    return Buffer.alloc(0);
+  };
+  const [client, other] = [await clientIn(), await clientIn()];
+  client.socket.on('error', () => {});
+  client.socket.write(Buffer.alloc(60_000 * EMPTY.length, EMPTY));
+  while (arrived < 20_000 * EMPTY.length) await new Promise(setImmediate);
+  answer = () => ANSWER;
+  for (let n = 0; n < 3; n++) {
+    other.socket.write(EMPTY);
+    await other.until('Z');
+  }
+  const most = 20_000 + MOST_CHUNK_BYTES / EMPTY.length;
+  const recorded = () => agent.events.filter(({ event }) => event === 'db.session.query').length - 3;
+  expect(recorded()).toBeLessThanOrEqual(most);
+  // The agent does not read on, so it is the database that hangs up.
+  for (const socket of open) socket.destroy();
+  client.socket.destroy();
+  other.socket.destroy();
+  await agent.idle();
+  const [ran, ...others] = agent.events.filter(({ outcome }) => outcome !== undefined);
+  expect(ran).toMatchObject({ outcome: 'unknown', success: false });
+  expect(others).toEqual([expect.objectContaining({ outcome: 'unknown', statements: recorded() - 1 })]);
+  expect(agent.events.find(({ uid }) => uid === others[0]!.uid_to)).toMatchObject({ event: 'db.session.query' });
+  expect(recorded()).toBeLessThanOrEqual(most);
+});
+
+test('H2 room is waited for also where records are not durable, and in chunks of more than 64 statements', async () => {
+  let statements = 0;
+  const audit = {
+    statement: () => String(statements++),
+    result() {},
+    write() {},
+    pause: () => Promise.resolve(),
+    undurable: 1_000,
+    durable: Promise.resolve(),
+  };
+  let now = 0;
+  const tap = new StatementTap(audit as unknown as SessionAudit, new UserTurns(() => (now += 1e6)).of('alice'));
+  const chunk = Buffer.alloc(1_000 * EMPTY.length, EMPTY);
+  for (let n = 0; n <= 20; n++) await tap.fromClient(chunk);
+  expect(statements).toBe(21_000);
+  const held = tap.fromClient(chunk);
+  for (let n = 0; n < 100; n++) await new Promise(setImmediate);
+  expect(statements).toBe(21_000);
+  tap.follow.push(Buffer.alloc(1_000 * ANSWER.length, ANSWER));
+  await held;
+  expect(statements).toBe(22_000);
+});
+
+test('H2 results are written in turns, a hundred at a time', async () => {
+  const count = 10_000;
+  let arrived = 0;
+  answer = (bytes) => {
+    arrived += bytes.length;
+    return arrived === count * EMPTY.length ? Buffer.alloc(count * ANSWER.length, ANSWER) : Buffer.alloc(0);
+  };
+  const client = await clientIn();
+  const written: number[] = [];
+  agent.spool.append = async (events) => {
+    const results = (events as { event: string }[]).filter(({ event }) => event === 'db.session.result').length;
+    if (results > 0) written.push(results);
+  };
+  client.socket.write(Buffer.alloc(count * EMPTY.length, EMPTY));
+  for (let n = 0; n < count; n++) await client.until('Z');
+  client.socket.destroy();
+  await agent.idle();
+  agent.spool.append = async () => {};
+  expect(written.reduce((sum, results) => sum + results, 0)).toBe(count);
+  expect(Math.max(...written)).toBe(100);
 });

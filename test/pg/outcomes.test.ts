@@ -2,14 +2,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { encodeBackend } from '../../src/pg/encode.js';
 import type { BackendMessage } from '../../src/pg/messages.js';
-import { answersTo, type Outcome, Outcomes } from '../../src/pg/outcomes.js';
+import { answersTo, type Outcome, Outcomes, type Run } from '../../src/pg/outcomes.js';
 import { createScanner, type Scanner } from '../../src/pg/scan.js';
 
 function setup() {
-  const found: (Outcome & { ref: number })[] = [];
+  const found: (Outcome & { ref: number; run: Run<number> | undefined })[] = [];
   let now = 0;
   const outcomes = new Outcomes<number>(
-    (ref, outcome) => found.push({ ref, ...outcome }),
+    (ref, outcome, run) => found.push({ ref, run, ...outcome }),
     () => now,
   );
   const scanner: Scanner = createScanner({
@@ -21,7 +21,8 @@ function setup() {
   return {
     outcomes,
     found,
-    say: () => found.map(({ ref, how, rows }) => `${ref} ${how} ${rows}`),
+    say: () =>
+      found.map(({ ref, run, how, rows }) => `${ref}${run ? `-${run.last}(${run.count})` : ''} ${how} ${rows}`),
     wait: (ms: number) => (now += ms),
     answer: (...messages: BackendMessage[]) => scanner.push(Buffer.concat(messages.map(encodeBackend))),
   };
@@ -69,7 +70,7 @@ test('an answer that does not fit moves on to where it does', () => {
   outcomes.sent('P', 3);
   outcomes.sent('E', 4);
   answer({ type: 'ParseComplete' }, COMMAND);
-  expect(say()).toEqual(['1 unknown 0', '2 unknown 0', '4 done 0']);
+  expect(say()).toEqual(['1-2(2) unknown 0', '4 done 0']);
 });
 
 test('an error without its end, or without anything, is one too', () => {
@@ -104,6 +105,47 @@ test('the end says of all that is left that it is unknown, and of what failed th
   answer(ROW, error('57P01'));
   outcomes.end();
   expect(say()).toEqual(['1 failed 1', '3 unknown 0']);
+});
+
+describe('H2 of statements in a row that nobody answered there is one outcome', () => {
+  const crowd = (kind: 'Q' | 'E') => {
+    const all = setup();
+    for (let n = 1; n <= 20_000; n++) all.outcomes.sent(kind, n);
+    return all;
+  };
+
+  test('at the end, but for the one that ran, of which more may be known', () => {
+    const { outcomes, answer, say } = crowd('Q');
+    answer(ROW);
+    answer(error('57P01'));
+    outcomes.end();
+    expect(say()).toEqual(['1 failed 1', '2-20000(19999) unknown 0']);
+  });
+
+  test('behind a failure, up to a Sync; what only prepares is among them', () => {
+    const { outcomes, answer, say } = crowd('E');
+    outcomes.sent('P', 20_001);
+    outcomes.sent('S');
+    outcomes.sent('P', 20_002);
+    outcomes.sent('E', 20_003);
+    answer(error('22012'), READY, { type: 'ParseComplete' }, COMMAND);
+    expect(say()).toEqual(['1 failed 0', '2-20001(20000) skipped 0', '20003 done 0']);
+  });
+
+  test('where an answer fits only one behind them', () => {
+    const { outcomes, answer, say } = crowd('Q');
+    outcomes.sent('P', 20_001);
+    outcomes.sent('F', 20_002);
+    answer({ type: 'FunctionCallResponse', value: null }, READY);
+    expect(say()).toEqual(['1-20000(20000) unknown 0', '20002 done 0']);
+  });
+
+  test('where nobody can know any more what is whose', () => {
+    const { outcomes, say } = crowd('Q');
+    outcomes.lose();
+    outcomes.sent('Q', 20_001);
+    expect(say()).toEqual(['1 unknown 0', '2-20000(19999) unknown 0', '20001 unknown 0']);
+  });
 });
 
 describe('H5 Syncs in a COPY', () => {
@@ -209,7 +251,8 @@ describe('M1 what a failure skips does not stand in the queue', () => {
     answer(error('42601'));
     for (let n = 15_001; n <= 40_000; n++) outcomes.sent('E', n);
     expect(outcomes.room).toBeUndefined();
-    expect(found.filter(({ how }) => how === 'skipped')).toHaveLength(40_000);
+    const skipped = found.filter(({ how }) => how === 'skipped');
+    expect(skipped.reduce((sum, { run }) => sum + (run?.count ?? 1), 0)).toBe(40_000);
     outcomes.sent('S');
     outcomes.sent('Q', 0);
     found.length = 0;

@@ -19,12 +19,14 @@ function cellsOf(members: Members): string[] {
 
 /** What the record is about: a statement, the reason of a refusal, the thing that was changed. */
 function whatOf(members: Members): string {
-  const { db_query, query, statement_name, error, message, name, reason, target, last_n } = members;
+  const { db_query, query, statement_name, error, message, name, reason, target, last_n, outcome, statements } =
+    members;
   const found = [error, message, db_query, query, name, reason, statement_name].find(
     (value) => typeof value === 'string' && value !== '',
   );
   if (typeof found === 'string') return found;
   if (typeof target === 'object' && target !== null) return JSON.stringify(target);
+  if (typeof statements === 'number') return `${statements} statements: ${String(outcome)}`;
   return typeof last_n === 'number' ? `record ${last_n}` : '';
 }
 

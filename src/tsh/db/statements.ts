@@ -48,7 +48,8 @@ export function ranStatements(records: readonly Members[]): RanStatement[] {
     ran.push(one);
     byUid.set(record.uid, one);
   };
-  const failed = failedUids(records);
+  const uidsOf = readerOfUids(records);
+  const failed = failedUids(records, uidsOf);
   for (const record of records) {
     const of = (field: 'statement_name' | 'portal_name') => `${String(record.sid)} ${nameOf(record, field)}`;
     switch (String(record.event).replace(/^db\.session\.(postgres\.)?(statements\.)?/, '')) {
@@ -79,19 +80,41 @@ export function ranStatements(records: readonly Members[]): RanStatement[] {
       case 'function':
         add(record, { text: `(function ${String(record.function_oid)})`, isCut: false });
         break;
-      case 'result': {
-        const one = byUid.get(record.uid_of);
-        if (one) one.result = resultOf(record);
-      }
+      case 'result':
+        for (const uid of uidsOf(record)) {
+          const one = byUid.get(uid);
+          if (one) one.result = resultOf(record);
+        }
     }
   }
   return ran;
 }
 
-/** A result may come after the records of what was sent behind its statement. */
-function failedUids(records: readonly Members[]): Set<unknown> {
-  const results = records.filter(({ event, success }) => event === 'db.session.result' && success !== true);
-  return new Set(results.map(({ uid_of }) => uid_of));
+type UidsOf = (result: Members) => unknown[];
+
+/** Which statements a result is about: one, or all of its session from one to another. */
+function readerOfUids(records: readonly Members[]): UidsOf {
+  const sessions = new Map<unknown, unknown[]>();
+  const places = new Map<unknown, number>();
+  for (const { sid, uid } of records) {
+    const uids = sessions.get(sid) ?? [];
+    sessions.set(sid, uids);
+    places.set(uid, uids.push(uid) - 1);
+  }
+  return ({ sid, uid, uid_of, uid_to }) => {
+    if (uid_to === undefined) return [uid_of];
+    // The first may be older than what is here; the last stands before its result.
+    const [from = 0, to = places.get(uid)] = [places.get(uid_of), places.get(uid_to)];
+    return sessions.get(sid)!.slice(from, to === undefined ? to : to + 1);
+  };
+}
+
+/** Of what took no name. A result may come after the records of what was sent behind its statement. */
+function failedUids(records: readonly Members[], uidsOf: UidsOf): Set<unknown> {
+  const results = records.filter(
+    ({ event, success, outcome }) => event === 'db.session.result' && success !== true && outcome !== 'unknown',
+  );
+  return new Set(results.flatMap(uidsOf));
 }
 
 /** As PostgreSQL compares it: the first 63 bytes. */

@@ -51,6 +51,42 @@ test('L1 a Parse or Bind that failed or was skipped hides nothing of what runs u
   expect(ran.map(({ text }) => text)).toEqual(['delete']);
 });
 
+test('H2 a result of statements in a row is that of each of them, in their session only', () => {
+  const records = [
+    step('parse', { uid: '1', statement_name: 'a', query: 'first' }),
+    step('bind', { uid: '2', statement_name: 'a', portal_name: 'p' }),
+    step('execute', { uid: '3', portal_name: 'p' }),
+    record('query', { uid: '4', sid: 's2', db_query: 'of another session' }),
+    step('parse', { uid: '5', statement_name: 'a', query: 'second' }),
+    step('bind', { uid: '6', statement_name: 'a', portal_name: 'p' }),
+    step('execute', { uid: '7', portal_name: 'p' }),
+    record('result', { uid: '8', uid_of: '3', uid_to: '7', statements: 4, success: false, outcome: 'skipped' }),
+    step('execute', { uid: '9', portal_name: 'p' }),
+    record('query', { uid: '10', db_query: 'last' }),
+    record('result', { uid: '11', uid_of: '9', uid_to: '10', statements: 2, success: false, outcome: 'unknown' }),
+  ];
+  const said = (of: typeof records) => ranStatements(of).map((one) => `${one.text}: ${resultText(one)}`);
+  const all = ['first: unknown', 'of another session: ', 'first: unknown', 'first: unknown', 'last: unknown'];
+  expect(said(records)).toEqual(all);
+  // Where the records begin between them.
+  expect(said(records.slice(4))).toEqual([
+    '(prepared earlier): unknown',
+    '(prepared earlier): unknown',
+    'last: unknown',
+  ]);
+});
+
+test('H2 what was prepared in a row of unknown results may have taken its name', () => {
+  const ran = ranStatements([
+    record('query', { uid: '1', db_query: 'slow' }),
+    step('parse', { uid: '2', statement_name: 'a', query: 'text' }),
+    step('bind', { uid: '3', statement_name: 'a' }),
+    step('execute', { uid: '4' }),
+    record('result', { uid: '5', uid_of: '1', uid_to: '4', statements: 2, success: false, outcome: 'unknown' }),
+  ]);
+  expect(ran.map(({ text }) => text)).toEqual(['slow', 'text']);
+});
+
 test('L1 names are those of PostgreSQL: 63 bytes', () => {
   const name = 'é'.repeat(31);
   const ran = ranStatements([
