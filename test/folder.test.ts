@@ -1,8 +1,8 @@
 /** Folders are made by one function: Node's own never comes back from where a folder exists and takes none. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { makeFolders } from '../src/folder.js';
+import { isOpen, makeFolders, openToOthers, safestFirst } from '../src/folder.js';
 
 let dir: string;
 beforeEach(() => {
@@ -39,4 +39,15 @@ test('nobody makes folders in another way', () => {
     /\bmkdir(Sync)?\([^;]*recursive/.test(readFileSync(resolve('src', file), 'utf8')),
   );
   expect(wrong).toEqual([]);
+});
+
+test('X13 places of a moment: those in which nobody else can replace it come first', async () => {
+  const [open, sticky, own] = ['open', 'sticky', 'own'].map((name) => join(dir, name)) as [string, string, string];
+  for (const [path, mode] of [[open, 0o777] as const, [sticky, 0o1777] as const, [own, 0o755] as const]) {
+    mkdirSync(path);
+    chmodSync(path, mode);
+  }
+  expect(await safestFirst([open, sticky, join(open, 'gone'), own])).toEqual([sticky, own, open, join(open, 'gone')]);
+  expect(await isOpen(own)).toBe(false);
+  expect(await openToOthers(join(open, 'a', 'b'))).toBe(open);
 });

@@ -66,7 +66,7 @@ export async function startLocalProxy(options: LocalProxyOptions): Promise<Local
   }
   const folder = await (at.kind === 'unix' ? makeSocketFolder(at.vars) : ownSocketFolder(at.folder, at.port));
   try {
-    const listener = await listen({ path: folder.socket, onConnection });
+    const listener = await folder.occupy((path) => listen({ path, onConnection }));
     const swept = at.kind === 'unix' ? sweepSocketFolders(at.vars) : undefined;
     const close = async () => {
       await closeListener(listener, options.leave);

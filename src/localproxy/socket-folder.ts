@@ -2,13 +2,14 @@
  * The folder (0700) of a local socket, which only this person can enter, and what is left of it where nobody could tidy up:
  * a process that was killed leaves folder and socket behind, and a later start removes them.
  */
-import { randomInt } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { lstat, mkdtemp, readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { randomBytes, randomInt } from 'node:crypto';
+import { lstatSync, rmSync, unlinkSync } from 'node:fs';
+import { lstat, mkdtemp, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, TeleportError } from '../errors.js';
-import { makeFolders } from '../folder.js';
+import { isOpen, makeFolders, openToOthers, safestFirst } from '../folder.js';
+import { withLock } from '../lock.js';
 import { isListening } from '../net/unix-socket.js';
 import { shellWord } from '../shell-word.js';
 
@@ -18,6 +19,8 @@ export interface SocketFolder {
   port: number;
   /** Where to listen. */
   socket: string;
+  /** Listen there, while no other process tries the same. @param listen  called with the path to bind */
+  occupy<L extends AsyncDisposable>(listen: (path: string) => Promise<L>): Promise<L>;
   /** Remove what was made here: a folder of its own with what is in it, at the end of the process at the latest. */
   remove(): void;
 }
@@ -41,7 +44,7 @@ export async function makeSocketFolder(vars: Record<string, string | undefined>)
   const port = randomInt(FIRST_PORT, LAST_PORT + 1);
   const name = `.s.PGSQL.${port}`;
   let problem: unknown;
-  for (const parent of parentsOf(vars)) {
+  for (const parent of await safestFirst(parentsOf(vars))) {
     if (Buffer.byteLength(join(parent, 'tsh-XXXXXX', name)) > MAX_SOCKET_PATH_BYTES) continue;
     try {
       const path = await mkdtemp(join(parent, 'tsh-'));
@@ -52,7 +55,9 @@ export async function makeSocketFolder(vars: Record<string, string | undefined>)
         rmSync(path, { recursive: true, force: true });
       };
       process.setMaxListeners(process.getMaxListeners() + 1).on('exit', remove);
-      return { path, port, socket: join(path, name), remove };
+      const socket = join(path, name);
+      // Its name is new, so nobody else is there.
+      return { path, port, socket, occupy: (listen) => listen(socket), remove };
     } catch (error) {
       problem ??= error;
     }
@@ -70,7 +75,7 @@ export async function makeSocketFolder(vars: Record<string, string | undefined>)
 /**
  * A folder that was named: made where it is missing, and it stays.
  *
- * @throws TeleportError `BadParameter` where others can enter it, it is none, or its name is too long
+ * @throws TeleportError `BadParameter` where others can enter or replace it, it is none, or its name is too long
  */
 export async function ownSocketFolder(path: string, port: number): Promise<SocketFolder> {
   const socket = join(path, `.s.PGSQL.${port}`);
@@ -88,13 +93,79 @@ export async function ownSocketFolder(path: string, port: number): Promise<Socke
     const octal = (mode & 0o777).toString(8).padStart(4, '0');
     throw refused(`others can enter the folder (mode ${octal})`, `Name another one, or: chmod 700 ${shellWord(path)}`);
   }
-  // The socket goes when its listener is closed; one that was there and is alive is another process's.
-  return { path, port, socket, remove: () => {} };
+  const open = await openToOthers(path);
+  if (open !== undefined) {
+    throw refused(`others can put another folder in its place, by ${open}`, 'Name one in your home, for example.');
+  }
+  const place = new NamedPlace(path, port);
+  return { path, port, socket, occupy: (listen) => place.occupy(listen), remove: () => place.leave() };
+}
+
+/** What a process that was killed in `occupy` leaves. */
+const NEW_SOCKET = /^\.tsh-[0-9a-f]{6}$/;
+
+/**
+ * The name of a socket that several processes may want. Who comes first has it; it is there only while somebody listens; and a
+ * socket of another process is never taken away.
+ */
+class NamedPlace {
+  readonly #folder: string;
+  readonly #socket: string;
+  readonly #lock: string;
+  /** Of our socket. */
+  #inode: number | undefined;
+
+  constructor(folder: string, port: number) {
+    this.#folder = folder;
+    this.#socket = join(folder, `.s.PGSQL.${port}`);
+    this.#lock = join(folder, `.tsh-${port}.lock`);
+  }
+
+  async occupy<L extends AsyncDisposable>(listen: (path: string) => Promise<L>): Promise<L> {
+    return await withLock(this.#lock, async () => {
+      await this.#assertFree();
+      for (const name of await readdir(this.#folder)) {
+        if (NEW_SOCKET.test(name)) await unlink(join(this.#folder, name)).catch(() => {});
+      }
+      // Under another name first: in its place it is one that listens, and is for its owner alone.
+      const fresh = join(this.#folder, `.tsh-${randomBytes(3).toString('hex')}`);
+      const listener = await listen(fresh);
+      try {
+        this.#inode = (await lstat(fresh)).ino;
+        await rename(fresh, this.#socket);
+        return listener;
+      } catch (error) {
+        await listener[Symbol.asyncDispose]();
+        throw error;
+      }
+    });
+  }
+
+  leave(): void {
+    try {
+      if (lstatSync(this.#socket).ino === this.#inode) unlinkSync(this.#socket);
+    } catch {} // somebody has tidied up
+  }
+
+  async #assertFree(): Promise<void> {
+    const facts = await lstat(this.#socket).catch(() => undefined);
+    if (facts === undefined) return;
+    if (!facts.isSocket()) {
+      throw new TeleportError('BadParameter', `cannot listen on ${this.#socket}: something else is there`, {
+        hint: `Move it away: mv ${shellWord(this.#socket)} ${shellWord(`${this.#socket}.old`)}`,
+      });
+    }
+    if (await isListening(this.#socket)) {
+      throw new TeleportError('AlreadyExists', `listen unix ${this.#socket}: bind: address already in use`);
+    }
+  }
 }
 
 /** Remove what killed processes of this person left: only folders that look like ours, and where nobody listens. */
 export async function sweepSocketFolders(vars: Record<string, string | undefined>): Promise<void> {
   for (const parent of new Set(parentsOf(vars))) {
+    // There a folder could become another one while we look.
+    if (await isOpen(parent)) continue;
     const names = await readdir(parent).catch(() => []);
     for (const name of names.filter((one) => FOLDER_NAME.test(one))) {
       await sweep(join(parent, name)).catch(() => {}); // somebody else is at it, or it is not ours to remove

@@ -2,20 +2,17 @@
  * A listener that knows its connections: stop accepting, wait for the open ones, cut what remains. TCP, or a Unix socket
  * that only this user can reach.
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import { messageOf, nodeCodeOf, TeleportError } from '../errors.js';
-import { makeFolders } from '../folder.js';
 import { joinHostPort } from '../host-port.js';
-import { isListening } from './unix-socket.js';
 
 export interface ListenOptions {
   /** Default `127.0.0.1`. */
   host?: string;
   /** 0, the default, takes any free port. */
   port?: number;
-  /** A Unix socket instead; its folder is made with mode 0700, a leftover socket nobody listens on is replaced. */
+  /** A Unix socket instead, in a folder that is there; nothing else may be. */
   path?: string;
   /** Called with every connection: noDelay is set, an `error` listener is there. What it throws closes the connection. */
   onConnection: (socket: Socket) => void | Promise<void>;
@@ -56,7 +53,6 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       onError?.(error);
     });
   });
-  if (path !== undefined) await prepare(path);
   await bind(server, path === undefined ? { host, port } : { path });
   server.on('error', (error) => onError?.(error));
   if (path !== undefined) chmodSync(path, 0o600);
@@ -90,12 +86,6 @@ function bind(server: Server, where: { host: string; port: number } | { path: st
       resolve();
     });
   });
-}
-
-/** Make the folder ours alone, and remove a socket that a killed process left behind. */
-async function prepare(path: string): Promise<void> {
-  await makeFolders(dirname(path), 0o700);
-  if (!(await isListening(path))) rmSync(path, { force: true });
 }
 
 function stop(server: Server, connections: ReadonlySet<Socket>, drainMs: number): Promise<void> {

@@ -13,6 +13,7 @@ import { runChild } from '../cli/child.js';
 import type { Env } from '../cli/env.js';
 import { printLine, yamlText } from '../cli/output.js';
 import { fileError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { safestFirst } from '../folder.js';
 import { withDefaults } from '../resources/defaults.js';
 import { printable } from '../resources/printable.js';
 import { parseRef, type ResourceRef, refText, SINGLETONS } from '../resources/ref.js';
@@ -36,8 +37,10 @@ export async function run(env: Env, args: EditArgs): Promise<void> {
   await using client = await connectAdmin(env, args);
   const [before] = await fetchResources(client, ref, { withSecrets: true, whole: true });
   if (before === undefined) throw new TeleportError('NotFound', `could not get resource ${refText(ref)}`);
-  const folder = await mkdtemp(join(tmpdir(), 'tctl-edit-')).catch((error: unknown) => {
-    throw fileError('write', tmpdir(), error, { hint: 'Set TMPDIR to a folder that you can write to.' });
+  // Whoever can replace the folder chooses what is written.
+  const [parent = tmpdir()] = await safestFirst([tmpdir(), '/tmp']);
+  const folder = await mkdtemp(join(parent, 'tctl-edit-')).catch((error: unknown) => {
+    throw fileError('write', parent, error, { hint: 'Set TMPDIR to a folder that you can write to.' });
   });
   let isKept = false;
   try {

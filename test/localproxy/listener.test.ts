@@ -1,9 +1,10 @@
-/** Tests: src/localproxy/socket-folder.ts. */
+/** Tests: src/localproxy/socket-folder.ts, src/net/unix-socket.ts. */
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { isLoopback } from '../../src/ip.js';
@@ -138,6 +139,19 @@ describe('local proxy', () => {
     await using short = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
     expect(dirname(short.host)).toBe(tmpdir());
     rmSync(deep, { recursive: true });
+  });
+
+  test('X13 takes no folder where others could put another one in its place, while there is a better one', async () => {
+    const hostile = mkdtempSync(join(tmpdir(), 'h'));
+    chmodSync(hostile, 0o777);
+    vars.XDG_RUNTIME_DIR = hostile;
+    await using local = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
+    expect(dirname(local.host)).toBe(tmpdir());
+    chmodSync(hostile, 0o1777);
+    await using sticky = await startLocalProxy({ at: { kind: 'unix', vars }, serve: echo });
+    expect(dirname(sticky.host)).toBe(hostile);
+    await sticky.close();
+    rmSync(hostile, { recursive: true });
   });
 
   test('listens on loopback TCP and says where', async () => {
@@ -283,6 +297,81 @@ describe('X13 a socket in a folder that was named', () => {
     mkdirSync(folder, { mode: 0o700 });
     chownSync(folder, NOBODY, NOBODY);
     await expect(start(folder)).rejects.toThrow('the folder is not yours');
+  });
+
+  test('of two that start at the same moment one has it, and the other says so', async () => {
+    const folder = abandoned(join(parent, 'pg'), '.s.PGSQL.5432');
+    for (let n = 0; n < 20; n++) {
+      const all = await Promise.allSettled([start(folder), start(folder), start(folder)]);
+      const [winner, ...more] = all.filter((one) => one.status === 'fulfilled').map((one) => one.value);
+      expect([more, all.filter((one) => one.status === 'rejected').map((one) => String(one.reason))]).toEqual([
+        [],
+        Array(2).fill(`TeleportError: listen unix ${folder}/.s.PGSQL.5432: bind: address already in use`),
+      ]);
+      expect(await ask({ path: winner!.address })).toBe('hello');
+      await winner!.close();
+      expect(readdirSync(folder)).toEqual([]);
+    }
+  });
+
+  test('one whose socket somebody has removed leaves the next one its own', async () => {
+    const folder = join(parent, 'pg');
+    const first = await start(folder);
+    rmSync(first.address);
+    await using second = await start(folder);
+    await first.close();
+    expect(await ask({ path: second.address })).toBe('hello');
+  });
+
+  test('a start that was killed leaves nothing to the next', async () => {
+    const folder = abandoned(join(parent, 'pg'), '.tsh-0123ab');
+    writeFileSync(join(folder, '.tsh-5432.lock'), `2147483646 ${hostname()} x\n`);
+    await using _local = await start(folder);
+    expect(readdirSync(folder)).toEqual(['.s.PGSQL.5432']);
+  });
+
+  test.each<[string, (path: string) => void]>([
+    ['a file', (path) => writeFileSync(path, 'mine')],
+    ['a link', (path) => symlinkSync(join(parent, 'elsewhere'), path)],
+    ['a folder', (path) => mkdirSync(path)],
+  ])('%s in the place of the socket stays', async (_, plant) => {
+    const folder = join(parent, 'pg');
+    mkdirSync(folder, { mode: 0o700 });
+    const path = join(folder, '.s.PGSQL.5432');
+    plant(path);
+    await expect(start(folder)).rejects.toMatchObject({
+      message: `cannot listen on ${path}: something else is there`,
+      hint: `Move it away: mv ${path} ${path}.old`,
+    });
+    expect(readdirSync(parent)).toEqual(['pg']);
+  });
+
+  test('in the place of which others can put another one is refused; a link of ones own is as good as the folder', async () => {
+    const shared = join(parent, 'shared');
+    mkdirSync(shared);
+    chmodSync(shared, 0o777);
+    const folder = join(shared, 'a', 'pg');
+    await expect(start(folder)).rejects.toThrow(
+      `cannot listen on unix:${folder}: others can put another folder in its place, by ${shared}`,
+    );
+    expect(readdirSync(folder)).toEqual([]);
+    const link = join(parent, 'link');
+    symlinkSync(folder, link);
+    await expect(start(link)).rejects.toThrow(`by ${shared}`);
+    chmodSync(shared, 0o1777);
+    await using local = await start(link);
+    expect(await ask({ path: local.address })).toBe('hello');
+  });
+
+  (isRoot ? test : test.skip)('to which another user\u2019s link leads is refused', async () => {
+    const [tmp, own] = [join(parent, 'tmp'), join(parent, 'own')];
+    mkdirSync(tmp);
+    chmodSync(tmp, 0o1777);
+    mkdirSync(own, { mode: 0o700 });
+    symlinkSync(own, join(tmp, 'pg'));
+    lchownSync(join(tmp, 'pg'), NOBODY, NOBODY);
+    await expect(start(join(tmp, 'pg'))).rejects.toThrow(`in its place, by ${tmp}/pg`);
+    expect(readdirSync(own)).toEqual([]);
   });
 
   test('that is a file, or whose name is too long, is refused', async () => {

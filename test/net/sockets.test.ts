@@ -1,5 +1,5 @@
 /**
- * Tests: src/net/client-hello.ts, src/net/dial.ts, src/net/http-proxy.ts, src/net/listen.ts, src/net/unix-socket.ts
+ * Tests: src/net/client-hello.ts, src/net/dial.ts, src/net/http-proxy.ts, src/net/listen.ts
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -94,12 +94,12 @@ test('an address in use is named; closing drains and then cuts', async () => {
   await expect(dialTcp({ host: '127.0.0.1', port: listener.port })).rejects.toThrow('connection refused');
 });
 
-test('a Unix socket lies in a folder of ours, and a live one is not replaced', async () => {
+test('a Unix socket is for its owner alone, and one that is there is not replaced', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'net-'));
   try {
-    const path = join(dir, 'own', '.s.PGSQL.5432');
+    const path = join(dir, '.s.PGSQL.5432');
     await using _listener = await listen({ path, onConnection: (socket) => void socket.end('x') });
-    expect(statSync(join(dir, 'own')).mode & 0o777).toBe(0o700);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
     await expect(listen({ path, onConnection() {} })).rejects.toMatchObject({ code: 'AlreadyExists' });
     const client = await dialTcp({ host: '', port: 0, path });
     expect((await once(client, 'data')).toString()).toBe('x');
