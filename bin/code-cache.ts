@@ -116,7 +116,8 @@ function readCache(file: string): Cached | undefined {
   try {
     const folder = lstatSync(node.path().dirname(file));
     if (!folder.isDirectory() || !isOurs(folder)) return undefined;
-    fd = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+    // A pipe in its place is not waited for.
+    fd = openSync(file, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
     const facts = fstatSync(fd);
     if (!facts.isFile() || !isOurs(facts)) return undefined;
     const bytes = readFileSync(fd);
@@ -171,14 +172,15 @@ function makeFolder(folder: string): void {
   }
   if (!isMine(statSync(parent))) throw new Error('somebody else\u2019s cache');
   if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
-  if (!isMine(lstatSync(folder))) throw new Error('somebody else\u2019s folder');
+  const facts = lstatSync(folder);
+  if (!isMine(facts) || !facts.isDirectory()) throw new Error('somebody else\u2019s folder, or a link');
 }
 
 function removeOld(folder: string): void {
-  const { readdirSync, statSync, rmSync } = node.fs();
+  const { readdirSync, lstatSync, rmSync } = node.fs();
   for (const name of readdirSync(folder)) {
     const file = node.path().join(folder, name);
-    if (Date.now() - statSync(file).mtimeMs > OLD_MS) rmSync(file, { force: true });
+    if (Date.now() - lstatSync(file).mtimeMs > OLD_MS) rmSync(file, { force: true });
   }
 }
 

@@ -3,7 +3,7 @@
  * without wherever there is a doubt. The built programs as processes.
  * Tests: bin/code-cache.ts
  */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -173,7 +173,20 @@ describe('what is not used, and written anew where it may be', () => {
     const moved = join(home, 'moved');
     renameSync(folder, moved);
     symlinkSync(moved, folder);
+    const before = readdirSync(moved);
     expect(run(VERSION)).toMatchObject(cold);
+    // Nor is anything written through it.
+    expect(run(['status'])).toMatchObject({ code: cold.code });
+    expect(readdirSync(moved)).toEqual(before);
+  });
+
+  (process.platform === 'win32' ? test.skip : test)('X13 a pipe, which nobody waits for', () => {
+    run(VERSION);
+    const file = cacheOf('tsh');
+    rmSync(file);
+    execFileSync('mkfifo', [file]);
+    expect(run(VERSION)).toMatchObject(cold);
+    expect(statSync(file).isFile()).toBe(true);
   });
 
   test.each([

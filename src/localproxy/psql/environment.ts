@@ -27,12 +27,19 @@ const OUTRANKED: ReadonlySet<string> = new Set([
   ...['PGDATABASE', 'PGHOST', 'PGPORT', 'PGSERVICEFILE', 'PGSYSCONFDIR', 'PGUSER'],
 ]);
 
+/**
+ * Credentials for AWS and secrets for Teleport, which psql has no use for: a pager, an editor or `\\!` would have them too. A name
+ * of a profile passes, and so does what other programs need. Source: "Environment variables" of the AWS SDKs' reference guide.
+ */
+const SECRET =
+  /^(?:AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN|CONTAINER_AUTHORIZATION_TOKEN|BEARER_TOKEN_.*)|TELEPORT_.*(?:TOKEN|PASSWORD|SECRET|KEY).*)$/i;
+
 type Vars = Record<string, string | undefined>;
 
-/** What psql may see of the environment: all of it but for what leads it elsewhere. */
+/** What psql may see of the environment: all of it but for what leads it elsewhere, and secrets that are not its own. */
 export function psqlEnvironment(vars: Vars, platform: NodeJS.Platform): Vars {
   const away = new Set(connectionVariables(vars, platform));
-  return Object.fromEntries(Object.entries(vars).filter(([name]) => !away.has(name)));
+  return Object.fromEntries(Object.entries(vars).filter(([name]) => !away.has(name) && !SECRET.test(name)));
 }
 
 /** Names of the variables that are set and would change where or how a libpq program connects. */

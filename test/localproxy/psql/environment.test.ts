@@ -34,6 +34,16 @@ describe('B1 the environment of psql', () => {
     expect(Object.keys(vars)).toContain('PGHOST');
   });
 
+  test('X13 has no secret of AWS or Teleport, and leads to the profile that has one', () => {
+    const secrets = [
+      ...['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_SECURITY_TOKEN'],
+      ...['AWS_CONTAINER_AUTHORIZATION_TOKEN', 'AWS_BEARER_TOKEN_BEDROCK', 'TELEPORT_TOKEN', 'TELEPORT_AUTH_KEY_X'],
+    ];
+    const others = { AWS_PROFILE: 'dev', AWS_REGION: 'us-east-1', TELEPORT_HOME: '/h', TELEPORT_PROXY: 'p' };
+    const all = { ...Object.fromEntries(secrets.map((name) => [name, 'x'])), ...others };
+    expect(psqlEnvironment(all, 'linux')).toEqual(others);
+  });
+
   test('a command that is printed works where it is copied', () => {
     expect(withoutVariables({ PATH: '/bin', PGTZ: 'UTC', PGUSER: 'x', PGHOST: 'y' }, 'linux')).toBe('');
     const set = { PGHOSTADDR: '::1', PGSERVICE: 'x', PGPORT: '1', 'PG;rm': 'x' };
