@@ -65,6 +65,7 @@ describe('X8 a pattern that would hang JavaScript does not hang us', () => {
       // Refused or not is not the question here: a deny also knows the cut spelling of a long name.
       try {
         checkDatabaseAccess({
+          username: 'alice',
           roles,
           traits: {},
           database: database({ k: value }),

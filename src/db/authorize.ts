@@ -15,7 +15,6 @@ import type { Identity } from '../identity/identity.js';
 import { ipOf } from '../ip.js';
 import { isProtocolOption } from '../pg/backend.js';
 import type { CancelRequest, StartupMessage } from '../pg/startup.js';
-import { autoUserMode } from '../rbac/auto-users.js';
 import { checkDatabaseAccess } from '../rbac/check.js';
 import { lockInForce, lockingMode, lockText, sessionLimitsOf } from '../rbac/limits.js';
 import { checkPinning } from '../rbac/pinned-ip.js';
@@ -177,14 +176,8 @@ export function checkAccess(session: DatabaseSession): void {
       hint: 'Connect without the startup parameter "replication".',
     });
   }
-  const mode = autoUserMode(roles, database, session.traits);
-  if (mode !== 'off' && dbUser !== identity.username) {
-    throw new TeleportError(
-      'AccessDenied',
-      `please use your Teleport username ("${identity.username}") to connect instead of "${dbUser}"`,
-    );
-  }
   checkDatabaseAccess({
+    username: identity.username,
     roles,
     traits: session.traits,
     database,

@@ -1,26 +1,79 @@
 /**
- * May this user enter this database as that database user and into that database name? Pure; its tests are the
+ * May this user enter this database as that database user and into that database name? Every block of every role is asked,
+ * each answer is kept, and the verdict is read off the answers: what `why` shows is what decided. Pure; its tests are the
  * specification.
  *
- * Source: database-service.md 1.2, 1.4, 1.9.
+ * Source: database-service.md 1.2, 1.4, 1.7, 1.9. Why one evaluation: RFD 14.
  */
-
-import { TeleportError } from '../errors.js';
+import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { AuthPreference, Database, Role, RoleConditions, Traits } from '../resources/types.js';
 import { yesOrNo } from '../yes-no.js';
-import { autoUserMode, supportsAutoUsers } from './auto-users.js';
-import { allowsName, allowsUser, deniesName, deniesUser, hasNamespace, matchesDatabase } from './match.js';
+import { autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
+import { refusalHint } from './explain.js';
+import {
+  allLabels,
+  allowsName,
+  allowsUser,
+  deniesName,
+  deniesUser,
+  hasNamespace,
+  type LabelField,
+  labelChecks,
+  selects,
+} from './match.js';
 
 export interface DatabaseAccessRequest {
+  /** Teleport user name. */
+  username: string;
   /** Templates expanded. */
   roles: readonly Role[];
   traits: Traits;
   database: Database;
-  dbUser: string;
-  dbName: string;
+  /** Undefined: is there any? */
+  dbUser: string | undefined;
+  dbName: string | undefined;
+  /** `--db-roles` of an automatic user; default all. */
+  dbRoles?: readonly string[];
   /** The certificate was made after a second factor. */
   mfaVerified: boolean;
   authPreference?: AuthPreference | undefined;
+}
+
+export interface Check {
+  field: 'namespaces' | LabelField | 'db_users' | 'db_names';
+  holds: boolean;
+  /** The entry that fits; for `db_labels` the key that does not. */
+  entry?: string;
+}
+
+/** One block of one role: allow applies when all its checks hold, deny when one does. */
+export interface Block {
+  role: string;
+  side: 'allow' | 'deny';
+  applies: boolean;
+  /** Its labels select the database. */
+  selects: boolean;
+  checks: Check[];
+  /** Why its label expression cannot be evaluated; that refuses everybody who has the role. */
+  problem?: string;
+}
+
+export interface Refusal {
+  by: 'own-name' | 'mfa' | 'deny' | 'no-allow' | 'problem' | 'db-roles';
+  code: 'AccessDenied' | 'BadParameter';
+  /** Teleport's text. */
+  message: string;
+}
+
+export interface Decision {
+  /** Undefined: she may enter. */
+  refusal: Refusal | undefined;
+  /** The database user is made for her and bears her own name. */
+  automatic: boolean;
+  /** A second factor is asked for at each session. */
+  asksMfa: boolean;
+  /** Deny before allow, each in the order of the roles; deny blocks that say nothing of databases are left out. */
+  blocks: Block[];
 }
 
 const REFUSED = 'access to db denied. User does not have permissions. Confirm database user and name.';
@@ -28,46 +81,156 @@ const MFA_REQUIRED = 'access to resource requires MFA';
 
 /** @throws AccessDenied with Teleport's text; BadParameter for a label expression that cannot be read */
 export function checkDatabaseAccess(request: DatabaseAccessRequest): void {
-  const { roles, database, traits } = request;
-  const state = mfaState(roles, request.authPreference);
-  if (state === 'always' && !request.mfaVerified) throw new TeleportError('AccessDenied', MFA_REQUIRED);
-  const matchers = matchersFor(request);
+  const decision = decideAccess(request);
+  if (decision.refusal === undefined) return;
+  const { code, message } = decision.refusal;
+  throw new TeleportError(code, message, { hint: refusalHint(decision, request) });
+}
 
-  for (const { spec } of roles) {
-    if (!hasNamespace(spec.deny)) continue;
-    // A deny on users or names works without labels, on every database.
-    if (matchesDatabase(spec.deny, database, 'deny', traits) || matchers.some(({ denies }) => denies(spec.deny))) {
-      throw new TeleportError('AccessDenied', REFUSED);
-    }
+export function decideAccess(request: DatabaseAccessRequest): Decision {
+  const { roles, database } = request;
+  const mode = modeOf(request);
+  const automatic = mode !== 'off' && supportsAutoUsers(database);
+  const asked: Asked = { ...request, labels: allLabels(database), matchers: matchersFor(request, automatic) };
+  const denying = roles.flatMap((role) => denyBlock(role, asked) ?? []);
+  const allowing = roles.map((role) => allowBlock(role, asked));
+  const state = mfaState(roles, request.authPreference);
+  const asksMfa =
+    state === 'always' || (state === 'by-role' && roles.some((role, at) => allowing[at]!.applies && requiresMfa(role)));
+  const lacksMfa = asksMfa && !request.mfaVerified;
+
+  const refuse = (): Refusal | undefined => {
+    const { username, dbUser } = request;
+    if (mode !== 'off' && dbUser !== undefined && dbUser !== username)
+      return refusal('own-name', ownName(username, dbUser));
+    if (lacksMfa && state === 'always') return refusal('mfa', MFA_REQUIRED);
+    // Whichever comes first; a deny that cannot be read might have been for this database.
+    const decisive = denying.find(({ applies, problem }) => applies || problem !== undefined);
+    if (decisive) return decisive.problem === undefined ? refusal('deny', REFUSED) : problemOf(decisive.problem);
+    const unreadable = allowing.find(({ problem }) => problem !== undefined);
+    if (unreadable) return problemOf(unreadable.problem!);
+    // User and name must be allowed by the same role: what one role gives does not add up with another's.
+    if (!allowing.some(({ applies }) => applies)) return refusal('no-allow', REFUSED);
+    if (lacksMfa) return refusal('mfa', MFA_REQUIRED);
+    return automatic ? rolesRefused(request) : undefined;
+  };
+  return { refusal: refuse(), automatic, asksMfa, blocks: [...denying, ...allowing] };
+}
+
+const refusal = (by: Refusal['by'], message: string): Refusal => ({ by, code: 'AccessDenied', message });
+const problemOf = (message: string): Refusal => ({ by: 'problem', code: 'BadParameter', message });
+const ownName = (username: string, dbUser: string): string =>
+  `please use your Teleport username ("${username}") to connect instead of "${dbUser}"`;
+
+/** An expression that cannot be read is found again, with its role, when the blocks are asked. */
+function modeOf({ roles, database, traits }: DatabaseAccessRequest): ReturnType<typeof autoUserMode> {
+  try {
+    return autoUserMode(roles, database, traits);
+  } catch (error) {
+    if (isTeleportError(error, 'BadParameter')) return 'off';
+    throw error;
   }
-  // User and name must be allowed by the same role: what one role gives does not add up with another's.
-  const granting = roles.filter(
-    ({ spec }) =>
-      matchesDatabase(spec.allow, database, 'allow', traits) && matchers.every(({ allows }) => allows(spec.allow)),
-  );
-  if (granting.length === 0) throw new TeleportError('AccessDenied', REFUSED);
-  if (state === 'by-role' && !request.mfaVerified && granting.some(requiresMfa)) {
-    throw new TeleportError('AccessDenied', MFA_REQUIRED);
+}
+
+function rolesRefused({ roles, database, dbRoles = [], traits }: DatabaseAccessRequest): Refusal | undefined {
+  try {
+    autoUserRoles(roles, database, dbRoles, traits);
+    return undefined;
+  } catch (error) {
+    if (isTeleportError(error, 'AccessDenied')) return refusal('db-roles', messageOf(error));
+    throw error;
   }
+}
+
+interface Asked extends DatabaseAccessRequest {
+  labels: Record<string, string>;
+  matchers: Matcher[];
+}
+
+function denyBlock({ metadata, spec: { deny } }: Role, { labels, traits, matchers }: Asked): Block | undefined {
+  if (!hasNamespace(deny)) return undefined;
+  const byLabels = labelChecks(deny, labels, 'deny', traits);
+  const checks: Check[] = byLabels.map(checkOf);
+  // A deny on users or names works without labels, on every database.
+  for (const { field, denies } of matchers) {
+    if (!deny[field]?.length) continue;
+    const entry = denies(deny);
+    checks.push({ field, holds: entry !== undefined, ...(entry === undefined ? {} : { entry }) });
+  }
+  if (checks.length === 0) return undefined;
+  const applies = checks.some(({ holds }) => holds);
+  return {
+    role: metadata.name,
+    side: 'deny',
+    applies,
+    selects: selects(byLabels, 'deny'),
+    checks,
+    ...problemIn(byLabels),
+  };
+}
+
+function allowBlock({ metadata, spec: { allow } }: Role, { labels, traits, matchers }: Asked): Block {
+  const byLabels = hasNamespace(allow) ? labelChecks(allow, labels, 'allow', traits) : [];
+  const isSelecting = selects(byLabels, 'allow');
+  const checks: Check[] = hasNamespace(allow) ? byLabels.map(checkOf) : [{ field: 'namespaces', holds: false }];
+  if (checks.length === 0) checks.push({ field: 'db_labels', holds: false });
+  for (const { field, allows } of matchers) {
+    const entry = allows(allow);
+    checks.push({ field, holds: entry !== undefined, ...(entry === undefined ? {} : { entry }) });
+  }
+  const applies = isSelecting && checks.every(({ holds }) => holds);
+  return { role: metadata.name, side: 'allow', applies, selects: isSelecting, checks, ...problemIn(byLabels) };
+}
+
+function checkOf({ field, holds, missed }: ReturnType<typeof labelChecks>[number]): Check {
+  return { field, holds, ...(missed ? { entry: missed } : {}) };
+}
+
+function problemIn(checks: ReturnType<typeof labelChecks>): Pick<Block, 'problem'> {
+  const problem = checks.find((check) => check.problem !== undefined)?.problem;
+  return problem === undefined ? {} : { problem };
 }
 
 interface Matcher {
-  allows(conditions: RoleConditions): boolean;
-  denies(conditions: RoleConditions): boolean;
+  field: 'db_users' | 'db_names';
+  /** The entry of the block that fits. */
+  allows(conditions: RoleConditions): string | undefined;
+  denies(conditions: RoleConditions): string | undefined;
 }
 
-function matchersFor({ roles, traits, database, dbUser, dbName }: DatabaseAccessRequest): Matcher[] {
-  const byName: Matcher = {
-    allows: ({ db_names: names = [] }) => names.some((entry) => allowsName(entry, dbName)),
-    denies: ({ db_names: names = [] }) => names.some((entry) => deniesName(entry, dbName, database)),
+function matchersFor({ roles, database, dbUser, dbName }: DatabaseAccessRequest, automatic: boolean): Matcher[] {
+  const users = matcher('db_users', dbUser, roles, {
+    allows: (entry, user) => allowsUser(entry, user, database),
+    denies: (entry, user) => deniesUser(entry, user, database),
+  });
+  const names = matcher('db_names', dbName, roles, {
+    allows: allowsName,
+    denies: (entry, name) => deniesName(entry, name, database),
+  });
+  return automatic ? [names] : [users, names];
+}
+
+function matcher(
+  field: Matcher['field'],
+  wanted: string | undefined,
+  roles: readonly Role[],
+  { allows, denies }: { allows(entry: string, name: string): boolean; denies(entry: string, name: string): boolean },
+): Matcher {
+  if (wanted !== undefined) {
+    return {
+      field,
+      allows: (block) => block[field]?.find((entry) => allows(entry, wanted)),
+      denies: (block) => block[field]?.find((entry) => denies(entry, wanted)),
+    };
+  }
+  // Any will do: one that no role takes away.
+  const denied = roles.flatMap(({ spec }) => (hasNamespace(spec.deny) ? (spec.deny[field] ?? []) : []));
+  const isLeft = (entry: string) => entry === '*' || !denied.some((one) => denies(one, entry));
+  return {
+    field,
+    allows: (block) => block[field]?.find(isLeft),
+    denies: (block) => block[field]?.find((entry) => entry === '*'),
   };
-  const isAutomatic = supportsAutoUsers(database) && autoUserMode(roles, database, traits) !== 'off';
-  if (isAutomatic) return [byName];
-  const byUser: Matcher = {
-    allows: ({ db_users: users = [] }) => users.some((entry) => allowsUser(entry, dbUser, database)),
-    denies: ({ db_users: users = [] }) => users.some((entry) => deniesUser(entry, dbUser, database)),
-  };
-  return [byUser, byName];
 }
 
 /** `always`: the cluster or every role asks; `never`: nobody; else it depends on which roles let one in. */

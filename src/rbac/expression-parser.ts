@@ -37,7 +37,9 @@ interface Token {
   at: number;
 }
 
-const TOKEN = /\s*(?:([A-Za-z_]\w*)|("(?:[^"\\\n]|\\.)*"|`[^`]*`)|(\d+)|(&&|\|\||==|!=|[=!().,[\]]|.)|$)/suy;
+/** Blanks and Go's comments, then a token. */
+const TOKEN =
+  /(?:\s|\/\/[^\n]*|\/\*[\s\S]*?\*\/)*(?:([A-Za-z_]\w*)|("(?:[^"\\\n]|\\.)*"|`[^`]*`)|(\d+)|(&&|\|\||==|!=|[=!().,[\]]|.)|$)/suy;
 
 class Parser {
   readonly #text: string;

@@ -4,11 +4,11 @@
  * Source: database-service.md 1.3.
  */
 import { messageOf, TeleportError } from '../errors.js';
-import { patternOf } from '../pattern.js';
 import type { Traits } from '../resources/types.js';
 import { arity, evaluate, listOf, textOf, truth, type Value, type Vocabulary } from './evaluate.js';
 import { type Expression, parseExpression } from './expression-parser.js';
-import { matchesValue } from './labels.js';
+import { valueMatcher } from './labels.js';
+import { emailLocal, regexpReplace } from './text-functions.js';
 
 export interface LabelExpressionInput {
   labels: Record<string, string>;
@@ -51,9 +51,9 @@ function vocabulary({ labels, traits }: LabelExpressionInput): Vocabulary {
     functions: {
       labels_matching: (...args) => {
         arity('labels_matching', args, 1);
-        const glob = textOf(args[0]);
+        const matches = valueMatcher(textOf(args[0]));
         return Object.entries(labels)
-          .filter(([name]) => matchesValue(glob, name))
+          .filter(([name]) => matches(name))
           .map(([, value]) => value);
       },
       ...LIST_FUNCTIONS,
@@ -81,24 +81,18 @@ const LIST_FUNCTIONS: Record<string, (...args: Value[]) => Value> = {
   set: (...args) => args.flatMap(listOf),
   'regexp.match': (...args) => {
     arity('regexp.match', args, 2);
-    const pattern = patternOf(textOf(args[1]));
-    return listOf(args[0]).some((item) => pattern.test(item));
+    return listOf(args[0]).some(valueMatcher(textOf(args[1])));
   },
   'regexp.replace': (...args) => {
     arity('regexp.replace', args, 3);
-    const pattern = patternOf(textOf(args[1]));
-    const replacement = textOf(args[2]);
-    return listOf(args[0])
-      .filter((item) => pattern.test(item))
-      .map((item) => pattern.replace(item, replacement))
-      .filter((item) => item !== '');
+    return regexpReplace(listOf(args[0]), textOf(args[1]), textOf(args[2]));
   },
   'email.local': (...args) => {
     arity('email.local', args, 1);
     return listOf(args[0]).map((address) => {
-      const at = address.lastIndexOf('@');
-      if (at <= 0) throw new TeleportError('BadParameter', `${JSON.stringify(address)} is not an e-mail address`);
-      return address.slice(0, at);
+      const local = emailLocal(address);
+      if (local !== undefined) return local;
+      throw new TeleportError('BadParameter', `${JSON.stringify(address)} is not an e-mail address`);
     });
   },
   'strings.upper': (...args) => {

@@ -13,21 +13,32 @@ export interface MatchOptions {
   ifUnreadable?: boolean;
 }
 
-/** Every key of the selector must be there and match; an empty selector matches nothing, `*: *` everything. */
+/** Every key of the selector must be there and match; an empty one matches nothing, one with `*: *` everything. */
 export function matchesLabels(
   selector: LabelSelector | undefined,
   labels: Record<string, string> | undefined,
   options: MatchOptions = {},
 ): boolean {
-  const wanted = Object.entries(selector ?? {});
-  if (wanted.length === 0) return false;
-  return wanted.every(([key, values]) => {
-    const patterns = Array.isArray(values) ? values : [values];
-    if (key === '*') return patterns.includes('*');
-    const value = labels?.[key];
-    return value !== undefined && patterns.some((pattern) => matchesValue(pattern, value, options));
+  return missedLabel(selector ?? {}, labels ?? {}, options) === undefined;
+}
+
+/** The first key that is not there or does not match; `''` for a selector without keys; undefined when all match. */
+export function missedLabel(
+  selector: LabelSelector,
+  labels: Record<string, string>,
+  options: MatchOptions = {},
+): string | undefined {
+  const wanted = Object.keys(selector);
+  if (wanted.length === 0) return '';
+  // Whatever stands beside it, as in Teleport: a deny that was written so must not become a smaller one.
+  if (Object.hasOwn(selector, '*') && listed(selector['*']!).includes('*')) return undefined;
+  return wanted.find((key) => {
+    if (!Object.hasOwn(labels, key)) return true;
+    return !listed(selector[key]!).some((pattern) => matchesValue(pattern, labels[key]!, options));
   });
 }
+
+const listed = (values: string | string[]): string[] => (Array.isArray(values) ? values : [values]);
 
 /**
  * A glob over the whole value (`*` = any text), or a regular expression when written `^…$`. Values come from agents and
@@ -40,13 +51,20 @@ export function matchesValue(
 ): boolean {
   if (pattern === '*' || pattern === value) return true;
   if (pattern.length > MAX_PATTERN_CHARS) return ifUnreadable;
-  if (pattern.startsWith('^') && pattern.endsWith('$')) {
-    try {
-      return patternOf(pattern, { ignoreCase, dotAll: true }).test(value);
-    } catch {
-      return ifUnreadable;
-    }
+  try {
+    return valueMatcher(pattern, ignoreCase)(value);
+  } catch {
+    return ifUnreadable;
   }
-  if (!pattern.includes('*')) return false;
-  return ignoreCase ? fitsGlob(pattern.toLowerCase(), value.toLowerCase()) : fitsGlob(pattern, value);
+}
+
+/** The same for many values. @throws TeleportError `BadParameter` for a regular expression that cannot be read */
+export function valueMatcher(pattern: string, ignoreCase = false): (value: string) => boolean {
+  if (pattern.startsWith('^') && pattern.endsWith('$')) {
+    const compiled = patternOf(pattern, { ignoreCase, dotAll: true });
+    return (value) => compiled.test(value);
+  }
+  if (!pattern.includes('*')) return (value) => value === pattern;
+  const glob = ignoreCase ? pattern.toLowerCase() : pattern;
+  return (value) => fitsGlob(glob, ignoreCase ? value.toLowerCase() : value);
 }

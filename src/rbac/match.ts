@@ -6,6 +6,7 @@
  *
  * Source: database-service.md 1.2, 1.3, 1.4, 1.11.
  */
+import { messageOf, TeleportError } from '../errors.js';
 import {
   isRedshift,
   isSameUser,
@@ -16,7 +17,7 @@ import {
 } from '../resources/database-user.js';
 import type { Database, RoleConditions, Traits } from '../resources/types.js';
 import { evaluateLabelExpression } from './expression.js';
-import { matchesLabels, matchesValue } from './labels.js';
+import { matchesValue, missedLabel } from './labels.js';
 
 const NAMESPACE = 'default';
 
@@ -26,11 +27,51 @@ export function hasNamespace(conditions: RoleConditions): boolean {
   return namespaces.includes(NAMESPACE) || namespaces.includes('*');
 }
 
-/**
- * In allow, what is set must all match; in deny, either is enough; neither set matches nothing.
- *
- * @throws BadParameter for an expression that cannot be read, whichever role it is in
- */
+export type LabelField = 'db_labels' | 'db_labels_expression';
+
+/** What became of one question to a block of a role. */
+export interface LabelCheck {
+  field: LabelField;
+  holds: boolean;
+  /** Key of the selector that does not match; `''` for a selector without keys. */
+  missed?: string;
+  /** Why the expression cannot be evaluated. */
+  problem?: string;
+}
+
+/** Each selector of a block against a database's labels (`allLabels`); nothing where the block has none. */
+export function labelChecks(
+  conditions: RoleConditions,
+  labels: Record<string, string>,
+  side: 'allow' | 'deny',
+  traits: Traits,
+): LabelCheck[] {
+  const checks: LabelCheck[] = [];
+  const { db_labels: selector, db_labels_expression: expression } = conditions;
+  if (selector && Object.keys(selector).length > 0) {
+    const missed = missedLabel(selector, labels, { ifUnreadable: side === 'deny' });
+    checks.push({ field: 'db_labels', holds: missed === undefined, ...(missed === undefined ? {} : { missed }) });
+  }
+  if (expression) checks.push(expressionCheck(expression, labels, traits));
+  return checks;
+}
+
+function expressionCheck(expression: string, labels: Record<string, string>, traits: Traits): LabelCheck {
+  const field = 'db_labels_expression';
+  try {
+    return { field, holds: evaluateLabelExpression(expression, { labels, traits }) };
+  } catch (error) {
+    return { field, holds: false, problem: messageOf(error) };
+  }
+}
+
+/** In allow, what is set must all match; in deny, either is enough; neither set matches nothing. */
+export function selects(checks: readonly LabelCheck[], side: 'allow' | 'deny'): boolean {
+  if (side === 'deny') return checks.some(({ holds }) => holds);
+  return checks.length > 0 && checks.every(({ holds }) => holds);
+}
+
+/** @throws BadParameter for an expression that cannot be read, whichever role it is in */
 export function matchesDatabase(
   conditions: RoleConditions,
   database: Database,
@@ -38,23 +79,18 @@ export function matchesDatabase(
   traits: Traits = {},
 ): boolean {
   if (!hasNamespace(conditions)) return false;
-  const labels = allLabels(database);
-  const results: boolean[] = [];
-  if (Object.keys(conditions.db_labels ?? {}).length > 0) {
-    results.push(matchesLabels(conditions.db_labels, labels, { ifUnreadable: side === 'deny' }));
-  }
-  if (conditions.db_labels_expression) {
-    results.push(evaluateLabelExpression(conditions.db_labels_expression, { labels, traits }));
-  }
-  if (results.length === 0) return false;
-  return side === 'allow' ? results.every(Boolean) : results.some(Boolean);
+  const checks = labelChecks(conditions, allLabels(database), side, traits);
+  const problem = checks.find((check) => check.problem !== undefined)?.problem;
+  if (problem !== undefined) throw new TeleportError('BadParameter', problem);
+  return selects(checks, side);
 }
 
 /** Static labels and the results of dynamic ones. */
 export function allLabels(database: Database): Record<string, string> {
-  const dynamic = Object.entries(database.spec.dynamic_labels ?? {}).map(
-    ([key, { result }]) => [key, result ?? ''] as const,
-  );
+  const { dynamic_labels: commands } = database.spec;
+  // The usual case, once for each database of a long list.
+  if (commands === undefined) return database.metadata.labels ?? {};
+  const dynamic = Object.entries(commands).map(([key, { result }]) => [key, result ?? ''] as const);
   return { ...database.metadata.labels, ...Object.fromEntries(dynamic) };
 }
 

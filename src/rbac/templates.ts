@@ -3,8 +3,8 @@
  *
  * Source: database-service.md 1.5.
  */
-import { patternOf } from '../pattern.js';
 import type { LabelSelector, Role, RoleConditions, Traits } from '../resources/types.js';
+import { emailLocal, regexpReplace } from './text-functions.js';
 
 const INTERNAL_TRAITS = new Set([
   'logins',
@@ -100,21 +100,12 @@ function evaluate(expression: string, traits: Traits): string[] | undefined {
     return traits[name] ?? [];
   }
   const local = /^email\.local\((.*)\)$/s.exec(expression);
-  if (local) {
-    return evaluate(local[1]!.trim(), traits)?.flatMap((address) => {
-      const at = address.indexOf('@');
-      return at > 0 ? [address.slice(0, at)] : [];
-    });
-  }
+  if (local) return evaluate(local[1]!.trim(), traits)?.flatMap((address) => emailLocal(address) ?? []);
   const replace = /^regexp\.replace\((.*),\s*("(?:[^"\\]|\\.)*")\s*,\s*("(?:[^"\\]|\\.)*")\s*\)$/s.exec(expression);
   if (replace) {
     try {
-      const pattern = patternOf(JSON.parse(replace[2]!) as string);
-      const replacement = JSON.parse(replace[3]!) as string;
-      // Values that do not match are dropped, not passed on.
-      return evaluate(replace[1]!.trim(), traits)
-        ?.filter((value) => pattern.test(value))
-        .map((value) => pattern.replace(value, replacement));
+      const values = evaluate(replace[1]!.trim(), traits);
+      return values && regexpReplace(values, JSON.parse(replace[2]!) as string, JSON.parse(replace[3]!) as string);
     } catch {
       return undefined;
     }

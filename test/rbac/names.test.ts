@@ -42,7 +42,7 @@ function role(allow: RoleConditions, deny: RoleConditions = {}): Role {
 function mayEnter(kind: Kind, one: Role, { dbUser = 'u', dbName = 'dev' }): boolean {
   try {
     const database = databaseOf(kind);
-    checkDatabaseAccess({ roles: [one], traits: {}, database, dbUser, dbName, mfaVerified: false });
+    checkDatabaseAccess({ username: 'alice', roles: [one], traits: {}, database, dbUser, dbName, mfaVerified: false });
     return true;
   } catch (error) {
     if (!isTeleportError(error, 'AccessDenied')) throw error;

@@ -43,6 +43,7 @@ function database(spec: object = {}, labels: Record<string, string> = { env: 'de
 function verdict(roles: Role[], more: Partial<Parameters<typeof checkDatabaseAccess>[0]> = {}): string {
   try {
     checkDatabaseAccess({
+      username: 'alice',
       roles,
       traits: {},
       database: database(),
@@ -195,7 +196,7 @@ describe('label expressions', () => {
     ['contains_all(user.spec.traits["envs"], user.spec.traits["none"])', false],
     ['contains_all(user.spec.traits["envs"], set("dev"))', true],
     ['contains(labels_matching("a/*"), "x")', true],
-    ['regexp.match(user.spec.traits["envs"], "^t")', true],
+    ['regexp.match(user.spec.traits["envs"], "t*")', true],
     ['contains(strings.lower(email.local(user.spec.traits["mail"])), "a")', true],
     ['contains(regexp.replace(user.spec.traits["envs"], "^(d).*", "$1"), "d")', true],
   ])('%s is %s', (text, expected) => expect(evaluateLabelExpression(text, input)).toBe(expected));
@@ -304,8 +305,10 @@ describe('automatic users', () => {
   });
   test('the database user is not looked up in db_users, the name is in db_names', () => {
     expect(verdict([keep], { database: auto, dbUser: 'alice' })).toBe('allowed');
-    expect(verdict([role({ ...keep.spec.allow, db_names: [] }, {}, keep.spec.options)], { database: auto })).toBe(
-      REFUSED,
+    const nameless = role({ ...keep.spec.allow, db_names: [] }, {}, keep.spec.options);
+    expect(verdict([nameless], { database: auto, dbUser: 'alice' })).toBe(REFUSED);
+    expect(verdict([keep], { database: auto })).toBe(
+      'please use your Teleport username ("alice") to connect instead of "reader"',
     );
   });
   test('roles are united, sorted, and a wish must be a part of them', () => {

@@ -1,0 +1,102 @@
+/**
+ * The trace of a decision in words: for the person who was refused, and for whoever asks why. Reads what `check.ts` has
+ * found and decides nothing. Pure.
+ */
+import type { Block, Check, DatabaseAccessRequest, Decision } from './check.js';
+
+/** Roles that one sentence names; the rest is counted. */
+const ROLES_NAMED = 3;
+
+type Asked = Pick<DatabaseAccessRequest, 'username' | 'dbUser' | 'dbName' | 'database'>;
+
+/**
+ * Who wanted what, and why not, as far as she may know: of her own roles everything, but a database that none of them
+ * selects, or that one excludes by its labels, is for her one that does not exist.
+ */
+export function refusalHint(decision: Decision, asked: Asked): string {
+  const reason = isHidden(decision)
+    ? `no role of ${asked.username} selects a database of that name`
+    : reasonsOf(decision, asked).join('; ');
+  return `${wishOf(asked)}: ${reason}. More: "tsh db why".`;
+}
+
+/** Whether she does not get to see the database at all. */
+export function isHidden({ blocks }: Decision): boolean {
+  const [denying, allowing] = [
+    blocks.filter(({ side }) => side === 'deny'),
+    blocks.filter(({ side }) => side === 'allow'),
+  ];
+  return denying.some((block) => block.selects) || !allowing.some((block) => block.selects);
+}
+
+/** `User alice, database "sales", database user "reader", database name "dev"`. */
+export function wishOf({ username, database, dbUser, dbName }: Asked): string {
+  const parts = [`User ${username}`, `database "${database.metadata.name}"`];
+  if (dbUser !== undefined) parts.push(`database user "${dbUser}"`);
+  if (dbName !== undefined) parts.push(`database name "${dbName}"`);
+  return parts.join(', ');
+}
+
+/** What refused, one clause each; empty where she may enter. */
+export function reasonsOf(decision: Decision, asked: Asked): string[] {
+  const { refusal, blocks } = decision;
+  const unreadable = blocks.filter(({ problem }) => problem !== undefined);
+  switch (refusal?.by) {
+    case undefined:
+      return [];
+    case 'own-name':
+      return ['here the database user is made for each person and bears her own name'];
+    case 'mfa':
+      return ['a second factor is asked for at each session'];
+    case 'db-roles':
+      return ['none of her roles gives that database role here'];
+    case 'problem':
+      return unreadable.map(({ role, side }) => `${side}.db_labels_expression of role "${role}" cannot be read`);
+    case 'deny':
+      return named(blocks.filter(({ side, applies }) => side === 'deny' && applies)).map(
+        (block) => `role "${block.role}" denies ${deniedBy(block, asked)}`,
+      );
+    case 'no-allow':
+      return named(closest(blocks)).map((block) => `role "${block.role}" ${lackOf(block, asked)}`);
+  }
+}
+
+/** Of the blocks that could allow, those that select the database; where none does, all. */
+function closest(blocks: readonly Block[]): Block[] {
+  const allowing = blocks.filter(({ side }) => side === 'allow');
+  const selecting = allowing.filter((block) => block.selects);
+  return selecting.length > 0 ? selecting : allowing;
+}
+
+const named = (blocks: readonly Block[]): Block[] => blocks.slice(0, ROLES_NAMED);
+
+function deniedBy({ checks }: Block, { dbUser, dbName }: Asked): string {
+  const { field, entry } = checks.find(({ holds }) => holds)!;
+  const by = entry === undefined ? '' : ` (deny.${field}: "${entry}")`;
+  if (field === 'db_users')
+    return `${dbUser === undefined ? 'every database user' : `the database user "${dbUser}"`}${by}`;
+  if (field === 'db_names')
+    return `${dbName === undefined ? 'every database name' : `the database name "${dbName}"`}${by}`;
+  return `this database (deny.${field})`;
+}
+
+function lackOf({ checks }: Block, asked: Asked): string {
+  return checks
+    .filter(({ holds }) => !holds)
+    .map((check) => lack(check, asked))
+    .join(' and ');
+}
+
+function lack({ field, entry }: Check, { dbUser, dbName }: Asked): string {
+  const wanted = field === 'db_users' ? dbUser : dbName;
+  switch (field) {
+    case 'namespaces':
+      return 'allows nothing in the namespace "default"';
+    case 'db_labels':
+      return entry === undefined ? 'has no db_labels' : `has db_labels that do not match ("${entry}")`;
+    case 'db_labels_expression':
+      return 'has a db_labels_expression that is false here';
+    default:
+      return wanted === undefined ? `has nothing in ${field}` : `has no "${wanted}" in ${field}`;
+  }
+}
