@@ -5,6 +5,8 @@
 
 /** @param single  a character that stands for any one, `?` */
 export function fitsGlob(glob: string, text: string, { single }: { single?: string } = {}): boolean {
+  // What most patterns differ in, before anything is made.
+  if (single === undefined && glob !== '' && glob[0] !== '*' && glob[0] !== text[0]) return false;
   const parts = glob.split('*');
   if (parts.length === 1) return glob.length === text.length && startsWith(text, glob, 0, single);
   const [first, last] = [parts[0]!, parts.at(-1)!];

@@ -5,11 +5,13 @@
  */
 import { RE2JS } from 're2js';
 import { messageOf, TeleportError } from './errors.js';
+import { Kept } from './kept.js';
 
 /** Longest pattern that is read; ours. */
 export const MAX_PATTERN_CHARS = 1024;
-/** Patterns kept compiled. */
-const MAX_KEPT = 500;
+/** Patterns kept compiled: more than a cluster with a thousand roles has, and of the longest ones some hundreds. */
+const MAX_KEPT = 5_000;
+const MAX_KEPT_CHARS = 512 * 1024;
 
 export interface PatternOptions {
   ignoreCase?: boolean;
@@ -60,17 +62,12 @@ export class Pattern {
   }
 }
 
-const kept = new Map<string, Pattern>();
+const kept = new Kept<Pattern>({ most: MAX_KEPT, mostChars: MAX_KEPT_CHARS });
 
 /** The same, kept for the next time. @throws TeleportError `BadParameter` */
 export function patternOf(source: string, options: PatternOptions = {}): Pattern {
   const key = `${options.ignoreCase ? 'i' : ''}${options.dotAll ? 's' : ''}:${source}`;
-  const known = kept.get(key);
-  if (known) return known;
-  const made = new Pattern(source, options);
-  if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value!);
-  kept.set(key, made);
-  return made;
+  return kept.get(key, () => new Pattern(source, options));
 }
 
 export function isPattern(source: string): boolean {

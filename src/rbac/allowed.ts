@@ -7,7 +7,7 @@
 import { userKey } from '../resources/database-user.js';
 import type { Database, Role, RoleConditions, Traits } from '../resources/types.js';
 import { autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
-import { deniesName, deniesUser, hasNamespace, matchesDatabase } from './match.js';
+import { deniesName, deniesUser, type Fits, hasNamespace, matchesDatabase } from './match.js';
 
 export interface Allowed {
   /** Sorted; may hold `*`. */
@@ -29,7 +29,7 @@ export function allowedUsers(
   }
   return collect(roles, database, traits, {
     entries: ({ db_users: users }) => users,
-    denies: (entry, user) => deniesUser(entry, user, database),
+    denies: (user) => deniesUser(user, database),
     key: (user) => userKey(user, database),
   });
 }
@@ -37,7 +37,7 @@ export function allowedUsers(
 export function allowedNames(roles: readonly Role[], database: Database, traits: Traits = {}): Allowed {
   return collect(roles, database, traits, {
     entries: ({ db_names: names }) => names,
-    denies: (entry, name) => deniesName(entry, name, database),
+    denies: (name) => deniesName(name, database),
     key: (name) => name,
   });
 }
@@ -48,7 +48,8 @@ export function databaseRolesOf(roles: readonly Role[], database: Database, trai
 
 interface Names {
   entries(conditions: RoleConditions): string[] | undefined;
-  denies(entry: string, name: string): boolean;
+  /** Which entries of a deny take this name away. */
+  denies(name: string): Fits;
   /** The same for all spellings of one name. */
   key(name: string): string;
 }
@@ -62,7 +63,7 @@ function collect(roles: readonly Role[], database: Database, traits: Traits, nam
   const allowed = roles
     .filter(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits))
     .flatMap(({ spec }) => names.entries(spec.allow) ?? [])
-    .filter((name) => name === '*' || !denied.some((entry) => names.denies(entry, name)));
+    .filter((name) => name === '*' || !denied.some(names.denies(name)));
   // One spelling of each: the shortest, which is the one to type.
   const shortestLast = [...new Set(allowed)].sort((a, b) => b.length - a.length);
   const once = new Map(shortestLast.map((name) => [name === '*' ? name : names.key(name), name]));

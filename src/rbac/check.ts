@@ -14,11 +14,14 @@ import {
   allLabels,
   allowsName,
   allowsUser,
+  type Check,
+  checked,
   deniesName,
   deniesUser,
+  type Fits,
   hasNamespace,
-  type LabelField,
   labelChecks,
+  problemIn,
   selects,
 } from './match.js';
 
@@ -39,13 +42,6 @@ export interface DatabaseAccessRequest {
   authPreference?: AuthPreference | undefined;
 }
 
-export interface Check {
-  field: 'namespaces' | LabelField | 'db_users' | 'db_names';
-  holds: boolean;
-  /** The entry that fits; for `db_labels` the key that does not. */
-  entry?: string;
-}
-
 /** One block of one role: allow applies when all its checks hold, deny when one does. */
 export interface Block {
   role: string;
@@ -55,7 +51,7 @@ export interface Block {
   selects: boolean;
   checks: Check[];
   /** Why its label expression cannot be evaluated; that refuses everybody who has the role. */
-  problem?: string;
+  problem: string | undefined;
 }
 
 export interface Refusal {
@@ -149,46 +145,32 @@ interface Asked extends DatabaseAccessRequest {
 
 function denyBlock({ metadata, spec: { deny } }: Role, { labels, traits, matchers }: Asked): Block | undefined {
   if (!hasNamespace(deny)) return undefined;
-  const byLabels = labelChecks(deny, labels, 'deny', traits);
-  const checks: Check[] = byLabels.map(checkOf);
+  const checks = labelChecks(deny, labels, 'deny', traits);
+  const isSelecting = selects(checks, 'deny');
+  const problem = problemIn(checks);
   // A deny on users or names works without labels, on every database.
   for (const { field, denies } of matchers) {
     if (!deny[field]?.length) continue;
     const entry = denies(deny);
-    checks.push({ field, holds: entry !== undefined, ...(entry === undefined ? {} : { entry }) });
+    checks.push(checked(field, entry !== undefined, entry));
   }
   if (checks.length === 0) return undefined;
   const applies = checks.some(({ holds }) => holds);
-  return {
-    role: metadata.name,
-    side: 'deny',
-    applies,
-    selects: selects(byLabels, 'deny'),
-    checks,
-    ...problemIn(byLabels),
-  };
+  return { role: metadata.name, side: 'deny', applies, selects: isSelecting, checks, problem };
 }
 
 function allowBlock({ metadata, spec: { allow } }: Role, { labels, traits, matchers }: Asked): Block {
-  const byLabels = hasNamespace(allow) ? labelChecks(allow, labels, 'allow', traits) : [];
-  const isSelecting = selects(byLabels, 'allow');
-  const checks: Check[] = hasNamespace(allow) ? byLabels.map(checkOf) : [{ field: 'namespaces', holds: false }];
-  if (checks.length === 0) checks.push({ field: 'db_labels', holds: false });
+  const checks = hasNamespace(allow) ? labelChecks(allow, labels, 'allow', traits) : [checked('namespaces', false)];
+  const isSelecting = selects(checks, 'allow');
+  const problem = problemIn(checks);
+  if (checks.length === 0) checks.push(checked('db_labels', false));
+  let applies = isSelecting;
   for (const { field, allows } of matchers) {
     const entry = allows(allow);
-    checks.push({ field, holds: entry !== undefined, ...(entry === undefined ? {} : { entry }) });
+    checks.push(checked(field, entry !== undefined, entry));
+    applies &&= entry !== undefined;
   }
-  const applies = isSelecting && checks.every(({ holds }) => holds);
-  return { role: metadata.name, side: 'allow', applies, selects: isSelecting, checks, ...problemIn(byLabels) };
-}
-
-function checkOf({ field, holds, missed }: ReturnType<typeof labelChecks>[number]): Check {
-  return { field, holds, ...(missed ? { entry: missed } : {}) };
-}
-
-function problemIn(checks: ReturnType<typeof labelChecks>): Pick<Block, 'problem'> {
-  const problem = checks.find((check) => check.problem !== undefined)?.problem;
-  return problem === undefined ? {} : { problem };
+  return { role: metadata.name, side: 'allow', applies, selects: isSelecting, checks, problem };
 }
 
 interface Matcher {
@@ -199,33 +181,35 @@ interface Matcher {
 }
 
 function matchersFor({ roles, database, dbUser, dbName }: DatabaseAccessRequest, automatic: boolean): Matcher[] {
-  const users = matcher('db_users', dbUser, roles, {
-    allows: (entry, user) => allowsUser(entry, user, database),
-    denies: (entry, user) => deniesUser(entry, user, database),
-  });
+  const users = () =>
+    matcher('db_users', dbUser, roles, {
+      allows: (user) => allowsUser(user, database),
+      denies: (user) => deniesUser(user, database),
+    });
   const names = matcher('db_names', dbName, roles, {
     allows: allowsName,
-    denies: (entry, name) => deniesName(entry, name, database),
+    denies: (name) => deniesName(name, database),
   });
-  return automatic ? [names] : [users, names];
+  return automatic ? [names] : [users(), names];
 }
 
 function matcher(
   field: Matcher['field'],
   wanted: string | undefined,
   roles: readonly Role[],
-  { allows, denies }: { allows(entry: string, name: string): boolean; denies(entry: string, name: string): boolean },
+  { allows, denies }: { allows(name: string): Fits; denies(name: string): Fits },
 ): Matcher {
   if (wanted !== undefined) {
+    const [isAllowed, isDenied] = [allows(wanted), denies(wanted)];
     return {
       field,
-      allows: (block) => block[field]?.find((entry) => allows(entry, wanted)),
-      denies: (block) => block[field]?.find((entry) => denies(entry, wanted)),
+      allows: (block) => block[field]?.find(isAllowed),
+      denies: (block) => block[field]?.find(isDenied),
     };
   }
   // Any will do: one that no role takes away.
   const denied = roles.flatMap(({ spec }) => (hasNamespace(spec.deny) ? (spec.deny[field] ?? []) : []));
-  const isLeft = (entry: string) => entry === '*' || !denied.some((one) => denies(one, entry));
+  const isLeft = (entry: string) => entry === '*' || denied.length === 0 || !denied.some(denies(entry));
   return {
     field,
     allows: (block) => block[field]?.find(isLeft),
@@ -248,6 +232,6 @@ function requiresMfa(role: Role): boolean {
 }
 
 function isOn(value: boolean | string | undefined): boolean {
-  const text = String(value ?? '');
-  return yesOrNo(text) ?? text !== '';
+  if (value === undefined || typeof value === 'boolean') return value === true;
+  return yesOrNo(value) ?? value !== '';
 }

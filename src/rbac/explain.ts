@@ -2,7 +2,8 @@
  * The trace of a decision in words: for the person who was refused, and for whoever asks why. Reads what `check.ts` has
  * found and decides nothing. Pure.
  */
-import type { Block, Check, DatabaseAccessRequest, Decision } from './check.js';
+import type { Block, DatabaseAccessRequest, Decision } from './check.js';
+import type { Check } from './match.js';
 
 /** Roles that one sentence names; the rest is counted. */
 const ROLES_NAMED = 3;

@@ -4,6 +4,7 @@
  * Source: database-service.md 1.3.
  */
 import { messageOf, TeleportError } from '../errors.js';
+import { Kept } from '../kept.js';
 import type { Traits } from '../resources/types.js';
 import { arity, evaluate, listOf, textOf, truth, type Value, type Vocabulary } from './evaluate.js';
 import { type Expression, parseExpression } from './expression-parser.js';
@@ -25,17 +26,9 @@ export function evaluateLabelExpression(text: string, input: LabelExpressionInpu
 }
 
 /** Trees of the expressions of roles: each is asked about every database of a list. */
-const trees = new Map<string, Expression>();
-const MAX_TREES = 200;
+const trees = new Kept<Expression>({ most: 5_000, mostChars: 2 * 1024 * 1024 });
 
-function parsed(text: string): Expression {
-  const known = trees.get(text);
-  if (known) return known;
-  const tree = parseExpression(text);
-  if (trees.size >= MAX_TREES) trees.delete(trees.keys().next().value!);
-  trees.set(text, tree);
-  return tree;
-}
+const parsed = (text: string): Expression => trees.get(text, () => parseExpression(text));
 
 function vocabulary({ labels, traits }: LabelExpressionInput): Vocabulary {
   return {

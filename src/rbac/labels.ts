@@ -51,6 +51,8 @@ export function matchesValue(
 ): boolean {
   if (pattern === '*' || pattern === value) return true;
   if (pattern.length > MAX_PATTERN_CHARS) return ifUnreadable;
+  // Most entries are plain texts.
+  if (!ignoreCase && !pattern.includes('*') && !isRegularExpression(pattern)) return false;
   try {
     return valueMatcher(pattern, ignoreCase)(value);
   } catch {
@@ -58,9 +60,11 @@ export function matchesValue(
   }
 }
 
+const isRegularExpression = (pattern: string): boolean => pattern.startsWith('^') && pattern.endsWith('$');
+
 /** The same for many values. @throws TeleportError `BadParameter` for a regular expression that cannot be read */
 export function valueMatcher(pattern: string, ignoreCase = false): (value: string) => boolean {
-  if (pattern.startsWith('^') && pattern.endsWith('$')) {
+  if (isRegularExpression(pattern)) {
     const compiled = patternOf(pattern, { ignoreCase, dotAll: true });
     return (value) => compiled.test(value);
   }

@@ -6,7 +6,7 @@
 
 import { parseDurationMs } from '../duration.js';
 import type { Identity } from '../identity/identity.js';
-import { mayBeSameUser } from '../resources/database-user.js';
+import { mayBeUser } from '../resources/database-user.js';
 import type { AuthPreference, ClusterNetworkingConfig, Database, Lock, Role } from '../resources/types.js';
 
 /** Teleport's default for a role that says nothing. */
@@ -70,7 +70,7 @@ export function lockInForce(locks: readonly Lock[], { now, ...hit }: Lockable): 
     }
     // As a deny: what is not known to be another user is the same.
     const { login, database } = hit;
-    return Boolean(spec.target.login && login && database && mayBeSameUser(spec.target.login, login, database));
+    return Boolean(spec.target.login && login && database && mayBeUser(login, database)(spec.target.login));
   });
 }
 

@@ -7,14 +7,7 @@
  * Source: database-service.md 1.2, 1.3, 1.4, 1.11.
  */
 import { messageOf, TeleportError } from '../errors.js';
-import {
-  isRedshift,
-  isSameUser,
-  mayBeSameName,
-  mayBeSameUser,
-  nameSpellings,
-  spellingsOf,
-} from '../resources/database-user.js';
+import { isRedshift, isUser, mayBeName, mayBeUser, nameSpellings, spellingsOf } from '../resources/database-user.js';
 import type { Database, RoleConditions, Traits } from '../resources/types.js';
 import { evaluateLabelExpression } from './expression.js';
 import { matchesValue, missedLabel } from './labels.js';
@@ -22,53 +15,59 @@ import { matchesValue, missedLabel } from './labels.js';
 const NAMESPACE = 'default';
 
 /** Absent namespaces mean `default`; an empty list means nothing. */
-export function hasNamespace(conditions: RoleConditions): boolean {
-  const namespaces = conditions.namespaces ?? [NAMESPACE];
+export function hasNamespace({ namespaces }: RoleConditions): boolean {
+  if (namespaces === undefined) return true;
   return namespaces.includes(NAMESPACE) || namespaces.includes('*');
 }
 
-export type LabelField = 'db_labels' | 'db_labels_expression';
-
-/** What became of one question to a block of a role. */
-export interface LabelCheck {
-  field: LabelField;
+/** What became of one question to a block of a role. One shape for all: there are thousands in a decision. */
+export interface Check {
+  field: 'namespaces' | 'db_labels' | 'db_labels_expression' | 'db_users' | 'db_names';
   holds: boolean;
-  /** Key of the selector that does not match; `''` for a selector without keys. */
-  missed?: string;
+  /** The entry that fits; for `db_labels` the key that does not. */
+  entry: string | undefined;
   /** Why the expression cannot be evaluated. */
-  problem?: string;
+  problem: string | undefined;
+}
+
+export function checked(field: Check['field'], holds: boolean, entry?: string, problem?: string): Check {
+  return { field, holds, entry, problem };
 }
 
 /** Each selector of a block against a database's labels (`allLabels`); nothing where the block has none. */
 export function labelChecks(
-  conditions: RoleConditions,
+  { db_labels: selector, db_labels_expression: expression }: RoleConditions,
   labels: Record<string, string>,
   side: 'allow' | 'deny',
   traits: Traits,
-): LabelCheck[] {
-  const checks: LabelCheck[] = [];
-  const { db_labels: selector, db_labels_expression: expression } = conditions;
-  if (selector && Object.keys(selector).length > 0) {
-    const missed = missedLabel(selector, labels, { ifUnreadable: side === 'deny' });
-    checks.push({ field: 'db_labels', holds: missed === undefined, ...(missed === undefined ? {} : { missed }) });
-  }
+): Check[] {
+  const checks: Check[] = [];
+  const missed = selector && missedLabel(selector, labels, side === 'deny' ? UNREADABLE_FITS : {});
+  // A selector without keys is none.
+  if (selector && missed !== '') checks.push(checked('db_labels', missed === undefined, missed));
   if (expression) checks.push(expressionCheck(expression, labels, traits));
   return checks;
 }
 
-function expressionCheck(expression: string, labels: Record<string, string>, traits: Traits): LabelCheck {
-  const field = 'db_labels_expression';
+const UNREADABLE_FITS = { ifUnreadable: true };
+
+function expressionCheck(expression: string, labels: Record<string, string>, traits: Traits): Check {
   try {
-    return { field, holds: evaluateLabelExpression(expression, { labels, traits }) };
+    return checked('db_labels_expression', evaluateLabelExpression(expression, { labels, traits }));
   } catch (error) {
-    return { field, holds: false, problem: messageOf(error) };
+    return checked('db_labels_expression', false, undefined, messageOf(error));
   }
 }
 
 /** In allow, what is set must all match; in deny, either is enough; neither set matches nothing. */
-export function selects(checks: readonly LabelCheck[], side: 'allow' | 'deny'): boolean {
+export function selects(checks: readonly Check[], side: 'allow' | 'deny'): boolean {
   if (side === 'deny') return checks.some(({ holds }) => holds);
   return checks.length > 0 && checks.every(({ holds }) => holds);
+}
+
+export function problemIn(checks: readonly Check[]): string | undefined {
+  for (const { problem } of checks) if (problem !== undefined) return problem;
+  return undefined;
 }
 
 /** @throws BadParameter for an expression that cannot be read, whichever role it is in */
@@ -80,7 +79,7 @@ export function matchesDatabase(
 ): boolean {
   if (!hasNamespace(conditions)) return false;
   const checks = labelChecks(conditions, allLabels(database), side, traits);
-  const problem = checks.find((check) => check.problem !== undefined)?.problem;
+  const problem = problemIn(checks);
   if (problem !== undefined) throw new TeleportError('BadParameter', problem);
   return selects(checks, side);
 }
@@ -94,32 +93,35 @@ export function allLabels(database: Database): Record<string, string> {
   return { ...database.metadata.labels, ...Object.fromEntries(dynamic) };
 }
 
-/** An entry of allow's `db_users`: `*`, or surely this user. */
-export function allowsUser(entry: string, dbUser: string, database: Database): boolean {
-  return entry === '*' || isSameUser(entry, dbUser, database);
+/** Is an entry of a block for a name? Made once for a name, asked of many entries. */
+export type Fits = (entry: string) => boolean;
+
+/** Entries of allow's `db_users`: `*`, or surely this user. */
+export function allowsUser(dbUser: string, database: Database): Fits {
+  const isSame = isUser(dbUser, database);
+  return (entry) => entry === '*' || isSame(entry);
 }
 
-/** An entry of deny's `db_users`: a pattern for one of the user's spellings, or a name that may be this user. */
-export function deniesUser(entry: string, dbUser: string, database: Database): boolean {
-  return (
-    mayBeSameUser(entry, dbUser, database) ||
-    spellingsOf(dbUser, database).some((spelling) => matchesPattern(entry, spelling, database))
-  );
+/** Entries of deny's `db_users`: a pattern for one of the user's spellings, or a name that may be this user. */
+export function deniesUser(dbUser: string, database: Database): Fits {
+  const mayBe = mayBeUser(dbUser, database);
+  const fitsPattern = patternFor(spellingsOf(dbUser, database), database);
+  return (entry) => mayBe(entry) || fitsPattern(entry);
 }
 
-/** An entry of allow's `db_names`: `*` or exactly this name. */
-export function allowsName(entry: string, dbName: string): boolean {
-  return entry === '*' || entry === dbName;
+/** Entries of allow's `db_names`: `*` or exactly this name. */
+export function allowsName(dbName: string): Fits {
+  return (entry) => entry === '*' || entry === dbName;
 }
 
-/** An entry of deny's `db_names`: a pattern that fits, or what the server takes for the same name. */
-export function deniesName(entry: string, dbName: string, database: Database): boolean {
-  return (
-    mayBeSameName(entry, dbName, database) ||
-    nameSpellings(dbName, database).some((spelling) => matchesPattern(entry, spelling, database))
-  );
+/** Entries of deny's `db_names`: a pattern that fits, or what the server takes for the same name. */
+export function deniesName(dbName: string, database: Database): Fits {
+  const mayBe = mayBeName(dbName, database);
+  const fitsPattern = patternFor(nameSpellings(dbName, database), database);
+  return (entry) => mayBe(entry) || fitsPattern(entry);
 }
 
-function matchesPattern(entry: string, name: string, database: Database): boolean {
-  return matchesValue(entry, name, { ignoreCase: isRedshift(database), ifUnreadable: true });
+function patternFor(spellings: readonly string[], database: Database): Fits {
+  const options = { ignoreCase: isRedshift(database), ifUnreadable: true };
+  return (entry) => spellings.some((spelling) => matchesValue(entry, spelling, options));
 }

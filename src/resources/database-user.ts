@@ -37,6 +37,8 @@ export interface DatabaseUser {
 const ROLE_PREFIX = /^(?:role\/|IAMR:)/i;
 const USER_PREFIX = /^IAMA?:/i;
 
+/** Of UTF-8, for one unit of a JavaScript text; small letters may be longer than large ones, and have no more than that. */
+const MOST_BYTES_OF_A_UNIT = 3;
 /** Longest name in bytes that a server keeps of what a client sends: what comes after is cut off. */
 const NAME_BYTES = { postgres: 63, redshift: 127 };
 
@@ -50,24 +52,32 @@ function isServerless(database: Database): boolean {
 
 /** Never fails: what is not a name of AWS is a user of that name. */
 export function readDatabaseUser(text: string, database: Database): DatabaseUser {
+  return userReader(database)(text);
+}
+
+/** The same for many names: what the database is, is read once. */
+function userReader(database: Database): (text: string) => DatabaseUser {
   const user = (name: string): DatabaseUser => {
     return { kind: 'user', name, path: '', isArn: false, partition: undefined, account: undefined };
   };
-  if (!isRedshift(database)) return user(text);
-  const arn = readRoleArn(text);
-  if (arn) {
-    const { name, path, partition, accountId: account } = arn;
-    return { kind: 'role', name, path, isArn: true, partition, account };
-  }
-  const { region, account_id: account, assume_role_arn: own } = awsOf(database);
+  if (!isRedshift(database)) return user;
+  const { region, account_id: ownAccount, assume_role_arn: own } = awsOf(database);
   const place = {
     isArn: false,
     partition: region ? partitionOf(region) : undefined,
-    account: account || accountOf(own ?? ''),
+    account: ownAccount || accountOf(own ?? ''),
   };
-  if (isServerless(database)) return roleOf(text.replace(ROLE_PREFIX, '').replace(USER_PREFIX, ''), place);
-  if (ROLE_PREFIX.test(text)) return roleOf(text.replace(ROLE_PREFIX, ''), place);
-  return user(text.replace(USER_PREFIX, ''));
+  const hasRolesOnly = isServerless(database);
+  return (text) => {
+    const arn = readRoleArn(text);
+    if (arn) {
+      const { name, path, partition, accountId: account } = arn;
+      return { kind: 'role', name, path, isArn: true, partition, account };
+    }
+    if (hasRolesOnly) return roleOf(text.replace(ROLE_PREFIX, '').replace(USER_PREFIX, ''), place);
+    if (ROLE_PREFIX.test(text)) return roleOf(text.replace(ROLE_PREFIX, ''), place);
+    return user(text.replace(USER_PREFIX, ''));
+  };
 }
 
 function roleOf(resource: string, place: Pick<DatabaseUser, 'isArn' | 'partition' | 'account'>): DatabaseUser {
@@ -79,31 +89,47 @@ function roleOf(resource: string, place: Pick<DatabaseUser, 'isArn' | 'partition
  * Does an entry of a role's `db_users` surely mean this user? For allow: what is not known to be the same is another.
  * `*` is for the caller.
  */
-export function isSameUser(entry: string, dbUser: string, database: Database): boolean {
-  if (entry === dbUser) return true;
-  const [one, other] = [readDatabaseUser(entry, database), readDatabaseUser(dbUser, database)];
-  if (one.kind !== other.kind || one.name !== other.name || one.name === '') return false;
-  if (one.account !== other.account || one.partition !== other.partition) return false;
-  // An entry that names no path means the role of that name wherever it stands: there is one in an account.
-  return one.path === other.path || (one.path === '' && !one.isArn);
+export function isUser(dbUser: string, database: Database): (entry: string) => boolean {
+  if (!isRedshift(database)) return (entry) => entry === dbUser;
+  const read = userReader(database);
+  const other = read(dbUser);
+  return (entry) => {
+    if (entry === dbUser) return true;
+    const one = read(entry);
+    if (one.kind !== other.kind || one.name !== other.name || one.name === '') return false;
+    if (one.account !== other.account || one.partition !== other.partition) return false;
+    // An entry that names no path means the role of that name wherever it stands: there is one in an account.
+    return one.path === other.path || (one.path === '' && !one.isArn);
+  };
 }
 
 /** Can an entry of a role's `db_users` mean this user? For deny: what is not known to be another is the same. */
-export function mayBeSameUser(entry: string, dbUser: string, database: Database): boolean {
-  const [one, other] = [readDatabaseUser(entry, database), readDatabaseUser(dbUser, database)];
-  if (one.kind !== other.kind || !mayBeSameName(one.name, other.name, database)) return false;
-  return !one.account || !other.account || one.account === other.account;
+export function mayBeUser(dbUser: string, database: Database): (entry: string) => boolean {
+  if (!isRedshift(database)) return mayBeName(dbUser, database);
+  const read = userReader(database);
+  const other = read(dbUser);
+  const mayBe = mayBeName(other.name, database);
+  return (entry) => {
+    const one = read(entry);
+    if (one.kind !== other.kind || !mayBe(one.name)) return false;
+    return !one.account || !other.account || one.account === other.account;
+  };
 }
 
 /**
  * Can two names, of users or databases, be one name to the server? Redshift and IAM do not tell apart case; every server
  * cuts off what is too long.
  */
-export function mayBeSameName(one: string, other: string, database: Database): boolean {
+export function mayBeName(name: string, database: Database): (entry: string) => boolean {
   const folds = isRedshift(database);
   const limit = folds ? NAME_BYTES.redshift : NAME_BYTES.postgres;
-  const kept = (name: string) => Buffer.from(folds ? name.toLowerCase() : name).subarray(0, limit);
-  return kept(one).equals(kept(other));
+  const folded = (text: string) => (folds ? text.toLowerCase() : text);
+  const kept = (text: string) => Buffer.from(folded(text)).subarray(0, limit);
+  const [whole, other] = [folded(name), kept(name)];
+  // Nothing is cut off of names that are so short, and most are.
+  const isShort = (text: string) => text.length * MOST_BYTES_OF_A_UNIT <= limit;
+  const isShortName = isShort(whole);
+  return (entry) => (isShortName && isShort(entry) ? folded(entry) === whole : kept(entry).equals(other));
 }
 
 /** Every way to write this user, for patterns: as it was written first. */

@@ -7,7 +7,7 @@ import { isEndpoint, parseEndpoint } from '../../src/access/endpoint.js';
 import { fromAws } from '../../src/aws/errors.js';
 import { isRegion, partitionOf, splitAwsHost } from '../../src/aws/partitions.js';
 import { resourceArn } from '../../src/aws/refusal.js';
-import { isSameUser, roleArnOf } from '../../src/resources/database-user.js';
+import { isUser, roleArnOf } from '../../src/resources/database-user.js';
 import { databaseWithDefaults } from '../../src/resources/defaults.js';
 import { readRedshiftHost } from '../../src/resources/redshift-host.js';
 import type { Database } from '../../src/resources/types.js';
@@ -81,7 +81,7 @@ describe.each(clusters)('B3 a cluster in $region', ({ partition, region, host })
       `arn:${partition}:redshift:${region}:${ACCOUNT}:dbuser:c1/u`,
     );
     const known = database(`${host}:5439`, { aws: { ...aws, account_id: ACCOUNT } });
-    expect(isSameUser('role/reader', role, known)).toBe(true);
+    expect(isUser(role, known)('role/reader')).toBe(true);
     checkDatabase(database(`${host}:5439`, { aws: { account_id: ACCOUNT, assume_role_arn: role } }));
     const foreign = role.replace(`arn:${partition}:`, 'arn:aws-iso-z:');
     expect(() =>
