@@ -6,15 +6,15 @@
  * Source: database-service.md 1.2, 1.4, 1.7, 1.9. Why one evaluation: RFD 14.
  */
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
-import type { AuthPreference, Database, Role, RoleConditions, Traits } from '../resources/types.js';
+import type { AuthPreference, Role, RoleConditions } from '../resources/types.js';
 import { yesOrNo } from '../yes-no.js';
 import { autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
+import type { AccessRefusal, DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
 import { refusalHint } from './explain.js';
 import {
   allLabels,
   allowsName,
   allowsUser,
-  type Check,
   checked,
   deniesName,
   deniesUser,
@@ -24,53 +24,6 @@ import {
   problemIn,
   selects,
 } from './match.js';
-
-export interface DatabaseAccessRequest {
-  /** Teleport user name. */
-  username: string;
-  /** Templates expanded. */
-  roles: readonly Role[];
-  traits: Traits;
-  database: Database;
-  /** Undefined: is there any? */
-  dbUser: string | undefined;
-  dbName: string | undefined;
-  /** `--db-roles` of an automatic user; default all. */
-  dbRoles?: readonly string[];
-  /** The certificate was made after a second factor. */
-  mfaVerified: boolean;
-  authPreference?: AuthPreference | undefined;
-}
-
-/** One block of one role: allow applies when all its checks hold, deny when one does. */
-export interface Block {
-  role: string;
-  side: 'allow' | 'deny';
-  applies: boolean;
-  /** Its labels select the database. */
-  selects: boolean;
-  checks: Check[];
-  /** Why its label expression cannot be evaluated; that refuses everybody who has the role. */
-  problem: string | undefined;
-}
-
-export interface Refusal {
-  by: 'own-name' | 'mfa' | 'deny' | 'no-allow' | 'problem' | 'db-roles';
-  code: 'AccessDenied' | 'BadParameter';
-  /** Teleport's text. */
-  message: string;
-}
-
-export interface Decision {
-  /** Undefined: she may enter. */
-  refusal: Refusal | undefined;
-  /** The database user is made for her and bears her own name. */
-  automatic: boolean;
-  /** A second factor is asked for at each session. */
-  asksMfa: boolean;
-  /** Deny before allow, each in the order of the roles; deny blocks that say nothing of databases are left out. */
-  blocks: Block[];
-}
 
 const REFUSED = 'access to db denied. User does not have permissions. Confirm database user and name.';
 const MFA_REQUIRED = 'access to resource requires MFA';
@@ -95,7 +48,7 @@ export function decideAccess(request: DatabaseAccessRequest): Decision {
     state === 'always' || (state === 'by-role' && roles.some((role, at) => allowing[at]!.applies && requiresMfa(role)));
   const lacksMfa = asksMfa && !request.mfaVerified;
 
-  const refuse = (): Refusal | undefined => {
+  const refuse = (): AccessRefusal | undefined => {
     const { username, dbUser } = request;
     if (mode !== 'off' && dbUser !== undefined && dbUser !== username)
       return refusal('own-name', ownName(username, dbUser));
@@ -113,8 +66,8 @@ export function decideAccess(request: DatabaseAccessRequest): Decision {
   return { refusal: refuse(), automatic, asksMfa, blocks: [...denying, ...allowing] };
 }
 
-const refusal = (by: Refusal['by'], message: string): Refusal => ({ by, code: 'AccessDenied', message });
-const problemOf = (message: string): Refusal => ({ by: 'problem', code: 'BadParameter', message });
+const refusal = (by: AccessRefusal['by'], message: string): AccessRefusal => ({ by, code: 'AccessDenied', message });
+const problemOf = (message: string): AccessRefusal => ({ by: 'problem', code: 'BadParameter', message });
 const ownName = (username: string, dbUser: string): string =>
   `please use your Teleport username ("${username}") to connect instead of "${dbUser}"`;
 
@@ -128,7 +81,7 @@ function modeOf({ roles, database, traits }: DatabaseAccessRequest): ReturnType<
   }
 }
 
-function rolesRefused({ roles, database, dbRoles = [], traits }: DatabaseAccessRequest): Refusal | undefined {
+function rolesRefused({ roles, database, dbRoles = [], traits }: DatabaseAccessRequest): AccessRefusal | undefined {
   try {
     autoUserRoles(roles, database, dbRoles, traits);
     return undefined;
@@ -143,7 +96,7 @@ interface Asked extends DatabaseAccessRequest {
   matchers: Matcher[];
 }
 
-function denyBlock({ metadata, spec: { deny } }: Role, { labels, traits, matchers }: Asked): Block | undefined {
+function denyBlock({ metadata, spec: { deny } }: Role, { labels, traits, matchers }: Asked): RoleBlock | undefined {
   if (!hasNamespace(deny)) return undefined;
   const checks = labelChecks(deny, labels, 'deny', traits);
   const isSelecting = selects(checks, 'deny');
@@ -159,7 +112,7 @@ function denyBlock({ metadata, spec: { deny } }: Role, { labels, traits, matcher
   return { role: metadata.name, side: 'deny', applies, selects: isSelecting, checks, problem };
 }
 
-function allowBlock({ metadata, spec: { allow } }: Role, { labels, traits, matchers }: Asked): Block {
+function allowBlock({ metadata, spec: { allow } }: Role, { labels, traits, matchers }: Asked): RoleBlock {
   const checks = hasNamespace(allow) ? labelChecks(allow, labels, 'allow', traits) : [checked('namespaces', false)];
   const isSelecting = selects(checks, 'allow');
   const problem = problemIn(checks);

@@ -2,7 +2,7 @@
  * The trace of a decision in words: for the person who was refused, and for whoever asks why. Reads what `check.ts` has
  * found and decides nothing. Pure.
  */
-import type { Block, DatabaseAccessRequest, Decision } from './check.js';
+import type { DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
 import type { Check } from './match.js';
 
 /** Roles that one sentence names; the rest is counted. */
@@ -63,15 +63,15 @@ export function reasonsOf(decision: Decision, asked: Asked): string[] {
 }
 
 /** Of the blocks that could allow, those that select the database; where none does, all. */
-function closest(blocks: readonly Block[]): Block[] {
+function closest(blocks: readonly RoleBlock[]): RoleBlock[] {
   const allowing = blocks.filter(({ side }) => side === 'allow');
   const selecting = allowing.filter((block) => block.selects);
   return selecting.length > 0 ? selecting : allowing;
 }
 
-const named = (blocks: readonly Block[]): Block[] => blocks.slice(0, ROLES_NAMED);
+const named = (blocks: readonly RoleBlock[]): RoleBlock[] => blocks.slice(0, ROLES_NAMED);
 
-function deniedBy({ checks }: Block, { dbUser, dbName }: Asked): string {
+function deniedBy({ checks }: RoleBlock, { dbUser, dbName }: Asked): string {
   const { field, entry } = checks.find(({ holds }) => holds)!;
   const by = entry === undefined ? '' : ` (deny.${field}: "${entry}")`;
   if (field === 'db_users')
@@ -81,7 +81,7 @@ function deniedBy({ checks }: Block, { dbUser, dbName }: Asked): string {
   return `this database (deny.${field})`;
 }
 
-function lackOf({ checks }: Block, asked: Asked): string {
+function lackOf({ checks }: RoleBlock, asked: Asked): string {
   return checks
     .filter(({ holds }) => !holds)
     .map((check) => lack(check, asked))

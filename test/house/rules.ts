@@ -13,6 +13,7 @@ export const EVERYBODYS = new Set([
   'glob',
   'host-port',
   'ip',
+  'kept',
   'lock',
   'log',
   'node-modules',

@@ -3,10 +3,11 @@
  * reasons beside it where the trace has one.
  * Source: facts of Teleport 18.3.0, lib/services/role_test.go (access to databases, users, services; label expressions in
  * both blocks; traits) and label_expressions_test.go.
- * Tests: src/rbac/check.ts, src/rbac/explain.ts, src/rbac/text-functions.ts
+ * Tests: src/rbac/check.ts, src/rbac/decision.ts, src/rbac/explain.ts, src/rbac/text-functions.ts
  */
 import { allowedNames, allowedUsers } from '../../src/rbac/allowed.js';
-import { checkDatabaseAccess, type DatabaseAccessRequest, decideAccess } from '../../src/rbac/check.js';
+import { checkDatabaseAccess, decideAccess } from '../../src/rbac/check.js';
+import type { DatabaseAccessRequest } from '../../src/rbac/decision.js';
 import { evaluateLabelExpression } from '../../src/rbac/expression.js';
 import { matchesLabels } from '../../src/rbac/labels.js';
 import { matchesDatabase } from '../../src/rbac/match.js';
