@@ -104,10 +104,15 @@ export class Crowd {
     return here.strangers.size;
   }
 
-  /** A connection as it was accepted. @returns undefined when there is no room, and no stranger to make some */
+  /**
+   * A connection as it was accepted.
+   *
+   * @param address  empty for one that was reset before that: its other end is gone, and nobody can say where it was
+   * @returns undefined when there is no room, and no stranger to make some; and when nobody is there any more
+   */
   arrive(connection: Connection, address: string): Guest | undefined {
     // One that has closed says so no more, and would be counted for ever.
-    if (connection.destroyed) return undefined;
+    if (connection.destroyed || address === '') return undefined;
     if (here.accepted >= SHARE.all * this.#descriptors && !this.#cutFirst()) return undefined;
     here.accepted++;
     return new Guest(this, connection, address);

@@ -14,7 +14,7 @@ import { relay } from '../net/relay.js';
 import { certificateDer } from '../pki/certificate.js';
 
 export interface Upstream {
-  /** A connection to Auth on behalf of a client. @throws TeleportError `ConnectionProblem` */
+  /** A connection to Auth on behalf of a client. @throws TeleportError `ConnectionProblem`; `BadParameter` for a client without an address */
   dial(client: SocketEndpoint): Promise<Socket>;
   /** Join a client's connection with one to Auth, until both have ended. */
   forward(connection: Duplex, client: SocketEndpoint): Promise<void>;
@@ -44,9 +44,15 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   };
   const dial = async (client: SocketEndpoint): Promise<Socket> => {
     const socket = await dialTcp({ host, port, timeoutMs, allowHalfOpen: true });
-    const { remoteAddress = '' } = socket;
-    socket.write(encodeProxyHeader(client, { address: remoteAddress, port }, prove));
-    return socket;
+    try {
+      const { remoteAddress = '' } = socket;
+      socket.write(encodeProxyHeader(client, { address: remoteAddress, port }, prove));
+      return socket;
+    } catch (error) {
+      // Half-open and unread: it would never end by itself.
+      socket.destroy();
+      throw error;
+    }
   };
   return {
     dial,

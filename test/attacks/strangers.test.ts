@@ -1,5 +1,7 @@
 /** X6: a crowd that says little or nothing, at the ports of a Proxy and of Auth, while people work. */
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -10,6 +12,7 @@ import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
 import { createUpstream } from '../../src/proxy/auth-server.js';
 import { type Credentials, TestAuth } from '../auth/test-auth.js';
 import { CLUSTER, startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
+import { until } from '../support/until.js';
 
 /** 100 strangers, 50 of one network, for three seconds: on a machine that is busy a handshake takes one of them. */
 const CROWD = { descriptors: 400, strangerMs: 3_000, limits: { maxConnections: 60 } };
@@ -204,6 +207,58 @@ test.each([
   },
   IN_TIME_MS,
 );
+
+/** The first bytes of a client of TLS. */
+async function clientHello(alpn: string): Promise<Buffer> {
+  await using listening = await listen({ onConnection() {} });
+  const client = connectTls({ host: '127.0.0.1', port: listening.port, ALPNProtocols: [alpn] }).on('error', () => {});
+  const [socket] = await until('it is accepted', () =>
+    listening.connections.size > 0 ? [...listening.connections] : undefined,
+  );
+  const [bytes] = (await once(socket!, 'data')) as [Buffer];
+  client.destroy();
+  return bytes;
+}
+
+const RESETS = 200;
+
+test('A-H1 clients that ask for Auth and reset their connections at once leave no socket behind', async () => {
+  const script = `const { connect } = require('node:net');
+    const [port, hello] = [Number(process.argv[1]), Buffer.from(process.argv[2], 'hex')];
+    const come = (left) => {
+      if (left === 0) return;
+      const socket = connect({ port, host: '127.0.0.1' });
+      socket.on('error', () => {}).once('close', () => come(left - 1));
+      socket.write(hello, () => socket.resetAndDestroy());
+    };
+    come(${RESETS});`;
+  const hello = await clientHello(authAlpn(CLUSTER));
+  const before = readdirSync('/dev/fd').length;
+  // All is done before this process, which is the Proxy too, gets to accept.
+  const { status } = spawnSync(process.execPath, ['-e', script, String(proxy.port), hello.toString('hex')]);
+  expect(status).toBe(0);
+  // Accepted behind them, dialled behind them, and over.
+  const ALPNProtocols = [authAlpn(CLUSTER), 'h2'];
+  const last = connectTls({ host: '127.0.0.1', port: proxy.port, rejectUnauthorized: false, ALPNProtocols });
+  await once(last, 'secureConnect');
+  last.destroy();
+  await until('the descriptors are back', () => readdirSync('/dev/fd').length < before + RESETS / 10 || undefined);
+});
+
+test('A-H1 a connection to Auth for a client without an address is closed again', async () => {
+  await using listening = await listen({ onConnection() {} });
+  const upstream = createUpstream({
+    host: '127.0.0.1',
+    port: listening.port,
+    identity: () => proxy.authorities.host('Proxy', 'proxy-host'),
+    now: () => new Date(),
+  });
+  await expect(upstream.dial({ address: '', port: 0 })).rejects.toThrow('not an IP address');
+  const [socket] = await until('it is accepted', () =>
+    listening.connections.size > 0 ? [...listening.connections] : undefined,
+  );
+  await once(socket!.resume(), 'end');
+});
 
 test('H2 a client that is passed on to Auth and overhears the end is cut off', async () => {
   await using closing = await listen({ onConnection: (socket) => void socket.resume().end() });

@@ -99,6 +99,12 @@ describe('X6 a stranger', () => {
     expect(crowd.strangers).toBe(0);
   });
 
+  test('A-H1 whose connection was reset before it was accepted has no address, and does not come in', () => {
+    const crowd = crowdOf();
+    expect(crowd.arrive(new FakeConnection(), '')).toBeUndefined();
+    expect(crowd.strangers).toBe(0);
+  });
+
   test('has to go when all are too many, from the network that has most', () => {
     const crowd = crowdOf();
     const few = Array.from({ length: 30 }, () => arrive(crowd, '192.0.2.1').connection);
