@@ -8,7 +8,8 @@
  *     local      the administrator on this host    the last descriptors are kept for him
  *
  * When strangers are too many, the one who has been one for longest has to go, from the network that has most of them: a crowd
- * pushes out its own people, and who comes new has the time of a handshake. Nobody is refused for coming from a full address,
+ * pushes out its own people, and who comes new has the time of a handshake. Who waits for an answer of ours counts too, and goes
+ * like the others where those who wait are more than those who do not (`strangers.ts`). Nobody is refused for coming from a full address,
  * and no stranger stands in the way of anybody known: the classes have counts of their own.
  */
 import { TeleportError } from '../errors.js';
@@ -70,8 +71,6 @@ const here = {
   accepted: 0,
   known: { login: 0, forwarded: 0, host: 0, local: 0 },
   strangers: new Strangers<Guest>(),
-  /** Strangers that wait for an answer of ours. */
-  waiting: new Strangers<Guest>(),
   /** Where somebody has shown a certificate. */
   familiar: new LatelySeen({ ms: FAMILIAR_MS, most: MOST_FAMILIAR, nowMs: () => performance.now() }),
 };
@@ -99,7 +98,7 @@ export class Crowd {
     this.#rates = (limits.rates ?? USUAL_RATES).map((rate) => createLimiter(rate, () => performance.now()));
   }
 
-  /** Of all ports of this here. */
+  /** Of all ports of this here, those included that wait for an answer of ours. */
   get strangers(): number {
     return here.strangers.size;
   }
@@ -120,21 +119,20 @@ export class Crowd {
 
   /** For `Guest`. */
   addStranger(guest: Guest): void {
-    const { strangers, waiting } = here;
+    const { strangers } = here;
     if (strangers.countLike(guest) >= this.#mostOfNetwork) this.#cut(strangers.oldestLike(guest));
-    else if (strangers.size + waiting.size >= this.#mostStrangers) this.#cutFirst();
+    else if (strangers.size >= this.#mostStrangers) this.#cutFirst();
     strangers.add(guest);
   }
 
   /** For `Guest`. */
-  addWaiting(guest: Guest): void {
-    here.waiting.add(guest);
+  setWaiting(guest: Guest, isWaiting: boolean): void {
+    here.strangers.setWaiting(guest, isWaiting);
   }
 
   /** For `Guest`. */
   removeStranger(guest: Guest): void {
     here.strangers.remove(guest);
-    here.waiting.remove(guest);
   }
 
   /**
@@ -203,9 +201,9 @@ export class Crowd {
     here.accepted--;
   }
 
-  /** Who waits for an answer goes last. @returns whether there was one */
+  /** @returns whether there was one */
   #cutFirst(): boolean {
-    return this.#cut(here.strangers.first() ?? here.waiting.first());
+    return this.#cut(here.strangers.first());
   }
 
   #cut(guest: Guest | undefined): boolean {
@@ -277,8 +275,8 @@ export class Guest implements Origin {
   busy(): () => void {
     if (this.#isKnown || this.#isGone) return () => {};
     if (this.#work++ === 0) {
-      this.#beNoStranger();
-      this.#crowd.addWaiting(this);
+      clearTimeout(this.#timer);
+      this.#crowd.setWaiting(this, true);
     }
     let isDone = false;
     const done = (): void => {
@@ -286,8 +284,8 @@ export class Guest implements Origin {
       isDone = true;
       clearTimeout(timer);
       if (--this.#work > 0 || this.#isKnown || this.#isGone || this.#connection.destroyed) return;
-      this.#beNoStranger();
-      this.#beStranger();
+      this.#crowd.setWaiting(this, false);
+      this.#countTime();
     };
     const timer = setTimeout(done, BUSY_MS).unref();
     return done;
@@ -300,6 +298,10 @@ export class Guest implements Origin {
 
   #beStranger(): void {
     this.#crowd.addStranger(this);
+    this.#countTime();
+  }
+
+  #countTime(): void {
     this.#timer = setTimeout(() => this.cut(), this.#crowd.strangerMs).unref();
   }
 

@@ -1,6 +1,7 @@
 /**
  * Connections of which nobody knows yet whose they are, by network, and networks by site: whoever has 48 bits of IPv6 has 65,536
- * networks. Says who has to go: the oldest of the largest network of the largest site. Pure.
+ * networks. Says who has to go: one of the largest network of the largest site, and there the oldest of those who wait for an
+ * answer of ours, or of those who are still to ask, whichever are more: neither kind can push out the other. Pure.
  */
 
 export interface Origin {
@@ -10,10 +11,27 @@ export interface Origin {
   readonly site: string;
 }
 
+/** The oldest first. */
+class Network<T> {
+  readonly asking = new Set<T>();
+  readonly waiting = new Set<T>();
+
+  get size(): number {
+    return this.asking.size + this.waiting.size;
+  }
+
+  /** Who has to go, but not this one. */
+  oldest(notThis?: unknown): T | undefined {
+    const [more, fewer] =
+      this.waiting.size > this.asking.size ? [this.waiting, this.asking] : [this.asking, this.waiting];
+    for (const other of [...firstTwo(more), ...firstTwo(fewer)]) if (other !== notThis) return other;
+    return undefined;
+  }
+}
+
 interface Site<T> {
   size: number;
-  /** The oldest first. */
-  readonly networks: Map<string, Set<T>>;
+  readonly networks: Map<string, Network<T>>;
 }
 
 export class Strangers<T extends Origin> {
@@ -25,10 +43,11 @@ export class Strangers<T extends Origin> {
   }
 
   add(one: T): void {
-    const site = this.#sites.get(one.site) ?? { size: 0, networks: new Map<string, Set<T>>() };
-    const mine = site.networks.get(one.network) ?? new Set();
+    const site = this.#sites.get(one.site) ?? { size: 0, networks: new Map<string, Network<T>>() };
+    const mine = site.networks.get(one.network) ?? new Network<T>();
     this.#sites.set(one.site, site);
-    site.networks.set(one.network, mine.add(one));
+    site.networks.set(one.network, mine);
+    mine.asking.add(one);
     site.size++;
     this.#size++;
   }
@@ -36,30 +55,45 @@ export class Strangers<T extends Origin> {
   remove(one: T): void {
     const site = this.#sites.get(one.site);
     const mine = site?.networks.get(one.network);
-    if (!site || !mine?.delete(one)) return;
+    if (!site || !mine || !(mine.asking.delete(one) || mine.waiting.delete(one))) return;
     this.#size--;
     site.size--;
     if (mine.size === 0) site.networks.delete(one.network);
     if (site.size === 0) this.#sites.delete(one.site);
   }
 
-  /** How many are of the network of this one. */
-  countLike({ site, network }: Origin): number {
-    return this.#sites.get(site)?.networks.get(network)?.size ?? 0;
+  /** One that is here begins to wait for an answer of ours, or has got it: it is the youngest of its kind then. */
+  setWaiting(one: T, isWaiting: boolean): void {
+    const mine = this.#networkOf(one);
+    if (!mine) return;
+    const [from, to] = isWaiting ? [mine.asking, mine.waiting] : [mine.waiting, mine.asking];
+    if (from.delete(one)) to.add(one);
   }
 
-  /** Of the network of this one, but not itself. */
+  /** How many are of the network of this one. */
+  countLike(one: Origin): number {
+    return this.#networkOf(one)?.size ?? 0;
+  }
+
+  /** Who has to go of the network of this one, but not itself. */
   oldestLike(one: Origin): T | undefined {
-    for (const other of this.#sites.get(one.site)?.networks.get(one.network) ?? []) if (other !== one) return other;
-    return undefined;
+    return this.#networkOf(one)?.oldest(one);
   }
 
   /** Who has to go when all are too many. */
   first(): T | undefined {
     const site = largest(this.#sites.values());
-    const [oldest] = largest(site?.networks.values() ?? []) ?? [];
-    return oldest;
+    return largest(site?.networks.values() ?? [])?.oldest();
   }
+
+  #networkOf({ site, network }: Origin): Network<T> | undefined {
+    return this.#sites.get(site)?.networks.get(network);
+  }
+}
+
+function firstTwo<T>(set: ReadonlySet<T>): T[] {
+  const all = set.values();
+  return [all.next(), all.next()].flatMap((next) => (next.done ? [] : [next.value]));
 }
 
 function largest<G extends { size: number }>(groups: Iterable<G>): G | undefined {

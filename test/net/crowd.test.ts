@@ -235,6 +235,43 @@ test('M4 somebody with 48 bits of IPv6 pushes out himself', () => {
   expect(crowd.strangers).toBe(100);
 });
 
+describe('A-H6 a crowd whose requests wait for an answer', () => {
+  const wait = (crowd: Crowd, address: string) => {
+    const { connection, guest } = arrive(crowd, address);
+    guest.busy();
+    return connection;
+  };
+  const alive = (connections: FakeConnection[]) => connections.filter(({ destroyed }) => !destroyed).length;
+
+  test('with 48 bits of IPv6 pushes out itself, and nobody who is in the middle of a handshake', () => {
+    const crowd = crowdOf();
+    const waiting = Array.from({ length: 300 }, (_, at) => wait(crowd, `2001:db8:1:${at.toString(16)}::1`));
+    const office = Array.from({ length: 20 }, () => arrive(crowd, '192.0.2.1').connection);
+    const agents = Array.from({ length: 10 }, (_, at) => arrive(crowd, `2001:db8:2:${at}::1`).connection);
+    const people = Array.from({ length: 40 }, (_, at) => arrive(crowd, `198.51.100.${at}`).connection);
+    expect([office, agents, people].map(alive)).toEqual([20, 10, 40]);
+    expect([alive(waiting), crowd.strangers]).toEqual([30, 100]);
+  });
+
+  test('of single addresses makes room, who has waited for longest first', () => {
+    const crowd = crowdOf();
+    const waiting = Array.from({ length: 100 }, (_, at) => wait(crowd, `203.0.113.${at}`));
+    const people = Array.from({ length: 40 }, (_, at) => arrive(crowd, `198.51.100.${at}`).connection);
+    expect(alive(people)).toBe(40);
+    expect(waiting.map(({ destroyed }) => destroyed)).toEqual(waiting.map((_, at) => at < 40));
+  });
+
+  test('has half of a network at most, and keeps that', () => {
+    const crowd = crowdOf();
+    const waiting = Array.from({ length: 60 }, () => wait(crowd, '192.0.2.1'));
+    expect(alive(waiting)).toBe(50);
+    const people = Array.from({ length: 25 }, () => arrive(crowd, '192.0.2.1').connection);
+    expect([alive(waiting), alive(people)]).toEqual([25, 25]);
+    for (let at = 0; at < 100; at++) arrive(crowd, '192.0.2.1');
+    expect([alive(waiting), crowd.strangers]).toEqual([25, 50]);
+  });
+});
+
 describe('X6 a login', () => {
   test('has so many connections at a time, and others have theirs', () => {
     const crowd = crowdOf({ limits: { maxConnections: 3 } });
