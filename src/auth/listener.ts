@@ -144,8 +144,8 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
 
 /** The class of whoever has shown a certificate. */
 function knownAs({ role, identity }: Bearer, { remoteAddress = '' }: TLSSocket): Known {
-  if (role === undefined) return { kind: 'login', name: identity.username };
-  return { kind: role === 'Admin' && isLoopback(remoteAddress) ? 'local' : 'host' };
+  if (role === 'Admin' && isLoopback(remoteAddress)) return { kind: 'local' };
+  return { kind: role === undefined ? 'login' : 'host', name: identity.username };
 }
 
 /** HTTP/1.1 for connections that are given to it. */

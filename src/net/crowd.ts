@@ -3,8 +3,9 @@
  *
  *     stranger   no certificate verified yet       10 s in all to become something else, and a share of the descriptors
  *     forwarded  passed on to Auth unread          a stranger for twice that time, as Auth cuts it off if it is one there
- *     login      a verified user certificate       so many at a time for each login
- *     host       an agent or a Proxy               not counted with people
+ *     login      a verified user certificate       so many at a time for each login, a quarter of the room for people
+ *     host       an agent or a Proxy               so many for each, half of the room for hosts; people and hosts leave room for
+ *                                                  each other
  *     local      the administrator on this host    the last descriptors are kept for him
  *
  * When strangers are too many, the one who has been one for longest has to go, from the network that has most of them: a crowd
@@ -22,7 +23,7 @@ import { type Origin, Strangers } from './strangers.js';
 
 /** What a configuration may set: `teleport.connection_limits`. */
 export interface ConnectionLimits {
-  /** At a time, of one login, and of strangers in one network. */
+  /** At a time, of one login whatever room there is for people, and of strangers in one network. */
   maxConnections?: number;
   /** New connections from one network. All must hold. */
   rates?: readonly RateLimit[];
@@ -38,8 +39,8 @@ export interface CrowdOptions {
 }
 
 export type Known =
-  | { kind: 'login'; name: string }
-  | { kind: 'host' | 'local' }
+  | { kind: 'login' | 'host'; name: string }
+  | { kind: 'local' }
   /** Passed on unread to a service that asks for a certificate itself. */
   | { kind: 'forwarded' };
 
@@ -54,8 +55,10 @@ const STRANGER_MS = 10_000;
 const BUSY_MS = 30_000;
 const MOST_STRANGERS = 2_048;
 /** Of the descriptors. Half of them at most are connections that were accepted, since each may need a second one. */
-const SHARE = { all: 0.5, people: 0.4, forwarded: 0.125 };
+const SHARE = { all: 0.5, people: 0.4, hosts: 0.4, forwarded: 0.125 };
 const MOST_OF_LOGIN = 1_000;
+/** Of the room for its kind. A session of a person is also a connection of an agent, and a cluster may have only one. */
+const SHARE_OF_ONE = { login: 0.25, host: 0.5 };
 const USUAL_RATES: readonly RateLimit[] = [{ perMinute: 6_000, burst: 1_000 }];
 /** Descriptors that nobody but the local administrator gets. */
 const RESERVE = 64;
@@ -81,9 +84,10 @@ export class Crowd {
   readonly #descriptors: number;
   readonly #mostStrangers: number;
   readonly #mostOfNetwork: number;
-  readonly #mostOfLogin: number;
+  readonly #mostOf: Record<'login' | 'host', number>;
   readonly #rates: readonly ((address: string) => void)[];
-  readonly #logins = new Map<string, number>();
+  /** Of each login and host. */
+  readonly #counts = { login: new Map<string, number>(), host: new Map<string, number>() };
   #cutCount = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
@@ -94,7 +98,11 @@ export class Crowd {
     this.#mostStrangers = Math.max(1, Math.min(Math.floor(descriptors / 4), MOST_STRANGERS));
     const half = Math.max(1, Math.floor(this.#mostStrangers / 2));
     this.#mostOfNetwork = Math.min(limits.maxConnections ?? half, half);
-    this.#mostOfLogin = limits.maxConnections ?? MOST_OF_LOGIN;
+    const shareOfOne = (kind: 'login' | 'host') => Math.max(1, Math.floor(SHARE_OF_ONE[kind] * this.#roomOf(kind)));
+    this.#mostOf = {
+      login: limits.maxConnections ?? Math.min(shareOfOne('login'), MOST_OF_LOGIN),
+      host: shareOfOne('host'),
+    };
     this.#rates = (limits.rates ?? USUAL_RATES).map((rate) => createLimiter(rate, () => performance.now()));
   }
 
@@ -157,7 +165,7 @@ export class Crowd {
     if (!this.#hasRoom(known.kind)) {
       throw new TeleportError('LimitExceeded', 'too many connections', { hint: 'Try again later.' });
     }
-    const giveBack = known.kind === 'login' ? this.#admitLogin(known.name) : () => {};
+    const giveBack = 'name' in known ? this.#admitOne(known) : () => {};
     here.known[known.kind]++;
     if (known.kind !== 'forwarded') here.familiar.add(network);
     return () => {
@@ -170,29 +178,33 @@ export class Crowd {
   #hasRoom(kind: Known['kind']): boolean {
     if (kind === 'local') return true;
     const { login, forwarded, host } = here.known;
-    const reserve = RESERVE / 2;
-    if (login + forwarded + host >= SHARE.all * this.#descriptors - reserve) return false;
-    if (kind === 'host') return true;
-    if (login + forwarded >= SHARE.people * this.#descriptors - reserve) return false;
+    if (login + forwarded + host >= SHARE.all * this.#descriptors - RESERVE / 2) return false;
+    if (kind === 'host') return host < this.#roomOf('host');
+    if (login + forwarded >= this.#roomOf('login')) return false;
     return kind === 'login' || forwarded < SHARE.forwarded * this.#descriptors;
   }
 
-  #admitLogin(name: string): () => void {
-    const count = this.#logins.get(name) ?? 0;
-    if (count >= this.#mostOfLogin) {
-      throw new TeleportError(
-        'LimitExceeded',
-        `too many connections of user ${JSON.stringify(name)}: ${count} are open`,
-        {
-          hint: 'Close some, or raise teleport.connection_limits.max_connections.',
-        },
-      );
+  /** Of all of the kind together. */
+  #roomOf(kind: 'login' | 'host'): number {
+    return (kind === 'login' ? SHARE.people : SHARE.hosts) * this.#descriptors - RESERVE / 2;
+  }
+
+  #admitOne({ kind, name }: Extract<Known, { name: string }>): () => void {
+    const counts = this.#counts[kind];
+    const count = counts.get(name) ?? 0;
+    if (count >= this.#mostOf[kind]) {
+      const whose = `${kind === 'login' ? 'user' : 'host'} ${JSON.stringify(name)}`;
+      const raise =
+        kind === 'login' ? 'teleport.connection_limits.max_connections' : 'the limit of open files (ulimit -n)';
+      throw new TeleportError('LimitExceeded', `too many connections of ${whose}: ${count} are open`, {
+        hint: `Close some, or raise ${raise}.`,
+      });
     }
-    this.#logins.set(name, count + 1);
+    counts.set(name, count + 1);
     return () => {
-      const left = this.#logins.get(name)! - 1;
-      if (left > 0) this.#logins.set(name, left);
-      else this.#logins.delete(name);
+      const left = counts.get(name)! - 1;
+      if (left > 0) counts.set(name, left);
+      else counts.delete(name);
     };
   }
 

@@ -128,7 +128,7 @@ export function createRouter(options: RouterOptions): Router {
 
 /** The class of whoever has shown a certificate. */
 export function knownAs({ role, identity }: Bearer): Known {
-  return role === undefined ? { kind: 'login', name: identity.username } : { kind: 'host' };
+  return { kind: role === undefined ? 'login' : 'host', name: identity.username };
 }
 
 const VERIFIED_BY: Record<Service, 'user' | 'host' | 'any'> = {

@@ -162,7 +162,7 @@ describe('M5 over the rate', () => {
   test('a day later it is refused as anywhere else', () => {
     const crowd = crowdOf({ limits: { rates } });
     const { connection, guest } = come(crowd, '203.0.113.2');
-    guest.become({ kind: 'host' });
+    guest.become({ kind: 'host', name: 'agent' });
     connection.destroy();
     const crowded = () => {
       for (let at = 0; at < 20; at++) come(crowd, '203.0.113.2').connection.destroy();
@@ -222,7 +222,8 @@ test.each([400, 1024, 4096])('H3 strangers at both ports keep nobody out of %d d
   expect(ports[0]!.strangers).toBeLessThanOrEqual(descriptors / 4);
   const count = Math.floor(descriptors * 0.4 - 32);
   for (let at = 0; at < count; at++) arrive(ports[0]!, '192.0.2.9').guest.become({ kind: 'login', name: `user ${at}` });
-  for (let at = 0; at < descriptors / 10; at++) arrive(ports[1]!, '192.0.2.10').guest.become({ kind: 'host' });
+  for (let at = 0; at < descriptors / 10; at++)
+    arrive(ports[1]!, '192.0.2.10').guest.become({ kind: 'host', name: `agent ${at}` });
   arrive(ports[1]!, '127.0.0.1').guest.become({ kind: 'local' });
 });
 
@@ -294,7 +295,7 @@ test('X6 people leave room for hosts, and hosts for the local administrator', ()
     for (let count = 0; ; count++) {
       const { connection, guest } = arrive(crowd, `198.51.${count >> 8}.${count & 255}`);
       try {
-        guest.become(kind === 'login' ? { kind, name: `user ${count}` } : { kind });
+        guest.become({ kind, name: `${kind} ${count}` });
       } catch {
         connection.destroy();
         return count;
@@ -310,6 +311,44 @@ test('X6 people leave room for hosts, and hosts for the local administrator', ()
   expect(strangers).toBeGreaterThan(0);
   arrive(crowd, '192.0.2.9').guest.become({ kind: 'local' });
   expect(crowd.strangers).toBe(strangers - 1);
+});
+
+describe('A-M5 one login or one host does not fill the room of all', () => {
+  /** How many get in, of one or of as many as there are. */
+  const fill = (crowd: Crowd, kind: 'login' | 'host', nameOf: (at: number) => string) => {
+    for (let count = 0; ; count++) {
+      const { connection, guest } = arrive(crowd, `198.51.${count >> 8}.${count & 255}`);
+      try {
+        guest.become({ kind, name: nameOf(count) });
+      } catch {
+        connection.destroy();
+        return count;
+      }
+    }
+  };
+
+  test('a login has a quarter of the room for people, or what the configuration says', () => {
+    const crowd = crowdOf({ descriptors: 1_024 });
+    expect(fill(crowd, 'login', () => 'alice')).toBe(94);
+    expect(fill(crowd, 'login', (at) => `user ${at}`)).toBe(378 - 94);
+    for (const connection of open.splice(0)) connection.destroy();
+    const raised = crowdOf({ descriptors: 1_024, limits: { maxConnections: 200 } });
+    expect(fill(raised, 'login', () => 'alice')).toBe(200);
+  });
+
+  test('and 1,000 where there is room for more', () => {
+    const crowd = crowdOf({ descriptors: 65_536 });
+    expect(fill(crowd, 'login', () => 'alice')).toBe(1_000);
+  });
+
+  test('a host has half of the room for hosts, and all hosts leave room for people', () => {
+    const crowd = crowdOf({ descriptors: 4_096 });
+    expect(fill(crowd, 'host', () => 'agent')).toBe(803);
+    arrive(crowd, '192.0.2.1').guest.become({ kind: 'login', name: 'alice' });
+    arrive(crowd, '192.0.2.2').guest.become({ kind: 'host', name: 'another' });
+    fill(crowd, 'host', (at) => `agent ${at}`);
+    expect(fill(crowd, 'login', (at) => `user ${at}`)).toBeGreaterThan(400);
+  });
 });
 
 test('the limit of the system is known', () => {
