@@ -14,6 +14,12 @@ import { MOST_FRAME_BYTES, PING_INTERVAL_MS, PingStream } from './ping-stream.js
 export const UPGRADE_PATH = '/webapi/connectionupgrade';
 export type UpgradeProtocol = 'alpn' | 'alpn-ping';
 
+/**
+ * Longest frame of a client, which is held whole before a byte of it is passed on; we write none that is longer. What is inside is
+ * TLS, of which clients send a record of 16 KiB in a frame, or a few. Our own limit.
+ */
+const MOST_CLIENT_FRAME_BYTES = 1024 * 1024;
+
 const PROTOCOLS: readonly string[] = ['alpn-ping', 'alpn'];
 
 /**
@@ -104,7 +110,7 @@ function acceptWebSocket(request: IncomingMessage, socket: Duplex, head: Buffer)
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: MOST_FRAME_BYTES,
+    maxPayload: MOST_CLIENT_FRAME_BYTES,
     handleProtocols: (offered) => PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
   });
   return new Promise((resolve, reject) => {
@@ -127,8 +133,14 @@ function streamOf(socket: WebSocket): Duplex {
   const write = stream._write.bind(stream);
   // The package's own error for this has no code, and the other side leaving is an ordinary end.
   stream._write = (chunk, encoding, written) => {
-    if (socket.readyState <= WebSocket.OPEN) write(chunk, encoding, written);
-    else written(Object.assign(new Error('the WebSocket is closed'), { code: 'EPIPE' }));
+    if (socket.readyState > WebSocket.OPEN) {
+      return written(Object.assign(new Error('the WebSocket is closed'), { code: 'EPIPE' }));
+    }
+    let rest = chunk as Buffer;
+    for (; rest.length > MOST_CLIENT_FRAME_BYTES; rest = rest.subarray(MOST_CLIENT_FRAME_BYTES)) {
+      write(rest.subarray(0, MOST_CLIENT_FRAME_BYTES), encoding, () => {});
+    }
+    write(rest, encoding, written);
   };
   stream.on('error', () => {});
   return stream;

@@ -65,7 +65,7 @@ export class WebServer {
     this.#take = {
       normal: createLimiter(limits.normal, () => performance.now()),
       high: createLimiter(limits.high, () => performance.now()),
-      ping: createLimiter(limits.ping, () => performance.now()),
+      any: createLimiter(limits.any, () => performance.now()),
     };
     this.#http1 = this.#createHttp1();
     this.#http2 = this.#createHttp2();
@@ -146,10 +146,13 @@ export class WebServer {
   }
 
   async #answer(request: Request, address: string, isWhole: () => void): Promise<WebAnswer> {
-    const path = pathOf(request.url ?? '/');
-    const found = path === undefined ? undefined : findRoute(request.method ?? '', path);
-    if (path === undefined || !found) return pathNotFound(this.#options.settings.version);
+    let route: string | undefined;
     try {
+      this.#take.any(address);
+      const path = pathOf(request.url ?? '/');
+      const found = path === undefined ? undefined : findRoute(request.method ?? '', path);
+      if (path === undefined || !found) return pathNotFound(this.#options.settings.version);
+      route = found.route.path;
       if (found.route.limit) this.#take[found.route.limit](address);
       return await found.route.handle(
         {
@@ -169,19 +172,19 @@ export class WebServer {
         this.#options,
       );
     } catch (error) {
-      if (!isTeleportError(error))
-        this.#log.error('A web request failed.', { path: found.route.path, error: messageOf(error) });
+      if (!isTeleportError(error)) this.#log.error('A web request failed.', { path: route, error: messageOf(error) });
       return thrownAnswer(error);
     }
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, { client, guest }: Visitor): Promise<void> {
-    const path = pathOf(request.url ?? '');
-    if (request.method !== 'GET' || path === undefined || path.replace(/^\/v1/, '') !== UPGRADE_PATH) {
-      refuse(socket, pathNotFound(this.#options.settings.version));
-      return dismiss(socket);
-    }
     try {
+      this.#take.any(client.address);
+      const path = pathOf(request.url ?? '');
+      if (request.method !== 'GET' || path === undefined || path.replace(/^\/v1/, '') !== UPGRADE_PATH) {
+        refuse(socket, pathNotFound(this.#options.settings.version));
+        return dismiss(socket);
+      }
       this.#take.high(client.address);
     } catch (error) {
       refuse(socket, thrownAnswer(error));
@@ -197,10 +200,16 @@ function mayHaveBody({ method, headers }: Request): boolean {
   return !isWithout || headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
-/** The decoded path; undefined when it cannot be decoded. */
+/** Longer than any path that we have, its names and tokens included. Our own limit. */
+const MOST_PATH_CHARACTERS = 512;
+
+/** The decoded path; undefined when it cannot be decoded, and when it is too long to be one of ours. */
 function pathOf(url: string): string | undefined {
+  const end = url.search(/[?#]/);
+  const path = end < 0 ? url : url.slice(0, end);
+  if (path.length > MOST_PATH_CHARACTERS) return undefined;
   try {
-    return decodeURIComponent(url.split(/[?#]/, 1)[0]!);
+    return decodeURIComponent(path);
   } catch {
     return undefined;
   }

@@ -11,6 +11,8 @@ import { makeTlsServer } from '../../src/net/tls-server.js';
 import { acceptUpgrade, UPGRADE_PATH, upgradeConnection } from '../../src/net/websocket.js';
 import { createTestCa } from '../support/ca.js';
 
+const MIB = 1024 * 1024;
+
 const frame = (text: string) => Buffer.concat([Buffer.from([0, 0, 0, text.length]), Buffer.from(text)]);
 
 async function all(stream: Duplex): Promise<Buffer> {
@@ -137,6 +139,37 @@ test('the answer to a WebSocket request has exactly the four headers, and pings 
     .slice(1)
     .map((line) => line.split(':')[0]!.toLowerCase());
   expect(names.sort()).toEqual(['connection', 'sec-websocket-accept', 'sec-websocket-protocol', 'upgrade']);
+});
+
+/** The head of a binary frame of a client, with an empty mask. */
+function clientFrame(length: number): Buffer {
+  const head = Buffer.alloc(14);
+  head.writeUInt16BE(0x82ff);
+  head.writeBigUInt64BE(BigInt(length), 2);
+  return head;
+}
+
+test('A-M2 a frame of 255 MiB is refused at its head, one of 1 MiB goes through', async () => {
+  let come = (_: number) => {};
+  const came = new Promise<number>((resolve) => (come = resolve));
+  await using server = await upgradeServer((tunnel) => {
+    let bytes = 0;
+    tunnel.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes >= MIB) come(bytes);
+    });
+  });
+  const client = connect(server.port, '127.0.0.1');
+  client.write(
+    `GET ${UPGRADE_PATH} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: alpn\r\n\r\n`,
+  );
+  client.write(Buffer.concat([clientFrame(MIB), Buffer.alloc(MIB)]));
+  expect(await came).toBe(MIB);
+  client.write(clientFrame(255 * MIB));
+  let text = '';
+  for await (const chunk of client) text += (chunk as Buffer).toString('latin1');
+  // Close, with status 1009: too big.
+  expect(text).toContain('\x88\x02\x03\xf1');
 });
 
 test('a WebSocket request without its key is answered with 400 and ended', async () => {

@@ -8,6 +8,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { connect as connectHttp2, type Settings } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTls } from 'node:tls';
+import { jest } from '@jest/globals';
 import { createLimiter } from '../../src/net/rate-limit.js';
 import { readQr } from '../support/qr.js';
 import { CLUSTER, startTestProxy, type TestProxy, TOTP_SECRET } from './test-proxy.js';
@@ -126,8 +127,34 @@ test('bodies of a wrong type, broken JSON and too much of it are refused', async
   );
 });
 
+test('A-M1 a path of slashes is not taken apart', async () => {
+  const taken: number[] = [];
+  const split = jest.spyOn(String.prototype, 'split');
+  try {
+    expect((await call('GET', '/'.repeat(16_000))).status).toBe(404);
+    for (const text of split.mock.contexts as unknown as string[]) if (text.length > 512) taken.push(text.length);
+  } finally {
+    split.mockRestore();
+  }
+  expect(taken).toEqual([]);
+  const token = (characters: number) => `/webapi/users/password/token/${'x'.repeat(characters)}`;
+  const answers = await Promise.all([call('GET', token(483)), call('GET', token(484))]);
+  expect(answers.map(({ text }) => text.includes('path not found'))).toEqual([false, true]);
+});
+
+test('A-M1 what is not there has a rate too', async () => {
+  const busy = await startTestProxy({ rateLimits: { any: { perMinute: 1, burst: 2 } } });
+  try {
+    const ask = async (method: string, path: string) => (await call(method, path, undefined, {}, busy.port)).status;
+    expect([await ask('GET', '/a'), await ask('DELETE', '/webapi/ping')]).toEqual([404, 404]);
+    expect([await ask('GET', '/b'), await ask('GET', '/')]).toEqual([429, 429]);
+  } finally {
+    await busy.close();
+  }
+});
+
 test('L12 ping and find have a rate, and HTTP/2 a number of requests at a time', async () => {
-  const busy = await startTestProxy({ rateLimits: { ping: { perMinute: 1, burst: 3 } } });
+  const busy = await startTestProxy({ rateLimits: { any: { perMinute: 1, burst: 3 } } });
   const session = connectHttp2(`https://127.0.0.1:${busy.port}`, { rejectUnauthorized: false });
   const announced = new Promise<Settings>((resolve) => session.once('remoteSettings', resolve));
   try {

@@ -4,8 +4,8 @@ import type { RateLimit } from '../../net/rate-limit.js';
 export const RATE_LIMITS = {
   normal: { perMinute: 20, burst: 40 },
   high: { perMinute: 120, burst: 480 },
-  /** Ours, for what every command asks first: as many as there may be new connections. */
-  ping: { perMinute: 6_000, burst: 1_000 },
+  /** Ours, for whatever is asked, a path that is not there included: as many as there may be new connections. */
+  any: { perMinute: 6_000, burst: 1_000 },
 } as const satisfies Record<string, RateLimit>;
 
 export type LimitClass = keyof typeof RATE_LIMITS;

@@ -22,7 +22,8 @@ export interface WebRoute {
   method: 'GET' | 'POST' | 'PUT';
   /** `{name}` stands for one part, `{name...}` for the rest. */
   path: string;
-  limit?: LimitClass;
+  /** Beside the one for requests of all kinds. */
+  limit?: Exclude<LimitClass, 'any'>;
   handle: (request: WebRequest, context: WebContext) => WebAnswer | Promise<WebAnswer>;
 }
 
@@ -30,7 +31,6 @@ export const ROUTES: readonly WebRoute[] = [
   {
     method: 'GET',
     path: '/webapi/ping',
-    limit: 'ping',
     handle: async (_, c) => json(pingAnswer(c.settings, await c.preference())),
   },
   {
@@ -42,7 +42,6 @@ export const ROUTES: readonly WebRoute[] = [
   {
     method: 'GET',
     path: '/webapi/find',
-    limit: 'ping',
     handle: async (_, c) => json(findAnswer(c.settings, await c.preference())),
   },
   {
@@ -117,29 +116,32 @@ export const ROUTES: readonly WebRoute[] = [
 /** Second parts of a path that may stand behind `/v1`. */
 const VERSIONED = new Set(['webapi', 'enterprise', 'scripts', '.well-known', 'workload-identity', 'web']);
 
-/** The route of a request; `/v1` is cut off when nothing else matches. */
-export function findRoute(
-  method: string,
-  path: string,
-): { route: WebRoute; params: Record<string, string> } | undefined {
-  const found = matchAny(method, path);
-  if (found) return found;
-  const [, first, second = ''] = path.split('/', 3);
-  return first === 'v1' && VERSIONED.has(second) ? matchAny(method, path.slice('/v1'.length)) : undefined;
+interface FoundRoute {
+  route: WebRoute;
+  params: Record<string, string>;
 }
 
-function matchAny(method: string, path: string): { route: WebRoute; params: Record<string, string> } | undefined {
-  for (const route of ROUTES) {
+const PATTERNS = ROUTES.map((route) => ({ route, wanted: route.path.split('/') }));
+
+/** The route of a request; `/v1` is cut off when nothing else matches. */
+export function findRoute(method: string, path: string): FoundRoute | undefined {
+  const parts = path.split('/');
+  const found = matchAny(method, parts);
+  if (found) return found;
+  const [, first, second = ''] = parts;
+  return first === 'v1' && VERSIONED.has(second) ? matchAny(method, ['', ...parts.slice(2)]) : undefined;
+}
+
+function matchAny(method: string, parts: readonly string[]): FoundRoute | undefined {
+  for (const { route, wanted } of PATTERNS) {
     if (route.method !== method) continue;
-    const params = matchPath(route.path, path);
+    const params = matchParts(wanted, parts);
     if (params) return { route, params };
   }
   return undefined;
 }
 
-function matchPath(pattern: string, path: string): Record<string, string> | undefined {
-  const wanted = pattern.split('/');
-  const parts = path.split('/');
+function matchParts(wanted: readonly string[], parts: readonly string[]): Record<string, string> | undefined {
   const params: Record<string, string> = {};
   for (const [at, part] of wanted.entries()) {
     const name = /^\{(\w+)(\.\.\.)?\}$/.exec(part);
