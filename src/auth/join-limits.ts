@@ -2,14 +2,19 @@
 import { createLimiter } from '../net/rate-limit.js';
 
 /** As the web API's: auth-grpc-and-routing.md 6.1 goes through it. */
-const ATTEMPTS = { perMinute: 20, burst: 40 };
+export const ATTEMPTS = { perMinute: 20, burst: 40 };
 /** Of all addresses together. */
 const RECORDS = { perMinute: 60, burst: 120 };
 
 export class JoinLimits {
-  readonly #attempt = createLimiter(ATTEMPTS, () => performance.now());
-  readonly #record = createLimiter(RECORDS, () => performance.now());
+  readonly #attempt: (address: string) => void;
+  readonly #record: (address: string) => void;
   #unrecorded = 0;
+
+  constructor(nowMs = () => performance.now()) {
+    this.#attempt = createLimiter(ATTEMPTS, nowMs);
+    this.#record = createLimiter(RECORDS, nowMs);
+  }
 
   /** @throws TeleportError `LimitExceeded` */
   attempt(address: string): void {

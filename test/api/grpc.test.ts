@@ -152,7 +152,8 @@ test('L12 without a certificate a network calls so many times, with one as often
   const refused = await refusals({ from: '192.0.2.1' });
   expect(refused.length).toBe(40 - STRANGERS_RATE.burst);
   for (const { code, message } of refused) {
-    expect({ code, message }).toEqual({ code: 'LimitExceeded', message: 'rate limit exceeded, try again in 60s' });
+    expect(code).toBe('LimitExceeded');
+    expect(message).toMatch(/^rate limit exceeded, try again in [1-6]?\ds$/);
   }
   expect(await refusals({ from: '192.0.2.1', pair: ca.issue('alice') })).toEqual([]);
   expect((await refusals({ from: '192.0.2.2' })).length).toBe(40 - STRANGERS_RATE.burst);

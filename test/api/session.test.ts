@@ -7,6 +7,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { openAuthClient } from '../../src/api/client.js';
 import { AuthService } from '../../src/api/gen/authservice_pb.js';
 import { AuthSession } from '../../src/api/session.js';
+import { gone } from '../support/gone.js';
 
 const server = createServer();
 const sessions: ServerHttp2Session[] = [];
@@ -36,7 +37,7 @@ test('M1 a connection that was left ends with its streams or after a while, and 
   session.leave();
   const next = await session.request('POST', '/x', {}, {});
   next.on('error', () => {});
-  await once(sockets[0]!, 'close');
+  await gone(sockets[0]!);
   expect([sockets.length, next.closed]).toEqual([2, false]);
   next.close();
   await session.close();

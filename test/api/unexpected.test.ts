@@ -21,7 +21,7 @@ afterEach(async () => {
   client = server = undefined;
 });
 
-async function against(listening: Server, timeoutMs = 5_000): Promise<AuthClient> {
+async function against(listening: Server, timeoutMs = 60_000): Promise<AuthClient> {
   server = listening;
   server.on('connection', (socket: Socket) => {
     sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)));
@@ -132,8 +132,8 @@ test.each<[string, (stream: ServerHttp2Stream) => void, ...Expected]>([
   ],
   ['a farewell', (stream) => stream.session?.goaway(11), 'ConnectionProblem', /Session closed with error code 11/],
   ['silence', () => {}, 'ConnectionProblem', /^no answer to Ping from the Auth Service within 1 s$/],
-])('%s is one error', async (_what, answer, ...expected) => {
-  await expectFailure(await against(http2(answer), 1_000), expected);
+])('%s is one error', async (what, answer, ...expected) => {
+  await expectFailure(await against(http2(answer), what === 'silence' ? 1_000 : undefined), expected);
 });
 
 test.each<[string, (socket: Socket) => void, ...Expected]>([
@@ -143,14 +143,9 @@ test.each<[string, (socket: Socket) => void, ...Expected]>([
   ['speaks SSH', (socket) => socket.write('SSH-2.0-OpenSSH_9.2\r\n'), 'ConnectionProblem', /Protocol error/],
   ['sends noise', (socket) => socket.write(Buffer.alloc(100, 0xff)), 'ConnectionProblem', /Protocol error/],
   ['says nothing', () => {}, 'ConnectionProblem', /^no answer to Ping from the Auth Service within 1 s$/],
-])('a peer that %s is one error', async (_what, answer, ...expected) => {
-  await expectFailure(
-    await against(
-      createTcpServer((socket) => void socket.once('data', () => answer(socket))),
-      1_000,
-    ),
-    expected,
-  );
+])('a peer that %s is one error', async (what, answer, ...expected) => {
+  const server = createTcpServer((socket) => void socket.once('data', () => answer(socket)));
+  await expectFailure(await against(server, what === 'says nothing' ? 1_000 : undefined), expected);
 });
 
 test('fields that a newer server knows are passed over', async () => {

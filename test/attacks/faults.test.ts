@@ -129,7 +129,7 @@ test(
     const events = await cluster.auditEvents((all) => all.some(({ db_query }) => db_query === "select 'the last one'"));
     expect(missing(events)).toEqual([]);
   },
-  60_000 + KILLS * 5_000,
+  300_000 + KILLS * 10_000,
 );
 
 function queryPacket(text: string): Buffer {
@@ -170,6 +170,7 @@ const CONVERSATION = Buffer.concat([
 ]);
 
 test('X5 the metrics of an agent say how its records get on', async () => {
+  await agent.untilSaid('Diagnostics are served');
   const at = /Diagnostics are served\. +addr:(\S+)/.exec(agent.text())![1];
   await until('nothing waits', async () => {
     const text = await (await fetch(`http://${at}/metrics`)).text();

@@ -13,6 +13,7 @@ import { ClusterConnector } from '../../src/access/cluster/connector.js';
 import { type LocalProxy, startLocalProxy } from '../../src/localproxy/listener.js';
 import { silent } from '../../src/log.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
+import { gone } from '../support/gone.js';
 
 const STARTUP = encodeFirst({
   type: 'StartupMessage',
@@ -66,7 +67,7 @@ describe('X13 a page in a browser gets nothing from a tunnel', () => {
     const chunks: Buffer[] = [];
     socket.on('error', () => {}).on('data', (chunk) => chunks.push(chunk));
     socket.write(bytes, 'latin1');
-    await once(socket, 'close');
+    await gone(socket);
     return Buffer.concat(chunks).toString('latin1');
   }
 

@@ -167,7 +167,6 @@ describe('F1 a full disk', () => {
       expect(readdirSync(join(dir, 'spool')).filter((name) => name.endsWith('.spool')).length).toBeLessThan(2);
       rmSync(dir, { recursive: true });
     },
-    20_000,
   );
 
   test('a position that names a segment which is gone loses and repeats nothing that is there', async () => {

@@ -12,6 +12,7 @@ import { dialTls } from '../../src/net/dial.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
 import { authorizedKeyLine, readSshCertificate } from '../../src/pki/ssh/certificate.js';
 import { createCsr, NAME_OID, readCertificate, spkiPin, subjectOf, verifyLeaf } from '../../src/pki/x509.js';
+import { gone } from '../support/gone.js';
 import { CLUSTER, type Credentials, inMs, TestAuth, text } from './test-auth.js';
 
 let cluster: TestAuth;
@@ -429,7 +430,7 @@ describe('the port', () => {
       const { hostCaPems } = await quick.identity('Node');
       const to = { ...quick.auth.address, servername: hexName(CLUSTER), alpn: ['http/1.1'] };
       const socket = await dialTls({ ...to, ca: hostCaPems, timeoutMs: 60_000 });
-      await new Promise((resolve) => socket.resume().once('close', resolve));
+      await gone(socket.resume());
     } finally {
       await quick.remove();
     }

@@ -1,5 +1,4 @@
 /** A real Auth Service in a temporary directory, and real clients for it. */
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +22,7 @@ import { dialTls } from '../../src/net/dial.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import type { SystemRole } from '../../src/resources/system-role.js';
+import { gone } from '../support/gone.js';
 
 /** Every service of Auth, by its name in a client. */
 export const SERVICES = {
@@ -116,7 +116,7 @@ export class TestAuth {
       cert: certPem,
       key: keyPem,
     });
-    const closed = once(socket, 'close');
+    const closed = gone(socket);
     const client = openAuthClient({ authority, version: '18.3.0', connect: async () => socket });
     this.#clients.push(client);
     await client.auth.getDomainName({});

@@ -132,33 +132,29 @@ onLinux('F5 no signal opens a debugger', () => {
     }
   });
 
-  test.each(PROGRAMS)(
-    'of %s, also when it comes before the first line of ours has run',
-    async (program) => {
-      await using proxy = await muteProxy();
-      const args = {
-        tsh: ['login', `--proxy=${proxy.address}`, '--user=alice'],
-        tctl: ['create'],
-        teleport: ['start', `--config=${writeConfig()}`],
-      }[program];
-      await using process = startProgram(program, args, { home });
-      const startedAt = Date.now();
-      // Node's own handler is there, ours is not.
-      while (!catches(process.pid, SIGUSR1)) await new Promise((turn) => setImmediate(turn));
-      process.child.kill('SIGUSR1');
-      if (program === 'teleport') await process.untilSaid('Proxy Service is listening');
-      await steady(process.pid, startedAt);
-      const ours = program === 'teleport' ? 2 : 0;
-      expect(
-        await until(`${program} listens on ${ours} ports`, async () => {
-          const ports = listeningPorts(process.pid);
-          return ports.length === ours ? ports : undefined;
-        }),
-      ).not.toContain(9229);
-      expect([process.child.exitCode, process.child.signalCode]).toEqual([null, null]);
-    },
-    60_000,
-  );
+  test.each(PROGRAMS)('of %s, also when it comes before the first line of ours has run', async (program) => {
+    await using proxy = await muteProxy();
+    const args = {
+      tsh: ['login', `--proxy=${proxy.address}`, '--user=alice'],
+      tctl: ['create'],
+      teleport: ['start', `--config=${writeConfig()}`],
+    }[program];
+    await using process = startProgram(program, args, { home });
+    const startedAt = Date.now();
+    // Node's own handler is there, ours is not.
+    while (!catches(process.pid, SIGUSR1)) await new Promise((turn) => setImmediate(turn));
+    process.child.kill('SIGUSR1');
+    if (program === 'teleport') await process.untilSaid('Proxy Service is listening');
+    await steady(process.pid, startedAt);
+    const ours = program === 'teleport' ? 2 : 0;
+    expect(
+      await until(`${program} listens on ${ours} ports`, async () => {
+        const ports = listeningPorts(process.pid);
+        return ports.length === ours ? ports : undefined;
+      }),
+    ).not.toContain(9229);
+    expect([process.child.exitCode, process.child.signalCode]).toEqual([null, null]);
+  });
 
   test('a debugger that was asked for stays open', async () => {
     await using tctl = startProgram('tctl', ['create'], { home, vars: { NODE_OPTIONS: '--inspect=127.0.0.1:0' } });
@@ -172,19 +168,15 @@ onLinux('X13 a crash leaves no keys in a core file', () => {
   test.each<[BuiltProgram, string[]]>([
     ['tctl', ['create']],
     ['teleport', ['start', '--config=CONFIG']],
-  ])(
-    '%s has no memory to be dumped',
-    async (program, args) => {
-      const words = args.map((word) => word.replace('CONFIG', writeConfig()));
-      await using process = startProgram(program, words, { home });
-      await until(
-        `${program} listens for signals`,
-        async () => catches(process.pid, constants.signals.SIGHUP) || undefined,
-      );
-      expect(Number(readFileSync(`/proc/${process.pid}/coredump_filter`, 'utf8'))).toBe(0);
-    },
-    60_000,
-  );
+  ])('%s has no memory to be dumped', async (program, args) => {
+    const words = args.map((word) => word.replace('CONFIG', writeConfig()));
+    await using process = startProgram(program, words, { home });
+    await until(
+      `${program} listens for signals`,
+      async () => catches(process.pid, constants.signals.SIGHUP) || undefined,
+    );
+    expect(Number(readFileSync(`/proc/${process.pid}/coredump_filter`, 'utf8'))).toBe(0);
+  });
 });
 
 describe('N2 the oldest Node', () => {
@@ -215,16 +207,11 @@ describe('N2 the oldest Node', () => {
         );
       }
     },
-    60_000,
   );
 
-  test.each(['20.10.0', '20.11.1', '21.0.0', '22.0.0', '26.1.0', '100.0.0'])(
-    '%s is new enough',
-    async (version) => {
-      expect(await runOn('tsh', version, ['version', '--client'])).toMatchObject({ status: 0 });
-    },
-    60_000,
-  );
+  test.each(['20.10.0', '20.11.1', '21.0.0', '22.0.0', '26.1.0', '100.0.0'])('%s is new enough', async (version) => {
+    expect(await runOn('tsh', version, ['version', '--client'])).toMatchObject({ status: 0 });
+  });
 
   test.each([...PROGRAMS, 'keychain-child'])('dist/%s.js can be read by the Nodes that it refuses', (name) => {
     const text = readFileSync(`dist/${name}.js`, 'utf8');

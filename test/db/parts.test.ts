@@ -13,6 +13,7 @@ import { readCsr } from '../../src/pki/x509.js';
 import { splitUri } from '../../src/resources/database-uri.js';
 import type { Database, TargetHealth } from '../../src/resources/types.js';
 import { createTestCa } from '../support/ca.js';
+import { freePort } from '../support/free-port.js';
 
 const database = (name: string, uri = 'a:1'): Database => ({
   kind: 'db',
@@ -104,8 +105,8 @@ describe('health', () => {
     let wake = () => {};
     const changed = () => new Promise<void>((resolve) => (wake = resolve));
     const server = createServer((socket) => socket.destroy());
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as { port: number };
+    const port = await freePort();
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     let next = changed();
     const check = startHealthCheck({
       uri: `127.0.0.1:${port}`,

@@ -15,6 +15,7 @@ import {
 } from '../../src/net/tls-server.js';
 import { subjectOf } from '../../src/pki/x509.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
+import { gone } from '../support/gone.js';
 
 let authority: TestCa;
 let stranger: TestCa;
@@ -156,8 +157,7 @@ test('a stranger who says nothing is cut by the deadline of the peek', async () 
   });
   const client = connect(listener.port, '127.0.0.1');
   client.write('1234567');
-  client.resume();
-  await Promise.all([once(client, 'close'), failure]);
+  await Promise.all([gone(client.resume()), failure]);
   expect(await failure).toMatchObject({
     code: 'ConnectionProblem',
     message: 'no first bytes of the connection within 1 s',

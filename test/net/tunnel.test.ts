@@ -40,7 +40,8 @@ test('written bytes are framed, pings are sent, an empty write is no ping', asyn
     onConnection: (socket) => void new PingStream(socket, { pingIntervalMs: 5 }).on('error', () => {}),
   });
   const client = connect(listener.port, '127.0.0.1');
-  expect((await once(client, 'data'))[0]).toEqual(Buffer.alloc(4));
+  // Two may come together.
+  expect((await once(client, 'data'))[0].subarray(0, 4)).toEqual(Buffer.alloc(4));
   client.destroy();
   const got = new Promise<Buffer>((resolve) => {
     void listen({

@@ -110,7 +110,7 @@ describe('backend', () => {
     const { message, isTls } = await readStartup(peer, { timeoutMs: 60_000 });
     expect(message).toEqual(startup());
     expect(isTls).toBe(false);
-    expect((await readExactly(client, 2, deadlineIn(5000))).toString()).toBe('NN');
+    expect((await readExactly(client, 2, deadlineIn(60_000))).toString()).toBe('NN');
   });
 
   test.each(['SSLRequest', 'GSSENCRequest'] as const)('a second %s is refused', async (type) => {

@@ -27,9 +27,9 @@ test('the later of two logins counts: at AWS, or at a cluster with whichever tsh
   expect(await identities.currentName()).toBe('dev');
   const cluster = join(base, 'current-profile');
   writeFileSync(cluster, 'teleport.example.com\n');
-  utimesSync(cluster, new Date(), new Date(Date.now() + 1000));
+  utimesSync(cluster, new Date(), new Date(Date.now() + 3_600_000));
   expect(await identities.currentName()).toBeUndefined();
-  utimesSync(cluster, new Date(), new Date(Date.now() - 1000));
+  utimesSync(cluster, new Date(), new Date(Date.now() - 3_600_000));
   expect(await identities.currentName()).toBe('dev');
   await identities.stepBack();
   expect(await identities.currentName()).toBeUndefined();

@@ -162,7 +162,7 @@ withKeytar(
     const server: Server = createServer((socket) => void connections.push(socket.on('error', () => {}).resume()));
     await new Promise<void>((resolve) => server.listen(path, resolve));
     try {
-      const keychain = openKeychain({ vars: { DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` }, timeoutMs: 1_500 });
+      const keychain = openKeychain({ vars: { DBUS_SESSION_BUS_ADDRESS: `unix:path=${path}` }, timeoutMs: 6_000 });
       await expect(keychain.get('a')).rejects.toMatchObject({
         message: 'the system keychain cannot be read: it does not answer',
         hint: expect.stringContaining('unlock'),

@@ -10,6 +10,7 @@ import { encodeFirst } from '../../src/pg/startup.js';
 import { deadlineIn, readExactly } from '../../src/pg/stream.js';
 import type { TunnelAgent } from '../../src/tunnel/agent.js';
 import { createTestCa } from '../support/ca.js';
+import { gone } from '../support/gone.js';
 import { errorFields, messagesOf } from '../support/pg-raw.js';
 import { until } from '../support/until.js';
 import { CLUSTER, startTestAgent, startTestProxy, type TestProxy } from './test-proxy.js';
@@ -57,7 +58,7 @@ async function session(): Promise<TLSSocket> {
 
 async function answered(socket: Duplex, bytes: Buffer): Promise<void> {
   socket.write(bytes);
-  expect(await readExactly(socket, ANSWER.length, deadlineIn(5_000))).toEqual(ANSWER);
+  expect(await readExactly(socket, ANSWER.length, deadlineIn(60_000))).toEqual(ANSWER);
 }
 
 /** What both of Alice's connections hear when something happens. */
@@ -66,7 +67,7 @@ async function endOf(happen: () => void): Promise<string | undefined> {
     await session(),
     await open(['teleport-proxy-ssh-grpc', 'h2'], peer.authorities.user()),
   ];
-  const closed = once(transport.resume(), 'close');
+  const closed = gone(transport.resume());
   const words = database.toArray();
   happen();
   await closed;

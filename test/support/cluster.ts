@@ -16,6 +16,7 @@ import { type RunningTeleport, startTeleport } from '../../src/teleport/running.
 import { runTsh } from '../../src/tsh/main.js';
 import { type AgentAws, type Databases, startAgentAws, startDatabases } from './databases.js';
 import { type MemoryEnv, type MemoryEnvOptions, memoryEnv } from './env.js';
+import { freePort } from './free-port.js';
 import { type ProgramOptions, startProgram } from './program-process.js';
 import { type Person, signUp } from './sign-up.js';
 import { until } from './until.js';
@@ -165,11 +166,11 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
     const startProcess = () =>
       startOwnProcess(configFile, { home: dir, vars: { ...aws?.env, ...own?.vars } }, (text) => (logged = text));
     const start = own ? startProcess : startHere;
-    await writeConfig({ auth: 0, proxy: 0 });
+    // The same ports after a restart.
+    await writeConfig({ auth: await freePort(), proxy: await freePort() });
     const cluster = { teleport: await start() } as TestCluster;
     undo.push(() => cluster.teleport.close({ drainMs: 0 }));
-    const { auth, proxy } = cluster.teleport;
-    await writeConfig({ auth: auth!.port, proxy: proxy!.port });
+    const { proxy } = cluster.teleport;
 
     options.onStart?.({ proxyPort: proxy!.port });
     const proxyAddr = `localhost:${proxy!.port}`;
@@ -287,6 +288,10 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
       undo.push(() => databases.stop());
       cluster.databases = databases;
       await expectOk(cluster.tctlWith(documents(databases.resources), 'create'));
+      // Said of each that no agent serves.
+      const unserved = async () => (await cluster.tctl('db', 'ls')).stderr;
+      if (options.agent ?? true)
+        await until('the agent serves them', async () => (await unserved()) === '' || undefined);
     }
     if (options.roles?.length) await expectOk(cluster.tctlWith(documents(options.roles), 'create'));
     for (const user of options.users ?? []) await cluster.addUser(user);

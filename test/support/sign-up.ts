@@ -37,16 +37,17 @@ export async function signUp(
   const opened = await call(`${origin}/webapi/users/password/token/${token}`, webCaPem);
   const user = String(opened.user);
   const totpSecret = options.withoutCode ? undefined : await secretOfQr(String(opened.qrCode));
-  const person = personOf(user, password, totpSecret);
-  const send = () =>
-    call(`${origin}/webapi/users/password/token`, webCaPem, {
+  const send = async () => {
+    const person = personOf(user, password, totpSecret);
+    await call(`${origin}/webapi/users/password/token`, webCaPem, {
       token,
       password: Buffer.from(password).toString('base64'),
       second_factor_token: totpSecret === undefined ? '' : person.code(-1),
     });
+    return person;
+  };
   // A code may end between here and there; the next one does not.
-  await send().catch(send);
-  return person;
+  return await send().catch(send);
 }
 
 export function personOf(user: string, password: string, totpSecret: string | undefined): Person {

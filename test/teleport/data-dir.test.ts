@@ -143,27 +143,23 @@ describe('F14 a data folder belongs to one process', () => {
   });
 
   const onLinux = process.platform === 'linux' ? test : test.skip;
-  onLinux(
-    'a lock file that somebody removed still keeps others out, until its process ends',
-    async () => {
-      const config = configFile('a');
-      const first = start(config);
-      await first.says(UP);
-      for (let turn = 0; turn < 2; turn++) {
-        rmSync(join(dir, 'data', 'teleport.lock'));
-        const second = await start(config).ended;
-        expect(second.status).toBe(1);
-        expect(second.text).toContain(`is in use by another teleport: process ${first.child.pid} on ${hostname()}`);
-      }
-      first.child.kill('SIGKILL');
-      await first.ended;
-      const third = start(config);
-      expect(await third.says(UP)).toContain(UP);
-      third.child.kill('SIGTERM');
-      expect((await third.ended).status).toBe(0);
-    },
-    30_000,
-  );
+  onLinux('a lock file that somebody removed still keeps others out, until its process ends', async () => {
+    const config = configFile('a');
+    const first = start(config);
+    await first.says(UP);
+    for (let turn = 0; turn < 2; turn++) {
+      rmSync(join(dir, 'data', 'teleport.lock'));
+      const second = await start(config).ended;
+      expect(second.status).toBe(1);
+      expect(second.text).toContain(`is in use by another teleport: process ${first.child.pid} on ${hostname()}`);
+    }
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const third = start(config);
+    expect(await third.says(UP)).toContain(UP);
+    third.child.kill('SIGTERM');
+    expect((await third.ended).status).toBe(0);
+  });
 
   test('one process cannot have it twice either, and can have it again after it let go', async () => {
     const options = { log: silent, now: () => new Date('2026-11-21T10:00:00Z') };
@@ -267,22 +263,18 @@ describe('F1 a full disk under the daemon', () => {
     },
   );
 
-  testOnSmallDisk(
-    'Auth that meets a full disk does not start, says why, and starts when there is room',
-    async () => {
-      disk = mountSmallDisk(2048);
-      const file = configFile('a', join(disk.dir, 'data'));
-      const { raw } = readConfigFile(file);
-      const config = teleportConfig({ config: file }, file, raw);
-      const first = await startTeleport(config, { log: silent, vars: {} });
-      await first.close({ drainMs: 0 });
-      disk.fill();
-      await expect(startTeleport(config, { log: silent, vars: {} })).rejects.toMatchObject({ code: 'LimitExceeded' });
-      disk.free();
-      const second = await startTeleport(config, { log: silent, vars: {} });
-      expect(second.auth?.port).toBeGreaterThan(0);
-      await second.close({ drainMs: 0 });
-    },
-    30_000,
-  );
+  testOnSmallDisk('Auth that meets a full disk does not start, says why, and starts when there is room', async () => {
+    disk = mountSmallDisk(2048);
+    const file = configFile('a', join(disk.dir, 'data'));
+    const { raw } = readConfigFile(file);
+    const config = teleportConfig({ config: file }, file, raw);
+    const first = await startTeleport(config, { log: silent, vars: {} });
+    await first.close({ drainMs: 0 });
+    disk.fill();
+    await expect(startTeleport(config, { log: silent, vars: {} })).rejects.toMatchObject({ code: 'LimitExceeded' });
+    disk.free();
+    const second = await startTeleport(config, { log: silent, vars: {} });
+    expect(second.auth?.port).toBeGreaterThan(0);
+    await second.close({ drainMs: 0 });
+  });
 });

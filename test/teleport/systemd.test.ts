@@ -99,28 +99,28 @@ describe('S5 systemctl reload', () => {
       expect(await teleport.ended).toBe(0);
       expect(existsSync(join(dir, 'teleport.pid'))).toBe(false);
     },
-    60_000,
   );
 
-  onLinux(
-    'a reload that comes while the services start does not stop them',
-    async () => {
-      newKeypair();
+  onLinux('a reload that comes while the services start does not stop them', async () => {
+    newKeypair();
+    const isEarly = async () => {
+      rmSync(join(dir, 'data'), { recursive: true, force: true });
       await using teleport = startProgram('teleport', ['start', `--config=${configFile()}`], { home: dir });
       await until(
         'teleport listens for signals',
         async () => catches(teleport.pid, constants.signals.SIGHUP) || undefined,
       );
       await teleport.untilSaid('Starting Teleport');
-      expect(teleport.text()).not.toContain('Proxy Service is listening');
       teleport.child.kill('SIGHUP');
       await teleport.untilSaid('Proxy Service is listening');
-      expect(teleport.text()).toContain('Reading certificates again.');
+      await teleport.untilSaid('Reading certificates again.');
       teleport.child.kill('SIGTERM');
       expect(await teleport.ended).toBe(0);
-    },
-    60_000,
-  );
+      return teleport.text().indexOf('Reading certificates again.') < teleport.text().indexOf('Proxy Service is');
+    };
+    // Where this process got no time for so long that they had started, it comes too late to show anything.
+    await until('a reload comes early enough', async () => (await isEarly()) || undefined);
+  });
 
   withSystemd('systemd takes the unit', async () => {
     const file = join(dir, 'teleport.service');

@@ -13,7 +13,7 @@ let registry: TunnelRegistry;
 const sockets: Socket[] = [];
 
 beforeEach(() => {
-  registry = new TunnelRegistry({ clusterName: 'c', log: silent, answerTimeoutMs: 2_000, random: () => 0.5 });
+  registry = new TunnelRegistry({ clusterName: 'c', log: silent, answerTimeoutMs: 60_000, random: () => 0.5 });
 });
 afterEach(async () => {
   await registry.close();
@@ -81,21 +81,21 @@ test('a data connection that offers itself twice is closed, and no client is put
 });
 
 test("an idle line lives as long as the Proxy's pings come, and no longer", async () => {
-  const quick = new TunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 20 });
-  // Thirty pings are three times the limit of silence: that it outlives this is what is asked.
+  const quick = new TunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 100 });
+  // Forty pings are longer than the limit of silence: that it outlives this is what is asked.
   await new Promise<void>((resolve) => {
     let pings = 0;
     const onPing = () => {
       pings += 1;
-      if (pings === 30) resolve();
+      if (pings === 40) resolve();
     };
-    void agent('idle', [], () => {}, { silenceTimeoutMs: 200, registry: quick, onPing });
+    void agent('idle', [], () => {}, { silenceTimeoutMs: 3_000, registry: quick, onPing });
   });
   expect(quick.agents()).toHaveLength(1);
   await quick.close();
 
   const mute = new TunnelRegistry({ clusterName: 'c', log: silent, pingIntervalMs: 60_000 });
-  await agent('mute', [], () => {}, { silenceTimeoutMs: 50, registry: mute });
+  await agent('mute', [], () => {}, { silenceTimeoutMs: 1_000, registry: mute });
   await mute.changed();
   expect(mute.agents()).toEqual([]);
   await mute.close();
@@ -175,7 +175,7 @@ test('drain waits for open streams, then hangs up', async () => {
     theirs = stream;
   });
   const stream = await registry.open('d', USER);
-  const closed = registry.drain(10_000).then(() => registry.close());
+  const closed = registry.drain(60_000).then(() => registry.close());
   await line.over;
   expect(line.isLeft).toBe(true);
   theirs!.end('last words');

@@ -17,6 +17,7 @@ import { encodeBackend } from '../../../src/pg/encode.js';
 import { encodeError } from '../../../src/pg/sqlstate.js';
 import { encodeFirst, PROTOCOL_3_0 } from '../../../src/pg/startup.js';
 import { deadlineIn, readBackend, readExactly, readFirst } from '../../../src/pg/stream.js';
+import { gone } from '../../support/gone.js';
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -140,9 +141,9 @@ describe('tunnel', () => {
   });
 
   test('ends the way up when the client is gone', async () => {
-    let gone: Promise<unknown> | undefined;
+    let end: Promise<unknown> | undefined;
     const { client } = await setup((socket) => {
-      gone = once(socket, 'close');
+      end = gone(socket);
       socket.on('end', () => socket.end());
       socket.once('data', () => socket.write(AUTH_OK));
     });
@@ -150,7 +151,7 @@ describe('tunnel', () => {
     psql.write(STARTUP);
     await readBackend(psql);
     psql.resetAndDestroy();
-    await gone;
+    await end;
   });
 
   test('sends a CancelRequest up and closes the client quietly when the Proxy has taken it', async () => {
@@ -303,7 +304,7 @@ describe('a connection dialled ahead', () => {
       (socket, index) => {
         if (index === 0) {
           socket.end();
-          closed.push(once(socket.resume(), 'close'));
+          closed.push(gone(socket.resume()));
         } else socket.once('data', () => socket.write(AUTH_OK));
       },
       { warm: true },
@@ -315,11 +316,11 @@ describe('a connection dialled ahead', () => {
   });
 
   test('and never used is closed with the connector', async () => {
-    const gone: Promise<unknown>[] = [];
+    const ends: Promise<unknown>[] = [];
     const arrived = new Promise<void>((resolve) => {
       void setup(
         (socket) => {
-          gone.push(once(socket.resume(), 'close'));
+          ends.push(gone(socket.resume()));
           socket.on('end', () => socket.end());
           resolve();
         },
@@ -328,7 +329,7 @@ describe('a connection dialled ahead', () => {
     });
     await arrived;
     for (const one of undo.splice(1)) await one();
-    await Promise.all(gone);
+    await Promise.all(ends);
   });
 });
 

@@ -23,7 +23,14 @@ function proxy(start: unknown): AskedProxy {
   return { client, ping: {}, profile: { webProxyAddr: 'proxy.example.com:443' } };
 }
 const signIn = (env = memoryEnv(), start: unknown = { redirect_url: 'https://idp' }, args: BrowserArgs = {}) =>
-  signInBySso(env, proxy(start), { type: 'oidc', name: 'corp' }, WISH, { browser: 'none', ...args }, { timeoutMs: 60 });
+  signInBySso(
+    env,
+    proxy(start),
+    { type: 'oidc', name: 'corp' },
+    WISH,
+    { browser: 'none', ...args },
+    { timeoutMs: 500 },
+  );
 
 test('nobody comes back: after the time is over the listener is closed', async () => {
   const env = memoryEnv();
