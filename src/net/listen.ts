@@ -17,7 +17,7 @@ export interface ListenOptions {
   /** Called with every connection: noDelay is set, an `error` listener is there. What it throws closes the connection. */
   onConnection: (socket: Socket) => void | Promise<void>;
   onError?: (error: unknown) => void;
-  /** Connections beyond this are closed at once. Default: none. */
+  /** Open at a time: the oldest is cut off for one more, so that who holds them all keeps nobody out. Default: no bound. */
   mostConnections?: number;
 }
 
@@ -41,12 +41,12 @@ const REASONS: Record<string, string> = {
 
 /** @throws TeleportError `AlreadyExists` (address in use), `AccessDenied`, `ConnectionProblem`: `listen tcp H:P: bind: …` */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { host = '127.0.0.1', port = 0, path, onConnection, onError, mostConnections } = options;
+  const { host = '127.0.0.1', port = 0, path, onConnection, onError, mostConnections = Infinity } = options;
   const connections = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
     socket.on('error', () => {});
-    if (mostConnections !== undefined && connections.size >= mostConnections) return void socket.destroy();
     connections.add(socket);
+    if (connections.size > mostConnections) cutOldest(connections);
     socket.once('close', () => connections.delete(socket));
     void (async () => onConnection(socket))().catch((error: unknown) => {
       socket.destroy();
@@ -70,6 +70,13 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     close,
     [Symbol.asyncDispose]: () => close(),
   };
+}
+
+function cutOldest(connections: Set<Socket>): void {
+  const [oldest] = connections;
+  // Now, and not when it is closed: as many may come before.
+  connections.delete(oldest!);
+  oldest!.destroy();
 }
 
 function bind(server: Server, where: { host: string; port: number } | { path: string }): Promise<void> {

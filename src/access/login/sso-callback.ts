@@ -42,7 +42,7 @@ export interface SsoCallback extends AsyncDisposable {
 
 /** Longest address line and form: a sealed answer has some 10 KiB, with many roles a few times that. Our own limit. */
 const MOST_BYTES = 1024 * 1024;
-/** A browser opens a handful; whoever wants more is none. Our own limit. */
+/** A browser opens a handful, and needs each for a moment. Our own limit. */
 const MOST_CONNECTIONS = 64;
 const IDLE_TIMEOUT_MS = 30_000;
 /** How long the last page may take to leave. */

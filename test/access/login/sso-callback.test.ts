@@ -1,6 +1,7 @@
 /** Tests: src/webapi/login-answer.ts. */
+import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { openSsoCallback, type SsoCallback } from '../../../src/access/login/sso-callback.js';
 import { sealed } from '../../support/fake-cluster/sso.js';
 
@@ -153,6 +154,23 @@ test('too many bytes are refused and end nothing', async () => {
   expect([431, 'ECONNRESET', 'EPIPE']).toContain(await statusOf(visit(`/callback?response=${many}`)));
   expect([413, 'ECONNRESET', 'EPIPE']).toContain(await statusOf(visit('/callback', { method: 'POST', body: many })));
   await visit(response(ANSWER));
+  expect((await callback.answer).username).toBe('octo');
+});
+
+test('L4 who holds as many connections as there are keeps nobody out: the oldest is cut off', async () => {
+  const { port } = new URL(base);
+  const held: Socket[] = [];
+  for (let n = 0; n < 64; n++) {
+    const silent = connect(Number(port), '127.0.0.1');
+    silent.on('error', () => {}).resume();
+    await once(silent, 'connect');
+    held.push(silent);
+  }
+  const [oldest, ...others] = held;
+  const cut = once(oldest!, 'close');
+  expect((await visit(response(ANSWER))).headers.location).toBe(GOOD_PAGE);
+  await cut;
+  expect(others.filter(({ closed }) => closed)).toEqual([]);
   expect((await callback.answer).username).toBe('octo');
 });
 
