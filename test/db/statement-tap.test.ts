@@ -1,47 +1,25 @@
 /** What the tap does to others: how long it keeps the agent's one thread. */
-import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
-import { createSecureContext, TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { SessionAudit } from '../../src/db/session-audit.js';
 import { StatementTap } from '../../src/db/statement-tap.js';
 import { UserTurns } from '../../src/db/turns.js';
-import { encodeReady } from '../../src/pg/backend.js';
 import { encodeFrontend } from '../../src/pg/encode.js';
 import { createTestCa } from '../support/ca.js';
 import { type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
 import { role, startTestAgent, type TestAgent } from './agent.js';
+import { type ScriptedDatabase, startScriptedDatabase } from './scripted-database.js';
 
-let database: Server;
+let database: ScriptedDatabase;
 let agent: TestAgent;
-/** What the database says to what comes after the login. */
-let answer: (bytes: Buffer) => Buffer;
-const open = new Set<Socket>();
 
 beforeAll(async () => {
   const [dbCa, dbClientCa] = [createTestCa('DB CA'), createTestCa('DB client CA')];
-  const secureContext = createSecureContext({ ...dbCa.issue(['localhost']) });
-  const ready = encodeReady({ parameters: new Map(), backendKey: undefined, txStatus: 'I', negotiate: undefined });
-  database = createServer((socket) => {
-    open.add(socket);
-    socket.on('error', () => {});
-    socket.once('data', () => {
-      socket.write('S');
-      const tls = new TLSSocket(socket, { isServer: true, secureContext });
-      tls.on('error', () => {});
-      tls.once('data', () => {
-        tls.write(ready);
-        tls.on('data', (bytes: Buffer) => tls.write(answer(bytes)));
-      });
-    });
-  }).listen(0, '127.0.0.1');
-  await once(database, 'listening');
-  const { port } = database.address() as { port: number };
+  database = await startScriptedDatabase(dbCa);
   const resource = {
     kind: 'db',
     version: 'v3',
     metadata: { name: 'pg', labels: { env: 'dev' } },
-    spec: { protocol: 'postgres', uri: `localhost:${port}` },
+    spec: { protocol: 'postgres', uri: `localhost:${database.port}` },
   };
   agent = await startTestAgent({ databases: [resource], dbClientCa, databaseCas: [dbCa.certPem] });
   agent.roles = [role({})];
@@ -49,8 +27,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await agent.stop();
-  for (const socket of open) socket.destroy();
-  database.close();
+  database.stop();
 });
 beforeEach(async () => {
   await agent.idle();
@@ -78,7 +55,7 @@ const ANSWER = Buffer.from('49000000045a0000000549', 'hex');
 test('M10 a chunk of tiny statements is recorded in turns, whole before it goes on, and others are served between', async () => {
   const count = 10_000;
   let [arrived, answered] = [0, 0];
-  answer = (bytes) => {
+  database.answer = (bytes) => {
     arrived += bytes.length;
     const length = Math.floor(arrived / EMPTY.length) - answered;
     answered += length;
@@ -109,7 +86,7 @@ test('M10 a chunk of tiny statements is recorded in turns, whole before it goes 
 
 test('H2 of 60,000 messages that nobody answers the database gets 20,000 and one chunk, and their end is two records', async () => {
   let arrived = 0;
-  answer = (bytes) => {
+  database.answer = (bytes) => {
     arrived += bytes.length;
     return Buffer.alloc(0);
   };
@@ -117,7 +94,7 @@ test('H2 of 60,000 messages that nobody answers the database gets 20,000 and one
   client.socket.on('error', () => {});
   client.socket.write(Buffer.alloc(60_000 * EMPTY.length, EMPTY));
   while (arrived < 20_000 * EMPTY.length) await new Promise(setImmediate);
-  answer = () => ANSWER;
+  database.answer = () => ANSWER;
   for (let n = 0; n < 3; n++) {
     other.socket.write(EMPTY);
     await other.until('Z');
@@ -126,7 +103,7 @@ test('H2 of 60,000 messages that nobody answers the database gets 20,000 and one
   const recorded = () => agent.events.filter(({ event }) => event === 'db.session.query').length - 3;
   expect(recorded()).toBeLessThanOrEqual(most);
   // The agent does not read on, so it is the database that hangs up.
-  for (const socket of open) socket.destroy();
+  database.hangUp();
   client.socket.destroy();
   other.socket.destroy();
   await agent.idle();
@@ -163,7 +140,7 @@ test('H2 room is waited for also where records are not durable, and in chunks of
 test('H2 results are written in turns, a hundred at a time', async () => {
   const count = 10_000;
   let arrived = 0;
-  answer = (bytes) => {
+  database.answer = (bytes) => {
     arrived += bytes.length;
     return arrived === count * EMPTY.length ? Buffer.alloc(count * ANSWER.length, ANSWER) : Buffer.alloc(0);
   };

@@ -8,11 +8,20 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { encodeBackend } from '../../src/pg/encode.js';
+import type { BackendMessage } from '../../src/pg/messages.js';
 import { runTsh } from '../../src/tsh/main.js';
+import { type ScriptedDatabase, startScriptedDatabase } from '../db/scripted-database.js';
+import { createTestCa } from '../support/ca.js';
 import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { findTerminal } from '../support/terminal.js';
 
 let cluster: TestCluster;
+/** Whoever runs this server wants to write to the terminals of those who ask it. */
+let hostile: ScriptedDatabase;
 beforeAll(async () => {
+  hostile = await startScriptedDatabase(createTestCa('Hostile CA'));
+  hostile.answer = (bytes) => (bytes[0] === 0x51 ? answers(`${OBEYED} UPDATE 1`) : Buffer.alloc(0));
   cluster = await startTestCluster({
     postgres: true,
     roles: [roleResource('analyst', { db_users: ['postgres'], db_names: ['postgres', 'other'] })],
@@ -25,12 +34,32 @@ beforeAll(async () => {
     spec: { protocol: 'postgres', uri: `localhost:${port}` },
   });
   const { port } = cluster.databases!.postgres;
-  const all = [database('one', port), database('two', port), database('unreachable', 1)];
+  const { port: hostilePort } = hostile;
+  const named = { ...database('hostile', hostilePort), metadata: { name: 'hostile', labels: { env: 'elsewhere' } } };
+  const all = [
+    database('one', port),
+    database('two', port),
+    database('unreachable', 1),
+    { ...named, spec: { ...named.spec, tls: { mode: 'insecure' } } },
+  ];
   await cluster.tctlWith(documents(all), 'create');
   await cluster.login('alice', 'alice');
-  await cluster.untilListed('alice', ['one', 'two', 'unreachable']);
+  await cluster.untilListed('alice', ['one', 'two', 'unreachable', 'hostile']);
 });
-afterAll(() => cluster?.stop());
+afterAll(async () => {
+  await cluster?.stop();
+  hostile?.stop();
+});
+
+/** The title of a window, a colour in one character (C1), and a turn of the direction. */
+const OBEYED = '\u001b]0;owned\u0007\u009b31m\u202e';
+const OBEYED_AS_SHOWN = '\\x1B]0;owned\\x07\\u009B31m\\u202E';
+
+/** CommandComplete and ReadyForQuery. */
+function answers(commandTag: string): Buffer {
+  const ready: BackendMessage = { type: 'ReadyForQuery', txStatus: 'I' };
+  return Buffer.concat([encodeBackend({ type: 'CommandComplete', commandTag }), encodeBackend(ready)]);
+}
 
 const ROUTE = '--db-user=postgres --db-name=postgres';
 const psql = existsSync('/usr/bin/psql');
@@ -96,6 +125,28 @@ describe.each([
     expect(stderr).toMatch(/^"ERROR: {2}invalid input syntax for type integer: .*\\u009b/m);
     expect(stdout).toMatch(/c\\u009B31m/);
     expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  });
+
+  const openTerminal = isPossible ? findTerminal() : undefined;
+  const onTerminal = openTerminal ? test : test.skip;
+  const said: [what: string, name: string, sql: string, shown: string][] = [
+    ['a command tag', 'hostile', 'update t set n = 1', `${OBEYED_AS_SHOWN} UPDATE 1`],
+    ['a value', 'one', `select U&'\\001b]0;owned\\0007\\009b31m\\202e' || ' end' as v`, '\\u009B31m'],
+  ];
+  if (how === 'with psql') {
+    said.push(['data of COPY', 'one', `copy (select U&'\\001b]0;o\\009b31m\\202e') to stdout`, '\\x1B]0;o\\u009B31m']);
+  }
+  onTerminal.each(said)('M2 nothing that a server says is obeyed by a terminal: %s', async (_, name, sql, shown) => {
+    const own = { PATH: process.env.PATH, TERM: 'dumb', NO_COLOR: '1', LC_ALL: 'C.UTF-8' };
+    const path = vars().PATH ?? own.PATH;
+    const tsh = ['/usr/bin/env', `PATH=${path}`, process.execPath, `${process.cwd()}/dist/tsh.js`];
+    const terminal = openTerminal!([...tsh, 'db', 'exec', sql, `--dbs=${name}`, ...ROUTE.split(' ')], {
+      cwd: cluster.dir,
+      vars: { ...cluster.envOf('alice').vars, ...own },
+    });
+    expect(await terminal.ended).toBe(0);
+    expect(terminal.all()).toContain(shown);
+    expect(terminal.all()).not.toMatch(/[\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f\u202e]/);
   });
 
   run('files of --output-dir: the same status, and nothing on standard output', async () => {
@@ -205,3 +256,8 @@ describe('B15 a reader that goes away', () => {
     expect(stderr).toContain('"NOTICE:  a\\x1b[2Jb"\n');
   },
 );
+
+(psql ? test : test.skip)('M2 what goes into a pipe or a file stays as it is', async () => {
+  const line = `tsh db exec "copy (select U&'\\001b[31m') to stdout" --dbs=one ${ROUTE}`;
+  expect((await shell(line)).stdout).toBe('\u001b[31m\n');
+});

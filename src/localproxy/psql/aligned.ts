@@ -20,7 +20,7 @@ export const NUMBER_TYPES: ReadonlySet<number> = new Set([20, 21, 23, 26, 28, 29
 /** A table, `(N rows)` and an empty line; or the command tag where there are no columns. */
 export function alignedText({ columns: named, rows, commandTag }: ResultTable): string {
   const columns = named.map(({ name, isNumber }) => ({ name: visible(name), isNumber }));
-  if (columns.length === 0) return commandTag === '' ? '' : `${commandTag}\n`;
+  if (columns.length === 0) return commandTag === '' ? '' : `${visible(commandTag)}\n`;
   const cells = rows.map((row) => row.map((value) => visible(value ?? '').split('\n')));
   const widths = columns.map(({ name }, i) =>
     Math.max(cellWidth(name), ...cells.flatMap((row) => row[i]!.map(cellWidth))),

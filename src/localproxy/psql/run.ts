@@ -3,9 +3,9 @@
  * holds it. Whatever else asks this process to end, ends psql first.
  */
 import { constants as osConstants } from 'node:os';
-import { type ChildOptions, startChild } from '../../child-process.js';
+import { startChild } from '../../child-process.js';
 import { findProgram } from '../../cli/find-program.js';
-import { printable } from '../../cli/printable.js';
+import { printable, visible } from '../../cli/printable.js';
 import { messageOf, TeleportError } from '../../errors.js';
 
 export interface RunOptions {
@@ -16,8 +16,12 @@ export interface RunOptions {
   env: Record<string, string | undefined>;
   /** Ends psql at once: it says nothing any more, and has no time to cancel its statement. */
   signal?: AbortSignal;
-  /** `printable`: to ours, without what a terminal would obey. */
-  stdio?: { stdin: 'inherit' | 'ignore'; stdout: 'inherit' | 'pipe'; stderr: 'inherit' | 'pipe' | 'printable' };
+  /** `visible`, `printable`: to ours, line by line, without what a terminal would obey. psql calls no pager then. */
+  stdio?: {
+    stdin: 'inherit' | 'ignore';
+    stdout: 'inherit' | 'pipe' | 'visible';
+    stderr: 'inherit' | 'pipe' | 'printable';
+  };
 }
 
 export interface Exited {
@@ -48,10 +52,16 @@ const KILL_AFTER_MS = 1000;
  * @throws the signal's reason when it is aborted before psql runs; TeleportError `ConnectionProblem` when psql cannot run
  */
 export async function runPsql({ file, args, env, signal, stdio }: RunOptions): Promise<Exited> {
+  const {
+    stdin,
+    stdout: out,
+    stderr: err,
+  } = stdio ?? ({ stdin: 'inherit', stdout: 'inherit', stderr: 'inherit' } as const);
   const { end } = await startChild(file, args, {
-    stdin: stdio?.stdin ?? 'inherit',
-    stdout: stdio?.stdout ?? 'inherit',
-    ...stderrOf(stdio?.stderr),
+    stdin,
+    stdout: out === 'visible' ? [eachLine(visible), 'inherit'] : out,
+    stderr: err === 'printable' ? [eachLine(printable), 'inherit'] : err,
+    buffer: { stdout: out === 'pipe', stderr: err === 'pipe' },
     env,
     ...(signal ? { cancelSignal: signal } : {}),
     forceKillAfterDelay: KILL_AFTER_MS,
@@ -65,12 +75,7 @@ export async function runPsql({ file, args, env, signal, stdio }: RunOptions): P
   return { status, stdout: String(stdout ?? ''), stderr: String(stderr ?? '') };
 }
 
-type StderrOptions = Pick<ChildOptions, 'stderr' | 'buffer'>;
-
-function stderrOf(stderr: 'inherit' | 'pipe' | 'printable' = 'inherit'): StderrOptions {
-  if (stderr !== 'printable') return { stderr };
-  const line = function* (text: unknown) {
-    yield printable(String(text));
+const eachLine = (change: (line: string) => string) =>
+  function* (line: unknown) {
+    yield change(String(line));
   };
-  return { stderr: [line, 'inherit'], buffer: { stdout: true, stderr: false } };
-}

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { fetchAuthorityKeys } from '../../api/authorities.js';
 import type { Env } from '../../cli/env.js';
 import { print, printLine } from '../../cli/output.js';
+import { visible } from '../../cli/printable.js';
 import { TeleportError } from '../../errors.js';
 import { writeWhole } from '../../profile/whole-file.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
@@ -47,7 +48,7 @@ export async function run(env: Env, args: AuthExportArgs): Promise<void> {
   }
   if (!args.out) {
     for (const text of texts) {
-      print(env, text);
+      print(env, visible(text));
       printLine(env);
     }
     return;

@@ -208,13 +208,14 @@ async function psqlText(env: Env, psql: string, connector: Connector, route: Rou
   await using local = await startLocalProxy({ at: privateAt(env), serve: (client) => connector.serve(client) });
   const target = { host: local.host, port: local.port, dbUser: clientUser(route, connector), dbName: route.dbName };
   const isOwn = outputFile === undefined && !isMemory(env);
+  const own = { stdout: env.isTty.stdout ? 'visible' : 'inherit', stderr: 'printable' } as const;
   const text = await runPsql({
     file: psql,
     // A script's statement means the same for everybody: a ~/.psqlrc that turns autocommit off would undo it, with status 0.
     args: [...psqlArguments(target), '-X', '-c', sql],
     env: psqlEnvironment(env.vars, env.platform),
     signal: env.signal,
-    stdio: { stdin: 'ignore', stdout: isOwn ? 'inherit' : 'pipe', stderr: isOwn ? 'printable' : 'pipe' },
+    stdio: { stdin: 'ignore', ...(isOwn ? own : { stdout: 'pipe', stderr: 'pipe' }) },
   });
   // It was ended and could not cancel its statement any more.
   if (env.signal.aborted) await connector.cancelAll();
