@@ -25,6 +25,7 @@ import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { isDiskFailure, TeleportError } from '../errors.js';
 import { auditFileError, readFrom } from './line-file.js';
+import { roomOf } from './reserve.js';
 
 const freeOf = promisify(statfs);
 const openLater = promisify(open);
@@ -41,8 +42,8 @@ const STEP_BYTES = 256 * 1024;
 export type Sync = (fd: number) => Promise<void>;
 
 export class Segment {
-  /** Whether there was room for the bytes that were asked for ahead. */
-  readonly isReserved: boolean;
+  /** Its room that was made ahead; 0 where there was none. */
+  readonly reservedBytes: number;
   readonly #fd: number;
   readonly #sync: Sync;
   #path: string;
@@ -53,10 +54,10 @@ export class Segment {
   #isNew = true;
   #isLost = false;
 
-  private constructor(path: string, fd: number, isReserved: boolean, sync: Sync) {
+  private constructor(path: string, fd: number, reservedBytes: number, sync: Sync) {
     this.#path = path;
     this.#fd = fd;
-    this.isReserved = isReserved;
+    this.reservedBytes = reservedBytes;
     this.#sync = sync;
   }
 
@@ -64,7 +65,7 @@ export class Segment {
   static async prepare(path: string, reservedBytes: number, sync: Sync = syncDataLater): Promise<Segment> {
     try {
       const fd = await openLater(path, FLAGS, 0o600);
-      return new Segment(path, fd, await hasRoom(path, fd, reservedBytes), sync);
+      return new Segment(path, fd, (await hasRoom(path, fd, reservedBytes)) ? reservedBytes : 0, sync);
     } catch (cause) {
       throw auditFileError(path, cause);
     }
@@ -73,10 +74,14 @@ export class Segment {
   /** Make an empty file now. @throws TeleportError */
   static create(path: string, sync: Sync = syncDataLater): Segment {
     try {
-      return new Segment(path, openSync(path, FLAGS, 0o600), false, sync);
+      return new Segment(path, openSync(path, FLAGS, 0o600), 0, sync);
     } catch (cause) {
       throw auditFileError(path, cause);
     }
+  }
+
+  get isReserved(): boolean {
+    return this.reservedBytes > 0;
   }
 
   /** Bytes of whole records. */
@@ -158,8 +163,7 @@ export class Segment {
 async function hasRoom(path: string, fd: number, bytes: number): Promise<boolean> {
   try {
     // Filling up what is left would take it from the records of this moment.
-    const { bavail, bsize } = await freeOf(dirname(path));
-    if (bavail * bsize < 2 * bytes) return false;
+    if (roomOf(await freeOf(dirname(path))) < 2 * bytes) return false;
     const zeros = Buffer.alloc(Math.min(bytes, STEP_BYTES));
     for (let at = 0; at < bytes; ) {
       at += (await writeLater(fd, zeros, 0, Math.min(zeros.length, bytes - at), at)).bytesWritten;

@@ -18,6 +18,7 @@ import { type Alarm, createAlarm, type Logger } from '../log.js';
 import { Durability } from './durability.js';
 import { auditFileError, type LineFile, openLineFile } from './line-file.js';
 import { RefusedRecords } from './refused.js';
+import { leaveReserve } from './reserve.js';
 import { Segment, type Sync } from './segment.js';
 import { type RecordOwner, Shares } from './shares.js';
 import { type Position, type Ship, Shipper } from './shipper.js';
@@ -202,6 +203,8 @@ export class AuditSpool {
     for (let isLastTry = false; ; isLastTry = true) {
       try {
         const segment = this.#segmentFor(isEnd);
+        const isGrowing = segment.size + bytes.length > segment.reservedBytes;
+        if (isGrowing && !isEnd) leaveReserve(this.#dir, bytes.length);
         segment.write(bytes);
         this.#alarm.worked();
         return segment;

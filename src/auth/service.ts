@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { HostFreshness } from '../api/authority-watch.js';
 import { type HostIdentity, takeOver } from '../api/host-identity.js';
+import { Reserve } from '../audit/reserve.js';
 import { type AuditLog, openAuditLog } from '../audit/writer.js';
 import { Closers } from '../closers.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
@@ -126,6 +127,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
         throw damaged(dir.store, `its authorities cannot be used: ${messageOf(cause)}`, cause);
       }),
       audit,
+      reserve: new Reserve(dir.auditLog, log),
       now,
       log,
       preference: authPreference({

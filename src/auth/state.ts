@@ -3,6 +3,7 @@
  * by `service.ts`; a plain record, so that a test can have two of them.
  */
 import { type AuditEventName, type AuditOutcome, auditEvent } from '../audit/events.js';
+import type { Reserve } from '../audit/reserve.js';
 import type { AuditLog } from '../audit/writer.js';
 import { parseDurationMs } from '../duration.js';
 import type { Logger } from '../log.js';
@@ -26,6 +27,8 @@ export interface AuthState {
   store: Store;
   authorities: Authorities;
   audit: AuditLog;
+  /** Asked before records of agents go there. */
+  reserve: Reserve;
   now: () => Date;
   log: Logger;
   preference: AuthPreference;

@@ -42,13 +42,13 @@ test('M2 results have a tenth more than the share of their user, and nothing of 
   expect(() => shares.check({ ...results, user: 'alice' }, 1, 95 * MIB)).toThrow('is full');
 });
 
-test('X5 a user waits after 32 MiB in a minute, but only while Auth is behind', () => {
+test('X5 a user waits sooner while Auth is behind: after 32 MiB', () => {
   let now = 0;
   const shares = new Shares(2 ** 30, () => now);
   const behind = 200 * MIB;
   shares.add(1, { user: 'mallory' }, 32 * MIB);
   expect(shares.pauseMs('mallory', behind)).toBe(0);
-  shares.add(1, { user: 'mallory' }, 8 * MIB);
+  shares.add(1, { user: 'mallory' }, 16 * MIB);
   expect(shares.pauseMs('mallory', 0)).toBe(0);
   expect(shares.pauseMs('mallory', behind)).toBeCloseTo(15_000);
   expect(shares.pauseMs('alice', behind)).toBe(0);
@@ -58,4 +58,20 @@ test('X5 a user waits after 32 MiB in a minute, but only while Auth is behind', 
   expect(shares.pauseMs('mallory', behind)).toBe(0);
   shares.add(1, { user: 'mallory' }, 500 * MIB);
   expect(shares.pauseMs('mallory', behind)).toBe(60_000);
+});
+
+test('M3 a user writes 64 MiB a minute after 256 MiB at once, also where Auth keeps up', () => {
+  let now = 0;
+  const shares = new Shares(2 ** 30, () => now);
+  shares.add(1, { user: 'mallory' }, 256 * MIB);
+  shares.clear(1);
+  expect(shares.pauseMs('mallory', 0)).toBe(0);
+  shares.add(2, { user: 'mallory' }, 32 * MIB);
+  shares.clear(2);
+  expect(shares.pauseMs('mallory', 0)).toBeCloseTo(30_000);
+  expect(shares.pauseMs('alice', 0)).toBe(0);
+  now = 30_000;
+  expect(shares.pauseMs('mallory', 0)).toBe(0);
+  shares.add(3, { user: 'mallory' }, 16 * MIB);
+  expect(shares.pauseMs('mallory', 0)).toBeCloseTo(15_000);
 });

@@ -39,6 +39,8 @@ export interface ClusterOptions {
   users?: UserOptions[];
   /** A Database Service in the same process; default true. */
   agent?: boolean;
+  /** Of the services; default a folder of its own. */
+  dataDir?: string;
   /** Default `off`: a code counts once in 30 s. */
   secondFactor?: 'otp' | 'off';
   /** More of the section `auth_service`. */
@@ -136,7 +138,7 @@ const PASSWORD = 'correct horse battery';
 export async function startTestCluster(options: ClusterOptions = {}): Promise<TestCluster> {
   const { secondFactor = 'off', now = () => new Date() } = options;
   const dir = await mkdtemp(join(tmpdir(), 'cluster-'));
-  const dataDir = join(dir, 'data');
+  const { dataDir = join(dir, 'data') } = options;
   const configFile = join(dir, 'teleport.yaml');
   const undo: (() => Promise<unknown>)[] = [() => rm(dir, { recursive: true, force: true, maxRetries: 3 })];
   const tunnels: Started[] = [];
