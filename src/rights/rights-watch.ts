@@ -2,8 +2,8 @@
  * Whose right has ended, as Auth says it: locks, users who were deleted, reset or made anew, and our own host. What runs is
  * looked at again whenever Auth has said something, and ends with the first reason there is.
  *
- * A word of Auth's comes every few seconds. Without one for 15 s this service is cut off: what runs goes on with what was
- * known last, unless its locking mode is `strict`. Source: database-service.md 2.
+ * A word of Auth's comes every few seconds. Without one for 15 s this service is cut off, whether Auth is silent or refuses
+ * every attempt: what runs goes on with what was known last, unless its locking mode is `strict`. Source: database-service.md 2.
  */
 import type { AuthClient } from '../api/client.js';
 import { fromMessages } from '../api/convert.js';
@@ -77,6 +77,8 @@ export const RESET = 'the password or the second factor of this user was reset, 
 const ROTATED = 'the authority that signed the certificate was rotated, and is not believed any more';
 
 export const CUT_OFF_MS = 15_000;
+/** Why a session in `strict` does not go on: what Auth says about its user may be that the right is over. */
+const UNASKED = 'the Auth Service cannot be asked about a user who has changed, and the locking mode is strict';
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5_000;
 
@@ -89,7 +91,7 @@ class Watch implements RightsWatch {
   readonly #options: RightsWatchOptions;
   readonly #cutOffMs: number;
   readonly #looks = new Set<() => void>();
-  readonly #asking = new Map<string, Promise<string | undefined>>();
+  readonly #asking = new Map<string, Promise<Answer>>();
   #locks: Lock[] = [];
   /** Generations by name, once all have been said. */
   #users: Map<string, string> | undefined;
@@ -111,7 +113,8 @@ class Watch implements RightsWatch {
       const reason = this.refusal(holder);
       if (reason !== undefined) onEnded(reason);
       else if (identity && this.#looksEnded(identity)) {
-        void this.#askOnce(identity).then((ended) => {
+        void this.#askOnce(identity).then((answer) => {
+          const ended = answer === 'failed' ? (holder.isStrict ? UNASKED : undefined) : answer.ended;
           if (ended !== undefined && this.#looks.has(look)) onEnded(ended);
         });
       }
@@ -142,49 +145,65 @@ class Watch implements RightsWatch {
   }
 
   /** One question for all that run for the same user. Never rejects. */
-  #askOnce(identity: Identity): Promise<string | undefined> {
+  #askOnce(identity: Identity): Promise<Answer> {
     const { ask, log } = this.#options;
-    if (!ask) return Promise.resolve(undefined);
+    if (!ask) return Promise.resolve({});
     const key = JSON.stringify([identity.username, identity.userGeneration]);
     const asked =
       this.#asking.get(key) ??
       ask(identity)
-        .catch((error: unknown) => {
-          log.warn('Cannot ask about a user.', { user: identity.username, error: messageOf(error) });
-          return undefined;
-        })
+        .then(
+          (ended) => ({ ended }),
+          (error: unknown) => {
+            log.warn('Cannot ask about a user.', { user: identity.username, error: messageOf(error) });
+            return 'failed' as const;
+          },
+        )
         .finally(() => this.#asking.delete(key));
     this.#asking.set(key, asked);
     return asked;
   }
 
   async #follow(): Promise<void> {
-    const { signal, log } = this.#options;
-    for (let failures = 0; !signal.aborted; failures++) {
-      const attempt = new AbortController();
-      const stop = () => attempt.abort();
-      signal.addEventListener('abort', stop);
-      const silence = setTimeout(() => {
-        this.#setCutOff(true);
-        attempt.abort();
-        this.#options.reconnect?.();
-      }, this.#cutOffMs).unref();
-      try {
-        for await (const message of this.#options.fetch(attempt.signal)) {
-          silence.refresh();
-          failures = 0;
-          this.#hear(message);
-        }
-      } catch (error) {
-        if (signal.aborted) return;
-        if (isRefusal(error)) this.#setOwnRefusal(messageOf(error));
-        log.warn('Watching locks failed, trying again.', { error: messageOf(error) });
-      } finally {
-        clearTimeout(silence);
-        signal.removeEventListener('abort', stop);
+    const { signal, reconnect } = this.#options;
+    let attempt = new AbortController();
+    // One for all attempts, and only a word of Auth's puts it off: an Auth that is down fails each attempt at once.
+    const silence = setTimeout(() => {
+      this.#setCutOff(true);
+      attempt.abort();
+      reconnect?.();
+    }, this.#cutOffMs).unref();
+    const stop = () => attempt.abort();
+    signal.addEventListener('abort', stop);
+    try {
+      for (let failures = 0; !signal.aborted; failures++) {
+        attempt = new AbortController();
+        // Cut off already: this attempt has its time, too.
+        if (this.#isCutOff) silence.refresh();
+        if (await this.#listen(attempt.signal, silence)) failures = 0;
+        await rest(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)), signal);
       }
-      await rest(Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 10)), signal);
+    } finally {
+      clearTimeout(silence);
+      signal.removeEventListener('abort', stop);
     }
+  }
+
+  /** To one stream until it ends. @returns whether anything was heard */
+  async #listen(signal: AbortSignal, silence: NodeJS.Timeout): Promise<boolean> {
+    let hasHeard = false;
+    try {
+      for await (const message of this.#options.fetch(signal)) {
+        silence.refresh();
+        hasHeard = true;
+        this.#hear(message);
+      }
+    } catch (error) {
+      if (this.#options.signal.aborted) return hasHeard;
+      if (isRefusal(error)) this.#setOwnRefusal(messageOf(error));
+      this.#options.log.warn('Watching locks failed, trying again.', { error: messageOf(error) });
+    }
+    return hasHeard;
   }
 
   #hear(message: WatchLocksResponse): void {
@@ -210,6 +229,9 @@ class Watch implements RightsWatch {
     this.look();
   }
 }
+
+/** What became of a question. */
+type Answer = { ended?: string | undefined } | 'failed';
 
 /** The question of a Database Service. */
 export function askAboutUser({ databaseAgent }: Pick<AuthClient, 'databaseAgent'>): AskAboutUser {

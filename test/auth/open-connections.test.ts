@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
+import { timestampOfDate } from '../../src/api/time.js';
 import { decodeIdentity } from '../../src/identity/identity.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
 import { createUpstream } from '../../src/proxy/auth-server.js';
@@ -225,5 +226,16 @@ describe('X10 what was issued before is worth nothing', () => {
     const agent = await cluster.asHost('Db');
     const { certificateEnded } = await agent.databaseAgent.getSessionAccess({ user: 'ivy', userGeneration: 'another' });
     expect(certificateEnded).toBe(true);
+  });
+
+  test('A-L2 an agent hears it of a user whose role is gone, too', async () => {
+    const expires = timestampOfDate(new Date(cluster.now().getTime() + 3_600_000));
+    await admin.auth.createRole({ role: { version: 'v7', metadata: { name: 'brief', expires }, spec: {} } });
+    await cluster.login('jan', await cluster.invite('jan', ['brief']));
+    const agent = await cluster.asHost('Db');
+    cluster.ahead += 2 * 3_600_000;
+    const ask = (more: { userGeneration?: string }) => agent.databaseAgent.getSessionAccess({ user: 'jan', ...more });
+    expect(await ask({ userGeneration: 'another' })).toMatchObject({ certificateEnded: true, roles: [] });
+    await expect(ask({})).rejects.toMatchObject({ code: 'NotFound', message: 'role brief is not found' });
   });
 });

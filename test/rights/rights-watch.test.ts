@@ -185,3 +185,55 @@ test('cut off from Auth, strict ends and best_effort goes on; a word in time kee
     await new Promise((resolve) => setImmediate(resolve));
   }
 });
+
+test.each([
+  ['refuses each attempt at once', () => Promise.reject(new TeleportError('ConnectionProblem', 'ECONNREFUSED'))],
+  ['ends each stream without a word', () => Promise.resolve()],
+])('A-H2 an Auth that %s is silent: strict ends, and begins nothing', async (_, attempt) => {
+  const { say, fetch } = auth();
+  let attempts = 0;
+  let isThere = false;
+  let reconnects = 0;
+  const { rights, endOf } = watching({
+    // Shorter than the pause between two attempts, so that no attempt lasts that long.
+    cutOffMs: 100,
+    reconnect: () => reconnects++,
+    fetch: async function* (signal) {
+      attempts++;
+      if (isThere) yield* fetch(signal);
+      else await attempt();
+    },
+  });
+  let hasEnded = false;
+  void endOf({ identity: alice }).then(() => (hasEnded = true));
+  const words = 'the Auth Service has said nothing for 1 s, and the locking mode is strict';
+  expect(await endOf({ identity: alice, isStrict: true })).toBe(words);
+  expect(rights.refusal({ identity: alice, isStrict: true })).toBe(words);
+  expect(hasEnded).toBe(false);
+  expect(reconnects).toBeGreaterThan(0);
+  isThere = true;
+  while (rights.refusal({ identity: alice, isStrict: true }) !== undefined) {
+    say({ first: true });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(attempts).toBeGreaterThan(1);
+});
+
+test('A-L2 where Auth cannot be asked about a user who has changed, strict ends and best_effort asks again', async () => {
+  let canAsk = false;
+  const { say, endOf } = watching({
+    ask: async () => {
+      if (!canAsk) throw new TeleportError('NotFound', 'role dev is not found');
+      return RESET;
+    },
+  });
+  const strict = endOf({ identity: alice, isStrict: true });
+  const lenient = endOf({ identity: alice });
+  say({ first: true, users: [{ name: 'alice', generation: 'g2' }], whole: true });
+  expect(await strict).toBe(
+    'the Auth Service cannot be asked about a user who has changed, and the locking mode is strict',
+  );
+  canAsk = true;
+  say({ sameLocks: true });
+  expect(await lenient).toBe(RESET);
+});

@@ -23,8 +23,10 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       // A Proxy asks whether a certificate still counts.
       requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
       const user = await state.users.get(request.user);
-      const roles = user ? await rolesOf(state, user.spec.roles) : [];
       const { generation = '' } = await secretsOf(state, request.user);
+      const certificateEnded = request.userGeneration !== undefined && request.userGeneration !== generation;
+      // Whoever is out is out, also where a role of hers is gone.
+      const roles = user && !certificateEnded ? await rolesOf(state, user.spec.roles) : [];
       return {
         roles: roles.map((role) => toMessage('role', role)),
         locks: (await state.locks.list()).map((lock) => toMessage('lock', lock)),
@@ -32,7 +34,7 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
         authPreference: toMessage('cluster_auth_preference', state.preference),
         networkingConfig: toMessage('cluster_networking_config', networkingConfig(state)),
         ...(user ? { user: toMessage('user', user) } : {}),
-        certificateEnded: request.userGeneration !== undefined && request.userGeneration !== generation,
+        certificateEnded,
       };
     },
     emitAuditEvents: async ({ events }, context) => {
