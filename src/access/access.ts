@@ -22,6 +22,8 @@ export interface AllowedNames {
   denied: string[];
   autoProvisioned?: boolean;
   unknown?: boolean;
+  /** Why nobody can enter, whoever they are. */
+  refused?: string;
 }
 
 export interface AccessibleDatabase {

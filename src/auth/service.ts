@@ -26,6 +26,7 @@ import { createAuthorities, openAuthorities } from './ca.js';
 import { type DataDir, openDataDir } from './data-dir.js';
 import { FairTurns } from './fair-turns.js';
 import { Guesses } from './guesses.js';
+import { HeldNames } from './held-names.js';
 import { hostAuthorities, issueHostIdentity } from './host-certs.js';
 import { JoinLimits } from './join-limits.js';
 import { type AuthListener, type ListenAt, openListener } from './listener.js';
@@ -141,6 +142,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       staticTokens,
       decoyHash: await hashPassword(randomUUID()),
       turns: new Map(),
+      heldNames: new HeldNames(),
       joinLimits: new JoinLimits(),
       guesses: new Guesses(now),
       passwordTurns: new FairTurns(PASSWORD_TURNS),

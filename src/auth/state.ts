@@ -13,6 +13,7 @@ import type { Store } from '../store/store.js';
 import type { Authorities } from './ca.js';
 import type { FairTurns } from './fair-turns.js';
 import type { Guesses } from './guesses.js';
+import type { HeldNames } from './held-names.js';
 import type { JoinLimits } from './join-limits.js';
 import { type Records, recordsOf } from './records.js';
 
@@ -46,6 +47,8 @@ export interface AuthState {
   passwordTurns: FairTurns;
   /** Login attempts that count together run one after the other, so that no burst slips past the lock-out. */
   turns: Map<string, Promise<unknown>>;
+  /** Locks of automatic database users. */
+  heldNames: HeldNames;
   users: Records<ResourceOfKind['user']>;
   roles: Records<ResourceOfKind['role']>;
   databases: Records<ResourceOfKind['db']>;

@@ -21,6 +21,7 @@ import { checkPinning } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
 import type { User } from '../resources/types.js';
 import { RESET, type RightHolder } from '../rights/rights-watch.js';
+import { autoUserOf } from './auto-user.js';
 import type { MonitorLimits } from './monitor.js';
 import type { Registry } from './registry.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
@@ -117,7 +118,8 @@ export function createAuthorizer(given: AuthorizerOptions): Authorizer {
         startedAt: options.now(),
         refusal: undefined,
       };
-      return { ...session, refusal: refusalOf(session, access, options) };
+      const refusal = refusalOf(session, access, options);
+      return { ...session, ...(refusal ? { refusal } : withAutoUser(session)) };
     },
   };
 }
@@ -141,6 +143,19 @@ function refusalOf(
     throw error;
   }
   return undefined;
+}
+
+/** The user that is made for the session, or why it cannot be. */
+function withAutoUser(session: DatabaseSession): Pick<DatabaseSession, 'autoUser' | 'refusal'> {
+  const { identity, roles, traits, database, dbName } = session;
+  const dbRoles = identity.routeToDatabase?.roles ?? [];
+  try {
+    const autoUser = autoUserOf({ username: identity.username, roles, traits, database, dbName, dbRoles });
+    return { autoUser, refusal: undefined };
+  } catch (error) {
+    if (isTeleportError(error)) return { refusal: error };
+    throw error;
+  }
 }
 
 export const LOGIN_AGAIN = 'Log in again: "tsh login".';

@@ -9,6 +9,7 @@ import { atOnce } from '../aws/at-once.js';
 import type { FoundDatabase } from '../aws/discover.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
+import { ADMIN_DATABASE_LABEL, ADMIN_LABEL } from '../rbac/auto-users.js';
 import { matchesLabels } from '../rbac/labels.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import type { Database, LabelSelector } from '../resources/types.js';
@@ -57,8 +58,6 @@ const NOT_SERVED = [
   'docdb',
 ] as const;
 const AT_ONCE = 5;
-const ADMIN_LABEL = 'teleport.dev/db-admin';
-const ADMIN_DATABASE_LABEL = 'teleport.dev/db-admin-default-database';
 
 /** @throws BadParameter for a matcher without tags or of an unknown type, NotImplemented for an integration */
 export function checkMatchers(matchers: readonly AwsMatcher[]): void {
@@ -146,7 +145,8 @@ function databaseOf(found: FoundDatabase, matcher: AwsMatcher): Database {
     ...(matcher.external_id ? { external_id: matcher.external_id } : {}),
   };
   const { name, labels } = discoveredName(found);
-  const admin = found.labels[ADMIN_LABEL];
+  // The resource of a workgroup must not have one: nobody makes users there.
+  const admin = found.aws.redshift_serverless ? undefined : found.labels[ADMIN_LABEL];
   const adminDatabase = found.labels[ADMIN_DATABASE_LABEL];
   return databaseWithDefaults({
     kind: 'db',

@@ -34,7 +34,8 @@ import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
 import type { RightsWatch } from '../rights/rights-watch.js';
 import { type Authorizer, checkAccess, checkAdmission, LOGIN_AGAIN, rightsOf, sessionLimits } from './authorize.js';
-import { refuseAutoUser } from './auto-user.js';
+import { type AutoUser, notActivated } from './auto-user.js';
+import type { AutoUsers, OwnConnection, UserStay } from './auto-users.js';
 import { type Limit, startMonitor } from './monitor.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
 import { type AuditServer, SessionAudit } from './session-audit.js';
@@ -45,6 +46,7 @@ export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;
   spool: Pick<AuditSpool, 'write' | 'pauseMs'>;
   rights: RightsWatch;
+  autoUsers: AutoUsers;
   turns: UserTurns;
   server: AuditServer;
   log: Logger;
@@ -64,6 +66,7 @@ export async function serveSession(context: EngineContext, client: Duplex, calle
   const onEnding = () => cut.abort(context.ending?.reason);
   // Until bytes flow both ways; after that the relay takes leave of the client.
   const onCut = () => hangUp(client, encodeError(cut.signal.reason));
+  const after: Ending['after'] = [];
   cut.signal.addEventListener('abort', onCut);
   context.ending?.addEventListener('abort', onEnding);
   if (context.ending?.aborted) onEnding();
@@ -76,23 +79,26 @@ export async function serveSession(context: EngineContext, client: Duplex, calle
     if (message.type === 'CancelRequest') {
       checkAdmission(session);
       checkAccess(session);
-      await cancelDatabase(context, session, message);
+      const { database, autoUser, dbUser } = session;
+      await cancelDatabase(context, { database, dbUser: autoUser?.name ?? dbUser }, message);
       hangUp(client);
     } else {
-      await runSession(context, client, session, message, { cut, onCut });
+      await runSession(context, client, session, message, { cut, onCut, after });
     }
   } catch (error) {
     context.log.debug('Database connection refused.', { error: messageOf(error), client: caller.clientAddr });
     hangUp(client, encodeError(error));
   } finally {
     context.ending?.removeEventListener('abort', onEnding);
+    for (const work of after) await work();
   }
 }
 
-/** How a session is ended from here, and what does it before bytes flow. */
+/** How a session is ended from here, what does it before bytes flow, and what is done when the client has its answer. */
 interface Ending {
   cut: AbortController;
   onCut: () => void;
+  after: (() => Promise<void>)[];
 }
 
 async function runSession(
@@ -100,31 +106,24 @@ async function runSession(
   client: Duplex,
   session: DatabaseSession,
   startup: StartupMessage,
-  { cut, onCut }: Ending,
+  { cut, onCut, after }: Ending,
 ): Promise<void> {
-  const { database, dbUser, dbName, startupParameters, identity } = session;
-  const turns = context.turns.of(identity.username);
+  const turns = context.turns.of(session.identity.username);
   const audit = new SessionAudit(context.spool, context.server, session, turns);
   try {
     checkAdmission(session);
-    refuseAutoUser(session);
     checkAccess(session);
   } catch (error) {
     await audit.refused(error);
     throw error;
   }
   await audit.started();
+  const user = session.autoUser && stayAs(context, session, session.autoUser, audit);
   let connection: DatabaseConnection | undefined;
   try {
-    connection = await connectDatabase(context, {
-      database,
-      dbUser,
-      dbName,
-      startupParameters,
-      askedBy: identity.username,
-    }).catch((error: unknown) => {
+    connection = await enterDatabase(context, session, { audit, user }).catch((error: unknown) => {
       // What is to be mended here is mended by whoever runs the agent: a role, a route, a certificate.
-      context.log.warn('Cannot enter a database.', { db: database.metadata.name, error: messageOf(error) });
+      context.log.warn('Cannot enter a database.', { db: session.database.metadata.name, error: messageOf(error) });
       audit.notEntered(error);
       throw error;
     });
@@ -147,7 +146,73 @@ async function runSession(
     await audit.ended().catch((error: unknown) => {
       context.log.error('Cannot record the end of a session.', { error: messageOf(error), sid: session.id });
     });
+    if (user) after.push(() => user.leave(connection));
   }
+}
+
+/** The session's connection to the database, as a user that is there or as one that is made. */
+async function enterDatabase(
+  context: EngineContext,
+  { database, dbUser, dbName, startupParameters, identity, autoUser }: DatabaseSession,
+  { audit, user }: { audit: SessionAudit; user: UserOfSession | undefined },
+): Promise<DatabaseConnection> {
+  const connect = async () =>
+    await connectDatabase(context, {
+      database,
+      dbUser: autoUser?.name ?? dbUser,
+      dbName,
+      startupParameters,
+      askedBy: identity.username,
+    });
+  if (!autoUser || !user) return await connect();
+  let isAdmitted = false;
+  const onAdmitted = () => {
+    isAdmitted = true;
+    audit.userAdmitted(autoUser);
+  };
+  return await user.stay.enter({ onAdmitted, connect }).catch((error: unknown) => {
+    if (isAdmitted) throw error;
+    audit.userAdmitted(autoUser, error);
+    throw notActivated(autoUser.name, error);
+  });
+}
+
+interface UserOfSession {
+  stay: UserStay;
+  /** Never throws. */
+  leave(connection: DatabaseConnection | undefined): Promise<void>;
+}
+
+function stayAs(
+  context: EngineContext,
+  session: DatabaseSession,
+  autoUser: AutoUser,
+  audit: SessionAudit,
+): UserOfSession {
+  const { database } = session;
+  const stay = context.autoUsers.begin(database, autoUser);
+  const log = (text: string, error: unknown) =>
+    context.log.error(text, { error: messageOf(error), user: autoUser.name, sid: session.id });
+  const ownOf = (connection: DatabaseConnection): OwnConnection => {
+    const key = connection.loggedIn.backendKey;
+    const cancel = async () => {
+      if (key) await cancelDatabase(context, { database, dbUser: autoUser.name }, key);
+    };
+    return { pid: key?.pid, cancel };
+  };
+  return {
+    stay,
+    leave: (connection) =>
+      stay.leave(connection && ownOf(connection), (end) => {
+        if (end.how === 'failed') log('Cannot take the rights of a user away.', end.error);
+        if (end.how === 'gone') return;
+        try {
+          audit.userEnded(autoUser, end.how === 'failed' ? end : { isDropped: end.how === 'dropped' });
+        } catch (error) {
+          log('Cannot record the end of a user.', error);
+        }
+      }),
+  };
 }
 
 /** Copy both directions until one ends or a limit is reached. */

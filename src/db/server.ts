@@ -15,6 +15,8 @@ import { renewHostIdentity } from '../api/host-renewal.js';
 import { type AuditSpool, openAuditSpool } from '../audit/spool.js';
 import { CredentialCache } from '../aws/credential-cache.js';
 import { createAwsLogins } from '../dbserver/aws-login.js';
+import type { ConnectContext } from '../dbserver/connect.js';
+import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { amazonRoots } from '../net/roots.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
@@ -26,6 +28,7 @@ import { runTunnel, type TunnelAgent } from '../tunnel/agent.js';
 import type { TunnelHello } from '../tunnel/protocol.js';
 import { settledWithin } from '../wait.js';
 import { askedUserCas, createAuthorizer } from './authorize.js';
+import { AutoUsers } from './auto-users.js';
 import { createClientCertificates } from './client-certificate.js';
 import { type AwsMatcher, checkMatchers, runDiscovery } from './discovery.js';
 import { HealthWatch } from './health.js';
@@ -34,8 +37,11 @@ import { importMetadata, type MetadataImport } from './metadata.js';
 import { createRegistry, type Registry } from './registry.js';
 import type { ResourceMatcher } from './resource-matcher.js';
 import { watchResources } from './resource-watch.js';
+import { userLeftBehind } from './session-audit.js';
 import { Sessions } from './sessions.js';
 import { shipTo } from './ship.js';
+import { lockAtAuth } from './user-lock.js';
+import { sweepUsers } from './user-sweep.js';
 
 export interface DatabaseServiceOptions {
   /** Role Db. */
@@ -99,6 +105,7 @@ export class DatabaseService {
   readonly #identity: HostIdentity;
   readonly #auth: AuthClient;
   readonly #spool: AuditSpool;
+  readonly #now: () => Date;
   readonly #log: Logger;
   readonly #registry: Registry;
   readonly #metadata: MetadataImport;
@@ -106,6 +113,7 @@ export class DatabaseService {
   readonly #heartbeat: Heartbeat;
   readonly #rights: RightsWatch;
   readonly #authorities: Promise<void>;
+  readonly #autoUsers: AutoUsers;
   readonly #sessions: Sessions;
   readonly #tunnel: TunnelAgent;
   /** Called when the Proxies have something to hear. */
@@ -114,6 +122,7 @@ export class DatabaseService {
   readonly #stop = abortForMany();
   #watching: Promise<void> | undefined;
   #discovering: Promise<void> | undefined;
+  #sweeping: Promise<void> | undefined;
   #isDraining = false;
 
   constructor(options: DatabaseServiceOptions, { databases, auth, spool }: Opened) {
@@ -123,6 +132,7 @@ export class DatabaseService {
     this.#identity = identity;
     this.#auth = auth;
     this.#spool = spool;
+    this.#now = now;
     this.#log = log;
     this.#registry = registry;
     this.#metadata = importMetadata({ registry, log, signal });
@@ -156,14 +166,19 @@ export class DatabaseService {
       log: log.child('DB'),
       signal,
     });
-    this.#sessions = new Sessions({
-      rights: this.#rights,
-      authorizer,
+    const connect: ConnectContext = {
       aws: createAwsLogins(new CredentialCache({ now, warn: (text) => log.warn(text) })),
       checker: 'Database service',
       clientCertificates,
       amazonRoots: amazonRoots(),
       vars: options.vars,
+    };
+    this.#autoUsers = new AutoUsers({ connect, lock: lockAtAuth(auth), log: log.child('DB'), signal });
+    this.#sessions = new Sessions({
+      ...connect,
+      rights: this.#rights,
+      autoUsers: this.#autoUsers,
+      authorizer,
       spool,
       server: { hostId, version, clusterName, now },
       log: log.child('DB'),
@@ -193,6 +208,13 @@ export class DatabaseService {
     if (resources.length > 0) {
       this.#watching = watchResources({ matchers: resources, auth: this.#auth, registry, log: this.#log, signal });
     }
+    this.#sweeping = sweepUsers({
+      registry,
+      autoUsers: this.#autoUsers,
+      onDisabled: (database, user) => this.#userDisabled(database, user),
+      log: this.#log.child('DB'),
+      signal,
+    });
     this.#discovering = runDiscovery({
       matchers: aws,
       onFound: registry.setCloud,
@@ -236,7 +258,8 @@ export class DatabaseService {
     await this.#sessions.end(drainMs);
     this.#stop.abort();
     await Promise.all([this.#tunnel.close(), this.#watching, this.#rights.ended, this.#authorities]);
-    await settledWithin(Promise.all([this.#sessions.settled(), this.#discovering]), 5_000);
+    const rest = [this.#sessions.settled(), this.#autoUsers.settled(), this.#discovering, this.#sweeping];
+    await settledWithin(Promise.all(rest), 5_000);
     await settledWithin(this.#spool.drained(), 2_000);
     await this.#spool.close();
     await this.#auth.close();
@@ -268,6 +291,18 @@ export class DatabaseService {
     this.#log.info('Database health changed.', { db: database.metadata.name, health: status, reason });
     void this.#heartbeat.announce(database).catch(() => {}); // the next heartbeat says it as well
     this.#tellProxies();
+  }
+
+  /** Of no session that is known here any more. */
+  #userDisabled(database: Database, user: string): void {
+    const { hostId, clusterName } = this.#identity;
+    this.#log.info('A database user that was left behind is disabled.', { db: database.metadata.name, user });
+    try {
+      const line = userLeftBehind(database, user, { hostId, clusterName, now: this.#now });
+      this.#spool.write(line, { user, isEnd: true }).catch(() => {}); // said by the spool
+    } catch (error) {
+      this.#log.error('Cannot record the end of a user.', { user, error: messageOf(error) });
+    }
   }
 
   #tellProxies(): void {

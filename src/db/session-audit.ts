@@ -7,9 +7,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { AuditEventName } from '../audit/events.js';
+import { type AuditEventName, auditEvent } from '../audit/events.js';
 import { RecordChain, type SessionRecord } from '../audit/record-chain.js';
-import { RecordTooLong } from '../audit/record-text.js';
+import { RecordTooLong, recordText } from '../audit/record-text.js';
 import type { RecordOwner } from '../audit/shares.js';
 import type { AuditSpool } from '../audit/spool.js';
 import { isTeleportError, messageOf } from '../errors.js';
@@ -18,7 +18,9 @@ import type { Outcome, Run } from '../pg/outcomes.js';
 import { notRecorded, tooLong } from '../pg/sqlstate.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
+import type { Database } from '../resources/types.js';
 import { rest } from '../wait.js';
+import type { AutoUser } from './auto-user.js';
 import type { DatabaseSession } from './session.js';
 import type { Turns } from './turns.js';
 
@@ -104,6 +106,35 @@ export class SessionAudit {
   /** The database has let us in. @param postgresPid  of its process, where it says so */
   entered(postgresPid: number | undefined): void {
     this.#chain.extend({ postgres_pid: postgresPid });
+  }
+
+  /** The session's user was made or enabled, or could not be. It is written with what comes next. */
+  userAdmitted({ name, roles }: AutoUser, error?: unknown): void {
+    this.#keepOfUser('db.session.user.create', error, { username: name, roles });
+  }
+
+  /**
+   * What the user had was taken away after the end, or could not be.
+   *
+   * @throws StateError when it cannot be recorded
+   */
+  userEnded({ name }: AutoUser, end: { isDropped: boolean } | { error: unknown }): void {
+    const isDropped = 'isDropped' in end && end.isDropped;
+    this.#keepOfUser('db.session.user.deactivate', 'error' in end ? end.error : undefined, {
+      username: name,
+      delete: isDropped,
+    });
+    this.write({ isEnd: true });
+  }
+
+  #keepOfUser(
+    event: 'db.session.user.create' | 'db.session.user.deactivate',
+    error: unknown,
+    fields: Record<string, unknown>,
+  ): void {
+    const reason = error === undefined ? undefined : reasonOf(error);
+    const outcome = reason === undefined ? 'ok' : 'failed';
+    this.#keep(event, outcome, { ...fields, success: reason === undefined, error: reason, message: reason });
   }
 
   /** A start that was recorded came to nothing. It is written with the end. */
@@ -309,7 +340,30 @@ function resultFields(outcome: Outcome): Record<string, unknown> {
   };
 }
 
-function commonFields({ id, identity, database, dbName, dbUser }: DatabaseSession): Record<string, unknown> {
+/** The line for a user that nobody is in a session as, and whose rights were taken away later. It is in no session's chain. */
+export function userLeftBehind(
+  database: Database,
+  user: string,
+  { hostId, clusterName, now }: Omit<AuditServer, 'version'>,
+): string {
+  const fields = { ...databaseFields(database), user, db_user: user, server_id: hostId };
+  const end = { username: user, delete: false, success: true };
+  const event = auditEvent('db.session.user.deactivate', 'ok', { ...fields, ...end }, { clusterName, now });
+  return `${recordText(event)}\n`;
+}
+
+function databaseFields(database: Database): Record<string, unknown> {
+  return {
+    db_service: database.metadata.name,
+    db_protocol: database.spec.protocol,
+    db_uri: redactValue(database.spec.uri),
+    db_type: databaseType(database),
+    db_origin: database.metadata.labels?.['teleport.dev/origin'],
+    db_labels: database.metadata.labels,
+  };
+}
+
+function commonFields({ id, identity, database, dbName, dbUser, autoUser }: DatabaseSession): Record<string, unknown> {
   return {
     user: identity.username,
     user_kind: 1,
@@ -321,14 +375,9 @@ function commonFields({ id, identity, database, dbName, dbUser }: DatabaseSessio
     sid: id,
     with_mfa: identity.mfaVerified,
     private_key_policy: identity.privateKeyPolicy,
-    db_service: database.metadata.name,
-    db_protocol: database.spec.protocol,
-    db_uri: redactValue(database.spec.uri),
+    ...databaseFields(database),
     db_name: dbName,
     db_user: dbUser,
-    db_type: databaseType(database),
-    db_origin: database.metadata.labels?.['teleport.dev/origin'],
-    db_labels: database.metadata.labels,
-    db_roles: identity.routeToDatabase?.roles,
+    db_roles: autoUser?.roles ?? identity.routeToDatabase?.roles,
   };
 }

@@ -5,6 +5,7 @@
 import type { TeleportError } from '../errors.js';
 import type { Identity } from '../identity/identity.js';
 import type { AuthPreference, ClusterNetworkingConfig, Database, Lock, Role, Traits } from '../resources/types.js';
+import type { AutoUser } from './auto-user.js';
 
 export interface DatabaseSession {
   /** UUID; `sid` in the audit log. */
@@ -15,6 +16,8 @@ export interface DatabaseSession {
   database: Database;
   dbUser: string;
   dbName: string;
+  /** The user is made for this session, and others of the same person. */
+  autoUser?: AutoUser | undefined;
   /** `application_name` of the client, kept for audit and not sent on. */
   userAgent: string;
   /** Startup parameters for the database: everything but user, database and application_name. */
@@ -27,7 +30,7 @@ export interface DatabaseSession {
   /** `ip:port` of the person's end. */
   clientAddr: string;
   startedAt: Date;
-  /** Why it must not begin: a lock, an address, a certificate that was ended. */
+  /** Why it must not begin: a lock, an address, a certificate that was ended, a user that cannot be made. */
   refusal: TeleportError | undefined;
 }
 

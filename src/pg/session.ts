@@ -49,7 +49,11 @@ const DEFAULT_RESULT_BYTES = 256 * 1024 * 1024;
 
 /** Log in and keep the connection for statements. Throws as `login`; a Duplex that could not log in is the caller's. */
 export async function connectSession(duplex: Duplex, options: LoginOptions): Promise<PgSession> {
-  const loggedIn = await login(duplex, options);
+  return sessionOver(duplex, await login(duplex, options));
+}
+
+/** Statements over a Duplex that somebody else has logged in. */
+export function sessionOver(duplex: Duplex, loggedIn: LoggedIn): PgSession {
   // A break between two statements is met by the next one, not by the process.
   const ignore = () => {};
   duplex.on('error', ignore);

@@ -6,7 +6,7 @@
  */
 import { userKey } from '../resources/database-user.js';
 import type { Database, Role, RoleConditions, Traits } from '../resources/types.js';
-import { autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
+import { AUTO_USER_LACKS, autoUserLack, autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
 import { deniesName, deniesUser, type Fits, hasNamespace, matchesDatabase } from './match.js';
 
 export interface Allowed {
@@ -15,6 +15,8 @@ export interface Allowed {
   /** Sorted. */
   denied: string[];
   autoProvisioned?: boolean;
+  /** Why nobody can enter: the roles want an automatic user, which this database cannot have. */
+  refused?: string;
 }
 
 /** With automatic users the only one is the person's own name. */
@@ -24,8 +26,10 @@ export function allowedUsers(
   username: string,
   traits: Traits = {},
 ): Allowed {
-  if (supportsAutoUsers(database) && autoUserMode(roles, database, traits) !== 'off') {
-    return { allowed: [username], denied: [], autoProvisioned: true };
+  if (autoUserMode(roles, database, traits) !== 'off') {
+    const lack = autoUserLack(database);
+    if (lack === undefined) return { allowed: [username], denied: [], autoProvisioned: true };
+    return { allowed: [], denied: [], refused: AUTO_USER_LACKS[lack] };
   }
   return collect(roles, database, traits, {
     entries: ({ db_users: users }) => users,

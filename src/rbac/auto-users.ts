@@ -25,19 +25,42 @@ export function autoUserMode(roles: readonly Role[], database: Database, traits:
     .reduce<CreateDbUserMode>((best, mode) => (RANK[mode] > RANK[best] ? mode : best), 'off');
 }
 
+/** Labels that name the administrator and the database that it logs in to. */
+export const ADMIN_LABEL = 'teleport.dev/db-admin';
+export const ADMIN_DATABASE_LABEL = 'teleport.dev/db-admin-default-database';
+
 /** Name of the administrator that makes users, from the resource or a discovered database's label. */
 export function adminUserOf(database: Database): string | undefined {
-  return database.spec.admin_user?.name || database.metadata.labels?.['teleport.dev/db-admin'] || undefined;
+  return database.spec.admin_user?.name || database.metadata.labels?.[ADMIN_LABEL] || undefined;
+}
+
+/** The database that the administrator logs in to; undefined: that of the session. */
+export function adminDatabaseOf({ spec, metadata }: Database): string | undefined {
+  if (spec.admin_user?.name) return spec.admin_user.default_database || undefined;
+  return metadata.labels?.[ADMIN_DATABASE_LABEL] || undefined;
+}
+
+/** Why this database cannot have automatic users; undefined: it can. */
+export type AutoUserLack = 'serverless' | 'type' | 'admin';
+
+export function autoUserLack(database: Database): AutoUserLack | undefined {
+  const type = databaseType(database);
+  if (type === 'redshift-serverless') return 'serverless';
+  if (database.spec.protocol !== 'postgres' || !SUPPORTED_TYPES.has(type)) return 'type';
+  return adminUserOf(database) === undefined ? 'admin' : undefined;
 }
 
 /** Whether this database's kind can have automatic users and has an administrator to make them. */
 export function supportsAutoUsers(database: Database): boolean {
-  return (
-    database.spec.protocol === 'postgres' &&
-    SUPPORTED_TYPES.has(databaseType(database)) &&
-    adminUserOf(database) !== undefined
-  );
+  return autoUserLack(database) === undefined;
 }
+
+/** For lists: why a person whose roles want an automatic user cannot enter this database. */
+export const AUTO_USER_LACKS: Record<AutoUserLack, string> = {
+  serverless: 'automatic user provisioning is not compatible with Redshift Serverless',
+  type: 'this kind of database has no automatic users',
+  admin: 'it has no admin_user that could make users',
+};
 
 /**
  * The database roles for an automatic user.

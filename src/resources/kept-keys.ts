@@ -61,11 +61,12 @@ const SERVED_CONDITIONS = new Set([
   'db_labels_expression',
   'db_names',
   'db_users',
+  'db_roles',
   'db_permissions',
 ]);
 
 const USER_KEYS = ['oidc_identities', 'saml_identities', 'github_identities', 'trusted_device_ids'];
-const DATABASE_KEYS = ['ad', 'admin_user', 'azure', 'gcp', 'mongo_atlas', 'mysql', 'oracle'];
+const DATABASE_KEYS = ['ad', 'azure', 'gcp', 'mongo_atlas', 'mysql', 'oracle'];
 const AWS_KEYS = [
   'docdb',
   'elasticache',

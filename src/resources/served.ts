@@ -53,17 +53,8 @@ function refusedKeys(resource: AnyResource): Refused[] {
   }
 }
 
-const NO_AUTO_USERS = 'no database users are made automatically';
-const OWN_USERS = 'Make the users in the database, and list them in db_users of the role.';
-
-/** Options whose other values would restrict access to databases (or, for automatic users, replace `db_users`). */
+/** Options whose other values would restrict access to databases. */
 const REFUSED_OPTIONS: Record<string, { isDefault: (value: unknown) => boolean; why: string; instead: string }> = {
-  create_db_user: { isDefault: isOff, why: NO_AUTO_USERS, instead: OWN_USERS },
-  create_db_user_mode: {
-    isDefault: (mode) => isOff(mode) || mode === 'off' || mode === 1,
-    why: NO_AUTO_USERS,
-    instead: OWN_USERS,
-  },
   device_trust_mode: {
     isDefault: (mode) => isOff(mode) || mode === 'off' || mode === 'optional',
     why: 'devices are not known to this cluster',
@@ -89,8 +80,8 @@ function refusedOfRole({ spec }: Role): Refused[] {
     .filter((side) => isSet(spec[side]?.db_permissions))
     .map((side) => ({
       path: `spec.${side}.db_permissions`,
-      why: NO_AUTO_USERS,
-      instead: 'Grant the permissions in the database.',
+      why: 'no rights on single objects are given to automatic users',
+      instead: 'Give them to a role of the database, and name that in db_roles.',
     }));
   return [...options, ...permissions, ...deadDenials(spec.deny ?? {})];
 }

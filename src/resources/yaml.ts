@@ -102,6 +102,11 @@ function resourceOf(value: unknown): AnyResource {
   const { kind, metadata, spec, ...rest } = value as Record<string, unknown>;
   if (typeof kind !== 'string' || kind === '') throw bad('missing resource kind');
   const known = kindOfWord(kind);
+  if (kind === 'db_object_import_rule') {
+    throw new TeleportError('BadParameter', `creating resources of type "${kind}" is not supported`, {
+      hint: 'Rules of import serve db_permissions, and no rights on single objects are given here. Give them to a role of the database, and name that in db_roles.',
+    });
+  }
   if (known === undefined)
     throw bad(`creating resources of type ${JSON.stringify(redactValue(kind))} is not supported`);
   if (SINGLETONS.has(known)) {

@@ -1,10 +1,12 @@
 /** `tctl get`: resources as YAML, JSON or a table. Source: cli.md 6.3. */
+
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages, type MessageOfKind } from '../api/convert.js';
 import { unreadFields } from '../api/fields.js';
 import type { Env } from '../cli/env.js';
 import { labelsText, print, printTctlJson, printTctlYaml, type Table, tableFor } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
+import { adminUserOf } from '../rbac/auto-users.js';
 import { printable } from '../resources/printable.js';
 import { parseRefs, type ResourceRef } from '../resources/ref.js';
 import {
@@ -195,10 +197,12 @@ export function databaseServerTable(servers: DatabaseServer[], form: TableForm):
     database.metadata.name,
     database.spec.protocol,
     database.spec.uri,
+    ...(form.verbose ? [adminUserOf(database) ?? ''] : []),
     labelsText(database.metadata.labels, form),
     version,
   ]);
-  return shaped(['Host', 'Name', 'Protocol', 'URI', 'Labels', 'Version'], rows, form);
+  const admin = form.verbose ? ['Admin User'] : [];
+  return shaped(['Host', 'Name', 'Protocol', 'URI', ...admin, 'Labels', 'Version'], rows, form);
 }
 
 function shaped(titles: string[], rows: string[][], { verbose }: TableForm): Table {

@@ -181,7 +181,7 @@ async function callOnce(client: AuthClient, service: string, { localName, method
     yield request;
   }
   const stop = new AbortController();
-  const isWatch = localName.startsWith('watch');
+  const isWatch = /^(watch|hold)/.test(localName);
   try {
     if (methodKind === 'unary') await calls[localName]!(request);
     else if (methodKind === 'client_streaming') await calls[localName]!(once());

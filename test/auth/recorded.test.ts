@@ -8,7 +8,8 @@ import { codeAt, PASSWORD, SERVICES, TestAuth } from './test-auth.js';
 /** They change nothing that Auth keeps. */
 const READS = /^\w+\.(get|list|is|ping|watch|createAuthenticateChallenge|search|stream|read)/;
 /** They issue something, or record something, and change nothing that Auth keeps. */
-const ISSUES = /^(auth\.(generate|sign)\w+|join\.registerUsingToken|databaseAgent\.emitAuditEvents)$/;
+const ISSUES =
+  /^(auth\.(generate|sign)\w+|join\.registerUsingToken|databaseAgent\.(emitAuditEvents|holdDatabaseUser))$/;
 /** What hosts say of themselves, which ends by itself; and what counts attempts to log in, recorded or not. */
 const HEARTBEATS =
   /^(auth\.(upsertDatabaseServer|sendKeepAlives)|proxyGateway\.(registerProxy|loginBegin|loginFinish|getUserToken))$/;

@@ -102,8 +102,6 @@ describe('U3 a field without a place here is refused, whoever sends it', () => {
     await expect(admin.auth.upsertRoleV2({ role })).rejects.toThrow(
       'spec.options.device_trust_mode is not supported here',
     );
-    const mode = { ...role, spec: { ...spec, options: { createDbUserMode: 2 } } };
-    await expect(admin.auth.createRole({ role: mode })).rejects.toThrow('spec.options.create_db_user_mode');
     const database = { version: 'v3', metadata: { name: 'x' }, spec: { protocol: 'mysql', uri: 'h:1' } };
     await expect(admin.auth.createDatabase(database)).rejects.toThrow('spec.protocol "mysql" is not supported here');
   });

@@ -197,7 +197,6 @@ const KEPT_CONDITIONS: [name: string, value: unknown][] = [
   ['db_service_labels', { s: 't' }],
   ['group_labels', { g: 'h' }],
   ['desktop_groups', ['d']],
-  ['db_roles', ['reader']],
   ['node_labels_expression', 'labels["a"] == "b"'],
   ['app_labels_expression', 'labels["a"] == "b"'],
   ['cluster_labels_expression', 'labels["a"] == "b"'],
@@ -242,7 +241,7 @@ describe('U3 a field of Teleport 18 that is not served is given back as it was w
     expect((await get('user/kept')).spec.github_identities).toEqual(identities);
     const others = { admin_user: { name: 'adm', default_database: 'x' }, gcp: { project_id: 'p', instance_id: 'i' } };
     expect(warnings(await create(database({ ...others, aws: { rds: { instance_id: 'i' } } }, 'kept'), '-f'))).toEqual([
-      'WARNING: db "kept": spec.admin_user, spec.aws.rds, spec.gcp are kept but have no effect on this cluster',
+      'WARNING: db "kept": spec.aws.rds, spec.gcp are kept but have no effect on this cluster',
     ]);
     expect((await get('db/kept')).spec).toMatchObject(others);
     expect(warnings(await create(token({ suggested_labels: { a: 'b' } }, 'kept'), '-f'))).toEqual([
@@ -252,11 +251,7 @@ describe('U3 a field of Teleport 18 that is not served is given back as it was w
       const { stdout } = await cluster.tctl('get', ref);
       const again = warnings(await create(stdout, '-f'));
       const mine =
-        ref === 'user/kept'
-          ? /github_identities/
-          : ref === 'role/access'
-            ? /db_roles, spec.allow.db_service_labels/
-            : undefined;
+        ref === 'user/kept' ? /github_identities/ : ref === 'role/access' ? /spec.allow.db_service_labels/ : undefined;
       if (mine) expect(again.join()).toMatch(mine);
       else expect(again).toEqual([]);
     }
@@ -264,19 +259,7 @@ describe('U3 a field of Teleport 18 that is not served is given back as it was w
 });
 
 describe('U3 a field that would restrict access and is not held to is refused', () => {
-  const auto = 'no database users are made automatically';
   test.each<[string, object, string]>([
-    [
-      'W10',
-      role({ options: { create_db_user_mode: 'keep' } }),
-      `spec.options.create_db_user_mode is not supported here: ${auto}`,
-    ],
-    [
-      'W10',
-      role({ options: { create_db_user_mode: 'best_effort_drop' } }),
-      `spec.options.create_db_user_mode is not supported here: ${auto}`,
-    ],
-    ['W10', role({ options: { create_db_user: true } }), `spec.options.create_db_user is not supported here: ${auto}`],
     ['', role({ options: { device_trust_mode: 'required' } }), 'spec.options.device_trust_mode is not supported here'],
     [
       '',
@@ -356,10 +339,15 @@ describe('U3 a field that would restrict access and is not held to is refused', 
   });
 });
 
-test('W10 a role that wants automatic users is refused when it is made, with what to write instead', async () => {
-  const said = refused(await create(role({ options: { create_db_user_mode: 'keep' } }, 'auto')));
-  expect(said).toContain('Make the users in the database, and list them in db_users of the role.');
-  expect((await cluster.tctl('get', 'role/auto')).status).toBe(1);
+test('W10 a role that wants automatic users is taken, and rights on single objects are refused, with what to write instead', async () => {
+  made(await create(role({ allow: { db_roles: ['reader'] }, options: { create_db_user_mode: 'keep' } }, 'auto')));
+  expect((await get('role/auto')).spec).toMatchObject({
+    allow: { db_roles: ['reader'] },
+    options: { create_db_user_mode: 'keep' },
+  });
+  const permissions = [{ permissions: ['SELECT'], match: { a: 'b' } }];
+  const said = refused(await create(role({ allow: { db_permissions: permissions } }, 'auto')));
+  expect(said).toContain('Give them to a role of the database, and name that in db_roles.');
 });
 
 describe('U3 a name that nothing could be called by later is refused', () => {

@@ -6,12 +6,15 @@ import { X509Certificate } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
 import type { AuthClient } from '../../src/api/client.js';
 import { toMessage } from '../../src/api/convert.js';
+import { HeldNames } from '../../src/auth/held-names.js';
 import { CredentialCache } from '../../src/aws/credential-cache.js';
 import { createAuthorizer } from '../../src/db/authorize.js';
+import { AutoUsers } from '../../src/db/auto-users.js';
 import { createClientCertificates } from '../../src/db/client-certificate.js';
 import { type EngineContext, serveSession } from '../../src/db/engine.js';
 import { createRegistry } from '../../src/db/registry.js';
 import { UserTurns } from '../../src/db/turns.js';
+import type { UserLock } from '../../src/db/user-lock.js';
 import { createAwsLogins } from '../../src/dbserver/aws-login.js';
 import { encodeSubject, newIdentity, type RouteToDatabase } from '../../src/identity/identity.js';
 import { silent } from '../../src/log.js';
@@ -38,12 +41,17 @@ export interface TestAgent {
   locks: Lock[];
   /** What Auth says otherwise than it does of a user who may enter. */
   access: { userExists?: boolean; certificateEnded?: boolean };
+  /** What Auth says of users that would be one in Redshift. */
+  sameNames: string[];
   context: EngineContext;
   /** How the spool takes records; default: at once. */
   spool: { append: (events: object[]) => Promise<void> };
   userCa: TestCa;
   /** The user certificate that the next connections bring. */
-  as(route: Partial<RouteToDatabase>, options?: { now?: Date; ca?: TestCa; expires?: Date }): Promise<void>;
+  as(
+    route: Partial<RouteToDatabase>,
+    options?: { now?: Date; ca?: TestCa; expires?: Date; username?: string },
+  ): Promise<void>;
   socket(): Promise<Socket>;
   /** Logged in, by a connection of its own. */
   session(login: { user: string; database?: string; parameters?: [string, string][] }): Promise<PgSession>;
@@ -58,6 +66,8 @@ export interface TestAgentOptions {
   /** Authorities of database servers. */
   databaseCas?: string[];
   now?: () => Date;
+  /** Locks of automatic users, of several agents together. */
+  names?: HeldNames;
 }
 
 export const USER = 'alice';
@@ -69,7 +79,15 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   let certificateDer = Buffer.alloc(0);
   const running = new Set<Promise<void>>();
   const sockets = new Set<Socket>();
-  const agent = { events: [], lines: [], roles: [], locks: [], access: {}, userCa } as unknown as TestAgent;
+  const agent = {
+    events: [],
+    lines: [],
+    roles: [],
+    locks: [],
+    access: {},
+    sameNames: [],
+    userCa,
+  } as unknown as TestAgent;
   agent.spool = { append: async () => {} };
 
   const auth = {
@@ -110,7 +128,22 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
       return agent.spool.append(events);
     },
   };
+  const doors = {
+    aws: createAwsLogins(new CredentialCache({ now })),
+    checker: 'Database service' as const,
+    vars: {},
+    clientCertificates: createClientCertificates(async () => auth, now),
+    amazonRoots: [],
+  };
+  const stop = new AbortController();
+  const names = options.names ?? new HeldNames();
+  const lock: UserLock = async ({ endpoint, user, sameNames }, timeoutMs) => {
+    const held = await names.take(JSON.stringify([endpoint, user]), AbortSignal.timeout(timeoutMs));
+    return Object.assign(held, { sameNames: sameNames ? agent.sameNames : [] });
+  };
   agent.context = {
+    ...doors,
+    autoUsers: new AutoUsers({ connect: doors, lock, log: silent, signal: stop.signal }),
     authorizer: createAuthorizer({
       registry: createRegistry(options.databases.map((one) => databaseWithDefaults(one as Database))),
       auth: async () => auth,
@@ -119,11 +152,6 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
       serverId: 'host-1',
       now,
     }),
-    aws: createAwsLogins(new CredentialCache({ now })),
-    checker: 'Database service',
-    vars: {},
-    clientCertificates: createClientCertificates(async () => auth, now),
-    amazonRoots: [],
     spool,
     rights: {
       during: () => ({ [Symbol.dispose]() {} }),
@@ -148,9 +176,12 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   Object.assign(agent, {
     port: (server.address() as { port: number }).port,
     names: () => agent.events.map(({ event }) => event),
-    async as(route, { now: at = now(), ca = userCa, expires = new Date(at.getTime() + HOUR_MS) } = {}) {
+    async as(
+      route,
+      { now: at = now(), ca = userCa, expires = new Date(at.getTime() + HOUR_MS), username = USER } = {},
+    ) {
       const identity = newIdentity({
-        username: USER,
+        username,
         groups: ['analyst'],
         usage: ['usage:db'],
         teleportCluster: 'test.example.com',
@@ -158,7 +189,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
         routeToDatabase: { serviceName: 'pg', protocol: 'postgres', ...route },
         expires,
       });
-      const { cert } = ca.issue(USER, {
+      const { cert } = ca.issue(username, {
         subject: encodeSubject(identity),
         sans: [],
         from: new Date(at.getTime() - 2 * HOUR_MS),
@@ -177,6 +208,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
       while (running.size > 0) await Promise.all(running);
     },
     async stop() {
+      stop.abort();
       for (const socket of sockets) socket.destroy();
       await Promise.all(running);
       await new Promise((resolve) => server.close(resolve));

@@ -1,6 +1,6 @@
 /**
  * One session after the other on a real PostgreSQL server that wants client certificates.
- * Tests: src/db/authorize.ts, src/db/auto-user.ts, src/db/engine.ts, src/db/session-audit.ts
+ * Tests: src/db/authorize.ts, src/db/engine.ts, src/db/session-audit.ts
  * Tests: src/db/statement-tap.ts
  */
 
@@ -56,7 +56,6 @@ beforeAll(async () => {
       database('insecure', { tls: { mode: 'insecure', ca_cert: strangerCa.certPem } }),
       database('no-tls', { uri: `localhost:${plain}` }),
       database('gone', { uri: 'localhost:1' }),
-      database('with-admin', { admin_user: { name: 'postgres' } }),
     ],
     dbClientCa,
     databaseCas: [dbCa.certPem],
@@ -936,18 +935,6 @@ describe('a refusal', () => {
     await agent.as({ serviceName: 'pg' }, { expires: new Date(Date.now() - 60_000) });
     expect(await refusal()).not.toBe('');
     expect(agent.events).toEqual([]);
-  });
-
-  test('of an automatic user says why', async () => {
-    agent.roles = [role({}, { create_db_user_mode: 'keep' })];
-    const text =
-      'your Teleport role requires automatic database user provisioning but this cluster does not make database users, ' +
-      'contact your Teleport administrator';
-    expect(await refusal()).toBe(text);
-    expect(await refusal({ user: 'alice' })).toBe(text);
-    await agent.as({ serviceName: 'with-admin' });
-    expect(await refusal({ user: 'alice' })).toBe(text);
-    expect(starts()).toEqual(Array.from({ length: 3 }, () => ['TDB00W', text]));
   });
 
   test('L6 of who is locked out by address, ended certificate or deletion is recorded with its reason', async () => {

@@ -66,6 +66,7 @@ describe('files', () => {
     ['---\n---\n# nothing\n', 'no resources found, empty input?'],
     ['kind: bogus\nversion: v1\nmetadata: {name: x}', 'creating resources of type "bogus" is not supported'],
     ['kind: role\nmetadata: [', 'error converting YAML to JSON: yaml: line 2:'],
+    ['kind: db_object_import_rule', 'creating resources of type "db_object_import_rule" is not supported'],
     ['kind: constructor', 'creating resources of type "constructor" is not supported'],
     ['just text', 'a resource must be a map'],
     ['kind: role\nspec: [1]', 'spec must be a map'],

@@ -132,9 +132,9 @@ test('U3 every mistake of a resource is named at once', () => {
     kind: 'role',
     version: 'v7',
     metadata: { name: 'r' },
-    spec: { options: { device_trust_mode: 'required', create_db_user: true }, allow: {}, deny: {} },
+    spec: { options: { device_trust_mode: 'required', mfa_verification_interval: '1h' }, allow: {}, deny: {} },
   } as AnyResource;
   expect(() => checkServed(role)).toThrow(
-    /spec\.options\.create_db_user is not .*\n.*spec\.options\.device_trust_mode is not /,
+    /spec\.options\.device_trust_mode is not .*\n.*spec\.options\.mfa_verification_interval is not /,
   );
 });

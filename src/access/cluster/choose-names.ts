@@ -11,6 +11,8 @@ export interface Candidates {
   denied: string[];
   /** The roles could not be read. */
   unknown?: boolean;
+  /** Why nobody can enter. */
+  refused?: string;
 }
 
 const WILDCARD = '*';
@@ -38,6 +40,11 @@ function only({ allowed }: Candidates): string | undefined {
 function fail(database: string, candidates: Candidates, what: 'user' | 'name', trait: string): never {
   if (candidates.unknown) {
     throw new TeleportError('BadParameter', `please provide the database ${what} using the --db-${what} flag`);
+  }
+  if (candidates.refused !== undefined) {
+    throw new TeleportError('NotImplemented', `nobody can enter ${database}: ${candidates.refused}`, {
+      hint: 'Your roles want automatic users (create_db_user_mode). Ask a cluster administrator for a role that names users of this database in db_users.',
+    });
   }
   if (candidates.allowed.length === 0) {
     throw new TeleportError(

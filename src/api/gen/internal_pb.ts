@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file internal.proto.
  */
 export const file_internal: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSIZChdXYXRjaEF1dGhvcml0aWVzUmVxdWVzdCJCChhXYXRjaEF1dGhvcml0aWVzUmVzcG9uc2USEwoLaG9zdF9zaWduZXIYASABKAkSEQoJaG9zdF9waW5zGAIgAygJInwKF0dldFNlc3Npb25BY2Nlc3NSZXF1ZXN0EgwKBHVzZXIYASABKAkSDQoFcm9sZXMYAiADKAkSEgoKbWZhX2RldmljZRgDIAEoCRIcCg91c2VyX2dlbmVyYXRpb24YBCABKAlIAIgBAUISChBfdXNlcl9nZW5lcmF0aW9uIpICChhHZXRTZXNzaW9uQWNjZXNzUmVzcG9uc2USHAoFcm9sZXMYASADKAsyDS50eXBlcy5Sb2xlVjYSHAoFbG9ja3MYAiADKAsyDS50eXBlcy5Mb2NrVjISEwoLdXNlcl9leGlzdHMYAyABKAgSMAoPYXV0aF9wcmVmZXJlbmNlGAQgASgLMhcudHlwZXMuQXV0aFByZWZlcmVuY2VWMhI7ChFuZXR3b3JraW5nX2NvbmZpZxgFIAEoCzIgLnR5cGVzLkNsdXN0ZXJOZXR3b3JraW5nQ29uZmlnVjISGwoEdXNlchgGIAEoCzINLnR5cGVzLlVzZXJWMhIZChFjZXJ0aWZpY2F0ZV9lbmRlZBgHIAEoCCIoChZFbWl0QXVkaXRFdmVudHNSZXF1ZXN0Eg4KBmV2ZW50cxgBIAMoCSJLChdFbWl0QXVkaXRFdmVudHNSZXNwb25zZRIwCgdyZWZ1c2VkGAEgAygLMh8udGVsZXNoaWZ0LnYxLlJlZnVzZWRBdWRpdEV2ZW50Ij8KEVJlZnVzZWRBdWRpdEV2ZW50Eg0KBWluZGV4GAEgASgNEgsKA3VpZBgCIAEoCRIOCgZyZWFzb24YAyABKAkiJwoRV2F0Y2hMb2Nrc1JlcXVlc3QSEgoKd2l0aF91c2VycxgBIAEoCCKRAQoSV2F0Y2hMb2Nrc1Jlc3BvbnNlEhwKBWxvY2tzGAEgAygLMg0udHlwZXMuTG9ja1YyEhIKCnNhbWVfbG9ja3MYAiABKAgSDQoFZmlyc3QYAyABKAgSKwoFdXNlcnMYBCADKAsyHC50ZWxlc2hpZnQudjEuVXNlckdlbmVyYXRpb24SDQoFd2hvbGUYBSABKAgiQwoOVXNlckdlbmVyYXRpb24SDAoEbmFtZRgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgJEg8KB2lzX2dvbmUYAyABKAgiFwoVV2F0Y2hEYXRhYmFzZXNSZXF1ZXN0IloKFldhdGNoRGF0YWJhc2VzUmVzcG9uc2USHgoDcHV0GAEgAygLMhEudHlwZXMuRGF0YWJhc2VWMxIPCgdkZWxldGVkGAIgAygJEg8KB2luaXRpYWwYAyABKAgi1wEKE1NlYXJjaEV2ZW50c1JlcXVlc3QSKAoEZnJvbRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoCdG8YAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHVzZXIYAyABKAkSEAoIZGF0YWJhc2UYBCABKAkSDQoFa2luZHMYBSADKAkSDQoFbGltaXQYBiABKA0SDQoFc3RhcnQYByABKAkSFAoMbmV3ZXN0X2ZpcnN0GAggASgIEgsKA293bhgJIAEoCCIzChRTZWFyY2hFdmVudHNSZXNwb25zZRINCgVsaW5lcxgBIAMoCRIMCgRuZXh0GAIgASgJMq4DCgxQcm94eUdhdGV3YXkSTwoKTG9naW5CZWdpbhIfLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVxdWVzdBogLnRlbGVzaGlmdC52MS5Mb2dpbkJlZ2luUmVzcG9uc2USUgoLTG9naW5GaW5pc2gSIC50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXF1ZXN0GiEudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVzcG9uc2USVQoMR2V0VXNlclRva2VuEiEudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlcXVlc3QaIi50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVzcG9uc2USVQoSQ2hhbmdlVXNlclBhc3N3b3JkEicudGVsZXNoaWZ0LnYxLkNoYW5nZVVzZXJQYXNzd29yZFJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSSwoNUmVnaXN0ZXJQcm94eRIiLnRlbGVzaGlmdC52MS5SZWdpc3RlclByb3h5UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eTLpAwoNRGF0YWJhc2VBZ2VudBJhChBHZXRTZXNzaW9uQWNjZXNzEiUudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLkdldFNlc3Npb25BY2Nlc3NSZXNwb25zZRJeCg9FbWl0QXVkaXRFdmVudHMSJC50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBolLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXNwb25zZRJdCg5XYXRjaERhdGFiYXNlcxIjLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1JlcXVlc3QaJC50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXNwb25zZTABElEKCldhdGNoTG9ja3MSHy50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1JlcXVlc3QaIC50ZWxlc2hpZnQudjEuV2F0Y2hMb2Nrc1Jlc3BvbnNlMAESYwoQV2F0Y2hBdXRob3JpdGllcxIlLnRlbGVzaGlmdC52MS5XYXRjaEF1dGhvcml0aWVzUmVxdWVzdBomLnRlbGVzaGlmdC52MS5XYXRjaEF1dGhvcml0aWVzUmVzcG9uc2UwATJkCgtBdWRpdFJlYWRlchJVCgxTZWFyY2hFdmVudHMSIS50ZWxlc2hpZnQudjEuU2VhcmNoRXZlbnRzUmVxdWVzdBoiLnRlbGVzaGlmdC52MS5TZWFyY2hFdmVudHNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
+  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJNChdIb2xkRGF0YWJhc2VVc2VyUmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRIMCgR1c2VyGAIgASgJEhIKCnNhbWVfbmFtZXMYAyABKAgiLgoYSG9sZERhdGFiYXNlVXNlclJlc3BvbnNlEhIKCnNhbWVfbmFtZXMYASADKAkiGQoXV2F0Y2hBdXRob3JpdGllc1JlcXVlc3QiQgoYV2F0Y2hBdXRob3JpdGllc1Jlc3BvbnNlEhMKC2hvc3Rfc2lnbmVyGAEgASgJEhEKCWhvc3RfcGlucxgCIAMoCSJ8ChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgikQEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIItcBChNTZWFyY2hFdmVudHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VyGAMgASgJEhAKCGRhdGFiYXNlGAQgASgJEg0KBWtpbmRzGAUgAygJEg0KBWxpbWl0GAYgASgNEg0KBXN0YXJ0GAcgASgJEhQKDG5ld2VzdF9maXJzdBgIIAEoCBILCgNvd24YCSABKAgiMwoUU2VhcmNoRXZlbnRzUmVzcG9uc2USDQoFbGluZXMYASADKAkSDAoEbmV4dBgCIAEoCTKuAwoMUHJveHlHYXRld2F5Ek8KCkxvZ2luQmVnaW4SHy50ZWxlc2hpZnQudjEuTG9naW5CZWdpblJlcXVlc3QaIC50ZWxlc2hpZnQudjEuTG9naW5CZWdpblJlc3BvbnNlElIKC0xvZ2luRmluaXNoEiAudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVxdWVzdBohLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlc3BvbnNlElUKDEdldFVzZXJUb2tlbhIhLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXF1ZXN0GiIudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlc3BvbnNlElUKEkNoYW5nZVVzZXJQYXNzd29yZBInLnRlbGVzaGlmdC52MS5DaGFuZ2VVc2VyUGFzc3dvcmRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EksKDVJlZ2lzdGVyUHJveHkSIi50ZWxlc2hpZnQudjEuUmVnaXN0ZXJQcm94eVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkyzgQKDURhdGFiYXNlQWdlbnQSYQoQR2V0U2Vzc2lvbkFjY2VzcxIlLnRlbGVzaGlmdC52MS5HZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBomLnRlbGVzaGlmdC52MS5HZXRTZXNzaW9uQWNjZXNzUmVzcG9uc2USXgoPRW1pdEF1ZGl0RXZlbnRzEiQudGVsZXNoaWZ0LnYxLkVtaXRBdWRpdEV2ZW50c1JlcXVlc3QaJS50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USXQoOV2F0Y2hEYXRhYmFzZXMSIy50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXF1ZXN0GiQudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVzcG9uc2UwARJRCgpXYXRjaExvY2tzEh8udGVsZXNoaWZ0LnYxLldhdGNoTG9ja3NSZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLldhdGNoTG9ja3NSZXNwb25zZTABEmMKEFdhdGNoQXV0aG9yaXRpZXMSJS50ZWxlc2hpZnQudjEuV2F0Y2hBdXRob3JpdGllc1JlcXVlc3QaJi50ZWxlc2hpZnQudjEuV2F0Y2hBdXRob3JpdGllc1Jlc3BvbnNlMAESYwoQSG9sZERhdGFiYXNlVXNlchIlLnRlbGVzaGlmdC52MS5Ib2xkRGF0YWJhc2VVc2VyUmVxdWVzdBomLnRlbGVzaGlmdC52MS5Ib2xkRGF0YWJhc2VVc2VyUmVzcG9uc2UwATJkCgtBdWRpdFJlYWRlchJVCgxTZWFyY2hFdmVudHMSIS50ZWxlc2hpZnQudjEuU2VhcmNoRXZlbnRzUmVxdWVzdBoiLnRlbGVzaGlmdC52MS5TZWFyY2hFdmVudHNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
 
 /**
  * @generated from message teleshift.v1.LoginBeginRequest
@@ -306,6 +306,58 @@ export const RegisterProxyRequestSchema: GenMessage<RegisterProxyRequest> = /*@_
   messageDesc(file_internal, 8);
 
 /**
+ * @generated from message teleshift.v1.HoldDatabaseUserRequest
+ */
+export type HoldDatabaseUserRequest = Message<"teleshift.v1.HoldDatabaseUserRequest"> & {
+  /**
+   * host:port of the server
+   *
+   * @generated from field: string endpoint = 1;
+   */
+  endpoint: string;
+
+  /**
+   * as the server has it
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+
+  /**
+   * wanted, for a server that folds names
+   *
+   * @generated from field: bool same_names = 3;
+   */
+  sameNames: boolean;
+};
+
+/**
+ * Describes the message teleshift.v1.HoldDatabaseUserRequest.
+ * Use `create(HoldDatabaseUserRequestSchema)` to create a new message.
+ */
+export const HoldDatabaseUserRequestSchema: GenMessage<HoldDatabaseUserRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 9);
+
+/**
+ * @generated from message teleshift.v1.HoldDatabaseUserResponse
+ */
+export type HoldDatabaseUserResponse = Message<"teleshift.v1.HoldDatabaseUserResponse"> & {
+  /**
+   * users of the cluster that would be this one where case does not count, itself among them
+   *
+   * @generated from field: repeated string same_names = 1;
+   */
+  sameNames: string[];
+};
+
+/**
+ * Describes the message teleshift.v1.HoldDatabaseUserResponse.
+ * Use `create(HoldDatabaseUserResponseSchema)` to create a new message.
+ */
+export const HoldDatabaseUserResponseSchema: GenMessage<HoldDatabaseUserResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 10);
+
+/**
  * @generated from message teleshift.v1.WatchAuthoritiesRequest
  */
 export type WatchAuthoritiesRequest = Message<"teleshift.v1.WatchAuthoritiesRequest"> & {
@@ -316,7 +368,7 @@ export type WatchAuthoritiesRequest = Message<"teleshift.v1.WatchAuthoritiesRequ
  * Use `create(WatchAuthoritiesRequestSchema)` to create a new message.
  */
 export const WatchAuthoritiesRequestSchema: GenMessage<WatchAuthoritiesRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 9);
+  messageDesc(file_internal, 11);
 
 /**
  * @generated from message teleshift.v1.WatchAuthoritiesResponse
@@ -342,7 +394,7 @@ export type WatchAuthoritiesResponse = Message<"teleshift.v1.WatchAuthoritiesRes
  * Use `create(WatchAuthoritiesResponseSchema)` to create a new message.
  */
 export const WatchAuthoritiesResponseSchema: GenMessage<WatchAuthoritiesResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 10);
+  messageDesc(file_internal, 12);
 
 /**
  * @generated from message teleshift.v1.GetSessionAccessRequest
@@ -378,7 +430,7 @@ export type GetSessionAccessRequest = Message<"teleshift.v1.GetSessionAccessRequ
  * Use `create(GetSessionAccessRequestSchema)` to create a new message.
  */
 export const GetSessionAccessRequestSchema: GenMessage<GetSessionAccessRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 11);
+  messageDesc(file_internal, 13);
 
 /**
  * @generated from message teleshift.v1.GetSessionAccessResponse
@@ -427,7 +479,7 @@ export type GetSessionAccessResponse = Message<"teleshift.v1.GetSessionAccessRes
  * Use `create(GetSessionAccessResponseSchema)` to create a new message.
  */
 export const GetSessionAccessResponseSchema: GenMessage<GetSessionAccessResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 12);
+  messageDesc(file_internal, 14);
 
 /**
  * @generated from message teleshift.v1.EmitAuditEventsRequest
@@ -444,7 +496,7 @@ export type EmitAuditEventsRequest = Message<"teleshift.v1.EmitAuditEventsReques
  * Use `create(EmitAuditEventsRequestSchema)` to create a new message.
  */
 export const EmitAuditEventsRequestSchema: GenMessage<EmitAuditEventsRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 13);
+  messageDesc(file_internal, 15);
 
 /**
  * @generated from message teleshift.v1.EmitAuditEventsResponse
@@ -461,7 +513,7 @@ export type EmitAuditEventsResponse = Message<"teleshift.v1.EmitAuditEventsRespo
  * Use `create(EmitAuditEventsResponseSchema)` to create a new message.
  */
 export const EmitAuditEventsResponseSchema: GenMessage<EmitAuditEventsResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 14);
+  messageDesc(file_internal, 16);
 
 /**
  * @generated from message teleshift.v1.RefusedAuditEvent
@@ -492,7 +544,7 @@ export type RefusedAuditEvent = Message<"teleshift.v1.RefusedAuditEvent"> & {
  * Use `create(RefusedAuditEventSchema)` to create a new message.
  */
 export const RefusedAuditEventSchema: GenMessage<RefusedAuditEvent> = /*@__PURE__*/
-  messageDesc(file_internal, 15);
+  messageDesc(file_internal, 17);
 
 /**
  * @generated from message teleshift.v1.WatchLocksRequest
@@ -509,7 +561,7 @@ export type WatchLocksRequest = Message<"teleshift.v1.WatchLocksRequest"> & {
  * Use `create(WatchLocksRequestSchema)` to create a new message.
  */
 export const WatchLocksRequestSchema: GenMessage<WatchLocksRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 16);
+  messageDesc(file_internal, 18);
 
 /**
  * @generated from message teleshift.v1.WatchLocksResponse
@@ -552,7 +604,7 @@ export type WatchLocksResponse = Message<"teleshift.v1.WatchLocksResponse"> & {
  * Use `create(WatchLocksResponseSchema)` to create a new message.
  */
 export const WatchLocksResponseSchema: GenMessage<WatchLocksResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 17);
+  messageDesc(file_internal, 19);
 
 /**
  * @generated from message teleshift.v1.UserGeneration
@@ -579,7 +631,7 @@ export type UserGeneration = Message<"teleshift.v1.UserGeneration"> & {
  * Use `create(UserGenerationSchema)` to create a new message.
  */
 export const UserGenerationSchema: GenMessage<UserGeneration> = /*@__PURE__*/
-  messageDesc(file_internal, 18);
+  messageDesc(file_internal, 20);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesRequest
@@ -592,7 +644,7 @@ export type WatchDatabasesRequest = Message<"teleshift.v1.WatchDatabasesRequest"
  * Use `create(WatchDatabasesRequestSchema)` to create a new message.
  */
 export const WatchDatabasesRequestSchema: GenMessage<WatchDatabasesRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 19);
+  messageDesc(file_internal, 21);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesResponse
@@ -621,7 +673,7 @@ export type WatchDatabasesResponse = Message<"teleshift.v1.WatchDatabasesRespons
  * Use `create(WatchDatabasesResponseSchema)` to create a new message.
  */
 export const WatchDatabasesResponseSchema: GenMessage<WatchDatabasesResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 20);
+  messageDesc(file_internal, 22);
 
 /**
  * @generated from message teleshift.v1.SearchEventsRequest
@@ -688,7 +740,7 @@ export type SearchEventsRequest = Message<"teleshift.v1.SearchEventsRequest"> & 
  * Use `create(SearchEventsRequestSchema)` to create a new message.
  */
 export const SearchEventsRequestSchema: GenMessage<SearchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 21);
+  messageDesc(file_internal, 23);
 
 /**
  * @generated from message teleshift.v1.SearchEventsResponse
@@ -712,7 +764,7 @@ export type SearchEventsResponse = Message<"teleshift.v1.SearchEventsResponse"> 
  * Use `create(SearchEventsResponseSchema)` to create a new message.
  */
 export const SearchEventsResponseSchema: GenMessage<SearchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 22);
+  messageDesc(file_internal, 24);
 
 /**
  * What the Proxy's web API asks of Auth for people who have no certificate yet.
@@ -822,6 +874,16 @@ export const DatabaseAgent: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchAuthoritiesRequestSchema;
     output: typeof WatchAuthoritiesResponseSchema;
+  },
+  /**
+   * The lock of an automatic user of one database server: a word when the caller has it; the end of the call gives it back.
+   *
+   * @generated from rpc teleshift.v1.DatabaseAgent.HoldDatabaseUser
+   */
+  holdDatabaseUser: {
+    methodKind: "server_streaming";
+    input: typeof HoldDatabaseUserRequestSchema;
+    output: typeof HoldDatabaseUserResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_internal, 1);

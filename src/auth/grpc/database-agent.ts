@@ -3,7 +3,10 @@ import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
 import { toMessage } from '../../api/convert.js';
 import type { DatabaseAgent } from '../../api/gen/internal_pb.js';
+import { isSameInRedshift } from '../../resources/auto-user-name.js';
+import type { User } from '../../resources/types.js';
 import { keyOf } from '../../store/store.js';
+import { rest } from '../../wait.js';
 import { sortRecords } from '../agent-records.js';
 import { hostAuthorities } from '../host-certs.js';
 import { locksFeed, rightsFeed } from '../rights-feed.js';
@@ -12,6 +15,8 @@ import { networkingConfig } from '../settings.js';
 import type { AuthState } from '../state.js';
 import { requireHost, rolesOf, whoCalls } from '../who.js';
 
+/** A change in a database has deadlines of its own, which are shorter. */
+const MOST_HELD_MS = 5 * 60_000;
 /** Refused records of one call that are named in the log. */
 const MOST_SAID = 10;
 
@@ -71,6 +76,14 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
           });
         }
       }
+    },
+    async *holdDatabaseUser({ endpoint, user, sameNames }, context) {
+      await asAgent(context);
+      using _held = await state.heldNames.take(JSON.stringify([endpoint, user]), context.signal);
+      const isSame = ({ metadata }: User) => isSameInRedshift(metadata.name, user);
+      const same = sameNames ? (await state.users.list()).filter(isSame) : [];
+      yield { sameNames: same.map(({ metadata }) => metadata.name) };
+      await rest(MOST_HELD_MS, context.signal, { isIdle: true });
     },
     async *watchDatabases(_, context) {
       await asAgent(context);

@@ -44,6 +44,10 @@ async function printDatabases(env: Env, args: DbLsArgs, databases: ListedDatabas
   }
   await printTable(env, databaseTable(databases, { verbose: args.verbose, all: args.all }));
   printLine(env);
+  // A narrow table cuts the reason.
+  for (const { database, users } of args.verbose ? [] : databases) {
+    if (users.refused !== undefined) printLine(env, `${database.metadata.name}: nobody can enter: ${users.refused}`);
+  }
   const isFiltered = args.labels || args.search || args.query;
   if (databases.length === 0 && !isFiltered) env.stderr.write(`${NOT_LISTED}\n`);
   if (databases.length >= HINT_ROWS && !isFiltered) {

@@ -66,9 +66,10 @@ function nameCell({ database, active }: ListedDatabase, verbose: boolean): strin
   return parts.length > 0 ? `> ${name} (${parts.join(', ')})` : `> ${name}`;
 }
 
-export function usersCell({ allowed, denied, autoProvisioned, unknown }: AllowedNames): string {
+export function usersCell({ allowed, denied, autoProvisioned, unknown, refused }: AllowedNames): string {
   if (unknown) return '(unknown)';
   if (autoProvisioned) return `[${allowed.join(' ')}] (Auto-provisioned)`;
+  if (refused !== undefined) return `(none: ${refused})`;
   if (allowed.length === 0) return '(none)';
   const list = `[${[...allowed].sort().join(' ')}]`;
   return allowed.includes('*') && denied.length > 0 ? `${list}, except: [${[...denied].sort().join(' ')}]` : list;

@@ -7,6 +7,15 @@
 
 export const REDSHIFT_VERSION = '1.0.84219';
 
+/** Views that Redshift has in `pg_catalog`, where nobody can make one. */
+export const CATALOGUE_VIEWS = new Set([
+  'STV_SESSIONS',
+  'STV_RECENTS',
+  'SVV_ROLES',
+  'SVL_USER_INFO',
+  'SVV_USER_GRANTS',
+]);
+
 export function catalogueSql(database: string): string {
   const name = `"${database.replaceAll('"', '""')}"`;
   return `
@@ -31,6 +40,10 @@ CREATE VIEW redshift_catalog.stv_recents AS
 CREATE VIEW redshift_catalog.svv_roles AS
   SELECT oid::int AS role_id, rolname::text AS role_name, 'postgres'::text AS role_owner, NULL::text AS external_id
   FROM pg_roles WHERE NOT rolcanlogin AND rolname NOT LIKE 'pg\\_%';
+CREATE VIEW redshift_catalog.svl_user_info AS
+  SELECT rolname::text AS usename, oid::int AS usesysid, rolcreatedb AS usecreatedb, rolsuper AS usesuper,
+    CASE rolconnlimit WHEN -1 THEN 'UNLIMITED' ELSE rolconnlimit::text END AS useconnlimit
+  FROM pg_roles WHERE rolcanlogin;
 CREATE VIEW redshift_catalog.svv_user_grants AS
   SELECT u.oid::int AS user_id, u.rolname::text AS user_name, r.oid::int AS role_id, r.rolname::text AS role_name,
     m.admin_option

@@ -4,6 +4,7 @@
  * it came, also in the middle of one.
  */
 import { Transform } from 'node:stream';
+import { CATALOGUE_VIEWS } from './catalogue.js';
 import { findUndocumented, type Undocumented, unknownFunction } from './documented.js';
 import { foldName, keepsCaseAfter } from './names.js';
 import { type Token, tokensOf } from './sql.js';
@@ -72,6 +73,13 @@ function replacementOf(tokens: Token[], at: number, keepsCase: boolean, unknown:
     return { words: 1, to: quote + rewrite(body, keepsCase, unknown) + quote };
   }
   if (kind !== 'word') return { words: 1, to: text };
+  if (
+    tokens[at]!.key === 'PG_CATALOG' &&
+    tokens[at + 1]?.key === '.' &&
+    CATALOGUE_VIEWS.has(tokens[at + 2]?.key ?? '')
+  ) {
+    return { words: 1, to: CATALOGUE };
+  }
   const called = unknownFunction(tokens, at);
   if (called > 0) {
     const name = tokens[at + called - 1]!;

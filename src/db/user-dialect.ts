@@ -1,0 +1,60 @@
+/**
+ * How one kind of server looks up, makes, enables, disables and drops automatic users: its statements, as data. What is done with
+ * them, in which transaction, is in `user-change.ts`; why these, in RFD 12.
+ */
+import type { PgSession } from '../pg/session.js';
+
+/** Whoever is a member, without the right to make others one, is ours. */
+export const BOOKKEEPING_ROLE = 'teleport-auto-user';
+
+/** What the server tells the administrator's statements: they end there before we stop waiting. */
+export const SERVER_TIMEOUT_MS = 10_000;
+
+export interface HeldRole {
+  name: string;
+  /** Who gave it, where that counts. */
+  grantor?: string | undefined;
+}
+
+/** One user as the server has it now. */
+export interface UserFacts {
+  exists: boolean;
+  /** A member of the bookkeeping role. */
+  isOurs: boolean;
+  /** All but the bookkeeping role. */
+  roles: HeldRole[];
+  /** Processes of the user's sessions, in all databases. */
+  sessions: string[];
+  /** Of the wanted roles, and the bookkeeping role, those that are not there. */
+  missing: string[];
+  /** What somebody has to say to the server before the administrator can do this. */
+  grants: string[];
+}
+
+export interface UserDialect {
+  /** Begins the transaction. */
+  begin: string;
+  /** Makes the bookkeeping role. */
+  makeRole: string;
+  facts(session: PgSession, user: string, wanted: readonly string[]): Promise<UserFacts>;
+  create(user: string, roles: readonly string[]): string[];
+  enable(user: string, roles: { revoke: readonly HeldRole[]; grant: readonly string[] }): string[];
+  /** The lock of the user comes first. */
+  disable(user: string, roles: readonly HeldRole[]): string[];
+  drop(user: string): string;
+  /** Whether the server only remarks that a role was not taken away. */
+  revokesQuietly: boolean;
+  /** Users of ours without a session that are not disabled. */
+  abandoned(session: PgSession): Promise<string[]>;
+  /** Whether two names of roles are one. */
+  isSameRole(one: string, other: string): boolean;
+}
+
+/** A name in SQL; in double quotes nothing but the quote has a meaning. */
+export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+
+export const listed = (names: readonly string[]): string => names.map(quoted).join(', ');
+
+/** `$2, $3` for parameters that begin behind others. */
+export const placesAfter = (count: number, values: readonly string[]): string =>
+  values.map((_, at) => `$${count + 1 + at}`).join(', ');

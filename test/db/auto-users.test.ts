@@ -1,0 +1,428 @@
+/**
+ * Automatic users on a real PostgreSQL server, by an administrator who has just the rights that are needed, over one agent or two.
+ * Tests: src/db/auto-users.ts, src/db/user-change.ts, src/db/user-dialect.ts, src/db/user-postgres.ts
+ */
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { HeldNames } from '../../src/auth/held-names.js';
+import { isTeleportError } from '../../src/errors.js';
+import type { PgSession } from '../../src/pg/session.js';
+import type { Database } from '../../src/resources/types.js';
+import { createTestCa } from '../support/ca.js';
+import { type Postgres, quoteIdent, startPostgres } from '../support/postgres.js';
+import { type Relay, startRelay } from '../support/relay.js';
+import { until } from '../support/until.js';
+import { role, startTestAgent, type TestAgent, USER } from './agent.js';
+
+const ADMIN = 'teleport-admin';
+const OURS = 'teleport-auto-user';
+const KEEP = { create_db_user_mode: 'keep' };
+const DROP = { create_db_user_mode: 'best_effort_drop' };
+
+let names: HeldNames;
+let start: () => Promise<TestAgent>;
+let databaseOf: (name: string, spec?: object, labels?: Record<string, string>) => Database;
+let server: Postgres;
+let relay: Relay;
+let agent: TestAgent;
+/** Another one, of the same server. */
+let other: TestAgent;
+
+beforeAll(async () => {
+  const [dbCa, dbClientCa] = [createTestCa('DB CA'), createTestCa('DB client CA')];
+  server = await startPostgres({
+    tls: { ...dbCa.issue(['localhost']), ca: dbClientCa.certPem },
+    users: [{ name: ADMIN, createRole: true }, { name: 'dave' }],
+    databases: ['dev', 'second'],
+  });
+  await server.query('CREATE ROLE reader; CREATE ROLE writer; CREATE ROLE owner');
+  await server.query(`GRANT reader, writer TO "${ADMIN}" WITH ADMIN OPTION`);
+  await server.query('GRANT CREATE ON SCHEMA public TO writer', { database: 'dev' });
+  relay = await startRelay(server.port);
+  databaseOf = (name, spec = {}, labels = {}) => ({
+    kind: 'db',
+    version: 'v3',
+    metadata: { name, labels },
+    spec: { protocol: 'postgres', uri: `localhost:${server.port}`, admin_user: { name: ADMIN }, ...spec },
+  });
+  start = () =>
+    startTestAgent({
+      databases: [
+        databaseOf('pg'),
+        databaseOf('labelled', { admin_user: undefined }, { 'teleport.dev/db-admin': ADMIN }),
+        databaseOf('elsewhere', { admin_user: { name: ADMIN, default_database: 'second' } }),
+        databaseOf('far', { uri: `localhost:${relay.port}` }),
+        databaseOf('no-admin', { admin_user: undefined }),
+        databaseOf('locked-admin', { admin_user: { name: 'locked' } }),
+        databaseOf('weak-admin', { admin_user: { name: 'dave' } }),
+      ],
+      dbClientCa,
+      databaseCas: [dbCa.certPem],
+      names,
+    });
+}, 60_000);
+
+afterAll(async () => {
+  await Promise.all([agent?.stop(), other?.stop()]);
+  await relay?.stop();
+  await server?.stop();
+});
+
+beforeEach(async () => {
+  // Anew, so that one test leaves nothing to another.
+  await Promise.all([agent?.stop(), other?.stop()]);
+  names = new HeldNames();
+  [agent, other] = await Promise.all([start(), start()]);
+  for (const name of [USER, 'bob', OURS]) await remove(name);
+  for (const one of [agent, other]) {
+    one.roles = [keeping(['reader', 'writer'])];
+    await one.as({ serviceName: 'pg' });
+  }
+  Object.assign(relay, { isDown: false, breakAt: undefined });
+});
+
+const keeping = (dbRoles: string[], options = KEEP) => role({ db_roles: dbRoles, db_users: [] }, options);
+
+async function remove(name: string): Promise<void> {
+  const [found] = await server.query('SELECT 1 FROM pg_roles WHERE rolname = $1', { values: [name] });
+  if (!found) return;
+  for (const database of ['dev', 'second']) await server.query(`DROP OWNED BY ${quoteIdent(name)}`, { database });
+  await server.query(`DROP ROLE ${quoteIdent(name)}`);
+}
+
+interface Account {
+  login: boolean;
+  roles: string[];
+}
+
+/** The user as the server has it; undefined: none. */
+async function account(name = USER): Promise<Account | undefined> {
+  const sql = `SELECT r.rolcanlogin AS login, ARRAY(SELECT g.rolname::text FROM pg_auth_members m
+    JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1) AS roles FROM pg_roles r WHERE r.rolname = $1`;
+  return (await server.query(sql, { values: [name] }))[0] as Account | undefined;
+}
+
+const ENABLED = { login: true, roles: ['reader', OURS, 'writer'] };
+const DISABLED = { login: false, roles: [OURS] };
+
+const enter = (user = USER, by = agent): Promise<PgSession> => by.session({ user, database: 'dev' });
+
+async function leave(session: PgSession, by = agent): Promise<void> {
+  session.close();
+  await by.idle();
+}
+
+/** The words and the hint of a refusal. */
+async function refusal(user = USER, by = agent): Promise<{ message: string; hint: string }> {
+  const session = await enter(user, by).catch((error: unknown) => error);
+  if (!isTeleportError(session)) throw session instanceof Error ? session : new Error('was let in');
+  await by.idle();
+  return { message: session.message, hint: session.hint ?? '' };
+}
+
+const FAILED =
+  'your Teleport role requires automatic database user provisioning but an attempt to activate database user "alice" failed due to the following error: ';
+
+/** A direct connection of a user, past every agent. */
+async function direct(user: string): Promise<pg.Client> {
+  const client = new pg.Client({ host: server.socketDir, port: server.port, user, database: 'dev' });
+  client.on('error', () => {});
+  await client.connect();
+  return client;
+}
+
+describe('a session', () => {
+  test('makes the user with its database roles, and disables it when it ends', async () => {
+    const session = await enter();
+    expect((await session.query('select current_user, session_user'))[0]!.rows).toEqual([[USER, USER]]);
+    expect(await account()).toEqual(ENABLED);
+    await leave(session);
+    expect(await account()).toEqual(DISABLED);
+    expect(agent.events.map(({ event, code }) => [event, code])).toEqual([
+      ['db.session.start', 'TDB00I'],
+      ['db.session.user.create', 'TDB08I'],
+      ['db.session.query', 'TDB02I'],
+      ['db.session.result', 'TDB10I'],
+      ['db.session.end', 'TDB01I'],
+      ['db.session.user.deactivate', 'TDB09I'],
+    ]);
+    const [, created, query] = agent.events;
+    expect(created).toMatchObject({ username: USER, roles: ['reader', 'writer'], success: true, ei: 1 });
+    expect(agent.events.at(-1)).toMatchObject({ username: USER, delete: false, success: true, ei: 5 });
+    expect(query).toMatchObject({ db_user: USER, db_roles: ['reader', 'writer'] });
+    // Nothing that the administrator said.
+    expect(agent.lines.filter((line) => /GRANT|REVOKE|ALTER ROLE|CREATE ROLE/.test(line))).toEqual([]);
+  });
+
+  test.each(['labelled', 'elsewhere'])('finds its administrator: %s', async (serviceName) => {
+    await agent.as({ serviceName });
+    const session = await enter();
+    expect(await account()).toEqual(ENABLED);
+    await leave(session);
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test('takes the roles that were asked for, and is refused others', async () => {
+    await agent.as({ serviceName: 'pg', roles: ['reader'] });
+    const session = await enter();
+    expect(await account()).toEqual({ login: true, roles: ['reader', OURS] });
+    await leave(session);
+    await agent.as({ serviceName: 'pg', roles: ['reader', 'owner'] });
+    expect((await refusal()).message).toBe('access to database role "owner" denied');
+    expect(agent.events.at(-1)).toMatchObject({ code: 'TDB00W' });
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test('is for the own name only', async () => {
+    expect((await refusal('dave')).message).toBe(
+      'please use your Teleport username ("alice") to connect instead of "dave"',
+    );
+    expect(await account()).toBeUndefined();
+  });
+
+  test('without an administrator is refused before the server hears of it', async () => {
+    await agent.as({ serviceName: 'no-admin' });
+    const { message, hint } = await refusal();
+    expect(message).toBe(
+      "your Teleport role requires automatic database user provisioning but this database doesn't have admin user configured, contact your Teleport administrator",
+    );
+    expect(hint).toMatch(/admin_user/);
+    expect(agent.events.map(({ code }) => code)).toEqual(['TDB00W']);
+  });
+
+  test('drops the user where the mode says so, and disables it where something depends on it', async () => {
+    agent.roles = [keeping(['reader', 'writer'], DROP)];
+    await leave(await enter());
+    expect(await account()).toBeUndefined();
+    expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09I', delete: true });
+    const session = await enter();
+    await session.query('create table of_alice (x int)');
+    await leave(session);
+    expect(await account()).toEqual(DISABLED);
+    expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09I', delete: false });
+  });
+
+  test('comes in again and again, also under a name with dots, quotes and letters of any script', async () => {
+    for (const username of ['alice.smith@example.com', `o"brien's \\ name`, 'Ünïcödé 名前', 'x'.repeat(63)]) {
+      await agent.as({ serviceName: 'pg' }, { username });
+      for (const _ of ['first', 'second']) {
+        const session = await enter(username);
+        expect((await session.query('select current_user'))[0]!.rows).toEqual([[username]]);
+        expect(await account(username)).toEqual(ENABLED);
+        await leave(session);
+        expect(await account(username)).toEqual(DISABLED);
+      }
+      await remove(username);
+    }
+  });
+
+  test('L12 of a name that cannot be a user is refused with the rule and the name, and nothing is made', async () => {
+    for (const username of ['x'.repeat(64), 'ü'.repeat(32), 'public', 'pg_alice']) {
+      await agent.as({ serviceName: 'pg' }, { username });
+      const { message } = await refusal(username);
+      expect(message).toContain(`${JSON.stringify(username)} cannot be the name of a user of PostgreSQL: `);
+    }
+    expect(await server.query(`SELECT 1 FROM pg_roles WHERE rolname = '${OURS}'`)).toEqual([]);
+  });
+});
+
+describe('is refused, and nothing is changed:', () => {
+  test('a user that somebody else made', async () => {
+    await server.query('CREATE ROLE alice LOGIN');
+    const { message } = await refusal();
+    expect(message).toBe(
+      `${FAILED}user "alice" already exists in this PostgreSQL database and is not managed by Teleport`,
+    );
+    expect(await account()).toEqual({ login: true, roles: [] });
+    expect(agent.events.map(({ code }) => code)).toEqual(['TDB00I', 'TDB08W', 'TDB00W', 'TDB01I']);
+  });
+
+  test('the administrator, who makes the bookkeeping role and so is a member of it', async () => {
+    await leave(await enter());
+    await agent.as({ serviceName: 'pg' }, { username: ADMIN });
+    expect((await refusal(ADMIN)).message).toContain('is not managed by Teleport');
+    expect(await account(ADMIN)).toMatchObject({ login: true });
+  });
+
+  test('roles that are not there, all named at once', async () => {
+    agent.roles = [keeping(['reader', 'nosuch', 'nor this'])];
+    expect((await refusal()).message).toBe(`${FAILED}roles "nor this", "nosuch" do not exist`);
+    expect(await account()).toBeUndefined();
+  });
+
+  test('an administrator without rights; the words that give them are in the hint', async () => {
+    agent.roles = [keeping(['reader', 'owner'])];
+    expect((await refusal()).hint).toBe(
+      `Run in the database, as somebody who may: GRANT "owner" TO "${ADMIN}" WITH ADMIN OPTION;`,
+    );
+    expect(await account()).toBeUndefined();
+    await agent.as({ serviceName: 'weak-admin' });
+    const { message, hint } = await refusal();
+    expect(message).toContain(FAILED);
+    expect(message + hint).toMatch(/CREATEROLE|permission denied/);
+  });
+
+  test('an administrator that is locked', async () => {
+    await server.query('DROP ROLE IF EXISTS locked; CREATE ROLE locked NOLOGIN');
+    await agent.as({ serviceName: 'locked-admin' });
+    const { message, hint } = await refusal();
+    expect(message).toBe(
+      `${FAILED}the administrator "locked" is not let in to "dev": role "locked" is not permitted to log in`,
+    );
+    expect(hint).toContain('ALTER ROLE "locked" LOGIN;');
+  });
+});
+
+describe('with several sessions', () => {
+  test('of one user, the first that ends takes nothing away', async () => {
+    const [one, two] = await Promise.all([enter(), enter()]);
+    await leave(one!, { ...agent, idle: async () => {} });
+    await until('the session ends', () => agent.names().includes('db.session.end') || undefined);
+    expect(await account()).toEqual(ENABLED);
+    await two!.query('select 1');
+    await leave(two!);
+    expect(await account()).toEqual(DISABLED);
+    expect(agent.names().filter((name) => name === 'db.session.user.deactivate')).toHaveLength(1);
+  });
+
+  test('over two agents, the last that ends takes the rights away, in whatever database', async () => {
+    await other.as({ serviceName: 'elsewhere' });
+    const one = await enter();
+    const two = await other.session({ user: USER, database: 'second' });
+    await leave(one);
+    expect(await account()).toEqual(ENABLED);
+    expect(agent.names()).not.toContain('db.session.user.deactivate');
+    await leave(two, other);
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test('two users at once do not get in each other’s way', async () => {
+    await other.as({ serviceName: 'pg' }, { username: 'bob' });
+    const sessions = await Promise.all(Array.from({ length: 5 }, () => [enter(), enter('bob', other)] as const).flat());
+    expect([await account(), await account('bob')]).toEqual([ENABLED, ENABLED]);
+    for (const session of sessions) session.close();
+    await Promise.all([agent.idle(), other.idle()]);
+    expect([await account(), await account('bob')]).toEqual([DISABLED, DISABLED]);
+  });
+
+  test('roles that changed meanwhile are refused until the sessions have ended', async () => {
+    const session = await enter();
+    agent.roles = [keeping(['reader'])];
+    expect((await refusal2()).message).toBe(
+      `${FAILED}roles for user "alice" has changed. Please quit all active connections and try again.`,
+    );
+    expect(await account()).toEqual(ENABLED);
+    await leave(session);
+    const again = await enter();
+    expect(await account()).toEqual({ login: true, roles: ['reader', OURS] });
+    await leave(again);
+  });
+
+  /** As `refusal`, while another session goes on. */
+  async function refusal2(): Promise<Error> {
+    const session = await enter().catch((error: unknown) => error);
+    if (!isTeleportError(session)) throw new Error('was let in');
+    return session;
+  }
+});
+
+describe('nobody keeps rights after the session', () => {
+  test('who leaves a statement behind: it is cancelled', async () => {
+    const session = await enter();
+    session.query('select pg_sleep(3600)').catch(() => {});
+    await until('the statement runs', async () => {
+      return (
+        await server.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'select pg_sleep%' AND state = 'active'")
+      )[0];
+    });
+    (session.duplex as Socket).resetAndDestroy();
+    await agent.idle();
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test('who comes in by another door, and by a password of their own, as soon as they have gone', async () => {
+    const session = await enter();
+    await session.query("alter role alice password 'x'");
+    const outside = await direct(USER);
+    await leave(session);
+    expect(await account()).toEqual(ENABLED);
+    await outside.end();
+    await until('the rights are gone', async () => ((await account())!.login ? undefined : true));
+    expect(await account()).toEqual(DISABLED);
+    expect(await server.query("SELECT 1 FROM pg_authid WHERE rolname = 'alice' AND rolpassword IS NOT NULL")).toEqual(
+      [],
+    );
+  });
+
+  test('who was given more by somebody else meanwhile', async () => {
+    const session = await enter();
+    await server.query('GRANT owner TO alice');
+    await leave(session);
+    // The administrator may not take it away, and says so; nobody logs in meanwhile.
+    expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09W', success: false });
+    await server.query('REVOKE owner FROM alice');
+    await until('the rights are gone', async () => ((await account())!.login ? undefined : true));
+  });
+
+  test('who makes operators of the catalogue’s names where the administrator logs in', async () => {
+    const session = await enter();
+    await session.query(`create function public.lie(text, text) returns boolean language sql as 'select false';
+      create operator public.= (leftarg = text, rightarg = text, function = public.lie)`);
+    await server.query(`ALTER ROLE "${ADMIN}" SET search_path TO public, pg_catalog`);
+    await leave(session);
+    expect(await account()).toEqual(DISABLED);
+    await server.query(`ALTER ROLE "${ADMIN}" RESET search_path`);
+  });
+
+  test('when the agent dies, at whatever piece of the conversation: the next one puts it right', async () => {
+    for (let breakAt = 1; ; breakAt++) {
+      const dying = await start();
+      dying.roles = agent.roles;
+      Object.assign(relay, { isDown: false, breakAt: relay.pieces() + breakAt });
+      await dying.as({ serviceName: 'far' });
+      const session = await enter(USER, dying).catch((error: unknown) => error as Error);
+      if (!(session instanceof Error)) {
+        await session.query('select 1').catch(() => {});
+        session.duplex.resume();
+        session.close();
+        await dying.idle();
+      }
+      const isThrough = !relay.isDown;
+      relay.cut();
+      await dying.stop();
+      const left = await account();
+      if (left) expect(left.roles).toContain(OURS);
+      const swept: string[] = [];
+      await until('nobody is in a session as alice', async () => {
+        const active = await server.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'alice'");
+        return active.length === 0 || undefined;
+      });
+      await other.context.autoUsers.sweep(databaseOf('pg'), (user) => swept.push(user));
+      expect([undefined, JSON.stringify(DISABLED)]).toContain(left && JSON.stringify(await account()));
+      expect(swept).toEqual(left?.login ? [USER] : []);
+      await leave(await enter(USER, other), other);
+      expect(await account()).toEqual(DISABLED);
+      await remove(USER);
+      if (isThrough) break;
+      expect(breakAt).toBeLessThan(100);
+    }
+  }, 120_000);
+
+  test('when the database goes away in a session and comes back', async () => {
+    await agent.as({ serviceName: 'far' });
+    const session = await enter();
+    relay.isDown = true;
+    relay.cut();
+    session.duplex.resume();
+    await once(session.duplex, 'end');
+    session.duplex.destroy();
+    await agent.idle();
+    expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09W', success: false });
+    relay.isDown = false;
+    await until('the rights are gone', async () => ((await account())!.login ? undefined : true));
+    expect(await account()).toEqual(DISABLED);
+    await until('it is recorded', () => agent.events.at(-1)!.code === 'TDB09I' || undefined);
+  });
+});

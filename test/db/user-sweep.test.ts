@@ -1,0 +1,70 @@
+/** Who looks after users that were left behind, when, and what of it is recorded. Tests: src/db/user-sweep.ts */
+import { expect, test } from '@jest/globals';
+import { createRegistry } from '../../src/db/registry.js';
+import { userLeftBehind } from '../../src/db/session-audit.js';
+import { sweepUsers } from '../../src/db/user-sweep.js';
+import { silent } from '../../src/log.js';
+import type { Database } from '../../src/resources/types.js';
+import { until } from '../support/until.js';
+
+const database = (name: string, uri: string, spec: object = {}): Database => ({
+  kind: 'db',
+  version: 'v3',
+  metadata: { name },
+  spec: { protocol: 'postgres', uri, admin_user: { name: 'boss' }, ...spec },
+});
+
+test('each server is looked at once at the start, when it comes, and again; a failure stops nothing', async () => {
+  const registry = createRegistry([
+    database('one', 'a:5432'),
+    database('same', 'A:5432'),
+    database('none', 'b:5432', { admin_user: undefined }),
+  ]);
+  const looked: string[] = [];
+  const disabled: string[] = [];
+  const stop = new AbortController();
+  const ended = sweepUsers({
+    registry,
+    autoUsers: {
+      async sweep({ spec, metadata }, onEnd) {
+        looked.push(spec.uri.toLowerCase());
+        if (spec.uri === 'c:5432') throw new Error('gone');
+        if (looked.length === 1) onEnd(`user of ${metadata.name}`);
+      },
+    },
+    onDisabled: (_database, user) => disabled.push(user),
+    log: silent,
+    signal: stop.signal,
+    everyMs: 1,
+  });
+  await until('the first look', () => looked.length > 0 || undefined);
+  expect(looked[0]).toBe('a:5432');
+  expect(disabled).toEqual(['user of same']);
+  registry.setResources([database('new', 'c:5432')]);
+  await until('the new server', () => looked.includes('c:5432') || undefined);
+  const before = looked.length;
+  await until('the next round', () => looked.length > before + 1 || undefined);
+  stop.abort();
+  await ended;
+  expect(looked).not.toContain('b:5432');
+});
+
+test('what was taken away later is recorded without a session', () => {
+  const line = userLeftBehind(database('one', 'a:5432'), 'alice', {
+    hostId: 'host-1',
+    clusterName: 'c',
+    now: () => new Date(0),
+  });
+  expect(line.endsWith('}\n')).toBe(true);
+  const record = JSON.parse(line);
+  expect(record).toMatchObject({
+    event: 'db.session.user.deactivate',
+    code: 'TDB09I',
+    db_service: 'one',
+    username: 'alice',
+    server_id: 'host-1',
+    delete: false,
+    success: true,
+  });
+  expect(record).not.toHaveProperty('sid');
+});
