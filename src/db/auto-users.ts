@@ -205,7 +205,7 @@ export class AutoUsers {
 
 /** What a stay needs of the agent's users. */
 interface Steps {
-  /** @param onChanging  called before the server is told anything */
+  /** @param onChanging  called before the server hears anything */
   admit(onChanging: () => void): Promise<HeldUser>;
   end(own?: OwnConnection): Promise<UserEnd>;
   forget(): void;

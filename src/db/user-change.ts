@@ -2,7 +2,7 @@
  * One change of an automatic user, over the administrator's connection. Everything that is looked up and everything that is
  * changed by it is one transaction; the change and its COMMIT travel as one message, so nothing of ours is between them.
  *
- * Source: database-service.md 10.3 to 10.5 for what is done when, and the texts; RFD 12 for the statements.
+ * Source: database-service.md 10.3 and 10.4 for what is done when, and the texts; RFD 12 for the statements.
  */
 import { TeleportError } from '../errors.js';
 import { isServerError, type ServerError } from '../pg/server-error.js';

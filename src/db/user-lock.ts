@@ -26,7 +26,7 @@ export const lockAtAuth =
       const words = databaseAgent.holdDatabaseUser(user, { signal: call.signal, timeoutMs: 0 })[Symbol.asyncIterator]();
       const first = await words.next();
       if (first.done) throw new TeleportError('ConnectionProblem', 'Auth does not give the lock of a database user');
-      // The end of the call is no news.
+      // How the call ends says nothing new.
       words.next().catch(() => {});
       return { sameNames: first.value.sameNames, [Symbol.dispose]: () => call.abort() };
     } catch (error) {

@@ -1,4 +1,4 @@
-/** Locks by name: who waits, and who goes away. Tests: src/auth/held-names.ts, src/db/user-lock.ts */
+/** Locks by name: who waits, and who goes away. Tests: src/db/user-lock.ts */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { HeldNames } from '../../src/auth/held-names.js';
 import { lockAtAuth } from '../../src/db/user-lock.js';

@@ -346,7 +346,7 @@ test('W10 a role that wants automatic users is taken, and rights on single objec
     options: { create_db_user_mode: 'keep' },
   });
   const permissions = [{ permissions: ['SELECT'], match: { a: 'b' } }];
-  const said = refused(await create(role({ allow: { db_permissions: permissions } }, 'auto')));
+  const said = refused(await create(role({ allow: { db_permissions: permissions } }, 'auto'), '-f'));
   expect(said).toContain('Give them to a role of the database, and name that in db_roles.');
 });
 

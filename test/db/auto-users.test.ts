@@ -1,6 +1,6 @@
 /**
  * Automatic users on a real PostgreSQL server, by an administrator who has just the rights that are needed, over one agent or two.
- * Tests: src/db/auto-users.ts, src/db/user-change.ts, src/db/user-dialect.ts, src/db/user-postgres.ts
+ * Tests: src/db/user-change.ts, src/db/user-dialect.ts, src/db/user-postgres.ts
  */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';

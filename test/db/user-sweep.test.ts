@@ -1,4 +1,4 @@
-/** Who looks after users that were left behind, when, and what of it is recorded. Tests: src/db/user-sweep.ts */
+/** Who looks after users that were left behind, when, and what of it is recorded. */
 import { expect, test } from '@jest/globals';
 import { createRegistry } from '../../src/db/registry.js';
 import { userLeftBehind } from '../../src/db/session-audit.js';

@@ -5,8 +5,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { ownFiles, targetsOf } from '../tools/changed.js';
 
-/** Tests that are about no source file of their own: the house, the doubles, the tools, foreign programs, whole jobs. */
-const WHOLE = /^test\/(?:house|support|tools|interop|peers|cluster|attacks|fuzz)\/|^test\/rooms\.test\.ts$/;
+/** Tests that are about no source file of their own: the house, the doubles, the tools, foreign programs, whole jobs, what the seeds say. */
+const WHOLE = /^test\/(?:house|support|tools|interop|peers|cluster|seeds|attacks|fuzz)\/|^test\/rooms\.test\.ts$/;
 
 const files = ownFiles();
 const tests = files.filter((path) => path.endsWith('.test.ts'));

@@ -17,6 +17,7 @@ const ALLOWED: Record<string, string> = {
   'support/until.ts': 'asks again what another process tells nobody',
   'support/sign-up.ts': 'the next code of an authenticator comes with the clock',
   'support/postgres.ts': 'deadlines after which a server is killed',
+  'support/relay.ts': 'a server that is far away is what it stands for',
   'support/secret-service.ts': 'the deadline of a daemon that is asked again',
   'support/terminal.ts': 'the deadline of a text, to show what came instead',
   'cli/start.test.ts': 'that nothing happens has no event: the last look of bin/start.ts is over after its time',
