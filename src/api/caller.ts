@@ -9,8 +9,8 @@ export interface Caller {
   remoteAddr: string;
   /** Called when a whole request of a caller without a certificate is here; what it gives, when that is answered. */
   busy?: (() => () => void) | undefined;
-  /** Whether there was a call on this connection. */
-  hasCalled?: boolean;
+  /** Called when the caller has a right to be here: only then it has a place. @throws TeleportError `LimitExceeded` when there is none */
+  admit?: (() => void) | undefined;
   /** Ends the connection, a moment later. */
   end?: (() => void) | undefined;
 }

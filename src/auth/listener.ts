@@ -88,14 +88,16 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
         const arrival = arrivals.get(portKey(socket));
         if (arrival === undefined) throw new TeleportError('Protocol', 'a connection that nobody has accepted');
         const { remoteAddr, guest } = arrival;
-        if (bearer) guest.become(knownAs(bearer, socket));
-        const caller: Caller = { bearer, remoteAddr, busy: () => guest.busy() };
+        const admit = bearer && (() => guest.become(knownAs(bearer, socket)));
+        const caller: Caller = { bearer, remoteAddr, busy: () => guest.busy(), admit };
         if (socket.alpnProtocol === ALPN.h2) connections.keep(caller, socket, grpc.accept(socket, caller));
         else {
           connections.keep(caller, socket, () => hangUp(socket));
           callers.set(socket, caller);
           rest.emit('connection', socket);
         }
+        // Who is out, or one too many, stays a stranger: a call hears why, in a stranger's time.
+        if (bearer) whoCalls(state, caller).catch((error: unknown) => log.debug('Connection not admitted', { error }));
       } catch (error) {
         log.warn('Connection refused', { addr: socket.remoteAddress, error: messageOf(error) });
         socket.destroy();

@@ -13,7 +13,7 @@ import { atMoment, rest } from '../wait.js';
 import { storedValue } from './records.js';
 import { SECRETS } from './secrets.js';
 import type { AuthState } from './state.js';
-import { whoCalls } from './who.js';
+import { lookAt } from './who.js';
 
 /** How long a caller who is out may still hear why, in answer to a call. */
 const REFUSALS_MS = 300;
@@ -77,13 +77,12 @@ export class OpenConnections {
   async #look(change: Change): Promise<void> {
     const hits = whomItConcerns(change, this.#state);
     if (hits === undefined) return;
-    // Where there was no call, the first one finds out.
-    for (const caller of [...this.#callers]) if (caller.hasCalled && hits(caller)) await this.#check(caller);
+    for (const caller of [...this.#callers]) if (hits(caller)) await this.#check(caller);
   }
 
   async #check(caller: Caller): Promise<void> {
     try {
-      await whoCalls(this.#state, caller);
+      await lookAt(this.#state, caller);
     } catch (error) {
       // Not found: a role of the user's.
       if (isTeleportError(error, 'AccessDenied') || isTeleportError(error, 'NotFound')) caller.end?.();

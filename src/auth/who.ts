@@ -36,14 +36,20 @@ export const believed = ({ authorities }: AuthState) => ({
  * Nothing is taken from an earlier call: on a connection that is held open, who is out is out with the next one.
  *
  * @throws TeleportError `AccessDenied` for a certificate whose time is over or whose authority was rotated away, a user who is gone, was made anew or is
- *   elsewhere than the certificate is good for, and for a lock; `NotFound` for a role that is gone
+ *   elsewhere than the certificate is good for, and for a lock; `NotFound` for a role that is gone;
+ *   `LimitExceeded` when there is no place for one more connection of the caller
  */
 export async function whoCalls(state: AuthState, caller: Caller): Promise<Who> {
+  const who = await lookAt(state, caller);
+  caller.admit?.();
+  return who;
+}
+
+/** The same of a connection that nobody calls on at the moment. */
+export async function lookAt(state: AuthState, caller: Caller): Promise<Who> {
   const { bearer, remoteAddr } = caller;
   if (bearer === undefined) return { kind: 'nobody', remoteAddr };
   const { role } = bearer;
-  // Before the first look: what changes from here on is looked at again.
-  caller.hasCalled = true;
   const isBelieved = isStillBelieved(bearer, believed(state));
   // Nothing will ever be answered on this connection again.
   if (!isBelieved || hasExpired(state, bearer.identity)) caller.end?.();

@@ -46,8 +46,8 @@ export interface ReceptionOptions {
 
 /** After the sessions that are in it (`postgres.ts`). */
 const TUNNEL_CUT_MS = 700;
-/** For the answers of calls under way. */
-const GRPC_CUT_MS = 300;
+/** For the answers of calls and requests under way. */
+const CALLS_CUT_MS = 300;
 
 export class Reception {
   readonly tunnels: TunnelRegistry;
@@ -148,7 +148,7 @@ export class Reception {
   #acceptGrpc(server: AuthHttp2Server, { client, guest, peer, stream }: Arrival): void {
     if (peer) {
       checkUsage(peer.identity, 'everything');
-      this.#guard(stream, peer, { cutMs: GRPC_CUT_MS, mayGoOn: () => false });
+      this.#guard(stream, peer, { cutMs: CALLS_CUT_MS, mayGoOn: () => false });
     }
     const remoteAddr = joinHostPort(client.address, client.port);
     server.accept(stream, { bearer: peer, remoteAddr, busy: () => guest.busy() });
@@ -186,7 +186,10 @@ export class Reception {
   /** Who serves what a connection asks for. */
   #services(): RouterOptions['serve'] {
     return {
-      web: ({ stream, client, guest, isHttp2 }) => this.#web.accept(stream, { client, guest }, { isHttp2 }),
+      web: ({ stream, client, guest, peer, isHttp2 }) => {
+        if (peer) this.#guard(stream, peer, { cutMs: CALLS_CUT_MS, mayGoOn: () => false });
+        this.#web.accept(stream, { client, guest }, { isHttp2 });
+      },
       postgres: ({ stream, client: { address, port }, guest, peer, refusal }) =>
         this.#clients.serve({ stream, peer, refusal, isDirect: false, address, port, guest }),
       transport: (arrival) => this.#acceptGrpc(this.#transport, arrival),

@@ -153,6 +153,32 @@ test('X6 people and the local administrator work at Auth meanwhile', async () =>
   }
 });
 
+test('A-M6 who is deleted or locked keeps no place at Auth without a call, whoever has a right does', async () => {
+  const admin = await auth.asHost('Admin');
+  const names = ['ben', 'carl', 'dora'];
+  const [ben, carl, dora] = await Promise.all(
+    names.map(async (name) => await auth.login(name, await auth.invite(name, ['access']))),
+  );
+  const connect = async ({ certPem: cert, keyPem: key }: Credentials) => {
+    const { host, port } = auth.auth.address;
+    const socket = connectTls({ host, port, cert, key, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+    await once(socket, 'secureConnect');
+    return socket.resume();
+  };
+  const before = await connect(dora!);
+  await admin.users.deleteUser({ name: 'ben' });
+  await admin.users.deleteUser({ name: 'dora' });
+  await admin.auth.upsertLock({ metadata: { name: 'l' }, spec: { target: { user: 'carl' } } });
+  const first = await connect(alice);
+  const out = [before, await connect(ben!), await connect(carl!)];
+  try {
+    await Promise.all(out.map(ended));
+    expect(first.destroyed).toBe(false);
+  } finally {
+    for (const socket of [first, ...out]) socket.destroy();
+  }
+});
+
 test('X6 whose request is whole waits for the answer, and is a stranger again after it', async () => {
   const { hostCaPems, clusterName } = await auth.identity('Node');
   const route = { kind: 'direct', ...auth.auth.address } as const;

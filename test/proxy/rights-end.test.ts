@@ -78,6 +78,17 @@ test('M8 of a user who was deleted', async () => {
   expect(await endOf(() => peer.auth.remove('alice'))).toBe('terminating connection: user "alice" was deleted');
 });
 
+test('A-M6 at the web API too, and who is locked does not get there', async () => {
+  const web = () => open(['http/1.1'], peer.authorities.user());
+  const held = await web();
+  held.write('GET /webapi/find HTTP/1.1\r\nhost: x\r\n\r\n');
+  await once(held, 'data');
+  const closed = once(held.resume(), 'close');
+  peer.auth.lock({ user: 'alice' });
+  await closed;
+  await once((await web()).resume(), 'close');
+});
+
 test('H6 of the old authority of users', async () => {
   const rotate = () => {
     peer.authorities.userCa = createTestCa(CLUSTER);
