@@ -25,7 +25,7 @@ import { isLoopback } from '../ip.js';
 import { Crowd, type CrowdOptions, type Guest, type Known } from '../net/crowd.js';
 import { hangUp } from '../net/hang-up.js';
 import { type Listener, listen } from '../net/listen.js';
-import { makeTlsServer, presentedCertificate, type TlsIdentity } from '../net/tls-server.js';
+import { endsOf, makeTlsServer, presentedCertificate, type TlsIdentity } from '../net/tls-server.js';
 import { clientAddress } from './client-address.js';
 import { auditReaderHandlers } from './grpc/audit-reader.js';
 import { authHandlers } from './grpc/auth-service.js';
@@ -85,7 +85,7 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
     onSecure: (socket) => {
       try {
         const bearer = believe(state, socket);
-        const arrival = arrivals.get(portKey(socket));
+        const arrival = arrivals.get(connectionOf(socket));
         if (arrival === undefined) throw new TeleportError('Protocol', 'a connection that nobody has accepted');
         const { remoteAddr, guest } = arrival;
         const admit = bearer && (() => guest.become(knownAs(bearer, socket)));
@@ -108,18 +108,17 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
 
   const rotations = state.authorities.onChange(() => tls.setIdentity(identity()));
 
-  // The TLS socket does not lead back to the TCP socket below it, but both know the port of the other end.
-  const ports = new Map<string, object>();
-  const portKey = (socket: FarEnd) => ports.get(farEnd(socket)) ?? socket;
+  const accepted = new Map<string, object>();
+  const connectionOf = (socket: TLSSocket): object => accepted.get(endsOf(socket) ?? '') ?? socket;
 
   const listener: Listener = await listen({
     ...at,
     onConnection: async (socket: Socket) => {
-      const key = farEnd(socket);
-      ports.set(key, socket);
-      socket.once('close', () => ports.delete(key));
       const guest = crowd.arrive(socket, socket.remoteAddress ?? '');
-      if (guest === undefined) return void socket.destroy();
+      const ends = endsOf(socket);
+      if (guest === undefined || ends === undefined) return void socket.destroy();
+      accepted.set(ends, socket);
+      socket.once('close', () => accepted.delete(ends));
       const remoteAddr = await addressOf(state, socket);
       guest.from(hostOf(remoteAddr));
       arrivals.set(socket, { remoteAddr, guest });
@@ -172,13 +171,6 @@ async function ownIdentity(state: AuthState): Promise<TlsIdentity> {
   });
   return { cert: own.certPem, key: own.keyPem };
 }
-
-interface FarEnd {
-  remoteAddress?: string | undefined;
-  remotePort?: number | undefined;
-}
-
-const farEnd = ({ remoteAddress = '', remotePort = 0 }: FarEnd) => joinHostPort(remoteAddress, remotePort);
 
 async function addressOf(state: AuthState, socket: Socket): Promise<string> {
   const { clusterName, now } = state;

@@ -4,6 +4,7 @@
  * Source: auth-grpc-and-routing.md 1.1 and 5.
  */
 import { constants } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type DetailedPeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import { TeleportError } from '../errors.js';
@@ -35,6 +36,18 @@ export interface TlsServerOptions {
   /** A finished handshake. The socket has an `error` listener and noDelay where it can. */
   onSecure: (socket: TLSSocket) => void;
   onError?: (error: TeleportError) => void;
+}
+
+/**
+ * Both ends of a TCP connection, as a text that no other open connection has. It is the same of the TLS socket on it, which does not
+ * lead back to the socket below.
+ *
+ * @returns undefined for what has no address of its own, or none any more
+ */
+export function endsOf(connection: object): string | undefined {
+  const { remoteAddress, remotePort, localAddress, localPort } = connection as Partial<Socket>;
+  if (remoteAddress === undefined || remotePort === undefined) return undefined;
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
 
 export interface TlsServer {

@@ -1,12 +1,12 @@
 /**
  * TLS as server on a connection, as a promise: which TLS socket belongs to which connection. `net/tls-server.ts` reports
- * finished handshakes without saying whose, so TCP connections are distinguished by the caller's address and port; a
+ * finished handshakes without saying whose, so TCP connections are distinguished by the addresses and ports of both ends; a
  * connection without an address of its own (inside ping frames or a WebSocket) gets a server to itself.
  */
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { TeleportError, TimedOut } from '../errors.js';
-import { makeTlsServer, type TlsIdentity, type TlsServer } from '../net/tls-server.js';
+import { endsOf, makeTlsServer, type TlsIdentity, type TlsServer } from '../net/tls-server.js';
 
 export interface TerminatorOptions {
   identity: TlsIdentity;
@@ -44,7 +44,7 @@ export function createTerminator(options: TerminatorOptions): Terminator {
     ...settings,
     identity,
     onSecure: (socket) => {
-      const waiting = pending.get(keyOf(socket) ?? '');
+      const waiting = pending.get(endsOf(socket) ?? '');
       if (waiting) waiting.resolve(socket);
       else socket.destroy();
     },
@@ -63,7 +63,7 @@ export function createTerminator(options: TerminatorOptions): Terminator {
   return {
     accept: (connection) =>
       new Promise((resolve, reject) => {
-        const key = keyOf(connection);
+        const key = endsOf(connection);
         const settle = (): void => {
           clearTimeout(timer);
           if (key !== undefined) pending.delete(key);
@@ -99,9 +99,4 @@ export function createTerminator(options: TerminatorOptions): Terminator {
       for (const server of own) server.close();
     },
   };
-}
-
-function keyOf(connection: Duplex): string | undefined {
-  const { remoteAddress, remotePort } = connection as { remoteAddress?: string; remotePort?: number };
-  return remoteAddress === undefined || remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`;
 }

@@ -8,6 +8,7 @@ import { dialTcp, dialTls } from '../../src/net/dial.js';
 import { listen } from '../../src/net/listen.js';
 import { peek, peekClientHello } from '../../src/net/peek.js';
 import {
+  endsOf,
   makeTlsServer,
   presentedCertificate,
   type TlsServer,
@@ -144,6 +145,38 @@ test('the upgrade test follows the table: negotiated no, alert yes, nothing nego
   expect(await test(1, { TELEPORT_TLS_ROUTING_CONN_UPGRADE: 'yes' })).toBe(true);
   expect(forcedConnUpgrade('a:1', { TELEPORT_TLS_ROUTING_CONN_UPGRADE: 'a:1=false;true' })).toBe(false);
   expect(forcedConnUpgrade('b:1', { TELEPORT_TLS_ROUTING_CONN_UPGRADE: 'a:1=false,nonsense' })).toBeUndefined();
+});
+
+test('A-L4 a connection is told by both ends, and the TLS socket on it has the same', async () => {
+  const told: (string | undefined)[] = [];
+  let done = () => {};
+  const secured = new Promise<void>((resolve) => (done = resolve));
+  const authority = createTestCa();
+  const tls = makeTlsServer({
+    identity: authority.issue(['127.0.0.1']),
+    onSecure: (socket) => {
+      told.push(endsOf(socket));
+      socket.destroy();
+      done();
+    },
+  });
+  await using listener = await listen({
+    onConnection: (socket) => {
+      told.push(endsOf(socket));
+      tls.accept(socket);
+    },
+  });
+  const client = await dialTls({ host: '127.0.0.1', port: listener.port, ca: authority.certPem });
+  await secured;
+  client.destroy();
+  tls.close();
+  const far = { remoteAddress: '192.0.2.1', remotePort: 7 };
+  expect(told[0]).toBe(told[1]);
+  expect(told[0]).toContain(String(listener.port));
+  expect(endsOf({ ...far, localAddress: '192.0.2.2', localPort: 443 })).not.toBe(
+    endsOf({ ...far, localAddress: '192.0.2.3', localPort: 443 }),
+  );
+  expect(endsOf({})).toBeUndefined();
 });
 
 test('a stranger who says nothing is cut by the deadline of the peek', async () => {
