@@ -28,6 +28,8 @@ import { WebServer, type WebServerOptions } from './web.js';
 
 export interface ReceptionOptions {
   auth: AuthClient;
+  /** A connection of its own for the calls that strangers cause: when they take all that it can carry, ours go on. */
+  forVisitors: Pick<AuthClient, 'proxyGateway' | 'join'>;
   /** Raw connections to Auth. */
   upstream: Upstream;
   rights: RightsWatch;
@@ -66,7 +68,7 @@ export class Reception {
   #closing: Promise<void> | undefined;
 
   constructor(options: ReceptionOptions) {
-    const { auth, upstream, terminators, settings, rateLimits, clusterName, version, now, log } = options;
+    const { auth, forVisitors, upstream, terminators, settings, rateLimits, clusterName, version, now, log } = options;
     const verify = verifier(options.authorities, { clusterName, now });
     this.#rights = options.rights;
     this.#authorities = options.authorities;
@@ -86,11 +88,11 @@ export class Reception {
       log: log.child('DB'),
     });
     this.#transport = createAuthHttp2Server({ routes: transportRoutes({ clusterName, upstream }), version, log });
-    this.#join = createAuthHttp2Server({ routes: joinRoutes(auth), version, log });
+    this.#join = createAuthHttp2Server({ routes: joinRoutes(forVisitors), version, log });
     this.#web = new WebServer({
       settings,
-      gateway: auth.proxyGateway,
-      join: auth.join,
+      gateway: forVisitors.proxyGateway,
+      join: forVisitors.join,
       preference: cachedPreference(auth, options.settingsTtlMs, log),
       onUpgrade: (inner, client, guest) =>
         this.#attend(this.#router.routeUpgraded(inner, client, guest), inner, client),

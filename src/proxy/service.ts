@@ -12,7 +12,7 @@
 
 import type { HostAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
-import { dialAuth } from '../api/dial.js';
+import { dialAuth, openAuth } from '../api/dial.js';
 import { type HostIdentity, takeOver } from '../api/host-identity.js';
 import { renewHostIdentity } from '../api/host-renewal.js';
 import { type Closable, Closers } from '../closers.js';
@@ -70,6 +70,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
   try {
     const route = { kind: 'direct', ...options.auth } as const;
     const auth = closers.keep(await dialAuth(route, identity, { version, product: 'teleport' }));
+    const forVisitors = closers.keep(openAuth(route, identity, { version, product: 'teleport' }));
     const terminators = closers.keep(createTerminators({ identity, webCert: options.webCert }));
     const rights = closers.keep(followRights(auth, options));
     const authorities = closers.keep(
@@ -88,6 +89,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     const reception = closers.keep(
       new Reception({
         auth,
+        forVisitors,
         upstream: createUpstream({ ...options.auth, identity: () => identity, now }),
         rights,
         terminators,
@@ -111,7 +113,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     });
     const address = { host: options.listen.host, port: listener.port };
     settings.listenAddr = joinHostPort(address.host, address.port);
-    const proxy = new ProxyService(options, { address, auth, terminators, reception, listener, closers });
+    const proxy = new ProxyService(options, { address, auth, forVisitors, terminators, reception, listener, closers });
     await proxy.announce();
     return proxy;
   } catch (error) {
@@ -146,6 +148,7 @@ function followRights(
 interface Opened {
   address: { host: string; port: number };
   auth: AuthClient;
+  forVisitors: AuthClient;
   terminators: Terminators;
   reception: Reception;
   listener: Listener;
@@ -201,10 +204,11 @@ export class ProxyService implements AsyncDisposable {
 
   /** Get the next host certificate, and show it from now on. @throws what Auth says */
   async renewIdentity(): Promise<void> {
-    const { auth, terminators } = this.#opened;
+    const { auth, forVisitors, terminators } = this.#opened;
     takeOver(this.#identity, await renewHostIdentity(auth, this.#identity));
     terminators.setHostIdentity(this.#identity);
     auth.reconnect();
+    forVisitors.reconnect();
   }
 
   /** Show another web certificate from the next handshake on. */

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -135,6 +136,35 @@ test('X6 people log in at the Proxy while a crowd holds on, and all of the crowd
     await crowd.leave();
   } finally {
     crowd.close();
+  }
+});
+
+test('A-H7 more logins than a connection to Auth carries do not hold up what the Proxy itself asks there', async () => {
+  const maxStreams = 20;
+  const unlimited = { perMinute: 1e6, burst: 1e6 };
+  // Nobody of them is cut off for the time that it takes them all to ask.
+  const options = { crowd: { strangerMs: 600_000 }, rateLimits: { normal: unlimited } };
+  const patient = await startTestProxy(options, { maxStreams });
+  const { auth: stub, port } = patient;
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false }).on('error', () => {});
+  let letOn = () => {};
+  stub.held = new Promise((resolve) => (letOn = resolve));
+  try {
+    const announced = stub.calls.length;
+    for (let login = 0; login < 2 * maxStreams; login++) {
+      const headers = { ':method': 'POST', ':path': '/webapi/mfa/login/begin', 'content-type': 'application/json' };
+      session
+        .request(headers)
+        .on('error', () => {})
+        .end(JSON.stringify({ user: 'crowd', pass: 'wrong' }));
+    }
+    await until('they wait', () => stub.calls.length >= announced + maxStreams || undefined);
+    await patient.proxy.announce();
+    expect(stub.calls.slice(announced).some(({ hostId }) => hostId === 'proxy-host')).toBe(true);
+  } finally {
+    letOn();
+    session.destroy();
+    await patient.close();
   }
 });
 

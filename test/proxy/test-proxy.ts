@@ -94,6 +94,8 @@ export interface StubAuth {
   offers: { database: string; hostId: string }[];
   lists: string[];
   settings: { secondFactors: number[]; messageOfTheDay: string };
+  /** Until then no login is answered. */
+  held: Promise<void>;
   /** Say to everybody that these are the locks. */
   lock(...targets: LockTarget[]): void;
   /** The same of a user who is gone. */
@@ -104,7 +106,10 @@ export interface StubAuth {
 }
 
 /** Answers what the Proxy asks of Auth; TLS with ALPN `h2`, a PROXY header in front when there is one. */
-export async function startStubAuth(authorities: TestAuthorities): Promise<StubAuth> {
+export async function startStubAuth(
+  authorities: TestAuthorities,
+  { maxStreams }: { maxStreams?: number } = {},
+): Promise<StubAuth> {
   const stub: Omit<StubAuth, 'port' | 'close'> = {
     clients: [],
     joins: [],
@@ -112,6 +117,7 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
     offers: [],
     lists: [],
     settings: { secondFactors: [1], messageOfTheDay: '' },
+    held: Promise.resolve(),
     lock(...targets) {
       locks = targets.map((target) =>
         toMessage('lock', { kind: 'lock', version: 'v2', metadata: { name: 'l' }, spec: { target, message: 'out' } }),
@@ -183,8 +189,9 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
       getSessionAccess: ({ user }) => ({ userExists: !gone.has(user) }),
     });
     router.service(ProxyGateway, {
-      loginBegin: ({ user, password, remoteAddr }) => {
+      loginBegin: async ({ user, password, remoteAddr }) => {
         stub.calls.push({ user, remoteAddr });
+        await stub.held;
         if (user !== 'alice') throw new TeleportError('NotFound', 'user not found');
         if (password !== 'right') throw new TeleportError('AccessDenied', 'wrong password');
         return { totpChallenge: true };
@@ -219,7 +226,11 @@ export async function startStubAuth(authorities: TestAuthorities): Promise<StubA
       },
     });
   };
-  const grpc = createAuthHttp2Server({ routes, version: '18.3.0' });
+  const grpc = createAuthHttp2Server({
+    routes,
+    version: '18.3.0',
+    ...(maxStreams === undefined ? {} : { maxStreams }),
+  });
   const { certPem, keyPem } = authorities.host('Auth', 'auth-host');
   const addresses = new Map<string, string>();
   const tls = makeTlsServer({
@@ -254,9 +265,13 @@ export interface TestProxy {
   close(): Promise<void>;
 }
 
-export async function startTestProxy(options: Partial<ProxyOptions> = {}): Promise<TestProxy> {
+/** @param atAuth.maxStreams  calls at a time on one connection to Auth */
+export async function startTestProxy(
+  options: Partial<ProxyOptions> = {},
+  atAuth: { maxStreams?: number } = {},
+): Promise<TestProxy> {
   const authorities = makeAuthorities();
-  const auth = await startStubAuth(authorities);
+  const auth = await startStubAuth(authorities, atAuth);
   const proxy = await startProxy({
     identity: authorities.host('Proxy', 'proxy-host'),
     auth: { host: '127.0.0.1', port: auth.port },
