@@ -1,22 +1,13 @@
 /** F13: a record that Auth does not take. */
 import { createHash } from 'node:crypto';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { RefusedRecords } from '../../src/audit/refused.js';
 import { openAuditSpool } from '../../src/audit/spool.js';
 import { TeleportError } from '../../src/errors.js';
 import { createLogger } from '../../src/log.js';
+import { useFolder } from '../support/folder.js';
 import { mountSmallDisk, testOnSmallDisk } from '../support/small-disk.js';
 import { append, numbers, taking } from './records.js';
 
@@ -24,11 +15,10 @@ let dir: string;
 let logged = '';
 const log = createLogger({ component: 'TEST', level: 'info', write: (line) => (logged += line) });
 const now = () => new Date('2026-11-21T12:00:00Z');
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'refused-'));
+useFolder('refused-', (path) => {
+  dir = path;
   logged = '';
 });
-afterEach(() => rmSync(dir, { recursive: true }));
 
 test('F13 is set aside with the reason and alarmed, and those around it arrive', async () => {
   const got: number[] = [];

@@ -6,28 +6,25 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { createLogger } from '../../src/log.js';
 import { createEmbeddedStore, openEmbeddedStore } from '../../src/store/embedded.js';
+import { useFolder } from '../support/folder.js';
 import { mountSmallDisk, type SmallDisk, testOnSmallDisk } from '../support/small-disk.js';
 
 let dir: string;
 let path: string;
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'store-'));
+useFolder('store-', (made) => {
+  dir = made;
   path = join(dir, 'auth.db');
 });
-afterEach(() => rmSync(dir, { recursive: true }));
 
 const VALUE = JSON.stringify('v'.repeat(3000));
 
