@@ -23,6 +23,7 @@ import { readCsr } from '../../src/pki/x509.js';
 import { databaseWithDefaults, roleWithDefaults } from '../../src/resources/defaults.js';
 import type { Database, Lock, Role } from '../../src/resources/types.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
+import { type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
 
 export interface AuditRecord {
   event: string;
@@ -55,6 +56,11 @@ export interface TestAgent {
   socket(): Promise<Socket>;
   /** Logged in, by a connection of its own. */
   session(login: { user: string; database?: string; parameters?: [string, string][] }): Promise<PgSession>;
+  /** Logged in by hand, so that nothing of ours reads what comes. @param parameters  default: `LOGIN` */
+  rawSession(
+    version?: number,
+    parameters?: [string, string][],
+  ): Promise<{ client: RawClient; hello: Awaited<ReturnType<RawClient['until']>> }>;
   /** Resolves when every session has ended. */
   idle(): Promise<void>;
   stop(): Promise<void>;
@@ -71,6 +77,8 @@ export interface TestAgentOptions {
 }
 
 export const USER = 'alice';
+/** Whom the sessions of the tests are of, in the database. */
+export const LOGIN = { user: 'analyst', database: 'dev' };
 const HOUR_MS = 3_600_000;
 
 export async function startTestAgent(options: TestAgentOptions): Promise<TestAgent> {
@@ -204,6 +212,11 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
         socket.on('error', reject);
       }),
     session: async (login) => connectSession(await agent.socket(), login),
+    async rawSession(version = 0x3_0000, parameters = Object.entries(LOGIN)) {
+      const client = await rawClient({ host: '127.0.0.1', port: agent.port });
+      client.socket.write(startupPacket(version, parameters));
+      return { client, hello: await client.until('Z') };
+    },
     async idle() {
       while (running.size > 0) await Promise.all(running);
     },

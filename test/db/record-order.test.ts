@@ -12,7 +12,7 @@ import { silent } from '../../src/log.js';
 import { encodeFrontend } from '../../src/pg/encode.js';
 import { taking } from '../audit/records.js';
 import { createTestCa } from '../support/ca.js';
-import { errorFields, type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
+import { errorFields, type RawClient } from '../support/pg-raw.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
 import { mountSmallDisk, testOnSmallDisk } from '../support/small-disk.js';
 import { until } from '../support/until.js';
@@ -77,17 +77,7 @@ async function useSpool(options: Partial<AuditSpoolOptions> = {}): Promise<Audit
 const stuck: AuditSpoolOptions['ship'] = (_, signal) =>
   new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stop'))));
 
-async function clientIn(): Promise<RawClient> {
-  const client = await rawClient({ host: '127.0.0.1', port: agent.port });
-  client.socket.write(
-    startupPacket(0x3_0000, [
-      ['user', 'analyst'],
-      ['database', 'dev'],
-    ]),
-  );
-  await client.until('Z');
-  return client;
-}
+const clientIn = async (): Promise<RawClient> => (await agent.rawSession()).client;
 
 const insert = (what: string) => encodeFrontend({ type: 'Query', query: `insert into ran values ('${what}')` });
 const inserts = (name: string, count: number) =>

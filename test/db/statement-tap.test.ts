@@ -5,7 +5,7 @@ import { StatementTap } from '../../src/db/statement-tap.js';
 import { UserTurns } from '../../src/db/turns.js';
 import { encodeFrontend } from '../../src/pg/encode.js';
 import { createTestCa } from '../support/ca.js';
-import { type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
+import type { RawClient } from '../support/pg-raw.js';
 import { role, startTestAgent, type TestAgent } from './agent.js';
 import { type ScriptedDatabase, startScriptedDatabase } from './scripted-database.js';
 
@@ -34,17 +34,7 @@ beforeEach(async () => {
   agent.events.length = 0;
 });
 
-async function clientIn(): Promise<RawClient> {
-  const client = await rawClient({ host: '127.0.0.1', port: agent.port });
-  client.socket.write(
-    startupPacket(0x3_0000, [
-      ['user', 'analyst'],
-      ['database', 'dev'],
-    ]),
-  );
-  await client.until('Z');
-  return client;
-}
+const clientIn = async (): Promise<RawClient> => (await agent.rawSession()).client;
 
 const EMPTY = encodeFrontend({ type: 'Query', query: '' });
 /** That a socket gives at once. */
