@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
@@ -61,8 +61,8 @@ onLinux('X13 what children inherit', () => {
     bin = join(cluster.dir, 'bin');
     mkdirSync(bin);
     execFileSync('mkfifo', [join(bin, 'hold')]);
-    // It says its number and stays until somebody opens the pipe.
-    const script = `#!/bin/sh\necho $$ > ${bin}/new && mv ${bin}/new ${bin}/pid\nread _ < ${bin}/hold\nexit 0\n`;
+    // It says its number and stays until somebody opens the pipe. A shell that starts a program blocks signals for a moment, so it starts none.
+    const script = `#!/bin/sh\necho $$ > ${bin}/pid\nread _ < ${bin}/hold\nexit 0\n`;
     for (const name of ['psql', 'helper']) {
       writeFileSync(join(bin, name), script);
       chmodSync(join(bin, name), 0o755);
@@ -94,8 +94,8 @@ onLinux('X13 what children inherit', () => {
     const ended = once(child, 'close');
     const pid = await until('the child runs', async () => {
       if (child.exitCode !== null) throw new Error(said);
-      const names = readdirSync(bin);
-      return names.includes('pid') ? readFileSync(join(bin, 'pid'), 'utf8').trim() : undefined;
+      const number = existsSync(join(bin, 'pid')) ? readFileSync(join(bin, 'pid'), 'utf8') : '';
+      return number.endsWith('\n') ? number.trim() : undefined;
     });
     try {
       return look(pid);

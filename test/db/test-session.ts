@@ -1,3 +1,7 @@
+/**
+ * One agent before a real PostgreSQL server that wants client certificates, for the tests of its sessions. What the names below
+ * stand for is there once `useSessions` has been called and the first test begins.
+ */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach } from '@jest/globals';

@@ -28,9 +28,9 @@ beforeEach(async () => {
 afterEach(() => callback[Symbol.asyncDispose]());
 
 /** One request; status, headers and body of what came. */
-function visit(path: string, { method = 'GET', body = '' } = {}) {
+function visit(path: string, { method = 'GET', body = '', headers = {} as Record<string, string> } = {}) {
   return new Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; text: string }>((resolve, reject) => {
-    const call = request(`${base}${path}`, { method, agent: false }, (response) => {
+    const call = request(`${base}${path}`, { method, headers, agent: false }, (response) => {
       let text = '';
       response.on('data', (chunk: Buffer) => {
         text += chunk.toString();
@@ -172,6 +172,47 @@ test('L4 who holds as many connections as there are keeps nobody out: the oldest
   await cut;
   expect(others.filter(({ closed }) => closed)).toEqual([]);
   expect((await callback.answer).username).toBe('octo');
+});
+
+test.each<Record<string, string>>([
+  { host: 'rebound.example.com' },
+  { host: 'rebound.example.com', origin: 'https://rebound.example.com' },
+  { origin: 'https://evil.example.com', 'sec-fetch-site': 'cross-site' },
+  { origin: 'null', referer: 'https://evil.example.com/' },
+])(
+  'X13 a page of another origin ends nothing, and reads neither the key nor where the login is: %j',
+  async (headers) => {
+    const link = callback.linkTo({ redirectUrl: 'https://idp.example.com/start' });
+    const id = new URL(link).pathname.slice(1);
+    for (const method of ['GET', 'POST', 'OPTIONS', 'HEAD', 'PUT']) {
+      for (const path of [
+        '/',
+        '/callback',
+        '/callback?err=x',
+        `/callback?secret_key=${'0'.repeat(64)}&err=x`,
+        '/favicon.ico',
+      ]) {
+        const said = await visit(path, { method, headers });
+        const all = JSON.stringify([said.headers, said.text]);
+        for (const secret of [key, id, 'idp.example.com', 'evil', 'rebound']) expect(all).not.toContain(secret);
+        expect(said.headers).not.toHaveProperty('access-control-allow-credentials');
+        expect(said.headers).not.toHaveProperty('access-control-allow-private-network');
+      }
+    }
+    expect((await visit(response(ANSWER))).headers.location).toBe(GOOD_PAGE);
+    expect((await callback.answer).username).toBe('octo');
+  },
+);
+
+test('X13 an answer that was seen once counts no second time, here or at another login', async () => {
+  const path = response(ANSWER);
+  expect((await visit(path)).headers.location).toBe(GOOD_PAGE);
+  expect((await visit(path)).headers.location).toBe(BAD_PAGE);
+  let others = 0;
+  await using next = await openSsoCallback({ webProxyAddr: 'proxy.example.com:443', onStranger: () => others++ });
+  base = new URL(next.callbackUrl).origin;
+  expect((await visit(path)).headers.location).toBe(BAD_PAGE);
+  expect(others).toBe(1);
 });
 
 test('closing it ends connections that say nothing', async () => {
