@@ -59,7 +59,7 @@ export function useSessions(): void {
         database('insecure', { tls: { mode: 'insecure', ca_cert: strangerCa.certPem } }),
         database('no-tls', { uri: `localhost:${plain}` }),
         database('gone', { uri: 'localhost:1' }),
-        ],
+      ],
       dbClientCa,
       databaseCas: [dbCa.certPem],
       now: () => clock(),
