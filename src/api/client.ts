@@ -10,7 +10,7 @@ import { TimedOut } from '../errors.js';
 import { AuthService, JoinService } from './gen/authservice_pb.js';
 import { ClusterConfigService } from './gen/clusterconfig_pb.js';
 import { DeviceTrustService } from './gen/devicetrust_pb.js';
-import { AuditReader, DatabaseAgent, ProxyGateway } from './gen/internal_pb.js';
+import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway } from './gen/internal_pb.js';
 import { BotInstanceService } from './gen/machineid_pb.js';
 import { PresenceService } from './gen/presence_pb.js';
 import { TransportService } from './gen/transport_pb.js';
@@ -52,6 +52,7 @@ export interface AuthClient extends AsyncDisposable {
   readonly proxyGateway: Client<typeof ProxyGateway>;
   readonly databaseAgent: Client<typeof DatabaseAgent>;
   readonly auditReader: Client<typeof AuditReader>;
+  readonly accessReader: Client<typeof AccessReader>;
   readonly transport: Client<typeof TransportService>;
   /** The next call is made on a new connection; what runs on the old one goes on there. */
   reconnect(): void;
@@ -123,6 +124,9 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     },
     get auditReader() {
       return clientOf(AuditReader);
+    },
+    get accessReader() {
+      return clientOf(AccessReader);
     },
     get transport() {
       return clientOf(TransportService);

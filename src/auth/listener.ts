@@ -12,7 +12,7 @@ import { ALPN } from '../api/alpn.js';
 import type { Caller } from '../api/caller.js';
 import { AuthService, JoinService } from '../api/gen/authservice_pb.js';
 import { ClusterConfigService } from '../api/gen/clusterconfig_pb.js';
-import { AuditReader, DatabaseAgent, ProxyGateway } from '../api/gen/internal_pb.js';
+import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway } from '../api/gen/internal_pb.js';
 import { PresenceService } from '../api/gen/presence_pb.js';
 import { TrustService } from '../api/gen/trust_pb.js';
 import { UsersService } from '../api/gen/users_pb.js';
@@ -27,6 +27,7 @@ import { hangUp } from '../net/hang-up.js';
 import { type Listener, listen } from '../net/listen.js';
 import { endsOf, makeTlsServer, presentedCertificate, type TlsIdentity } from '../net/tls-server.js';
 import { clientAddress } from './client-address.js';
+import { accessReaderHandlers } from './grpc/access-reader.js';
 import { auditReaderHandlers } from './grpc/audit-reader.js';
 import { authHandlers } from './grpc/auth-service.js';
 import { joinHandlers } from './grpc/certs.js';
@@ -204,6 +205,7 @@ function routes(state: AuthState, rotator: Rotator, router: ConnectRouter): void
   router.service(ProxyGateway, proxyGatewayHandlers(state));
   router.service(DatabaseAgent, databaseAgentHandlers(state));
   router.service(AuditReader, auditReaderHandlers(state));
+  router.service(AccessReader, accessReaderHandlers(state));
 }
 
 /** `GET /v2/authservers` and `GET /v2/proxies`: what `tctl tokens add` prints commands from. */

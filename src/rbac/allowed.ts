@@ -7,6 +7,8 @@
 import { userKey } from '../resources/database-user.js';
 import type { Database, Role, RoleConditions, Traits } from '../resources/types.js';
 import { AUTO_USER_LACKS, autoUserLack, autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
+import { decideAccess } from './check.js';
+import type { DatabaseAccessRequest } from './decision.js';
 import { deniesName, deniesUser, type Fits, hasNamespace, matchesDatabase } from './match.js';
 
 export interface Allowed {
@@ -31,23 +33,49 @@ export function allowedUsers(
     if (lack === undefined) return { allowed: [username], denied: [], autoProvisioned: true };
     return { allowed: [], denied: [], refused: AUTO_USER_LACKS[lack] };
   }
-  return collect(roles, database, traits, {
-    entries: ({ db_users: users }) => users,
-    denies: (user) => deniesUser(user, database),
-    key: (user) => userKey(user, database),
-  });
+  return collect(roles, database, traits, usersOf(database));
 }
 
 export function allowedNames(roles: readonly Role[], database: Database, traits: Traits = {}): Allowed {
-  return collect(roles, database, traits, {
-    entries: ({ db_names: names }) => names,
-    denies: (name) => deniesName(name, database),
-    key: (name) => name,
-  });
+  return collect(roles, database, traits, namesOf(database));
 }
 
 export function databaseRolesOf(roles: readonly Role[], database: Database, traits: Traits = {}): string[] {
   return supportsAutoUsers(database) ? autoUserRoles(roles, database, [], traits) : [];
+}
+
+/** A way into a database through one role: what two roles give does not add up. */
+export interface Entrance {
+  role: string;
+  /** Sorted; may hold `*`. With automatic users the own name alone. */
+  dbUsers: string[];
+  dbNames: string[];
+  /** Of an automatic user. */
+  dbRoles: string[];
+  automatic: boolean;
+  asksMfa: boolean;
+}
+
+/** Every way in, in the order of the roles. */
+export function entrances(
+  asked: Pick<DatabaseAccessRequest, 'username' | 'roles' | 'traits' | 'database' | 'authPreference'>,
+): Entrance[] {
+  const { username, roles, traits, database } = asked;
+  const any = { dbUser: undefined, dbName: undefined, mfaVerified: true };
+  const { refusal, automatic, asksMfa, blocks } = decideAccess({ ...asked, ...any });
+  if (refusal !== undefined) return [];
+  const allowing = new Set(blocks.filter(({ side, applies }) => side === 'allow' && applies).map(({ role }) => role));
+  const dbRoles = automatic ? autoUserRoles(roles, database, [], traits) : [];
+  return roles
+    .filter(({ metadata }) => allowing.has(metadata.name))
+    .map((role) => ({
+      role: role.metadata.name,
+      dbUsers: automatic ? [username] : left([role], roles, usersOf(database)).allowed,
+      dbNames: left([role], roles, namesOf(database)).allowed,
+      dbRoles,
+      automatic,
+      asksMfa,
+    }));
 }
 
 interface Names {
@@ -58,14 +86,31 @@ interface Names {
   key(name: string): string;
 }
 
+const usersOf = (database: Database): Names => ({
+  entries: ({ db_users: users }) => users,
+  denies: (user) => deniesUser(user, database),
+  key: (user) => userKey(user, database),
+});
+
+const namesOf = (database: Database): Names => ({
+  entries: ({ db_names: names }) => names,
+  denies: (name) => deniesName(name, database),
+  key: (name) => name,
+});
+
 function collect(roles: readonly Role[], database: Database, traits: Traits, names: Names): Allowed {
-  const denying = roles
+  const granting = roles.filter(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits));
+  return left(granting, roles, names);
+}
+
+/** What the first roles give and none of the second takes away. */
+function left(granting: readonly Role[], denying: readonly Role[], names: Names): Allowed {
+  const entries = denying
     .filter(({ spec }) => hasNamespace(spec.deny))
     .flatMap(({ spec }) => names.entries(spec.deny) ?? []);
-  const denied = [...new Set(denying)].sort();
+  const denied = [...new Set(entries)].sort();
   if (denied.includes('*')) return { allowed: [], denied };
-  const allowed = roles
-    .filter(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits))
+  const allowed = granting
     .flatMap(({ spec }) => names.entries(spec.allow) ?? [])
     .filter((name) => name === '*' || !denied.some(names.denies(name)));
   // One spelling of each: the shortest, which is the one to type.

@@ -48,3 +48,33 @@ export interface Decision {
   /** Deny before allow, each in the order of the roles; deny blocks that say nothing of databases are left out. */
   blocks: RoleBlock[];
 }
+
+/** An edit of those that together would let somebody in. */
+export interface AccessChange {
+  /**
+   * `trait`: one value more for the user. `assign`: an existing role more for her. `label`: the database gets one. `role`: an
+   * entry more in allow, or one less in deny. `own-name`: connect as oneself. `db-role`: do not ask for it. `mfa`: use a
+   * second factor. `unlock`: a lock less.
+   */
+  kind: 'trait' | 'assign' | 'label' | 'role' | 'own-name' | 'db-role' | 'mfa' | 'unlock';
+  /** What to add or take away; empty where something has to be written anew. */
+  value: string;
+  /** Of `trait` and `assign`: the whole list as it is then. */
+  values: string[];
+  /** Trait, role or label that is changed. */
+  target: string;
+  /** Of `role`: the block and its field; for `db_labels` of allow also the key. */
+  side: 'allow' | 'deny' | '';
+  field: Check['field'] | '';
+  key: string;
+}
+
+/** What is said to whoever asks why. */
+export interface AccessAnswer extends Omit<Decision, 'refusal'> {
+  user: string;
+  allowed: boolean;
+  /** Text that the client of the database sees; empty where she may enter. */
+  message: string;
+  reasons: string[];
+  changes: AccessChange[];
+}

@@ -2,7 +2,7 @@
  * The trace of a decision in words: for the person who was refused, and for whoever asks why. Reads what `check.ts` has
  * found and decides nothing. Pure.
  */
-import type { DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
+import type { AccessChange, DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
 import type { Check } from './match.js';
 
 /** Roles that one sentence names; the rest is counted. */
@@ -88,16 +88,58 @@ function lackOf({ checks }: RoleBlock, asked: Asked): string {
     .join(' and ');
 }
 
-function lack({ field, entry }: Check, { dbUser, dbName }: Asked): string {
+/** What became of one question to a block, as a clause. */
+export function checkText(check: Check, asked: Pick<Asked, 'dbUser' | 'dbName'>): string {
+  const { field, holds, entry } = check;
+  if (!holds) return lack(check, asked);
+  if (field === 'db_labels') return 'has db_labels that match';
+  if (field === 'db_labels_expression') return 'has a db_labels_expression that is true here';
+  return `has "${entry ?? ''}" in ${field}`;
+}
+
+function lack({ field, entry }: Check, { dbUser, dbName }: Pick<Asked, 'dbUser' | 'dbName'>): string {
   const wanted = field === 'db_users' ? dbUser : dbName;
   switch (field) {
     case 'namespaces':
       return 'allows nothing in the namespace "default"';
     case 'db_labels':
-      return entry === undefined ? 'has no db_labels' : `has db_labels that do not match ("${entry}")`;
+      return !entry ? 'has no db_labels' : `has db_labels that do not match ("${entry}")`;
     case 'db_labels_expression':
       return 'has a db_labels_expression that is false here';
     default:
       return wanted === undefined ? `has nothing in ${field}` : `has no "${wanted}" in ${field}`;
   }
+}
+
+/** An edit as a sentence, without its full stop. */
+export function changeText({ kind, value, target, side, field, key }: AccessChange, username: string): string {
+  switch (kind) {
+    case 'own-name':
+      return `connect as the database user "${value}"`;
+    case 'db-role':
+      return `do not ask for the database role "${value}"`;
+    case 'mfa':
+      return 'use a second factor';
+    case 'unlock':
+      return `take away the lock "${target}"`;
+    case 'trait':
+      return `add "${value}" to the trait ${target} of ${username}`;
+    case 'assign':
+      return `give ${username} the role "${target}"`;
+    case 'label':
+      return `give the database the label ${target}=${value}`;
+    case 'role':
+      return roleText({ value, target, side, field, key });
+    default:
+      // Of a newer Auth Service.
+      return `${String(kind)} ${target}`;
+  }
+}
+
+function roleText({ value, target, side, field, key }: Omit<AccessChange, 'kind' | 'values'>): string {
+  const place = `${side}.${field} of role "${target}"`;
+  if (value === '')
+    return `write ${place} anew: ${side === 'allow' ? 'it must hold' : 'it must not hold'} for this database`;
+  if (side === 'deny') return `take "${value}" out of ${place}`;
+  return key === '' ? `add "${value}" to ${place}` : `add "${value}" to ${side}.${field}.${key} of role "${target}"`;
 }

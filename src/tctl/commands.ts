@@ -245,6 +245,48 @@ export const program: ProgramSpec = {
       load: () => import('./lock.js'),
     }),
 
+    group({ path: 'access', summary: 'Who may enter which database, and why.' }),
+    command({
+      path: 'access why <user> <db>',
+      summary: 'Say whether a user may enter a database, and why.',
+      description:
+        'Shows which block of which role decides, and the smallest change that would let the user in. The exit status is 0 when access is allowed and 1 when it is refused. Needs "read" on "user" and "role", as the role editor has.',
+      options: [
+        { name: 'db-user', short: 'u', description: 'Database user; without it: is there any?' },
+        { name: 'db-name', short: 'n', description: 'Database name; without it: is there any?' },
+        { name: 'db-roles', short: 'r', kind: 'list', description: 'Database roles of an automatic user.' },
+        LINES_OR_JSON,
+      ],
+      arguments: {
+        user: { description: 'Name of the user.' },
+        db: { description: 'Name of the database, as "tctl db ls" shows it.' },
+      },
+      examples: [
+        'tctl access why alice sales --db-user=writer --db-name=dev',
+        "tctl access why alice sales --format=json | jq -r '.changes[].command'",
+      ],
+      load: () => import('./access/why.js'),
+    }),
+    command({
+      path: 'access ls <user>',
+      summary: 'List the databases that a user may enter.',
+      description:
+        'One row for each role that lets the user in: what two roles give does not add up. Locks are not looked at. Needs "list" and "read" on "user" and "role".',
+      options: [LINES_OR_JSON],
+      arguments: { user: { description: 'Name of the user.' } },
+      examples: ['tctl access ls alice'],
+      load: () => import('./access/ls.js'),
+    }),
+    command({
+      path: 'access who <db>',
+      summary: 'List the users who may enter a database.',
+      description: 'One row for each role that lets a user in. Needs "list" and "read" on "user" and "role".',
+      options: [LINES_OR_JSON],
+      arguments: { db: { description: 'Name of the database.' } },
+      examples: ['tctl access who sales', "tctl access who sales --format=json | jq -r '[.[].user] | unique | .[]'"],
+      load: () => import('./access/who.js'),
+    }),
+
     group({ path: 'auth', summary: 'Certificates and authorities.' }),
     command({
       path: 'auth rotate',

@@ -220,6 +220,20 @@ export const program: ProgramSpec = {
       load: () => import('./db/connect.js'),
     }),
     command({
+      path: 'db why <db>',
+      summary: 'Say whether you may enter a database, and why not.',
+      description: 'The exit status is 0 when you may enter and 1 when not.',
+      options: [
+        { name: 'db-user', short: 'u', description: 'Database user; without it: is there any?' },
+        { name: 'db-name', short: 'n', description: 'Database name; without it: is there any?' },
+        { name: 'db-roles', short: 'r', kind: 'list', description: 'Database roles of an automatic user.' },
+        formatOption('text', 'json'),
+      ],
+      arguments: { db: { description: 'Name of the database, as "tsh db ls" shows it.' } },
+      examples: ['tsh db why sales', 'tsh db why sales --db-user=writer --db-name=dev'],
+      load: () => import('./db/why.js'),
+    }),
+    command({
       path: 'db history [db]',
       summary: 'List the statements that ran in your name.',
       description: 'As the cluster has recorded them, at most 31 days back.',

@@ -6,7 +6,7 @@ import type { AuthClient } from '../../src/api/client.js';
 import { codeAt, PASSWORD, SERVICES, TestAuth } from './test-auth.js';
 
 /** They change nothing that Auth keeps. */
-const READS = /^\w+\.(get|list|is|ping|watch|createAuthenticateChallenge|search|stream|read)/;
+const READS = /^\w+\.(get|list|is|ping|watch|createAuthenticateChallenge|search|stream|read|explain)/;
 /** They issue something, or record something, and change nothing that Auth keeps. */
 const ISSUES =
   /^(auth\.(generate|sign)\w+|join\.registerUsingToken|databaseAgent\.(emitAuditEvents|holdDatabaseUser))$/;

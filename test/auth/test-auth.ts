@@ -8,7 +8,7 @@ import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import { dialAuth } from '../../src/api/dial.js';
 import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
 import { ClusterConfigService } from '../../src/api/gen/clusterconfig_pb.js';
-import { AuditReader, DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
+import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
 import { PresenceService } from '../../src/api/gen/presence_pb.js';
 import { TrustService } from '../../src/api/gen/trust_pb.js';
 import { UsersService } from '../../src/api/gen/users_pb.js';
@@ -35,6 +35,7 @@ export const SERVICES = {
   proxyGateway: ProxyGateway,
   databaseAgent: DatabaseAgent,
   auditReader: AuditReader,
+  accessReader: AccessReader,
 } as const;
 
 export const CLUSTER = 'root.example.com';

@@ -11,6 +11,8 @@ import type { Env } from '../../cli/env.js';
 import { TeleportError } from '../../errors.js';
 import type { StoredDatabase } from '../../profile/store.js';
 import { allowedNames, allowedUsers, databaseRolesOf } from '../../rbac/allowed.js';
+import { readAnswer } from '../../rbac/answer.js';
+import type { AccessAnswer } from '../../rbac/decision.js';
 import type {
   Access,
   AccessibleDatabase,
@@ -80,6 +82,19 @@ export class ClusterAccess implements Access {
       for await (const line of auditLines(auth, { ...query, newestFirst: true, own: true })) found.push(line);
       return found.reverse();
     });
+  }
+
+  /** May the caller enter, and why not; only of clusters that are ours. */
+  async whyNot(asked: {
+    database: string;
+    dbUser: string | undefined;
+    dbName: string | undefined;
+    dbRoles: string[];
+  }): Promise<AccessAnswer> {
+    const wish = { ...asked, dbUser: asked.dbUser ?? '', dbName: asked.dbName ?? '' };
+    return await this.#login.withAuth(async (auth) =>
+      readAnswer(await auth.accessReader.explainAccess({ user: '', ...wish })),
+    );
   }
 
   async active(): Promise<ActiveDatabase[]> {

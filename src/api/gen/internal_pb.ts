@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file internal.proto.
  */
 export const file_internal: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJNChdIb2xkRGF0YWJhc2VVc2VyUmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRIMCgR1c2VyGAIgASgJEhIKCnNhbWVfbmFtZXMYAyABKAgiLgoYSG9sZERhdGFiYXNlVXNlclJlc3BvbnNlEhIKCnNhbWVfbmFtZXMYASADKAkiGQoXV2F0Y2hBdXRob3JpdGllc1JlcXVlc3QiQgoYV2F0Y2hBdXRob3JpdGllc1Jlc3BvbnNlEhMKC2hvc3Rfc2lnbmVyGAEgASgJEhEKCWhvc3RfcGlucxgCIAMoCSJ8ChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgikQEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIItcBChNTZWFyY2hFdmVudHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VyGAMgASgJEhAKCGRhdGFiYXNlGAQgASgJEg0KBWtpbmRzGAUgAygJEg0KBWxpbWl0GAYgASgNEg0KBXN0YXJ0GAcgASgJEhQKDG5ld2VzdF9maXJzdBgIIAEoCBILCgNvd24YCSABKAgiMwoUU2VhcmNoRXZlbnRzUmVzcG9uc2USDQoFbGluZXMYASADKAkSDAoEbmV4dBgCIAEoCTKuAwoMUHJveHlHYXRld2F5Ek8KCkxvZ2luQmVnaW4SHy50ZWxlc2hpZnQudjEuTG9naW5CZWdpblJlcXVlc3QaIC50ZWxlc2hpZnQudjEuTG9naW5CZWdpblJlc3BvbnNlElIKC0xvZ2luRmluaXNoEiAudGVsZXNoaWZ0LnYxLkxvZ2luRmluaXNoUmVxdWVzdBohLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlc3BvbnNlElUKDEdldFVzZXJUb2tlbhIhLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXF1ZXN0GiIudGVsZXNoaWZ0LnYxLkdldFVzZXJUb2tlblJlc3BvbnNlElUKEkNoYW5nZVVzZXJQYXNzd29yZBInLnRlbGVzaGlmdC52MS5DaGFuZ2VVc2VyUGFzc3dvcmRSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EksKDVJlZ2lzdGVyUHJveHkSIi50ZWxlc2hpZnQudjEuUmVnaXN0ZXJQcm94eVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkyzgQKDURhdGFiYXNlQWdlbnQSYQoQR2V0U2Vzc2lvbkFjY2VzcxIlLnRlbGVzaGlmdC52MS5HZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBomLnRlbGVzaGlmdC52MS5HZXRTZXNzaW9uQWNjZXNzUmVzcG9uc2USXgoPRW1pdEF1ZGl0RXZlbnRzEiQudGVsZXNoaWZ0LnYxLkVtaXRBdWRpdEV2ZW50c1JlcXVlc3QaJS50ZWxlc2hpZnQudjEuRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USXQoOV2F0Y2hEYXRhYmFzZXMSIy50ZWxlc2hpZnQudjEuV2F0Y2hEYXRhYmFzZXNSZXF1ZXN0GiQudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVzcG9uc2UwARJRCgpXYXRjaExvY2tzEh8udGVsZXNoaWZ0LnYxLldhdGNoTG9ja3NSZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLldhdGNoTG9ja3NSZXNwb25zZTABEmMKEFdhdGNoQXV0aG9yaXRpZXMSJS50ZWxlc2hpZnQudjEuV2F0Y2hBdXRob3JpdGllc1JlcXVlc3QaJi50ZWxlc2hpZnQudjEuV2F0Y2hBdXRob3JpdGllc1Jlc3BvbnNlMAESYwoQSG9sZERhdGFiYXNlVXNlchIlLnRlbGVzaGlmdC52MS5Ib2xkRGF0YWJhc2VVc2VyUmVxdWVzdBomLnRlbGVzaGlmdC52MS5Ib2xkRGF0YWJhc2VVc2VyUmVzcG9uc2UwATJkCgtBdWRpdFJlYWRlchJVCgxTZWFyY2hFdmVudHMSIS50ZWxlc2hpZnQudjEuU2VhcmNoRXZlbnRzUmVxdWVzdBoiLnRlbGVzaGlmdC52MS5TZWFyY2hFdmVudHNSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
+  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJNChdIb2xkRGF0YWJhc2VVc2VyUmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRIMCgR1c2VyGAIgASgJEhIKCnNhbWVfbmFtZXMYAyABKAgiLgoYSG9sZERhdGFiYXNlVXNlclJlc3BvbnNlEhIKCnNhbWVfbmFtZXMYASADKAkiGQoXV2F0Y2hBdXRob3JpdGllc1JlcXVlc3QiQgoYV2F0Y2hBdXRob3JpdGllc1Jlc3BvbnNlEhMKC2hvc3Rfc2lnbmVyGAEgASgJEhEKCWhvc3RfcGlucxgCIAMoCSJ8ChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgikQEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIItcBChNTZWFyY2hFdmVudHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VyGAMgASgJEhAKCGRhdGFiYXNlGAQgASgJEg0KBWtpbmRzGAUgAygJEg0KBWxpbWl0GAYgASgNEg0KBXN0YXJ0GAcgASgJEhQKDG5ld2VzdF9maXJzdBgIIAEoCBILCgNvd24YCSABKAgiMwoUU2VhcmNoRXZlbnRzUmVzcG9uc2USDQoFbGluZXMYASADKAkSDAoEbmV4dBgCIAEoCSJqChRFeHBsYWluQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEhAKCGRhdGFiYXNlGAIgASgJEg8KB2RiX3VzZXIYAyABKAkSDwoHZGJfbmFtZRgEIAEoCRIQCghkYl9yb2xlcxgFIAMoCSLVAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEgwKBHVzZXIYASABKAkSDwoHYWxsb3dlZBgCIAEoCBIPCgdtZXNzYWdlGAMgASgJEg8KB3JlYXNvbnMYBCADKAkSEQoJYXV0b21hdGljGAUgASgIEhAKCGFza3NfbWZhGAYgASgIEikKBmJsb2NrcxgHIAMoCzIZLnRlbGVzaGlmdC52MS5BY2Nlc3NCbG9jaxIrCgdjaGFuZ2VzGAggAygLMhoudGVsZXNoaWZ0LnYxLkFjY2Vzc0NoYW5nZSKHAQoLQWNjZXNzQmxvY2sSDAoEcm9sZRgBIAEoCRIMCgRzaWRlGAIgASgJEg8KB2FwcGxpZXMYAyABKAgSDwoHc2VsZWN0cxgEIAEoCBIpCgZjaGVja3MYBSADKAsyGS50ZWxlc2hpZnQudjEuQWNjZXNzQ2hlY2sSDwoHcHJvYmxlbRgGIAEoCSJLCgtBY2Nlc3NDaGVjaxINCgVmaWVsZBgBIAEoCRINCgVob2xkcxgCIAEoCBINCgVlbnRyeRgDIAEoCRIPCgdwcm9ibGVtGAQgASgJInUKDEFjY2Vzc0NoYW5nZRIMCgRraW5kGAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBnZhbHVlcxgDIAMoCRIOCgZ0YXJnZXQYBCABKAkSDAoEc2lkZRgFIAEoCRINCgVmaWVsZBgGIAEoCRILCgNrZXkYByABKAkiQgoRTGlzdEFjY2Vzc1JlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghkYXRhYmFzZRgCIAEoCRINCgVzdGFydBgDIAEoCSJNChJMaXN0QWNjZXNzUmVzcG9uc2USKQoJZW50cmFuY2VzGAEgAygLMhYudGVsZXNoaWZ0LnYxLkVudHJhbmNlEgwKBG5leHQYAiABKAkikwEKCEVudHJhbmNlEgwKBHVzZXIYASABKAkSEAoIZGF0YWJhc2UYAiABKAkSDAoEcm9sZRgDIAEoCRIQCghkYl91c2VycxgEIAMoCRIQCghkYl9uYW1lcxgFIAMoCRIQCghkYl9yb2xlcxgGIAMoCRIRCglhdXRvbWF0aWMYByABKAgSEAoIYXNrc19tZmEYCCABKAgyrgMKDFByb3h5R2F0ZXdheRJPCgpMb2dpbkJlZ2luEh8udGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXNwb25zZRJSCgtMb2dpbkZpbmlzaBIgLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlcXVlc3QaIS50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXNwb25zZRJVCgxHZXRVc2VyVG9rZW4SIS50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVxdWVzdBoiLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXNwb25zZRJVChJDaGFuZ2VVc2VyUGFzc3dvcmQSJy50ZWxlc2hpZnQudjEuQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJLCg1SZWdpc3RlclByb3h5EiIudGVsZXNoaWZ0LnYxLlJlZ2lzdGVyUHJveHlSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ms4ECg1EYXRhYmFzZUFnZW50EmEKEEdldFNlc3Npb25BY2Nlc3MSJS50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1JlcXVlc3QaJi50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEl4KD0VtaXRBdWRpdEV2ZW50cxIkLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXF1ZXN0GiUudGVsZXNoaWZ0LnYxLkVtaXRBdWRpdEV2ZW50c1Jlc3BvbnNlEl0KDldhdGNoRGF0YWJhc2VzEiMudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVxdWVzdBokLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1Jlc3BvbnNlMAESUQoKV2F0Y2hMb2NrcxIfLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVxdWVzdBogLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVzcG9uc2UwARJjChBXYXRjaEF1dGhvcml0aWVzEiUudGVsZXNoaWZ0LnYxLldhdGNoQXV0aG9yaXRpZXNSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLldhdGNoQXV0aG9yaXRpZXNSZXNwb25zZTABEmMKEEhvbGREYXRhYmFzZVVzZXISJS50ZWxlc2hpZnQudjEuSG9sZERhdGFiYXNlVXNlclJlcXVlc3QaJi50ZWxlc2hpZnQudjEuSG9sZERhdGFiYXNlVXNlclJlc3BvbnNlMAEyZAoLQXVkaXRSZWFkZXISVQoMU2VhcmNoRXZlbnRzEiEudGVsZXNoaWZ0LnYxLlNlYXJjaEV2ZW50c1JlcXVlc3QaIi50ZWxlc2hpZnQudjEuU2VhcmNoRXZlbnRzUmVzcG9uc2UyuQEKDEFjY2Vzc1JlYWRlchJYCg1FeHBsYWluQWNjZXNzEiIudGVsZXNoaWZ0LnYxLkV4cGxhaW5BY2Nlc3NSZXF1ZXN0GiMudGVsZXNoaWZ0LnYxLkV4cGxhaW5BY2Nlc3NSZXNwb25zZRJPCgpMaXN0QWNjZXNzEh8udGVsZXNoaWZ0LnYxLkxpc3RBY2Nlc3NSZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLkxpc3RBY2Nlc3NSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
 
 /**
  * @generated from message teleshift.v1.LoginBeginRequest
@@ -767,6 +767,355 @@ export const SearchEventsResponseSchema: GenMessage<SearchEventsResponse> = /*@_
   messageDesc(file_internal, 24);
 
 /**
+ * @generated from message teleshift.v1.ExplainAccessRequest
+ */
+export type ExplainAccessRequest = Message<"teleshift.v1.ExplainAccessRequest"> & {
+  /**
+   * empty: the caller
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * @generated from field: string database = 2;
+   */
+  database: string;
+
+  /**
+   * empty: is there any?
+   *
+   * @generated from field: string db_user = 3;
+   */
+  dbUser: string;
+
+  /**
+   * empty: is there any?
+   *
+   * @generated from field: string db_name = 4;
+   */
+  dbName: string;
+
+  /**
+   * @generated from field: repeated string db_roles = 5;
+   */
+  dbRoles: string[];
+};
+
+/**
+ * Describes the message teleshift.v1.ExplainAccessRequest.
+ * Use `create(ExplainAccessRequestSchema)` to create a new message.
+ */
+export const ExplainAccessRequestSchema: GenMessage<ExplainAccessRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 25);
+
+/**
+ * @generated from message teleshift.v1.ExplainAccessResponse
+ */
+export type ExplainAccessResponse = Message<"teleshift.v1.ExplainAccessResponse"> & {
+  /**
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * @generated from field: bool allowed = 2;
+   */
+  allowed: boolean;
+
+  /**
+   * what the client of the database is told
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * @generated from field: repeated string reasons = 4;
+   */
+  reasons: string[];
+
+  /**
+   * the database user is made for each person
+   *
+   * @generated from field: bool automatic = 5;
+   */
+  automatic: boolean;
+
+  /**
+   * @generated from field: bool asks_mfa = 6;
+   */
+  asksMfa: boolean;
+
+  /**
+   * deny before allow, in the order of the roles
+   *
+   * @generated from field: repeated teleshift.v1.AccessBlock blocks = 7;
+   */
+  blocks: AccessBlock[];
+
+  /**
+   * together they would let the person in
+   *
+   * @generated from field: repeated teleshift.v1.AccessChange changes = 8;
+   */
+  changes: AccessChange[];
+};
+
+/**
+ * Describes the message teleshift.v1.ExplainAccessResponse.
+ * Use `create(ExplainAccessResponseSchema)` to create a new message.
+ */
+export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 26);
+
+/**
+ * @generated from message teleshift.v1.AccessBlock
+ */
+export type AccessBlock = Message<"teleshift.v1.AccessBlock"> & {
+  /**
+   * @generated from field: string role = 1;
+   */
+  role: string;
+
+  /**
+   * allow, deny
+   *
+   * @generated from field: string side = 2;
+   */
+  side: string;
+
+  /**
+   * @generated from field: bool applies = 3;
+   */
+  applies: boolean;
+
+  /**
+   * its labels select the database
+   *
+   * @generated from field: bool selects = 4;
+   */
+  selects: boolean;
+
+  /**
+   * @generated from field: repeated teleshift.v1.AccessCheck checks = 5;
+   */
+  checks: AccessCheck[];
+
+  /**
+   * why its label expression cannot be evaluated
+   *
+   * @generated from field: string problem = 6;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message teleshift.v1.AccessBlock.
+ * Use `create(AccessBlockSchema)` to create a new message.
+ */
+export const AccessBlockSchema: GenMessage<AccessBlock> = /*@__PURE__*/
+  messageDesc(file_internal, 27);
+
+/**
+ * @generated from message teleshift.v1.AccessCheck
+ */
+export type AccessCheck = Message<"teleshift.v1.AccessCheck"> & {
+  /**
+   * namespaces, db_labels, db_labels_expression, db_users, db_names
+   *
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * @generated from field: bool holds = 2;
+   */
+  holds: boolean;
+
+  /**
+   * that fits; for db_labels the key that does not
+   *
+   * @generated from field: string entry = 3;
+   */
+  entry: string;
+
+  /**
+   * @generated from field: string problem = 4;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message teleshift.v1.AccessCheck.
+ * Use `create(AccessCheckSchema)` to create a new message.
+ */
+export const AccessCheckSchema: GenMessage<AccessCheck> = /*@__PURE__*/
+  messageDesc(file_internal, 28);
+
+/**
+ * @generated from message teleshift.v1.AccessChange
+ */
+export type AccessChange = Message<"teleshift.v1.AccessChange"> & {
+  /**
+   * trait, assign, label, role, own-name, db-role, mfa, unlock
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string value = 2;
+   */
+  value: string;
+
+  /**
+   * the whole list as it is then
+   *
+   * @generated from field: repeated string values = 3;
+   */
+  values: string[];
+
+  /**
+   * trait, role, label or lock
+   *
+   * @generated from field: string target = 4;
+   */
+  target: string;
+
+  /**
+   * @generated from field: string side = 5;
+   */
+  side: string;
+
+  /**
+   * @generated from field: string field = 6;
+   */
+  field: string;
+
+  /**
+   * of db_labels
+   *
+   * @generated from field: string key = 7;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message teleshift.v1.AccessChange.
+ * Use `create(AccessChangeSchema)` to create a new message.
+ */
+export const AccessChangeSchema: GenMessage<AccessChange> = /*@__PURE__*/
+  messageDesc(file_internal, 29);
+
+/**
+ * @generated from message teleshift.v1.ListAccessRequest
+ */
+export type ListAccessRequest = Message<"teleshift.v1.ListAccessRequest"> & {
+  /**
+   * this or database
+   *
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * @generated from field: string database = 2;
+   */
+  database: string;
+
+  /**
+   * next of the page before
+   *
+   * @generated from field: string start = 3;
+   */
+  start: string;
+};
+
+/**
+ * Describes the message teleshift.v1.ListAccessRequest.
+ * Use `create(ListAccessRequestSchema)` to create a new message.
+ */
+export const ListAccessRequestSchema: GenMessage<ListAccessRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 30);
+
+/**
+ * @generated from message teleshift.v1.ListAccessResponse
+ */
+export type ListAccessResponse = Message<"teleshift.v1.ListAccessResponse"> & {
+  /**
+   * @generated from field: repeated teleshift.v1.Entrance entrances = 1;
+   */
+  entrances: Entrance[];
+
+  /**
+   * @generated from field: string next = 2;
+   */
+  next: string;
+};
+
+/**
+ * Describes the message teleshift.v1.ListAccessResponse.
+ * Use `create(ListAccessResponseSchema)` to create a new message.
+ */
+export const ListAccessResponseSchema: GenMessage<ListAccessResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 31);
+
+/**
+ * A way in through one role.
+ *
+ * @generated from message teleshift.v1.Entrance
+ */
+export type Entrance = Message<"teleshift.v1.Entrance"> & {
+  /**
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * @generated from field: string database = 2;
+   */
+  database: string;
+
+  /**
+   * @generated from field: string role = 3;
+   */
+  role: string;
+
+  /**
+   * @generated from field: repeated string db_users = 4;
+   */
+  dbUsers: string[];
+
+  /**
+   * @generated from field: repeated string db_names = 5;
+   */
+  dbNames: string[];
+
+  /**
+   * @generated from field: repeated string db_roles = 6;
+   */
+  dbRoles: string[];
+
+  /**
+   * @generated from field: bool automatic = 7;
+   */
+  automatic: boolean;
+
+  /**
+   * @generated from field: bool asks_mfa = 8;
+   */
+  asksMfa: boolean;
+};
+
+/**
+ * Describes the message teleshift.v1.Entrance.
+ * Use `create(EntranceSchema)` to create a new message.
+ */
+export const EntranceSchema: GenMessage<Entrance> = /*@__PURE__*/
+  messageDesc(file_internal, 32);
+
+/**
  * What the Proxy's web API asks of Auth for people who have no certificate yet.
  *
  * @generated from service teleshift.v1.ProxyGateway
@@ -906,4 +1255,32 @@ export const AuditReader: GenService<{
   },
 }> = /*@__PURE__*/
   serviceDesc(file_internal, 2);
+
+/**
+ * Who may enter which database, and why. Callers are users: about themselves as much as they may know; about others with
+ * rules on "user" and "role".
+ *
+ * @generated from service teleshift.v1.AccessReader
+ */
+export const AccessReader: GenService<{
+  /**
+   * @generated from rpc teleshift.v1.AccessReader.ExplainAccess
+   */
+  explainAccess: {
+    methodKind: "unary";
+    input: typeof ExplainAccessRequestSchema;
+    output: typeof ExplainAccessResponseSchema;
+  },
+  /**
+   * One page; go on with next until it is empty.
+   *
+   * @generated from rpc teleshift.v1.AccessReader.ListAccess
+   */
+  listAccess: {
+    methodKind: "unary";
+    input: typeof ListAccessRequestSchema;
+    output: typeof ListAccessResponseSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_internal, 3);
 

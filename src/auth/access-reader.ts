@@ -1,0 +1,192 @@
+/**
+ * Who may enter which database, and why: the decision of `rbac/check.ts` with what Auth knows now. An administrator asks
+ * about everybody, a person about herself and no more than she may know. Rights and bounds: RFD 14.
+ */
+import { TeleportError } from '../errors.js';
+import { newIdentity } from '../identity/identity.js';
+import { type Entrance, entrances } from '../rbac/allowed.js';
+import { type AccessWish, change, decide, smallestChange } from '../rbac/changes.js';
+import type { AccessAnswer } from '../rbac/decision.js';
+import { reasonsOf } from '../rbac/explain.js';
+import { lockInForce, lockText } from '../rbac/limits.js';
+import { expandRole } from '../rbac/templates.js';
+import type { Database, Lock, Role, User } from '../resources/types.js';
+import { Slices } from '../slices.js';
+import { sees } from './databases.js';
+import { isAllowed, requireRule } from './rules.js';
+import type { AuthState } from './state.js';
+import { rolesOf, type Who } from './who.js';
+
+export interface AccessQuestion {
+  /** Empty: the caller. */
+  user: string;
+  database: string;
+  /** Empty: is there any? */
+  dbUser: string;
+  dbName: string;
+  dbRoles: string[];
+}
+
+/** Rows of one answer. */
+const MOST_ROWS = 1000;
+
+export async function explainAccess(state: AuthState, who: Who, asked: AccessQuestion): Promise<AccessAnswer> {
+  const isSelf = who.kind === 'user' && (asked.user === '' || asked.user === who.user.metadata.name);
+  if (!isSelf) requireReader(who, 'read');
+  const user = isSelf ? who.user : await userOf(state, asked.user);
+  const database = await databaseOf(state, asked.database);
+  if (database === undefined || !seesAs(who)(database)) {
+    throw new TeleportError('NotFound', `database "${asked.database}" not found`, {
+      hint: isSelf
+        ? 'There is no such database, or no role of yours selects it: "tsh db ls" lists yours, and an administrator can ask "tctl access why".'
+        : 'There is no such database, or no role of yours selects it: "tctl db ls" lists what you see.',
+    });
+  }
+  const roles = await rolesOf(state, user.spec.roles);
+  const question: AccessWish = {
+    username: user.metadata.name,
+    roles,
+    traits: user.spec.traits,
+    database,
+    dbUser: asked.dbUser || undefined,
+    dbName: asked.dbName || undefined,
+    dbRoles: asked.dbRoles,
+    // Whoever has one can give it; the answer says that it is asked for.
+    mfaVerified: true,
+    authPreference: state.preference,
+    // Other roles are not named to somebody who may not read them.
+    others: isReader(who) ? await otherRoles(state, user) : [],
+  };
+  const lock = await lockOf(state, user, question);
+  return answer(question, lock);
+}
+
+function answer(question: AccessWish, lock: Lock | undefined): AccessAnswer {
+  const { refusal, ...trace } = decide(question);
+  const unlock = lock ? [change('unlock', '', { target: lock.metadata.name })] : [];
+  return {
+    ...trace,
+    user: question.username,
+    allowed: refusal === undefined && lock === undefined,
+    message: lock ? `access denied: ${lockText(lock)}` : (refusal?.message ?? ''),
+    reasons: [...(lock ? [lockText(lock)] : []), ...reasonsOf({ refusal, ...trace }, question)],
+    changes: [...unlock, ...smallestChange(question)],
+  };
+}
+
+/** The rights of somebody who may ask about others. */
+function requireReader(who: Who, ...verbs: ('list' | 'read')[]): void {
+  requireRule(who, 'user', ...verbs);
+  requireRule(who, 'role', ...verbs);
+}
+
+const isReader = (who: Who): boolean => (['user', 'role'] as const).every((kind) => isAllowed(who, kind, 'read'));
+
+/** Whoever writes roles could see every database, and needs to know why others do not. */
+function seesAs(who: Who): (database: Database) => boolean {
+  return isAllowed(who, 'role', 'update') ? () => true : sees(who);
+}
+
+async function userOf(state: AuthState, name: string): Promise<User> {
+  const user = await state.users.get(name);
+  if (user === undefined) throw new TeleportError('NotFound', `"user" "${name}" does not exist`);
+  return user;
+}
+
+/** As an agent offers it, with the labels of its commands; else as it was written. */
+async function databaseOf(state: AuthState, name: string): Promise<Database | undefined> {
+  const offer = (await state.servers.list()).find(({ spec }) => spec.database.metadata.name === name);
+  return offer?.spec.database ?? (await state.databases.get(name));
+}
+
+async function otherRoles(state: AuthState, { spec }: User): Promise<Role[]> {
+  const names = new Set(spec.roles);
+  return (await state.roles.list()).filter(({ metadata }) => !names.has(metadata.name));
+}
+
+async function lockOf(
+  state: AuthState,
+  user: User,
+  { dbUser, database }: Partial<AccessWish>,
+): Promise<Lock | undefined> {
+  const { roles: groups, traits } = user.spec;
+  const now = state.now();
+  const identity = newIdentity({
+    username: user.metadata.name,
+    groups,
+    traits,
+    teleportCluster: state.clusterName,
+    expires: now,
+  });
+  return lockInForce(await state.locks.list(), { identity, login: dbUser, database, now });
+}
+
+export interface AccessList {
+  entrances: (Entrance & { user: string; database: string })[];
+  /** Where to go on; empty at the end. */
+  next: string;
+}
+
+/**
+ * Where one user may go, or who may come to one database: each way in through one role, since what two roles give does not
+ * add up. Locks are not looked at.
+ */
+export async function listAccess(
+  state: AuthState,
+  who: Who,
+  asked: { user: string; database: string; start: string },
+): Promise<AccessList> {
+  if ((asked.user === '') === (asked.database === '')) {
+    throw new TeleportError('BadParameter', 'name either a user or a database');
+  }
+  requireReader(who, 'list', 'read');
+  const { pairs, next } = asked.user === '' ? await usersFor(state, who, asked) : await databasesFor(state, who, asked);
+  const slices = new Slices();
+  const found: AccessList['entrances'] = [];
+  for (const { user, roles, database } of pairs) {
+    await slices.next();
+    const username = user.metadata.name;
+    const ways = entrances({ username, roles, traits: user.spec.traits, database, authPreference: state.preference });
+    found.push(...ways.map((way) => ({ ...way, user: username, database: database.metadata.name })));
+  }
+  return { entrances: found, next };
+}
+
+interface Pairs {
+  pairs: { user: User; roles: Role[]; database: Database }[];
+  next: string;
+}
+
+async function databasesFor(
+  state: AuthState,
+  who: Who,
+  { user: name, start }: { user: string; start: string },
+): Promise<Pairs> {
+  const user = await userOf(state, name);
+  const roles = (await rolesOf(state, user.spec.roles)).map((role) => expandRole(role, user.spec.traits));
+  const mayKnow = seesAs(who);
+  const offered = new Map<string, Database>();
+  for (const { spec } of await state.servers.list()) offered.set(spec.database.metadata.name, spec.database);
+  const names = [...offered.keys()].sort().filter((one) => one >= start && mayKnow(offered.get(one)!));
+  const pairs = names.slice(0, MOST_ROWS).map((one) => ({ user, roles, database: offered.get(one)! }));
+  return { pairs, next: names[MOST_ROWS] ?? '' };
+}
+
+async function usersFor(
+  state: AuthState,
+  who: Who,
+  { database: name, start }: { database: string; start: string },
+): Promise<Pairs> {
+  const database = await databaseOf(state, name);
+  if (database === undefined || !seesAs(who)(database))
+    throw new TeleportError('NotFound', `database "${name}" not found`);
+  const defined = new Map((await state.roles.list()).map((role) => [role.metadata.name, role]));
+  const { items, next } = await state.users.page(MOST_ROWS, start);
+  const pairs = items.flatMap((user) => {
+    const roles = user.spec.roles.map((one) => defined.get(one));
+    // A role that is gone shuts out everybody who has it.
+    if (roles.includes(undefined)) return [];
+    return [{ user, roles: roles.map((role) => expandRole(role!, user.spec.traits)), database }];
+  });
+  return { pairs, next };
+}

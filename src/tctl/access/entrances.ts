@@ -1,0 +1,66 @@
+/** Ways into databases, as Auth lists them, for `tctl access ls` and `tctl access who`. */
+import type { AuthClient } from '../../api/client.js';
+import type { Env } from '../../cli/env.js';
+import { printJson, printLine, printTable } from '../../cli/output.js';
+import { TeleportError } from '../../errors.js';
+
+type Entrance = Awaited<ReturnType<AuthClient['accessReader']['listAccess']>>['entrances'][number];
+
+/** Pages that are followed; ours, far above any cluster. */
+const MOST_PAGES = 10_000;
+
+export async function listEntrances(client: AuthClient, of: { user?: string; database?: string }): Promise<Entrance[]> {
+  const found: Entrance[] = [];
+  let start = '';
+  for (let page = 0; page < MOST_PAGES; page++) {
+    const { entrances, next } = await client.accessReader.listAccess({ user: '', database: '', ...of, start });
+    found.push(...entrances);
+    if (next === '') return found;
+    start = next;
+  }
+  throw new TeleportError('LimitExceeded', 'the list does not end');
+}
+
+/** @param first  what each row begins with */
+export async function printEntrances(
+  env: Env,
+  found: readonly Entrance[],
+  { format, first, nothing }: { format: 'text' | 'json'; first: 'user' | 'database'; nothing: string },
+): Promise<void> {
+  if (format === 'json') return printJson(env, found.map(documentOf));
+  if (found.length === 0) return printLine(env, nothing);
+  await printTable(env, {
+    titles: [
+      first === 'user' ? 'User' : 'Database',
+      'Role',
+      'Database Users',
+      'Database Names',
+      'Database Roles',
+      'MFA',
+    ],
+    rows: found.map((way) => [
+      way[first],
+      way.role,
+      `${listText(way.dbUsers)}${way.automatic ? ' (Auto-provisioned)' : ''}`,
+      listText(way.dbNames),
+      listText(way.dbRoles),
+      way.asksMfa ? 'yes' : '',
+    ]),
+    cut: ['Database Users', 'Database Names', 'Database Roles'],
+  });
+}
+
+const listText = (names: readonly string[]): string => (names.length === 0 ? '' : `[${names.join(' ')}]`);
+
+function documentOf({ user, database, role, dbUsers, dbNames, dbRoles, automatic, asksMfa }: Entrance): object {
+  return {
+    user,
+    database,
+    role,
+    db_users: dbUsers,
+    db_names: dbNames,
+    ...(dbRoles.length > 0 ? { db_roles: dbRoles } : {}),
+    automatic_user: automatic,
+    asks_mfa: asksMfa,
+  };
+}

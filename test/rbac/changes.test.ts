@@ -1,0 +1,206 @@
+/** Every change that is given lets the person in, and nothing of it can be left out. */
+import { entrances } from '../../src/rbac/allowed.js';
+import { type AccessWish, apply, decide, smallestChange } from '../../src/rbac/changes.js';
+import { changeText } from '../../src/rbac/explain.js';
+import { expandRole } from '../../src/rbac/templates.js';
+import type { Database, Role, RoleConditions, RoleOptions } from '../../src/resources/types.js';
+
+function role(name: string, allow: RoleConditions, deny: RoleConditions = {}, options: RoleOptions = {}): Role {
+  return { kind: 'role', version: 'v7', metadata: { name }, spec: { options, allow, deny } };
+}
+
+function wish(more: Partial<AccessWish>): AccessWish {
+  return {
+    username: 'alice',
+    roles: [],
+    others: [],
+    traits: {},
+    database: PROD,
+    dbUser: 'reader',
+    dbName: 'dev',
+    dbRoles: [],
+    mfaVerified: true,
+    ...more,
+  };
+}
+
+const spec = { protocol: 'postgres', uri: 'h:1' };
+const PROD: Database = { kind: 'db', version: 'v3', metadata: { name: 'sales', labels: { env: 'prod' } }, spec };
+const BARE: Database = { ...PROD, metadata: { name: 'bare' } };
+const AUTO: Database = { ...PROD, spec: { ...spec, admin_user: { name: 'admin' } } };
+const TEMPLATES = { db_users: ['{{internal.db_users}}'], db_names: ['{{internal.db_names}}'] };
+const access = role('access', { db_labels: { '*': '*' }, ...TEMPLATES });
+const prod = role('prod', { db_labels: { env: 'prod' }, db_users: ['reader'], db_names: ['*'] });
+const dev = role('dev', { db_labels: { env: 'dev' }, db_users: ['reader'], db_names: ['*'] });
+const editor = role('editor', { rules: [{ resources: ['role'], verbs: ['*'] }] });
+const auto = role(
+  'auto',
+  { db_labels: { env: 'prod' }, db_names: ['*'], db_roles: ['r'] },
+  {},
+  { create_db_user_mode: 'keep' },
+);
+
+const cases: [string, Partial<AccessWish>, string[]][] = [
+  ['nothing is asked of who may enter', { roles: [prod] }, []],
+  [
+    'traits, which are hers alone, before roles',
+    { roles: [access], traits: { db_names: ['x'] } },
+    ['add "reader" to the trait db_users of alice', 'add "dev" to the trait db_names of alice'],
+  ],
+  [
+    'one trait is missing',
+    { roles: [access], traits: { db_users: ['reader'] } },
+    ['add "dev" to the trait db_names of alice'],
+  ],
+  ['an entry of her role', { roles: [prod], dbUser: 'writer' }, ['add "writer" to allow.db_users of role "prod"']],
+  ['an existing role is smaller than two traits', { roles: [access], others: [prod] }, ['give alice the role "prod"']],
+  [
+    'a trait is smaller than a role',
+    { roles: [access], traits: { db_users: ['reader'] }, others: [prod] },
+    ['add "dev" to the trait db_names of alice'],
+  ],
+  [
+    'a role that is not about databases gives nothing',
+    { roles: [editor], others: [prod] },
+    ['give alice the role "prod"'],
+  ],
+  [
+    'no role at all',
+    { others: [access] },
+    [
+      'give alice the role "access"',
+      'add "reader" to the trait db_users of alice',
+      'add "dev" to the trait db_names of alice',
+    ],
+  ],
+  ['labels of her role', { roles: [dev] }, ['add "prod" to allow.db_labels.env of role "dev"']],
+  ['a database without the label', { roles: [dev], database: BARE }, ['give the database the label env=dev']],
+  [
+    'an expression',
+    { roles: [role('e', { db_labels_expression: 'labels["env"] == "x"', db_users: ['*'], db_names: ['*'] })] },
+    ['write allow.db_labels_expression of role "e" anew: it must hold for this database'],
+  ],
+  [
+    'a deny by pattern',
+    { roles: [prod, role('no', {}, { db_users: ['read*'] })] },
+    ['take "read*" out of deny.db_users of role "no"'],
+  ],
+  [
+    'two denies, one entry after the other',
+    { roles: [prod, role('no', {}, { db_users: ['read*', 'reader'], db_names: ['dev'] })] },
+    [
+      'take "read*" out of deny.db_users of role "no"',
+      'take "dev" out of deny.db_names of role "no"',
+      'take "reader" out of deny.db_users of role "no"',
+    ],
+  ],
+  [
+    'a deny from a trait',
+    { roles: [prod, role('no', {}, { db_users: ['{{external.banned}}'] })], traits: { banned: ['reader'] } },
+    ['take "reader" out of deny.db_users of role "no"'],
+  ],
+  [
+    'a deny by labels',
+    { roles: [prod, role('no', {}, { db_labels: { env: '*' } })] },
+    ['write deny.db_labels of role "no" anew: it must not hold for this database'],
+  ],
+  [
+    'an expression that cannot be read',
+    { roles: [prod, role('bad', {}, { db_labels_expression: '(' })] },
+    ['write deny.db_labels_expression of role "bad" anew: it must not hold for this database'],
+  ],
+  [
+    'a role that brings a deny is larger',
+    { others: [role('a', prod.spec.allow, { db_names: ['dev'] }), prod] },
+    ['give alice the role "prod"'],
+  ],
+  [
+    'a second factor',
+    { roles: [role('m', prod.spec.allow, {}, { require_session_mfa: true })], mfaVerified: false },
+    ['use a second factor'],
+  ],
+  ['her own name', { roles: [auto], database: AUTO }, ['connect as the database user "alice"']],
+  [
+    'a database role',
+    { roles: [auto], database: AUTO, dbUser: 'alice', dbRoles: ['r', 'x', 'y'] },
+    ['do not ask for the database role "x"', 'do not ask for the database role "y"'],
+  ],
+  [
+    'a role without the namespace',
+    { roles: [role('n', { ...prod.spec.allow, namespaces: [] })] },
+    ['add "default" to allow.namespaces of role "n"'],
+  ],
+  [
+    'nobody could say which user',
+    { roles: [role('u', { db_labels: { env: 'prod' }, db_names: ['*'] })], dbUser: undefined },
+    [],
+  ],
+];
+
+test.each(cases)('%s', (_, more, expected) => {
+  const question = wish(more);
+  const changes = smallestChange(question);
+  expect(changes.map((one) => changeText(one, 'alice'))).toEqual(expected);
+  if (expected.length === 0) return;
+  expect(decide(question).refusal).toBeDefined();
+  expect(decide(apply(question, changes)).refusal).toBeUndefined();
+  for (const one of changes) {
+    const others = changes.filter((change) => change !== one);
+    expect([changeText(one, 'alice'), decide(apply(question, others)).refusal]).not.toEqual([
+      expect.anything(),
+      undefined,
+    ]);
+  }
+});
+
+test('a change of a list says the whole list', () => {
+  const [trait] = smallestChange(wish({ roles: [access], traits: { db_users: ['a'], db_names: ['dev'] } }));
+  expect(trait).toMatchObject({ kind: 'trait', target: 'db_users', values: ['a', 'reader'] });
+  const [assign] = smallestChange(wish({ roles: [editor], others: [prod] }));
+  expect(assign).toMatchObject({ kind: 'assign', values: ['editor', 'prod'] });
+});
+
+test('what is looked at grows with the roles, not with their square', () => {
+  let reads = 0;
+  const counted = (name: string): Role => {
+    const made = role(name, { db_labels: { env: 'dev' }, db_users: ['x'], db_names: ['y'] });
+    const { allow } = made.spec;
+    const get = () => {
+      reads++;
+      return allow;
+    };
+    Object.defineProperty(made.spec, 'allow', { enumerable: true, get });
+    return made;
+  };
+  const readsOf = (count: number): number => {
+    reads = 0;
+    smallestChange(wish({ others: Array.from({ length: count }, (_, at) => counted(`r${at}`)) }));
+    return reads;
+  };
+  const few = readsOf(100);
+  expect(readsOf(400)).toBeLessThanOrEqual(few * 4);
+});
+
+describe('ways in', () => {
+  const ways = (roles: Role[], database = PROD, traits = {}) =>
+    entrances({ username: 'alice', roles: roles.map((one) => expandRole(one, traits)), traits, database }).map(
+      ({ role: name, dbUsers, dbNames, dbRoles }) => [name, dbUsers.join(), dbNames.join(), dbRoles.join()],
+    );
+  test('each role by itself, without what any role denies', () => {
+    const more = role(
+      'more',
+      { db_labels: { '*': '*' }, db_users: ['a', 'b'], db_names: ['x', 'y'] },
+      { db_users: ['b'], db_names: ['x*'] },
+    );
+    expect(ways([prod, more, dev])).toEqual([
+      ['prod', 'reader', '*', ''],
+      ['more', 'a', 'y', ''],
+    ]);
+    expect(ways([prod, role('no', {}, { db_labels: { env: 'prod' } })])).toEqual([]);
+    expect(ways([access])).toEqual([]);
+    expect(ways([access], PROD, { db_users: ['u'], db_names: ['n'] })).toEqual([['access', 'u', 'n', '']]);
+  });
+  test('an automatic user is oneself, with her database roles', () => {
+    expect(ways([auto], AUTO)).toEqual([['auto', 'alice', '*', 'r']]);
+  });
+});
