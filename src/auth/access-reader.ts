@@ -15,7 +15,7 @@ import { Slices } from '../slices.js';
 import { sees } from './databases.js';
 import { isAllowed, requireRule } from './rules.js';
 import type { AuthState } from './state.js';
-import { rolesOf, type Who } from './who.js';
+import { requireHost, rolesOf, type Who } from './who.js';
 
 export interface AccessQuestion {
   /** Empty: the caller. */
@@ -76,6 +76,8 @@ function answer(question: AccessWish, lock: Lock | undefined): AccessAnswer {
 
 /** The rights of somebody who may ask about others. */
 function requireReader(who: Who, ...verbs: ('list' | 'read')[]): void {
+  // Of hosts the administrator's alone: others read roles to decide, and have no question.
+  if (who.kind !== 'user') requireHost(who);
   requireRule(who, 'user', ...verbs);
   requireRule(who, 'role', ...verbs);
 }

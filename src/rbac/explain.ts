@@ -2,6 +2,7 @@
  * The trace of a decision in words: for the person who was refused, and for whoever asks why. Reads what `check.ts` has
  * found and decides nothing. Pure.
  */
+import { shellWord } from '../shell-word.js';
 import type { AccessChange, DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
 import type { Check } from './match.js';
 
@@ -18,7 +19,15 @@ export function refusalHint(decision: Decision, asked: Asked): string {
   const reason = isHidden(decision)
     ? `no role of ${asked.username} selects a database of that name`
     : reasonsOf(decision, asked).join('; ');
-  return `${wishOf(asked)}: ${reason}. More: "tsh db why".`;
+  return `${wishOf(asked)}: ${reason}. More: ${whyCommand(asked)}`;
+}
+
+function whyCommand({ database, dbUser, dbName }: Asked): string {
+  const flags = [
+    dbUser === undefined ? [] : `--db-user=${dbUser}`,
+    dbName === undefined ? [] : `--db-name=${dbName}`,
+  ].flat();
+  return ['tsh', 'db', 'why', database.metadata.name, ...flags].map(shellWord).join(' ');
 }
 
 /** Whether she does not get to see the database at all. */

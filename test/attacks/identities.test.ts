@@ -126,6 +126,8 @@ function requestOf(method: string): object {
     'auth.signDatabaseCSR': { csr, clusterName: CLUSTER },
     'auth.upsertDatabaseServer': { server },
     'auth.getUser': { name: 'victim' },
+    'accessReader.explainAccess': { user: 'victim', database: 'sales' },
+    'accessReader.listAccess': { user: 'victim' },
     'auth.createUser': user,
     'auth.updateUser': user,
     'auth.createRole': { role },

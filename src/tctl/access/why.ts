@@ -4,7 +4,6 @@
  */
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printTable } from '../../cli/output.js';
-import { shellWord } from '../../cli/shell-word.js';
 import {
   type AskedAccess,
   answerDocument,
@@ -15,6 +14,7 @@ import {
 } from '../../rbac/answer.js';
 import type { AccessAnswer, AccessChange } from '../../rbac/decision.js';
 import { changeText } from '../../rbac/explain.js';
+import { shellWord } from '../../shell-word.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { TRAIT_FLAGS } from '../flags.js';
 

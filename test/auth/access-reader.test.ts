@@ -1,0 +1,102 @@
+/** Who may ask about whom, and what of it is said. Tests: src/auth/access-reader.ts, src/auth/grpc/access-reader.ts */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { AuthClient } from '../../src/api/client.js';
+import { TestAuth } from './test-auth.js';
+
+let cluster: TestAuth;
+let admin: AuthClient;
+const clients: Record<string, AuthClient> = {};
+const ALL = { values: { '*': { values: ['*'] } } };
+
+beforeAll(async () => {
+  cluster = await TestAuth.start();
+  admin = await cluster.asHost('Admin');
+  const role = (name: string, allow: object) =>
+    admin.auth.upsertRoleV2({ role: { version: 'v7', metadata: { name }, spec: { allow } } });
+  await role('dev', { dbLabels: ALL, dbUsers: ['{{internal.db_users}}'], dbNames: ['dev'] });
+  await role('reader', { rules: [{ resources: ['user', 'role'], verbs: ['read', 'list'] }] });
+  await role('secret', { dbLabels: ALL, dbUsers: ['*'], dbNames: ['*'] });
+  for (const [name, roles] of Object.entries({ alice: ['dev'], ed: ['editor'], rita: ['reader'] })) {
+    clients[name] = await cluster.as(await cluster.login(name, await cluster.invite(name, roles)));
+  }
+  const database = (name: string) => ({
+    kind: 'db',
+    version: 'v3',
+    metadata: { name },
+    spec: { protocol: 'postgres', uri: 'h:1' },
+  });
+  for (const name of ['sales', 'stock']) {
+    const server = { hostId: 'h', hostname: 'h', version: '18.3.0', database: database(name) };
+    await admin.auth.upsertDatabaseServer({
+      server: { kind: 'db_server', version: 'v3', metadata: { name }, spec: server },
+    });
+  }
+});
+afterAll(() => cluster.remove());
+
+const about = (user: string) => ({ user, database: 'sales', dbUser: 'u', dbName: 'dev' });
+
+describe('about others', () => {
+  test('whoever may read users and roles; a reader who sees no database hears of none', async () => {
+    await expect(clients.alice!.accessReader.explainAccess(about('ed'))).rejects.toThrow(
+      'access denied to perform action "read" on "user"',
+    );
+    await expect(clients.alice!.accessReader.listAccess({ database: 'sales' })).rejects.toThrow('access denied');
+    await expect(clients.rita!.accessReader.explainAccess(about('alice'))).rejects.toThrow(
+      'database "sales" not found',
+    );
+    await expect(clients.rita!.accessReader.listAccess({ database: 'sales' })).rejects.toThrow(
+      'database "sales" not found',
+    );
+    expect((await clients.rita!.accessReader.listAccess({ user: 'alice' })).entrances).toEqual([]);
+  });
+
+  test('an editor, who could give herself every label, hears of all roles', async () => {
+    const { allowed, changes } = await clients.ed!.accessReader.explainAccess(about('alice'));
+    expect(allowed).toBe(false);
+    expect(changes).toMatchObject([{ kind: 'trait', target: 'db_users', values: ['u'] }]);
+    const two = await clients.ed!.accessReader.explainAccess({ ...about('alice'), dbName: 'other' });
+    expect(two.changes).toMatchObject([{ kind: 'assign', target: 'secret', values: ['dev', 'secret'] }]);
+  });
+
+  test('lists say each way in, page by page', async () => {
+    await admin.users.createUser({ user: { metadata: { name: 'sam' }, spec: { roles: ['secret'] } } });
+    const ways = (await admin.accessReader.listAccess({ database: 'sales' })).entrances;
+    expect(ways.map(({ user, role, dbUsers }) => [user, role, dbUsers.join()])).toEqual([['sam', 'secret', '*']]);
+    const where = await admin.accessReader.listAccess({ user: 'sam', start: 'stock' });
+    expect(where).toMatchObject({ entrances: [{ database: 'stock', role: 'secret' }], next: '' });
+    await expect(admin.accessReader.listAccess({})).rejects.toThrow('name either a user or a database');
+    await expect(admin.accessReader.listAccess({ user: 'x', database: 'y' })).rejects.toThrow('either');
+  });
+});
+
+describe('about oneself', () => {
+  test('everything of the own roles, nothing of others', async () => {
+    const { user, allowed, blocks, changes } = await clients.alice!.accessReader.explainAccess({
+      ...about(''),
+      dbName: 'other',
+    });
+    expect([user, allowed]).toEqual(['alice', false]);
+    expect(blocks.map(({ role }) => role)).toEqual(['dev']);
+    expect(changes.map(({ kind, target }) => [kind, target])).toEqual([
+      ['trait', 'db_users'],
+      ['role', 'dev'],
+    ]);
+  });
+
+  test('roles and traits of now, whatever the certificate says', async () => {
+    await admin.users.updateUser({
+      user: {
+        kind: 'user',
+        version: 'v2',
+        metadata: { name: 'alice' },
+        spec: { roles: ['dev'], traits: { values: { db_users: { values: ['u'] } } } },
+      },
+    });
+    expect(await clients.alice!.accessReader.explainAccess(about(''))).toMatchObject({
+      allowed: true,
+      changes: [],
+      message: '',
+    });
+  });
+});
