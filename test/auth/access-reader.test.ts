@@ -1,4 +1,7 @@
-/** Who may ask about whom, and what of it is said. Tests: src/auth/access-reader.ts, src/auth/grpc/access-reader.ts */
+/**
+ * Who may ask about whom, and what of it is said.
+ * Tests: src/auth/grpc/access-reader.ts
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import { TestAuth } from './test-auth.js';
