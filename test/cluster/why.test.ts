@@ -23,7 +23,7 @@ beforeAll(async () => {
   });
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['orders']);
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 const why = (...args: string[]) => cluster.tctl('access', 'why', ...args);
