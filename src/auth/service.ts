@@ -56,6 +56,8 @@ export interface AuthOptions {
   requireSessionMfa?: string;
   /** Go duration. */
   clientIdleTimeout?: string;
+  /** Whether the Proxy's one port is for everything. Default `multiplex`. */
+  listenerMode?: 'multiplex' | 'separate';
   /** `role,role:token`. */
   staticTokens?: readonly string[];
   /** PEM file of the Ed25519 key that signs the audit log. Default: in the data directory. */
@@ -138,6 +140,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
         sessionTtl: options.sessionTtl ?? '12h0m0s',
       }),
       clientIdleTimeout: options.clientIdleTimeout,
+      listenerMode: options.listenerMode ?? 'multiplex',
       address: options.listen,
       staticTokens,
       decoyHash: await hashPassword(randomUUID()),

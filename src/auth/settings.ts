@@ -2,7 +2,6 @@
 import type { ClusterNetworkingConfig } from '../resources/types.js';
 import type { AuthState } from './state.js';
 
-/** One port for everything: that is the only way this cluster's Proxy listens. */
 export function networkingConfig(state: AuthState): ClusterNetworkingConfig {
   return {
     kind: 'cluster_networking_config',
@@ -12,7 +11,7 @@ export function networkingConfig(state: AuthState): ClusterNetworkingConfig {
       ...(state.clientIdleTimeout ? { client_idle_timeout: state.clientIdleTimeout } : {}),
       keep_alive_interval: '5m0s',
       keep_alive_count_max: 3,
-      proxy_listener_mode: 1,
+      proxy_listener_mode: state.listenerMode === 'separate' ? 0 : 1,
     },
   };
 }

@@ -35,6 +35,7 @@ export interface AuthState {
   preference: AuthPreference;
   /** Go duration; idle connections are closed after it. */
   clientIdleTimeout: string | undefined;
+  listenerMode: 'multiplex' | 'separate';
   /** Where this Auth Service listens, for `tctl`. */
   address: { host: string; port: number };
   /** Join tokens of the configuration file; never expire, cannot be deleted. */

@@ -21,7 +21,7 @@ import { believes, type TrustedAuthorities, verifier } from './authorities.js';
 import { BoundAgents } from './bound-agents.js';
 import { DatabaseClients } from './database-clients.js';
 import { joinRoutes, transportRoutes } from './grpc.js';
-import { cachedPreference } from './preference.js';
+import { cachedSettings } from './preference.js';
 import { type Arrival, createRouter, type Router, type RouterOptions } from './router.js';
 import type { Terminators } from './terminators.js';
 import { WebServer, type WebServerOptions } from './web.js';
@@ -93,7 +93,7 @@ export class Reception {
       settings,
       gateway: forVisitors.proxyGateway,
       join: forVisitors.join,
-      preference: cachedPreference(auth, options.settingsTtlMs, log),
+      cluster: cachedSettings(auth, options.settingsTtlMs, log),
       onUpgrade: (inner, client, guest) =>
         this.#attend(this.#router.routeUpgraded(inner, client, guest), inner, client),
       log,
@@ -112,9 +112,9 @@ export class Reception {
   }
 
   /** Take a TCP connection over. */
-  receive(connection: Duplex, client: SocketEndpoint): void {
+  receive(connection: Duplex, client: SocketEndpoint, port: { onlyPostgres?: boolean } = {}): void {
     const guest = this.#crowd.arrive(connection, client.address);
-    if (guest) this.#attend(this.#router.route(connection, client, guest), connection, client);
+    if (guest) this.#attend(this.#router.route(connection, client, guest, port), connection, client);
     else connection.destroy();
   }
 

@@ -50,7 +50,13 @@ export interface RouterOptions {
 
 export interface Router {
   /** Take a TCP connection. Rejects with the reason when it is refused; the caller destroys it then. */
-  route(connection: Duplex, client: SocketEndpoint, guest: Guest): Promise<void>;
+  route(
+    connection: Duplex,
+    client: SocketEndpoint,
+    guest: Guest,
+    /** The port for PostgreSQL alone. */
+    port?: { onlyPostgres?: boolean },
+  ): Promise<void>;
   /** Take what is inside an upgraded connection: TLS only. */
   routeUpgraded(connection: Duplex, client: SocketEndpoint, guest: Guest): Promise<void>;
 }
@@ -59,7 +65,7 @@ export function createRouter(options: RouterOptions): Router {
   const { firstBytesTimeoutMs = 10_000, helloTimeoutMs = 15_000 } = options;
   const balancers = addressList(options.proxyHeadersFrom);
 
-  const route = async (connection: Duplex, from: SocketEndpoint, guest: Guest): Promise<void> => {
+  const route: Router['route'] = async (connection, from, guest, { onlyPostgres = false } = {}) => {
     let client = from;
     let kind = await firstBytes(connection, firstBytesTimeoutMs);
     if (kind === 'proxy-header') {
@@ -69,7 +75,7 @@ export function createRouter(options: RouterOptions): Router {
     }
     guest.from(client.address);
     if (kind === 'postgres') return await options.serveDirect(connection, client, guest);
-    if (kind !== 'tls') throw refused('neither TLS nor PostgreSQL');
+    if (kind !== 'tls' || onlyPostgres) throw refused(onlyPostgres ? 'not PostgreSQL' : 'neither TLS nor PostgreSQL');
     await routeTls(connection, client, guest, false);
   };
 

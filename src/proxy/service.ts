@@ -41,6 +41,10 @@ export interface ProxyOptions {
   /** Auth's listener. */
   auth: { host: string; port: number };
   listen: { host: string; port: number };
+  /** A second port, for PostgreSQL alone. */
+  postgresListen?: { host: string; port: number } | undefined;
+  /** `host:port` of it for people; the first one is announced. */
+  postgresPublicAddr?: readonly string[];
   /** `host:port` for people; the first one is announced. */
   publicAddr?: readonly string[];
   webCert: WebCertificate;
@@ -85,7 +89,15 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
         onHosts: options.onHostAuthorities,
       }),
     );
-    const settings = { clusterName, version, listenAddr: '', publicAddr: publicAddr[0] };
+    const postgresPublicAddr = options.postgresPublicAddr?.[0];
+    const settings = {
+      clusterName,
+      version,
+      listenAddr: '',
+      publicAddr: publicAddr[0],
+      postgresAddr: '',
+      postgresPublicAddr,
+    };
     const reception = closers.keep(
       new Reception({
         auth,
@@ -113,11 +125,42 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     });
     const address = { host: options.listen.host, port: listener.port };
     settings.listenAddr = joinHostPort(address.host, address.port);
-    const proxy = new ProxyService(options, { address, auth, forVisitors, terminators, reception, listener, closers });
+    settings.postgresAddr = settings.listenAddr;
+    const postgres = options.postgresListen && (await listenForPostgres(options.postgresListen, reception, listener));
+    if (postgres) settings.postgresAddr = joinHostPort(options.postgresListen!.host, postgres.port);
+    const proxy = new ProxyService(options, {
+      address,
+      auth,
+      forVisitors,
+      terminators,
+      reception,
+      listeners: postgres ? [listener, postgres] : [listener],
+      closers,
+    });
     await proxy.announce();
     return proxy;
   } catch (error) {
     await closers.close();
+    throw error;
+  }
+}
+
+/** The second port. When it cannot be had, the first one is given back. */
+async function listenForPostgres(
+  at: { host: string; port: number },
+  reception: Reception,
+  first: Listener,
+): Promise<Listener> {
+  try {
+    return await listen({
+      ...at,
+      onConnection: (socket) => {
+        const client = { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+        reception.receive(socket, client, { onlyPostgres: true });
+      },
+    });
+  } catch (error) {
+    await first.close({ drainMs: 0 });
     throw error;
   }
 }
@@ -151,8 +194,8 @@ interface Opened {
   forVisitors: AuthClient;
   terminators: Terminators;
   reception: Reception;
-  listener: Listener;
-  /** For all but the listener. */
+  listeners: Listener[];
+  /** For all but the listeners. */
   closers: Closers;
 }
 
@@ -227,12 +270,13 @@ export class ProxyService implements AsyncDisposable {
   }
 
   async #close(drainMs: number): Promise<void> {
-    const { listener, reception, closers } = this.#opened;
+    const { listeners, reception, closers } = this.#opened;
     clearInterval(this.#announcing);
     // Nobody new; those that are there are cut below, once they have heard why.
-    const listening = listener.close({ drainMs: drainMs + 2 * FAREWELL_TIMEOUT_MS });
+    const drain = { drainMs: drainMs + 2 * FAREWELL_TIMEOUT_MS };
+    const listening = Promise.all(listeners.map((listener) => listener.close(drain)));
     await reception.close({ drainMs });
-    for (const socket of listener.connections) socket.destroy();
+    for (const { connections } of listeners) for (const socket of connections) socket.destroy();
     await listening;
     await closers.close();
   }

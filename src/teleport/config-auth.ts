@@ -22,6 +22,8 @@ export interface AuthConfig {
   messageOfTheDay?: string;
   disconnectExpiredCert: boolean;
   clientIdleTimeout?: string;
+  /** One port of the Proxy for everything, or TLS routing off. */
+  listenerMode: 'multiplex' | 'separate';
   requireSessionMfa?: string;
   lockingMode: 'best_effort' | 'strict';
   /** `role,role:token`, kept as written. */
@@ -47,6 +49,7 @@ export function authConfig(raw: AuthSection, nodename: string, listenIp: string 
     disconnectExpiredCert: raw.disconnect_expired_cert ?? false,
     lockingMode: authentication.locking_mode ?? 'best_effort',
     staticTokens: raw.tokens ?? [],
+    listenerMode: raw.proxy_listener_mode ?? 'multiplex',
   };
   if (raw.message_of_the_day) config.messageOfTheDay = raw.message_of_the_day;
   const idle = raw.client_idle_timeout;

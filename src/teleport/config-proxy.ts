@@ -4,12 +4,16 @@ import { TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
 import { joinHostPort } from '../host-port.js';
 import { isNetwork } from '../ip.js';
-import { WEB_PORT } from '../net/ports.js';
+import { POSTGRES_PORT, WEB_PORT } from '../net/ports.js';
 import { configAddress, listenAt, listenHost } from '../resources/config-address.js';
 import type { TeleportFile } from '../resources/teleport-yaml.js';
 
 export interface ProxyConfig {
   listen: HostPort;
+  /** A port of its own for PostgreSQL. */
+  postgresListen: HostPort | undefined;
+  /** Where people find it. */
+  postgresPublicAddr: string[];
   publicAddr: string[];
   /** PEM files; absent: a self-signed certificate in the data folder. */
   keypairs: { keyFile: string; certFile: string }[];
@@ -35,6 +39,13 @@ export function proxyConfig(raw: ProxySection, listenIp: string | undefined, has
     ),
     publicAddr: (raw.public_addr ?? []).map((addr) => {
       const { host, port } = configAddress(addr, 'proxy_service.public_addr', { port: 443 });
+      return joinHostPort(host, port);
+    }),
+    postgresListen: raw.postgres_listen_addr
+      ? listenAt(raw.postgres_listen_addr, 'proxy_service.postgres_listen_addr', POSTGRES_PORT)
+      : undefined,
+    postgresPublicAddr: (raw.postgres_public_addr ?? []).map((addr) => {
+      const { host, port } = configAddress(addr, 'proxy_service.postgres_public_addr', { port: POSTGRES_PORT });
       return joinHostPort(host, port);
     }),
     proxyHeadersFrom: balancersOf(raw),

@@ -193,10 +193,12 @@ export class RunningTeleport implements AsyncDisposable {
   async #startProxy(member: Membership, config: ProxyConfig): Promise<void> {
     const { startProxy } = await import('../proxy/service.js');
     const { dataDir, nodename, authServer } = this.#config;
-    const { listen, publicAddr, proxyHeadersFrom, keypairs } = config;
+    const { listen, postgresListen, postgresPublicAddr, publicAddr, proxyHeadersFrom, keypairs } = config;
     const authAt = member.auth?.address ?? authServer;
     if (authAt === undefined) throw noAuthServer();
-    const names = [...new Set([...LOOPBACK_NAMES, nodename, hostname(), ...publicAddr.map(hostOf)])];
+    const names = [
+      ...new Set([...LOOPBACK_NAMES, nodename, hostname(), ...[...publicAddr, ...postgresPublicAddr].map(hostOf)]),
+    ];
     const identity = await identityFor(member, 'Proxy', names);
     const webCert = keypairs[0] ? await readKeypair(keypairs[0]) : await webCertificate(dataDir, names, this.#now());
     const freshness = new HostFreshness(identity);
@@ -205,6 +207,8 @@ export class RunningTeleport implements AsyncDisposable {
       onHostAuthorities: (authorities) => freshness.heard(authorities),
       auth: authAt,
       listen,
+      postgresListen,
+      postgresPublicAddr,
       publicAddr,
       webCert,
       clusterName: identity.clusterName,

@@ -5,7 +5,7 @@
 
 import { hostOf, joinHostPort, portOf } from '../host-port.js';
 import { isUnspecified } from '../ip.js';
-import { WEB_PORT } from '../net/ports.js';
+import { POSTGRES_PORT, WEB_PORT } from '../net/ports.js';
 import type { Profile } from '../profile/profile.js';
 
 /** Kinds of single sign-on connectors. */
@@ -82,7 +82,7 @@ export function profileOfPing(ping: Ping, webAddr: string, options: { sshPort?: 
     ? withPort(db.postgres_public_addr, webPort)
     : tlsRouting || !db.postgres_listen_addr
       ? web
-      : onWebHost(db.postgres_listen_addr, 5432);
+      : onWebHost(db.postgres_listen_addr, POSTGRES_PORT);
   const mysql = db.mysql_public_addr
     ? withPort(db.mysql_public_addr, 3036)
     : db.mysql_listen_addr && onWebHost(db.mysql_listen_addr, 3036);

@@ -160,6 +160,7 @@ export async function startStubAuth(
         };
       },
       ping: (_, context) => ({ clusterName: CLUSTER, remoteAddr: context.values.get(callerKey).remoteAddr }),
+      getClusterNetworkingConfig: () => ({ spec: { proxyListenerMode: 1 } }),
       getAuthPreference: () => ({
         spec: { type: 'local', defaultSessionTtl: 43_200_000_000_000n, signatureAlgorithmSuite: 2, ...stub.settings },
       }),

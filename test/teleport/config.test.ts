@@ -42,9 +42,12 @@ test('without a file all three services run on this host, with every default fil
       disconnectExpiredCert: false,
       lockingMode: 'best_effort',
       staticTokens: [],
+      listenerMode: 'multiplex',
     },
     proxy: {
       listen: { host: '127.0.0.1', port: 3080 },
+      postgresListen: undefined,
+      postgresPublicAddr: [],
       publicAddr: [],
       keypairs: [],
       reloadIntervalMs: 0,

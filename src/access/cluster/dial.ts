@@ -11,7 +11,7 @@ import { TeleportError } from '../../errors.js';
 import { hostOf, joinHostPort } from '../../host-port.js';
 import { dialTcp, dialTls } from '../../net/dial.js';
 import { PingStream } from '../../net/ping-stream.js';
-import { WEB_PORT } from '../../net/ports.js';
+import { POSTGRES_PORT, WEB_PORT } from '../../net/ports.js';
 import { dialRouted } from '../../net/routed.js';
 import { requestTls } from '../../pg/frontend.js';
 import type { LoginSession } from '../../profile/session.js';
@@ -42,7 +42,7 @@ export const dialPostgres: DialPostgres = async (env, { session, isInsecure }, k
     isInsecure ? [] : tlsCasOf(await session.store.hostCas(session.name), session.rootCluster);
   const { webProxyAddr, tlsRoutingEnabled } = session.profile;
   if (tlsRoutingEnabled === false) {
-    const target = postgresAddress(session, 5432);
+    const target = postgresAddress(session, POSTGRES_PORT);
     const socket = await dialSeparate(env, target, keys !== undefined);
     return keys ? await dialTls({ ...common, ...target, socket, ca: await hostCas() }) : socket;
   }

@@ -3,6 +3,13 @@ import type { AuthPreferenceSpecV2 } from '../../api/gen/types_pb.js';
 import { TeleportError } from '../../errors.js';
 import { announcedSuite } from '../../pki/suites.js';
 
+/** What Auth says of the cluster. */
+export interface ClusterSettings {
+  preference: AuthPreferenceSpecV2;
+  /** One port for everything: clients say by ALPN what they want. */
+  tlsRouting: boolean;
+}
+
 export interface ProxySettings {
   clusterName: string;
   version: string;
@@ -10,6 +17,10 @@ export interface ProxySettings {
   listenAddr: string;
   /** First public address, if one is configured. */
   publicAddr: string | undefined;
+  /** `host:port` for PostgreSQL: a port of its own, or the one for all. */
+  postgresAddr: string;
+  /** Its first public address, if one is configured. */
+  postgresPublicAddr: string | undefined;
 }
 
 /** Members of `second_factors`. */
@@ -19,17 +30,17 @@ const CONNECTORS = ['local', 'passwordless', 'headless'];
 const UPDATE_JITTER_SECONDS = 60;
 
 /** `GET /webapi/ping`. */
-export function pingAnswer(settings: ProxySettings, preference: AuthPreferenceSpecV2): object {
+export function pingAnswer(settings: ProxySettings, { preference, tlsRouting }: ClusterSettings): object {
   return {
     auth: authSettings(preference, { connector: '', sessionTtl: goDuration(preference.defaultSessionTtl) }),
-    ...common(settings),
+    ...common(settings, tlsRouting),
   };
 }
 
 /** `GET /webapi/ping/{connector}`. @throws TeleportError `BadParameter` for a connector that does not exist */
 export function pingConnectorAnswer(
   settings: ProxySettings,
-  preference: AuthPreferenceSpecV2,
+  { preference, tlsRouting }: ClusterSettings,
   connector: string,
 ): object {
   if (!CONNECTORS.includes(connector)) {
@@ -37,7 +48,7 @@ export function pingConnectorAnswer(
   }
   return {
     auth: authSettings(preference, { connector, sessionTtl: '0s' }),
-    ...common(settings),
+    ...common(settings, tlsRouting),
     auto_update: {
       tools_version: '',
       tools_auto_update: false,
@@ -50,7 +61,7 @@ export function pingConnectorAnswer(
 }
 
 /** `GET /webapi/find`. */
-export function findAnswer(settings: ProxySettings, preference: AuthPreferenceSpecV2): object {
+export function findAnswer(settings: ProxySettings, { preference, tlsRouting }: ClusterSettings): object {
   return {
     auth: {
       type: '',
@@ -62,7 +73,7 @@ export function findAnswer(settings: ProxySettings, preference: AuthPreferenceSp
       default_session_ttl: '0s',
       ...suiteOf(preference),
     },
-    ...common(settings),
+    ...common(settings, tlsRouting),
   };
 }
 
@@ -99,8 +110,11 @@ function suiteOf({ signatureAlgorithmSuite }: AuthPreferenceSpecV2) {
   return suite === undefined ? {} : { signature_algorithm_suite: suite };
 }
 
-/** One port for all: every listen address is the web address. */
-function common({ clusterName, version, listenAddr, publicAddr }: ProxySettings) {
+/** Every listen address but that of PostgreSQL is the web address. */
+function common(
+  { clusterName, version, listenAddr, publicAddr, postgresAddr, postgresPublicAddr }: ProxySettings,
+  tlsRouting: boolean,
+) {
   return {
     proxy: {
       kube: { enabled: true, listen_addr: listenAddr },
@@ -111,8 +125,12 @@ function common({ clusterName, version, listenAddr, publicAddr }: ProxySettings)
         ...(publicAddr === undefined ? {} : { public_addr: publicAddr }),
         dial_timeout: DIAL_TIMEOUT_NS,
       },
-      db: { postgres_listen_addr: listenAddr, mysql_listen_addr: listenAddr },
-      tls_routing_enabled: true,
+      db: {
+        postgres_listen_addr: postgresAddr,
+        ...(postgresPublicAddr === undefined ? {} : { postgres_public_addr: postgresPublicAddr }),
+        mysql_listen_addr: listenAddr,
+      },
+      tls_routing_enabled: tlsRouting,
     },
     server_version: version,
     min_client_version: `${Number(version.split('.')[0]) - 1}.0.0-aa`,

@@ -1,13 +1,12 @@
 /** The table of the web API: method, path, rate limit, handler. Paths and limits: login-and-profile.md 1.1. */
 import type { AuthClient } from '../../api/client.js';
-import type { AuthPreferenceSpecV2 } from '../../api/gen/types_pb.js';
 import { TeleportError } from '../../errors.js';
 import { json, plainText, redirect, type WebAnswer } from './answer.js';
 import { hostCredentials } from './join.js';
 import type { LimitClass } from './limits.js';
 import { loginBegin, loginFinish } from './login.js';
 import { homePage, signupPage } from './pages.js';
-import { findAnswer, type ProxySettings, pingAnswer, pingConnectorAnswer } from './ping.js';
+import { type ClusterSettings, findAnswer, type ProxySettings, pingAnswer, pingConnectorAnswer } from './ping.js';
 import type { WebRequest } from './request.js';
 import { changePassword, pageToken, passwordToken, registerChallenge } from './signup.js';
 
@@ -15,7 +14,7 @@ export interface WebContext {
   settings: ProxySettings;
   gateway: Pick<AuthClient['proxyGateway'], 'loginBegin' | 'loginFinish' | 'getUserToken' | 'changeUserPassword'>;
   join: Pick<AuthClient['join'], 'registerUsingToken'>;
-  preference: () => Promise<AuthPreferenceSpecV2>;
+  cluster: () => Promise<ClusterSettings>;
 }
 
 export interface WebRoute {
@@ -31,24 +30,24 @@ export const ROUTES: readonly WebRoute[] = [
   {
     method: 'GET',
     path: '/webapi/ping',
-    handle: async (_, c) => json(pingAnswer(c.settings, await c.preference())),
+    handle: async (_, c) => json(pingAnswer(c.settings, await c.cluster())),
   },
   {
     method: 'GET',
     path: '/webapi/ping/{connector}',
     limit: 'high',
-    handle: async ({ params }, c) => json(pingConnectorAnswer(c.settings, await c.preference(), params.connector!)),
+    handle: async ({ params }, c) => json(pingConnectorAnswer(c.settings, await c.cluster(), params.connector!)),
   },
   {
     method: 'GET',
     path: '/webapi/find',
-    handle: async (_, c) => json(findAnswer(c.settings, await c.preference())),
+    handle: async (_, c) => json(findAnswer(c.settings, await c.cluster())),
   },
   {
     method: 'GET',
     path: '/webapi/motd',
     limit: 'high',
-    handle: async (_, c) => json({ Text: (await c.preference()).messageOfTheDay }),
+    handle: async (_, c) => json({ Text: (await c.cluster()).preference.messageOfTheDay }),
   },
   {
     method: 'GET',
