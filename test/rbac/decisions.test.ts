@@ -375,3 +375,33 @@ describe('the trace is what decided', () => {
     expect(mayEnter({ roles: [devStage, taken], ...any })).toBe(true);
   });
 });
+
+describe('a decision over a thousand roles', () => {
+  /** How often a value is read. */
+  function counted<T extends object, K extends keyof T>(holder: T, key: K): () => number {
+    let reads = 0;
+    const value = holder[key];
+    const get = () => {
+      reads++;
+      return value;
+    };
+    Object.defineProperty(holder, key, { enumerable: true, get });
+    return () => reads;
+  }
+
+  test('reads the database once, and each list of entries once for the name that is asked for', () => {
+    const roles = Array.from({ length: 1_000 }, (_, at) =>
+      role(
+        `r${at}`,
+        { db_labels: { env: `e${at}` }, db_users: [`u${at}`], db_names: ['*'] },
+        { deny: { db_users: ['adm*'] } },
+      ),
+    );
+    const on = database('d', { env: 'e7' });
+    const labels = counted(on.metadata, 'labels');
+    const users = roles.map(({ spec }) => counted(spec.allow, 'db_users'));
+    expect(mayEnter({ roles, database: on, dbUser: 'u7' })).toBe(true);
+    expect(labels()).toBeLessThanOrEqual(2);
+    expect(Math.max(...users.map((reads) => reads()))).toBeLessThanOrEqual(1);
+  });
+});
