@@ -8,7 +8,7 @@
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { AuthPreference, Role, RoleConditions } from '../resources/types.js';
 import { yesOrNo } from '../yes-no.js';
-import { autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
+import { AUTO_USER_LACKS, autoUserLack, autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
 import type { AccessRefusal, DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
 import { refusalHint } from './explain.js';
 import {
@@ -50,6 +50,9 @@ export function decideAccess(request: DatabaseAccessRequest): Decision {
 
   const refuse = (): AccessRefusal | undefined => {
     const { username, dbUser } = request;
+    // The Database Service says it at more length, before it asks here.
+    const lack = mode === 'off' ? undefined : autoUserLack(database);
+    if (lack !== undefined) return { by: 'no-auto-user', code: 'NotImplemented', message: AUTO_USER_LACKS[lack] };
     if (mode !== 'off' && dbUser !== undefined && dbUser !== username)
       return refusal('own-name', ownName(username, dbUser));
     if (lacksMfa && state === 'always') return refusal('mfa', MFA_REQUIRED);

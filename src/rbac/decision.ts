@@ -32,8 +32,8 @@ export interface RoleBlock {
 }
 
 export interface AccessRefusal {
-  by: 'own-name' | 'mfa' | 'deny' | 'no-allow' | 'problem' | 'db-roles';
-  code: 'AccessDenied' | 'BadParameter';
+  by: 'no-auto-user' | 'own-name' | 'mfa' | 'deny' | 'no-allow' | 'problem' | 'db-roles';
+  code: 'AccessDenied' | 'BadParameter' | 'NotImplemented';
   /** Teleport's text. */
   message: string;
 }

@@ -54,6 +54,8 @@ export function reasonsOf(decision: Decision, asked: Asked): string[] {
   switch (refusal?.by) {
     case undefined:
       return [];
+    case 'no-auto-user':
+      return [`her roles want a database user made for her, and ${refusal.message}`];
     case 'own-name':
       return ['here the database user is made for each person and bears her own name'];
     case 'mfa':

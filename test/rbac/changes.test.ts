@@ -153,6 +153,11 @@ test.each(cases)('%s', (_, more, expected) => {
   }
 });
 
+test('roles that want an automatic user where there can be none refuse', () => {
+  const { refusal } = decide(wish({ roles: [auto, prod], dbUser: 'alice' }));
+  expect(refusal).toMatchObject({ by: 'no-auto-user', code: 'NotImplemented' });
+});
+
 test('a change of a list says the whole list', () => {
   const [trait] = smallestChange(wish({ roles: [access], traits: { db_users: ['a'], db_names: ['dev'] } }));
   expect(trait).toMatchObject({ kind: 'trait', target: 'db_users', values: ['a', 'reader'] });
