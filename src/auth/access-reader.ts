@@ -4,7 +4,7 @@
  */
 import { TeleportError } from '../errors.js';
 import { newIdentity } from '../identity/identity.js';
-import { type Entrance, entrances } from '../rbac/allowed.js';
+import { entrances, type WayIn } from '../rbac/allowed.js';
 import { type AccessWish, change, decide, smallestChange } from '../rbac/changes.js';
 import type { AccessAnswer } from '../rbac/decision.js';
 import { reasonsOf } from '../rbac/explain.js';
@@ -124,7 +124,7 @@ async function lockOf(
 }
 
 export interface AccessList {
-  entrances: (Entrance & { user: string; database: string })[];
+  entrances: (WayIn & { user: string; database: string })[];
   /** Where to go on; empty at the end. */
   next: string;
 }

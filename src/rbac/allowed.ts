@@ -45,7 +45,7 @@ export function databaseRolesOf(roles: readonly Role[], database: Database, trai
 }
 
 /** A way into a database through one role: what two roles give does not add up. */
-export interface Entrance {
+export interface WayIn {
   role: string;
   /** Sorted; may hold `*`. With automatic users the own name alone. */
   dbUsers: string[];
@@ -59,7 +59,7 @@ export interface Entrance {
 /** Every way in, in the order of the roles. */
 export function entrances(
   asked: Pick<DatabaseAccessRequest, 'username' | 'roles' | 'traits' | 'database' | 'authPreference'>,
-): Entrance[] {
+): WayIn[] {
   const { username, roles, traits, database } = asked;
   const any = { dbUser: undefined, dbName: undefined, mfaVerified: true };
   const { refusal, automatic, asksMfa, blocks } = decideAccess({ ...asked, ...any });

@@ -824,7 +824,7 @@ export type ExplainAccessResponse = Message<"teleshift.v1.ExplainAccessResponse"
   allowed: boolean;
 
   /**
-   * what the client of the database is told
+   * what the client of the database shows
    *
    * @generated from field: string message = 3;
    */
