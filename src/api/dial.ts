@@ -5,10 +5,12 @@
  */
 
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { TeleportError } from '../errors.js';
 import { type HostPort, joinHostPort } from '../host-port.js';
+import { answersClients } from '../identity/host.js';
 import { needsConnUpgrade } from '../net/conn-upgrade-test.js';
-import { dialTls } from '../net/dial.js';
+import { type DialTlsOptions, dialTls, organizationsOf } from '../net/dial.js';
 import { type ConnUpgrade, dialRouted } from '../net/routed.js';
 import { authoritiesByCluster } from '../pki/cluster-name.js';
 import { ALPN, authAlpn, hexName } from './alpn.js';
@@ -93,7 +95,8 @@ export async function dialAuth(
 export function openUnknownAuth(at: HostPort, ca: string[] | undefined, options: DialAuthOptions): AuthClient {
   const tls = { servername: ANY_HOST, alpn: [ALPN.h2], ca: ca ?? [], rejectUnauthorized: ca !== undefined };
   const { timeoutMs = DIAL_TIMEOUT_MS } = options;
-  return clientOf(() => dialTls({ host: at.host, port: at.port, ...tls, timeoutMs }), ANY_HOST, at, options);
+  const connect = () => dialServer(() => dialTls({ host: at.host, port: at.port, ...tls, timeoutMs }), at, tls);
+  return clientOf(connect, ANY_HOST, at, options);
 }
 
 /** The gRPC services of a Proxy with separate ports, at its SSH port. Only `transport` is there. */
@@ -102,8 +105,9 @@ export function openProxyTransport(
   credentials: AuthCredentials,
   options: DialAuthOptions,
 ): AuthClient {
-  const tls = { ...own(credentials), alpn: [ALPN.proxySshGrpc, ALPN.h2], ca: credentials.hostCaPems };
-  return clientOf(() => dialTls({ ...at, ...tls, ...dialling(options) }), tls.servername, at, options);
+  const ours = { ...own(credentials), alpn: [ALPN.proxySshGrpc, ALPN.h2], ca: credentials.hostCaPems };
+  const tls = { ...at, ...ours, ...dialling(options) };
+  return clientOf(() => dialServer(() => dialTls(tls), at, tls), ours.servername, at, options);
 }
 
 function clientOf(
@@ -181,13 +185,34 @@ async function connectAnyhow(
 async function connectOnce(route: AuthRoute, credentials: AuthCredentials, options: DialAuthOptions): Promise<Duplex> {
   const { host, port } = route;
   const tls = { host, port, ...authTlsOptions(credentials, options), ...dialling(options) };
-  const socket =
+  const dial = () =>
     route.kind === 'proxy'
-      ? await dialRouted({ ...tls, vars: route.vars }, upgradeOf(route, options))
-      : await dialTls({ ...tls, ...(route.kind === 'stream' ? { socket: route.open() } : {}) });
+      ? dialRouted({ ...tls, vars: route.vars }, upgradeOf(route, options))
+      : dialTls({ ...tls, ...(route.kind === 'stream' ? { socket: route.open() } : {}) });
+  const socket = await dialServer(dial, route, tls);
   if (socket.alpnProtocol === ALPN.h2) return socket;
   socket.destroy();
   throw new TeleportError('ConnectionProblem', `${joinHostPort(host, port)} does not speak gRPC for the Auth Service`);
+}
+
+/**
+ * Every host of a cluster has a certificate of the authority that vouches for its servers, so the role counts beside the name.
+ *
+ * @throws TeleportError `ConnectionProblem` for a server that is neither the Auth Service nor a Proxy
+ */
+async function dialServer(
+  dial: () => Promise<TLSSocket>,
+  { host, port }: HostPort,
+  { rejectUnauthorized }: Pick<DialTlsOptions, 'rejectUnauthorized'>,
+): Promise<TLSSocket> {
+  const socket = await dial();
+  const organizations = organizationsOf(socket);
+  if (!rejectUnauthorized || answersClients(organizations)) return socket;
+  socket.destroy();
+  throw new TeleportError(
+    'ConnectionProblem',
+    `${joinHostPort(host, port)} shows the certificate of a host that is neither the Auth Service nor a Proxy (${organizations.join(', ') || 'no role'})`,
+  );
 }
 
 function upgradeOf(

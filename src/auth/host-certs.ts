@@ -21,8 +21,8 @@ import { type AuthState, record } from './state.js';
 import type { UserCertificates } from './user-certs.js';
 import { refuseLocked } from './who.js';
 
-/** Roles a service of ours, or a foreign agent, may join as. */
-const JOINABLE: readonly string[] = ['Proxy', 'Db', 'Instance', 'Node', 'App', 'Kube', 'Discovery'];
+/** Roles that a host may join as: there are no other services here. */
+const JOINABLE: readonly string[] = ['Proxy', 'Db', 'Instance'];
 
 export interface HostCertRequest {
   hostId: string;
@@ -129,9 +129,10 @@ export async function joinWithToken(state: AuthState, request: JoinRequest): Pro
     const { roles } = token;
     const isInstance = role === 'Instance' && roles.some((name) => JOINABLE.includes(name));
     if (!JOINABLE.includes(role) || !(roles.includes(role) || isInstance)) {
+      const why = roles.includes(role) ? 'this cluster has no service of' : 'the token does not allow';
       throw new TeleportError(
         'AccessDenied',
-        `node "${request.nodename}" [${hostId}] can not join the cluster, the token does not allow "${role}" role`,
+        `node "${request.nodename}" [${hostId}] can not join the cluster, ${why} "${role}" role`,
       );
     }
     if (request.tls.length === 0) throw new TeleportError('BadParameter', 'missing PublicTLSKey');

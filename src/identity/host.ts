@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { canonicalIp, LOOPBACK_NAMES } from '../ip.js';
 import { readCertificate } from '../pki/x509.js';
-import type { SystemRole } from '../resources/system-role.js';
+import { type SystemRole, systemRoleOf } from '../resources/system-role.js';
 import { type Identity, newIdentity } from './identity.js';
 
 const DAY_MS = 86_400_000;
@@ -63,33 +63,39 @@ export function hostIdIn(username: string, clusterName: string): string | undefi
   return username.endsWith(end) ? username.slice(0, -end.length) : undefined;
 }
 
-/** SANs of a host's TLS certificate: what the host sent, as far as its role may, and Teleport's own names. */
+/**
+ * SANs of a host's TLS certificate: what it asked for and Teleport's own names. Who is never dialled has no use for a name, and
+ * could be taken for whoever has it: a token for an agent would be one for an Auth Service.
+ */
 export function hostSans(host: {
   role: SystemRole;
   additionalPrincipals?: readonly string[];
   dnsNames?: readonly string[];
 }): string[] {
-  // Who is never dialled has no use for a name, and could be taken for whoever has it.
-  if (host.role === 'Db') return [];
-  const sent = [
-    ...(host.additionalPrincipals ?? []),
-    ...(MAY_SEND_DNS_NAMES.has(host.role) ? (host.dnsNames ?? []) : []),
-  ];
-  return [...new Set([...sent, ...(HAS_CLUSTER_NAMES.has(host.role) ? CLUSTER_NAMES : [])])];
+  if (!ANSWERS_CLIENTS.has(host.role)) return [];
+  return [...new Set([...(host.additionalPrincipals ?? []), ...(host.dnsNames ?? []), ...CLUSTER_NAMES])];
 }
 
-/** Principals of a host's SSH certificate; of an `Admin` the host id alone. */
+/** Principals of a host's SSH certificate; of an `Admin` the host id alone, and of who is never dialled nothing but the id. */
 export function hostPrincipals(
   host: HostName & { nodeName?: string; additionalPrincipals?: readonly string[] },
 ): string[] {
   const { hostId, clusterName, nodeName } = host;
   if (host.role === 'Admin') return [fullHostId(host)];
+  const ids = [fullHostId(host), hostId];
+  if (!ANSWERS_CLIENTS.has(host.role)) return ids;
   const named = nodeName ? [`${nodeName}.${clusterName}`, nodeName] : [];
-  const all = [fullHostId(host), hostId, ...named, ...LOOPBACK_NAMES, ...(host.additionalPrincipals ?? [])];
-  return [...new Set(all)];
+  return [...new Set([...ids, ...named, ...LOOPBACK_NAMES, ...(host.additionalPrincipals ?? [])])];
 }
 
 /** Every name `hex(cluster).teleport.cluster.local` is found under the wildcard. */
 const CLUSTER_NAMES = ['*.teleport.cluster.local', 'teleport.cluster.local'];
-const HAS_CLUSTER_NAMES = new Set<SystemRole>(['Auth', 'Admin', 'Proxy', 'Kube', 'App', 'WindowsDesktop', 'Okta']);
-const MAY_SEND_DNS_NAMES = new Set<SystemRole>(['Auth', 'Admin', 'Proxy', 'Relay', 'Kube', 'WindowsDesktop']);
+
+/** Roles of services that people and hosts dial. The Auth Service itself shows a certificate of role `Admin`. */
+const ANSWERS_CLIENTS = new Set<SystemRole>(['Auth', 'Admin', 'Proxy']);
+
+/** Whether the certificate of a server, verified already, is one of the Auth Service or a Proxy, whichever name it bears. */
+export function answersClients(organizations: readonly string[]): boolean {
+  const role = systemRoleOf({ groups: organizations });
+  return role !== undefined && ANSWERS_CLIENTS.has(role);
+}

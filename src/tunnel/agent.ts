@@ -16,7 +16,7 @@ import { messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import { hostIdIn } from '../identity/host.js';
 import type { Logger } from '../log.js';
-import { dialTls } from '../net/dial.js';
+import { dialTls, organizationsOf } from '../net/dial.js';
 import { cutAfter } from '../net/hang-up.js';
 import { rest, settledWithin } from '../wait.js';
 import { type ControlLine, offerConnection, serveControl } from './agent-line.js';
@@ -281,9 +281,9 @@ async function dialProxy(
     // A client may end its half and still wait for an answer.
     allowHalfOpen: true,
   });
-  const { O: organization = [], CN: common = '' } = socket.getPeerCertificate().subject ?? {};
+  const { CN: common = '' } = socket.getPeerCertificate().subject ?? {};
   const name = [common].flat()[0] ?? '';
-  if (socket.alpnProtocol === TUNNEL_ALPN && [organization].flat().includes('Proxy')) {
+  if (socket.alpnProtocol === TUNNEL_ALPN && organizationsOf(socket).includes('Proxy')) {
     const hostId = hostIdIn(name, identity.clusterName) ?? name;
     let ended: string | undefined;
     const watched = watch?.(hostId, (reason) => {

@@ -1,7 +1,10 @@
 /** The way to Auth behind a balancer that ends TLS is found when the direct one fails; another failure stays itself. */
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { dialAuth } from '../../src/api/dial.js';
-import { createTestCa } from '../support/ca.js';
+import { createTestCa, hostOf } from '../support/ca.js';
 import { CLUSTER, type FakeCluster, startFakeCluster } from '../support/fake-cluster/cluster.js';
 
 let cluster: FakeCluster;
@@ -47,4 +50,28 @@ test('a route that says so is believed', async () => {
 test('a host that another authority signed is refused', async () => {
   const hostCaPem = createTestCa(CLUSTER).certPem;
   await expect(dial(cluster.port, { hostCaPem })).rejects.toMatchObject({ certificateProblem: 'unknown-authority' });
+});
+
+test.each([
+  ['Admin', true],
+  ['Auth', true],
+  ['Proxy', true],
+  ['Db', false],
+  ['Instance', false],
+  ['Node', false],
+  ['', false],
+])('A-H2 a server with the right name and the certificate of a host of role %j is taken: %s', async (role, isTaken) => {
+  const ca = createTestCa(CLUSTER);
+  const own = ca.issue('*.teleport.cluster.local', { subject: hostOf(role) });
+  await using server = createServer({ ...own, ALPNProtocols: ['h2'] }, (socket) => socket.on('error', () => {}));
+  server.on('tlsClientError', () => {}).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const credentials = { clusterName: CLUSTER, hostCaPems: [ca.certPem] };
+  const dialled = dialAuth({ kind: 'direct', host: '127.0.0.1', port }, credentials, { version: '18.3.0' });
+  if (isTaken) return await (await dialled).close();
+  await expect(dialled).rejects.toMatchObject({
+    code: 'ConnectionProblem',
+    message: expect.stringContaining('neither the Auth Service nor a Proxy'),
+  });
 });

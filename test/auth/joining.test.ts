@@ -10,8 +10,10 @@ import { ATTEMPTS, JoinLimits } from '../../src/auth/join-limits.js';
 import { isBound } from '../../src/identity/host.js';
 import { decodeIdentity } from '../../src/identity/identity.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
+import { authorizedKeyLine, readSshCertificate } from '../../src/pki/ssh/certificate.js';
+import { SYSTEM_ROLES } from '../../src/resources/system-role.js';
 import type { Database, DatabaseServer, ProvisionToken } from '../../src/resources/types.js';
-import { TestAuth, text } from './test-auth.js';
+import { CLUSTER, TestAuth, text } from './test-auth.js';
 
 let cluster: TestAuth;
 let admin: AuthClient;
@@ -105,10 +107,37 @@ describe('X9 a token makes new host ids only', () => {
 });
 
 describe('X9 what is in the certificate', () => {
-  test('an agent has no name there, whatever it asks for', async () => {
-    const names = { additionalPrincipals: ['auth.example.com', '10.0.0.1'], dnsNames: ['*.example.com'] };
-    const { tls } = await join(await newToken(), names);
-    expect(new X509Certificate(Buffer.from(tls)).subjectAltName).toBeUndefined();
+  /** By every role that a certificate can name: some are not joined with, and none but a Proxy gets a name. */
+  test.each(SYSTEM_ROLES.filter((role) => role !== 'Proxy'))(
+    'A-H2 of role %s there is no name that it asked for',
+    async (role) => {
+      const hex = `${Buffer.from(CLUSTER).toString('hex')}.teleport.cluster.local`;
+      const names = ['teleport.cluster.local', hex, 'proxy.example.com', '10.0.0.1'];
+      const asked = { additionalPrincipals: names, dnsNames: names, nodeName: 'auth-1' };
+      const token = await newToken({ roles: [...new Set(['Db', role])], databases: ['only-this'] });
+      const [hostId, ssh] = [randomUUID(), await generateKey('ed25519')];
+      const publicSshKey = Buffer.from(authorizedKeyLine(ssh));
+      const joined = await join(token, { ...asked, hostId, role, publicSshKey }).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'AccessDenied' });
+        return undefined;
+      });
+      expect(joined !== undefined).toBe(['Db', 'Instance'].includes(role));
+      if (!joined) return;
+      expect(new X509Certificate(Buffer.from(joined.tls)).subjectAltName).toBeUndefined();
+      expect(readSshCertificate(text(joined.ssh)).principals).toEqual([`${hostId}.${CLUSTER}`, hostId]);
+      // Nor later: its own certificate is what it may ask for.
+      const host = await cluster.as({ certPem: text(joined.tls), keyPem: privateKeyPem(key) });
+      const again = { hostId, role, publicTlsKey: Buffer.from(publicKeyPem(key)) };
+      await expect(host.auth.generateHostCerts({ ...again, dnsNames: [hex] })).rejects.toThrow(`is not for "${hex}"`);
+      const { tls } = await host.auth.generateHostCerts(again);
+      expect(new X509Certificate(Buffer.from(tls)).subjectAltName).toBeUndefined();
+    },
+  );
+
+  test('A-H2 a token for a service that is not there says so', async () => {
+    const token = await newToken({ roles: ['Kube'] });
+    await expect(join(token, { role: 'Kube' })).rejects.toThrow('this cluster has no service of "Kube" role');
+    await expect(join(token, { role: 'Db' })).rejects.toThrow('the token does not allow "Db" role');
   });
 
   test.each([

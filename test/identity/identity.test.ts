@@ -13,7 +13,7 @@ import {
 import { decodeDer, membersOf, TAG } from '../../src/pki/der-reader.js';
 import { generateKey } from '../../src/pki/keys.js';
 import { createCa, issueLeaf, readCertificate, type SigningCa, verifyLeaf } from '../../src/pki/x509.js';
-import { systemRoleOf } from '../../src/resources/system-role.js';
+import { SYSTEM_ROLES, systemRoleOf } from '../../src/resources/system-role.js';
 
 const captured = (name: string) => readFileSync(new URL(`../fixtures/certs/${name}`, import.meta.url), 'utf8');
 const now = new Date('2026-11-21T04:00:00Z');
@@ -96,12 +96,18 @@ describe('captured certificates', () => {
       '*.teleport.cluster.local',
       'teleport.cluster.local',
     ]);
-    expect(hostSans({ role: 'Db', additionalPrincipals: ['db1'], dnsNames: ['evil.example.com'] })).not.toContain(
-      'evil.example.com',
-    );
     expect(hostPrincipals({ hostId: 'u', clusterName: 'c', role: 'Admin', nodeName: 'n' })).toEqual(['u.c']);
   });
 });
+
+test.each(SYSTEM_ROLES.filter((role) => !['Auth', 'Admin', 'Proxy'].includes(role)))(
+  'A-H2 a host of role %s has no name and no principal of its own choice, whatever it asks for',
+  (role) => {
+    const asked = { role, additionalPrincipals: ['teleport.cluster.local', 'db1'], dnsNames: ['proxy.example.com'] };
+    expect(hostSans(asked)).toEqual([]);
+    expect(hostPrincipals({ ...asked, hostId: 'u', clusterName: 'c', nodeName: 'auth' })).toEqual(['u.c', 'u']);
+  },
+);
 
 const FULL = newIdentity({
   username: 'alice@example.com',

@@ -71,7 +71,7 @@ test('a host certificate has its names, its role and no end', () => {
   const line = hostSshCertificate({
     hostId: 'uuid',
     clusterName: 'root.example.com',
-    role: 'Db',
+    role: 'Proxy',
     nodeName: 'db1',
     additionalPrincipals: ['db1.example.com', 'localhost'],
     publicKey: key,

@@ -96,6 +96,11 @@ export function createTestCa(name = 'Test CA', { from, to }: Pick<CertificateOpt
   };
 }
 
+/** The subject of a host's certificate, as far as clients look at it: its role in the cluster. */
+export const hostOf = (role: string): NonNullable<CertificateOptions['subject']> => [
+  { oid: ORGANIZATION, values: [role] },
+];
+
 const COMMON_NAME = '2.5.4.3';
 const ORGANIZATION = '2.5.4.10';
 const USAGE = { serverAuth: '1.3.6.1.5.5.7.3.1', clientAuth: '1.3.6.1.5.5.7.3.2' };

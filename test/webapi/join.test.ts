@@ -11,7 +11,7 @@ import { type AuthHttp2Server, createAuthHttp2Server } from '../../src/api/serve
 import { TeleportError } from '../../src/errors.js';
 import { spkiPin } from '../../src/pki/verify.js';
 import { type JoinOptions, joinCluster } from '../../src/webapi/join.js';
-import { createTestCa, type TestCa } from '../support/ca.js';
+import { createTestCa, hostOf, type TestCa } from '../support/ca.js';
 
 const CLUSTER = 'example.com';
 let ca: TestCa;
@@ -22,7 +22,7 @@ const seen: unknown[] = [];
 
 beforeAll(async () => {
   ca = createTestCa(CLUSTER);
-  const host = ca.issue(['*.teleport.cluster.local', 'teleport.cluster.local', 'localhost']);
+  const host = ca.issue(['*.teleport.cluster.local', 'teleport.cluster.local', 'localhost'], { subject: hostOf('Admin') });
   grpc = createAuthHttp2Server({
     version: '18.3.0',
     routes: (router) => {

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { createSecureContext, createServer, type TLSSocket } from 'node:tls';
 import { createWebSocketStream, WebSocketServer } from 'ws';
-import { createTestCa } from '../ca.js';
+import { createTestCa, hostOf } from '../ca.js';
 import { grpcServer, method, Refusal, STATUS } from './grpc.js';
 import { databaseMethods, fakeLeaf } from './leaf.js';
 import { SERVICE, TABLES } from './messages.js';
@@ -62,7 +62,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
   const userCa = createTestCa(CLUSTER, { from: new Date(0), to: new Date('2069-12-31') });
   const sshCa = createSshCa();
   const web = webCa.issue(['localhost', '127.0.0.1']);
-  const host = hostCa.issue(['*.teleport.cluster.local', 'localhost']);
+  const host = hostCa.issue(['*.teleport.cluster.local', 'localhost'], { subject: hostOf('Proxy') });
   const webCaFile = join(folder, 'web-ca.pem');
   writeFileSync(webCaFile, webCa.certPem);
   const base64 = (text: string) => Buffer.from(text).toString('base64');

@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { createServer } from 'node:tls';
-import { createTestCa } from '../ca.js';
+import { createTestCa, hostOf } from '../ca.js';
 import { grpcServer, type Methods, method, Refusal, STATUS } from './grpc.js';
 import { SERVICE, TABLES } from './messages.js';
 
@@ -23,7 +23,7 @@ export function fakeLeaf(name: string, calls: string[]): FakeLeaf {
       throw new Refusal(STATUS.permissionDenied, 'access denied: impersonation is not allowed');
     }),
   });
-  const options = { ...hostCa.issue('*.teleport.cluster.local'), ALPNProtocols: ['h2'] };
+  const options = { ...hostCa.issue('*.teleport.cluster.local', { subject: hostOf('Admin') }), ALPNProtocols: ['h2'] };
   const tls = createServer(options, (socket) => grpc.accept(socket.on('error', () => {})));
   tls.on('tlsClientError', () => {});
   return {
