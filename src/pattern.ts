@@ -9,6 +9,11 @@ import { Kept } from './kept.js';
 
 /** Longest pattern that is read; ours. */
 export const MAX_PATTERN_CHARS = 1024;
+/**
+ * Most repetitions that the counts of a pattern may ask for (`a{2,9}` asks for 9, `(a{9}){9}` for 81); ours. RE2 writes each one
+ * out, and a match may look at all of them for each character: `^a{0,900}a{0,900}$` would be linear, and take seconds.
+ */
+export const MAX_REPETITIONS = 256;
 /** Patterns kept compiled: more than a cluster with a thousand roles has, and of the longest ones some hundreds. */
 const MAX_KEPT = 5_000;
 const MAX_KEPT_CHARS = 512 * 1024;
@@ -27,6 +32,8 @@ export class Pattern {
     if (source.length > MAX_PATTERN_CHARS) {
       throw new TeleportError('BadParameter', `a regular expression of more than ${MAX_PATTERN_CHARS} characters`);
     }
+    const excess = excessIn(source);
+    if (excess !== undefined) throw new TeleportError('BadParameter', `a regular expression that ${excess}`);
     try {
       const flags = (ignoreCase ? RE2JS.CASE_INSENSITIVE : 0) | (dotAll ? RE2JS.DOTALL : 0);
       this.#compiled = RE2JS.compile(source, flags);
@@ -60,6 +67,48 @@ export class Pattern {
     }
     return result + text.slice(end);
   }
+}
+
+/** One piece of a pattern: what is skipped (quoted text, an escape, a class), the beginning of a group, a count, any other character. */
+const PIECE =
+  /\\Q.*?(?:\\E|$)|\\[xpP]\{\^?\w*\}|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]])*\]?|\((?:\?(?:P?<\w+>|[\w-]*:?))?|\{(\d+)(?:(,)(\d*))?\}|./gs;
+
+/** What the counts of a pattern come to: each repeats all that stands in its piece, as it is written out. */
+function repetitionsIn(source: string): number {
+  const empty = { size: 0, counted: 0, last: { size: 0, counted: 0 } };
+  /** Groups that are open, the outermost first: their pieces written out, how many of these a count asked for, and the last piece. */
+  const open = [{ ...empty }];
+  for (const [piece, least, comma, most] of source.matchAll(PIECE)) {
+    const group = open.at(-1)!;
+    const add = (last: { size: number; counted: number }) => {
+      const into = open.at(-1)!;
+      into.size += last.size;
+      into.counted += last.counted;
+      into.last = last;
+    };
+    if (piece.startsWith('(')) {
+      open.push({ ...empty });
+    } else if (piece === ')' && open.length > 1) {
+      open.pop();
+      add({ size: group.size, counted: group.counted });
+    } else if (least !== undefined) {
+      const { last } = group;
+      const all = last.size * Math.max(Number(least) + (comma && !most ? 1 : 0), Number(most || 0));
+      group.size -= last.size;
+      group.counted -= last.counted;
+      add({ size: all, counted: all });
+    } else if (!'?*+|'.includes(piece)) {
+      add({ size: 1, counted: 0 });
+    }
+  }
+  return open.reduce((sum, { counted }) => sum + counted, 0);
+}
+
+/** What is wrong with a pattern that asks for too many repetitions, to follow its name; undefined for any other. */
+export function excessIn(source: string): string | undefined {
+  const repetitions = repetitionsIn(source);
+  if (repetitions <= MAX_REPETITIONS) return undefined;
+  return `asks for ${repetitions} counted repetitions, more than ${MAX_REPETITIONS}`;
 }
 
 const kept = new Kept<Pattern>({ most: MAX_KEPT, mostChars: MAX_KEPT_CHARS });

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { selectedBy } from '../src/db/resource-matcher.js';
 import { isTeleportError } from '../src/errors.js';
 import { fitsGlob } from '../src/glob.js';
-import { isPattern, MAX_PATTERN_CHARS, Pattern, patternOf } from '../src/pattern.js';
+import { isPattern, MAX_PATTERN_CHARS, MAX_REPETITIONS, Pattern, patternOf } from '../src/pattern.js';
 import { checkDatabaseAccess } from '../src/rbac/check.js';
 import { evaluateLabelExpression } from '../src/rbac/expression.js';
 import { matchesLabels, matchesValue } from '../src/rbac/labels.js';
@@ -120,7 +120,9 @@ describe('a glob', () => {
 describe('a regular expression is RE2, as in Teleport', () => {
   test.each(['^(?=a)a$', '^(a)\\1$', '^a{1001}$', '^[$', '^((((a{10}){10}){10}){10})$'])('%s is none', (source) => {
     expect(isPattern(source)).toBe(false);
-    expect(() => new Pattern(source)).toThrow(/^invalid regular expression "/);
+    expect(() => new Pattern(source)).toThrow(
+      /^(invalid regular expression "|a regular expression that asks for 100+1? )/,
+    );
   });
 
   test.each([
@@ -144,6 +146,49 @@ describe('a regular expression is RE2, as in Teleport', () => {
     expect(() => new Pattern('a'.repeat(MAX_PATTERN_CHARS + 1))).toThrow(
       `a regular expression of more than ${MAX_PATTERN_CHARS} characters`,
     ));
+});
+
+describe('A-M7 counted repetitions have a bound', () => {
+  test.each([
+    ['^a{0,900}a{0,900}a{0,900}$', 2_700],
+    ['a{0,999}'.repeat(110), 109_890],
+    ['^a{257}$', 257],
+    ['^a{256,}$', 257],
+    ['^(a{20}){20}$', 400],
+    ['^((a|b{3}){10}c){10}$', 410],
+    ['^(?:[a-z]{100}\\.){3}$', 303],
+    ['^[^\\]a]{128}[]b]{129}$', 257],
+    ['^[[:alpha:]]{128}\\({129}$', 257],
+    ['^\\Qa{999}\\E{300}$', 300],
+    ['^(a{10}){9}+(b{10}){20}$', 290],
+    [`^(?P<x>(?i)${'a?'.repeat(100)}){3}$`, 300],
+  ])('%s asks for %i and is refused', (source, repetitions) => {
+    expect(() => new Pattern(source)).toThrow(
+      `a regular expression that asks for ${repetitions} counted repetitions, more than ${MAX_REPETITIONS}`,
+    );
+    const labels = { db_labels: { k: source.replace(/^\^?/, '^').replace(/\$?$/, '$') } };
+    for (const one of [role(labels), role({}, labels)]) {
+      expect(() => checkServed(one)).toThrow(`asks for ${repetitions} counted repetitions`);
+    }
+  });
+
+  test.each([
+    ['^[a-z]{1,63}$', 'abc', true],
+    ['^[a-z0-9]{1,63}(?:\\.[a-z0-9]{1,63}){0,3}$', 'a.b.c', false],
+    ['^(?:\\d{1,3}\\.){3}\\d{1,3}$', '10.0.0.1', true],
+    ['^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$', '6e6c2c6e-0000-4000-8000-000000000001', true],
+    ['^arn:aws:iam::\\d{12}:.*$', 'arn:aws:iam::123456789012:role/x', true],
+    ['^[{(]{2}\\{999\\}$', '{({999}', true],
+    ['^\\Q{999}\\E$', '{999}', true],
+    ['^a{x,999}$', 'a{x,999}', true],
+    ['^\\x{3b1}{2}\\x{999}$', '\u03b1\u03b1\u0999', true],
+    ['^\\p{Greek}{2}\\pL{2}$', '\u03b1\u03b1ab', true],
+    ['^[a{900}]{2}$', '{9', true],
+    ['^a{256}$', 'a'.repeat(256), true],
+  ])('%s is none of them', (source, text, fits) => {
+    if (fits) expect(patternOf(source).test(text)).toBe(true);
+    else expect(() => patternOf(source)).not.toThrow();
+  });
 });
 
 describe('a deny whose pattern cannot be read', () => {

@@ -64,8 +64,11 @@ export function toConnectError(error: unknown): ConnectError {
 /** Longest text of a status: it travels in a header, percent-encoded, and a caller may have written most of it. */
 const MAX_STATUS_CHARS = 4096;
 
+/** At a whole character, and of whole characters only: half a surrogate pair cannot be percent-encoded. */
 function cut(text: string): string {
-  return text.length <= MAX_STATUS_CHARS ? text : `${text.slice(0, MAX_STATUS_CHARS)} …`;
+  const whole =
+    text.length <= MAX_STATUS_CHARS ? text : `${text.slice(0, MAX_STATUS_CHARS).replace(/[\uD800-\uDBFF]$/, '')} …`;
+  return Buffer.from(whole, 'utf8').toString('utf8');
 }
 
 /** Status 2 (Unknown), as Teleport answers a `--query` that cannot be parsed. */

@@ -95,5 +95,11 @@ export async function signDatabaseCsr(
     notBefore: new Date(now.getTime() - 60_000),
     notAfter,
   });
+  await record(state, 'cert.create', 'ok', {
+    cert_type: 'database_session',
+    user: nameOf(who),
+    common_name: identity.username.slice(0, MAX_RECORDED_CHARS),
+    expires: notAfter.toISOString(),
+  });
   return { cert, caCerts: state.authorities.trusted('host') };
 }

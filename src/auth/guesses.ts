@@ -115,9 +115,20 @@ export class Guesses {
     const known = this.#names.get(user);
     const counts = known ?? { networks: new Map(Object.entries(guesses.networks ?? {})), strangers: guesses.strangers };
     this.#names.delete(user);
-    if (this.#names.size >= MOST_NAMES) this.#names.delete(this.#names.keys().next().value!);
+    if (this.#names.size >= MOST_NAMES) this.#forgetOne();
     this.#names.set(user, counts);
     return counts;
+  }
+
+  /** Of those who have failed least, the oldest: a lock-out that invented names could end would say that there is no such user. */
+  #forgetOne(): void {
+    let [least, fewest] = ['', Number.POSITIVE_INFINITY];
+    for (const [name, { networks, strangers }] of this.#names) {
+      const all = [strangers, ...networks.values()];
+      const weight = Math.max(...all.map((one) => (this.#lasts(one) ? MAX_FAILURES_OF_STRANGERS : (one?.count ?? 0))));
+      if (weight < fewest) [least, fewest] = [name, weight];
+    }
+    this.#names.delete(least);
   }
 
   #lasts(failures: Failures | undefined): boolean {

@@ -17,6 +17,7 @@ import { isSystemRole, type SystemRole } from '../resources/system-role.js';
 import type { ProvisionToken } from '../resources/types.js';
 import { sshLine } from './ca.js';
 import { claimHost } from './hosts.js';
+import { unrecordedField } from './join-limits.js';
 import { type AuthState, record } from './state.js';
 import type { UserCertificates } from './user-certs.js';
 import { refuseLocked } from './who.js';
@@ -166,14 +167,14 @@ async function recordJoin(state: AuthState, request: JoinRequest, error: unknown
   const { hostId, nodename, role, remoteAddr } = request;
   const common = { host_id: hostId, node_name: nodename, role, method: 'token', 'addr.remote': remoteAddr };
   if (error === undefined) return await record(state, 'instance.join', 'ok', { ...common, success: true });
-  const unrecorded = state.joinLimits.refusal();
+  const unrecorded = state.joinLimits.refusals.next();
   if (unrecorded === undefined) return;
   const fields = Object.fromEntries(Object.entries(common).map(([name, value]) => [name, value.slice(0, 64)]));
   await record(state, 'instance.join', 'failed', {
     ...fields,
     success: false,
     error: messageOf(error).slice(0, 200),
-    ...(unrecorded > 0 ? { unrecorded_refusals: unrecorded } : {}),
+    ...unrecordedField(unrecorded),
   });
 }
 

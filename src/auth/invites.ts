@@ -126,6 +126,7 @@ export async function changeUserPassword(state: AuthState, request: PasswordChan
   const token = name === '' ? undefined : await state.userTokens.get(name);
   if (token === undefined) throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
   const { user } = token.spec;
+  const { generation } = await secretsOf(state, user);
   if (password.length < MIN_PASSWORD_BYTES) {
     throw new TeleportError('BadParameter', `password is too short, min length is ${MIN_PASSWORD_BYTES}`);
   }
@@ -144,7 +145,10 @@ export async function changeUserPassword(state: AuthState, request: PasswordChan
     if (!(await state.userTokens.delete(name)))
       throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
     await state.store.delete(totpKey(name));
-    await changeSecrets(state, user, ({ generation, ...before }) => {
+    await changeSecrets(state, user, (before) => {
+      // Deleted and made anew, or reset, while the link was in use: it was not for this one.
+      if (before.generation !== generation)
+        throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
       const isFirst = before.password_hash === undefined && (before.mfa ?? []).length === 0;
       const kept = isFirst ? generation : newGeneration();
       return { password_hash: hash, mfa: device ? [device] : [], ...(kept ? { generation: kept } : {}) };

@@ -9,6 +9,7 @@
  */
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import { ipOf } from '../ip.js';
+import { unrecordedField } from './join-limits.js';
 import { acceptTotp, changeSecrets, isPassword, secretsOf, type UserSecrets } from './secrets.js';
 import { type AuthState, record } from './state.js';
 import { certificatesAtLogin, type LoginRequest, readPublicKeys, type UserCertificates } from './user-certs.js';
@@ -146,7 +147,8 @@ function countFailure(state: AuthState, request: LoginBegin, secrets: UserSecret
 
 const MAX_RECORDED_NAME_CHARS = 256;
 
-function recordLogin(
+/** Failures as far as a person could read them; who found no turn has tried nothing, and there can be any number of them. */
+async function recordLogin(
   state: AuthState,
   { user, remoteAddr, ...request }: LoginBegin | LoginFinish,
   error: unknown,
@@ -158,9 +160,13 @@ function recordLogin(
     'addr.remote': remoteAddr,
     user_agent: 'userAgent' in request ? request.userAgent.slice(0, MAX_RECORDED_NAME_CHARS) : '',
   };
-  if (error === undefined) return record(state, 'user.login', 'ok', { ...common, success: true });
-  const text = isTeleportError(error) ? error.message : messageOf(error);
-  return record(state, 'user.login', 'failed', { ...common, success: false, error: text, message: text });
+  if (error === undefined) return await record(state, 'user.login', 'ok', { ...common, success: true });
+  if (isTeleportError(error, 'LimitExceeded')) return;
+  const unrecorded = state.loginRefusals.next();
+  if (unrecorded === undefined) return;
+  const text = messageOf(error);
+  const why = { success: false, error: text, message: text };
+  await record(state, 'user.login', 'failed', { ...common, ...why, ...unrecordedField(unrecorded) });
 }
 
 /** Attempts of one line wait for each other. */

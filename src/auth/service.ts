@@ -28,7 +28,7 @@ import { FairTurns } from './fair-turns.js';
 import { Guesses } from './guesses.js';
 import { HeldNames } from './held-names.js';
 import { hostAuthorities, issueHostIdentity } from './host-certs.js';
-import { JoinLimits } from './join-limits.js';
+import { JoinLimits, RecordedRefusals } from './join-limits.js';
 import { type AuthListener, type ListenAt, openListener } from './listener.js';
 import { storedValue } from './records.js';
 import { Rotator } from './rotator.js';
@@ -147,9 +147,10 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       turns: new Map(),
       heldNames: new HeldNames(),
       joinLimits: new JoinLimits(),
+      loginRefusals: new RecordedRefusals(),
       guesses: new Guesses(now),
       passwordTurns: new FairTurns(PASSWORD_TURNS),
-      ...recordsIn(store),
+      ...recordsIn(store, now),
     };
     await makePresets(state);
     const rotator = closers.keep(new Rotator(state));

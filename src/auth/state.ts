@@ -14,7 +14,8 @@ import type { Authorities } from './ca.js';
 import type { FairTurns } from './fair-turns.js';
 import type { Guesses } from './guesses.js';
 import type { HeldNames } from './held-names.js';
-import type { JoinLimits } from './join-limits.js';
+import type { JoinLimits, RecordedRefusals } from './join-limits.js';
+import { endOfLock, keptLocks } from './kept-locks.js';
 import { type Records, recordsOf } from './records.js';
 
 export interface AuthState {
@@ -43,6 +44,7 @@ export interface AuthState {
   /** Hash of a password that nobody knows: the work for an unknown user is the same as for a known one. */
   decoyHash: string;
   joinLimits: JoinLimits;
+  loginRefusals: RecordedRefusals;
   guesses: Guesses;
   /** A password is tried on a thread that the store of files needs too. */
   passwordTurns: FairTurns;
@@ -65,7 +67,7 @@ export interface StaticToken {
 }
 
 /** The records of a store, for `AuthState`. */
-export function recordsIn(store: Store) {
+export function recordsIn(store: Store, now = () => new Date()) {
   return {
     users: recordsOf(
       store,
@@ -78,7 +80,10 @@ export function recordsIn(store: Store) {
     servers: recordsOf(store, 'db_server', (server) => [server.spec.host_id, server.metadata.name]),
     tokens: recordsOf(store, 'token'),
     userTokens: recordsOf(store, 'user_token'),
-    locks: recordsOf(store, 'lock'),
+    locks: keptLocks(
+      recordsOf(store, 'lock', ({ metadata }) => [metadata.name], endOfLock),
+      now,
+    ),
   };
 }
 

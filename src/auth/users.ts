@@ -58,8 +58,9 @@ export async function createUser(state: AuthState, who: Who, user: User): Promis
 
 /** Of a user who had the name before, nothing is left: neither secrets nor a link that was being made while she was deleted. */
 async function forgetNamesake(state: AuthState, name: string): Promise<void> {
-  await freshSecrets(state, name);
+  // First the links: one that is in use holds on to the secrets that it has seen.
   await deleteUserTokens(state, name);
+  await freshSecrets(state, name);
 }
 
 export async function updateUser(state: AuthState, who: Who, user: User): Promise<User> {

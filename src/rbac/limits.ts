@@ -62,9 +62,9 @@ export interface Lockable {
 
 /** The first lock in force that has one of these as its target. */
 export function lockInForce(locks: readonly Lock[], { now, ...hit }: Lockable): Lock | undefined {
+  const targets = Object.entries(targetsOf(hit));
   return locks.find(({ spec }) => {
     if (spec.expires !== undefined && new Date(spec.expires).getTime() <= now.getTime()) return false;
-    const targets = Object.entries(targetsOf(hit));
     if (targets.some(([name, values]) => values.some((value) => value !== undefined && value === spec.target[name]))) {
       return true;
     }

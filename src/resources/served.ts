@@ -12,7 +12,7 @@
 
 import { parseDurationNanos } from '../duration.js';
 import { mistakesText, TeleportError } from '../errors.js';
-import { isPattern } from '../pattern.js';
+import { excessIn, isPattern } from '../pattern.js';
 import { isSet } from './database-type.js';
 import { kindOfWord } from './ref.js';
 import type { AnyResource, Database, ProvisionToken, Role, RoleConditions, Rule, User } from './types.js';
@@ -83,8 +83,26 @@ function refusedOfRole({ spec }: Role): Refused[] {
       why: 'no rights on single objects are given to automatic users',
       instead: 'Give them to a role of the database, and name that in db_roles.',
     }));
-  return [...options, ...permissions, ...deadDenials(spec.deny ?? {})];
+  return [...options, ...permissions, ...deadDenials(spec.deny ?? {}), ...excesses(spec.allow ?? {})];
 }
+
+/** Regular expressions that databases, their users and their names are held to. */
+function patternsIn(conditions: RoleConditions, side: 'allow' | 'deny'): { path: string; entry: string }[] {
+  const named = (['db_users', 'db_names'] as const).flatMap((list) =>
+    (conditions[list] ?? []).map((entry, at) => ({ path: `spec.${side}.${list}[${at}]`, entry })),
+  );
+  const labelled = Object.entries(conditions.db_labels ?? {}).flatMap(([key, values]) =>
+    [values].flat().map((entry) => ({ path: `spec.${side}.db_labels["${key}"]`, entry })),
+  );
+  return [...named, ...labelled].filter(({ entry }) => entry.startsWith('^') && entry.endsWith('$'));
+}
+
+/** Patterns that nothing is compared with: they would cost everybody time. */
+const excesses = (allow: RoleConditions): Refused[] =>
+  patternsIn(allow, 'allow').flatMap(({ path, entry }) => {
+    const why = excessIn(entry);
+    return why ? [{ path, why: `"${entry.slice(0, 100)}" ${why}`, instead: 'Ask for fewer, or write + or *.' }] : [];
+  });
 
 /** What is in a deny and can deny nothing: patterns, verbs, kinds and namespaces that there are not. Templates: `rbac/templates.ts`. */
 function deadDenials(deny: RoleConditions): Refused[] {
@@ -95,17 +113,11 @@ function deadDenials(deny: RoleConditions): Refused[] {
     why: 'everything is in the namespace default, so this deny would deny nothing',
     instead: 'Leave out namespaces.',
   };
-  const named = (['db_users', 'db_names'] as const).flatMap((list) =>
-    (deny[list] ?? []).map((entry, at) => ({ path: `spec.deny.${list}[${at}]`, entry })),
-  );
-  const labelled = Object.entries(deny.db_labels ?? {}).flatMap(([key, values]) =>
-    [values].flat().map((entry) => ({ path: `spec.deny.db_labels["${key}"]`, entry })),
-  );
-  const dead = [...named, ...labelled]
-    .filter(({ entry }) => entry.startsWith('^') && entry.endsWith('$') && !isPattern(entry))
+  const dead = patternsIn(deny, 'deny')
+    .filter(({ entry }) => !isPattern(entry))
     .map(({ path, entry }) => ({
       path,
-      why: `"${entry}" is not a regular expression as RE2 reads it`,
+      why: `"${entry}" ${excessIn(entry) ?? 'is not a regular expression as RE2 reads it'}`,
       instead: 'Correct the pattern.',
     }));
   return [...(isElsewhere ? [elsewhere] : []), ...dead, ...(deny.rules ?? []).flatMap(deadRule)];

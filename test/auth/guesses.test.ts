@@ -1,7 +1,11 @@
 /** X11: guessing is slow, says nothing about who exists, and locks out nobody but the one who guesses. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
-import { LOCK_MS, MAX_FAILURES_OF_STRANGERS } from '../../src/auth/guesses.js';
+import { Guesses, LOCK_MS, MAX_FAILURES_OF_STRANGERS } from '../../src/auth/guesses.js';
+import { RecordedRefusals } from '../../src/auth/join-limits.js';
+import { loginFinish } from '../../src/auth/login.js';
+import type { AuthState } from '../../src/auth/state.js';
+import { TeleportError } from '../../src/errors.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
 import { codeAt, PASSWORD, TestAuth } from './test-auth.js';
 
@@ -152,4 +156,56 @@ describe('X11 a stranger', () => {
     const last = (await cluster.events('user.login')).at(-1)!;
     expect(JSON.stringify(last).length).toBeLessThan(1_500);
   });
+});
+
+describe('A-M4 what is recorded of logins that fail', () => {
+  async function failing(take: () => Promise<boolean>) {
+    const events: Record<string, unknown>[] = [];
+    let atMs = 0;
+    const state = {
+      users: { get: async () => undefined },
+      store: { get: async () => undefined },
+      guesses: new Guesses(() => new Date()),
+      turns: new Map(),
+      passwordTurns: { take },
+      preference: { spec: { second_factor: 'off' } },
+      loginRefusals: new RecordedRefusals(() => atMs),
+      audit: { append: async (more: Record<string, unknown>[]) => void events.push(...more) },
+      now: () => new Date(),
+      clusterName: 'c',
+    } as unknown as AuthState;
+    const rest = { password: 'wrong', totpCode: '', ssh: new Uint8Array(), tls: tlsPublicKey, ttlMs: 0 };
+    const more = { ...rest, routeToCluster: '', compatibility: '', userAgent: '', remoteAddr: '198.51.100.1:1' };
+    const fail = async (count: number) => {
+      for (let at = 0; at < count; at++) {
+        const user = `u${at}`;
+        await expect(loginFinish(state, { ...more, user })).rejects.toBeInstanceOf(TeleportError);
+      }
+    };
+    return { events, fail, pass: (ms: number) => (atMs += ms) };
+  }
+
+  test('a burst of them leaves a count, and not itself', async () => {
+    const { events, fail, pass } = await failing(async () => false);
+    await fail(200);
+    expect(events.length).toBe(120);
+    expect(events.every((event) => event.unrecorded_refusals === undefined)).toBe(true);
+    pass(60_000);
+    await fail(2);
+    expect(events.slice(120).map((event) => event.unrecorded_refusals)).toEqual([80, undefined]);
+  });
+
+  test('nothing of who found no turn: nothing was tried', async () => {
+    const { events, fail } = await failing(() => Promise.reject(new TeleportError('LimitExceeded', 'too many')));
+    await fail(5);
+    expect(events).toEqual([]);
+  });
+});
+
+test('A-L5 ten thousand invented names do not end the lock-out of a name that nobody has', () => {
+  const now = new Date();
+  const guesses = new Guesses(() => now);
+  for (let at = 0; at < 5; at++) guesses.failed('nobody', {}, '198.51.100.1:1');
+  for (let at = 0; at < 10_050; at++) guesses.failed(`invented-${at}`, {}, '198.51.100.2:1');
+  expect(guesses.isLocked('nobody', {}, '198.51.100.1:1')).toBe(true);
 });

@@ -1,5 +1,7 @@
-/** L3: a user who is made anew has nothing of the one who had the name. Tests: src/auth/users.ts */
+/** A user who is made anew has nothing of the one who had the name. Tests: src/auth/invites.ts, src/auth/users.ts */
 import { expect, test } from '@jest/globals';
+import { changeUserPassword } from '../../src/auth/invites.js';
+import { secretsOf } from '../../src/auth/secrets.js';
 import { type AuthState, recordsIn } from '../../src/auth/state.js';
 import { createUser, deleteUser, upsertUser } from '../../src/auth/users.js';
 import type { Who } from '../../src/auth/who.js';
@@ -7,38 +9,75 @@ import { newIdentity } from '../../src/identity/identity.js';
 import { silent } from '../../src/log.js';
 import { openEmbeddedStore } from '../../src/store/embedded.js';
 
-test.each([
-  ['createUser', createUser],
-  ['upsertUser', upsertUser],
-])('L3 %s: a link that was made while she was being deleted is worth nothing', async (_, make) => {
+async function withState(more: object, work: (state: AuthState, who: Who) => Promise<void>): Promise<void> {
   const store = await openEmbeddedStore({ path: ':memory:' });
-  const records = recordsIn(store);
-  const audit = { append: async () => {} };
   const rest = {
     now: () => new Date(),
     log: silent,
     guesses: { forget() {}, lockedUntil: () => undefined },
     clusterName: 'c',
+    audit: { append: async () => {} },
   };
-  const state = { store, ...records, ...rest, audit } as unknown as AuthState;
+  const state = { store, ...recordsIn(store), ...rest, ...more } as unknown as AuthState;
   const identity = newIdentity({ username: 'admin', groups: ['Admin'], teleportCluster: 'c', expires: new Date() });
-  const who: Who = { kind: 'host', role: 'Admin', hostId: 'h', identity, remoteAddr: '' };
-  const ann = { kind: 'user', version: 'v2', metadata: { name: 'ann' }, spec: { roles: [], traits: {} } } as never;
   try {
-    await createUser(state, who, ann);
-    await deleteUser(state, who, 'ann');
-    // As `createUserToken` writes it when it looked for the user before.
-    const spec = { user: 'ann', url: '', created: '' };
-    await records.userTokens.create({
-      kind: 'user_token',
-      sub_kind: 'password',
-      version: 'v3',
-      metadata: { name: 'late', expires: '2999-01-01T00:00:00Z' },
-      spec,
-    });
-    await make(state, who, ann);
-    expect(await records.userTokens.list()).toEqual([]);
+    await work(state, { kind: 'host', role: 'Admin', hostId: 'h', identity, remoteAddr: '' });
   } finally {
     await store.close();
   }
-});
+}
+
+const ann = { kind: 'user', version: 'v2', metadata: { name: 'ann' }, spec: { roles: [], traits: {} } } as never;
+
+/** As `createUserToken` writes it. */
+const linkOf = (state: AuthState, name: string) =>
+  state.userTokens.create({
+    kind: 'user_token',
+    sub_kind: 'password',
+    version: 'v3',
+    metadata: { name, expires: '2999-01-01T00:00:00Z' },
+    spec: { user: 'ann', url: '', created: '' },
+  });
+
+test('A-L6 a link in use while its user is deleted and made anew sets no password on the new one', () =>
+  withState({ preference: { spec: { second_factor: 'off' } } }, async (state, who) => {
+    await createUser(state, who, ann);
+    await linkOf(state, 'used');
+    const use = (given: AuthState) =>
+      changeUserPassword(given, {
+        token: 'used',
+        password: Buffer.from('correct horse battery'),
+        totpCode: '',
+        deviceName: '',
+        remoteAddr: '',
+      });
+    /** The link is taken, and before the password is written she is another one. */
+    const userTokens = {
+      ...state.userTokens,
+      async delete(name: string) {
+        const isTaken = await state.userTokens.delete(name);
+        await deleteUser(state, who, 'ann');
+        await createUser(state, who, ann);
+        return isTaken;
+      },
+    };
+    await expect(use({ ...state, userTokens })).rejects.toMatchObject({ code: 'NotFound' });
+    expect((await secretsOf(state, 'ann')).password_hash).toBeUndefined();
+    await linkOf(state, 'used');
+    await use(state);
+    expect((await secretsOf(state, 'ann')).password_hash).toBeDefined();
+  }));
+
+test.each([
+  ['createUser', createUser],
+  ['upsertUser', upsertUser],
+])('L3 %s: a link that was made while she was being deleted is worth nothing', (_, make) =>
+  withState({}, async (state, who) => {
+    await createUser(state, who, ann);
+    await deleteUser(state, who, 'ann');
+    // It looked for the user before.
+    await linkOf(state, 'late');
+    await make(state, who, ann);
+    expect(await state.userTokens.list()).toEqual([]);
+  }),
+);

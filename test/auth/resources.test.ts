@@ -230,6 +230,12 @@ describe('texts and rules of resources', () => {
   });
 });
 
+test('A-L3 a refusal that is cut inside of a character is answered', async () => {
+  const resourceType = `a${'😀'.repeat(5_000)}`;
+  const refusal = await alice.auth.listResources({ resourceType, limit: 1 }).catch((error: Error) => error);
+  expect(refusal).toMatchObject({ message: expect.stringMatching(/😀 …$/) });
+});
+
 describe('what a Database Service asks', () => {
   test('roles and locks of a user in one call', async () => {
     await admin.auth.upsertLock({ metadata: { name: 'l1' }, spec: { target: { role: 'nobody' } } });

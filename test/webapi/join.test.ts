@@ -22,7 +22,9 @@ const seen: unknown[] = [];
 
 beforeAll(async () => {
   ca = createTestCa(CLUSTER);
-  const host = ca.issue(['*.teleport.cluster.local', 'teleport.cluster.local', 'localhost'], { subject: hostOf('Admin') });
+  const host = ca.issue(['*.teleport.cluster.local', 'teleport.cluster.local', 'localhost'], {
+    subject: hostOf('Admin'),
+  });
   grpc = createAuthHttp2Server({
     version: '18.3.0',
     routes: (router) => {

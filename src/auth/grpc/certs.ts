@@ -65,12 +65,11 @@ export function certificateHandlers(state: AuthState): Partial<ServiceImpl<typeo
         systemRoles: request.systemRoles,
         isBound: (await bindingOf(state, request.hostId)) !== undefined,
       });
-      if (who.kind === 'host' && who.hostId === request.hostId) {
-        const { notAfter } = readCertificate(made.tls);
-        await renewHost(state, request.hostId, notAfter);
-        const said = { cert_type: 'host', user: nameOf(who), role: request.role, expires: notAfter.toISOString() };
-        await record(state, 'cert.create', 'ok', said);
-      }
+      const { notAfter } = readCertificate(made.tls);
+      if (who.kind === 'host' && who.hostId === request.hostId) await renewHost(state, request.hostId, notAfter);
+      const { hostId: host_id, role } = request;
+      const said = { cert_type: 'host', user: nameOf(who), host_id, role, expires: notAfter.toISOString() };
+      await record(state, 'cert.create', 'ok', said);
       return certs(made);
     },
     generateDatabaseCert: async (request, context) => {
