@@ -90,7 +90,7 @@ test('a host certificate has its names, its role and no end', () => {
     '::1',
     'db1.example.com',
   ]);
-  expect(certificate.extensions).toEqual({ 'x-teleport-authority': 'root.example.com', 'x-teleport-role': 'Db' });
+  expect(certificate.extensions).toEqual({ 'x-teleport-authority': 'root.example.com', 'x-teleport-role': 'Proxy' });
   expect(certificate.validBefore).toBeUndefined();
 });
 
