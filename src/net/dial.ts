@@ -129,12 +129,6 @@ export async function dialTls(options: DialTlsOptions): Promise<TLSSocket> {
   return socket;
 }
 
-/** Of the certificate at the other end: roles, where that is a host of a cluster. */
-export function organizationsOf(socket: TLSSocket): string[] {
-  const { O: organization = [] } = socket.getPeerCertificate().subject ?? {};
-  return [organization].flat();
-}
-
 /** As Go checks it: a Common Name is not a host name, where Node still takes it for one (RFC 6125, section 6.4.4). */
 function checkName(host: string, certificate: PeerCertificate): Error | undefined {
   const problem = checkServerIdentity(host, certificate);

@@ -135,3 +135,9 @@ function answer(get: () => SecureContext | undefined, done: SniDone): void {
     done(error as Error);
   }
 }
+
+/** Of the certificate at the other end: roles, where that is a host of a cluster. */
+export function organizationsOf(socket: TLSSocket): string[] {
+  const { O: organization = [] } = socket.getPeerCertificate().subject ?? {};
+  return [organization].flat();
+}
