@@ -45,17 +45,20 @@ export function redactValue(value: string): string {
 export function redactText(text: string): string {
   if (!SUSPICIOUS.test(text)) return text;
   const assigned = (all: string, name: string, secret: string) => (PLACEHOLDER.test(secret) ? all : name + HIDDEN);
-  return text
-    .replace(/"((?:[^"\\\n]|\\.)*)"/g, (all, inner: string) =>
-      /^(?:[a-z][\w+.-]*:)+\/\//i.test(inner) ? `"${withoutUserInfo(inner, false, () => {})}"` : all,
-    )
-    .replace(/:\/\/[^\s"'`<>]*/g, (url, at: number) => {
-      const isWeb = /https?$/i.test(text.slice(Math.max(0, at - 5), at));
-      return withoutUserInfo(url, isWeb, () => {});
-    })
-    .replace(AUTHORIZATION, assigned)
-    .replace(JSON_MEMBER, assigned)
-    .replace(TEXT_ASSIGNMENT, assigned);
+  return (
+    text
+      // Also one without an end, so that none is begun in the middle of another: the time is linear.
+      .replace(/"((?:[^"\\\n]|\\.)*)("?)/g, (all, inner: string, end: string) =>
+        end && /^(?:[a-z][\w+.-]*:)+\/\//i.test(inner) ? `"${withoutUserInfo(inner, false, () => {})}"` : all,
+      )
+      .replace(/:\/\/[^\s"'`<>]*/g, (url, at: number, whole: string) => {
+        const isWeb = /https?$/i.test(whole.slice(Math.max(0, at - 5), at));
+        return withoutUserInfo(url, isWeb, () => {});
+      })
+      .replace(AUTHORIZATION, assigned)
+      .replace(JSON_MEMBER, assigned)
+      .replace(TEXT_ASSIGNMENT, assigned)
+  );
 }
 
 /**

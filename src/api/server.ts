@@ -16,12 +16,14 @@ import {
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { messageOf } from '../errors.js';
 import { hostOf } from '../host-port.js';
-import { isLoopback } from '../ip.js';
+import { ipOf, isLoopback, networkOf } from '../ip.js';
 import { type Logger, silent } from '../log.js';
 import { endSession } from '../net/end-session.js';
 import { cutAfter } from '../net/hang-up.js';
 import { createLimiter, type RateLimit } from '../net/rate-limit.js';
+import { inTheNameOf } from '../slices.js';
 import { type Caller, callerKey } from './caller.js';
+import { JoinService } from './gen/authservice_pb.js';
 import type { DescMethod, DescService } from './protobuf.js';
 import { toConnectError } from './status.js';
 import { supportedClient } from './version-gate.js';
@@ -57,17 +59,27 @@ export interface AuthHttp2Server extends AsyncDisposable {
  * Largest message that is read. A message is read before anybody can ask whether its sender may send it, at some 300 µs for
  * a hostile KiB, in which nobody else is served.
  */
-const MOST_BYTES = { nobody: 64 * 1024, user: 256 * 1024, host: 2 * 1024 * 1024 };
+const MOST_BYTES = { nobody: 4 * 1024, joining: 16 * 1024, user: 256 * 1024, host: 2 * 1024 * 1024 };
 /** Largest answer, as Teleport's. */
 const MOST_ANSWER_BYTES = 4 * 1024 * 1024;
 
 type CallerClass = keyof typeof MOST_BYTES;
 
-const classOf = ({ bearer }: Caller): CallerClass =>
-  bearer === undefined ? 'nobody' : bearer.role === undefined ? 'user' : 'host';
+/** The only long request of somebody who has no certificate. */
+const JOIN = `/${JoinService.typeName}/${JoinService.method.registerUsingToken.name}`;
+
+const classOf = ({ bearer }: Caller, path: string): CallerClass =>
+  bearer === undefined ? (path === JOIN ? 'joining' : 'nobody') : bearer.role === undefined ? 'user' : 'host';
+
+/** Whose time it is that a call takes. */
+const nameOf = ({ bearer, remoteAddr }: Caller): string =>
+  bearer?.identity.username ?? networkOf(ipOf(remoteAddr) ?? remoteAddr);
 
 /** As many as there may be new connections (`net/crowd.ts`). */
 const STRANGERS_RATE: RateLimit = { perMinute: 6_000, burst: 1_000 };
+
+/** Characters of a version that is not supported, in the log. */
+const MOST_VERSION = 64;
 
 /** How long calls under way may take on a connection that is being ended. */
 const LAST_CALLS_MS = 200;
@@ -106,24 +118,25 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     });
   const grpc: Record<CallerClass, ReturnType<typeof adapter>> = {
     nobody: adapter(MOST_BYTES.nobody),
+    joining: adapter(MOST_BYTES.joining),
     user: adapter(MOST_BYTES.user),
     host: adapter(MOST_BYTES.host),
   };
   const server = createServer({ settings: { maxConcurrentStreams: maxStreams } }, (request, response) => {
-    const announced = request.headers.version;
-    if (typeof announced === 'string' && !supportedClient(announced)) {
-      log.warn('Client version is not supported', { version: announced });
-      endSession(request.stream.session);
-      return;
-    }
     response.on('error', () => {});
     request.on('error', () => {});
     if (!rightKind(request, response)) return;
     const caller = callerOf(request);
     const tooOften = rate.refusal(caller);
     if (tooOften !== undefined) return refuseCall(request, response, Code.ResourceExhausted, tooOften);
+    const announced = request.headers.version;
+    if (typeof announced === 'string' && !supportedClient(announced)) {
+      log.warn('Client version is not supported', { version: announced.slice(0, MOST_VERSION) });
+      endSession(request.stream.session);
+      return;
+    }
     countBusy(request, response, caller);
-    grpc[classOf(caller)](request, inTeleportsWords(response));
+    inTheNameOf(nameOf(caller), () => grpc[classOf(caller, request.url)](request, inTeleportsWords(response)));
   });
   server.on('sessionError', () => {});
 

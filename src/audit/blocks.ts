@@ -5,10 +5,9 @@
 import { closeSync, constants, fstatSync, readSync } from 'node:fs';
 import { nodeCodeOf } from '../errors.js';
 import { openPlainFile } from './plain-file.js';
+import { MOST_LINE_BYTES } from './whole-lines.js';
 
 const BLOCK_BYTES = 2 ** 18;
-/** No line is longer: a record's text in its longest written form, and its stamp. */
-const MOST_LINE_BYTES = 2 ** 23;
 
 export interface Block {
   /** Whole lines, each with the place behind it in the order of the search. */

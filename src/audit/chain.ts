@@ -15,6 +15,9 @@ export interface Link {
   sum: string;
 }
 
+/** Auth takes none of its last records twice. */
+export const REMEMBERED_RECORDS = 100_000;
+
 /** Before the first record. */
 export const CHAIN_START: Link = { n: 0, sum: '0'.repeat(64) };
 

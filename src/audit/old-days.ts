@@ -8,7 +8,7 @@ import { CHAIN_START, type ChainedLine, type Link, unchained } from './chain.js'
 import { HEAD_FILE } from './day-file.js';
 import { readPlainFile } from './plain-file.js';
 import { isSealed, type SealOptions, sealedOf } from './seal.js';
-import { chainProblem, checkpointProblem, NOT_UTF8, sealedIn } from './verify.js';
+import { chainProblem, checkpointProblem, sealedIn } from './verify.js';
 import { wholeLinesOf } from './whole-lines.js';
 
 export interface OldDays {
@@ -33,12 +33,12 @@ export async function lookAtOldDays(days: OldDays): Promise<OldDaysFound> {
   for (const day of days.old) {
     const path = join(days.dir, `${day}.log`);
     let number = 0;
-    for await (const { text, isUtf8 } of wholeLinesOf(path)) {
+    for await (const { text, problem } of wholeLinesOf(path)) {
       number++;
       const stamped = unchained(text);
       // Auth ended before it could delete what it had said farewell to.
       if (end === begin && stamped && stamped.n <= begin.n) continue;
-      const what = isUtf8 ? problemOf(stamped, end, days) : NOT_UTF8;
+      const what = problem ?? problemOf(stamped, end, days);
       if (what) return { wrong: `${path}:${number}: ${what}` };
       if (stamped) end = { n: stamped.n, sum: stamped.sum };
     }
@@ -77,9 +77,9 @@ const isCheckpoint = ({ record }: ChainedLine): boolean =>
 async function problemBehind(end: Link, { dir, kept, end: whole }: OldDays): Promise<string | undefined> {
   for (const day of kept) {
     const path = join(dir, `${day}.log`);
-    for await (const { text } of wholeLinesOf(path)) {
+    for await (const { text, problem } of wholeLinesOf(path)) {
       const stamped = unchained(text);
-      if (stamped === undefined && end.n === 0) return undefined;
+      if (stamped === undefined && end.n === 0) return problem;
       const what = stamped ? chainProblem(end, stamped, false) : 'it has no place in the chain';
       return what && `${path}:1: ${what}`;
     }

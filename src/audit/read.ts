@@ -28,9 +28,9 @@ export async function* readAuditEvents({ dir, from, to, names }: AuditSpan): Asy
   for (const day of daysSince(dir, from)) {
     const path = join(dir, `${day}.log`);
     let number = 0;
-    for await (const { text, isUtf8 } of wholeLinesOf(path)) {
+    for await (const { text, problem } of wholeLinesOf(path)) {
       number++;
-      const event = parse(isUtf8 ? text : '', path, number);
+      const event = parse(problem ? '' : text, path, number);
       if (!isWithin(event, from, to)) continue;
       if (names === undefined || names.includes(event.event)) yield event;
     }

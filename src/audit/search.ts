@@ -58,6 +58,7 @@ export async function searchAuditLog(dir: string, search: AuditSearch): Promise<
   const slices = new Slices();
   let read = 0;
   let bytes = 0;
+  await slices.next();
   for (const day of days) {
     const at = place?.day === day ? place.offset : undefined;
     for (const block of newestFirst ? blocksBack(join(dir, `${day}.log`), at) : blocks(join(dir, `${day}.log`), at)) {

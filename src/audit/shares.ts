@@ -1,6 +1,6 @@
 /**
  * Who may put how much into the spool of an agent, so that nobody fills it, or the disk of Auth, for everybody else: a user
- * 64 MiB a minute, after 256 MiB at once, or 32 once a tenth of it waits for Auth; and at most a quarter of it. The results of
+ * 512 MiB a minute, after 1 GiB at once, or 64 after 32 once a tenth of it waits for Auth; and at most a quarter of it. The results of
  * what has run may exceed that share by a tenth. The last twentieth of the spool is for the ends of sessions.
  */
 import { TeleportError } from '../errors.js';
@@ -20,10 +20,13 @@ const PART_FOR_RESULTS = 1 / 10;
 const PART_FOR_ENDS = 1 / 20;
 /** So much waits for Auth that users are slowed down sooner. */
 const PART_WITHOUT_HASTE = 1 / 10;
-/** Some 700 statements a second. Of COPY there are bytes and rows only. */
-const BYTES_A_MINUTE = 64 * 2 ** 20;
-const BYTES_AT_ONCE = 256 * 2 ** 20;
-const BYTES_AT_ONCE_BEHIND = 32 * 2 ** 20;
+/**
+ * Some 5,000 statements a second, for as long as they like. Of COPY there are bytes and rows only. What keeps a disk from being
+ * full is the reserve (`reserve.ts`): at it Auth takes no more, and then the slower rate holds.
+ */
+const BYTES_A_MINUTE = 512 * 2 ** 20;
+const BYTES_AT_ONCE = 2 ** 30;
+const BEHIND = { bytesAMinute: 64 * 2 ** 20, bytesAtOnce: 32 * 2 ** 20 };
 const MINUTE_MS = 60_000;
 
 export class Shares {
@@ -83,8 +86,8 @@ export class Shares {
   /** How long a user has to wait before the next statement. @param waiting  what waits for Auth altogether */
   pauseMs(user: string, waiting: number): number {
     const isBehind = waiting >= this.#maxBytes * PART_WITHOUT_HASTE;
-    const over = this.#latelyOf(user) - (isBehind ? BYTES_AT_ONCE_BEHIND : BYTES_AT_ONCE);
-    return over <= 0 ? 0 : Math.min(MINUTE_MS, (over / BYTES_A_MINUTE) * MINUTE_MS);
+    const over = this.#latelyOf(user) - (isBehind ? BEHIND.bytesAtOnce : BYTES_AT_ONCE);
+    return over <= 0 ? 0 : Math.min(MINUTE_MS, (over / (isBehind ? BEHIND.bytesAMinute : BYTES_A_MINUTE)) * MINUTE_MS);
   }
 
   #latelyOf(user: string): number {

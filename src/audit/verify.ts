@@ -8,11 +8,11 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CHAIN_START, type ChainedLine, type Link, sumOf, unchained } from './chain.js';
+import { CHAIN_START, type ChainedLine, type Link, REMEMBERED_RECORDS, sumOf, unchained } from './chain.js';
 import { DAY_FILE, HEAD_FILE } from './day-file.js';
 import { readPlainFile } from './plain-file.js';
 import { isSealed, publicKeyText, type Sealed, sealedOf } from './seal.js';
-import { wholeLinesOf } from './whole-lines.js';
+import { TOO_LONG, type WholeLine, wholeLinesOf } from './whole-lines.js';
 
 export interface LogToVerify {
   /** The folder of the log. */
@@ -84,10 +84,13 @@ class Verifier {
   readonly #kept: Map<number, Sealed[]>;
   /** By host and session. */
   readonly #sessions = new Map<string, Session>();
+  /** Hashes of the last records of sessions, by host, session and number. */
+  readonly #hashes = new Map<string, string>();
   #end: Link = CHAIN_START;
   /** The log has lost its beginning, so that sessions may have begun before it. */
   #isLater = false;
   #file = '';
+  #day = '';
   #line = 0;
 
   constructor(options: LogToVerify) {
@@ -105,11 +108,12 @@ class Verifier {
       .sort();
     for (const name of days) {
       this.#file = join(dir, name);
+      this.#day = name.slice(0, 10);
       this.#line = 0;
       this.verdict.files++;
-      for await (const { text, isUtf8 } of wholeLinesOf(this.#file)) {
+      for await (const line of wholeLinesOf(this.#file)) {
         this.#line++;
-        this.#look(text, isUtf8);
+        this.#look(line);
       }
     }
     this.#atTheEnd();
@@ -134,10 +138,11 @@ class Verifier {
     for (const n of this.#kept.keys()) if (n < head.last_n) this.verdict.incomparable++;
   }
 
-  #look(line: string, isUtf8: boolean): void {
-    const chained = unchained(line);
+  #look({ text, problem }: WholeLine): void {
+    const chained = unchained(text);
     if (chained === undefined) {
-      this.#strange();
+      if (problem === TOO_LONG) this.#wrong(problem);
+      else this.#strange();
       return;
     }
     const { verdict } = this;
@@ -145,7 +150,7 @@ class Verifier {
     verdict.unsigned++;
     const before = this.#end;
     if (verdict.first === 0) verdict.first = chained.n;
-    const what = isUtf8 ? chainProblem(before, chained, verdict.last === 0 && !this.#isLater) : NOT_UTF8;
+    const what = problem ?? chainProblem(before, chained, verdict.last === 0 && !this.#isLater);
     if (what) this.#wrong(what);
     verdict.last = Math.max(verdict.last, chained.n);
     this.#end = { n: chained.n, sum: chained.sum };
@@ -159,8 +164,12 @@ class Verifier {
     else this.#wrong('it has no place in the chain: Auth did not write it so');
   }
 
-  #lookInto({ record, host }: ChainedLine, before: Link | undefined): void {
+  #lookInto({ record, host, received }: ChainedLine, before: Link | undefined): void {
     const members = membersOf(record);
+    // Who looks for what came since a day reads the files from that day on. A day's last checkpoint is written on a later one.
+    if (received.slice(0, 10) > this.#day && members?.event !== 'audit.checkpoint') {
+      this.#wrong(`it was received on ${received.slice(0, 10)}: it was moved to the file of an earlier day`);
+    }
     if (members === undefined) this.#wrong('it is not JSON');
     else if (members.event === 'audit.checkpoint' && before) this.#lookAtCheckpoint(members, before);
     else if (members.event === 'audit.log.unsigned') this.#noteUnsigned(members);
@@ -193,10 +202,12 @@ class Verifier {
     } else if (at > known.ei + 1) {
       this.#wrong(`of session ${sid}, ${between(known.ei + 1, at - 1)}`);
     } else if (at <= known.ei) {
-      // An agent that did not hear that it was recorded has sent it twice.
-      if (at === known.ei && hash !== known.hash) this.#wrong(`session ${sid} has two records ${at}`);
+      // The same text again: an agent that did not hear that it was recorded, long before.
+      if (hash !== (this.#hashes.get(`${name} ${at}`) ?? hash)) this.#wrong(`session ${sid} has two records ${at}`);
       return;
     } else if (prev !== known.hash) this.#wrong(`it does not follow record ${known.ei} of session ${sid}`);
+    this.#hashes.set(`${name} ${at}`, hash);
+    if (this.#hashes.size > REMEMBERED_RECORDS) this.#hashes.delete(this.#hashes.keys().next().value!);
     this.#sessions.delete(name);
     if (event !== 'db.session.end' || this.#sessions.size < MOST_SESSIONS) this.#sessions.set(name, { ei: at, hash });
     if (this.#sessions.size > MOST_SESSIONS) {
@@ -233,9 +244,6 @@ class Verifier {
     }
   }
 }
-
-/** Said of a line with other bytes: its sum may be right although they are not those that were written. */
-export const NOT_UTF8 = 'it is not UTF-8: Auth did not write it so';
 
 /** Why the line does not stand where it should. */
 export function chainProblem(before: Link, { n, sum, unsummed }: ChainedLine, isFirst: boolean): string | undefined {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
 import { type Alarm, createAlarm, type Logger, silent } from '../log.js';
-import { chained, keyOfRecord, type Link } from './chain.js';
+import { chained, keyOfRecord, type Link, REMEMBERED_RECORDS } from './chain.js';
 import { type Damage, DayFile, daysOf, HEAD_FILE } from './day-file.js';
 import { type AuditEventName, type AuditOutcome, auditEvent } from './events.js';
 import { auditFileError } from './line-file.js';
@@ -107,7 +107,14 @@ export class AuditLog {
   #isClosed = false;
 
   constructor(options: AuditLogOptions) {
-    const { dir, host = '', clusterName = '', now = () => new Date(), log = silent, maxRemembered = 100_000 } = options;
+    const {
+      dir,
+      host = '',
+      clusterName = '',
+      now = () => new Date(),
+      log = silent,
+      maxRemembered = REMEMBERED_RECORDS,
+    } = options;
     this.dir = dir;
     this.#host = host;
     this.#clusterName = clusterName;
@@ -272,7 +279,7 @@ export class AuditLog {
   async #write(batch: readonly Waiting[]): Promise<void> {
     const now = this.#now().toISOString();
     const today = now.slice(0, 10);
-    const file = await this.#fileOf(today > this.#day ? today : this.#day);
+    const file = await this.#fileOf(today > this.#day ? today : this.#day, now);
     await this.#chain(
       file,
       now,
@@ -298,10 +305,10 @@ export class AuditLog {
   }
 
   /** The file of the day, in its place. */
-  async #fileOf(day: string): Promise<DayFile> {
+  async #fileOf(day: string, now: string): Promise<DayFile> {
     const received = this.#received;
     const damage = this.#file?.damage();
-    if (this.#file && damage) await this.#restore(this.#file, damage);
+    const changed = this.#file && damage && (await this.#restore(this.#file, damage));
     if (this.#file && this.#file.day !== day) {
       await this.#sign(this.#file);
       this.#file.close();
@@ -310,6 +317,7 @@ export class AuditLog {
     if (day !== this.#day) this.#expiring = this.#expiring.then(() => this.#expire(received));
     this.#file ??= new DayFile(this.dir, day);
     this.#day = day;
+    if (changed) await this.#chain(this.#file, now, [{ host: this.#host, record: changed }]);
     return this.#file;
   }
 
@@ -333,6 +341,8 @@ export class AuditLog {
   }
 
   async #keepHead(seal: SealOptions, head: Sealed, isEnded = false): Promise<void> {
+    // Of two that were made in one batch the older one comes later.
+    if (this.#head && head.last_n < this.#head.last_n) return;
     this.#head = head;
     this.#checkpoint = head.last_n + 1;
     this.#bytes = 0;
@@ -397,15 +407,15 @@ export class AuditLog {
     await this.#add([this.#own('audit.log.changed', 'failed', { success: false, message })], this.#host);
   }
 
-  async #restore(file: DayFile, damage: Damage): Promise<void> {
+  /** @returns the record of it */
+  async #restore(file: DayFile, damage: Damage): Promise<string> {
     const aside = await file.restore(damage);
     const message =
       damage === 'shortened'
         ? `${file.path} was shortened: what was cut off is lost`
         : `${file.path} was ${damage} and is written anew`;
     this.#log.error('Somebody has changed the audit log.', { error: message, ...(aside ? { kept_as: aside } : {}) });
-    const record = this.#own('audit.log.changed', 'failed', { success: false, message, kept_as: aside });
-    await this.#chain(file, this.#now().toISOString(), [{ host: this.#host, record }]);
+    return this.#own('audit.log.changed', 'failed', { success: false, message, kept_as: aside });
   }
 }
 

@@ -1,11 +1,13 @@
 /**
  * Audit records as an agent sends them, held against what Auth knows of the agent. Each stands for itself: one that is
- * refused is named in the answer, so that the agent sets it aside, and the others are recorded. Pure.
+ * refused is named in the answer, so that the agent sets it aside, and the others are recorded.
  */
 import { AUDIT_EVENTS } from '../audit/events.js';
 import { isTooLong, recordText, TOO_LONG } from '../audit/record-text.js';
 import type { WrittenRecord } from '../audit/writer.js';
+import { TeleportError } from '../errors.js';
 import { asAscii, escaped } from '../escaped.js';
+import { Slices } from '../slices.js';
 
 export interface Teller {
   /** Of the certificate that delivers the records. */
@@ -22,13 +24,27 @@ export interface Refused {
 
 /** Events an agent may report: those of sessions it carried. Anything else would let it write other people's history. */
 const AGENT_EVENTS = /^(db\.session\.|client\.disconnect$)/;
+/** Of one call. A record has some 300 bytes at least, and an agent sends 512 KiB. */
+export const MOST_RECORDS = 4096;
 const LONGEST_UID = 100;
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
 
-export function sortRecords(texts: readonly string[], teller: Teller): { taken: WrittenRecord[]; refused: Refused[] } {
+/** @throws TeleportError `BadParameter` for too many */
+export async function sortRecords(
+  texts: readonly string[],
+  teller: Teller,
+): Promise<{ taken: WrittenRecord[]; refused: Refused[] }> {
+  if (texts.length > MOST_RECORDS) {
+    throw new TeleportError(
+      'BadParameter',
+      `${texts.length} audit records in one call, and ${MOST_RECORDS} are the most`,
+    );
+  }
+  const slices = new Slices();
   const taken: WrittenRecord[] = [];
   const refused: Refused[] = [];
   for (const [index, text] of texts.entries()) {
+    await slices.next();
     const record = isTooLong(text) ? undefined : membersOf(text);
     const uid = typeof record?.uid === 'string' ? record.uid.slice(0, LONGEST_UID) : '';
     // A text without a chain is written anew, and may be six times as long then.

@@ -6,7 +6,7 @@ import { type AuditPage, type AuditSearch, searchAuditLog } from '../audit/searc
 import { TeleportError } from '../errors.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
-import type { Who } from './who.js';
+import { nameOf, type Who } from './who.js';
 
 const MOST_RECORDS = 1000;
 const MOST_KINDS = 50;
@@ -23,10 +23,12 @@ export async function searchEvents(
   { own, ...asked }: AuditSearch & { own: boolean },
 ): Promise<AuditPage> {
   checkWords(asked);
+  const find = (search: AuditSearch) =>
+    state.searchTurns.take(nameOf(who), () => searchAuditLog(state.audit.dir, search));
   const limit = Math.min(asked.limit > 0 ? asked.limit : MOST_RECORDS, MOST_RECORDS);
   if (!own) {
     requireRule(who, 'event', 'list', 'read');
-    return await searchAuditLog(state.audit.dir, { ...asked, limit });
+    return await find({ ...asked, limit });
   }
   if (who.kind !== 'user') throw new TeleportError('AccessDenied', 'access denied: only users have statements');
   const kinds = asked.kinds?.length ? asked.kinds : ['db.session.'];
@@ -40,7 +42,7 @@ export async function searchEvents(
   const since = new Date(new Date(who.user.spec.created_by?.time ?? 0).getTime() || 0);
   const from = new Date(Math.max(asked.from.getTime(), since.getTime(), state.now().getTime() - OWN_DAYS * DAY_MS));
   const user = who.user.metadata.name;
-  return await searchAuditLog(state.audit.dir, { ...asked, from, happenedSince: since, kinds, user, limit });
+  return await find({ ...asked, from, happenedSince: since, kinds, user, limit });
 }
 
 function checkWords({ user = '', database = '', kinds = [], start = '' }: AuditSearch): void {

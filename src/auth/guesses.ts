@@ -5,7 +5,8 @@
  *     all networks that are new together   10 failures lock all that are new for 30 minutes
  *
  * A network is known once a whole login came from it. Whoever guesses elsewhere locks out himself, and after that everybody who
- * comes from a new place, but not the person where she has been before. Users who do not exist are counted in the same way, or
+ * comes from a new place, but not the person where she has been before; she waits for the attempts at most that are being tried
+ * (`fair-turns.ts`). Users who do not exist are counted in the same way, or
  * the text of a lock-out would say who does. Counts live in memory, for both sorts of names with the same work; those of users
  * who exist are also stored, behind the answer.
  *

@@ -8,7 +8,7 @@
  * them (see `guesses.ts`).
  */
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
-import { ipOf } from '../ip.js';
+import { ipOf, networkOf, siteOf } from '../ip.js';
 import { unrecordedField } from './join-limits.js';
 import { acceptTotp, changeSecrets, isPassword, secretsOf, type UserSecrets } from './secrets.js';
 import { type AuthState, record } from './state.js';
@@ -66,13 +66,29 @@ export async function loginFinish(state: AuthState, request: LoginFinish): Promi
 }
 
 /**
- * One attempt at a time for each user and each network where she has been, and one from all others, so that no burst slips past
- * the lock-out, and nobody who guesses elsewhere holds her up. Whoever is locked out holds up nobody: he waits as long as others
- * do, but outside of the turn.
+ * All attempts wait in one place, which has a bound: by 48 bits of IPv6, and by network. Where she has been before, she does not
+ * wait behind those who guess elsewhere.
  *
- * @throws TeleportError `AccessDenied` for who is locked out
+ * @throws TeleportError `AccessDenied` for who is locked out, `LimitExceeded` where too many wait
  */
 async function attempt<T>(state: AuthState, request: LoginBegin, work: (checked: Checked) => Promise<T>): Promise<T> {
+  const before = await secretsOf(state, request.user);
+  const from = ipOf(request.remoteAddr) ?? request.remoteAddr;
+  return await state.passwordTurns.take(networkOf(from), () => attemptInLine(state, request, work), {
+    site: siteOf(from),
+    goesFirst: state.guesses.knows(before, request.remoteAddr),
+  });
+}
+
+/**
+ * One attempt at a time for each user and each network where she has been, and one from all others, so that no burst slips past
+ * the lock-out. Whoever is locked out holds up nobody: he waits as long as others do, but outside of the line.
+ */
+async function attemptInLine<T>(
+  state: AuthState,
+  request: LoginBegin,
+  work: (checked: Checked) => Promise<T>,
+): Promise<T> {
   const before = await secretsOf(state, request.user);
   const line = state.guesses.lineOf(request.user, before, request.remoteAddr);
   const outcome = await inTurn(state, line, async () => {
@@ -122,15 +138,9 @@ async function authenticate(
 type Proven = Pick<LoginRequest, 'user' | 'generation' | 'device'>;
 
 /** The password is always tried, also for unknown and locked users, so that all of them take the same time. */
-async function check(state: AuthState, { user: name, password, remoteAddr }: LoginBegin) {
+async function check(state: AuthState, { user: name, password }: LoginBegin) {
   const [user, secrets] = await Promise.all([state.users.get(name), secretsOf(state, name)]);
-  // Where she has been before, she does not wait behind those who guess elsewhere.
-  const tried = state.passwordTurns.take(
-    ipOf(remoteAddr) ?? remoteAddr,
-    () => isPassword(state, user ? secrets : {}, password),
-    { goesFirst: state.guesses.knows(secrets, remoteAddr) },
-  );
-  const isRight = (await tried) && user !== undefined;
+  const isRight = (await isPassword(state, user ? secrets : {}, password)) && user !== undefined;
   return { user, secrets, isRight };
 }
 

@@ -150,6 +150,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       loginRefusals: new RecordedRefusals(),
       guesses: new Guesses(now),
       passwordTurns: new FairTurns(PASSWORD_TURNS),
+      searchTurns: new FairTurns(SEARCH_TURNS),
       ...recordsIn(store, now),
     };
     await makePresets(state);
@@ -229,7 +230,22 @@ async function keepOwnCertificates(state: AuthState, { listener, dir, everyMs }:
 }
 
 /** Node has four threads for this, files and names of hosts. */
-const PASSWORD_TURNS = { atOnce: 2, waitMs: 10_000, mostWaiting: 50 };
+const PASSWORD_TURNS = {
+  atOnce: 2,
+  waitMs: 10_000,
+  mostWaiting: 50,
+  mostInAll: 200,
+  tooBusy: 'too many people log in at the moment, try again in a minute',
+};
+
+/** A search holds a piece of the log in memory. */
+const SEARCH_TURNS = {
+  atOnce: 4,
+  waitMs: 60_000,
+  mostWaiting: 16,
+  mostInAll: 100,
+  tooBusy: 'too many searches of the audit log run at the moment, try again in a minute',
+};
 
 /** Key of the cluster's name and id. */
 const CLUSTER = '/cluster';

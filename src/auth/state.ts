@@ -46,8 +46,10 @@ export interface AuthState {
   joinLimits: JoinLimits;
   loginRefusals: RecordedRefusals;
   guesses: Guesses;
-  /** A password is tried on a thread that the store of files needs too. */
+  /** Attempts to log in: a password is tried on a thread that the store of files needs too. */
   passwordTurns: FairTurns;
+  /** Searches of the audit log, by who asks. */
+  searchTurns: FairTurns;
   /** Login attempts that count together run one after the other, so that no burst slips past the lock-out. */
   turns: Map<string, Promise<unknown>>;
   /** Locks of automatic database users. */

@@ -20,6 +20,7 @@ import { type AuthHttp2Server, createAuthHttp2Server } from '../../src/api/serve
 import { isExpiredCredentials, unknownStatus } from '../../src/api/status.js';
 import { TeleportError } from '../../src/errors.js';
 import { newIdentity } from '../../src/identity/identity.js';
+import { createLogger } from '../../src/log.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
 
 const CLUSTER = 'example.com';
@@ -29,6 +30,7 @@ let ca: TestCa;
 let grpc: AuthHttp2Server;
 let close: () => Promise<void>;
 let port: number;
+const logged: string[] = [];
 let client: AuthClient;
 /** Where the next connection comes from, instead of this machine. */
 let from: string | undefined;
@@ -41,6 +43,7 @@ beforeAll(async () => {
     routes,
     maxMessageBytes: 64 * 1024,
     strangersRate: STRANGERS_RATE,
+    log: createLogger({ component: 'TEST', level: 'warn', write: (line) => logged.push(line) }),
   });
   const server = createServer(
     {
@@ -263,6 +266,13 @@ test('a client that is too old is cut off without a status, which is a Connectio
   await expect(open(undefined, { version: '16.4.0' }).auth.ping({})).rejects.toMatchObject({
     code: 'ConnectionProblem',
   });
+});
+
+test('H1 of a version that is not supported the log has 64 characters', async () => {
+  await expect(open(undefined, { version: `9${'x'.repeat(10_000)}` }).auth.ping({})).rejects.toBeInstanceOf(Error);
+  const line = logged.find((text) => text.includes('version:9x'));
+  expect(line).toContain(`9${'x'.repeat(63)}`);
+  expect(line).not.toContain('x'.repeat(64));
 });
 
 test('the next call after a lost connection dials again', async () => {

@@ -52,26 +52,27 @@ test('X5 a user waits sooner while Auth is behind: after 32 MiB', () => {
   expect(shares.pauseMs('mallory', 0)).toBe(0);
   expect(shares.pauseMs('mallory', behind)).toBeCloseTo(15_000);
   expect(shares.pauseMs('alice', behind)).toBe(0);
-  now = 10_000;
-  expect(shares.pauseMs('mallory', behind)).toBeCloseTo(5_000);
-  now = 16_000;
+  // Where Auth keeps up again, 512 MiB a minute are paid off.
+  now = 1_500;
+  expect(shares.pauseMs('mallory', behind)).toBeCloseTo(3_000);
+  now = 1_875;
   expect(shares.pauseMs('mallory', behind)).toBe(0);
   shares.add(1, { user: 'mallory' }, 500 * MIB);
   expect(shares.pauseMs('mallory', behind)).toBe(60_000);
 });
 
-test('M3 a user writes 64 MiB a minute after 256 MiB at once, also where Auth keeps up', () => {
+test('M3 a user writes 512 MiB a minute after 1 GiB at once, also where Auth keeps up', () => {
   let now = 0;
   const shares = new Shares(2 ** 30, () => now);
-  shares.add(1, { user: 'mallory' }, 256 * MIB);
+  shares.add(1, { user: 'mallory' }, 1024 * MIB);
   shares.clear(1);
   expect(shares.pauseMs('mallory', 0)).toBe(0);
-  shares.add(2, { user: 'mallory' }, 32 * MIB);
+  shares.add(2, { user: 'mallory' }, 256 * MIB);
   shares.clear(2);
   expect(shares.pauseMs('mallory', 0)).toBeCloseTo(30_000);
   expect(shares.pauseMs('alice', 0)).toBe(0);
   now = 30_000;
   expect(shares.pauseMs('mallory', 0)).toBe(0);
-  shares.add(3, { user: 'mallory' }, 16 * MIB);
+  shares.add(3, { user: 'mallory' }, 128 * MIB);
   expect(shares.pauseMs('mallory', 0)).toBeCloseTo(15_000);
 });

@@ -14,6 +14,7 @@ import { lookAtOldDays } from '../../src/audit/old-days.js';
 import { recordText } from '../../src/audit/record-text.js';
 import { headIn, isSealed, publicKeyOf, publicKeyText, type Sealed, sealed } from '../../src/audit/seal.js';
 import { sealedIn, verifyLog } from '../../src/audit/verify.js';
+import { MOST_LINE_BYTES, TOO_LONG } from '../../src/audit/whole-lines.js';
 import { type AuditLog, openAuditLog } from '../../src/audit/writer.js';
 import { createLogger } from '../../src/log.js';
 import { generateKey, publicHalf } from '../../src/pki/keys.js';
@@ -193,6 +194,24 @@ const ATTACKS: [string, () => void, string[]][] = [
     [`${DAY2}:1 records 1 to 5 are missing before it: the log does not begin here`],
   ],
   [
+    'M1 a day is put behind the day before, where nobody looks who asks for that day',
+    () => {
+      edit(DAY1, (lines) => [...lines, ...linesOf(DAY2)]);
+      rmSync(join(dir, DAY2));
+    },
+    [6, 7].map((line) => `${DAY1}:${line} it was received on 2026-11-22: it was moved to the file of an earlier day`),
+  ],
+  [
+    'L3 a file without an end of a line is put there',
+    () => writeFileSync(join(dir, '2020-01-01.log'), Buffer.alloc(MOST_LINE_BYTES + 1)),
+    [`2020-01-01.log:1 ${TOO_LONG}`],
+  ],
+  [
+    'L3 a line is put there that is too long',
+    () => edit(DAY1, (lines) => ['x'.repeat(MOST_LINE_BYTES + 1), ...lines]),
+    [`${DAY1}:1 ${TOO_LONG}`],
+  ],
+  [
     'the end of the log is cut off',
     () => edit(DAY2, ([d]) => [d!]),
     [`${DAY2}:0 the end is missing: the log ends with record 6, and Auth has signed record 7`],
@@ -319,6 +338,30 @@ test('a session of which records are missing, or that was told in another order,
   ]);
 });
 
+test('L1 an agent that tells again what it has told, and tells it otherwise, is found', async () => {
+  const audit = await open();
+  await session(audit, 's2', ['a', 'b', 'c', 'd']);
+  const records = linesOf(DAY2).slice(-4);
+  const prev = JSON.parse(records[1]!).prev as string;
+  const text = recordText({ ...event('B'), ei: 1, sid: 's2', prev });
+  await audit.take([{ uid: 'other', text }], 'agent');
+  await audit.close();
+  expect(await problems()).toEqual([`${DAY2}:${linesOf(DAY2).length - 1} session s2 has two records 1`]);
+});
+
+test('L5 of two checkpoints of one batch the newer one is kept', async () => {
+  const audit = await open();
+  const text = 'x'.repeat(900_000);
+  const big = Array.from({ length: 20 }, (_, n) => ({ uid: `big ${n}`, text: recordText(event(`${n} ${text}`)) }));
+  await audit.append([event('first')]);
+  // While the second one is written, the others form a batch.
+  await Promise.all([audit.append([event('second')]), audit.take(big, 'agent'), audit.checkpoint()]);
+  const numbers = linesOf(DAY2).flatMap((line) => sealedIn(unchained(line)!.record)?.last_n ?? []);
+  expect(numbers.length).toBeGreaterThan(2);
+  expect(readHead()!.last_n).toBe(Math.max(...numbers));
+  await audit.close();
+});
+
 test('records of a version without a chain are counted, and nothing vouches for them', async () => {
   write('2026-11-20.log', [recordText(event('old')), recordText(event('older'))]);
   expect(await verify()).toMatchObject({ unchained: 2, records: 8, problems: [] });
@@ -339,7 +382,9 @@ test('a log that is written anew while Auth is away, without the signatures in i
     const records = parts.map(({ record, host, received }) => ({ text: record, host, received }));
     records[1]!.text = records[1]!.text.replace('"db_query":"b"', '"db_query":"B"');
     const harmless = recordText(event('nothing'));
-    for (const one of records) if (one.text.includes('audit.checkpoint')) one.text = harmless;
+    for (const one of records) {
+      if (one.text.includes('audit.checkpoint')) Object.assign(one, { text: harmless, received: records[0]!.received });
+    }
     return rechain({ n: 0, sum: '0'.repeat(64) }, records);
   });
   const end = unchained(linesOf(DAY1).at(-1)!)!;

@@ -1,10 +1,10 @@
 /** What an agent says goes into the audit log with what Auth knows; what contradicts it does not. */
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import { auditEvent } from '../../src/audit/events.js';
 import { RecordChain } from '../../src/audit/record-chain.js';
 import { recordText } from '../../src/audit/record-text.js';
-import { sortRecords } from '../../src/auth/agent-records.js';
+import { MOST_RECORDS, sortRecords } from '../../src/auth/agent-records.js';
 import { CLUSTER, TestAuth } from './test-auth.js';
 
 let cluster: TestAuth;
@@ -84,44 +84,58 @@ test.each<[string, string, string | undefined]>([
     query({ prev: '0'.repeat(64) }).replace(':', ': '),
     'it is not in the form of audit records',
   ],
-])('a record %s', (_, text, reason) => {
-  const { taken, refused } = sortRecords([text], teller);
+])('a record %s', async (_, text, reason) => {
+  const { taken, refused } = await sortRecords([text], teller);
   expect(refused.map((one) => one.reason)).toEqual(reason === undefined ? [] : [reason]);
   expect(taken).toHaveLength(reason === undefined ? 1 : 0);
 });
 
-test('a record without a chain, of an older agent, is written in the form of audit records', () => {
+test('a record without a chain, of an older agent, is written in the form of audit records', async () => {
   const text = `{"event": "db.session.query", "code": "TDB02I", "uid": "u", "time": "2026-11-21T00:00:00Z", "db_query": "\u0085"}`;
-  expect(sortRecords([text], teller).taken[0]!.text).toBe(
+  expect((await sortRecords([text], teller)).taken[0]!.text).toBe(
     '{"event":"db.session.query","code":"TDB02I","uid":"u","time":"2026-11-21T00:00:00Z","db_query":"\\u0085"}',
   );
 });
 
-test('M7 a record that is short as it comes and too long as it would be written is refused', () => {
+test('M7 a record that is short as it comes and too long as it would be written is refused', async () => {
   const flood = (count: number) =>
     JSON.stringify({ ...(JSON.parse(query()) as object), db_query: '\u007f'.repeat(count) });
   expect(flood(2 ** 19).length).toBeLessThan(2 ** 20);
-  const { taken, refused } = sortRecords([flood(2 ** 19), flood(100_000)], teller);
+  const { taken, refused } = await sortRecords([flood(2 ** 19), flood(100_000)], teller);
   expect(refused.map(({ index, reason }) => [index, reason])).toEqual([[0, 'it is longer than 1048576 bytes']]);
   expect(taken.map(({ text }) => text.length > 600_000)).toEqual([true]);
 });
 
-test('what an agent writes is taken letter for letter, whatever is in it', () => {
+test('what an agent writes is taken letter for letter, whatever is in it', async () => {
   const chain = new RecordChain({ user: 'alice\u200b', sid: 's' }, context);
   for (let from = 0; from <= 0xffff; from += 256) {
     const chars = String.fromCharCode(...Array.from({ length: 256 }, (_, n) => from + n));
     const fields = { db_query: chars, db_labels: { [chars]: '1', __proto__x: '2', '7': '3' } };
     const line = chain.append([chain.record('db.session.query', 'ok', fields)], (text) => text.slice(0, -1));
-    const { taken, refused } = sortRecords([line], teller);
+    const { taken, refused } = await sortRecords([line], teller);
     expect(refused).toEqual([]);
     expect(taken[0]!.text).toBe(line);
     expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/);
   }
 });
 
-test('an agent of another version may escape more, and not less', () => {
+test('an agent of another version may escape more, and not less', async () => {
   const text = query({ prev: '0'.repeat(64), db_query: 'a\u00e9\u200b' });
-  expect(sortRecords([text.replace('\u00e9', '\\u00e9')], teller).refused).toEqual([]);
-  expect(sortRecords([text.replace('\\u200b', '\u200b')], teller).refused).toHaveLength(1);
-  expect(sortRecords([text.replace('"a', '"\\u0061')], teller).refused).toHaveLength(1);
+  expect((await sortRecords([text.replace('\u00e9', '\\u00e9')], teller)).refused).toEqual([]);
+  expect((await sortRecords([text.replace('\\u200b', '\u200b')], teller)).refused).toHaveLength(1);
+  expect((await sortRecords([text.replace('"a', '"\\u0061')], teller)).refused).toHaveLength(1);
+});
+
+test('H4 a call with more records than an agent sends is refused by their number, before one is read', async () => {
+  const parsed = jest.spyOn(JSON, 'parse');
+  try {
+    await expect(sortRecords(new Array<string>(MOST_RECORDS + 1).fill(''), teller)).rejects.toMatchObject({
+      code: 'BadParameter',
+      message: '4097 audit records in one call, and 4096 are the most',
+    });
+    expect(parsed).not.toHaveBeenCalled();
+  } finally {
+    parsed.mockRestore();
+  }
+  expect((await sortRecords(new Array<string>(MOST_RECORDS).fill(query()), teller)).taken).toHaveLength(MOST_RECORDS);
 });

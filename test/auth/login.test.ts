@@ -152,6 +152,22 @@ describe('lock-out', () => {
   });
 });
 
+test('A-H7 of a crowd at one name 200 wait, the others are refused at once, and she who was there before gets in', async () => {
+  await cluster.login('gwen', await cluster.invite('gwen', ['access']));
+  const attempt = (user: string, password: string, remoteAddr: string) =>
+    proxy.proxyGateway.loginBegin({ user, password, remoteAddr });
+  const crowd = Array.from({ length: 260 }, (_, at) =>
+    attempt('nobody', 'wrong', `198.51.${100 + (at >> 8)}.${at & 255}:1`).then(
+      () => 'in',
+      ({ code }: { code: string }) => code,
+    ),
+  );
+  expect(await attempt('gwen', PASSWORD, '203.0.113.7:4712')).toMatchObject({ totpChallenge: true });
+  const codes = await Promise.all(crowd);
+  expect(codes.filter((code) => code === 'LimitExceeded').length).toBeGreaterThanOrEqual(58);
+  expect(new Set(codes)).toEqual(new Set(['LimitExceeded', 'AccessDenied']));
+});
+
 describe('invitations', () => {
   test('without a Proxy the address is a placeholder; a new link takes the old one away', async () => {
     await admin.users.createUser({ user: { metadata: { name: 'gina' }, spec: { roles: ['access'] } } });

@@ -210,13 +210,13 @@ describe('X7 a large question to ListResources is refused by name, or answered i
   });
 });
 
-test('X7 what a stranger sends is read up to 64 KiB', async () => {
+test('X7 H5 what a stranger sends is read up to 4 KiB', async () => {
   const stranger = await session();
   const result = await measured(() =>
     call(stranger, '/proto.AuthService/UpsertRoleV2', Buffer.alloc(300_000, Buffer.of(0xfa, 0x7f, 0))),
   );
   stranger.close();
-  expect(result).toMatchObject({ status: '8', text: 'grpc: received message larger than max (300000 vs. 65536)' });
+  expect(result).toMatchObject({ status: '8', text: 'grpc: received message larger than max (300000 vs. 4096)' });
   expect(result.stallMs).toBeLessThan(LONGEST_STALL_MS);
 });
 
@@ -235,4 +235,33 @@ test('X7 a database has so many labels, or every list of everybody would be slow
   await expect(offer({ k: 'v'.repeat(5_000) })).rejects.toThrow(
     'database "wide": its label "k" has more than 4096 characters',
   );
+});
+
+test('H4 of many long calls of one person a slice is done at a time, and another person is served between them', async () => {
+  const asked = Buffer.concat([SERVERS, field(PREDICATE, Buffer.from(Array(100).fill('!search("z")').join('&&')))]);
+  const from = await session(alice);
+  let answered = 0;
+  try {
+    const crowd = Array.from({ length: 6 }, () => call(from, LIST, asked).then(() => answered++));
+    for (let at = 0; at < 5; at++) await call(beside, '/proto.AuthService/GetDomainName', Buffer.alloc(0));
+    expect(answered).toBeLessThan(crowd.length);
+    await Promise.all(crowd);
+  } finally {
+    from.close();
+  }
+});
+
+test.each([
+  ['a ping', '/proto.AuthService/Ping', 5_000, 4_096],
+  ['a request to join', '/proto.JoinService/RegisterUsingToken', 17_000, 16_384],
+])('H5 a long message of a stranger is not read: %s', async (_, path, bytes, most) => {
+  const stranger = await session();
+  try {
+    expect(await call(stranger, path, Buffer.alloc(bytes))).toEqual({
+      status: '8',
+      text: `grpc: received message larger than max (${bytes} vs. ${most})`,
+    });
+  } finally {
+    stranger.close();
+  }
 });

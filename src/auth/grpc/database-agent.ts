@@ -44,7 +44,7 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
     },
     emitAuditEvents: async ({ events }, context) => {
       const { hostId } = await asAgent(context);
-      const { taken, refused } = sortRecords(events, { hostId, clusterName: state.clusterName });
+      const { taken, refused } = await sortRecords(events, { hostId, clusterName: state.clusterName });
       await state.reserve.take(taken);
       await state.audit.take(taken, hostId);
       for (const { uid, reason } of refused.slice(0, MOST_SAID)) {

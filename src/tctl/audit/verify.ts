@@ -7,6 +7,7 @@ import { publicKeyText, type Sealed } from '../../audit/seal.js';
 import { sealedIn, type Verdict, verifyLog } from '../../audit/verify.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine } from '../../cli/output.js';
+import { printableLine } from '../../cli/printable.js';
 import { messageOf, nodeCodeOf, TeleportError } from '../../errors.js';
 import { readPrivateKey, readPublicKey } from '../../pki/keys.js';
 import { type AdminArgs, localAuditPlace } from '../connect.js';
@@ -50,7 +51,9 @@ export async function run(env: Env, args: AuditVerifyArgs): Promise<number> {
 
 function sayIn(env: Env, verdict: Verdict, signer: string | undefined, isEndKnown: boolean): void {
   const { problems, records, files, checkpoints, sessions, first, last, unsigned, unchained, incomparable } = verdict;
-  for (const { file, line, what } of problems) printLine(env, `${file}${line > 0 ? `:${line}` : ''}: ${what}`);
+  for (const { file, line, what } of problems) {
+    printLine(env, printableLine(`${file}${line > 0 ? `:${line}` : ''}: ${what}`));
+  }
   const span = records > 0 ? ` (${first} to ${last})` : '';
   printLine(
     env,
