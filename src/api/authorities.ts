@@ -2,6 +2,7 @@
  * The authorities of a cluster as Auth's trust service brings them: their public keys as text. During a rotation the old
  * and the new ones are there. Source: Teleport 18.3.0, types.proto, `CertAuthorityV2`.
  */
+import type { RemoteTrust, Trust } from '../identity/bearer.js';
 import type { AuthClient } from './client.js';
 import type { CertAuthorityV2 } from './gen/types_pb.js';
 
@@ -41,7 +42,22 @@ export async function fetchAuthorityKeys({ trust }: Pick<AuthClient, 'trust'>, t
   return certAuthoritiesV2.flatMap(authorityKeys);
 }
 
-/** Certificates that are believed, PEM, of every authority of a type. */
-export async function fetchTrustedPems(auth: Pick<AuthClient, 'trust'>, type: string): Promise<string[]> {
-  return (await fetchAuthorityKeys(auth, type)).filter(({ kind }) => kind === 'tls').map(({ text }) => text);
+export type FetchedTrust = Pick<Trust, 'hostCas' | 'userCas'> & { remotes: readonly RemoteTrust[] };
+
+/**
+ * Whose certificates are believed, PEM: of this cluster, and beside them of each other one. They are never one list: what a
+ * cluster's authorities have signed is of that cluster.
+ */
+export async function fetchTrust(auth: Pick<AuthClient, 'trust'>, clusterName: string): Promise<FetchedTrust> {
+  const [hosts, users] = await Promise.all([fetchAuthorityKeys(auth, 'host'), fetchAuthorityKeys(auth, 'user')]);
+  const of = (keys: readonly AuthorityKey[], cluster: string) =>
+    keys.filter((key) => key.kind === 'tls' && key.cluster === cluster).map(({ text }) => text);
+  const trustOf = (cluster: string): RemoteTrust => ({
+    cluster,
+    hostCas: of(hosts, cluster),
+    userCas: of(users, cluster),
+  });
+  const others = new Set([...hosts, ...users].map(({ cluster }) => cluster).filter((name) => name !== clusterName));
+  const { hostCas, userCas } = trustOf(clusterName);
+  return { hostCas, userCas, remotes: [...others].sort().map(trustOf) };
 }

@@ -10,7 +10,7 @@ import { TimedOut } from '../errors.js';
 import { AuthService, JoinService } from './gen/authservice_pb.js';
 import { ClusterConfigService } from './gen/clusterconfig_pb.js';
 import { DeviceTrustService } from './gen/devicetrust_pb.js';
-import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway } from './gen/internal_pb.js';
+import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway, TrustLink } from './gen/internal_pb.js';
 import { BotInstanceService } from './gen/machineid_pb.js';
 import { PresenceService } from './gen/presence_pb.js';
 import { TransportService } from './gen/transport_pb.js';
@@ -54,6 +54,7 @@ export interface AuthClient extends AsyncDisposable {
   readonly auditReader: Client<typeof AuditReader>;
   readonly accessReader: Client<typeof AccessReader>;
   readonly transport: Client<typeof TransportService>;
+  readonly trustLink: Client<typeof TrustLink>;
   /** The next call is made on a new connection; what runs on the old one goes on there. */
   reconnect(): void;
   /** Calls under way get a second to end. No error. */
@@ -64,7 +65,7 @@ export const DEFAULT_CALL_TIMEOUT_MS = 30_000;
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
 /** Streams that live as long as somebody wants them; a deadline would cut them. */
-const ENDLESS = new Set(['SendKeepAlives', 'WatchDatabases', 'WatchLocks', 'WatchEvents', 'ProxyCluster']);
+const ENDLESS = new Set(['SendKeepAlives', 'WatchDatabases', 'WatchLocks', 'WatchEvents', 'ProxyCluster', 'WatchRoot']);
 
 /** Clients over one connection, which is opened by the first call. */
 export function openAuthClient(options: AuthClientOptions): AuthClient {
@@ -130,6 +131,9 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     },
     get transport() {
       return clientOf(TransportService);
+    },
+    get trustLink() {
+      return clientOf(TrustLink);
     },
     reconnect: () => session.leave(),
     close,

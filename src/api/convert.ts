@@ -23,7 +23,9 @@ import {
   DatabaseV3Schema,
   LockV2Schema,
   ProvisionTokenV2Schema,
+  RemoteClusterV3Schema,
   RoleV6Schema,
+  TrustedClusterV2Schema,
   UserTokenV3Schema,
   UserV2Schema,
 } from './gen/types_pb.js';
@@ -42,6 +44,8 @@ export const SCHEMAS = {
   cert_authority: CertAuthorityV2Schema,
   cluster_auth_preference: AuthPreferenceV2Schema,
   cluster_networking_config: ClusterNetworkingConfigV2Schema,
+  trusted_cluster: TrustedClusterV2Schema,
+  remote_cluster: RemoteClusterV3Schema,
 } as const satisfies Record<Kind, DescMessage>;
 
 export type MessageOfKind = { [K in Kind]: MessageShape<(typeof SCHEMAS)[K]> };

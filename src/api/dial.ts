@@ -46,6 +46,8 @@ export interface DialAuthOptions {
   signal?: AbortSignal;
   /** What errors name as the place. Default: the address that is dialled. */
   address?: string;
+  /** Asks for the authorities of now, where the server's is none of the credentials'; dialled once more after it. */
+  renewTrust?: () => Promise<void>;
   /** What to throw where dialling has failed. Default: the failure. */
   explain?: (failure: unknown) => unknown;
 }
@@ -158,9 +160,13 @@ function dialling({ timeoutMs = DIAL_TIMEOUT_MS, insecure = false, signal }: Dia
  * when the direct way fails, unless the route says.
  */
 async function connectAuth(route: AuthRoute, credentials: AuthCredentials, options: DialAuthOptions): Promise<Duplex> {
-  const { signal, explain } = options;
+  const { signal, explain, renewTrust } = options;
   try {
-    return await connectAnyhow(route, credentials, options);
+    return await connectAnyhow(route, credentials, options).catch(async (error: unknown) => {
+      if (!renewTrust || !(error instanceof Error && 'certificateProblem' in error)) throw error;
+      await renewTrust();
+      return await connectAnyhow(route, credentials, options);
+    });
   } catch (error) {
     signal?.throwIfAborted();
     throw explain ? explain(error) : error;

@@ -100,6 +100,17 @@ export const ALWAYS: Record<string, Record<string, () => unknown>> = {
   'types.AccessRequestV3': { metadata: emptyMetadata, spec: () => ({ user: '', roles: [] }) },
   'types.AccessRequestSpecV3': { user: text, roles: list },
   'types.AccessReview': { author: text },
+  'types.TrustedClusterV2': { metadata: emptyMetadata },
+  'types.TrustedClusterSpecV2': {
+    enabled: () => false,
+    token: text,
+    web_proxy_addr: text,
+    tunnel_addr: text,
+    role_map: list,
+  },
+  'types.RoleMapping': { remote: text, local: list },
+  'types.RemoteClusterV3': { metadata: emptyMetadata, status: () => ({ connection: 'offline' }) },
+  'types.RemoteClusterStatusV3': { connection: () => 'offline' },
   'types.Metadata': { name: text },
 };
 

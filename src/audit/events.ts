@@ -17,6 +17,11 @@ export const AUDIT_EVENTS = {
   'role.created': { ok: 'T9000I' },
   'role.deleted': { ok: 'T9001I' },
   'role.updated': { ok: 'T9002I' },
+  'trusted_cluster.create': { ok: 'T7000I' },
+  'trusted_cluster.delete': { ok: 'T7001I' },
+  // Ours: a leaf of this cluster.
+  'remote_cluster.create': { ok: 'T7050I' },
+  'remote_cluster.delete': { ok: 'T7051I' },
   'lock.created': { ok: 'TLK00I' },
   'lock.deleted': { ok: 'TLK01I' },
   'join_token.create': { ok: 'TJT00I' },

@@ -11,6 +11,7 @@ import { createCa, emptyCrl, type SigningCa, spkiPin } from '../pki/x509.js';
 import { CA_TYPES, type CaKeySet, type CaType, type CertAuthority } from '../resources/types.js';
 import type { Store } from '../store/store.js';
 import { type Records, recordsOf } from './records.js';
+import { RemoteAuthorities } from './remote-authorities.js';
 
 interface KeySet {
   /** Signs X.509; absent for openssh and jwt. */
@@ -33,14 +34,34 @@ export interface Authority {
 type TlsType = 'host' | 'user' | 'db' | 'db_client';
 type SshType = 'host' | 'user' | 'openssh';
 
+/** Called for an authority of ours that has changed, and for any of other clusters. */
+type AuthorityListener = (changed: CaType | 'remote') => void;
+
 export class Authorities {
+  /** Of other clusters. */
+  readonly remotes: RemoteAuthorities;
   readonly #records: Records<CertAuthority>;
   readonly #all: Map<CaType, Authority>;
-  readonly #listeners = new Set<(type: CaType) => void>();
+  readonly #listeners: Set<AuthorityListener>;
 
-  constructor(records: Records<CertAuthority>, all: readonly Authority[]) {
+  private constructor(
+    records: Records<CertAuthority>,
+    all: readonly Authority[],
+    remotes: RemoteAuthorities,
+    listeners: Set<AuthorityListener>,
+  ) {
     this.#records = records;
     this.#all = new Map(all.map((authority) => [authority.type, authority]));
+    this.remotes = remotes;
+    this.#listeners = listeners;
+  }
+
+  static async open(store: Store, records: Records<CertAuthority>, all: readonly Authority[]): Promise<Authorities> {
+    const listeners = new Set<AuthorityListener>();
+    const remotes = await RemoteAuthorities.open(store, () => {
+      for (const listener of listeners) listener('remote');
+    });
+    return new Authorities(records, all, remotes, listeners);
   }
 
   get(type: CaType): Authority {
@@ -101,7 +122,7 @@ export class Authorities {
   }
 
   /** Calls `listener` for each authority that has changed, until it is disposed of. */
-  onChange(listener: (type: CaType) => void): Disposable {
+  onChange(listener: AuthorityListener): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
@@ -131,7 +152,7 @@ export async function openAuthorities(store: Store): Promise<Authorities> {
     if ((tls && !authority.active.tls) || (ssh && !authority.active.ssh)) throw new Error(`"${type}" has no key`);
     return authority;
   };
-  return new Authorities(records, await Promise.all(CA_TYPES.map(load)));
+  return await Authorities.open(store, records, await Promise.all(CA_TYPES.map(load)));
 }
 
 /** Authorized_keys line of a key, with newline, as Teleport writes it. */

@@ -194,7 +194,8 @@ function checkNames({ hostId, nodename, role, token, additionalPrincipals, dnsNa
 
 type TokenSpec = Pick<ProvisionToken['spec'], 'roles' | 'databases' | 'db_labels'>;
 
-async function tokenOf(state: AuthState, token: string): Promise<TokenSpec> {
+/** @throws TeleportError `AccessDenied` for a token that is not there, or over */
+export async function tokenOf(state: AuthState, token: string): Promise<TokenSpec> {
   const asked = digest(token);
   // Compared by digest, so that the time says nothing about how much of a guess was right.
   const fixed = state.staticTokens.find((known) => timingSafeEqual(digest(known.token), asked));

@@ -12,7 +12,7 @@ import { ALPN } from '../api/alpn.js';
 import type { Caller } from '../api/caller.js';
 import { AuthService, JoinService } from '../api/gen/authservice_pb.js';
 import { ClusterConfigService } from '../api/gen/clusterconfig_pb.js';
-import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway } from '../api/gen/internal_pb.js';
+import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway, TrustLink } from '../api/gen/internal_pb.js';
 import { PresenceService } from '../api/gen/presence_pb.js';
 import { TrustService } from '../api/gen/trust_pb.js';
 import { UsersService } from '../api/gen/users_pb.js';
@@ -21,6 +21,7 @@ import { messageOf, TeleportError } from '../errors.js';
 import { hostOf, joinHostPort } from '../host-port.js';
 import { type Bearer, bearerOf, checkUsage } from '../identity/bearer.js';
 import { hostIdIn } from '../identity/host.js';
+import { remoteName } from '../identity/remote.js';
 import { isLoopback } from '../ip.js';
 import { Crowd, type CrowdOptions, type Guest, type Known } from '../net/crowd.js';
 import { hangUp } from '../net/hang-up.js';
@@ -36,6 +37,7 @@ import { databaseAgentHandlers } from './grpc/database-agent.js';
 import { presenceHandlers } from './grpc/presence.js';
 import { proxyGatewayHandlers } from './grpc/proxy-gateway.js';
 import { trustHandlers } from './grpc/trust.js';
+import { trustLinkHandlers } from './grpc/trust-link.js';
 import { usersHandlers } from './grpc/users-service.js';
 import { issueHostIdentity } from './host-certs.js';
 import { OpenConnections } from './open-connections.js';
@@ -78,7 +80,7 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
   const crowd = new Crowd({ log, ...at.crowd });
   const connections = new OpenConnections(state);
 
-  const identity = () => ({ ...own, ca: Object.values(believed(state)).flat() });
+  const identity = () => ({ ...own, ca: namedAuthorities(state) });
   const tls = makeTlsServer({
     identity: identity(),
     requestCert: true,
@@ -144,10 +146,18 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
   };
 }
 
+/** Whose certificates a client may show: it looks for one of them. */
+function namedAuthorities(state: AuthState): string[] {
+  const { hostCas, userCas, remotes } = believed(state);
+  return [...hostCas, ...userCas, ...remotes.flatMap((remote) => [...remote.hostCas, ...remote.userCas])];
+}
+
 /** The class of whoever has shown a certificate. */
-function knownAs({ role, identity }: Bearer, { remoteAddress = '' }: TLSSocket): Known {
-  if (role === 'Admin' && isLoopback(remoteAddress)) return { kind: 'local' };
-  return { kind: role === undefined ? 'login' : 'host', name: identity.username };
+function knownAs({ role, identity, remote }: Bearer, { remoteAddress = '' }: TLSSocket): Known {
+  const { username } = identity;
+  if (role === 'Admin' && remote === undefined && isLoopback(remoteAddress)) return { kind: 'local' };
+  const name = role === undefined && remote !== undefined ? remoteName(username, remote) : username;
+  return { kind: role === undefined ? 'login' : 'host', name };
 }
 
 /** HTTP/1.1 for connections that are given to it. */
@@ -206,6 +216,7 @@ function routes(state: AuthState, rotator: Rotator, router: ConnectRouter): void
   router.service(DatabaseAgent, databaseAgentHandlers(state));
   router.service(AuditReader, auditReaderHandlers(state));
   router.service(AccessReader, accessReaderHandlers(state));
+  router.service(TrustLink, trustLinkHandlers(state));
 }
 
 /** `GET /v2/authservers` and `GET /v2/proxies`: what `tctl tokens add` prints commands from. */
@@ -222,7 +233,7 @@ async function answer(
   };
   try {
     const who = await whoCalls(state, caller);
-    if (who.kind === 'nobody') return send(403, { error: { message: 'access denied' } });
+    if (who.kind === 'nobody' || who.kind === 'leaf') return send(403, { error: { message: 'access denied' } });
     const path = (request.url ?? '').replace(/\?.*$/, '');
     if (request.method === 'GET' && path === '/v2/authservers') return send(200, [authServer(state)]);
     if (request.method === 'GET' && path === '/v2/proxies') return send(200, await proxies(state));

@@ -13,6 +13,7 @@ import { atMoment, rest } from '../wait.js';
 import { storedValue } from './records.js';
 import { SECRETS } from './secrets.js';
 import type { AuthState } from './state.js';
+import { REMOTE_LOCKS } from './trust.js';
 import { lookAt } from './who.js';
 
 /** How long a caller who is out may still hear why, in answer to a call. */
@@ -26,11 +27,18 @@ export class OpenConnections {
   readonly #stop = new AbortController();
   readonly #watching: Promise<void>;
   readonly #rotations: Disposable;
+  readonly #endings: Disposable;
 
   constructor(state: AuthState) {
     this.#state = state;
     this.#watching = this.#watch();
     this.#rotations = state.authorities.onChange(() => void this.#checkAll());
+    this.#endings = state.roots.onUserChanged((cluster) => void this.#lookAtUsersOf(cluster));
+  }
+
+  /** Somebody over there was ended. */
+  async #lookAtUsersOf(cluster: string): Promise<void> {
+    for (const caller of [...this.#callers]) if (caller.bearer?.remote === cluster) await this.#check(caller);
   }
 
   /** Until it is closed, or until `end` is called, which ends it. */
@@ -53,6 +61,7 @@ export class OpenConnections {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#rotations[Symbol.dispose]();
+    this.#endings[Symbol.dispose]();
     await this.#watching;
   }
 
@@ -91,6 +100,7 @@ export class OpenConnections {
   }
 }
 
+const TRUSTED = `${keyOf('trusted_cluster')}/`;
 const LOCKS = `${keyOf('lock')}/`;
 const USERS = [`${keyOf('user')}/`, `${keyOf(SECRETS)}/`];
 
@@ -105,11 +115,15 @@ function whomItConcerns(
     // The roles of a user are in the store: who has one is found out by the look.
     if (lock.spec.target.role !== undefined) return () => true;
     return ({ bearer }) => {
-      const { identity, role } = bearer!;
+      const { identity, role, remote } = bearer!;
+      // Its name here is another one.
+      if (remote !== undefined) return true;
       const serverId = role && hostIdIn(identity.username, clusterName);
       return lockInForce([lock], { identity, serverId, now: now() }) !== undefined;
     };
   }
+  // A root's locks, or the trust in it: users of other clusters.
+  if (key.startsWith(REMOTE_LOCKS) || key.startsWith(TRUSTED)) return ({ bearer }) => bearer!.remote !== undefined;
   if (!USERS.some((folder) => key.startsWith(folder))) return undefined;
   return ({ bearer }) => {
     const name = keyOf(bearer!.identity.username).slice(1);

@@ -9,6 +9,8 @@ import { type Change, keyOf } from '../store/store.js';
 import { inTime } from '../wait.js';
 import { SECRETS, secretsOf } from './secrets.js';
 import type { AuthState } from './state.js';
+import { REMOTE_LOCKS } from './trust.js';
+import { remoteLocks } from './who.js';
 
 type Said = MessageInitShape<typeof WatchLocksResponseSchema>;
 
@@ -23,8 +25,8 @@ const GENERATIONS = `${keyOf(SECRETS)}/`;
 /** Locks alone, when they change: what older services ask for. */
 export async function* locksFeed(state: AuthState, signal: AbortSignal): AsyncGenerator<Said> {
   const changes = state.store.watch(LOCKS, signal);
-  yield { locks: await locksOf(state) };
-  for await (const _ of changes) yield { locks: await locksOf(state) };
+  yield { locks: await ownLocks(state) };
+  for await (const _ of changes) yield { locks: await ownLocks(state) };
 }
 
 export async function* rightsFeed(state: AuthState, signal: AbortSignal, wordMs = WORD_MS): AsyncGenerator<Said> {
@@ -49,7 +51,7 @@ export async function* rightsFeed(state: AuthState, signal: AbortSignal, wordMs 
 }
 
 async function* all(state: AuthState): AsyncGenerator<Said> {
-  yield { first: true, locks: await locksOf(state) };
+  yield { first: true, ...(await locksOf(state)) };
   let start = '';
   do {
     const { items, next } = await state.users.page(PAGE, start);
@@ -60,7 +62,7 @@ async function* all(state: AuthState): AsyncGenerator<Said> {
 }
 
 async function whatToSay(state: AuthState, { key }: Change): Promise<Said | undefined> {
-  if (key.startsWith(LOCKS)) return { locks: await locksOf(state) };
+  if (key.startsWith(LOCKS) || key.startsWith(REMOTE_LOCKS)) return await locksOf(state);
   const folder = [USERS, GENERATIONS].find((one) => key.startsWith(one));
   if (folder === undefined) return undefined;
   return { sameLocks: true, users: [await generationOf(state, nameIn(key, folder))] };
@@ -72,7 +74,17 @@ function unlessSilent(error: unknown): undefined {
   if (error !== SILENCE) throw error;
 }
 
-const locksOf = async (state: AuthState) => (await state.locks.list()).map((lock) => toMessage('lock', lock));
+const ownLocks = async (state: AuthState) => (await state.locks.list()).map((lock) => toMessage('lock', lock));
+
+/** Ours, and those of each root. */
+async function locksOf(state: AuthState): Promise<Said> {
+  const clusters = state.authorities.remotes.trusts.map(({ cluster }) => cluster);
+  const ofRoots = clusters.map(async (cluster) => ({
+    cluster,
+    locks: (await remoteLocks(state, cluster)).map((lock) => toMessage('lock', lock)),
+  }));
+  return { locks: await ownLocks(state), remoteLocks: await Promise.all(ofRoots) };
+}
 
 async function generationOf(state: AuthState, name: string): Promise<MessageInitShape<typeof UserGenerationSchema>> {
   const [user, { generation = '' }] = await Promise.all([state.users.get(name), secretsOf(state, name)]);

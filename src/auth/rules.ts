@@ -19,7 +19,7 @@ export function requireRule(who: Who, kind: string, ...verbs: Verb[]): void {
 }
 
 export function isAllowed(who: Who, kind: string, verb: Verb): boolean {
-  if (who.kind === 'nobody') return false;
+  if (who.kind === 'nobody' || who.kind === 'leaf') return false;
   if (who.kind === 'host') return hostMay(who.role, kind, verb);
   const isDenied = who.roles.some(({ spec }) => grants(spec.deny.rules, kind, verb, true));
   if (isDenied) return false;

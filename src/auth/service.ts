@@ -21,6 +21,7 @@ import type { SystemRole } from '../resources/system-role.js';
 import type { SecondFactor } from '../resources/types.js';
 import { createEmbeddedStore, damaged, openEmbeddedStore } from '../store/embedded.js';
 import type { Store } from '../store/store.js';
+import { clusterBehind, exchangeAuthorities } from '../webapi/trust.js';
 import { openSeal } from './audit-key.js';
 import { createAuthorities, openAuthorities } from './ca.js';
 import { type DataDir, openDataDir } from './data-dir.js';
@@ -31,10 +32,12 @@ import { hostAuthorities, issueHostIdentity } from './host-certs.js';
 import { JoinLimits, RecordedRefusals } from './join-limits.js';
 import { type AuthListener, type ListenAt, openListener } from './listener.js';
 import { storedValue } from './records.js';
+import { Roots } from './roots.js';
 import { Rotator } from './rotator.js';
 import { hashPassword } from './secrets.js';
 import { type AuthState, authPreference, recordsIn } from './state.js';
 import { parseStaticToken } from './tokens.js';
+import type { TrustExchange } from './trust.js';
 
 export interface AuthOptions {
   /** Created 0700; see `data-dir.ts`. */
@@ -64,6 +67,10 @@ export interface AuthOptions {
   auditSigningKey?: string;
   /** Whole days of the audit log that stay; all of them without it. */
   auditKeepDays?: number;
+  /** Environment, for calls on the Proxies of roots. */
+  vars?: Record<string, string | undefined>;
+  /** Do not check the certificates of those Proxies. */
+  insecure?: boolean;
   /** Between two looks at whether its own certificate is to be renewed. Default a minute. */
   renewalLookMs?: number | undefined;
   now?: () => Date;
@@ -118,6 +125,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   try {
     const clusterId = await clusterIdOf(store, clusterName, dir.store);
     const audit = closers.keep(await openAudit(options, dir, hostId));
+    const roots = closers.keep(new Roots(options.vars ?? {}));
     const state: AuthState = {
       clusterName,
       clusterId,
@@ -152,11 +160,14 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       passwordTurns: new FairTurns(PASSWORD_TURNS),
       searchTurns: new FairTurns(SEARCH_TURNS),
       ...recordsIn(store, now),
+      roots,
+      exchange: exchangeWith(options),
     };
     await makePresets(state);
     const rotator = closers.keep(new Rotator(state));
     const listener = closers.keep(await openListener(state, rotator, options.listen));
     state.address = listener.address;
+    await roots.begin(state);
     closers.keep(await keepOwnCertificates(state, { listener, dir, everyMs: options.renewalLookMs }));
     return {
       address: listener.address,
@@ -173,6 +184,14 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
     await closers.close();
     throw error;
   }
+}
+
+/** Calls on the Proxies of roots. */
+function exchangeWith({ vars = {}, insecure = false, version }: AuthOptions): TrustExchange {
+  return {
+    clusterBehind: (address) => clusterBehind(address, { vars, insecure }),
+    exchangeAuthorities: (request) => exchangeAuthorities({ ...request, version }, { vars, insecure }),
+  };
 }
 
 async function openAudit(

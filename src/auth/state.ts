@@ -17,6 +17,7 @@ import type { HeldNames } from './held-names.js';
 import type { JoinLimits, RecordedRefusals } from './join-limits.js';
 import { endOfLock, keptLocks } from './kept-locks.js';
 import { type Records, recordsOf } from './records.js';
+import type { RootNews, TrustExchange } from './trust.js';
 
 export interface AuthState {
   clusterName: string;
@@ -61,6 +62,14 @@ export interface AuthState {
   tokens: Records<ResourceOfKind['token']>;
   userTokens: Records<ResourceOfKind['user_token']>;
   locks: Records<ResourceOfKind['lock']>;
+  /** Roots of this cluster. */
+  trustedClusters: Records<ResourceOfKind['trusted_cluster']>;
+  /** Its leafs. */
+  remoteClusters: Records<ResourceOfKind['remote_cluster']>;
+  /** Posts the authorities of this cluster to a root's Proxy. */
+  exchange: TrustExchange;
+  /** What the roots say. */
+  roots: RootNews;
 }
 
 export interface StaticToken {
@@ -86,6 +95,8 @@ export function recordsIn(store: Store, now = () => new Date()) {
       recordsOf(store, 'lock', ({ metadata }) => [metadata.name], endOfLock),
       now,
     ),
+    trustedClusters: recordsOf(store, 'trusted_cluster'),
+    remoteClusters: recordsOf(store, 'remote_cluster'),
   };
 }
 

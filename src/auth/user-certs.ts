@@ -154,6 +154,9 @@ export async function reissue(state: AuthState, who: Who, request: ReissueReques
 function callerOf(who: Who, username: string): Identity | undefined {
   if (who.kind === 'host' && who.role === 'Admin') return undefined;
   if (who.kind !== 'user') throw new TeleportError('AccessDenied', 'access denied');
+  if (who.identity.remote) {
+    throw new TeleportError('AccessDenied', 'access denied: only the root cluster makes certificates for its users');
+  }
   if (who.identity.disallowReissue) {
     throw new TeleportError('AccessDenied', 'access denied: identity is not allowed to reissue certificates');
   }
@@ -191,8 +194,9 @@ interface Issue {
 }
 
 async function issue(state: AuthState, { user, keys, roles, expires, ...request }: Issue): Promise<UserCertificates> {
-  // There are no leaves: a certificate for one would lead nowhere.
-  if (request.routeToCluster !== '' && request.routeToCluster !== state.clusterName) {
+  const { routeToCluster } = request;
+  const isOwn = routeToCluster === '' || routeToCluster === state.clusterName;
+  if (!isOwn && !(await state.remoteClusters.get(routeToCluster))) {
     throw new TeleportError('NotFound', `remote cluster ${JSON.stringify(request.routeToCluster)} is not found`);
   }
   const now = state.now();

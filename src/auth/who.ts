@@ -6,22 +6,28 @@
 import type { Caller } from '../api/caller.js';
 import { CREDENTIALS_EXPIRED } from '../api/status.js';
 import { TeleportError } from '../errors.js';
-import { isStillBelieved } from '../identity/bearer.js';
+import { type Bearer, isStillBelieved } from '../identity/bearer.js';
 import { hostIdIn } from '../identity/host.js';
 import type { Identity } from '../identity/identity.js';
+import { remoteIdentity } from '../identity/remote.js';
 import { ipOf } from '../ip.js';
 import { type Lockable, lockInForce, lockText } from '../rbac/limits.js';
 import { checkPinning } from '../rbac/pinned-ip.js';
+import { mapRoles } from '../rbac/role-map.js';
 import { expandRole } from '../rbac/templates.js';
-import type { SystemRole } from '../resources/system-role.js';
-import type { Role, User } from '../resources/types.js';
+import { type SystemRole, TRUST_ROLES } from '../resources/system-role.js';
+import type { Lock, Role, User } from '../resources/types.js';
+import { storedValue } from './records.js';
 import { secretsOf } from './secrets.js';
 import type { AuthState } from './state.js';
+import { remoteLocksKey } from './trust.js';
 
 export type Who =
   | { kind: 'nobody'; remoteAddr: string }
   | { kind: 'host'; role: SystemRole; hostId: string; identity: Identity; remoteAddr: string }
-  | { kind: 'user'; user: User; identity: Identity; roles: Role[]; remoteAddr: string };
+  | { kind: 'user'; user: User; identity: Identity; roles: Role[]; remoteAddr: string }
+  /** The Auth Service of a leaf: it may follow us (`trust-link.ts`), and nothing else. */
+  | { kind: 'leaf'; cluster: string; identity: Identity; remoteAddr: string };
 
 /** Not the words for a person: a host that hears those ends its sessions. */
 const ROTATED = 'access denied: the authority that signed the certificate of this host is not believed any more';
@@ -30,6 +36,7 @@ const ROTATED = 'access denied: the authority that signed the certificate of thi
 export const believed = ({ authorities }: AuthState) => ({
   hostCas: authorities.trusted('host'),
   userCas: authorities.trusted('user'),
+  remotes: authorities.remotes.trusts,
 });
 
 /**
@@ -49,16 +56,18 @@ export async function whoCalls(state: AuthState, caller: Caller): Promise<Who> {
 export async function lookAt(state: AuthState, caller: Caller): Promise<Who> {
   const { bearer, remoteAddr } = caller;
   if (bearer === undefined) return { kind: 'nobody', remoteAddr };
-  const { role } = bearer;
+  const { role, remote } = bearer;
   const isBelieved = isStillBelieved(bearer, believed(state));
   // Nothing will ever be answered on this connection again.
   if (!isBelieved || hasExpired(state, bearer.identity)) caller.end?.();
   if (!isBelieved) throw new TeleportError('AccessDenied', role ? ROTATED : CREDENTIALS_EXPIRED);
+  if (remote !== undefined && role) return leafWho(bearer, remote, remoteAddr);
   if (role) {
     const hostId = await standingHost(state, bearer.identity, role);
     return { kind: 'host', role, hostId, identity: bearer.identity, remoteAddr };
   }
-  const { user, identity } = await standingUser(state, bearer.identity);
+  const standing = remote === undefined ? standingUser : standingRemoteUser;
+  const { user, identity } = await standing(state, bearer.identity);
   const roles = await rolesOf(state, identity.groups);
   checkPinning({ pinnedIp: identity.pinnedIp, roles }, ipOf(remoteAddr));
   return { kind: 'user', user, identity, roles, remoteAddr };
@@ -77,6 +86,45 @@ export async function standingUser(state: AuthState, certified: Identity): Promi
   if (generation !== certified.userGeneration) throw new TeleportError('AccessDenied', CREDENTIALS_EXPIRED);
   const identity = { ...certified, groups: user.spec.roles, traits: user.spec.traits };
   await refuseLocked(state, { identity });
+  return { user, identity };
+}
+
+/** @throws TeleportError `AccessDenied` for every host of another cluster but the Auth Service of a leaf */
+function leafWho({ identity, role }: Bearer, cluster: string, remoteAddr: string): Who {
+  if (role === TRUST_ROLES.link) return { kind: 'leaf', cluster, identity, remoteAddr };
+  throw new TeleportError('AccessDenied', 'access denied: a host of another cluster');
+}
+
+/**
+ * A user of a root, as long as the certificate counts here: with the roles that the role map of now makes of those in it.
+ *
+ * @throws TeleportError `AccessDenied` for a lock, here or over there, a user who was ended over there, and one whom nothing maps
+ */
+export async function standingRemoteUser(
+  state: AuthState,
+  certified: Identity,
+): Promise<{ user: User; identity: Identity }> {
+  refuseExpired(state, certified);
+  const { username, teleportCluster: cluster, groups } = certified;
+  const trusted = await state.trustedClusters.get(cluster);
+  if (!trusted?.spec.enabled) throw new TeleportError('AccessDenied', 'access denied: the cluster is not trusted');
+  const ended = await state.roots.whyEnded(certified);
+  if (ended !== undefined) throw new TeleportError('AccessDenied', CREDENTIALS_EXPIRED);
+  const roles = mapRoles(trusted.spec.role_map, groups);
+  if (roles.length === 0) {
+    throw new TeleportError(
+      'AccessDenied',
+      `no roles mapped for remote user ${JSON.stringify(username)} from cluster ${JSON.stringify(cluster)} with remote roles [${groups.join(' ')}]`,
+    );
+  }
+  const identity = remoteIdentity(certified, roles);
+  await refuseLocked(state, { identity });
+  const user: User = {
+    kind: 'user',
+    version: 'v2',
+    metadata: { name: identity.username },
+    spec: { roles, traits: identity.traits },
+  };
   return { user, identity };
 }
 
@@ -111,8 +159,20 @@ export const expanded = (roles: readonly Role[], user: Pick<User, 'spec'>): Role
 
 /** @throws TeleportError `AccessDenied` `lock targeting User:"alice" is in force: MESSAGE` */
 export async function refuseLocked(state: AuthState, who: Omit<Lockable, 'now'>): Promise<void> {
-  const lock = lockInForce(await state.locks.list(), { ...who, now: state.now() });
+  const lock = lockInForce(await locksAbout(state, who.identity?.remote?.cluster), { ...who, now: state.now() });
   if (lock !== undefined) throw new TeleportError('AccessDenied', lockText(lock));
+}
+
+/** All locks here, and with a cluster those of that root, which are about its users only. */
+export async function locksAbout(state: AuthState, cluster: string | undefined): Promise<Lock[]> {
+  const own = await state.locks.list();
+  return cluster === undefined ? own : [...own, ...(await remoteLocks(state, cluster))];
+}
+
+/** Locks of a root, as it said them last. */
+export async function remoteLocks({ store }: AuthState, cluster: string): Promise<Lock[]> {
+  const item = await store.get(remoteLocksKey(cluster));
+  return item ? storedValue<Lock[]>(item) : [];
 }
 
 /** Name for audit: the user, or `<host id>.<cluster>`. */
@@ -125,7 +185,7 @@ export function requireHost(who: Who, ...roles: SystemRole[]): Extract<Who, { ki
 }
 
 /** @throws NotFound, in the words that Teleport has for a caller without a certificate */
-export function requireSomebody(who: Who): Exclude<Who, { kind: 'nobody' }> {
-  if (who.kind !== 'nobody') return who;
+export function requireSomebody(who: Who): Exclude<Who, { kind: 'nobody' | 'leaf' }> {
+  if (who.kind !== 'nobody' && who.kind !== 'leaf') return who;
   throw new TeleportError('NotFound', 'user session role not found');
 }

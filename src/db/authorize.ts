@@ -6,12 +6,13 @@
  * Source: database-service.md 8.2 (steps 2 to 9), 8.3, section 2 (limits); certificates.md 2.2.
  */
 import { randomUUID } from 'node:crypto';
-import { fetchTrustedPems } from '../api/authorities.js';
+import { type FetchedTrust, fetchTrust } from '../api/authorities.js';
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages } from '../api/convert.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { type Bearer, bearerOf, checkUsage, isStillBelieved } from '../identity/bearer.js';
 import type { Identity } from '../identity/identity.js';
+import { remoteIdentity } from '../identity/remote.js';
 import { ipOf } from '../ip.js';
 import { isProtocolOption } from '../pg/backend.js';
 import type { CancelRequest, StartupMessage } from '../pg/startup.js';
@@ -20,7 +21,7 @@ import { lockInForce, lockingMode, lockText, sessionLimitsOf } from '../rbac/lim
 import { checkPinning } from '../rbac/pinned-ip.js';
 import { expandRole } from '../rbac/templates.js';
 import type { User } from '../resources/types.js';
-import { RESET, type RightHolder } from '../rights/rights-watch.js';
+import { RESET, type RightHolder, trustEnded } from '../rights/rights-watch.js';
 import { autoUserOf } from './auto-user.js';
 import type { MonitorLimits } from './monitor.js';
 import type { Registry } from './registry.js';
@@ -40,19 +41,19 @@ export interface Authorizer {
 export interface AuthorizerOptions {
   registry: Registry;
   auth: () => Promise<AuthClient>;
-  /** User CA certificates, PEM; `refresh` asks Auth again. */
-  userCas: (refresh: boolean) => Promise<string[]>;
+  /** Whose certificates are believed; `refresh` asks Auth again. */
+  trust: (refresh: boolean) => Promise<FetchedTrust>;
   clusterName: string;
   /** Our host id, which a lock may target. */
   serverId: string;
   now: () => Date;
 }
 
-/** User CA certificates of the cluster, for `userCas`: asked for now, and again at a refresh. */
-export function askedUserCas(auth: Pick<AuthClient, 'trust'>): AuthorizerOptions['userCas'] {
-  let known: Promise<string[]>;
+/** For `trust`: asked for now, and again at a refresh. */
+export function askedTrust(auth: Pick<AuthClient, 'trust'>, clusterName: string): AuthorizerOptions['trust'] {
+  let known: Promise<FetchedTrust>;
   const ask = () => {
-    known = fetchTrustedPems(auth, 'user');
+    known = fetchTrust(auth, clusterName);
     known.catch(() => {}); // whoever waits for it hears of it
   };
   ask();
@@ -63,16 +64,16 @@ export function askedUserCas(auth: Pick<AuthClient, 'trust'>): AuthorizerOptions
 }
 
 export function createAuthorizer(given: AuthorizerOptions): Authorizer {
-  let latest: readonly string[] = [];
-  const userCas = async (refresh: boolean) => {
-    const cas = await given.userCas(refresh);
-    if (cas.length > 0) latest = cas;
-    return cas;
+  let latest: FetchedTrust = { hostCas: [], userCas: [], remotes: [] };
+  const trust = async (refresh: boolean) => {
+    const fetched = await given.trust(refresh);
+    if (fetched.userCas.length > 0) latest = fetched;
+    return fetched;
   };
-  const options = { ...given, userCas };
+  const options = { ...given, trust };
   return {
     async refresh() {
-      await userCas(true);
+      await trust(true);
     },
     async session(caller, first) {
       const bearer = await believe(options, caller.certificateDer);
@@ -98,12 +99,13 @@ export function createAuthorizer(given: AuthorizerOptions): Authorizer {
         roles: certified.groups,
         mfaDevice: certified.mfaVerified ?? '',
         userGeneration: certified.userGeneration ?? '',
+        cluster: bearer.remote ?? '',
       });
-      const identity = asOfNow(certified, access.user && fromMessage('user', access.user));
+      const identity = asOfNow(bearer, access.user && fromMessage('user', access.user));
       const session: DatabaseSession = {
         id: randomUUID(),
         identity,
-        isBelieved: () => isStillBelieved(bearer, { hostCas: [], userCas: latest }),
+        isBelieved: () => isStillBelieved(bearer, latest),
         database,
         dbUser,
         dbName,
@@ -130,6 +132,7 @@ function refusalOf(
   access: { userExists: boolean; certificateEnded: boolean },
   { serverId, now }: AuthorizerOptions,
 ): TeleportError | undefined {
+  if (identity.remote && identity.groups.length === 0) return unmapped(identity.remote);
   if (!access.userExists) return new TeleportError('AccessDenied', 'access denied');
   if (access.certificateEnded) {
     return new TeleportError('AccessDenied', `access denied: ${RESET}`, { hint: LOGIN_AGAIN });
@@ -158,20 +161,30 @@ function withAutoUser(session: DatabaseSession): Pick<DatabaseSession, 'autoUser
   }
 }
 
+function unmapped({ username, cluster, groups }: NonNullable<Identity['remote']>): TeleportError {
+  return new TeleportError(
+    'AccessDenied',
+    `no roles mapped for remote user ${JSON.stringify(username)} from cluster ${JSON.stringify(cluster)} with remote roles [${groups.join(' ')}]`,
+  );
+}
+
 export const LOGIN_AGAIN = 'Log in again: "tsh login".';
 
 /** What was given or taken since the certificate was made counts; an older Auth Service does not say it. */
-function asOfNow(certified: Identity, user: User | undefined): Identity {
+function asOfNow({ identity: certified, remote }: Bearer, user: User | undefined): Identity {
+  if (remote !== undefined) return remoteIdentity(certified, user?.spec.roles ?? []);
   return user ? { ...certified, groups: user.spec.roles, traits: user.spec.traits } : certified;
 }
 
-/** Whose certificate it is, of our User CA and meant for databases. */
+/** Whose certificate it is, of our User CA or that of a root, and meant for databases. */
 async function believe(options: AuthorizerOptions, der: Buffer): Promise<Bearer> {
   const { clusterName, now } = options;
   const verify = async (refresh: boolean) =>
-    bearerOf(der, { hostCas: [], userCas: await options.userCas(refresh), clusterName, now: now() });
+    bearerOf(der, { ...(await options.trust(refresh)), hostCas: [], clusterName, now: now() });
   // A rotated authority is unknown for a moment: ask once before refusing.
   const bearer = await verify(false).catch(() => verify(true));
+  // A host is nobody who enters a database.
+  if (bearer.role) throw new TeleportError('AccessDenied', 'access denied: invalid client certificate');
   checkUsage(bearer.identity, 'databases');
   return bearer;
 }
@@ -193,6 +206,7 @@ export function checkAccess(session: DatabaseSession): void {
   }
   checkDatabaseAccess({
     username: identity.username,
+    isRemote: identity.remote !== undefined,
     roles,
     traits: session.traits,
     database,
@@ -213,7 +227,8 @@ export function rightsOf({
   authPreference,
 }: DatabaseSession): RightHolder {
   const isStrict = lockingMode(roles, authPreference) === 'strict';
-  return { identity, isBelieved, login: dbUser, database, isStrict };
+  const ifNotBelieved = identity.remote && trustEnded(identity.remote.cluster);
+  return { identity, isBelieved, ifNotBelieved, login: dbUser, database, isStrict };
 }
 
 export function sessionLimits(session: DatabaseSession): MonitorLimits {

@@ -27,7 +27,7 @@ import { askAboutUser, type RightsWatch, watchRights } from '../rights/rights-wa
 import { runTunnel, type TunnelAgent } from '../tunnel/agent.js';
 import type { TunnelHello } from '../tunnel/protocol.js';
 import { settledWithin } from '../wait.js';
-import { askedUserCas, createAuthorizer } from './authorize.js';
+import { askedTrust, createAuthorizer } from './authorize.js';
 import { AutoUsers } from './auto-users.js';
 import { createClientCertificates } from './client-certificate.js';
 import { type AwsMatcher, checkMatchers, runDiscovery } from './discovery.js';
@@ -150,8 +150,8 @@ export class DatabaseService {
     });
     const { hostId, clusterName } = identity;
     const client = () => Promise.resolve(auth);
-    const userCas = askedUserCas(auth);
-    const authorizer = createAuthorizer({ registry, auth: client, userCas, clusterName, serverId: hostId, now });
+    const trust = askedTrust(auth, clusterName);
+    const authorizer = createAuthorizer({ registry, auth: client, trust, clusterName, serverId: hostId, now });
     const clientCertificates = createClientCertificates(client, now);
     this.#authorities = followAuthorities({
       auth,

@@ -16,7 +16,18 @@ export interface Trust {
   /** PEM texts. */
   userCas: readonly string[];
   clusterName: string;
+  /** Whose certificates are believed beside those of this cluster; none without it. */
+  remotes?: readonly RemoteTrust[];
   now: Date;
+}
+
+/** Another cluster, and what is believed of it: its authorities verify its own certificates and no others. */
+export interface RemoteTrust {
+  cluster: string;
+  /** PEM texts. */
+  hostCas: readonly string[];
+  /** PEM texts. */
+  userCas: readonly string[];
 }
 
 export interface Bearer {
@@ -24,24 +35,41 @@ export interface Bearer {
   identity: Identity;
   /** Of a host; undefined for a person. */
   role: SystemRole | undefined;
+  /** The other cluster that it is of; undefined: this one. */
+  remote?: string | undefined;
 }
 
 /**
- * Verify one certificate: signed for a client by the authority of its kind of holder, valid now, of this cluster.
+ * Verify one certificate: signed for a client by the authority of its kind of holder, valid now, of this cluster or of one
+ * of the `remotes`.
  *
  * @throws TeleportError `AccessDenied` with the reason; `Protocol` for what cannot be read
  */
-export function bearerOf(certificateDer: Buffer, { hostCas, userCas, clusterName, now }: Trust): Bearer {
+export function bearerOf(certificateDer: Buffer, trust: Trust): Bearer {
   const { subject } = readCertificate(certificateDer);
+  const issuer = issuingCluster(certificateDer);
+  const remote = issuer === trust.clusterName ? undefined : issuer;
+  const { hostCas, userCas } = authoritiesFor(remote, trust);
   // A host must not be able to pass for a person, nor a person for a host: each has its own authority.
   const role = systemRoleOf({ groups: subject.get(NAME_OID.organization) ?? [] });
-  const { leaf } = verifyLeaf(certificateDer, { cas: role ? hostCas : userCas, now, usage: 'clientAuth' });
+  const { leaf } = verifyLeaf(certificateDer, { cas: role ? hostCas : userCas, now: trust.now, usage: 'clientAuth' });
   const identity = decodeIdentity(leaf);
-  const issuer = issuingCluster(certificateDer);
-  if (issuer !== clusterName || (identity.teleportCluster || issuer) !== clusterName) {
-    throw new TeleportError('AccessDenied', 'access denied: the certificate is of another cluster');
-  }
-  return { certificateDer, identity, role };
+  if ((identity.teleportCluster || issuer) !== issuer) throw ofAnotherCluster();
+  return { certificateDer, identity, role, ...(remote === undefined ? {} : { remote }) };
+}
+
+function authoritiesFor(
+  remote: string | undefined,
+  trust: Pick<Trust, 'hostCas' | 'userCas' | 'remotes'>,
+): Pick<Trust, 'hostCas' | 'userCas'> {
+  if (remote === undefined) return trust;
+  const found = trust.remotes?.find(({ cluster }) => cluster === remote);
+  if (found) return found;
+  throw ofAnotherCluster();
+}
+
+function ofAnotherCluster(): TeleportError {
+  return new TeleportError('AccessDenied', 'access denied: the certificate is of another cluster');
 }
 
 const looks = new WeakMap<Bearer, { cas: readonly string[]; isBelieved: boolean }>();
@@ -50,8 +78,10 @@ const looks = new WeakMap<Bearer, { cas: readonly string[]; isBelieved: boolean 
  * Whether a certificate that was verified before is of an authority that is believed now: a rotation may have dropped it. Cheap
  * as long as the authorities are the same.
  */
-export function isStillBelieved(bearer: Bearer, { hostCas, userCas }: Pick<Trust, 'hostCas' | 'userCas'>): boolean {
-  const cas = bearer.role ? hostCas : userCas;
+export function isStillBelieved(bearer: Bearer, trust: Pick<Trust, 'hostCas' | 'userCas' | 'remotes'>): boolean {
+  const { remote } = bearer;
+  const known = remote === undefined ? trust : trust.remotes?.find(({ cluster }) => cluster === remote);
+  const cas = (bearer.role ? known?.hostCas : known?.userCas) ?? [];
   const last = looks.get(bearer);
   if (last && last.cas.length === cas.length && last.cas.every((pem, at) => pem === cas[at])) return last.isBelieved;
   const certificate = readCertificate(bearer.certificateDer);

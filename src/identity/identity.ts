@@ -64,6 +64,8 @@ export interface Identity {
   userGeneration?: string;
   /** Id of the device that the login was confirmed with; unlike `mfaVerified` it opens nothing. */
   loginDevice?: string;
+  /** Who this is in the cluster of the certificate, where that is another one than ours (`remote.ts`); never in a certificate. */
+  remote?: { cluster: string; username: string; groups: string[] };
   /** End of the certificate. */
   expires: Date;
 }

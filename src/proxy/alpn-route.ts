@@ -33,9 +33,12 @@ function isStartup(bytes: Buffer): boolean {
 export type Service = 'web' | 'postgres' | 'transport' | 'join' | 'reverse-tunnel' | 'tunnel';
 
 /**
- * `forward`: bytes go to Auth untouched. `serve`: TLS ends here. `close`: no alert.
+ * `forward`: bytes go to the Auth Service of a cluster untouched. `serve`: TLS ends here. `close`: no alert.
  */
-export type AlpnRoute = { action: 'forward' } | { action: 'close' } | { action: 'serve'; service: Service };
+export type AlpnRoute =
+  | { action: 'forward'; cluster: string }
+  | { action: 'close' }
+  | { action: 'serve'; service: Service };
 
 const SERVICES = new Map<string, Service>([
   [ALPN.http1, 'web'],
@@ -59,7 +62,7 @@ export function chooseRoute(
   const { serverName = '', alpn } = hello;
   if (serverName.startsWith(KUBE_SNI_PREFIX)) return { action: 'close' };
   if (alpn.length === 0) return { action: 'serve', service: 'web' };
-  if (asksForAuth(serverName, alpn, clusterName)) return { action: 'forward' };
+  if (asksForAuth(serverName, alpn, clusterName)) return { action: 'forward', cluster: clusterName };
   for (const name of alpn) {
     if (name.startsWith(ALPN.authPrefix)) {
       // The cluster is taken from the first name of the list, whichever name matched.
@@ -67,7 +70,7 @@ export function chooseRoute(
       const cluster = first.startsWith(ALPN.authPrefix)
         ? clusterOfHexName(first.slice(ALPN.authPrefix.length))
         : undefined;
-      return cluster === clusterName ? { action: 'forward' } : { action: 'close' };
+      return cluster === undefined ? { action: 'close' } : { action: 'forward', cluster };
     }
     const service = SERVICES.get(name);
     if (service) return { action: 'serve', service };

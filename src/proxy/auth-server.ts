@@ -18,6 +18,8 @@ export interface Upstream {
   dial(client: SocketEndpoint): Promise<Socket>;
   /** Join a client's connection with one to Auth, until both have ended. */
   forward(connection: Duplex, client: SocketEndpoint): Promise<void>;
+  /** The same with a connection that there is. */
+  join(connection: Duplex, auth: Duplex): Promise<void>;
 }
 
 export interface UpstreamOptions {
@@ -57,8 +59,10 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     dial,
     async forward(connection, client) {
-      const socket = await dial(client);
-      await relay(connection, socket, { halfCloseTimeoutMs });
+      await relay(connection, await dial(client), { halfCloseTimeoutMs });
+    },
+    async join(connection, auth) {
+      await relay(connection, auth, { halfCloseTimeoutMs });
     },
   };
 }

@@ -2,16 +2,18 @@
  * What the Proxy knows of its cluster: the certificates of the Host and the User authority. Read from the Auth Service at
  * the start, at each change, every few minutes, and when somebody shows a certificate that is signed by neither.
  */
-import { fetchTrustedPems } from '../api/authorities.js';
+import { type FetchedTrust, fetchTrust } from '../api/authorities.js';
 import { followAuthorities, type HostAuthorities } from '../api/authority-watch.js';
 import type { AuthClient } from '../api/client.js';
 import { messageOf, TeleportError } from '../errors.js';
-import { type Bearer, bearerOf, isStillBelieved } from '../identity/bearer.js';
+import { type Bearer, bearerOf, isStillBelieved, type RemoteTrust } from '../identity/bearer.js';
 import type { Logger } from '../log.js';
 
 export interface TrustedAuthorities {
   readonly hostCaPems: readonly string[];
   readonly userCaPems: readonly string[];
+  /** Leafs and roots of the cluster. */
+  readonly remotes: readonly RemoteTrust[];
   /** Ask Auth again, unless that was done a moment ago. True when something changed. */
   refresh(): Promise<boolean>;
   close(): Promise<void>;
@@ -19,13 +21,16 @@ export interface TrustedAuthorities {
 
 export interface AuthoritiesOptions {
   auth: Pick<AuthClient, 'trust' | 'databaseAgent'>;
+  clusterName: string;
   /** Host CA of the identity: known before Auth was asked. */
   hostCaPems: readonly string[];
   log: Logger;
   /** Called for each change of an authority, and when one may have been missed. */
   onHosts?: ((authorities: HostAuthorities) => void) | undefined;
   /** Called before `watchAuthorities` returns, and at each change. */
-  onChange: (userCaPems: readonly string[], hostCaPems: readonly string[]) => void;
+  onChange: (trust: FetchedTrust) => void;
+  /** Called at each change, also of what Auth knows of other clusters beside their authorities. */
+  onNews?: (() => void) | undefined;
   /** Default 5 minutes. */
   intervalMs?: number;
   /** Least time between two questions that strangers cause. Default 5 s. */
@@ -35,20 +40,21 @@ export interface AuthoritiesOptions {
 /** @throws TeleportError when Auth cannot be asked the first time */
 export async function watchAuthorities(options: AuthoritiesOptions): Promise<TrustedAuthorities> {
   const { auth, log, onChange, intervalMs = 300_000, restMs = 5_000 } = options;
-  let hostCaPems = options.hostCaPems;
-  let userCaPems: readonly string[] = [];
+  let trust: FetchedTrust = { hostCas: options.hostCaPems, userCas: [], remotes: [] };
   let askedAt = Number.NEGATIVE_INFINITY;
   let asking: Promise<boolean> | undefined;
 
   const ask = async (): Promise<boolean> => {
     askedAt = performance.now();
-    const [hosts, users] = await Promise.all([fetchTrustedPems(auth, 'host'), fetchTrustedPems(auth, 'user')]);
-    if (users.length === 0) throw new TeleportError('ConnectionProblem', 'the Auth Service names no user authority');
-    const known = hosts.length > 0 ? hosts : options.hostCaPems;
-    const isSame = same(known, hostCaPems) && same(users, userCaPems);
-    hostCaPems = known;
-    userCaPems = users;
-    if (!isSame) onChange(userCaPems, hostCaPems);
+    const { hostCas, ...rest } = await fetchTrust(auth, options.clusterName);
+    if (rest.userCas.length === 0) {
+      throw new TeleportError('ConnectionProblem', 'the Auth Service names no user authority');
+    }
+    const next = { ...rest, hostCas: hostCas.length > 0 ? hostCas : options.hostCaPems };
+    const isSame = same(next, trust);
+    trust = next;
+    if (!isSame) onChange(trust);
+    options.onNews?.();
     return !isSame;
   };
   const refresh = ({ isCertain = false } = {}): Promise<boolean> => {
@@ -80,10 +86,13 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Tru
   });
   return {
     get hostCaPems() {
-      return hostCaPems;
+      return trust.hostCas;
     },
     get userCaPems() {
-      return userCaPems;
+      return trust.userCas;
+    },
+    get remotes() {
+      return trust.remotes;
     },
     refresh,
     async close() {
@@ -94,6 +103,9 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Tru
   };
 }
 
+/** `tunnel`: hosts of this cluster, and of its leafs. @throws TeleportError `AccessDenied` */
+export type Verify = (certificateDer: Buffer, by: 'user' | 'host' | 'any' | 'tunnel') => Promise<Bearer>;
+
 /**
  * Who stands behind a certificate of this cluster, by the authorities of that moment; a stranger's makes Auth be asked again.
  *
@@ -102,12 +114,13 @@ export async function watchAuthorities(options: AuthoritiesOptions): Promise<Tru
 export function verifier(
   authorities: TrustedAuthorities,
   { clusterName, now }: { clusterName: string; now: () => Date },
-): (certificateDer: Buffer, by: 'user' | 'host' | 'any') => Promise<Bearer> {
+): Verify {
   return async (certificateDer, by) => {
     const check = (): Bearer => {
       const hostCas = by === 'user' ? [] : authorities.hostCaPems;
-      const userCas = by === 'host' ? [] : authorities.userCaPems;
-      return bearerOf(certificateDer, { hostCas, userCas, clusterName, now: now() });
+      const userCas = by === 'host' || by === 'tunnel' ? [] : authorities.userCaPems;
+      const remotes = by === 'tunnel' ? leafsOf(authorities) : [];
+      return bearerOf(certificateDer, { hostCas, userCas, remotes, clusterName, now: now() });
     };
     try {
       return check();
@@ -119,9 +132,18 @@ export function verifier(
 }
 
 /** Whether the authority behind a certificate that was verified before is believed now. */
-export const believes = ({ hostCaPems: hostCas, userCaPems: userCas }: TrustedAuthorities, bearer: Bearer): boolean =>
-  isStillBelieved(bearer, { hostCas, userCas });
+export const believes = (
+  { hostCaPems: hostCas, userCaPems: userCas, remotes }: TrustedAuthorities,
+  bearer: Bearer,
+): boolean => isStillBelieved(bearer, { hostCas, userCas, remotes });
 
-function same(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((item) => b.includes(item));
+/** A leaf is believed for its hosts alone; a root for its users too. */
+export const leafsOf = ({ remotes }: Pick<TrustedAuthorities, 'remotes'>): RemoteTrust[] =>
+  remotes.filter(({ userCas }) => userCas.length === 0);
+
+function same(a: FetchedTrust, b: FetchedTrust): boolean {
+  const [one, other] = [a, b].map(({ hostCas, userCas, remotes }) =>
+    JSON.stringify([[...hostCas].sort(), [...userCas].sort(), remotes]),
+  );
+  return one === other;
 }

@@ -2,20 +2,26 @@
  * The Proxy's own gRPC services: the transport service, through which a client reaches Auth inside a stream
  * (auth-grpc-and-routing.md 2.3), and the join service, which is passed on to Auth (6.1 B).
  */
+import type { Duplex } from 'node:stream';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { callerKey } from '../api/caller.js';
 import type { AuthClient } from '../api/client.js';
 import { JoinService } from '../api/gen/authservice_pb.js';
 import { type ProxyClusterRequest, TransportService } from '../api/gen/transport_pb.js';
-import { TeleportError } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import { splitHostPort } from '../host-port.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
-import type { Upstream } from './auth-server.js';
 
 /** Largest payload of one message, as in real programs. */
 const MAX_FRAME_BYTES = 16 * 1024;
 
-export function transportRoutes(options: { clusterName: string; upstream: Upstream }): (router: ConnectRouter) => void {
+export interface TransportOptions {
+  clusterName: string;
+  /** A connection to the Auth Service of a cluster. @throws TeleportError `NotFound`, `ConnectionProblem` */
+  dialAuth: (cluster: string, client: SocketEndpoint) => Promise<Duplex>;
+}
+
+export function transportRoutes(options: TransportOptions): (router: ConnectRouter) => void {
   return (router) => {
     router.service(TransportService, {
       getClusterDetails: () => ({ details: { fipsEnabled: false } }),
@@ -41,17 +47,16 @@ async function* proxyCluster(
   requests: AsyncIterable<ProxyClusterRequest>,
   client: SocketEndpoint,
   signal: AbortSignal,
-  { clusterName, upstream }: { clusterName: string; upstream: Upstream },
+  { clusterName, dialAuth }: TransportOptions,
 ): AsyncGenerator<{ frame: { payload: Uint8Array } }> {
   const messages = requests[Symbol.asyncIterator]();
   const first = await messages.next();
   if (first.done) return;
   const { cluster, frame } = first.value;
-  if (cluster !== '' && cluster !== clusterName) {
-    const name = JSON.stringify(cluster);
-    throw new TeleportError('NotFound', `failed dialing cluster ${name}\n\tcluster ${name} is not found`);
-  }
-  const socket = await upstream.dial(client);
+  const socket = await dialAuth(cluster || clusterName, client).catch((error: unknown) => {
+    if (!isTeleportError(error, 'NotFound')) throw error;
+    throw new TeleportError('NotFound', `failed dialing cluster ${JSON.stringify(cluster)}\n\t${error.message}`);
+  });
   const abort = (): void => void socket.destroy();
   signal.addEventListener('abort', abort, { once: true });
   let broken: unknown;

@@ -23,11 +23,14 @@ import { presentedCertificate } from '../net/tls-server.js';
 import { encodeError, readStartup, type Startup, StartupRefused } from '../pg/backend.js';
 import { lastWords } from '../pg/last-words.js';
 import { SessionEnd } from '../pg/sqlstate.js';
-import type { RightHolder, RightsWatch } from '../rights/rights-watch.js';
+import { type RightHolder, type RightsWatch, trustEnded } from '../rights/rights-watch.js';
 import type { TunnelRegistry } from '../tunnel/registry.js';
 
 export interface PostgresOptions {
   tunnels: Pick<TunnelRegistry, 'open' | 'hostOf'>;
+  /** Of other clusters. @throws TeleportError for one that is not there, and for a user who was ended */
+  openLeaf: (peer: Bearer, clientAddr: string) => Promise<Duplex>;
+  isLeaf: (cluster: string) => boolean;
   rights: Pick<RightsWatch, 'during' | 'refusal'>;
   clusterName: string;
   /** TLS as server with the host certificate, asking for a client certificate; resolves after the handshake. */
@@ -86,18 +89,21 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
     const { pinnedIp, routeToCluster, routeToDatabase } = peer.identity;
     checkUsage(peer.identity, 'databases');
     checkPinnedIp(pinnedIp, address);
-    if (routeToCluster !== '' && routeToCluster !== options.clusterName) {
-      throw new TeleportError('NotFound', `cluster ${JSON.stringify(routeToCluster)} is not found`);
-    }
     const refusal = rights.refusal({ identity: peer.identity });
     if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
-    const agent = await options.tunnels.open(routeToDatabase?.serviceName ?? '', {
-      certificateDer: peer.certificateDer,
-      clientAddr: joinHostPort(address, port),
-    });
+    const clientAddr = joinHostPort(address, port);
+    const isOwn = routeToCluster === '' || routeToCluster === options.clusterName;
+    const agent = isOwn
+      ? await options.tunnels.open(routeToDatabase?.serviceName ?? '', {
+          certificateDer: peer.certificateDer,
+          clientAddr,
+        })
+      : await options.openLeaf(peer, clientAddr);
     cut.signal.removeEventListener('abort', onCut);
     const serverId = options.tunnels.hostOf(agent);
-    const holder = { identity: peer.identity, serverId, isBelieved: () => options.believes(peer) };
+    const isBelieved = () => options.believes(peer) && (isOwn || options.isLeaf(routeToCluster));
+    const ifNotBelieved = isOwn ? undefined : trustEnded(routeToCluster);
+    const holder = { identity: peer.identity, serverId, isBelieved, ifNotBelieved };
     using _rights = endWithRight(rights, holder, cut);
     agent.write(startup.packet);
     await relay(startup.duplex, agent, { signal: cut.signal, lastWords: lastWords() });
@@ -113,7 +119,11 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
 /** The agent's turn comes first: it records why a session ended. */
 const AGENT_FIRST_MS = 400;
 
-function endWithRight(rights: Pick<RightsWatch, 'during'>, holder: RightHolder, cut: AbortController): Disposable {
+export function endWithRight(
+  rights: Pick<RightsWatch, 'during'>,
+  holder: RightHolder,
+  cut: AbortController,
+): Disposable {
   let ending: NodeJS.Timeout | undefined;
   const watched = rights.during(holder, (reason) => {
     ending ??= setTimeout(() => cut.abort(new SessionEnd('57P01', reason)), AGENT_FIRST_MS);

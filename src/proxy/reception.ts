@@ -13,7 +13,7 @@ import type { Logger } from '../log.js';
 import { Crowd, type CrowdOptions } from '../net/crowd.js';
 import { cutAfter } from '../net/hang-up.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
-import type { RightsWatch } from '../rights/rights-watch.js';
+import { askAboutUser, type RightsWatch } from '../rights/rights-watch.js';
 import { type TunnelHost, TunnelRegistry } from '../tunnel/registry.js';
 import { atMoment } from '../wait.js';
 import type { Upstream } from './auth-server.js';
@@ -21,6 +21,7 @@ import { believes, type TrustedAuthorities, verifier } from './authorities.js';
 import { BoundAgents } from './bound-agents.js';
 import { DatabaseClients } from './database-clients.js';
 import { joinRoutes, transportRoutes } from './grpc.js';
+import { Leafs } from './leafs.js';
 import { cachedSettings } from './preference.js';
 import { type Arrival, createRouter, type Router, type RouterOptions } from './router.js';
 import type { Terminators } from './terminators.js';
@@ -62,6 +63,7 @@ export class Reception {
   readonly #rights: RightsWatch;
   readonly #authorities: TrustedAuthorities;
   readonly #bound: BoundAgents;
+  readonly #leafs: Leafs;
   readonly #now: () => Date;
   readonly #clusterName: string;
   readonly #log: Logger;
@@ -69,7 +71,11 @@ export class Reception {
 
   constructor(options: ReceptionOptions) {
     const { auth, forVisitors, upstream, terminators, settings, rateLimits, clusterName, version, now, log } = options;
-    const verify = verifier(options.authorities, { clusterName, now });
+    const { authorities } = options;
+    const verify = verifier(authorities, { clusterName, now });
+    const gateway = auth.proxyGateway;
+    this.#leafs = new Leafs({ authorities, report: (online) => gateway.reportLeafs({ online }), log });
+    const askAboutLeafUser = askAboutUser(auth);
     this.#rights = options.rights;
     this.#authorities = options.authorities;
     this.#now = now;
@@ -80,6 +86,13 @@ export class Reception {
     this.tunnels = new TunnelRegistry({ clusterName, log: log.child('TUNNEL') });
     this.#clients = new DatabaseClients({
       tunnels: this.tunnels,
+      openLeaf: async ({ identity, certificateDer }, clientAddr) => {
+        // Nobody over there knows: what runs is ended here, and what was ended does not begin.
+        const ended = await askAboutLeafUser(identity);
+        if (ended !== undefined) throw new TeleportError('AccessDenied', `access denied: ${ended}`);
+        return await this.#leafs.openDatabase(identity.routeToCluster, { certificateDer, clientAddr });
+      },
+      isLeaf: (cluster) => this.#leafs.isLeaf(cluster),
       rights: options.rights,
       clusterName,
       startTls: (below) => terminators.inner.accept(below),
@@ -87,7 +100,9 @@ export class Reception {
       believes: (peer) => believes(options.authorities, peer),
       log: log.child('DB'),
     });
-    this.#transport = createAuthHttp2Server({ routes: transportRoutes({ clusterName, upstream }), version, log });
+    const dialAuth = async (cluster: string, client: SocketEndpoint) =>
+      cluster === clusterName ? await upstream.dial(client) : await this.#leafs.openAuth(cluster, client);
+    this.#transport = createAuthHttp2Server({ routes: transportRoutes({ clusterName, dialAuth }), version, log });
     this.#join = createAuthHttp2Server({ routes: joinRoutes(forVisitors), version, log });
     this.#web = new WebServer({
       settings,
@@ -101,7 +116,10 @@ export class Reception {
     });
     this.#router = createRouter({
       clusterName,
-      upstream,
+      forward: async (cluster, connection, client) => {
+        if (cluster === clusterName) await upstream.forward(connection, client);
+        else await upstream.join(connection, await this.#leafs.openAuth(cluster, client));
+      },
       terminator: terminators.of,
       verify,
       proxyHeadersFrom: options.proxyHeadersFrom,
@@ -125,9 +143,9 @@ export class Reception {
   }
 
   async #close(drainMs: number): Promise<void> {
-    await this.tunnels.drain(drainMs);
+    await Promise.all([this.tunnels.drain(drainMs), this.#leafs.drain(drainMs)]);
     await this.#clients.end();
-    await this.tunnels.close();
+    await Promise.all([this.tunnels.close(), this.#leafs.close()]);
     // Connections that wait for nothing but us: idle web clients, gRPC streams.
     this.#web.close();
     await Promise.all([this.#transport.close({ graceMs: 0 }), this.#join.close({ graceMs: 0 })]);
@@ -141,6 +159,15 @@ export class Reception {
   }
 
   #acceptTunnel(stream: Duplex, peer: Bearer): void {
+    const { remote } = peer;
+    if (remote !== undefined) {
+      const hostId = leafHostId(peer, remote);
+      // A session that is in it may outlive the certificate, and not the trust.
+      const mayGoOn = () => this.#leafs.isLeaf(remote) && this.#leafs.isInUse(stream);
+      this.#guard(stream, peer, { cutMs: TUNNEL_CUT_MS, mayGoOn });
+      this.#leafs.accept(stream, remote, hostId);
+      return;
+    }
     const host = this.#agentOf(peer);
     // A session that is in it may outlive the certificate.
     this.#guard(stream, peer, { cutMs: TUNNEL_CUT_MS, mayGoOn: () => this.tunnels.hostOf(stream) !== undefined });
@@ -199,6 +226,13 @@ export class Reception {
       tunnel: ({ stream, peer }) => this.#acceptTunnel(stream, peer!),
     };
   }
+}
+
+/** @throws TeleportError `AccessDenied` for any host of a leaf that is not a Proxy */
+function leafHostId({ identity, role }: Bearer, cluster: string): string {
+  const hostId = role === 'Proxy' ? hostIdIn(identity.username, cluster) : undefined;
+  if (hostId !== undefined) return hostId;
+  throw new TeleportError('AccessDenied', 'only a Proxy Service of a leaf cluster may open a tunnel');
 }
 
 /** @throws TeleportError `AccessDenied` for any host that is not a Database Service of this cluster */

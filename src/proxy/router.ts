@@ -15,7 +15,7 @@ import { PING_INTERVAL_MS, PingStream } from '../net/ping-stream.js';
 import { type SocketEndpoint, takeProxyHeader } from '../net/proxy-protocol.js';
 import { presentedCertificate } from '../net/tls-server.js';
 import { chooseRoute, classify, FIRST_BYTES, type Service } from './alpn-route.js';
-import type { Upstream } from './auth-server.js';
+import type { Verify } from './authorities.js';
 import type { Terminator } from './terminator.js';
 
 /** A connection with its TLS behind it. */
@@ -32,11 +32,12 @@ export interface Arrival {
 
 export interface RouterOptions {
   clusterName: string;
-  upstream: Upstream;
+  /** Join a client with the Auth Service of a cluster. @throws TeleportError for a cluster that is not there */
+  forward: (cluster: string, connection: Duplex, client: SocketEndpoint) => Promise<void>;
   /** TLS for a service; inside an upgraded connection it shows the host certificate. */
   terminator: (service: Service, options: { isUpgraded: boolean }) => Terminator;
   /** Verifies against the User or the Host CA. @throws TeleportError `AccessDenied` */
-  verify: (certificateDer: Buffer, by: 'user' | 'host' | 'any') => Promise<Bearer>;
+  verify: Verify;
   serve: Record<Exclude<Service, 'reverse-tunnel'>, (arrival: Arrival) => void | Promise<void>>;
   /** Plain TCP that begins as PostgreSQL does. */
   serveDirect: (stream: Duplex, client: SocketEndpoint, guest: Guest) => void | Promise<void>;
@@ -90,7 +91,7 @@ export function createRouter(options: RouterOptions): Router {
     if (chosen.action === 'close') throw refused(`no service for ${JSON.stringify(hello.alpn)}`);
     if (chosen.action === 'forward') {
       guest.become({ kind: 'forwarded' });
-      return await options.upstream.forward(connection, client);
+      return await options.forward(chosen.cluster, connection, client);
     }
     const { service } = chosen;
     const socket = await options.terminator(service, { isUpgraded }).accept(connection);
@@ -137,13 +138,13 @@ export function knownAs({ role, identity }: Bearer): Known {
   return { kind: role === undefined ? 'login' : 'host', name: identity.username };
 }
 
-const VERIFIED_BY: Record<Service, 'user' | 'host' | 'any'> = {
+const VERIFIED_BY: Record<Service, Parameters<Verify>[1]> = {
   web: 'any',
   postgres: 'user',
   'reverse-tunnel': 'any',
   join: 'any',
   transport: 'any',
-  tunnel: 'host',
+  tunnel: 'tunnel',
 };
 
 async function firstBytes(connection: Duplex, timeoutMs: number) {

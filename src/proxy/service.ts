@@ -26,6 +26,7 @@ import { createUpstream } from './auth-server.js';
 import { watchAuthorities } from './authorities.js';
 import { FAREWELL_TIMEOUT_MS } from './database-clients.js';
 import { Reception, type ReceptionOptions } from './reception.js';
+import { RootTunnels } from './roots.js';
 import { createTerminators, type Terminators } from './terminators.js';
 import type { WebServerOptions } from './web.js';
 
@@ -77,15 +78,18 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     const forVisitors = closers.keep(openAuth(route, identity, { version, product: 'teleport' }));
     const terminators = closers.keep(createTerminators({ identity, webCert: options.webCert }));
     const rights = closers.keep(followRights(auth, options));
+    const news: { roots?: RootTunnels } = {};
     const authorities = closers.keep(
       await watchAuthorities({
         auth,
+        clusterName,
         hostCaPems: identity.hostCaPems,
         log,
-        onChange: (userCas, hostCas) => {
-          terminators.setAuthorities(userCas, hostCas);
+        onChange: ({ userCas, hostCas, remotes }) => {
+          terminators.setAuthorities(userCas, [...hostCas, ...remotes.flatMap((remote) => remote.hostCas)]);
           rights.look();
         },
+        onNews: () => void news.roots?.settle(),
         onHosts: options.onHostAuthorities,
       }),
     );
@@ -98,11 +102,12 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
       postgresAddr: '',
       postgresPublicAddr,
     };
+    const upstream = createUpstream({ ...options.auth, identity: () => identity, now });
     const reception = closers.keep(
       new Reception({
         auth,
         forVisitors,
-        upstream: createUpstream({ ...options.auth, identity: () => identity, now }),
+        upstream,
         rights,
         terminators,
         authorities,
@@ -117,6 +122,22 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
         log,
       }),
     );
+    const { proxyGateway } = auth;
+    const roots = closers.keep(
+      new RootTunnels({
+        identity,
+        authorities,
+        tunnels: reception.tunnels,
+        rights,
+        upstream,
+        list: async () => (await proxyGateway.listRoots({})).roots,
+        version,
+        now,
+        log,
+      }),
+    );
+    news.roots = roots;
+    await roots.settle();
     const listener = await listen({
       ...options.listen,
       onConnection: (socket) => {
@@ -134,6 +155,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
       forVisitors,
       terminators,
       reception,
+      roots,
       listeners: postgres ? [listener, postgres] : [listener],
       closers,
     });
@@ -194,6 +216,7 @@ interface Opened {
   forVisitors: AuthClient;
   terminators: Terminators;
   reception: Reception;
+  roots: RootTunnels;
   listeners: Listener[];
   /** For all but the listeners. */
   closers: Closers;
@@ -247,11 +270,12 @@ export class ProxyService implements AsyncDisposable {
 
   /** Get the next host certificate, and show it from now on. @throws what Auth says */
   async renewIdentity(): Promise<void> {
-    const { auth, forVisitors, terminators } = this.#opened;
+    const { auth, forVisitors, terminators, roots } = this.#opened;
     takeOver(this.#identity, await renewHostIdentity(auth, this.#identity));
     terminators.setHostIdentity(this.#identity);
     auth.reconnect();
     forVisitors.reconnect();
+    roots.redial();
   }
 
   /** Show another web certificate from the next handshake on. */

@@ -54,7 +54,7 @@ export function decideAccess(request: DatabaseAccessRequest): Decision {
     const lack = mode === 'off' ? undefined : autoUserLack(database);
     if (lack !== undefined) return { by: 'no-auto-user', code: 'NotImplemented', message: AUTO_USER_LACKS[lack] };
     if (mode !== 'off' && dbUser !== undefined && dbUser !== username)
-      return refusal('own-name', ownName(username, dbUser));
+      return refusal('own-name', ownName(request, dbUser));
     if (lacksMfa && state === 'always') return refusal('mfa', MFA_REQUIRED);
     // Whichever comes first; a deny that cannot be read might have been for this database.
     const decisive = denying.find(({ applies, problem }) => applies || problem !== undefined);
@@ -71,8 +71,8 @@ export function decideAccess(request: DatabaseAccessRequest): Decision {
 
 const refusal = (by: AccessRefusal['by'], message: string): AccessRefusal => ({ by, code: 'AccessDenied', message });
 const problemOf = (message: string): AccessRefusal => ({ by: 'problem', code: 'BadParameter', message });
-const ownName = (username: string, dbUser: string): string =>
-  `please use your Teleport username ("${username}") to connect instead of "${dbUser}"`;
+const ownName = ({ username, isRemote }: DatabaseAccessRequest, dbUser: string): string =>
+  `please use your ${isRemote ? 'mapped remote' : 'Teleport'} username ("${username}") to connect instead of "${dbUser}"`;
 
 /** An expression that cannot be read is found again, with its role, when the blocks are asked. */
 function modeOf({ roles, database, traits }: DatabaseAccessRequest): ReturnType<typeof autoUserMode> {

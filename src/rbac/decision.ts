@@ -5,6 +5,8 @@ import type { Check } from './match.js';
 export interface DatabaseAccessRequest {
   /** Teleport user name. */
   username: string;
+  /** Of another cluster: the name is the mapped one. */
+  isRemote?: boolean;
   /** Templates expanded. */
   roles: readonly Role[];
   traits: Traits;

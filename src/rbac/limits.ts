@@ -76,8 +76,8 @@ export function lockInForce(locks: readonly Lock[], { now, ...hit }: Lockable): 
 
 function targetsOf({ identity, serverId, login }: Omit<Lockable, 'now'>) {
   return {
-    user: [identity?.username],
-    role: identity?.groups ?? [],
+    user: [identity?.username, identity?.remote?.username],
+    role: [...(identity?.groups ?? []), ...(identity?.remote?.groups ?? [])],
     mfa_device: [identity?.mfaVerified, identity?.loginDevice],
     access_request: identity?.activeRequests ?? [],
     server_id: [serverId],

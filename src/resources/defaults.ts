@@ -33,6 +33,22 @@ export function withDefaults<R extends AnyResource>(resource: R): R {
         version: 'v2',
         spec: { ...anyResource.spec, join_method: anyResource.spec.join_method || 'token' },
       } as R;
+    case 'trusted_cluster': {
+      const { spec } = anyResource;
+      const address = spec.web_proxy_addr ?? '';
+      return {
+        ...anyResource,
+        version: anyResource.version ?? 'v2',
+        spec: {
+          ...spec,
+          enabled: spec.enabled ?? false,
+          token: spec.token ?? '',
+          web_proxy_addr: address,
+          tunnel_addr: spec.tunnel_addr || address,
+          role_map: spec.role_map ?? [],
+        },
+      } as R;
+    }
     case 'lock':
       return { ...anyResource, version: anyResource.version ?? 'v2' } as R;
     case 'cluster_auth_preference':

@@ -23,6 +23,7 @@ const ORDER = {
   aws:
     'region redshift rds account_id elasticache secret_store memorydb rdsproxy redshift_serverless external_id ' +
     'assume_role_arn opensearch iam_policy_status session_tags docdb elasticache_serverless',
+  trusted_cluster: 'enabled roles token web_proxy_addr tunnel_addr role_map',
   target_health: 'address protocol status transition_timestamp transition_reason transition_error message',
   lock_target: 'user role login mfa_device windows_desktop access_request device server_id bot_instance_id join_token',
   preference:

@@ -15,6 +15,7 @@ import type {
   Metadata,
   Role,
   RoleConditions,
+  TrustedCluster,
   User,
 } from './types.js';
 
@@ -37,6 +38,13 @@ export function printable(resource: AnyResource): Members {
       return whole(resource, lockSpec(resource));
     case 'cluster_auth_preference':
       return whole(resource, preferenceSpec(resource));
+    case 'trusted_cluster':
+      return whole(resource, ordered('trusted_cluster', trustedClusterSpec(resource)));
+    case 'remote_cluster': {
+      const { connection, last_heartbeat: last = ZERO_TIME } = resource.status;
+      const { spec: _, ...members } = whole(resource, {}, { connection, last_heartbeat: last });
+      return members;
+    }
     case 'token':
       return whole(resource, ordered('token', resource.spec as Members));
     default:
@@ -187,6 +195,10 @@ function printableDatabaseServer(server: DatabaseServer): Members {
     },
     health ? { target_health: ordered('target_health', given(health)) } : undefined,
   );
+}
+
+function trustedClusterSpec({ spec: { role_map: map, ...spec } }: TrustedCluster): Members {
+  return { ...spec, ...given({ role_map: map.length > 0 ? map : undefined }) };
 }
 
 function lockSpec({ spec }: Lock): Members {

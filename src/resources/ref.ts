@@ -12,7 +12,7 @@ export interface ResourceRef {
 export const SINGLETONS: ReadonlySet<Kind> = new Set(['cluster_auth_preference', 'cluster_networking_config']);
 
 /** Kinds that people write. */
-export const EDITABLE: ReadonlySet<Kind> = new Set(['user', 'role', 'db', 'token', 'lock']);
+export const EDITABLE: ReadonlySet<Kind> = new Set(['user', 'role', 'db', 'token', 'lock', 'trusted_cluster']);
 
 const WORDS: Record<string, Kind> = {
   user: 'user',
@@ -26,6 +26,14 @@ const WORDS: Record<string, Kind> = {
   tokens: 'token',
   lock: 'lock',
   locks: 'lock',
+  trusted_cluster: 'trusted_cluster',
+  tc: 'trusted_cluster',
+  cluster: 'trusted_cluster',
+  clusters: 'trusted_cluster',
+  remote_cluster: 'remote_cluster',
+  remote_clusters: 'remote_cluster',
+  rc: 'remote_cluster',
+  rcs: 'remote_cluster',
   cert_authority: 'cert_authority',
   cert_authorities: 'cert_authority',
   cas: 'cert_authority',
@@ -73,6 +81,8 @@ const ALL: readonly Kind[] = [
   'db',
   'token',
   'lock',
+  'trusted_cluster',
+  'remote_cluster',
   'cluster_auth_preference',
   'cluster_networking_config',
 ];

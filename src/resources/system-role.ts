@@ -36,6 +36,12 @@ export function systemRoleOf(identity: { groups: readonly string[] }): SystemRol
   return identity.groups.find(isSystemRole);
 }
 
+/** Roles of the trust between clusters: of the token with which it begins, and of a leaf's Auth Service at its root. */
+export const TRUST_ROLES = { token: 'Trusted_cluster', link: 'RemoteProxy' } as const satisfies Record<
+  string,
+  SystemRole
+>;
+
 /** Roles of Teleport's own doing: no host joins with them. */
 const NEVER_JOINS = new Set<SystemRole>([
   'Web',

@@ -225,6 +225,39 @@ export type Lock = Resource<
   { target: LockTarget; message?: string; expires?: string; created_at?: string; created_by?: string }
 >;
 
+/** Roles of another cluster's user, and what they are in this one. */
+export interface RoleMapping {
+  /** A name, a glob or `^…$`. */
+  remote: string;
+  /** Names; `$1` is what the first group has matched. */
+  local: string[];
+}
+
+/** At a leaf: the root whose users may come, named as that cluster is. */
+export type TrustedCluster = Resource<
+  'trusted_cluster',
+  'v2',
+  {
+    enabled: boolean;
+    /** Of an older form. Not taken. */
+    roles?: string[];
+    token: string;
+    web_proxy_addr: string;
+    tunnel_addr: string;
+    role_map: RoleMapping[];
+  }
+>;
+
+/** At a root: a leaf. */
+export interface RemoteCluster {
+  kind: 'remote_cluster';
+  sub_kind?: string;
+  version: 'v3';
+  metadata: Metadata;
+  spec?: undefined;
+  status: { connection: 'online' | 'offline'; last_heartbeat?: string };
+}
+
 export const CA_TYPES = ['host', 'user', 'db', 'db_client', 'openssh', 'jwt'] as const;
 export type CaType = (typeof CA_TYPES)[number];
 
@@ -305,6 +338,8 @@ export interface ResourceOfKind {
   cert_authority: CertAuthority;
   cluster_auth_preference: AuthPreference;
   cluster_networking_config: ClusterNetworkingConfig;
+  trusted_cluster: TrustedCluster;
+  remote_cluster: RemoteCluster;
 }
 export type Kind = keyof ResourceOfKind;
 export type AnyResource = ResourceOfKind[Kind];

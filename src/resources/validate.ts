@@ -4,11 +4,21 @@
  * templates and label expressions) passes here as well.
  */
 import { TeleportError } from '../errors.js';
+import { portOf } from '../host-port.js';
 import { isPattern } from '../pattern.js';
 import { isSet } from './database-type.js';
 import { SINGLETONS } from './ref.js';
 import { joiningRole } from './system-role.js';
-import type { AnyResource, LabelSelector, Lock, ProvisionToken, Role, RoleConditions, User } from './types.js';
+import type {
+  AnyResource,
+  LabelSelector,
+  Lock,
+  ProvisionToken,
+  Role,
+  RoleConditions,
+  TrustedCluster,
+  User,
+} from './types.js';
 import { checkDatabase } from './validate-database.js';
 
 export { checkDatabase } from './validate-database.js';
@@ -44,6 +54,7 @@ export function checkResource(resource: AnyResource): void {
   else if (resource.kind === 'db') checkDatabase(resource);
   else if (resource.kind === 'token') checkToken(resource);
   else if (resource.kind === 'lock') checkLock(resource);
+  else if (resource.kind === 'trusted_cluster') checkTrustedCluster(resource);
 }
 
 /** Teleport's rule. With a slash in its name a resource could not be named as `kind/name`. Databases have a rule of their own. */
@@ -147,6 +158,17 @@ export function normalRole(word: string): string {
 
 export function checkLock(lock: Lock): void {
   if (!Object.values(lock.spec?.target ?? {}).some(Boolean)) throw bad('at least one target field must be set');
+}
+
+/** Role map: `rbac/role-map.ts`. */
+function checkTrustedCluster({ spec }: TrustedCluster): void {
+  if (spec.web_proxy_addr === '') throw bad("missing spec.web_proxy_addr: HOST:PORT of the root cluster's Proxy");
+  for (const name of ['web_proxy_addr', 'tunnel_addr'] as const) {
+    if (portOf(spec[name]) === undefined) throw bad(`spec.${name} ${JSON.stringify(spec[name])} must be HOST:PORT`);
+  }
+  if ((spec.roles?.length ?? 0) > 0) {
+    throw bad('spec.roles is not taken: say in spec.role_map which roles of the root are which here');
+  }
 }
 
 function bad(message: string): TeleportError {

@@ -28,6 +28,8 @@ export interface RightHolder {
   serverId?: string | undefined;
   /** Whether the authority that signed the certificate is believed now; asked at each look. */
   isBelieved?: (() => boolean) | undefined;
+  /** Why, where that is not the rotation of an authority. */
+  ifNotBelieved?: string | undefined;
   /** It does not go on while we are cut off from Auth. */
   isStrict?: boolean | undefined;
 }
@@ -76,6 +78,10 @@ export const RESET = 'the password or the second factor of this user was reset, 
 /** Why a certificate counts no more after a rotation. */
 const ROTATED = 'the authority that signed the certificate was rotated, and is not believed any more';
 
+/** The same for what two clusters share: the authority was rotated, or the trust was taken back. */
+export const trustEnded = (cluster: string): string =>
+  `the trust between this cluster and ${JSON.stringify(cluster)} has ended, or an authority was rotated`;
+
 export const CUT_OFF_MS = 15_000;
 /** Why a session in `strict` does not go on: what Auth says about its user may be that the right is over. */
 const UNASKED = 'the Auth Service cannot be asked about a user who has changed, and the locking mode is strict';
@@ -93,6 +99,8 @@ class Watch implements RightsWatch {
   readonly #looks = new Set<() => void>();
   readonly #asking = new Map<string, Promise<Answer>>();
   #locks: Lock[] = [];
+  /** Of roots of this cluster, about their users. */
+  #remoteLocks = new Map<string, Lock[]>();
   /** Generations by name, once all have been said. */
   #users: Map<string, string> | undefined;
   /** Those of a stream that has not said all yet. */
@@ -128,10 +136,12 @@ class Watch implements RightsWatch {
     if (this.#ownRefusal !== undefined) return this.#ownRefusal;
     const { hostId, now } = this.#options;
     const at = now();
+    const ofRoot = this.#remoteLocks.get(holder.identity?.remote?.cluster ?? '') ?? [];
     const lock =
-      lockInForce(this.#locks, { ...holder, now: at }) ?? lockInForce(this.#locks, { serverId: hostId, now: at });
+      lockInForce([...this.#locks, ...ofRoot], { ...holder, now: at }) ??
+      lockInForce(this.#locks, { serverId: hostId, now: at });
     if (lock) return lockText(lock);
-    if (holder.isBelieved?.() === false) return ROTATED;
+    if (holder.isBelieved?.() === false) return holder.ifNotBelieved ?? ROTATED;
     if (!this.#isCutOff || !holder.isStrict) return undefined;
     return `the Auth Service has said nothing for ${inSeconds(this.#cutOffMs)}, and the locking mode is strict`;
   }
@@ -140,8 +150,9 @@ class Watch implements RightsWatch {
     for (const look of [...this.#looks]) look();
   }
 
-  #looksEnded({ username, userGeneration = '' }: Identity): boolean {
-    return this.#users !== undefined && this.#users.get(username) !== userGeneration;
+  #looksEnded({ username, userGeneration = '', remote }: Identity): boolean {
+    // A user of another cluster is not among ours; the Proxy over there ends what she has.
+    return remote === undefined && this.#users !== undefined && this.#users.get(username) !== userGeneration;
   }
 
   /** One question for all that run for the same user. Never rejects. */
@@ -208,7 +219,12 @@ class Watch implements RightsWatch {
 
   #hear(message: WatchLocksResponse): void {
     if (message.first) this.#coming = new Map();
-    if (!message.sameLocks) this.#locks = fromMessages('lock', message.locks);
+    if (!message.sameLocks) {
+      this.#locks = fromMessages('lock', message.locks);
+      this.#remoteLocks = new Map(
+        message.remoteLocks.map(({ cluster, locks }) => [cluster, fromMessages('lock', locks)]),
+      );
+    }
     for (const { name, generation, isGone } of message.users) {
       if (isGone) this.#coming.delete(name);
       else this.#coming.set(name, generation);

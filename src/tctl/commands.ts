@@ -114,7 +114,12 @@ export const program: ProgramSpec = {
       path: 'tokens add',
       summary: 'Create an invitation token.',
       options: [
-        { name: 'type', kind: 'list', required: true, description: 'What may join with it, for example db or proxy.' },
+        {
+          name: 'type',
+          kind: 'list',
+          required: true,
+          description: 'What may join with it, for example db, proxy or trusted_cluster.',
+        },
         { name: 'value', description: 'The token, instead of a random one.' },
         { name: 'labels', description: 'Labels of the token, for example env=prod,region=us-west.' },
         {
@@ -140,6 +145,7 @@ export const program: ProgramSpec = {
         'tctl tokens add --type=db',
         'tctl tokens add --type=db --format=text > /tmp/token',
         'tctl tokens add --type=db --databases=sales --db-labels=env=prod',
+        'tctl tokens add --type=trusted_cluster --ttl=30m',
       ],
       load: () => import('./tokens/add.js'),
     }),
@@ -193,7 +199,7 @@ export const program: ProgramSpec = {
       aliases: ['del'],
       summary: 'Delete a resource.',
       arguments: RESOURCE,
-      examples: ['tctl rm role/dba', 'tctl rm db/sales'],
+      examples: ['tctl rm role/dba', 'tctl rm db/sales', 'tctl rm remote_cluster/leaf.example.com'],
       load: () => import('./rm.js'),
     }),
     command({

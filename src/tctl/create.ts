@@ -83,6 +83,12 @@ async function create(env: Env, client: AuthClient, given: AnyResource, force: b
       await client.auth.upsertLock(lock, notes);
       return `lock "${name}" has been created`;
     }
+    case 'trusted_cluster': {
+      const isKnown = await isThere(client.auth.getTrustedCluster({ name }));
+      if (isKnown && !force) throw exists('trusted cluster', name);
+      await client.auth.upsertTrustedCluster(toMessage('trusted_cluster', resource), notes);
+      return `trusted cluster "${name}" has been ${isKnown ? 'updated' : 'created'}`;
+    }
     default:
       throw new TeleportError('BadParameter', `creating resources of type "${resource.kind}" is not supported`);
   }

@@ -128,6 +128,9 @@ async function update(client: AuthClient, resource: AnyResource, onNote: (note: 
     case 'token':
       await client.auth.upsertTokenV2({ token: { case: 'v2', value: toMessage('token', resource) } }, notes);
       return `provision_token "${name}" has been updated`;
+    case 'trusted_cluster':
+      await client.auth.upsertTrustedCluster(toMessage('trusted_cluster', resource), notes);
+      return `trusted cluster "${name}" has been updated`;
     case 'lock':
       await client.auth.upsertLock(toMessage('lock', resource), notes);
       return `lock "${name}" has been updated`;

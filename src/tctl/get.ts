@@ -92,6 +92,14 @@ export async function fetchResources(
       const { locks } = await client.auth.getLocks({});
       return named(fromMessages('lock', locks), name, 'lock');
     }
+    case 'trusted_cluster': {
+      if (name) return [read('trusted_cluster', await client.auth.getTrustedCluster({ name }))];
+      return fromMessages('trusted_cluster', (await client.auth.getTrustedClusters({})).trustedClusters);
+    }
+    case 'remote_cluster': {
+      if (name) return [read('remote_cluster', await client.presence.getRemoteCluster({ name }))];
+      return fromMessages('remote_cluster', (await client.presence.listRemoteClusters({})).remoteClusters);
+    }
     case 'cluster_auth_preference':
       if (name) throw new TeleportError('BadParameter', 'only simple `tctl get cluster_auth_preference` can be used');
       return [fromMessage('cluster_auth_preference', await client.clusterConfig.getAuthPreference({}))];

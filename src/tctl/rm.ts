@@ -40,6 +40,12 @@ export async function run(env: Env, args: RmArgs): Promise<void> {
     case 'lock':
       await client.auth.deleteLock({ name });
       return printLine(env, `lock "${name}" has been deleted`);
+    case 'trusted_cluster':
+      await client.auth.deleteTrustedCluster({ name });
+      return printLine(env, `trusted cluster "${name}" has been deleted`);
+    case 'remote_cluster':
+      await client.presence.deleteRemoteCluster({ name });
+      return printLine(env, `remote cluster "${name}" has been deleted`);
     case 'db': {
       const all = await listDatabases(client);
       const exact = all.filter(({ metadata }) => metadata.name === name);

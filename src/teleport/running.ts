@@ -179,6 +179,8 @@ export class RunningTeleport implements AsyncDisposable {
         log: this.#log.child('AUTH'),
         now: this.#now,
         renewalLookMs: this.#renewalLookMs,
+        vars: this.#vars,
+        insecure: this.#config.insecure,
         ...config,
         listen: { ...config.listen, crowd: { limits: this.#config.connectionLimits } },
       }),

@@ -15,6 +15,9 @@
  *       | ◀────────────────── {"certificate": …, "clientAddr": …} | a client has come: its certificate and address
  *       | one byte, `+`  ────────────────────────────────────▶    | taken; from here on raw PostgreSQL bytes both ways
  *
+ * The Proxy of a leaf cluster dials the Proxy of its root in the same way, with no databases in its hello: behind it are an
+ * Auth Service and agents.
+ *
  * One database connection is one TLS connection: bytes are framed by nobody, a slow reader stops nobody else, and what is
  * open goes on when the control connection breaks. Because some are dialled ahead, a client waits for no handshake.
  *
@@ -41,6 +44,7 @@ export interface TunnelHello {
 
 /** What came with a connection. The certificate is to be verified again: the Proxy is not believed. */
 export interface TunnelConnection {
+  /** Empty, to the Proxy of a leaf cluster only: bytes for the Auth Service of that cluster. */
   certificateDer: Buffer;
   /** `ip:port` of the user, for audit. */
   clientAddr: string;

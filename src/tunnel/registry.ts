@@ -24,6 +24,8 @@ export interface TunnelRegistryOptions {
   pingIntervalMs?: number;
   /** For the first line of a connection, and for a data connection to be there and taken. Default 10 s. */
   answerTimeoutMs?: number;
+  /** Called at each change of `agents()`. */
+  onChange?: () => void;
   /** Shuffles agents of the same health. Default Math.random. */
   random?: () => number;
 }
@@ -55,6 +57,16 @@ interface Waiter {
   fail(why: string): void;
 }
 
+interface Ranked {
+  agent: Agent;
+  order: number;
+  lot: number;
+}
+
+/** The best first. */
+const sorted = (found: Ranked[]): Agent[] =>
+  found.sort((a, b) => a.order - b.order || a.lot - b.lot).map(({ agent }) => agent);
+
 const HEALTH_ORDER = { healthy: 0, unknown: 1, unhealthy: 2 } as const;
 const MISSED_PINGS = 2;
 
@@ -72,6 +84,7 @@ export class TunnelRegistry {
   /** Whose data connection it is. */
   readonly #hosts = new WeakMap<Duplex, string>();
   readonly #changeWaiters = new Set<() => void>();
+  readonly #onChange: () => void;
   readonly #idleWaiters = new Set<() => void>();
   #isClosing = false;
 
@@ -80,6 +93,7 @@ export class TunnelRegistry {
     this.#log = options.log;
     this.#pingIntervalMs = options.pingIntervalMs ?? 15_000;
     this.#answerTimeoutMs = options.answerTimeoutMs ?? 10_000;
+    this.#onChange = options.onChange ?? (() => {});
     this.#random = options.random ?? Math.random;
   }
 
@@ -132,17 +146,36 @@ export class TunnelRegistry {
         },
       );
     }
+    return await this.#firstOf(candidates, user, database);
+  }
+
+  /**
+   * A connection to any of the hosts that dialled in, for tunnels behind which all are alike.
+   *
+   * @throws TeleportError `ConnectionProblem` when there is none, or none can be reached
+   */
+  async openAny(user: TunnelUser): Promise<Duplex> {
+    const candidates = sorted([...this.#agents.values()].map((agent) => this.#ranked(agent, 'healthy')));
+    if (candidates.length > 0) return await this.#firstOf(candidates, user);
+    throw new TeleportError('ConnectionProblem', `cluster ${JSON.stringify(this.#clusterName)} is offline`, {
+      hint: 'Its Proxy holds no tunnel to this cluster now. Look at the log of the Proxy Service over there.',
+    });
+  }
+
+  async #firstOf(candidates: readonly Agent[], user: TunnelUser, database?: string): Promise<Duplex> {
     let last: unknown;
     for (const agent of candidates) {
       try {
-        if (agent.mayOffer && !(await agent.mayOffer(database))) throw notAllowed();
+        if (database !== undefined && agent.mayOffer && !(await agent.mayOffer(database))) throw notAllowed();
         return await this.#connect(agent, user);
       } catch (error) {
         last = error;
         this.#log.warn('Cannot reach an agent.', { db: database, host: agent.hostId, error: messageOf(error) });
       }
     }
-    throw new TeleportError('ConnectionProblem', 'failed to connect to any of the database servers', { cause: last });
+    const what =
+      database === undefined ? `cluster ${JSON.stringify(this.#clusterName)}` : 'any of the database servers';
+    throw new TeleportError('ConnectionProblem', `failed to connect to ${what}`, { cause: last });
   }
 
   /** The host of the agent at the other end of what `open` gave. */
@@ -218,7 +251,7 @@ export class TunnelRegistry {
       known?.control.destroy();
       this.#log.info('Agent connected.', { host: hello.hostname, databases: hello.databases.length });
     }
-    wake(this.#changeWaiters);
+    this.#changed();
   }
 
   #gone(control: Duplex, hostId: string): void {
@@ -228,7 +261,7 @@ export class TunnelRegistry {
     for (const waiter of agent.waiting) waiter.fail('the agent is gone');
     this.#spares.destroyAll(hostId);
     this.#log.info('Agent disconnected.', { host: agent.hello.hostname });
-    wake(this.#changeWaiters);
+    this.#changed();
   }
 
   /** A data connection goes to the client that has waited longest; without one it waits itself. */
@@ -242,14 +275,21 @@ export class TunnelRegistry {
 
   /** Agents that offer the database, the best first. */
   #offering(database: string): Agent[] {
-    const found: { agent: Agent; order: number; lot: number }[] = [];
+    const found: Ranked[] = [];
     for (const agent of this.#agents.values()) {
       const offer = agent.hello.databases.find(({ name }) => name === database);
-      if (!offer) continue;
-      const order = HEALTH_ORDER[offer.health] + (agent.hello.draining ? 3 : 0);
-      found.push({ agent, order, lot: this.#random() });
+      if (offer) found.push(this.#ranked(agent, offer.health));
     }
-    return found.sort((a, b) => a.order - b.order || a.lot - b.lot).map(({ agent }) => agent);
+    return sorted(found);
+  }
+
+  #ranked(agent: Agent, health: keyof typeof HEALTH_ORDER): Ranked {
+    return { agent, order: HEALTH_ORDER[health] + (agent.hello.draining ? 3 : 0), lot: this.#random() };
+  }
+
+  #changed(): void {
+    wake(this.#changeWaiters);
+    this.#onChange();
   }
 
   async #connect(agent: Agent, user: TunnelUser): Promise<Duplex> {

@@ -10,7 +10,17 @@ import { decodeIdentity, encodeSubject, newIdentity } from '../../src/identity/i
 import { generateKey, privateKeyPem, publicHalf, publicKeyPem, readPrivateKey } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import { createCa, createCsr, issueLeaf } from '../../src/pki/x509.js';
-import { CLUSTER, type Credentials, inMs, PASSWORD, SERVICES, TestAuth, text } from '../auth/test-auth.js';
+import {
+  becomeLeaf,
+  CLUSTER,
+  type Credentials,
+  inMs,
+  PASSWORD,
+  SERVICES,
+  shown,
+  TestAuth,
+  text,
+} from '../auth/test-auth.js';
 
 const TABLE = 'test/attacks/identities.txt';
 
@@ -23,6 +33,8 @@ let made = 0;
 let alice: Credentials;
 /** Another cluster; nothing of it is believed here. */
 let other: TestAuth;
+/** A leaf of the cluster. */
+let branch: TestAuth;
 /** An authority that a stranger made, with the cluster's name on it. */
 let imposter: { certPem: string; keyPem: string };
 const HOST = `00000000-0000-4000-8000-000000000000.${CLUSTER}`;
@@ -30,6 +42,7 @@ const HOST = `00000000-0000-4000-8000-000000000000.${CLUSTER}`;
 beforeAll(async () => {
   cluster = await TestAuth.start();
   other = await TestAuth.start({ clusterName: 'leaf.example.com' });
+  branch = await TestAuth.start({ clusterName: 'branch.example.com' });
   admin = await cluster.asHost('Admin');
   const role = (name: string, allow: object = {}, deny: object = {}) =>
     admin.auth.upsertRoleV2({ role: { version: 'v7', metadata: { name }, spec: { allow, deny } } });
@@ -76,6 +89,11 @@ beforeAll(async () => {
     await login('roleless', ['going']),
   );
 
+  await becomeLeaf(cluster, branch);
+  add('L', 'the Auth Service of a leaf', await cluster.as(await shown(branch, 'RemoteProxy')));
+  add('h', 'a Proxy of a leaf', await cluster.as(await shown(branch, 'Proxy')));
+  add('H', 'an Admin of a leaf', await cluster.as(await shown(branch, 'Admin')));
+
   await admin.auth.upsertLock({ metadata: { name: 'l1' }, spec: { target: { user: 'lock' } } });
   await admin.users.deleteUser({ name: 'gone' });
   await admin.users.createUser({ user: { metadata: { name: 'victim' }, spec: { roles: ['dev'] } } });
@@ -97,6 +115,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await cluster.remove();
   await other.remove();
+  await branch.remove();
 });
 
 /**

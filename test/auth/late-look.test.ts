@@ -37,8 +37,10 @@ test('L2 ends the connection, although it was let through', async () => {
   const authorities = {
     trusted: (type: string) => (type === 'host' ? trust.hostCas : []),
     onChange: () => ({ [Symbol.dispose]() {} }),
+    remotes: { trusts: [] },
   };
-  const rest = { now: () => new Date(), log: silent, clusterName: CLUSTER, authorities };
+  const roots = { onUserChanged: authorities.onChange };
+  const rest = { roots, now: () => new Date(), log: silent, clusterName: CLUSTER, authorities };
   const state = { store, ...records, locks, ...rest } as unknown as AuthState;
   const connections = new OpenConnections(state);
   const socket = new PassThrough();

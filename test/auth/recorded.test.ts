@@ -3,7 +3,7 @@ import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
-import { codeAt, PASSWORD, SERVICES, TestAuth } from './test-auth.js';
+import { becomeLeaf, codeAt, hostAuthorityOf, PASSWORD, SERVICES, shown, TestAuth } from './test-auth.js';
 
 /** They change nothing that Auth keeps. */
 const READS = /^\w+\.(get|list|is|ping|watch|createAuthenticateChallenge|search|stream|read|explain)/;
@@ -12,7 +12,7 @@ const ISSUES =
   /^(auth\.(generate|sign)\w+|join\.registerUsingToken|databaseAgent\.(emitAuditEvents|holdDatabaseUser))$/;
 /** What hosts say of themselves, which ends by itself; and what counts attempts to log in, recorded or not. */
 const HEARTBEATS =
-  /^(auth\.(upsertDatabaseServer|sendKeepAlives)|proxyGateway\.(registerProxy|loginBegin|loginFinish|getUserToken))$/;
+  /^(auth\.(upsertDatabaseServer|sendKeepAlives)|proxyGateway\.(registerProxy|reportLeafs|loginBegin|loginFinish|getUserToken))$/;
 const NOT_SERVED = /^auth\.(updateHeadless\w+|createAccessRequestV2|submitAccessReview)$/;
 
 let cluster: TestAuth;
@@ -58,6 +58,16 @@ const CHANGES: Record<string, () => Promise<unknown>> = {
   'users.deleteUser': () => admin.users.deleteUser({ name: 'old4' }),
   'trust.rotateCertAuthority': () =>
     admin.trust.rotateCertAuthority({ type: 'openssh', gracePeriod: { seconds: 3_600n, nanos: 0 } }),
+  'auth.upsertTrustedCluster': () => admin.auth.upsertTrustedCluster(trusted('root1')),
+  'auth.deleteTrustedCluster': () => admin.auth.deleteTrustedCluster({ name: 'root2' }),
+  'presence.deleteRemoteCluster': () => admin.presence.deleteRemoteCluster({ name: 'leaf1' }),
+  'proxyGateway.validateTrustedCluster': async () =>
+    await proxy.proxyGateway.validateTrustedCluster({
+      token: 'for-a-leaf',
+      certificateAuthorities: [await hostAuthorityOf(second)],
+    }),
+  'trustLink.offerAuthority': async () =>
+    await link.trustLink.offerAuthority({ hostAuthority: await rotatedAuthority() }),
   'proxyGateway.changeUserPassword': () =>
     proxy.proxyGateway.changeUserPassword({
       token: invited.token,
@@ -65,6 +75,23 @@ const CHANGES: Record<string, () => Promise<unknown>> = {
       totpCode: codeAt(invited.secret, cluster.now()),
     }),
 };
+/** Roots that this cluster knows without having spoken to them. */
+const trusted = (name: string) => ({
+  kind: 'trusted_cluster',
+  version: 'v2',
+  ...named(name),
+  spec: { enabled: true, token: 't', webProxyAddr: 'localhost:1', tunnelAddr: 'localhost:1', roleMap: [] },
+});
+let leaf: TestAuth;
+let second: TestAuth;
+let link: AuthClient;
+
+/** Another one than the root has. */
+async function rotatedAuthority() {
+  const authority = await hostAuthorityOf(leaf);
+  const { spec } = await hostAuthorityOf(leaf);
+  return { ...authority, spec: { ...spec!, additionalTrustedKeys: { ...spec!.activeKeys!, ssh: [] } } };
+}
 let invited: { token: string; secret: string };
 
 beforeAll(async () => {
@@ -84,13 +111,24 @@ beforeAll(async () => {
       spec: { hostId: 'h', hostname: 'h', version: '18.3.0', database: database('offer') },
     },
   });
+  leaf = await TestAuth.start({ clusterName: 'leaf.example.com' });
+  second = await TestAuth.start({ clusterName: 'second.example.com' });
+  await becomeLeaf(cluster, leaf);
+  link = await cluster.as(await shown(leaf, 'RemoteProxy'));
+  const keep = (kind: 'trusted_cluster' | 'remote_cluster', name: string, more: object) =>
+    cluster.auth.store.put(`/${kind}/${name}`, JSON.stringify({ kind, ...named(name), ...more }));
+  const spec = { enabled: true, token: 't', web_proxy_addr: 'localhost:1', tunnel_addr: 'localhost:1', role_map: [] };
+  for (const name of ['root1', 'root2']) await keep('trusted_cluster', name, { version: 'v2', spec });
+  await keep('remote_cluster', 'leaf1', { version: 'v3', status: { connection: 'offline' } });
   await cluster.invite('known', ['old']);
   await admin.users.createUser({ user: user('invited') });
   const invite = await admin.auth.createResetPasswordToken({ name: 'invited', type: 'invite' });
   const { token: name, otpauthUrl } = await proxy.proxyGateway.getUserToken({ token: invite.metadata!.name });
   invited = { token: name, secret: new URL(otpauthUrl).searchParams.get('secret')! };
 });
-afterAll(() => cluster.remove());
+afterAll(async () => {
+  for (const one of [cluster, leaf, second]) await one.remove();
+});
 
 const whatIsKept = async () =>
   (await cluster.auth.store.range('/')).map(({ key, value, revision }) => `${key} ${revision} ${value}`);

@@ -78,7 +78,11 @@ test('H4 a word comes in time whatever else is written', async () => {
     for (; !stop.signal.aborted; await turn()) await store.put('/busy', String(writes++));
   })();
   try {
-    const words = rightsFeed({ store, ...recordsIn(store) } as unknown as AuthState, stop.signal, 100);
+    const words = rightsFeed(
+      { store, authorities: { remotes: { trusts: [] } }, ...recordsIn(store) } as unknown as AuthState,
+      stop.signal,
+      100,
+    );
     // The writing never stops: a word that waits for its end does not come.
     for (let before = -1, heard = 0; heard < 8 || writes === before; heard++) {
       before = writes;

@@ -8,9 +8,10 @@ import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import { dialAuth } from '../../src/api/dial.js';
 import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
 import { ClusterConfigService } from '../../src/api/gen/clusterconfig_pb.js';
-import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway } from '../../src/api/gen/internal_pb.js';
+import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway, TrustLink } from '../../src/api/gen/internal_pb.js';
 import { PresenceService } from '../../src/api/gen/presence_pb.js';
 import { TrustService } from '../../src/api/gen/trust_pb.js';
+import type { CertAuthorityV2 } from '../../src/api/gen/types_pb.js';
 import { UsersService } from '../../src/api/gen/users_pb.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
 import { timestampOfDate } from '../../src/api/time.js';
@@ -36,6 +37,7 @@ export const SERVICES = {
   databaseAgent: DatabaseAgent,
   auditReader: AuditReader,
   accessReader: AccessReader,
+  trustLink: TrustLink,
 } as const;
 
 export const CLUSTER = 'root.example.com';
@@ -193,3 +195,30 @@ export function codeAt(secret: string, now: Date, periods = 0): string {
 
 export const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 export const inMs = (ms: number) => timestampOfDate(new Date(Date.now() + ms));
+
+/** Its authority of hosts, as it would post it. */
+export async function hostAuthorityOf(leaf: TestAuth): Promise<CertAuthorityV2> {
+  const admin = await leaf.asHost('Admin');
+  return await admin.trust.getCertAuthority({ type: 'host' });
+}
+
+/** Have a cluster become a leaf of another one. */
+export async function becomeLeaf(root: TestAuth, leaf: TestAuth): Promise<void> {
+  const admin = await root.asHost('Admin');
+  const token = {
+    kind: 'token',
+    version: 'v2',
+    metadata: { name: 'for-a-leaf' },
+    spec: { roles: ['Trusted_cluster'] },
+  };
+  await admin.auth.createTokenV2({ token: { case: 'v2', value: token } });
+  const proxy = await root.asHost('Proxy');
+  const certificateAuthorities = [await hostAuthorityOf(leaf)];
+  await proxy.proxyGateway.validateTrustedCluster({ token: 'for-a-leaf', certificateAuthorities });
+}
+
+/** The certificate of a host of this cluster, to be shown to another one. */
+export async function shown(cluster: TestAuth, role: SystemRole): Promise<{ certPem: string; keyPem: string }> {
+  const { certPem, keyPem } = await cluster.identity(role);
+  return { certPem, keyPem };
+}

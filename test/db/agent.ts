@@ -155,7 +155,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
     authorizer: createAuthorizer({
       registry: createRegistry(options.databases.map((one) => databaseWithDefaults(one as Database))),
       auth: async () => auth,
-      userCas: async () => [userCa.certPem],
+      trust: async () => ({ hostCas: [], userCas: [userCa.certPem], remotes: [] }),
       clusterName: 'test.example.com',
       serverId: 'host-1',
       now,

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { bearerOf, checkUsage, type Trust } from '../../src/identity/bearer.js';
+import { bearerOf, checkUsage, isStillBelieved, type Trust } from '../../src/identity/bearer.js';
 import { encodeSubject, type IdentitySeed, newIdentity } from '../../src/identity/identity.js';
 import { certificateDer } from '../../src/pki/certificate.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
@@ -114,4 +114,41 @@ test.each([
     }
   };
   expect([may('everything'), may('databases')]).toEqual([everything, databases]);
+});
+
+describe('another cluster', () => {
+  const LEAF = 'leaf.example.com';
+  const seed = { teleportCluster: LEAF };
+  const remotes = (hosts: TestCa[], users: TestCa[]) => [
+    { cluster: LEAF, hostCas: hosts.map(({ certPem }) => certPem), userCas: users.map(({ certPem }) => certPem) },
+  ];
+
+  test('is believed for its own, as far as it is known, and says which it is', () => {
+    const ca = authority({ clusterName: LEAF });
+    const known = trust({ remotes: remotes([], [ca]) });
+    const bearer = bearerOf(shown({ ca, seed }), known);
+    expect(bearer).toMatchObject({ identity: { username: 'alice' }, role: undefined, remote: LEAF });
+    expect(isStillBelieved(bearer, known)).toBe(true);
+    expect(isStillBelieved(bearer, trust())).toBe(false);
+    expect(() => bearerOf(shown({ ca, seed }), trust())).toThrow('the certificate is of another cluster');
+  });
+
+  test('cannot make anybody of this cluster, whatever it writes into a certificate', () => {
+    // Its authority bears our name, or its certificates do.
+    const pretender = authority();
+    const known = trust({ remotes: remotes([pretender], [pretender]) });
+    expect(() => bearerOf(shown({ ca: pretender }), known)).toThrow('signed by an unknown authority');
+    const ca = authority({ clusterName: LEAF });
+    const honest = trust({ remotes: remotes([ca], [ca]) });
+    expect(() => bearerOf(shown({ ca }), honest)).toThrow('the certificate is of another cluster');
+    expect(() => bearerOf(shown({ ca: userCa, seed }), honest)).toThrow('the certificate is of another cluster');
+  });
+
+  test('whose users are not believed has none, and its hosts are no people', () => {
+    const ca = authority({ clusterName: LEAF });
+    const known = trust({ remotes: remotes([ca], []) });
+    expect(() => bearerOf(shown({ ca, seed }), known)).toThrow('signed by an unknown authority');
+    const host = { ...seed, username: `id.${LEAF}`, groups: ['Proxy'] };
+    expect(bearerOf(shown({ ca, seed: host }), known)).toMatchObject({ role: 'Proxy', remote: LEAF });
+  });
 });

@@ -45,12 +45,16 @@ test.each([
   ['tctl REST', ['http/1.1'], HEX],
   ['API client for Go', ['h2'], 'teleport.cluster.local'],
 ])('forwarded to Auth: %s', (_name, alpn, serverName) => {
-  expect(chooseRoute({ serverName, alpn }, cluster)).toEqual({ action: 'forward' });
+  expect(chooseRoute({ serverName, alpn }, cluster)).toEqual({ action: 'forward', cluster: 'example.cluster' });
+});
+
+test('forwarded to the Auth Service of another cluster, which may be a leaf', () => {
+  const asked = { serverName: HEX, alpn: [`teleport-auth@${OTHER}`, 'h2'] };
+  expect(chooseRoute(asked, cluster)).toEqual({ action: 'forward', cluster: 'other' });
 });
 
 test.each([
   ['only unknown names', ['x', 'y'], undefined],
-  ['an unknown cluster', [`teleport-auth@${OTHER}`, 'h2'], HEX],
   ['the name of the cluster not in first place', ['x', `teleport-auth@${HEX}`], HEX],
   ['no hex', ['teleport-auth@zz.teleport.cluster.local'], undefined],
   ['Kubernetes', ['h2'], 'kube-teleport-proxy-alpn.localhost'],

@@ -310,6 +310,9 @@ describe('automatic users', () => {
     expect(verdict([keep], { database: auto })).toBe(
       'please use your Teleport username ("alice") to connect instead of "reader"',
     );
+    expect(verdict([keep], { database: auto, username: 'remote-alice-root', isRemote: true })).toBe(
+      'please use your mapped remote username ("remote-alice-root") to connect instead of "reader"',
+    );
   });
   test('roles are united, sorted, and a wish must be a part of them', () => {
     expect(autoUserRoles([drop, keep], auto, [])).toEqual(['extra', 'reader', 'writer']);

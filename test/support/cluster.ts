@@ -29,6 +29,10 @@ export interface UserOptions {
 }
 
 export interface ClusterOptions {
+  /** Default `test.example.com`. */
+  name?: string;
+  /** Environment of the services; in this process only. */
+  serviceVars?: Record<string, string>;
   /** A plain PostgreSQL server `orders`; default false. */
   postgres?: boolean;
   /** With it also `sales` (Redshift) and `reports` (Serverless); default false. */
@@ -160,7 +164,7 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
       return await startTeleport(teleportConfig({ config: configFile }, file, raw), {
         log,
         now,
-        vars: {},
+        vars: options.serviceVars ?? {},
         renewalLookMs: options.renewalLookMs,
       });
     };
@@ -217,7 +221,7 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
 
     Object.assign(cluster, {
       proxyAddr,
-      name: NAME,
+      name: options.name ?? NAME,
       dir,
       dataDir,
       configFile,
@@ -356,7 +360,7 @@ function configOf(dataDir: string, ports: { auth: number; proxy: number }, optio
     auth_service: {
       enabled: 'yes',
       listen_addr: joinHostPort(authHost, ports.auth),
-      cluster_name: NAME,
+      cluster_name: options.name ?? NAME,
       authentication: { type: 'local', second_factor: secondFactor },
       ...auth,
     },

@@ -27,7 +27,7 @@ import type {
 import { isUpgraded } from '../login/client.js';
 import type { Login } from '../login/login.js';
 import { pinnedHint } from '../login/session.js';
-import { listDatabases, type OwnAccess, ownAccess, type RemoteCluster, remoteClusters } from './calls.js';
+import { type LeafCluster, listDatabases, type OwnAccess, ownAccess, remoteClusters } from './calls.js';
 import { DatabaseCertificates } from './certificates.js';
 import { chooseDbName, chooseDbUser } from './choose-names.js';
 import { ClusterConnector } from './connector.js';
@@ -112,7 +112,7 @@ export class ClusterAccess implements Access {
   }
 
   /** Clusters behind the same Proxy, whichever is selected. */
-  leaves(): Promise<RemoteCluster[]> {
+  leaves(): Promise<LeafCluster[]> {
     return this.#login.withAuth((_auth, root) => remoteClusters(root));
   }
 

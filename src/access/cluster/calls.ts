@@ -76,7 +76,7 @@ function predicateOf(filter: DatabaseFilter, names: string[]): string {
   return filter.query ? `(${byName}) && (${filter.query})` : byName;
 }
 
-export interface RemoteCluster {
+export interface LeafCluster {
   name: string;
   /** `online`, `offline`. */
   status: string;
@@ -84,8 +84,8 @@ export interface RemoteCluster {
 }
 
 /** The leaves of a root cluster, sorted by name. */
-export async function remoteClusters(root: AuthClient): Promise<RemoteCluster[]> {
-  const found: RemoteCluster[] = [];
+export async function remoteClusters(root: AuthClient): Promise<LeafCluster[]> {
+  const found: LeafCluster[] = [];
   let pageToken = '';
   for (let page = 0; ; page++) {
     if (page === MOST_PAGES) throw tooMany('clusters');

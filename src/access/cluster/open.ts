@@ -7,9 +7,14 @@ import { ClusterLogin } from '../login/login.js';
 import { currentSession } from '../login/session.js';
 import { ClusterAccess } from './access.js';
 
-/** Databases of the login that the arguments name. @throws when there is no login at all */
-export async function openCluster(env: Env, args: LoginArgs): Promise<ClusterAccess> {
-  return new ClusterAccess(env, new ClusterLogin(env, args, await currentSession(env, args)));
+/**
+ * Databases of the login that the arguments name.
+ *
+ * @param deadlineMs  for dialling, and for each answer; default 30 s
+ * @throws when there is no login at all
+ */
+export async function openCluster(env: Env, args: LoginArgs, deadlineMs?: number): Promise<ClusterAccess> {
+  return new ClusterAccess(env, new ClusterLogin(env, args, await currentSession(env, args), deadlineMs));
 }
 
 /** Calls on Auth as the person who is logged in, for `tctl`. */

@@ -117,7 +117,17 @@ export async function connectCluster(session: LoginSession, options: AuthCallOpt
     }
   }
   const explain = (failure: unknown) => unreachable(cluster, profile.webProxyAddr, failure);
-  api = openAuth(routeTo(cluster), credentials(), { ...dialling, targetCluster: cluster, explain });
+  const ofNow: AuthCredentials = {
+    ...credentials(),
+    get hostCaPems() {
+      return cas.flatMap(({ tlsPems }) => tlsPems);
+    },
+  };
+  const renewTrust = async () => {
+    // Rotated since it was kept.
+    cas = await newCas(session, root, cluster);
+  };
+  api = openAuth(routeTo(cluster), ofNow, { ...dialling, targetCluster: cluster, explain, renewTrust });
   return { ...client, api };
 }
 
@@ -134,7 +144,7 @@ function unreachable(cluster: string, address: string, cause: unknown): Teleport
   );
 }
 
-/** The authorities of a leaf that joined after the login: asked of the root cluster, and kept. */
+/** The authorities of a leaf that joined after the login, or has rotated its own: asked of the root cluster, and kept. */
 async function newCas({ store, name }: LoginSession, root: AuthClient, cluster: string): Promise<HostCa[]> {
   const cas = await fetchHostCas(root, name);
   if (!cas.some((ca) => ca.cluster === cluster)) {

@@ -19,11 +19,14 @@ export type Login = Pick<ClusterLogin, keyof ClusterLogin>;
 export class ClusterLogin {
   readonly #env: Env;
   readonly #args: LoginArgs;
+  readonly #deadlineMs: number | undefined;
   #session: LoginSession;
   #client: Promise<ClusterClient> | undefined;
   #renewal: Promise<void> | undefined;
 
-  constructor(env: Env, args: LoginArgs, session: LoginSession) {
+  /** @param deadlineMs  for dialling, and for each answer; default 30 s */
+  constructor(env: Env, args: LoginArgs, session: LoginSession, deadlineMs?: number) {
+    this.#deadlineMs = deadlineMs;
     this.#env = env;
     this.#args = args;
     this.#session = session;
@@ -116,7 +119,8 @@ export class ClusterLogin {
   /** A connection that could not be made is tried anew by the next call. */
   async #connected(): Promise<ClusterClient> {
     const { vars, signal } = this.#env;
-    const options = { vars, insecure: this.isInsecure, now: this.#env.now(), signal };
+    const limits = this.#deadlineMs ? { dialTimeoutMs: this.#deadlineMs, callTimeoutMs: this.#deadlineMs } : {};
+    const options = { vars, insecure: this.isInsecure, now: this.#env.now(), signal, ...limits };
     this.#client ??= connectCluster(this.#session, options);
     this.#client.catch(() => {
       this.#client = undefined;

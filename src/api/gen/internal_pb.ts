@@ -9,7 +9,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { EmptySchema, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_empty, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { AuthPreferenceV2, ClusterNetworkingConfigV2, DatabaseV3, LockV2, RoleV6, UserV2 } from "./types_pb.js";
+import type { AuthPreferenceV2, CertAuthorityV2, ClusterNetworkingConfigV2, DatabaseV3, LockV2, RoleV6, UserV2 } from "./types_pb.js";
 import { file_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -17,7 +17,225 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file internal.proto.
  */
 export const file_internal: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJNChdIb2xkRGF0YWJhc2VVc2VyUmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRIMCgR1c2VyGAIgASgJEhIKCnNhbWVfbmFtZXMYAyABKAgiLgoYSG9sZERhdGFiYXNlVXNlclJlc3BvbnNlEhIKCnNhbWVfbmFtZXMYASADKAkiGQoXV2F0Y2hBdXRob3JpdGllc1JlcXVlc3QiQgoYV2F0Y2hBdXRob3JpdGllc1Jlc3BvbnNlEhMKC2hvc3Rfc2lnbmVyGAEgASgJEhEKCWhvc3RfcGlucxgCIAMoCSJ8ChdHZXRTZXNzaW9uQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEg0KBXJvbGVzGAIgAygJEhIKCm1mYV9kZXZpY2UYAyABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgikQEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIItcBChNTZWFyY2hFdmVudHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VyGAMgASgJEhAKCGRhdGFiYXNlGAQgASgJEg0KBWtpbmRzGAUgAygJEg0KBWxpbWl0GAYgASgNEg0KBXN0YXJ0GAcgASgJEhQKDG5ld2VzdF9maXJzdBgIIAEoCBILCgNvd24YCSABKAgiMwoUU2VhcmNoRXZlbnRzUmVzcG9uc2USDQoFbGluZXMYASADKAkSDAoEbmV4dBgCIAEoCSJqChRFeHBsYWluQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEhAKCGRhdGFiYXNlGAIgASgJEg8KB2RiX3VzZXIYAyABKAkSDwoHZGJfbmFtZRgEIAEoCRIQCghkYl9yb2xlcxgFIAMoCSLVAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEgwKBHVzZXIYASABKAkSDwoHYWxsb3dlZBgCIAEoCBIPCgdtZXNzYWdlGAMgASgJEg8KB3JlYXNvbnMYBCADKAkSEQoJYXV0b21hdGljGAUgASgIEhAKCGFza3NfbWZhGAYgASgIEikKBmJsb2NrcxgHIAMoCzIZLnRlbGVzaGlmdC52MS5BY2Nlc3NCbG9jaxIrCgdjaGFuZ2VzGAggAygLMhoudGVsZXNoaWZ0LnYxLkFjY2Vzc0NoYW5nZSKHAQoLQWNjZXNzQmxvY2sSDAoEcm9sZRgBIAEoCRIMCgRzaWRlGAIgASgJEg8KB2FwcGxpZXMYAyABKAgSDwoHc2VsZWN0cxgEIAEoCBIpCgZjaGVja3MYBSADKAsyGS50ZWxlc2hpZnQudjEuQWNjZXNzQ2hlY2sSDwoHcHJvYmxlbRgGIAEoCSJLCgtBY2Nlc3NDaGVjaxINCgVmaWVsZBgBIAEoCRINCgVob2xkcxgCIAEoCBINCgVlbnRyeRgDIAEoCRIPCgdwcm9ibGVtGAQgASgJInUKDEFjY2Vzc0NoYW5nZRIMCgRraW5kGAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBnZhbHVlcxgDIAMoCRIOCgZ0YXJnZXQYBCABKAkSDAoEc2lkZRgFIAEoCRINCgVmaWVsZBgGIAEoCRILCgNrZXkYByABKAkiQgoRTGlzdEFjY2Vzc1JlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghkYXRhYmFzZRgCIAEoCRINCgVzdGFydBgDIAEoCSJNChJMaXN0QWNjZXNzUmVzcG9uc2USKQoJZW50cmFuY2VzGAEgAygLMhYudGVsZXNoaWZ0LnYxLkVudHJhbmNlEgwKBG5leHQYAiABKAkikwEKCEVudHJhbmNlEgwKBHVzZXIYASABKAkSEAoIZGF0YWJhc2UYAiABKAkSDAoEcm9sZRgDIAEoCRIQCghkYl91c2VycxgEIAMoCRIQCghkYl9uYW1lcxgFIAMoCRIQCghkYl9yb2xlcxgGIAMoCRIRCglhdXRvbWF0aWMYByABKAgSEAoIYXNrc19tZmEYCCABKAgyrgMKDFByb3h5R2F0ZXdheRJPCgpMb2dpbkJlZ2luEh8udGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXNwb25zZRJSCgtMb2dpbkZpbmlzaBIgLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlcXVlc3QaIS50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXNwb25zZRJVCgxHZXRVc2VyVG9rZW4SIS50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVxdWVzdBoiLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXNwb25zZRJVChJDaGFuZ2VVc2VyUGFzc3dvcmQSJy50ZWxlc2hpZnQudjEuQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJLCg1SZWdpc3RlclByb3h5EiIudGVsZXNoaWZ0LnYxLlJlZ2lzdGVyUHJveHlSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ms4ECg1EYXRhYmFzZUFnZW50EmEKEEdldFNlc3Npb25BY2Nlc3MSJS50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1JlcXVlc3QaJi50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEl4KD0VtaXRBdWRpdEV2ZW50cxIkLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXF1ZXN0GiUudGVsZXNoaWZ0LnYxLkVtaXRBdWRpdEV2ZW50c1Jlc3BvbnNlEl0KDldhdGNoRGF0YWJhc2VzEiMudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVxdWVzdBokLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1Jlc3BvbnNlMAESUQoKV2F0Y2hMb2NrcxIfLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVxdWVzdBogLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVzcG9uc2UwARJjChBXYXRjaEF1dGhvcml0aWVzEiUudGVsZXNoaWZ0LnYxLldhdGNoQXV0aG9yaXRpZXNSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLldhdGNoQXV0aG9yaXRpZXNSZXNwb25zZTABEmMKEEhvbGREYXRhYmFzZVVzZXISJS50ZWxlc2hpZnQudjEuSG9sZERhdGFiYXNlVXNlclJlcXVlc3QaJi50ZWxlc2hpZnQudjEuSG9sZERhdGFiYXNlVXNlclJlc3BvbnNlMAEyZAoLQXVkaXRSZWFkZXISVQoMU2VhcmNoRXZlbnRzEiEudGVsZXNoaWZ0LnYxLlNlYXJjaEV2ZW50c1JlcXVlc3QaIi50ZWxlc2hpZnQudjEuU2VhcmNoRXZlbnRzUmVzcG9uc2UyuQEKDEFjY2Vzc1JlYWRlchJYCg1FeHBsYWluQWNjZXNzEiIudGVsZXNoaWZ0LnYxLkV4cGxhaW5BY2Nlc3NSZXF1ZXN0GiMudGVsZXNoaWZ0LnYxLkV4cGxhaW5BY2Nlc3NSZXNwb25zZRJPCgpMaXN0QWNjZXNzEh8udGVsZXNoaWZ0LnYxLkxpc3RBY2Nlc3NSZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLkxpc3RBY2Nlc3NSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
+  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIMdGVsZXNoaWZ0LnYxInwKHVZhbGlkYXRlVHJ1c3RlZENsdXN0ZXJSZXF1ZXN0Eg0KBXRva2VuGAEgASgJEjcKF2NlcnRpZmljYXRlX2F1dGhvcml0aWVzGAIgAygLMhYudHlwZXMuQ2VydEF1dGhvcml0eVYyEhMKC3JlbW90ZV9hZGRyGAMgASgJIlkKHlZhbGlkYXRlVHJ1c3RlZENsdXN0ZXJSZXNwb25zZRI3ChdjZXJ0aWZpY2F0ZV9hdXRob3JpdGllcxgBIAMoCzIWLnR5cGVzLkNlcnRBdXRob3JpdHlWMiISChBMaXN0Um9vdHNSZXF1ZXN0IjYKEUxpc3RSb290c1Jlc3BvbnNlEiEKBXJvb3RzGAEgAygLMhIudGVsZXNoaWZ0LnYxLlJvb3QiLAoEUm9vdBIPCgdjbHVzdGVyGAEgASgJEhMKC3R1bm5lbF9hZGRyGAIgASgJIiQKElJlcG9ydExlYWZzUmVxdWVzdBIOCgZvbmxpbmUYASADKAkiRwoVT2ZmZXJBdXRob3JpdHlSZXF1ZXN0Ei4KDmhvc3RfYXV0aG9yaXR5GAEgASgLMhYudHlwZXMuQ2VydEF1dGhvcml0eVYyIhIKEFdhdGNoUm9vdFJlcXVlc3QijgEKEVdhdGNoUm9vdFJlc3BvbnNlEjcKF2NlcnRpZmljYXRlX2F1dGhvcml0aWVzGAEgAygLMhYudHlwZXMuQ2VydEF1dGhvcml0eVYyEhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEgwKBHNhbWUYAyABKAgSFAoMY2hhbmdlZF91c2VyGAQgASgJIjkKEEdldEVuZGluZ1JlcXVlc3QSDAoEdXNlchgBIAEoCRIXCg91c2VyX2dlbmVyYXRpb24YAiABKAkiIwoRR2V0RW5kaW5nUmVzcG9uc2USDgoGcmVhc29uGAEgASgJIkgKEUxvZ2luQmVnaW5SZXF1ZXN0EgwKBHVzZXIYASABKAkSEAoIcGFzc3dvcmQYAiABKAkSEwoLcmVtb3RlX2FkZHIYAyABKAkiLAoSTG9naW5CZWdpblJlc3BvbnNlEhYKDnRvdHBfY2hhbGxlbmdlGAEgASgIIt4BChJMb2dpbkZpbmlzaFJlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghwYXNzd29yZBgCIAEoCRIRCgl0b3RwX2NvZGUYAyABKAkSFgoOc3NoX3B1YmxpY19rZXkYBCABKAwSFgoOdGxzX3B1YmxpY19rZXkYBSABKAwSCwoDdHRsGAYgASgDEhgKEHJvdXRlX3RvX2NsdXN0ZXIYByABKAkSFQoNY29tcGF0aWJpbGl0eRgIIAEoCRITCgtyZW1vdGVfYWRkchgJIAEoCRISCgp1c2VyX2FnZW50GAogASgJIksKCkhvc3RTaWduZXISEwoLZG9tYWluX25hbWUYASABKAkSFQoNY2hlY2tpbmdfa2V5cxgCIAMoDBIRCgl0bHNfY2VydHMYAyADKAwiewoTTG9naW5GaW5pc2hSZXNwb25zZRIQCgh1c2VybmFtZRgBIAEoCRIQCghzc2hfY2VydBgCIAEoDBIQCgh0bHNfY2VydBgDIAEoDBIuCgxob3N0X3NpZ25lcnMYBCADKAsyGC50ZWxlc2hpZnQudjEuSG9zdFNpZ25lciIkChNHZXRVc2VyVG9rZW5SZXF1ZXN0Eg0KBXRva2VuGAEgASgJIlcKFEdldFVzZXJUb2tlblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEgwKBHVzZXIYAiABKAkSDQoFdXNhZ2UYAyABKAkSEwoLb3RwYXV0aF91cmwYBCABKAkieQoZQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBINCgV0b2tlbhgBIAEoCRIQCghwYXNzd29yZBgCIAEoDBIRCgl0b3RwX2NvZGUYAyABKAkSEwoLZGV2aWNlX25hbWUYBCABKAkSEwoLcmVtb3RlX2FkZHIYBSABKAkiTgoUUmVnaXN0ZXJQcm94eVJlcXVlc3QSDwoHaG9zdF9pZBgBIAEoCRIQCghob3N0bmFtZRgCIAEoCRITCgtwdWJsaWNfYWRkchgDIAEoCSJNChdIb2xkRGF0YWJhc2VVc2VyUmVxdWVzdBIQCghlbmRwb2ludBgBIAEoCRIMCgR1c2VyGAIgASgJEhIKCnNhbWVfbmFtZXMYAyABKAgiLgoYSG9sZERhdGFiYXNlVXNlclJlc3BvbnNlEhIKCnNhbWVfbmFtZXMYASADKAkiGQoXV2F0Y2hBdXRob3JpdGllc1JlcXVlc3QiQgoYV2F0Y2hBdXRob3JpdGllc1Jlc3BvbnNlEhMKC2hvc3Rfc2lnbmVyGAEgASgJEhEKCWhvc3RfcGlucxgCIAMoCSKNAQoXR2V0U2Vzc2lvbkFjY2Vzc1JlcXVlc3QSDAoEdXNlchgBIAEoCRINCgVyb2xlcxgCIAMoCRISCgptZmFfZGV2aWNlGAMgASgJEg8KB2NsdXN0ZXIYBSABKAkSHAoPdXNlcl9nZW5lcmF0aW9uGAQgASgJSACIAQFCEgoQX3VzZXJfZ2VuZXJhdGlvbiKSAgoYR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEhwKBXJvbGVzGAEgAygLMg0udHlwZXMuUm9sZVY2EhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyEhMKC3VzZXJfZXhpc3RzGAMgASgIEjAKD2F1dGhfcHJlZmVyZW5jZRgEIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISOwoRbmV0d29ya2luZ19jb25maWcYBSABKAsyIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEhsKBHVzZXIYBiABKAsyDS50eXBlcy5Vc2VyVjISGQoRY2VydGlmaWNhdGVfZW5kZWQYByABKAgiKAoWRW1pdEF1ZGl0RXZlbnRzUmVxdWVzdBIOCgZldmVudHMYASADKAkiSwoXRW1pdEF1ZGl0RXZlbnRzUmVzcG9uc2USMAoHcmVmdXNlZBgBIAMoCzIfLnRlbGVzaGlmdC52MS5SZWZ1c2VkQXVkaXRFdmVudCI/ChFSZWZ1c2VkQXVkaXRFdmVudBINCgVpbmRleBgBIAEoDRILCgN1aWQYAiABKAkSDgoGcmVhc29uGAMgASgJIicKEVdhdGNoTG9ja3NSZXF1ZXN0EhIKCndpdGhfdXNlcnMYASABKAgiwgEKEldhdGNoTG9ja3NSZXNwb25zZRIcCgVsb2NrcxgBIAMoCzINLnR5cGVzLkxvY2tWMhISCgpzYW1lX2xvY2tzGAIgASgIEg0KBWZpcnN0GAMgASgIEisKBXVzZXJzGAQgAygLMhwudGVsZXNoaWZ0LnYxLlVzZXJHZW5lcmF0aW9uEg0KBXdob2xlGAUgASgIEi8KDHJlbW90ZV9sb2NrcxgGIAMoCzIZLnRlbGVzaGlmdC52MS5SZW1vdGVMb2NrcyI8CgtSZW1vdGVMb2NrcxIPCgdjbHVzdGVyGAEgASgJEhwKBWxvY2tzGAIgAygLMg0udHlwZXMuTG9ja1YyIkMKDlVzZXJHZW5lcmF0aW9uEgwKBG5hbWUYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoCRIPCgdpc19nb25lGAMgASgIIhcKFVdhdGNoRGF0YWJhc2VzUmVxdWVzdCJaChZXYXRjaERhdGFiYXNlc1Jlc3BvbnNlEh4KA3B1dBgBIAMoCzIRLnR5cGVzLkRhdGFiYXNlVjMSDwoHZGVsZXRlZBgCIAMoCRIPCgdpbml0aWFsGAMgASgIItcBChNTZWFyY2hFdmVudHNSZXF1ZXN0EigKBGZyb20YASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKAnRvGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR1c2VyGAMgASgJEhAKCGRhdGFiYXNlGAQgASgJEg0KBWtpbmRzGAUgAygJEg0KBWxpbWl0GAYgASgNEg0KBXN0YXJ0GAcgASgJEhQKDG5ld2VzdF9maXJzdBgIIAEoCBILCgNvd24YCSABKAgiMwoUU2VhcmNoRXZlbnRzUmVzcG9uc2USDQoFbGluZXMYASADKAkSDAoEbmV4dBgCIAEoCSJqChRFeHBsYWluQWNjZXNzUmVxdWVzdBIMCgR1c2VyGAEgASgJEhAKCGRhdGFiYXNlGAIgASgJEg8KB2RiX3VzZXIYAyABKAkSDwoHZGJfbmFtZRgEIAEoCRIQCghkYl9yb2xlcxgFIAMoCSLVAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEgwKBHVzZXIYASABKAkSDwoHYWxsb3dlZBgCIAEoCBIPCgdtZXNzYWdlGAMgASgJEg8KB3JlYXNvbnMYBCADKAkSEQoJYXV0b21hdGljGAUgASgIEhAKCGFza3NfbWZhGAYgASgIEikKBmJsb2NrcxgHIAMoCzIZLnRlbGVzaGlmdC52MS5BY2Nlc3NCbG9jaxIrCgdjaGFuZ2VzGAggAygLMhoudGVsZXNoaWZ0LnYxLkFjY2Vzc0NoYW5nZSKHAQoLQWNjZXNzQmxvY2sSDAoEcm9sZRgBIAEoCRIMCgRzaWRlGAIgASgJEg8KB2FwcGxpZXMYAyABKAgSDwoHc2VsZWN0cxgEIAEoCBIpCgZjaGVja3MYBSADKAsyGS50ZWxlc2hpZnQudjEuQWNjZXNzQ2hlY2sSDwoHcHJvYmxlbRgGIAEoCSJLCgtBY2Nlc3NDaGVjaxINCgVmaWVsZBgBIAEoCRINCgVob2xkcxgCIAEoCBINCgVlbnRyeRgDIAEoCRIPCgdwcm9ibGVtGAQgASgJInUKDEFjY2Vzc0NoYW5nZRIMCgRraW5kGAEgASgJEg0KBXZhbHVlGAIgASgJEg4KBnZhbHVlcxgDIAMoCRIOCgZ0YXJnZXQYBCABKAkSDAoEc2lkZRgFIAEoCRINCgVmaWVsZBgGIAEoCRILCgNrZXkYByABKAkiQgoRTGlzdEFjY2Vzc1JlcXVlc3QSDAoEdXNlchgBIAEoCRIQCghkYXRhYmFzZRgCIAEoCRINCgVzdGFydBgDIAEoCSJNChJMaXN0QWNjZXNzUmVzcG9uc2USKQoJZW50cmFuY2VzGAEgAygLMhYudGVsZXNoaWZ0LnYxLkVudHJhbmNlEgwKBG5leHQYAiABKAkikwEKCEVudHJhbmNlEgwKBHVzZXIYASABKAkSEAoIZGF0YWJhc2UYAiABKAkSDAoEcm9sZRgDIAEoCRIQCghkYl91c2VycxgEIAMoCRIQCghkYl9uYW1lcxgFIAMoCRIQCghkYl9yb2xlcxgGIAMoCRIRCglhdXRvbWF0aWMYByABKAgSEAoIYXNrc19tZmEYCCABKAgyugUKDFByb3h5R2F0ZXdheRJPCgpMb2dpbkJlZ2luEh8udGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLkxvZ2luQmVnaW5SZXNwb25zZRJSCgtMb2dpbkZpbmlzaBIgLnRlbGVzaGlmdC52MS5Mb2dpbkZpbmlzaFJlcXVlc3QaIS50ZWxlc2hpZnQudjEuTG9naW5GaW5pc2hSZXNwb25zZRJVCgxHZXRVc2VyVG9rZW4SIS50ZWxlc2hpZnQudjEuR2V0VXNlclRva2VuUmVxdWVzdBoiLnRlbGVzaGlmdC52MS5HZXRVc2VyVG9rZW5SZXNwb25zZRJVChJDaGFuZ2VVc2VyUGFzc3dvcmQSJy50ZWxlc2hpZnQudjEuQ2hhbmdlVXNlclBhc3N3b3JkUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJLCg1SZWdpc3RlclByb3h5EiIudGVsZXNoaWZ0LnYxLlJlZ2lzdGVyUHJveHlSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EnMKFlZhbGlkYXRlVHJ1c3RlZENsdXN0ZXISKy50ZWxlc2hpZnQudjEuVmFsaWRhdGVUcnVzdGVkQ2x1c3RlclJlcXVlc3QaLC50ZWxlc2hpZnQudjEuVmFsaWRhdGVUcnVzdGVkQ2x1c3RlclJlc3BvbnNlEkwKCUxpc3RSb290cxIeLnRlbGVzaGlmdC52MS5MaXN0Um9vdHNSZXF1ZXN0Gh8udGVsZXNoaWZ0LnYxLkxpc3RSb290c1Jlc3BvbnNlEkcKC1JlcG9ydExlYWZzEiAudGVsZXNoaWZ0LnYxLlJlcG9ydExlYWZzUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eTL4AQoJVHJ1c3RMaW5rEk0KDk9mZmVyQXV0aG9yaXR5EiMudGVsZXNoaWZ0LnYxLk9mZmVyQXV0aG9yaXR5UmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJOCglXYXRjaFJvb3QSHi50ZWxlc2hpZnQudjEuV2F0Y2hSb290UmVxdWVzdBofLnRlbGVzaGlmdC52MS5XYXRjaFJvb3RSZXNwb25zZTABEkwKCUdldEVuZGluZxIeLnRlbGVzaGlmdC52MS5HZXRFbmRpbmdSZXF1ZXN0Gh8udGVsZXNoaWZ0LnYxLkdldEVuZGluZ1Jlc3BvbnNlMs4ECg1EYXRhYmFzZUFnZW50EmEKEEdldFNlc3Npb25BY2Nlc3MSJS50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1JlcXVlc3QaJi50ZWxlc2hpZnQudjEuR2V0U2Vzc2lvbkFjY2Vzc1Jlc3BvbnNlEl4KD0VtaXRBdWRpdEV2ZW50cxIkLnRlbGVzaGlmdC52MS5FbWl0QXVkaXRFdmVudHNSZXF1ZXN0GiUudGVsZXNoaWZ0LnYxLkVtaXRBdWRpdEV2ZW50c1Jlc3BvbnNlEl0KDldhdGNoRGF0YWJhc2VzEiMudGVsZXNoaWZ0LnYxLldhdGNoRGF0YWJhc2VzUmVxdWVzdBokLnRlbGVzaGlmdC52MS5XYXRjaERhdGFiYXNlc1Jlc3BvbnNlMAESUQoKV2F0Y2hMb2NrcxIfLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVxdWVzdBogLnRlbGVzaGlmdC52MS5XYXRjaExvY2tzUmVzcG9uc2UwARJjChBXYXRjaEF1dGhvcml0aWVzEiUudGVsZXNoaWZ0LnYxLldhdGNoQXV0aG9yaXRpZXNSZXF1ZXN0GiYudGVsZXNoaWZ0LnYxLldhdGNoQXV0aG9yaXRpZXNSZXNwb25zZTABEmMKEEhvbGREYXRhYmFzZVVzZXISJS50ZWxlc2hpZnQudjEuSG9sZERhdGFiYXNlVXNlclJlcXVlc3QaJi50ZWxlc2hpZnQudjEuSG9sZERhdGFiYXNlVXNlclJlc3BvbnNlMAEyZAoLQXVkaXRSZWFkZXISVQoMU2VhcmNoRXZlbnRzEiEudGVsZXNoaWZ0LnYxLlNlYXJjaEV2ZW50c1JlcXVlc3QaIi50ZWxlc2hpZnQudjEuU2VhcmNoRXZlbnRzUmVzcG9uc2UyuQEKDEFjY2Vzc1JlYWRlchJYCg1FeHBsYWluQWNjZXNzEiIudGVsZXNoaWZ0LnYxLkV4cGxhaW5BY2Nlc3NSZXF1ZXN0GiMudGVsZXNoaWZ0LnYxLkV4cGxhaW5BY2Nlc3NSZXNwb25zZRJPCgpMaXN0QWNjZXNzEh8udGVsZXNoaWZ0LnYxLkxpc3RBY2Nlc3NSZXF1ZXN0GiAudGVsZXNoaWZ0LnYxLkxpc3RBY2Nlc3NSZXNwb25zZWIGcHJvdG8z", [file_google_protobuf_empty, file_google_protobuf_timestamp, file_types]);
+
+/**
+ * @generated from message teleshift.v1.ValidateTrustedClusterRequest
+ */
+export type ValidateTrustedClusterRequest = Message<"teleshift.v1.ValidateTrustedClusterRequest"> & {
+  /**
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * @generated from field: repeated types.CertAuthorityV2 certificate_authorities = 2;
+   */
+  certificateAuthorities: CertAuthorityV2[];
+
+  /**
+   * @generated from field: string remote_addr = 3;
+   */
+  remoteAddr: string;
+};
+
+/**
+ * Describes the message teleshift.v1.ValidateTrustedClusterRequest.
+ * Use `create(ValidateTrustedClusterRequestSchema)` to create a new message.
+ */
+export const ValidateTrustedClusterRequestSchema: GenMessage<ValidateTrustedClusterRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 0);
+
+/**
+ * @generated from message teleshift.v1.ValidateTrustedClusterResponse
+ */
+export type ValidateTrustedClusterResponse = Message<"teleshift.v1.ValidateTrustedClusterResponse"> & {
+  /**
+   * @generated from field: repeated types.CertAuthorityV2 certificate_authorities = 1;
+   */
+  certificateAuthorities: CertAuthorityV2[];
+};
+
+/**
+ * Describes the message teleshift.v1.ValidateTrustedClusterResponse.
+ * Use `create(ValidateTrustedClusterResponseSchema)` to create a new message.
+ */
+export const ValidateTrustedClusterResponseSchema: GenMessage<ValidateTrustedClusterResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 1);
+
+/**
+ * @generated from message teleshift.v1.ListRootsRequest
+ */
+export type ListRootsRequest = Message<"teleshift.v1.ListRootsRequest"> & {
+};
+
+/**
+ * Describes the message teleshift.v1.ListRootsRequest.
+ * Use `create(ListRootsRequestSchema)` to create a new message.
+ */
+export const ListRootsRequestSchema: GenMessage<ListRootsRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 2);
+
+/**
+ * @generated from message teleshift.v1.ListRootsResponse
+ */
+export type ListRootsResponse = Message<"teleshift.v1.ListRootsResponse"> & {
+  /**
+   * @generated from field: repeated teleshift.v1.Root roots = 1;
+   */
+  roots: Root[];
+};
+
+/**
+ * Describes the message teleshift.v1.ListRootsResponse.
+ * Use `create(ListRootsResponseSchema)` to create a new message.
+ */
+export const ListRootsResponseSchema: GenMessage<ListRootsResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 3);
+
+/**
+ * @generated from message teleshift.v1.Root
+ */
+export type Root = Message<"teleshift.v1.Root"> & {
+  /**
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * @generated from field: string tunnel_addr = 2;
+   */
+  tunnelAddr: string;
+};
+
+/**
+ * Describes the message teleshift.v1.Root.
+ * Use `create(RootSchema)` to create a new message.
+ */
+export const RootSchema: GenMessage<Root> = /*@__PURE__*/
+  messageDesc(file_internal, 4);
+
+/**
+ * @generated from message teleshift.v1.ReportLeafsRequest
+ */
+export type ReportLeafsRequest = Message<"teleshift.v1.ReportLeafsRequest"> & {
+  /**
+   * @generated from field: repeated string online = 1;
+   */
+  online: string[];
+};
+
+/**
+ * Describes the message teleshift.v1.ReportLeafsRequest.
+ * Use `create(ReportLeafsRequestSchema)` to create a new message.
+ */
+export const ReportLeafsRequestSchema: GenMessage<ReportLeafsRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 5);
+
+/**
+ * @generated from message teleshift.v1.OfferAuthorityRequest
+ */
+export type OfferAuthorityRequest = Message<"teleshift.v1.OfferAuthorityRequest"> & {
+  /**
+   * @generated from field: types.CertAuthorityV2 host_authority = 1;
+   */
+  hostAuthority?: CertAuthorityV2 | undefined;
+};
+
+/**
+ * Describes the message teleshift.v1.OfferAuthorityRequest.
+ * Use `create(OfferAuthorityRequestSchema)` to create a new message.
+ */
+export const OfferAuthorityRequestSchema: GenMessage<OfferAuthorityRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 6);
+
+/**
+ * @generated from message teleshift.v1.WatchRootRequest
+ */
+export type WatchRootRequest = Message<"teleshift.v1.WatchRootRequest"> & {
+};
+
+/**
+ * Describes the message teleshift.v1.WatchRootRequest.
+ * Use `create(WatchRootRequestSchema)` to create a new message.
+ */
+export const WatchRootRequestSchema: GenMessage<WatchRootRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 7);
+
+/**
+ * @generated from message teleshift.v1.WatchRootResponse
+ */
+export type WatchRootResponse = Message<"teleshift.v1.WatchRootResponse"> & {
+  /**
+   * @generated from field: repeated types.CertAuthorityV2 certificate_authorities = 1;
+   */
+  certificateAuthorities: CertAuthorityV2[];
+
+  /**
+   * @generated from field: repeated types.LockV2 locks = 2;
+   */
+  locks: LockV2[];
+
+  /**
+   * both are left out: they are as before
+   *
+   * @generated from field: bool same = 3;
+   */
+  same: boolean;
+
+  /**
+   * somebody was deleted, reset or made anew
+   *
+   * @generated from field: string changed_user = 4;
+   */
+  changedUser: string;
+};
+
+/**
+ * Describes the message teleshift.v1.WatchRootResponse.
+ * Use `create(WatchRootResponseSchema)` to create a new message.
+ */
+export const WatchRootResponseSchema: GenMessage<WatchRootResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 8);
+
+/**
+ * @generated from message teleshift.v1.GetEndingRequest
+ */
+export type GetEndingRequest = Message<"teleshift.v1.GetEndingRequest"> & {
+  /**
+   * @generated from field: string user = 1;
+   */
+  user: string;
+
+  /**
+   * @generated from field: string user_generation = 2;
+   */
+  userGeneration: string;
+};
+
+/**
+ * Describes the message teleshift.v1.GetEndingRequest.
+ * Use `create(GetEndingRequestSchema)` to create a new message.
+ */
+export const GetEndingRequestSchema: GenMessage<GetEndingRequest> = /*@__PURE__*/
+  messageDesc(file_internal, 9);
+
+/**
+ * @generated from message teleshift.v1.GetEndingResponse
+ */
+export type GetEndingResponse = Message<"teleshift.v1.GetEndingResponse"> & {
+  /**
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message teleshift.v1.GetEndingResponse.
+ * Use `create(GetEndingResponseSchema)` to create a new message.
+ */
+export const GetEndingResponseSchema: GenMessage<GetEndingResponse> = /*@__PURE__*/
+  messageDesc(file_internal, 10);
 
 /**
  * @generated from message teleshift.v1.LoginBeginRequest
@@ -44,7 +262,7 @@ export type LoginBeginRequest = Message<"teleshift.v1.LoginBeginRequest"> & {
  * Use `create(LoginBeginRequestSchema)` to create a new message.
  */
 export const LoginBeginRequestSchema: GenMessage<LoginBeginRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 0);
+  messageDesc(file_internal, 11);
 
 /**
  * @generated from message teleshift.v1.LoginBeginResponse
@@ -61,7 +279,7 @@ export type LoginBeginResponse = Message<"teleshift.v1.LoginBeginResponse"> & {
  * Use `create(LoginBeginResponseSchema)` to create a new message.
  */
 export const LoginBeginResponseSchema: GenMessage<LoginBeginResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 1);
+  messageDesc(file_internal, 12);
 
 /**
  * @generated from message teleshift.v1.LoginFinishRequest
@@ -129,7 +347,7 @@ export type LoginFinishRequest = Message<"teleshift.v1.LoginFinishRequest"> & {
  * Use `create(LoginFinishRequestSchema)` to create a new message.
  */
 export const LoginFinishRequestSchema: GenMessage<LoginFinishRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 2);
+  messageDesc(file_internal, 13);
 
 /**
  * @generated from message teleshift.v1.HostSigner
@@ -156,7 +374,7 @@ export type HostSigner = Message<"teleshift.v1.HostSigner"> & {
  * Use `create(HostSignerSchema)` to create a new message.
  */
 export const HostSignerSchema: GenMessage<HostSigner> = /*@__PURE__*/
-  messageDesc(file_internal, 3);
+  messageDesc(file_internal, 14);
 
 /**
  * @generated from message teleshift.v1.LoginFinishResponse
@@ -188,7 +406,7 @@ export type LoginFinishResponse = Message<"teleshift.v1.LoginFinishResponse"> & 
  * Use `create(LoginFinishResponseSchema)` to create a new message.
  */
 export const LoginFinishResponseSchema: GenMessage<LoginFinishResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 4);
+  messageDesc(file_internal, 15);
 
 /**
  * @generated from message teleshift.v1.GetUserTokenRequest
@@ -205,7 +423,7 @@ export type GetUserTokenRequest = Message<"teleshift.v1.GetUserTokenRequest"> & 
  * Use `create(GetUserTokenRequestSchema)` to create a new message.
  */
 export const GetUserTokenRequestSchema: GenMessage<GetUserTokenRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 5);
+  messageDesc(file_internal, 16);
 
 /**
  * @generated from message teleshift.v1.GetUserTokenResponse
@@ -237,7 +455,7 @@ export type GetUserTokenResponse = Message<"teleshift.v1.GetUserTokenResponse"> 
  * Use `create(GetUserTokenResponseSchema)` to create a new message.
  */
 export const GetUserTokenResponseSchema: GenMessage<GetUserTokenResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 6);
+  messageDesc(file_internal, 17);
 
 /**
  * @generated from message teleshift.v1.ChangeUserPasswordRequest
@@ -274,7 +492,7 @@ export type ChangeUserPasswordRequest = Message<"teleshift.v1.ChangeUserPassword
  * Use `create(ChangeUserPasswordRequestSchema)` to create a new message.
  */
 export const ChangeUserPasswordRequestSchema: GenMessage<ChangeUserPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 7);
+  messageDesc(file_internal, 18);
 
 /**
  * Tells Auth where people reach this Proxy, for invite links and tctl; kept until expires.
@@ -303,7 +521,7 @@ export type RegisterProxyRequest = Message<"teleshift.v1.RegisterProxyRequest"> 
  * Use `create(RegisterProxyRequestSchema)` to create a new message.
  */
 export const RegisterProxyRequestSchema: GenMessage<RegisterProxyRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 8);
+  messageDesc(file_internal, 19);
 
 /**
  * @generated from message teleshift.v1.HoldDatabaseUserRequest
@@ -336,7 +554,7 @@ export type HoldDatabaseUserRequest = Message<"teleshift.v1.HoldDatabaseUserRequ
  * Use `create(HoldDatabaseUserRequestSchema)` to create a new message.
  */
 export const HoldDatabaseUserRequestSchema: GenMessage<HoldDatabaseUserRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 9);
+  messageDesc(file_internal, 20);
 
 /**
  * @generated from message teleshift.v1.HoldDatabaseUserResponse
@@ -355,7 +573,7 @@ export type HoldDatabaseUserResponse = Message<"teleshift.v1.HoldDatabaseUserRes
  * Use `create(HoldDatabaseUserResponseSchema)` to create a new message.
  */
 export const HoldDatabaseUserResponseSchema: GenMessage<HoldDatabaseUserResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 10);
+  messageDesc(file_internal, 21);
 
 /**
  * @generated from message teleshift.v1.WatchAuthoritiesRequest
@@ -368,7 +586,7 @@ export type WatchAuthoritiesRequest = Message<"teleshift.v1.WatchAuthoritiesRequ
  * Use `create(WatchAuthoritiesRequestSchema)` to create a new message.
  */
 export const WatchAuthoritiesRequestSchema: GenMessage<WatchAuthoritiesRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 11);
+  messageDesc(file_internal, 22);
 
 /**
  * @generated from message teleshift.v1.WatchAuthoritiesResponse
@@ -394,7 +612,7 @@ export type WatchAuthoritiesResponse = Message<"teleshift.v1.WatchAuthoritiesRes
  * Use `create(WatchAuthoritiesResponseSchema)` to create a new message.
  */
 export const WatchAuthoritiesResponseSchema: GenMessage<WatchAuthoritiesResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 12);
+  messageDesc(file_internal, 23);
 
 /**
  * @generated from message teleshift.v1.GetSessionAccessRequest
@@ -418,6 +636,13 @@ export type GetSessionAccessRequest = Message<"teleshift.v1.GetSessionAccessRequ
   mfaDevice: string;
 
   /**
+   * of the certificate; empty: an agent that knows of one cluster only
+   *
+   * @generated from field: string cluster = 5;
+   */
+  cluster: string;
+
+  /**
    * of the certificate, empty without one; absent: an agent that knows of none
    *
    * @generated from field: optional string user_generation = 4;
@@ -430,7 +655,7 @@ export type GetSessionAccessRequest = Message<"teleshift.v1.GetSessionAccessRequ
  * Use `create(GetSessionAccessRequestSchema)` to create a new message.
  */
 export const GetSessionAccessRequestSchema: GenMessage<GetSessionAccessRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 13);
+  messageDesc(file_internal, 24);
 
 /**
  * @generated from message teleshift.v1.GetSessionAccessResponse
@@ -479,7 +704,7 @@ export type GetSessionAccessResponse = Message<"teleshift.v1.GetSessionAccessRes
  * Use `create(GetSessionAccessResponseSchema)` to create a new message.
  */
 export const GetSessionAccessResponseSchema: GenMessage<GetSessionAccessResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 14);
+  messageDesc(file_internal, 25);
 
 /**
  * @generated from message teleshift.v1.EmitAuditEventsRequest
@@ -496,7 +721,7 @@ export type EmitAuditEventsRequest = Message<"teleshift.v1.EmitAuditEventsReques
  * Use `create(EmitAuditEventsRequestSchema)` to create a new message.
  */
 export const EmitAuditEventsRequestSchema: GenMessage<EmitAuditEventsRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 15);
+  messageDesc(file_internal, 26);
 
 /**
  * @generated from message teleshift.v1.EmitAuditEventsResponse
@@ -513,7 +738,7 @@ export type EmitAuditEventsResponse = Message<"teleshift.v1.EmitAuditEventsRespo
  * Use `create(EmitAuditEventsResponseSchema)` to create a new message.
  */
 export const EmitAuditEventsResponseSchema: GenMessage<EmitAuditEventsResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 16);
+  messageDesc(file_internal, 27);
 
 /**
  * @generated from message teleshift.v1.RefusedAuditEvent
@@ -544,7 +769,7 @@ export type RefusedAuditEvent = Message<"teleshift.v1.RefusedAuditEvent"> & {
  * Use `create(RefusedAuditEventSchema)` to create a new message.
  */
 export const RefusedAuditEventSchema: GenMessage<RefusedAuditEvent> = /*@__PURE__*/
-  messageDesc(file_internal, 17);
+  messageDesc(file_internal, 28);
 
 /**
  * @generated from message teleshift.v1.WatchLocksRequest
@@ -561,7 +786,7 @@ export type WatchLocksRequest = Message<"teleshift.v1.WatchLocksRequest"> & {
  * Use `create(WatchLocksRequestSchema)` to create a new message.
  */
 export const WatchLocksRequestSchema: GenMessage<WatchLocksRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 18);
+  messageDesc(file_internal, 29);
 
 /**
  * @generated from message teleshift.v1.WatchLocksResponse
@@ -597,6 +822,13 @@ export type WatchLocksResponse = Message<"teleshift.v1.WatchLocksResponse"> & {
    * @generated from field: bool whole = 5;
    */
   whole: boolean;
+
+  /**
+   * left out with locks
+   *
+   * @generated from field: repeated teleshift.v1.RemoteLocks remote_locks = 6;
+   */
+  remoteLocks: RemoteLocks[];
 };
 
 /**
@@ -604,7 +836,31 @@ export type WatchLocksResponse = Message<"teleshift.v1.WatchLocksResponse"> & {
  * Use `create(WatchLocksResponseSchema)` to create a new message.
  */
 export const WatchLocksResponseSchema: GenMessage<WatchLocksResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 19);
+  messageDesc(file_internal, 30);
+
+/**
+ * Locks of a root of this cluster; they are about its users only.
+ *
+ * @generated from message teleshift.v1.RemoteLocks
+ */
+export type RemoteLocks = Message<"teleshift.v1.RemoteLocks"> & {
+  /**
+   * @generated from field: string cluster = 1;
+   */
+  cluster: string;
+
+  /**
+   * @generated from field: repeated types.LockV2 locks = 2;
+   */
+  locks: LockV2[];
+};
+
+/**
+ * Describes the message teleshift.v1.RemoteLocks.
+ * Use `create(RemoteLocksSchema)` to create a new message.
+ */
+export const RemoteLocksSchema: GenMessage<RemoteLocks> = /*@__PURE__*/
+  messageDesc(file_internal, 31);
 
 /**
  * @generated from message teleshift.v1.UserGeneration
@@ -631,7 +887,7 @@ export type UserGeneration = Message<"teleshift.v1.UserGeneration"> & {
  * Use `create(UserGenerationSchema)` to create a new message.
  */
 export const UserGenerationSchema: GenMessage<UserGeneration> = /*@__PURE__*/
-  messageDesc(file_internal, 20);
+  messageDesc(file_internal, 32);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesRequest
@@ -644,7 +900,7 @@ export type WatchDatabasesRequest = Message<"teleshift.v1.WatchDatabasesRequest"
  * Use `create(WatchDatabasesRequestSchema)` to create a new message.
  */
 export const WatchDatabasesRequestSchema: GenMessage<WatchDatabasesRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 21);
+  messageDesc(file_internal, 33);
 
 /**
  * @generated from message teleshift.v1.WatchDatabasesResponse
@@ -673,7 +929,7 @@ export type WatchDatabasesResponse = Message<"teleshift.v1.WatchDatabasesRespons
  * Use `create(WatchDatabasesResponseSchema)` to create a new message.
  */
 export const WatchDatabasesResponseSchema: GenMessage<WatchDatabasesResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 22);
+  messageDesc(file_internal, 34);
 
 /**
  * @generated from message teleshift.v1.SearchEventsRequest
@@ -740,7 +996,7 @@ export type SearchEventsRequest = Message<"teleshift.v1.SearchEventsRequest"> & 
  * Use `create(SearchEventsRequestSchema)` to create a new message.
  */
 export const SearchEventsRequestSchema: GenMessage<SearchEventsRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 23);
+  messageDesc(file_internal, 35);
 
 /**
  * @generated from message teleshift.v1.SearchEventsResponse
@@ -764,7 +1020,7 @@ export type SearchEventsResponse = Message<"teleshift.v1.SearchEventsResponse"> 
  * Use `create(SearchEventsResponseSchema)` to create a new message.
  */
 export const SearchEventsResponseSchema: GenMessage<SearchEventsResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 24);
+  messageDesc(file_internal, 36);
 
 /**
  * @generated from message teleshift.v1.ExplainAccessRequest
@@ -807,7 +1063,7 @@ export type ExplainAccessRequest = Message<"teleshift.v1.ExplainAccessRequest"> 
  * Use `create(ExplainAccessRequestSchema)` to create a new message.
  */
 export const ExplainAccessRequestSchema: GenMessage<ExplainAccessRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 25);
+  messageDesc(file_internal, 37);
 
 /**
  * @generated from message teleshift.v1.ExplainAccessResponse
@@ -867,7 +1123,7 @@ export type ExplainAccessResponse = Message<"teleshift.v1.ExplainAccessResponse"
  * Use `create(ExplainAccessResponseSchema)` to create a new message.
  */
 export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 26);
+  messageDesc(file_internal, 38);
 
 /**
  * @generated from message teleshift.v1.AccessBlock
@@ -915,7 +1171,7 @@ export type AccessBlock = Message<"teleshift.v1.AccessBlock"> & {
  * Use `create(AccessBlockSchema)` to create a new message.
  */
 export const AccessBlockSchema: GenMessage<AccessBlock> = /*@__PURE__*/
-  messageDesc(file_internal, 27);
+  messageDesc(file_internal, 39);
 
 /**
  * @generated from message teleshift.v1.AccessCheck
@@ -951,7 +1207,7 @@ export type AccessCheck = Message<"teleshift.v1.AccessCheck"> & {
  * Use `create(AccessCheckSchema)` to create a new message.
  */
 export const AccessCheckSchema: GenMessage<AccessCheck> = /*@__PURE__*/
-  messageDesc(file_internal, 28);
+  messageDesc(file_internal, 40);
 
 /**
  * @generated from message teleshift.v1.AccessChange
@@ -1006,7 +1262,7 @@ export type AccessChange = Message<"teleshift.v1.AccessChange"> & {
  * Use `create(AccessChangeSchema)` to create a new message.
  */
 export const AccessChangeSchema: GenMessage<AccessChange> = /*@__PURE__*/
-  messageDesc(file_internal, 29);
+  messageDesc(file_internal, 41);
 
 /**
  * @generated from message teleshift.v1.ListAccessRequest
@@ -1037,7 +1293,7 @@ export type ListAccessRequest = Message<"teleshift.v1.ListAccessRequest"> & {
  * Use `create(ListAccessRequestSchema)` to create a new message.
  */
 export const ListAccessRequestSchema: GenMessage<ListAccessRequest> = /*@__PURE__*/
-  messageDesc(file_internal, 30);
+  messageDesc(file_internal, 42);
 
 /**
  * @generated from message teleshift.v1.ListAccessResponse
@@ -1059,7 +1315,7 @@ export type ListAccessResponse = Message<"teleshift.v1.ListAccessResponse"> & {
  * Use `create(ListAccessResponseSchema)` to create a new message.
  */
 export const ListAccessResponseSchema: GenMessage<ListAccessResponse> = /*@__PURE__*/
-  messageDesc(file_internal, 31);
+  messageDesc(file_internal, 43);
 
 /**
  * A way in through one role.
@@ -1113,7 +1369,7 @@ export type Entrance = Message<"teleshift.v1.Entrance"> & {
  * Use `create(EntranceSchema)` to create a new message.
  */
 export const EntranceSchema: GenMessage<Entrance> = /*@__PURE__*/
-  messageDesc(file_internal, 32);
+  messageDesc(file_internal, 44);
 
 /**
  * What the Proxy's web API asks of Auth for people who have no certificate yet.
@@ -1163,8 +1419,77 @@ export const ProxyGateway: GenService<{
     input: typeof RegisterProxyRequestSchema;
     output: typeof EmptySchema;
   },
+  /**
+   * A cluster wants to become a leaf of this one.
+   *
+   * @generated from rpc teleshift.v1.ProxyGateway.ValidateTrustedCluster
+   */
+  validateTrustedCluster: {
+    methodKind: "unary";
+    input: typeof ValidateTrustedClusterRequestSchema;
+    output: typeof ValidateTrustedClusterResponseSchema;
+  },
+  /**
+   * Roots of this cluster to which tunnels are kept.
+   *
+   * @generated from rpc teleshift.v1.ProxyGateway.ListRoots
+   */
+  listRoots: {
+    methodKind: "unary";
+    input: typeof ListRootsRequestSchema;
+    output: typeof ListRootsResponseSchema;
+  },
+  /**
+   * Which leafs hold a tunnel to this Proxy; repeated, and forgotten after a while.
+   *
+   * @generated from rpc teleshift.v1.ProxyGateway.ReportLeafs
+   */
+  reportLeafs: {
+    methodKind: "unary";
+    input: typeof ReportLeafsRequestSchema;
+    output: typeof EmptySchema;
+  },
 }> = /*@__PURE__*/
   serviceDesc(file_internal, 0);
+
+/**
+ * What the Auth Service of a leaf asks of the Auth Service of its root, with a host certificate of its own cluster.
+ *
+ * @generated from service teleshift.v1.TrustLink
+ */
+export const TrustLink: GenService<{
+  /**
+   * The leaf's authority of hosts as it is now.
+   *
+   * @generated from rpc teleshift.v1.TrustLink.OfferAuthority
+   */
+  offerAuthority: {
+    methodKind: "unary";
+    input: typeof OfferAuthorityRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * What the root says, now and at each change.
+   *
+   * @generated from rpc teleshift.v1.TrustLink.WatchRoot
+   */
+  watchRoot: {
+    methodKind: "server_streaming";
+    input: typeof WatchRootRequestSchema;
+    output: typeof WatchRootResponseSchema;
+  },
+  /**
+   * Why a certificate of the root's counts no more; empty: it does.
+   *
+   * @generated from rpc teleshift.v1.TrustLink.GetEnding
+   */
+  getEnding: {
+    methodKind: "unary";
+    input: typeof GetEndingRequestSchema;
+    output: typeof GetEndingResponseSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_internal, 1);
 
 /**
  * What a Database Service asks of Auth.
@@ -1235,7 +1560,7 @@ export const DatabaseAgent: GenService<{
     output: typeof HoldDatabaseUserResponseSchema;
   },
 }> = /*@__PURE__*/
-  serviceDesc(file_internal, 1);
+  serviceDesc(file_internal, 2);
 
 /**
  * Reading the audit log. Callers are users: with a rule on "event" everything, without it their own statements.
@@ -1254,7 +1579,7 @@ export const AuditReader: GenService<{
     output: typeof SearchEventsResponseSchema;
   },
 }> = /*@__PURE__*/
-  serviceDesc(file_internal, 2);
+  serviceDesc(file_internal, 3);
 
 /**
  * Who may enter which database, and why. Callers are users: about themselves as much as they may know; about others with
@@ -1282,5 +1607,5 @@ export const AccessReader: GenService<{
     output: typeof ListAccessResponseSchema;
   },
 }> = /*@__PURE__*/
-  serviceDesc(file_internal, 3);
+  serviceDesc(file_internal, 4);
 

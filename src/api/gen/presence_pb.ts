@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { EmptySchema } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_empty } from "@bufbuild/protobuf/wkt";
 import type { RemoteClusterV3, RemoteClusterV3Schema } from "./types_pb.js";
 import { file_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +14,24 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file presence.proto.
  */
 export const file_presence: GenFile = /*@__PURE__*/
-  fileDesc("Cg5wcmVzZW5jZS5wcm90bxIUdGVsZXBvcnQucHJlc2VuY2UudjEiJwoXR2V0UmVtb3RlQ2x1c3RlclJlcXVlc3QSDAoEbmFtZRgBIAEoCSJCChlMaXN0UmVtb3RlQ2x1c3RlcnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJImYKGkxpc3RSZW1vdGVDbHVzdGVyc1Jlc3BvbnNlEi8KD3JlbW90ZV9jbHVzdGVycxgBIAMoCzIWLnR5cGVzLlJlbW90ZUNsdXN0ZXJWMxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAky5QEKD1ByZXNlbmNlU2VydmljZRJ3ChJMaXN0UmVtb3RlQ2x1c3RlcnMSLy50ZWxlcG9ydC5wcmVzZW5jZS52MS5MaXN0UmVtb3RlQ2x1c3RlcnNSZXF1ZXN0GjAudGVsZXBvcnQucHJlc2VuY2UudjEuTGlzdFJlbW90ZUNsdXN0ZXJzUmVzcG9uc2USWQoQR2V0UmVtb3RlQ2x1c3RlchItLnRlbGVwb3J0LnByZXNlbmNlLnYxLkdldFJlbW90ZUNsdXN0ZXJSZXF1ZXN0GhYudHlwZXMuUmVtb3RlQ2x1c3RlclYzYgZwcm90bzM", [file_types]);
+  fileDesc("Cg5wcmVzZW5jZS5wcm90bxIUdGVsZXBvcnQucHJlc2VuY2UudjEiKgoaRGVsZXRlUmVtb3RlQ2x1c3RlclJlcXVlc3QSDAoEbmFtZRgBIAEoCSInChdHZXRSZW1vdGVDbHVzdGVyUmVxdWVzdBIMCgRuYW1lGAEgASgJIkIKGUxpc3RSZW1vdGVDbHVzdGVyc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkiZgoaTGlzdFJlbW90ZUNsdXN0ZXJzUmVzcG9uc2USLwoPcmVtb3RlX2NsdXN0ZXJzGAEgAygLMhYudHlwZXMuUmVtb3RlQ2x1c3RlclYzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCTLGAgoPUHJlc2VuY2VTZXJ2aWNlEncKEkxpc3RSZW1vdGVDbHVzdGVycxIvLnRlbGVwb3J0LnByZXNlbmNlLnYxLkxpc3RSZW1vdGVDbHVzdGVyc1JlcXVlc3QaMC50ZWxlcG9ydC5wcmVzZW5jZS52MS5MaXN0UmVtb3RlQ2x1c3RlcnNSZXNwb25zZRJZChBHZXRSZW1vdGVDbHVzdGVyEi0udGVsZXBvcnQucHJlc2VuY2UudjEuR2V0UmVtb3RlQ2x1c3RlclJlcXVlc3QaFi50eXBlcy5SZW1vdGVDbHVzdGVyVjMSXwoTRGVsZXRlUmVtb3RlQ2x1c3RlchIwLnRlbGVwb3J0LnByZXNlbmNlLnYxLkRlbGV0ZVJlbW90ZUNsdXN0ZXJSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5YgZwcm90bzM", [file_google_protobuf_empty, file_types]);
+
+/**
+ * @generated from message teleport.presence.v1.DeleteRemoteClusterRequest
+ */
+export type DeleteRemoteClusterRequest = Message<"teleport.presence.v1.DeleteRemoteClusterRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message teleport.presence.v1.DeleteRemoteClusterRequest.
+ * Use `create(DeleteRemoteClusterRequestSchema)` to create a new message.
+ */
+export const DeleteRemoteClusterRequestSchema: GenMessage<DeleteRemoteClusterRequest> = /*@__PURE__*/
+  messageDesc(file_presence, 0);
 
 /**
  * @generated from message teleport.presence.v1.GetRemoteClusterRequest
@@ -29,7 +48,7 @@ export type GetRemoteClusterRequest = Message<"teleport.presence.v1.GetRemoteClu
  * Use `create(GetRemoteClusterRequestSchema)` to create a new message.
  */
 export const GetRemoteClusterRequestSchema: GenMessage<GetRemoteClusterRequest> = /*@__PURE__*/
-  messageDesc(file_presence, 0);
+  messageDesc(file_presence, 1);
 
 /**
  * @generated from message teleport.presence.v1.ListRemoteClustersRequest
@@ -51,7 +70,7 @@ export type ListRemoteClustersRequest = Message<"teleport.presence.v1.ListRemote
  * Use `create(ListRemoteClustersRequestSchema)` to create a new message.
  */
 export const ListRemoteClustersRequestSchema: GenMessage<ListRemoteClustersRequest> = /*@__PURE__*/
-  messageDesc(file_presence, 1);
+  messageDesc(file_presence, 2);
 
 /**
  * @generated from message teleport.presence.v1.ListRemoteClustersResponse
@@ -73,7 +92,7 @@ export type ListRemoteClustersResponse = Message<"teleport.presence.v1.ListRemot
  * Use `create(ListRemoteClustersResponseSchema)` to create a new message.
  */
 export const ListRemoteClustersResponseSchema: GenMessage<ListRemoteClustersResponse> = /*@__PURE__*/
-  messageDesc(file_presence, 2);
+  messageDesc(file_presence, 3);
 
 /**
  * @generated from service teleport.presence.v1.PresenceService
@@ -94,6 +113,14 @@ export const PresenceService: GenService<{
     methodKind: "unary";
     input: typeof GetRemoteClusterRequestSchema;
     output: typeof RemoteClusterV3Schema;
+  },
+  /**
+   * @generated from rpc teleport.presence.v1.PresenceService.DeleteRemoteCluster
+   */
+  deleteRemoteCluster: {
+    methodKind: "unary";
+    input: typeof DeleteRemoteClusterRequestSchema;
+    output: typeof EmptySchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_presence, 0);

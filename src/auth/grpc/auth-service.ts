@@ -17,6 +17,7 @@ import { requireSomebody, whoCalls } from '../who.js';
 import { certificateHandlers } from './certs.js';
 import { databaseHandlers } from './databases.js';
 import { tokenHandlers } from './tokens.js';
+import { trustedClusterHandlers } from './trusted-clusters.js';
 import { userHandlers } from './users.js';
 
 export function authHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthService>> {
@@ -26,6 +27,7 @@ export function authHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthS
     ...databaseHandlers(state),
     ...userHandlers(state),
     ...tokenHandlers(state),
+    ...trustedClusterHandlers(state),
   };
 }
 

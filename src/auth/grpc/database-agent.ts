@@ -2,7 +2,9 @@
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
 import { toMessage } from '../../api/convert.js';
-import type { DatabaseAgent } from '../../api/gen/internal_pb.js';
+import type { DatabaseAgent, GetSessionAccessRequest } from '../../api/gen/internal_pb.js';
+import { remoteName } from '../../identity/remote.js';
+import { mapRoles } from '../../rbac/role-map.js';
 import { isSameInRedshift } from '../../resources/auto-user-name.js';
 import type { User } from '../../resources/types.js';
 import { keyOf } from '../../store/store.js';
@@ -13,7 +15,38 @@ import { locksFeed, rightsFeed } from '../rights-feed.js';
 import { secretsOf } from '../secrets.js';
 import { networkingConfig } from '../settings.js';
 import type { AuthState } from '../state.js';
-import { requireHost, rolesOf, whoCalls } from '../who.js';
+import { locksAbout, requireHost, rolesOf, whoCalls } from '../who.js';
+
+interface KnownUser {
+  user: User | undefined;
+  generation: string;
+}
+
+/** The cluster of a certificate, where that is not ours. */
+const remoteIn = ({ clusterName }: AuthState, { cluster }: GetSessionAccessRequest): string | undefined =>
+  cluster === '' || cluster === clusterName ? undefined : cluster;
+
+const userOf = (state: AuthState, request: GetSessionAccessRequest, remote: string | undefined): Promise<KnownUser> =>
+  remote === undefined ? ownUser(state, request.user) : remoteUser(state, request, remote);
+
+async function ownUser(state: AuthState, name: string): Promise<KnownUser> {
+  const [user, { generation = '' }] = await Promise.all([state.users.get(name), secretsOf(state, name)]);
+  return { user, generation };
+}
+
+/** With the roles that the role map makes of those in the certificate; no traits: the certificate has them. */
+async function remoteUser(
+  state: AuthState,
+  { user: username, roles: groups, userGeneration = '' }: GetSessionAccessRequest,
+  cluster: string,
+): Promise<KnownUser> {
+  const trusted = state.authorities.remotes.isOn(cluster) ? await state.trustedClusters.get(cluster) : undefined;
+  const ended = await state.roots.whyEnded({ username, teleportCluster: cluster, userGeneration });
+  const roles = mapRoles(trusted?.spec.role_map ?? [], groups);
+  const name = remoteName(username, cluster);
+  const user: User = { kind: 'user', version: 'v2', metadata: { name }, spec: { roles, traits: {} } };
+  return { user: trusted && user, generation: ended === undefined ? userGeneration : '-' };
+}
 
 /** A change in a database has deadlines of its own, which are shorter. */
 const MOST_HELD_MS = 5 * 60_000;
@@ -27,14 +60,14 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
     getSessionAccess: async (request, context) => {
       // A Proxy asks whether a certificate still counts.
       requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
-      const user = await state.users.get(request.user);
-      const { generation = '' } = await secretsOf(state, request.user);
+      const remote = remoteIn(state, request);
+      const { user, generation } = await userOf(state, request, remote);
       const certificateEnded = request.userGeneration !== undefined && request.userGeneration !== generation;
       // Whoever is out is out, also where a role of hers is gone.
       const roles = user && !certificateEnded ? await rolesOf(state, user.spec.roles) : [];
       return {
         roles: roles.map((role) => toMessage('role', role)),
-        locks: (await state.locks.list()).map((lock) => toMessage('lock', lock)),
+        locks: (await locksAbout(state, remote)).map((lock) => toMessage('lock', lock)),
         userExists: user !== undefined,
         authPreference: toMessage('cluster_auth_preference', state.preference),
         networkingConfig: toMessage('cluster_networking_config', networkingConfig(state)),

@@ -1,22 +1,25 @@
-/** Clusters that trust this one: none, and each by its name is not found. */
+/** Clusters that are leafs of this one. */
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
+import { toMessage } from '../../api/convert.js';
 import type { PresenceService } from '../../api/gen/presence_pb.js';
-import { TeleportError } from '../../errors.js';
-import { requireRule } from '../rules.js';
+import * as clusters from '../remote-clusters.js';
 import type { AuthState } from '../state.js';
 import { requireSomebody, whoCalls } from '../who.js';
 
 export function presenceHandlers(state: AuthState): Partial<ServiceImpl<typeof PresenceService>> {
-  const whoOf = (context: HandlerContext) => whoCalls(state, context.values.get(callerKey));
+  const whoOf = async (context: HandlerContext) =>
+    requireSomebody(await whoCalls(state, context.values.get(callerKey)));
   return {
     listRemoteClusters: async (_, context) => {
-      requireRule(requireSomebody(await whoOf(context)), 'remote_cluster', 'list', 'read');
-      return {};
+      const found = await clusters.listRemoteClusters(state, await whoOf(context));
+      return { remoteClusters: found.map((cluster) => toMessage('remote_cluster', cluster)) };
     },
-    getRemoteCluster: async ({ name }, context) => {
-      requireRule(requireSomebody(await whoOf(context)), 'remote_cluster', 'read');
-      throw new TeleportError('NotFound', `remote cluster "${name}" is not found`);
+    getRemoteCluster: async ({ name }, context) =>
+      toMessage('remote_cluster', await clusters.getRemoteCluster(state, await whoOf(context), name)),
+    deleteRemoteCluster: async ({ name }, context) => {
+      await clusters.deleteRemoteCluster(state, await whoOf(context), name);
+      return {};
     },
   };
 }

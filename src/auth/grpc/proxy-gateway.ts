@@ -1,12 +1,14 @@
 /** What Proxies ask of Auth, by a service of our own (`api/proto/internal.proto`). */
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
+import { fromMessages, toMessage } from '../../api/convert.js';
 import type { ProxyGateway } from '../../api/gen/internal_pb.js';
 import { msOfNanos } from '../../duration.js';
 import { sshLine } from '../ca.js';
 import { changeUserPassword, openUserToken } from '../invites.js';
 import { loginBegin, loginFinish } from '../login.js';
 import { registerProxy } from '../proxies.js';
+import { reportLeafs, validateTrustedCluster } from '../remote-clusters.js';
 import type { AuthState } from '../state.js';
 import { requireHost, whoCalls } from '../who.js';
 
@@ -47,6 +49,22 @@ export function proxyGatewayHandlers(state: AuthState): Partial<ServiceImpl<type
     changeUserPassword: async (request, context) => {
       await asProxy(context);
       await changeUserPassword(state, request);
+      return {};
+    },
+    validateTrustedCluster: async ({ token, certificateAuthorities, remoteAddr }, context) => {
+      await asProxy(context);
+      const authorities = fromMessages('cert_authority', certificateAuthorities);
+      const ours = await validateTrustedCluster(state, { token, authorities, remoteAddr });
+      return { certificateAuthorities: ours.map((authority) => toMessage('cert_authority', authority)) };
+    },
+    listRoots: async (_, context) => {
+      await asProxy(context);
+      const found = (await state.trustedClusters.list()).filter(({ spec }) => spec.enabled);
+      return { roots: found.map(({ metadata, spec }) => ({ cluster: metadata.name, tunnelAddr: spec.tunnel_addr })) };
+    },
+    reportLeafs: async ({ online }, context) => {
+      const { hostId } = await asProxy(context);
+      await reportLeafs(state, hostId, online);
       return {};
     },
     registerProxy: async (request, context) => {

@@ -13,6 +13,8 @@ import { nameOf, requireSomebody, whoCalls } from '../who.js';
 export function trustHandlers(state: AuthState, rotator: Rotator): Partial<ServiceImpl<typeof TrustService>> {
   const whoOf = (context: HandlerContext) => whoCalls(state, context.values.get(callerKey));
   const isKnown = (type: string): type is CaType => (CA_TYPES as readonly string[]).includes(type);
+  /** Ours first. */
+  const known = (type: CaType) => [state.authorities.get(type).resource, ...state.authorities.remotes.ofType(type)];
   const mayRead = async (context: HandlerContext, includeKey: boolean) => {
     requireRule(requireSomebody(await whoOf(context)), 'cert_authority', 'readnosecrets');
     if (includeKey)
@@ -22,13 +24,13 @@ export function trustHandlers(state: AuthState, rotator: Rotator): Partial<Servi
     getCertAuthority: async ({ type, domain, includeKey }, context) => {
       await mayRead(context, includeKey);
       if (!isKnown(type)) throw new TeleportError('BadParameter', `authority type "${type}" is not supported`);
-      if (domain !== '' && domain !== state.clusterName)
-        throw new TeleportError('NotFound', `key "${domain}" is not found`);
-      return toMessage('cert_authority', state.authorities.get(type).resource);
+      const found = known(type).find(({ spec }) => spec.cluster_name === (domain || state.clusterName));
+      if (!found) throw new TeleportError('NotFound', `key "${domain}" is not found`);
+      return toMessage('cert_authority', found);
     },
     getCertAuthorities: async ({ type, includeKey }, context) => {
       await mayRead(context, includeKey);
-      const found = isKnown(type) ? [state.authorities.get(type).resource] : [];
+      const found = isKnown(type) ? known(type) : [];
       return { certAuthoritiesV2: found.map((authority) => toMessage('cert_authority', authority)) };
     },
     rotateCertAuthority: async ({ type, gracePeriod, targetPhase, mode, schedule }, context) => {

@@ -9,10 +9,14 @@ import { homePage, signupPage } from './pages.js';
 import { type ClusterSettings, findAnswer, type ProxySettings, pingAnswer, pingConnectorAnswer } from './ping.js';
 import type { WebRequest } from './request.js';
 import { changePassword, pageToken, passwordToken, registerChallenge } from './signup.js';
+import { validateTrust } from './trust.js';
 
 export interface WebContext {
   settings: ProxySettings;
-  gateway: Pick<AuthClient['proxyGateway'], 'loginBegin' | 'loginFinish' | 'getUserToken' | 'changeUserPassword'>;
+  gateway: Pick<
+    AuthClient['proxyGateway'],
+    'loginBegin' | 'loginFinish' | 'getUserToken' | 'changeUserPassword' | 'validateTrustedCluster'
+  >;
   join: Pick<AuthClient['join'], 'registerUsingToken'>;
   cluster: () => Promise<ClusterSettings>;
 }
@@ -73,6 +77,12 @@ export const ROUTES: readonly WebRoute[] = [
     path: '/webapi/host/credentials',
     limit: 'normal',
     handle: (request, c) => hostCredentials(c.join, request),
+  },
+  {
+    method: 'POST',
+    path: '/webapi/trustedclusters/validate',
+    limit: 'normal',
+    handle: (request, c) => validateTrust(c.gateway, request),
   },
   {
     method: 'GET',

@@ -9,6 +9,7 @@ import { isTeleportError, TeleportError } from '../../errors.js';
 import { spkiPin, splitPem } from '../../pki/x509.js';
 import { masked } from '../../redact.js';
 import { parseLabelSpec } from '../../resources/labels.js';
+import { TRUST_ROLES } from '../../resources/system-role.js';
 import type { ProvisionToken } from '../../resources/types.js';
 import { normalRole } from '../../resources/validate.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
@@ -73,6 +74,13 @@ function tokenYaml(text: string): string {
   return text.replace(/^- /gm, '    - ').replace(/^(expires: )"(.*)"$/m, '$1$2');
 }
 
+function explainTrust(env: Env, { ttl }: TokensAddArgs, token: string): void {
+  printLine(env, `The cluster invite token: ${token}`);
+  printLine(env, `This token will expire in ${Math.round(ttl / 60_000)} minutes`);
+  printLine(env);
+  printLine(env, 'Use this token when defining a trusted cluster resource on a remote cluster.');
+}
+
 async function explain(
   env: Env,
   client: AuthClient,
@@ -80,6 +88,7 @@ async function explain(
   roles: string[],
   token: string,
 ): Promise<void> {
+  if (roles.includes(TRUST_ROLES.token)) return explainTrust(env, args, token);
   const [{ tlsCa }, ping] = await Promise.all([client.auth.getClusterCACert({}), client.auth.ping({})]);
   const pins = splitPem(Buffer.from(tlsCa).toString()).map(spkiPin);
   const minutes = Math.round(args.ttl / 60_000);

@@ -20,6 +20,8 @@ import type { ListedDatabase } from './table.js';
 
 /** Leaves of one proxy that are asked at once. Teleport's number. */
 const MOST_AT_ONCE = 10;
+/** How long a leaf may take over an answer: one that hangs must not keep the others from being shown. Our own limit. */
+const LEAF_DEADLINE_MS = 5_000;
 
 /** @throws when there is no login at all, and when nothing was found and a cluster gave no answer */
 export async function everyDatabase(
@@ -40,8 +42,10 @@ export async function everyDatabase(
       failures.push(failureOf(cluster, error));
     }
   };
-  const open = (session: LoginSession, cluster: string) =>
-    openCluster(env, session === current ? { ...args, cluster } : { ...ofOther(args, session), cluster });
+  const open = (session: LoginSession, cluster: string, deadlineMs?: number) => {
+    const place = session === current ? args : ofOther(args, session);
+    return openCluster(env, { ...place, cluster }, deadlineMs);
+  };
   const list = async (session: LoginSession, access: ClusterAccess) => {
     const cluster = access.clusterName;
     const isSelected = cluster === (session.profile.cluster ?? session.cluster);
@@ -53,7 +57,7 @@ export async function everyDatabase(
   };
   const listLeaf = (session: LoginSession, cluster: string) =>
     guarded(cluster, async () => {
-      await using access = await open(session, cluster);
+      await using access = await open(session, cluster, cluster === session.rootCluster ? undefined : LEAF_DEADLINE_MS);
       await list(session, access);
     });
   const listProfile = async (session: LoginSession) => {

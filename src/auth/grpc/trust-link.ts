@@ -1,0 +1,28 @@
+/** What the Auth Service of a leaf asks of ours (`api/proto/internal.proto`). */
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { callerKey } from '../../api/caller.js';
+import { fromMessage } from '../../api/convert.js';
+import type { TrustLink } from '../../api/gen/internal_pb.js';
+import type { AuthState } from '../state.js';
+import { requireLeaf, rootFeed, takeHostAuthority, whyEnded } from '../trust-link.js';
+import { whoCalls } from '../who.js';
+import { must } from './written.js';
+
+export function trustLinkHandlers(state: AuthState): Partial<ServiceImpl<typeof TrustLink>> {
+  const asLeaf = async (context: HandlerContext) => requireLeaf(await whoCalls(state, context.values.get(callerKey)));
+  return {
+    offerAuthority: async ({ hostAuthority }, context) => {
+      const leaf = await asLeaf(context);
+      await takeHostAuthority(state, leaf, fromMessage('cert_authority', must(hostAuthority, 'HostAuthority')));
+      return {};
+    },
+    async *watchRoot(_, context) {
+      await asLeaf(context);
+      yield* rootFeed(state, context.signal);
+    },
+    getEnding: async ({ user, userGeneration }, context) => {
+      await asLeaf(context);
+      return { reason: await whyEnded(state, user, userGeneration) };
+    },
+  };
+}

@@ -1,0 +1,129 @@
+/** At a root: the clusters that have become its leafs, and whether they are there. */
+import { messageOf, TeleportError } from '../errors.js';
+import { ipOf } from '../ip.js';
+import { TRUST_ROLES } from '../resources/system-role.js';
+import type { CertAuthority, RemoteCluster } from '../resources/types.js';
+import { keyOf } from '../store/store.js';
+import { tokenOf } from './host-certs.js';
+import { recorded } from './recorded.js';
+import { storedValue } from './records.js';
+import { checkedAuthorities } from './remote-authorities.js';
+import { requireRule } from './rules.js';
+import type { AuthState } from './state.js';
+import { nameOf, type Who } from './who.js';
+
+export interface ValidateRequest {
+  token: string;
+  authorities: CertAuthority[];
+  /** Of the leaf. */
+  remoteAddr: string;
+}
+
+/**
+ * A cluster wants to become a leaf.
+ *
+ * @returns our authorities of hosts and users
+ * @throws TeleportError `AccessDenied` for a token or authorities that are not good, `AlreadyExists` for a name that is taken
+ */
+export async function validateTrustedCluster(state: AuthState, request: ValidateRequest): Promise<CertAuthority[]> {
+  state.joinLimits.attempt(ipOf(request.remoteAddr) ?? request.remoteAddr);
+  await checkToken(state, request.token);
+  const { cluster, authorities } = checkedAuthorities(request.authorities, ['host']);
+  if (cluster === state.clusterName) {
+    throw new TeleportError('AccessDenied', `remote cluster has same name as this cluster: ${cluster}`);
+  }
+  const { remotes } = state.authorities;
+  if (remotes.has(cluster) || (await state.remoteClusters.get(cluster))) {
+    throw new TeleportError(
+      'AlreadyExists',
+      `leaf cluster name ${JSON.stringify(cluster)} is taken at root cluster ${JSON.stringify(state.clusterName)}. If that is the same cluster, remove it at the root first: tctl rm rc/${cluster}`,
+    );
+  }
+  await recorded(state, ['remote_cluster.create', { name: cluster, 'addr.remote': request.remoteAddr }], async () => {
+    await state.remoteClusters.create({
+      kind: 'remote_cluster',
+      version: 'v3',
+      metadata: { name: cluster },
+      status: { connection: 'offline' },
+    });
+    await remotes.put(cluster, authorities);
+  });
+  return (['host', 'user'] as const).map((type) => state.authorities.get(type).resource);
+}
+
+async function checkToken(state: AuthState, token: string): Promise<void> {
+  const { roles } = await tokenOf(state, token).catch((cause: unknown) => {
+    state.log.info('A cluster that wants to become a leaf has a token that is not good.', { error: messageOf(cause) });
+    throw new TeleportError('AccessDenied', 'the remote server denied access: invalid cluster token', { cause });
+  });
+  if (!roles.includes(TRUST_ROLES.token)) {
+    throw new TeleportError(
+      'AccessDenied',
+      'role does not match: the token is not one of "tctl tokens add --type=trusted_cluster"',
+    );
+  }
+}
+
+/** @throws NotFound `remote cluster "x" is not found` */
+export async function getRemoteCluster(state: AuthState, who: Who, name: string): Promise<RemoteCluster> {
+  requireRule(who, 'remote_cluster', 'read');
+  const found = await state.remoteClusters.get(name);
+  if (found === undefined) throw notFound(name);
+  return await withStatus(state, found);
+}
+
+export async function listRemoteClusters(state: AuthState, who: Who): Promise<RemoteCluster[]> {
+  requireRule(who, 'remote_cluster', 'list', 'read');
+  return await Promise.all((await state.remoteClusters.list()).map((one) => withStatus(state, one)));
+}
+
+/** From now on the leaf is a stranger, and what runs through its tunnels ends. */
+export async function deleteRemoteCluster(state: AuthState, who: Who, name: string): Promise<void> {
+  requireRule(who, 'remote_cluster', 'delete');
+  if ((await state.remoteClusters.get(name)) === undefined) throw notFound(name);
+  await recorded(state, ['remote_cluster.delete', { name, user: nameOf(who) }], async () => {
+    await state.authorities.remotes.drop(name);
+    await state.remoteClusters.delete(name);
+    for (const { key } of await state.store.range(`${keyOf(HEARTBEATS, name)}/`)) await state.store.delete(key);
+  });
+}
+
+const notFound = (name: string) => new TeleportError('NotFound', `remote cluster ${JSON.stringify(name)} is not found`);
+
+interface Heartbeat {
+  /** RFC 3339. */
+  at: string;
+  isOnline: boolean;
+}
+
+const HEARTBEATS = 'remote_heartbeat';
+/** How long a word of a Proxy's is good. */
+export const LEAF_TTL_MS = 180_000;
+
+/** A Proxy says which leafs hold a tunnel to it. */
+export async function reportLeafs(state: AuthState, hostId: string, online: readonly string[]): Promise<void> {
+  const at = state.now().toISOString();
+  for (const { metadata } of await state.remoteClusters.list()) {
+    const key = keyOf(HEARTBEATS, metadata.name, hostId);
+    const isOnline = online.includes(metadata.name);
+    const last = await state.store.get(key);
+    if (!isOnline && !(last && storedValue<Heartbeat>(last).isOnline)) continue;
+    const said: Heartbeat = isOnline ? { at, isOnline } : { ...storedValue<Heartbeat>(last!), isOnline };
+    await state.store.put(key, JSON.stringify(said));
+  }
+}
+
+async function withStatus(state: AuthState, cluster: RemoteCluster): Promise<RemoteCluster> {
+  const items = await state.store.range(`${keyOf(HEARTBEATS, cluster.metadata.name)}/`);
+  const heard = items.map((item) => storedValue<Heartbeat>(item));
+  const since = state.now().getTime() - LEAF_TTL_MS;
+  const isOnline = heard.some((one) => one.isOnline && Date.parse(one.at) > since);
+  const last = heard
+    .map(({ at }) => at)
+    .sort()
+    .at(-1);
+  return {
+    ...cluster,
+    status: { connection: isOnline ? 'online' : 'offline', ...(last ? { last_heartbeat: last } : {}) },
+  };
+}

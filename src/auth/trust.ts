@@ -1,0 +1,31 @@
+/** What the parts of Auth know of trust between clusters: where the store keeps it, and whom to ask. */
+import type { Identity } from '../identity/identity.js';
+import type { CertAuthority } from '../resources/types.js';
+import { keyOf } from '../store/store.js';
+
+/** Folder of the locks of roots, one item a root. */
+export const REMOTE_LOCKS = `${keyOf('remote_lock')}/`;
+
+export const remoteLocksKey = (cluster: string): string => keyOf('remote_lock', cluster);
+
+/** The root's web API, as `webapi/trust.ts` calls it. */
+export interface TrustExchange {
+  /** Name of the cluster behind the Proxy. */
+  clusterBehind(address: string): Promise<string>;
+  exchangeAuthorities(request: {
+    address: string;
+    token: string;
+    hostAuthority: CertAuthority;
+  }): Promise<CertAuthority[]>;
+}
+
+/** Whose certificate it is, as its own cluster calls her. */
+export type RemoteUser = Pick<Identity, 'username' | 'teleportCluster' | 'userGeneration'>;
+
+/** What is heard of the roots (`roots.ts`). */
+export interface RootNews {
+  /** Why a certificate of a user over there counts no more; undefined: it does, as far as is known here. */
+  whyEnded(user: RemoteUser): Promise<string | undefined>;
+  /** Calls `listener` with the cluster in which some user was ended. */
+  onUserChanged(listener: (cluster: string) => void): Disposable;
+}

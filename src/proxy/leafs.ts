@@ -1,0 +1,97 @@
+/** At a root: the tunnels of leaf clusters, one set for each, and ways through them. */
+import type { Duplex } from 'node:stream';
+import { messageOf, TeleportError } from '../errors.js';
+import { joinHostPort } from '../host-port.js';
+import type { Logger } from '../log.js';
+import type { SocketEndpoint } from '../net/proxy-protocol.js';
+import { TunnelRegistry } from '../tunnel/registry.js';
+import { leafsOf, type TrustedAuthorities } from './authorities.js';
+
+export interface LeafsOptions {
+  authorities: Pick<TrustedAuthorities, 'remotes'>;
+  /** Says to Auth which leafs are there. */
+  report: (online: string[]) => Promise<unknown>;
+  log: Logger;
+  /** Between two reports without a change. Default 1 min, a third of what Auth waits for. */
+  reportMs?: number;
+}
+
+export class Leafs {
+  readonly #options: LeafsOptions;
+  readonly #tunnels = new Map<string, TunnelRegistry>();
+  readonly #reporting: NodeJS.Timeout;
+  #reported: Promise<void> = Promise.resolve();
+
+  constructor(options: LeafsOptions) {
+    this.#options = options;
+    this.#reporting = setInterval(() => this.#report(), options.reportMs ?? 60_000).unref();
+  }
+
+  /** Take a tunnel connection of a leaf's Proxy, whose certificate was verified. */
+  accept(stream: Duplex, cluster: string, hostId: string): void {
+    const known = this.#tunnels.get(cluster);
+    const tunnels = known ?? this.#registryOf(cluster);
+    this.#tunnels.set(cluster, tunnels);
+    tunnels.accept(stream, { hostId });
+  }
+
+  /**
+   * A connection to an agent of the leaf.
+   *
+   * @throws TeleportError `NotFound` for a cluster that is not a leaf, `ConnectionProblem` for one that is not there
+   */
+  async openDatabase(cluster: string, user: { certificateDer: Buffer; clientAddr: string }): Promise<Duplex> {
+    return await this.#tunnelsTo(cluster).openAny(user);
+  }
+
+  /** A connection to the Auth Service of the leaf. @throws as `openDatabase` */
+  async openAuth(cluster: string, { address, port }: SocketEndpoint): Promise<Duplex> {
+    const nobody = Buffer.alloc(0);
+    return await this.#tunnelsTo(cluster).openAny({ certificateDer: nobody, clientAddr: joinHostPort(address, port) });
+  }
+
+  /** Whether a client is on this tunnel connection. */
+  isInUse(stream: Duplex): boolean {
+    return [...this.#tunnels.values()].some((tunnels) => tunnels.hostOf(stream) !== undefined);
+  }
+
+  isLeaf(cluster: string): boolean {
+    return leafsOf(this.#options.authorities).some((one) => one.cluster === cluster);
+  }
+
+  /** Clusters whose Proxy holds a tunnel now. */
+  online(): string[] {
+    return [...this.#tunnels].filter(([, tunnels]) => tunnels.agents().length > 0).map(([cluster]) => cluster);
+  }
+
+  async drain(drainMs: number): Promise<void> {
+    await Promise.all([...this.#tunnels.values()].map((tunnels) => tunnels.drain(drainMs)));
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#reporting);
+    await Promise.all([...this.#tunnels.values()].map((tunnels) => tunnels.close()));
+    await this.#reported;
+  }
+
+  #tunnelsTo(cluster: string): TunnelRegistry {
+    if (!this.isLeaf(cluster)) throw new TeleportError('NotFound', `cluster ${JSON.stringify(cluster)} is not found`);
+    return this.#tunnels.get(cluster) ?? this.#registryOf(cluster);
+  }
+
+  #registryOf(cluster: string): TunnelRegistry {
+    const { log } = this.#options;
+    return new TunnelRegistry({ clusterName: cluster, log: log.child('LEAF'), onChange: () => this.#report() });
+  }
+
+  /** One after the other: an earlier report must not come last. */
+  #report(): void {
+    const { report, log } = this.#options;
+    this.#reported = this.#reported
+      .then(() => report(this.online()))
+      .then(
+        () => {},
+        (error: unknown) => log.warn('Cannot say which leaf clusters are there.', { error: messageOf(error) }),
+      );
+  }
+}

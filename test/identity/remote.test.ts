@@ -1,0 +1,24 @@
+import { expect, test } from '@jest/globals';
+import { newIdentity } from '../../src/identity/identity.js';
+import { remoteIdentity } from '../../src/identity/remote.js';
+
+test('a user of a root has a name that no user of the leaf has, the roles that the map gives, and the traits of the certificate', () => {
+  const certified = newIdentity({
+    username: 'alice',
+    groups: ['dev'],
+    teleportCluster: 'root',
+    principals: ['ubuntu'],
+    databaseNames: ['dev'],
+    databaseUsers: ['analyst'],
+    traits: { team: ['x'], db_users: ['somebody'] },
+    expires: new Date(0),
+  });
+  expect(remoteIdentity(certified, ['leaf-dev'])).toMatchObject({
+    username: 'remote-alice-root',
+    groups: ['leaf-dev'],
+    traits: { team: ['x'], logins: ['ubuntu'], db_names: ['dev'], db_users: ['analyst'] },
+    databaseNames: [],
+    databaseUsers: [],
+    remote: { cluster: 'root', username: 'alice', groups: ['dev'] },
+  });
+});
