@@ -22,8 +22,8 @@ import type { Logger } from '../log.js';
 import { type Listener, listen } from '../net/listen.js';
 import { askAboutUser, type RightsWatch, watchRights } from '../rights/rights-watch.js';
 import type { TunnelHello } from '../tunnel/protocol.js';
-import { createUpstream } from './auth-server.js';
-import { watchAuthorities } from './authorities.js';
+import { createUpstream, type Upstream } from './auth-server.js';
+import { type TrustedAuthorities, watchAuthorities } from './authorities.js';
 import { FAREWELL_TIMEOUT_MS } from './database-clients.js';
 import { Reception, type ReceptionOptions } from './reception.js';
 import { RootTunnels } from './roots.js';
@@ -70,7 +70,7 @@ export interface ProxyOptions {
 
 /** @throws TeleportError when Auth cannot be reached or the port is taken */
 export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
-  const { identity, clusterName, version, log, publicAddr = [], now = () => new Date() } = options;
+  const { identity, clusterName, version, log, now = () => new Date() } = options;
   const closers = new Closers();
   try {
     const route = { kind: 'direct', ...options.auth } as const;
@@ -93,15 +93,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
         onHosts: options.onHostAuthorities,
       }),
     );
-    const postgresPublicAddr = options.postgresPublicAddr?.[0];
-    const settings = {
-      clusterName,
-      version,
-      listenAddr: '',
-      publicAddr: publicAddr[0],
-      postgresAddr: '',
-      postgresPublicAddr,
-    };
+    const settings = settingsOf(options);
     const upstream = createUpstream({ ...options.auth, identity: () => identity, now });
     const reception = closers.keep(
       new Reception({
@@ -122,20 +114,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
         log,
       }),
     );
-    const { proxyGateway } = auth;
-    const roots = closers.keep(
-      new RootTunnels({
-        identity,
-        authorities,
-        tunnels: reception.tunnels,
-        rights,
-        upstream,
-        list: async () => (await proxyGateway.listRoots({})).roots,
-        version,
-        now,
-        log,
-      }),
-    );
+    const roots = closers.keep(rootTunnels(options, { auth, authorities, reception, rights, upstream }));
     news.roots = roots;
     await roots.settle();
     const listener = await listen({
@@ -185,6 +164,44 @@ async function listenForPostgres(
     await first.close({ drainMs: 0 });
     throw error;
   }
+}
+
+/** What the web API says of this Proxy; where it listens is filled in when that is known. */
+function settingsOf({ clusterName, version, publicAddr = [], postgresPublicAddr }: ProxyOptions) {
+  return {
+    clusterName,
+    version,
+    listenAddr: '',
+    publicAddr: publicAddr[0],
+    postgresAddr: '',
+    postgresPublicAddr: postgresPublicAddr?.[0],
+  };
+}
+
+interface Surroundings {
+  auth: AuthClient;
+  authorities: TrustedAuthorities;
+  reception: Reception;
+  rights: RightsWatch;
+  upstream: Upstream;
+}
+
+/** Tunnels to the roots of this cluster; none before the first `settle`. */
+function rootTunnels(
+  { identity, version, now = () => new Date(), log }: ProxyOptions,
+  { auth, authorities, reception, rights, upstream }: Surroundings,
+): RootTunnels {
+  return new RootTunnels({
+    identity,
+    authorities,
+    tunnels: reception.tunnels,
+    rights,
+    upstream,
+    list: async () => (await auth.proxyGateway.listRoots({})).roots,
+    version,
+    now,
+    log,
+  });
 }
 
 /** Locks and users as Auth says them. */
