@@ -198,18 +198,19 @@ function tableOf(kind: ResourceRef['kind'], resources: AnyResource[], form: Tabl
   }
 }
 
-/** `tctl db ls` and `tctl get db_server --format=text`. */
+/** `tctl db ls` and `tctl get db_server --format=text`. With `-v` also who makes automatic users, where a database has one. */
 export function databaseServerTable(servers: DatabaseServer[], form: TableForm): Table {
+  const showsAdmin = form.verbose && servers.some(({ spec }) => adminUserOf(spec.database));
   const rows = servers.map(({ spec: { hostname, database, version } }) => [
     hostname,
     database.metadata.name,
     database.spec.protocol,
     database.spec.uri,
-    ...(form.verbose ? [adminUserOf(database) ?? ''] : []),
+    ...(showsAdmin ? [adminUserOf(database) ?? ''] : []),
     labelsText(database.metadata.labels, form),
     version,
   ]);
-  const admin = form.verbose ? ['Admin User'] : [];
+  const admin = showsAdmin ? ['Admin User'] : [];
   return shaped(['Host', 'Name', 'Protocol', 'URI', ...admin, 'Labels', 'Version'], rows, form);
 }
 

@@ -69,6 +69,19 @@ test('tables are those of Teleport, trailing spaces too', async () => {
       '',
     ].join('\n'),
   );
+  const withAdmin = server({ ...dynamic, spec: { ...dynamic.spec, admin_user: { name: 'admin' } } });
+  const shown = await textOf(env, 'db_server', [withAdmin, server(fixed)], { ...form, verbose: true });
+  expect(
+    shown
+      ?.split('\n')
+      .slice(0, 4)
+      .map((line) => line.slice(0, 57)),
+  ).toEqual([
+    'Host Name       Protocol URI                 Admin User L',
+    '---- ---------- -------- ------------------- ---------- -',
+    'peer capture-db postgres db.example.com:5432 admin      e',
+    'peer pg         postgres localhost:47432                e',
+  ]);
   expect(await textOf(env, 'db', [dynamic], form)).toBe(
     [
       'Name       Protocol URI                 Labels  ',
