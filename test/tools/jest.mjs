@@ -2,7 +2,7 @@
 // when Node warned of something in Jest, its workers or a program under test: a leak of listeners, a deprecated call.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { warningsIn } from './warnings.mjs';
 
@@ -30,7 +30,9 @@ const env = {
   NODE_REDIRECT_WARNINGS: join(mkdtempSync(join(tmpdir(), 'warnings-')), 'warnings'),
 };
 const flags = ['--experimental-vm-modules', '--trace-warnings'];
-const jest = spawn(process.execPath, [...flags, 'node_modules/jest/bin/jest.js', ...process.argv.slice(2)], {
+// Half of a test's time is waiting, so a worker for each core; Jest's own default leaves one of them idle.
+const workers = `--maxWorkers=${availableParallelism()}`;
+const jest = spawn(process.execPath, [...flags, 'node_modules/jest/bin/jest.js', workers, ...process.argv.slice(2)], {
   stdio: 'inherit',
   env,
 });
