@@ -24,6 +24,7 @@ import { createLimiter, type RateLimit } from '../net/rate-limit.js';
 import { inTheNameOf } from '../slices.js';
 import { type Caller, callerKey } from './caller.js';
 import { JoinService } from './gen/authservice_pb.js';
+import { TransportService } from './gen/transport_pb.js';
 import type { DescMethod, DescService } from './protobuf.js';
 import { toConnectError } from './status.js';
 import { supportedClient } from './version-gate.js';
@@ -59,17 +60,27 @@ export interface AuthHttp2Server extends AsyncDisposable {
  * Largest message that is read. A message is read before anybody can ask whether its sender may send it, at some 300 µs for
  * a hostile KiB, in which nobody else is served.
  */
-const MOST_BYTES = { nobody: 4 * 1024, joining: 16 * 1024, user: 256 * 1024, host: 2 * 1024 * 1024 };
+const MOST_BYTES = {
+  nobody: 4 * 1024,
+  joining: 16 * 1024,
+  passing: 64 * 1024,
+  user: 256 * 1024,
+  host: 2 * 1024 * 1024,
+};
 /** Largest answer, as Teleport's. */
 const MOST_ANSWER_BYTES = 4 * 1024 * 1024;
 
 type CallerClass = keyof typeof MOST_BYTES;
 
-/** The only long request of somebody who has no certificate. */
+/** Long requests of somebody who has no certificate: to join, and bytes on their way through the Proxy, which cost little to read. */
 const JOIN = `/${JoinService.typeName}/${JoinService.method.registerUsingToken.name}`;
+const PASSING = `/${TransportService.typeName}/`;
 
-const classOf = ({ bearer }: Caller, path: string): CallerClass =>
-  bearer === undefined ? (path === JOIN ? 'joining' : 'nobody') : bearer.role === undefined ? 'user' : 'host';
+function classOf({ bearer }: Caller, path: string): CallerClass {
+  if (bearer !== undefined) return bearer.role === undefined ? 'user' : 'host';
+  if (path === JOIN) return 'joining';
+  return path.startsWith(PASSING) ? 'passing' : 'nobody';
+}
 
 /** Whose time it is that a call takes. */
 const nameOf = ({ bearer, remoteAddr }: Caller): string =>
@@ -119,6 +130,7 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
   const grpc: Record<CallerClass, ReturnType<typeof adapter>> = {
     nobody: adapter(MOST_BYTES.nobody),
     joining: adapter(MOST_BYTES.joining),
+    passing: adapter(MOST_BYTES.passing),
     user: adapter(MOST_BYTES.user),
     host: adapter(MOST_BYTES.host),
   };
