@@ -30,7 +30,7 @@ testOnSmallDisk('M3 who fills the disk of a cluster with statements is refused, 
     const client = await tunnel.connect();
     client.on('error', () => {});
     // Six bytes a character in the log.
-    for (let n = 0; n < 1000; n++) await client.query(`select length('${'\x01'.repeat(length)}')`);
+    for (let n = 0; n < 100_000; n++) await client.query(`select length('${'\x01'.repeat(length)}')`);
   };
   // Down to the last bytes.
   for (const length of [500_000, 50_000, 5000, 50]) {
