@@ -141,12 +141,7 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     const caller = callerOf(request);
     const tooOften = rate.refusal(caller);
     if (tooOften !== undefined) return refuseCall(request, response, Code.ResourceExhausted, tooOften);
-    const announced = request.headers.version;
-    if (typeof announced === 'string' && !supportedClient(announced)) {
-      log.warn('Client version is not supported', { version: announced.slice(0, MOST_VERSION) });
-      endSession(request.stream.session);
-      return;
-    }
+    if (!isSupported(request, log)) return endSession(request.stream.session);
     countBusy(request, response, caller);
     inTheNameOf(nameOf(caller), () => grpc[classOf(caller, request.url)](request, inTeleportsWords(response)));
   });
@@ -223,6 +218,13 @@ function countBusy(request: Http2ServerRequest, response: Http2ServerResponse, {
     over();
     return writeHead(...head);
   };
+}
+
+function isSupported(request: Http2ServerRequest, log: Logger): boolean {
+  const announced = request.headers.version;
+  if (typeof announced !== 'string' || supportedClient(announced)) return true;
+  log.warn('Client version is not supported', { version: announced.slice(0, MOST_VERSION) });
+  return false;
 }
 
 function rightKind(request: Http2ServerRequest, response: Http2ServerResponse): boolean {
