@@ -105,7 +105,8 @@ async function isAbandoned(path: string, staleMs: number): Promise<boolean> {
   return host === hostname() && pid !== undefined && !isAlive(Number(pid));
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this machine has this id, also one of somebody else. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

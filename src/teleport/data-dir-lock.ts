@@ -9,7 +9,8 @@
 import { readdir, readlink, realpath, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { nodeCodeOf, TeleportError } from '../errors.js';
+import { TeleportError } from '../errors.js';
+import { isAlive } from '../lock.js';
 import type { Logger } from '../log.js';
 import { takeFileLock } from '../store/file-lock.js';
 import { readStateFile, writeStateFile } from '../store/state-files.js';
@@ -91,15 +92,6 @@ function parseHolder(text: string | undefined): Holder | undefined {
     // None yet.
   }
   return undefined;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return nodeCodeOf(error) !== 'ESRCH';
-  }
 }
 
 function inUse(dataDir: string, holder: Holder | undefined): TeleportError {
