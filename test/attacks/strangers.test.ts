@@ -13,6 +13,7 @@ import { encodeFirst, PROTOCOL_3_0 } from '../../src/pg/startup.js';
 import { createUpstream } from '../../src/proxy/auth-server.js';
 import { type Credentials, TestAuth } from '../auth/test-auth.js';
 import { CLUSTER, startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
+import { gone } from '../support/gone.js';
 import { until } from '../support/until.js';
 
 /** 100 strangers, 50 of one network, for three seconds: on a machine that is busy a handshake takes one of them. */
@@ -45,12 +46,6 @@ afterAll(async () => {
   await proxy.close();
   await auth.remove();
 });
-
-const ended = (socket: Socket) =>
-  new Promise<void>((resolve) => {
-    if (socket.destroyed) resolve();
-    else socket.on('error', () => {}).once('close', () => resolve());
-  });
 
 /**
  * Clients that have sent eight bytes, and clients inside TLS that send one byte after the other.
@@ -91,7 +86,7 @@ function crowdAt(port: number, alpn: string) {
     cut: () => cut,
     /** Nobody comes any more, and whoever is there is cut off in time. */
     async leave() {
-      await Promise.all([...there].map(ended));
+      await Promise.all([...there].map(gone));
     },
     close() {
       for (const socket of there) socket.destroy();
@@ -202,7 +197,7 @@ test('A-M6 who is deleted or locked keeps no place at Auth without a call, whoev
   const first = await connect(alice);
   const out = [before, await connect(ben!), await connect(carl!)];
   try {
-    await Promise.all(out.map(ended));
+    await Promise.all(out.map(gone));
     expect(first.destroyed).toBe(false);
   } finally {
     for (const socket of [first, ...out]) socket.destroy();
@@ -257,7 +252,7 @@ test.each([
     const { host, port } = auth.auth.address;
     const socket = connectTls({ host, port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
     await once(socket, 'secureConnect');
-    const closed = ended(socket.resume());
+    const closed = gone(socket.resume());
     socket.write(Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), ...frames]));
     await closed;
   },
@@ -331,7 +326,7 @@ test('H2 a client that is passed on to Auth and overhears the end is cut off', a
   const client = connectTcp({ host: '127.0.0.1', port: forwarding.port, allowHalfOpen: true });
   await once(client.resume(), 'end');
   const [forwarded] = forwarding.connections;
-  await ended(forwarded!);
+  await gone(forwarded!);
   client.destroy();
 });
 
@@ -347,7 +342,7 @@ test('H2 clients that are passed on to Auth push out their own, as other strange
       await once(socket, 'secureConnect');
       socket.on('error', () => {}).resume();
     }
-    await Promise.all(sockets.slice(0, 5).map(ended));
+    await Promise.all(sockets.slice(0, 5).map(gone));
     expect(sockets.slice(5).filter(({ destroyed }) => destroyed)).toEqual([]);
   } finally {
     for (const socket of sockets) socket.destroy();
@@ -365,7 +360,7 @@ test('X6 who has shown a certificate is no stranger, however long nothing is sai
       return socket;
     }),
   );
-  await ended(stranger!);
+  await gone(stranger!);
   const ping = 'GET /webapi/find HTTP/1.1\r\nhost: x\r\n\r\n';
   known!.write(ping);
   const [answer] = (await once(known!, 'data')) as [Buffer];

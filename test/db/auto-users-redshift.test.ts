@@ -79,7 +79,7 @@ beforeAll(async () => {
       ],
       names,
     });
-}, 60_000);
+});
 
 afterAll(async () => {
   for (const [name, value] of Object.entries(environment)) {
@@ -302,4 +302,4 @@ test('when the agent dies, at whatever piece of the conversation, the next one p
     expect(breakAt).toBeLessThan(200);
   }
   expect(redshift.refusals).toEqual([]);
-}, 180_000);
+});

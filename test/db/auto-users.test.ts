@@ -62,7 +62,7 @@ beforeAll(async () => {
       databaseCas: [dbCa.certPem],
       names,
     });
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([agent?.stop(), other?.stop()]);

@@ -22,7 +22,7 @@ const PLACES = [
 beforeAll(async () => {
   cluster = await startTestCluster({ redshift: true });
   await superuser('ALTER ROLE reader NOLOGIN; CREATE ROLE writer');
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 const superuser = (sql: string, values: unknown[] = []) => cluster.databases!.postgres.query(sql, { values });
