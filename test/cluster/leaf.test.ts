@@ -12,6 +12,7 @@ import { loginAuthClient } from '../../src/access/cluster/open.js';
 import { timestampFromDate } from '../../src/api/protobuf.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
 import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { makeLeaf, tokenForLeaf, untilLeafIs } from '../support/trust.js';
 import { until } from '../support/until.js';
 
 const ROOT = 'root.example.com';
@@ -36,23 +37,13 @@ const trustedCluster = (more: object = {}, name = ROOT) =>
     },
   ]);
 
-async function tokenOfRoot(): Promise<string> {
-  const { stdout } = await root.tctl('tokens', 'add', '--type=trusted_cluster', '--ttl=30m', '--format=text');
-  return stdout.trim();
-}
+const tokenOfRoot = () => tokenForLeaf(root);
+const untilStatus = (status: string) => untilLeafIs(status, LEAF, root);
 
 /** That of the trust that there is. */
 async function tokenInUse(): Promise<string> {
   const [known] = JSON.parse((await leaf.tctl('get', 'trusted_cluster', '--format=json')).stdout);
   return known.spec.token;
-}
-
-async function untilStatus(status: string): Promise<void> {
-  await until(`the leaf is ${status}`, async () => {
-    const { stdout } = await root.tctl('get', `rc/${LEAF}`, '--format=json');
-    const [found] = JSON.parse(stdout) as { status: { connection: string } }[];
-    return found?.status.connection === status || undefined;
-  });
 }
 
 const execAt = async (home: string, ...more: string[]) =>
@@ -112,8 +103,7 @@ beforeAll(async () => {
     process: { vars: { SSL_CERT_FILE: root.webCaFile } },
     roles: [roleResource('leaf-dev', everything)],
   });
-  const trust = await far.tctlWith(trustedCluster({ token: await tokenOfRoot() }), 'create');
-  if (trust.status !== 0) throw new Error(trust.stderr);
+  await makeLeaf(far, root, { roleMap: [mapped] });
 }, 600_000);
 
 afterAll(async () => {

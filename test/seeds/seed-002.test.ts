@@ -1,18 +1,24 @@
 /**
- * Seed 002, "Amazon Redshift Automatic User Provisioning", in its order, on the Redshift double and on PostgreSQL. What it says
- * of leaf clusters is not here yet.
+ * Seed 002, "Amazon Redshift Automatic User Provisioning", in its order, on the Redshift double and on PostgreSQL.
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type pg from 'pg';
-import { type AuditRecord, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { type AuditRecord, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
+import { makeLeaf } from '../support/trust.js';
 import { until } from '../support/until.js';
 
 const ADMIN = 'teleport-admin';
 const OURS = 'teleport-auto-user';
 
+const ROOT = 'root.example.com';
+/** A user of the root, in the leaf. */
+const mappedName = (user: string) => `remote-${user}-${ROOT}`;
+
 let cluster: TestCluster;
+/** The cluster is a leaf of it. */
+let root: TestCluster;
 /** Who does it where: the two servers of the doubles are one underneath. */
 const PLACES = [
   { db: 'sales', user: 'alice', what: 'a Redshift cluster' },
@@ -20,10 +26,18 @@ const PLACES = [
 ];
 
 beforeAll(async () => {
-  cluster = await startTestCluster({ redshift: true });
+  root = await startTestCluster({
+    name: ROOT,
+    roles: [roleResource('root-auto', {})],
+    users: PLACES.map(({ user }) => ({ name: user, roles: ['root-auto'] })),
+  });
+  cluster = await startTestCluster({ redshift: true, serviceVars: { SSL_CERT_FILE: root.webCaFile } });
   await superuser('ALTER ROLE reader NOLOGIN; CREATE ROLE writer');
 });
-afterAll(() => cluster?.stop());
+afterAll(async () => {
+  await cluster?.stop();
+  await root?.stop();
+});
 
 const superuser = (sql: string, values: unknown[] = []) => cluster.databases!.postgres.query(sql, { values });
 
@@ -149,6 +163,21 @@ describe('Step 3/3. Connect to the database', () => {
     expect(stdout + stderr).toContain(`please use your Teleport username ("${user}") to connect instead of "analyst"`);
   });
 
+  test.each(PLACES)('in $what of a leaf cluster the user is remote-USER-ROOT', async ({ db, user }) => {
+    if (db === 'sales') {
+      await makeLeaf(cluster, root, { roleMap: [{ remote: 'root-auto', local: ['auto-db-users'] }] });
+    }
+    const name = mappedName(user);
+    await root.login(user, user);
+    const { stdout } = await root.tsh(user, 'db', 'ls', `--cluster=${cluster.name}`, '-v');
+    expect(stdout).toMatch(new RegExp(`^${db} .*\\[${name}\\] \\(Auto-provisioned\\) +\\[reader\\]`, 'm'));
+    const client = await (await root.tunnel(user, db, { dbUser: name, cluster: cluster.name })).connect();
+    expect((await client.query('select current_user::text as name')).rows).toEqual([{ name }]);
+    expect(await account(name)).toEqual({ isOpen: true, roles: ['reader', OURS] });
+    await client.end();
+    await untilClosed(name);
+  });
+
   test.each(PLACES)('best_effort_drop drops the user of $what, unless something depends on it', async ({ db }) => {
     if (db === 'sales') await cluster.login('erin', 'erin');
     await (await clientOf('erin', db)).end();
@@ -195,6 +224,22 @@ describe('Step 3/3. Connect to the database', () => {
 });
 
 describe('Troubleshooting', () => {
+  test.each(PLACES)('Use your mapped remote username error, in $what', async ({ db, user }) => {
+    const name = mappedName(user);
+    const exec = (dbUser: string) =>
+      root.tsh(
+        user,
+        ...['db', 'exec', 'select current_user', `--dbs=${db}`, `--cluster=${cluster.name}`],
+        ...['--db-name=dev', `--db-user=${dbUser}`, '--no-confirm'],
+      );
+    const { status, stdout, stderr } = await exec(user);
+    expect([status, stdout + stderr]).toEqual([
+      1,
+      expect.stringContaining(`please use your mapped remote username ("${name}") to connect instead of "${user}"`),
+    ]);
+    expect(await exec(name)).toMatchObject({ status: 0, stdout: expect.stringContaining(name) });
+  });
+
   test.each(PLACES)(
     'Unable to cancel a query: through the local proxy, and from another session, in $what',
     async ({ db, user }) => {

@@ -110,7 +110,7 @@ export interface TestCluster {
   startTsh(home: string, ...args: string[]): Started;
   envOf(home: string, options?: MemoryEnvOptions): MemoryEnv;
   /** `proxy db --tunnel` as the home's person, when it listens. */
-  tunnel(home: string, db: string, options?: { dbUser?: string; dbName?: string }): Promise<Tunnel>;
+  tunnel(home: string, db: string, options?: { dbUser?: string; dbName?: string; cluster?: string }): Promise<Tunnel>;
   addUser(user: UserOptions): Promise<Person>;
   /** `tsh login` as a person at a terminal; refuses when it fails. */
   login(home: string, user: string, ...args: string[]): Promise<Outcome>;
@@ -236,8 +236,9 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
       startTsh,
       envOf,
       typeLogin,
-      async tunnel(home, db, { dbUser = 'analyst', dbName = 'dev' } = {}) {
-        const started = startTsh(home, 'proxy', 'db', db, '--tunnel', `--db-user=${dbUser}`, `--db-name=${dbName}`);
+      async tunnel(home, db, { dbUser = 'analyst', dbName = 'dev', cluster: leaf } = {}) {
+        const flags = [`--db-user=${dbUser}`, `--db-name=${dbName}`, ...(leaf ? [`--cluster=${leaf}`] : [])];
+        const started = startTsh(home, 'proxy', 'db', db, '--tunnel', ...flags);
         tunnels.push(started);
         let ended: Outcome | undefined;
         void started.outcome.then((outcome) => (ended = outcome));
