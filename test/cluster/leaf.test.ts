@@ -5,7 +5,6 @@
  * Tests: src/auth/trust.ts, src/auth/grpc/trusted-clusters.ts, src/auth/grpc/trust-link.ts
  * Tests: src/proxy/leafs.ts, src/proxy/roots.ts, src/proxy/web/trust.ts, src/webapi/trust.ts
  */
-import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { loginAuthClient } from '../../src/access/cluster/open.js';
@@ -231,48 +230,6 @@ test('a user of the root who was deleted is out at the leaf', async () => {
   await root.tctl('users', 'rm', 'gone');
   expect(await session.ended).toContain('was deleted');
   expect((await root.tsh('gone', 'db', 'ls', `--cluster=${LEAF}`)).status).toBe(1);
-}, 600_000);
-
-test('a rotation of either side reaches the other', async () => {
-  const rotate = async (cluster: TestCluster, type: string, ...phases: string[]) => {
-    for (const phase of phases) {
-      const { status, stderr } = await cluster.tctl('auth', 'rotate', '--manual', `--type=${type}`, `--phase=${phase}`);
-      expect([phase, stderr, status]).toEqual([phase, expect.any(String), 0]);
-    }
-  };
-  const caOf = async (cluster: TestCluster, type: string, of: string) => {
-    const all = JSON.parse((await cluster.tctl('get', `cert_authority/${type}`, '--format=json')).stdout) as {
-      metadata: { name: string };
-      spec: Record<'active_keys' | 'additional_trusted_keys', { tls?: { cert: string }[] } | undefined>;
-    }[];
-    const { active_keys: active, additional_trusted_keys: others } = all.find(
-      ({ metadata }) => metadata.name === of,
-    )!.spec;
-    return [active, others].map((keys) => keys?.tls?.map(({ cert }) => cert) ?? []);
-  };
-  const arrives = async (from: TestCluster, to: TestCluster, type: string) =>
-    await until('the other side has the new authority', async () => {
-      const [one, other] = await Promise.all([from, to].map((cluster) => caOf(cluster, type, from.name)));
-      return isDeepStrictEqual(one, other) || undefined;
-    });
-  const session = await sessionAt('gina');
-  for (const phase of ['init', 'update_clients', 'update_servers']) {
-    await rotate(root, 'user', phase);
-    await arrives(root, leaf, 'user');
-  }
-  expect((await execAt('gina')).status).toBe(0);
-  await rotate(root, 'user', 'standby');
-  expect(await session.ended).toContain('rotated');
-  await root.tsh('gina', 'logout');
-  await root.login('gina', 'gina');
-  expect((await execAt('gina')).status).toBe(0);
-  for (const phase of ['init', 'update_clients', 'update_servers']) {
-    await rotate(leaf, 'host', phase);
-    await arrives(leaf, root, 'host');
-  }
-  await rotate(leaf, 'host', 'standby');
-  await until('she gets in', async () => (await execAt('gina')).status === 0 || undefined);
-  await untilStatus('online');
 }, 600_000);
 
 test('a leaf that hangs costs its own rows, not those of the others', async () => {
