@@ -30,6 +30,10 @@ export async function* locksFeed(state: AuthState, signal: AbortSignal): AsyncGe
 }
 
 export async function* rightsFeed(state: AuthState, signal: AbortSignal, wordMs = WORD_MS): AsyncGenerator<Said> {
+  for await (const said of news(state, signal, wordMs)) yield { ...said, silentRoots: silentRoots(state) };
+}
+
+async function* news(state: AuthState, signal: AbortSignal, wordMs: number): AsyncGenerator<Said> {
   // Watched before it is read, so that nothing falls between.
   const changes = state.store.watch('/', signal)[Symbol.asyncIterator]();
   yield* all(state);
@@ -75,6 +79,9 @@ function unlessSilent(error: unknown): undefined {
 }
 
 const ownLocks = async (state: AuthState) => (await state.locks.list()).map((lock) => toMessage('lock', lock));
+
+const silentRoots = ({ authorities, roots }: AuthState) =>
+  authorities.remotes.trusts.map(({ cluster }) => cluster).filter((cluster) => roots.isSilent(cluster));
 
 /** Ours, and those of each root. */
 async function locksOf(state: AuthState): Promise<Said> {

@@ -44,6 +44,10 @@ export class Roots implements RootNews {
     return await this.#links.get(user.teleportCluster)?.whyEnded(user);
   }
 
+  isSilent(cluster: string): boolean {
+    return this.#links.get(cluster)?.isSilent ?? false;
+  }
+
   onUserChanged(listener: (cluster: string) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
@@ -85,7 +89,8 @@ interface LinkOptions {
 }
 
 const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 30_000;
+/** Locks of the root are not heard meanwhile. */
+const LONGEST_PAUSE_MS = 5_000;
 /** A root says a word every few seconds. */
 const SILENCE_MS = 15_000;
 const ASK_TIMEOUT_MS = 3_000;
@@ -102,6 +107,8 @@ class RootLink {
   /** Of the users whose certificates were asked about; forgotten with a change and with the line. */
   readonly #answers = new Map<string, Map<string, Promise<string | undefined>>>();
   #attempt = new AbortController();
+  /** On the clock of `performance.now()`. */
+  #heardAt = performance.now();
   #client: AuthClient | undefined;
 
   constructor(cluster: string, address: string, options: LinkOptions) {
@@ -110,6 +117,10 @@ class RootLink {
     this.#options = options;
     this.#log = options.state.log.child('TRUST');
     this.#running = this.#run();
+  }
+
+  get isSilent(): boolean {
+    return performance.now() - this.#heardAt > SILENCE_MS;
   }
 
   /** Begin a new line: what this one was begun with is out of date. */
@@ -170,6 +181,7 @@ class RootLink {
       await client.trustLink.offerAuthority({ hostAuthority: toMessage('cert_authority', resource) }, { signal });
       for await (const said of client.trustLink.watchRoot({}, { signal, timeoutMs: 0 })) {
         silence.refresh();
+        this.#heardAt = performance.now();
         onHeard();
         await this.#hear(said);
         this.#client = client;

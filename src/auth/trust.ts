@@ -26,6 +26,8 @@ export type RemoteUser = Pick<Identity, 'username' | 'teleportCluster' | 'userGe
 export interface RootNews {
   /** Why a certificate of a user over there counts no more; undefined: it does, as far as is known here. */
   whyEnded(user: RemoteUser): Promise<string | undefined>;
+  /** Whether nothing has been heard of this root for so long that its locks may be out of date. */
+  isSilent(cluster: string): boolean;
   /** Calls `listener` with the cluster in which some user was ended. */
   onUserChanged(listener: (cluster: string) => void): Disposable;
 }

@@ -11,7 +11,7 @@ import { hostIdIn } from '../identity/host.js';
 import type { Identity } from '../identity/identity.js';
 import { remoteIdentity } from '../identity/remote.js';
 import { ipOf } from '../ip.js';
-import { type Lockable, lockInForce, lockText } from '../rbac/limits.js';
+import { type Lockable, lockInForce, lockingMode, lockText, silentRootText } from '../rbac/limits.js';
 import { checkPinning } from '../rbac/pinned-ip.js';
 import { mapRoles } from '../rbac/role-map.js';
 import { expandRole } from '../rbac/templates.js';
@@ -69,6 +69,7 @@ export async function lookAt(state: AuthState, caller: Caller): Promise<Who> {
   const standing = remote === undefined ? standingUser : standingRemoteUser;
   const { user, identity } = await standing(state, bearer.identity);
   const roles = await rolesOf(state, identity.groups);
+  if (remote !== undefined) refuseUnheard(state, remote, roles);
   checkPinning({ pinnedIp: identity.pinnedIp, roles }, ipOf(remoteAddr));
   return { kind: 'user', user, identity, roles, remoteAddr };
 }
@@ -126,6 +127,12 @@ export async function standingRemoteUser(
     spec: { roles, traits: identity.traits },
   };
   return { user, identity };
+}
+
+/** A root that is not heard may have locked its user out. @throws TeleportError `AccessDenied` in locking mode `strict` */
+function refuseUnheard({ roots, preference }: AuthState, cluster: string, roles: readonly Role[]): void {
+  if (!roots.isSilent(cluster) || lockingMode(roles, preference) !== 'strict') return;
+  throw new TeleportError('AccessDenied', `access denied: ${silentRootText(cluster)}`);
 }
 
 /** The id of a host, as long as its certificate counts. The administrator on the Auth host cannot be locked out of it. */

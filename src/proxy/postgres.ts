@@ -29,7 +29,7 @@ import type { TunnelRegistry } from '../tunnel/registry.js';
 export interface PostgresOptions {
   tunnels: Pick<TunnelRegistry, 'open' | 'hostOf'>;
   /** Of other clusters. @throws TeleportError for one that is not there, and for a user who was ended */
-  openLeaf: (peer: Bearer, clientAddr: string) => Promise<Duplex>;
+  openLeaf: (peer: Bearer, clientAddr: string) => Promise<Opened>;
   isLeaf: (cluster: string) => boolean;
   rights: Pick<RightsWatch, 'during' | 'refusal'>;
   clusterName: string;
@@ -44,6 +44,12 @@ export interface PostgresOptions {
   startupTimeoutMs?: number;
   /** Aborted when the Proxy stops: every client hears the reason. */
   ending: AbortSignal;
+}
+
+interface Opened {
+  stream: Duplex;
+  /** Whether it ends when Auth falls silent. For a database of ours the agent sees to it: it knows the mode of the moment. */
+  isStrict: boolean;
 }
 
 export interface PostgresConnection {
@@ -93,17 +99,17 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
     if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
     const clientAddr = joinHostPort(address, port);
     const isOwn = routeToCluster === '' || routeToCluster === options.clusterName;
-    const agent = isOwn
-      ? await options.tunnels.open(routeToDatabase?.serviceName ?? '', {
-          certificateDer: peer.certificateDer,
-          clientAddr,
-        })
-      : await options.openLeaf(peer, clientAddr);
+    const { certificateDer } = peer;
+    const openOwn = async () => ({
+      stream: await options.tunnels.open(routeToDatabase?.serviceName ?? '', { certificateDer, clientAddr }),
+      isStrict: false,
+    });
+    const { stream: agent, isStrict } = isOwn ? await openOwn() : await options.openLeaf(peer, clientAddr);
     cut.signal.removeEventListener('abort', onCut);
     const serverId = options.tunnels.hostOf(agent);
     const isBelieved = () => options.believes(peer) && (isOwn || options.isLeaf(routeToCluster));
     const ifNotBelieved = isOwn ? undefined : trustEnded(routeToCluster);
-    const holder = { identity: peer.identity, serverId, isBelieved, ifNotBelieved };
+    const holder = { identity: peer.identity, serverId, isBelieved, ifNotBelieved, isStrict };
     using _rights = endWithRight(rights, holder, cut);
     agent.write(startup.packet);
     await relay(startup.duplex, agent, { signal: cut.signal, lastWords: lastWords() });

@@ -13,7 +13,7 @@ import type { Logger } from '../log.js';
 import { Crowd, type CrowdOptions } from '../net/crowd.js';
 import { cutAfter } from '../net/hang-up.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
-import { askAboutUser, type RightsWatch } from '../rights/rights-watch.js';
+import { type RightsWatch, standingOf } from '../rights/rights-watch.js';
 import { type TunnelHost, TunnelRegistry } from '../tunnel/registry.js';
 import { atMoment } from '../wait.js';
 import type { Upstream } from './auth-server.js';
@@ -75,7 +75,6 @@ export class Reception {
     const verify = verifier(authorities, { clusterName, now });
     const gateway = auth.proxyGateway;
     this.#leafs = new Leafs({ authorities, report: (online) => gateway.reportLeafs({ online }), log });
-    const askAboutLeafUser = askAboutUser(auth);
     this.#rights = options.rights;
     this.#authorities = options.authorities;
     this.#now = now;
@@ -88,9 +87,10 @@ export class Reception {
       tunnels: this.tunnels,
       openLeaf: async ({ identity, certificateDer }, clientAddr) => {
         // Nobody over there knows: what runs is ended here, and what was ended does not begin.
-        const ended = await askAboutLeafUser(identity);
+        const { ended, isStrict } = await standingOf(auth, identity);
         if (ended !== undefined) throw new TeleportError('AccessDenied', `access denied: ${ended}`);
-        return await this.#leafs.openDatabase(identity.routeToCluster, { certificateDer, clientAddr });
+        const stream = await this.#leafs.openDatabase(identity.routeToCluster, { certificateDer, clientAddr });
+        return { stream, isStrict };
       },
       isLeaf: (cluster) => this.#leafs.isLeaf(cluster),
       rights: options.rights,

@@ -93,6 +93,10 @@ export function lockText({ spec: { target, message } }: Lock): string {
   return message ? `${text}: ${message}` : text;
 }
 
+/** Why a user of a root may not go on in `strict`. */
+export const silentRootText = (cluster: string): string =>
+  `nothing is heard of the cluster ${JSON.stringify(cluster)}, and the locking mode is strict`;
+
 /** A role that was stored with a duration that cannot be read must not open or close anything: it counts as unset. */
 function durationOf(text: string | undefined): number | undefined {
   try {

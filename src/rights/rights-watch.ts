@@ -6,13 +6,13 @@
  * every attempt: what runs goes on with what was known last, unless its locking mode is `strict`. Source: database-service.md 2.
  */
 import type { AuthClient } from '../api/client.js';
-import { fromMessages } from '../api/convert.js';
+import { fromMessage, fromMessages } from '../api/convert.js';
 import type { WatchLocksResponse } from '../api/gen/internal_pb.js';
 import { CREDENTIALS_EXPIRED } from '../api/status.js';
 import { inSeconds, isTeleportError, messageOf } from '../errors.js';
 import type { Identity } from '../identity/identity.js';
 import type { Logger } from '../log.js';
-import { lockInForce, lockText } from '../rbac/limits.js';
+import { lockInForce, lockingMode, lockText, silentRootText } from '../rbac/limits.js';
 import type { Database, Lock } from '../resources/types.js';
 import { rest } from '../wait.js';
 
@@ -30,7 +30,7 @@ export interface RightHolder {
   isBelieved?: (() => boolean) | undefined;
   /** Why, where that is not the rotation of an authority. */
   ifNotBelieved?: string | undefined;
-  /** It does not go on while we are cut off from Auth. */
+  /** It does not go on while we are cut off from Auth, or Auth from the root that the person is of. */
   isStrict?: boolean | undefined;
 }
 
@@ -101,6 +101,8 @@ class Watch implements RightsWatch {
   #locks: Lock[] = [];
   /** Of roots of this cluster, about their users. */
   #remoteLocks = new Map<string, Lock[]>();
+  /** Roots that Auth does not hear. */
+  #silentRoots: readonly string[] = [];
   /** Generations by name, once all have been said. */
   #users: Map<string, string> | undefined;
   /** Those of a stream that has not said all yet. */
@@ -142,7 +144,10 @@ class Watch implements RightsWatch {
       lockInForce(this.#locks, { serverId: hostId, now: at });
     if (lock) return lockText(lock);
     if (holder.isBelieved?.() === false) return holder.ifNotBelieved ?? ROTATED;
-    if (!this.#isCutOff || !holder.isStrict) return undefined;
+    if (!holder.isStrict) return undefined;
+    const root = holder.identity?.remote?.cluster;
+    if (root !== undefined && this.#silentRoots.includes(root)) return silentRootText(root);
+    if (!this.#isCutOff) return undefined;
     return `the Auth Service has said nothing for ${inSeconds(this.#cutOffMs)}, and the locking mode is strict`;
   }
 
@@ -225,6 +230,7 @@ class Watch implements RightsWatch {
         message.remoteLocks.map(({ cluster, locks }) => [cluster, fromMessages('lock', locks)]),
       );
     }
+    this.#silentRoots = message.silentRoots;
     for (const { name, generation, isGone } of message.users) {
       if (isGone) this.#coming.delete(name);
       else this.#coming.set(name, generation);
@@ -249,13 +255,29 @@ class Watch implements RightsWatch {
 /** What became of a question. */
 type Answer = { ended?: string | undefined } | 'failed';
 
+export interface Standing {
+  /** Why the certificate counts no more; undefined: it does. */
+  ended: string | undefined;
+  /** Locking mode of the user's roles. */
+  isStrict: boolean;
+}
+
+/** What Auth says of one of our users now. @throws what Auth says */
+export async function standingOf(
+  { databaseAgent }: Pick<AuthClient, 'databaseAgent'>,
+  { username, userGeneration = '' }: Identity,
+): Promise<Standing> {
+  const said = await databaseAgent.getSessionAccess({ user: username, userGeneration });
+  const { userExists, certificateEnded, authPreference } = said;
+  const preference = authPreference && fromMessage('cluster_auth_preference', authPreference);
+  const isStrict = lockingMode(fromMessages('role', said.roles), preference) === 'strict';
+  if (!userExists) return { ended: `user ${JSON.stringify(username)} was deleted`, isStrict };
+  return { ended: certificateEnded ? RESET : undefined, isStrict };
+}
+
 /** The question of a Database Service. */
-export function askAboutUser({ databaseAgent }: Pick<AuthClient, 'databaseAgent'>): AskAboutUser {
-  return async ({ username, userGeneration = '' }) => {
-    const { userExists, certificateEnded } = await databaseAgent.getSessionAccess({ user: username, userGeneration });
-    if (!userExists) return `user ${JSON.stringify(username)} was deleted`;
-    return certificateEnded ? RESET : undefined;
-  };
+export function askAboutUser(auth: Pick<AuthClient, 'databaseAgent'>): AskAboutUser {
+  return async (identity) => (await standingOf(auth, identity)).ended;
 }
 
 /** Said about this host, and not about the call: an older Auth Service does not let a Proxy ask. */

@@ -5,6 +5,7 @@ import { type WatchLocksResponse, WatchLocksResponseSchema } from '../../src/api
 import { create, type MessageInitShape } from '../../src/api/protobuf.js';
 import { TeleportError } from '../../src/errors.js';
 import { newIdentity } from '../../src/identity/identity.js';
+import { remoteIdentity } from '../../src/identity/remote.js';
 import { silent } from '../../src/log.js';
 import type { LockTarget } from '../../src/resources/types.js';
 import { RESET, type RightsWatchOptions, watchRights } from '../../src/rights/rights-watch.js';
@@ -182,6 +183,25 @@ test('cut off from Auth, strict ends and best_effort goes on; a word in time kee
   expect(rights.refusal({ identity: { ...alice, username: 'bob' } })).toContain('User:"bob"');
   while (rights.refusal({ identity: alice, isStrict: true }) !== undefined) {
     say({ first: true });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
+test('a root that is not heard ends its users in strict, and nobody else', async () => {
+  const { say, rights, endOf } = watching();
+  const of = (cluster: string) => remoteIdentity({ ...alice, teleportCluster: cluster }, ['dev']);
+  const strict = endOf({ identity: of('root'), isStrict: true });
+  say({ first: true, silentRoots: ['root'] });
+  expect(await strict).toBe('nothing is heard of the cluster "root", and the locking mode is strict');
+  for (const [identity, isStrict] of [
+    [of('root'), false],
+    [of('other'), true],
+    [alice, true],
+  ] as const) {
+    expect(rights.refusal({ identity, isStrict })).toBeUndefined();
+  }
+  while (rights.refusal({ identity: of('root'), isStrict: true }) !== undefined) {
+    say({ sameLocks: true });
     await new Promise((resolve) => setImmediate(resolve));
   }
 });
