@@ -1,6 +1,7 @@
 /**
- * What records cost: the same connection through an agent, with its audit and without any, in turns. `SELECT` by eight
- * clients of pgbench, COPY by psql. Auth takes the records in no time here: what it does with them is not counted.
+ * What records cost: the same connection with its audit and without any, in turns. `SELECT` by eight clients of pgbench, COPY
+ * by psql: through an agent alone, where Auth takes the records in no time, and by `tsh proxy db --tunnel` through a cluster in
+ * one process, where Auth's work is counted too.
  *
  *     node test/tools/run.mjs test/bench/audit.ts [ROUNDS [WORK]]
  *
@@ -13,6 +14,7 @@ import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { openAuditSpool } from '../../src/audit/spool.js';
+import { StatementTap } from '../../src/db/statement-tap.js';
 import { connectDatabase } from '../../src/dbserver/connect.js';
 import { silent } from '../../src/log.js';
 import { relay } from '../../src/net/relay.js';
@@ -21,8 +23,11 @@ import { lastWords } from '../../src/pg/last-words.js';
 import { readFirst } from '../../src/pg/stream.js';
 import { role, startTestAgent, type TestAgent } from '../db/agent.js';
 import { createTestCa } from '../support/ca.js';
+import { roleResource, startTestCluster } from '../support/cluster.js';
 import { startPostgres } from '../support/postgres.js';
+import { tunnelPort } from './cluster.js';
 import { median } from './measure.js';
+import { programArgs, start } from './processes.js';
 
 const rounds = Number(process.argv[2] ?? 5);
 const wanted = process.argv[3] ?? '';
@@ -77,6 +82,29 @@ async function startPlain({ context }: TestAgent) {
   return server;
 }
 
+const whole = await startWhole();
+
+/** A cluster in this process, whose agent looks at what passes, or does not. */
+async function startWhole() {
+  const roles = [roleResource('bench', { db_users: ['analyst'], db_names: ['*'] })];
+  const cluster = await startTestCluster({ postgres: true, roles, users: [{ name: 'alice', roles: ['bench'] }] });
+  await cluster.login('alice', 'alice');
+  await cluster.untilListed('alice', ['orders']);
+  const vars = { PATH: process.env.PATH ?? '', HOME: join(cluster.dir, 'alice'), SSL_CERT_FILE: cluster.webCaFile };
+  const args = programArgs('tsh', 'proxy', 'db', 'orders', '--tunnel', '--db-user=analyst', '--db-name=dev');
+  const tunnel = await start(process.execPath, args, vars, /\$ psql /);
+  const { fromClient, fromServer } = StatementTap.prototype;
+  const look = (isOn: boolean) => {
+    StatementTap.prototype.fromClient = isOn ? fromClient : () => undefined;
+    StatementTap.prototype.fromServer = isOn ? fromServer : () => undefined;
+  };
+  const stop = async () => {
+    await tunnel.stop();
+    await cluster.stop();
+  };
+  return { port: tunnelPort(tunnel.text()), look, stop };
+}
+
 const ports = { off: (plain.address() as AddressInfo).port, on: agent.port };
 /** A statement that takes the database no time, and one that takes it a millisecond, in which the records become durable. */
 const scripts = { quick: 'select 1;\n', slow: 'select pg_sleep(0.001);\n' };
@@ -118,15 +146,24 @@ await postgres.query('create unlogged table sink (t text)', { database: 'dev' })
 await postgres.query('grant all on sink to analyst', { database: 'dev' });
 const empty = () => postgres.query('truncate sink', { database: 'dev' });
 
-const works: Record<string, (port: number) => Promise<number>> = {
-  'SELECT 1, simple protocol, 8 clients, a second': (port) => selects(port, 'simple'),
-  'SELECT 1, extended protocol, 8 clients, a second': (port) => selects(port, 'extended'),
-  'SELECT that takes 1 ms, simple protocol, 8 clients, a second': (port) => selects(port, 'simple', 'slow'),
-  'SELECT that takes 1 ms, extended protocol, 8 clients, a second': (port) => selects(port, 'extended', 'slow'),
-  'COPY out, MB/s': (port) => copy(port, true),
-  'COPY in, MB/s': async (port) => {
+type Way = 'off' | 'on';
+
+async function wholeSelects(way: Way, protocol: string): Promise<number> {
+  whole.look(way === 'on');
+  return await selects(whole.port, protocol);
+}
+
+const works: Record<string, (way: Way) => Promise<number>> = {
+  'SELECT 1, simple protocol, 8 clients, a second': (way) => selects(ports[way], 'simple'),
+  'SELECT 1, extended protocol, 8 clients, a second': (way) => selects(ports[way], 'extended'),
+  'SELECT that takes 1 ms, simple protocol, 8 clients, a second': (way) => selects(ports[way], 'simple', 'slow'),
+  'SELECT that takes 1 ms, extended protocol, 8 clients, a second': (way) => selects(ports[way], 'extended', 'slow'),
+  'Cluster, SELECT 1, simple protocol, 8 clients, a second': (way) => wholeSelects(way, 'simple'),
+  'Cluster, SELECT 1, prepared, 8 clients, a second': (way) => wholeSelects(way, 'prepared'),
+  'COPY out, MB/s': (way) => copy(ports[way], true),
+  'COPY in, MB/s': async (way) => {
     await empty();
-    return await copy(port, false);
+    return await copy(ports[way], false);
   },
 };
 console.log(`load ${loadavg()[0]!.toFixed(1)} at the start`);
@@ -135,7 +172,7 @@ for (const [name, work] of Object.entries(works)) {
   const found = { off: [] as number[], on: [] as number[] };
   for (let round = -1; round < rounds; round++)
     for (const way of round % 2 === 0 ? (['off', 'on'] as const) : (['on', 'off'] as const)) {
-      const value = await work(ports[way]);
+      const value = await work(way);
       if (round >= 0) found[way].push(value);
     }
   const ratios = found.on.map((value, n) => value / found.off[n]!);
@@ -147,6 +184,7 @@ for (const [name, work] of Object.entries(works)) {
 }
 console.log(`${shipped} records; load ${loadavg()[0]!.toFixed(1)} at the end`);
 plain.close();
+await whole.stop();
 await agent.stop();
 await spool.close();
 await postgres.stop();
