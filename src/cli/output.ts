@@ -2,6 +2,7 @@
  * Results on standard output: text, tables, JSON and YAML in the bytes of Teleport 18. The YAML library is loaded when
  * YAML is asked for. Spec: its command lines' rules for `--format`.
  */
+import { TeleportError } from '../errors.js';
 import { escaped } from '../escaped.js';
 import { redactText } from '../redact.js';
 import { YAML_BOOLEAN } from '../yes-no.js';
@@ -16,6 +17,22 @@ export type { Table } from './table.js';
 /** A line (or several) of text, without what is plainly a secret or would be obeyed: it may say what was typed or sent. */
 export function printLine(env: Env, text = ''): void {
   env.stdout.write(`${visible(redactText(text))}\n`);
+}
+
+/**
+ * A line that a shell reads (`eval "$(tsh env)"`), as it is: nothing in it is hidden or made visible, which would move its quotes.
+ *
+ * @param text  every word that is not ours went through `quotedWord`
+ * @throws TeleportError `BadParameter` for a word that a terminal would obey
+ */
+export function printShellLine(env: Env, text: string): void {
+  if (visible(text) !== text || text.includes('\n')) {
+    throw new TeleportError(
+      'BadParameter',
+      `a name has a control character, which no shell should read: ${visible(redactText(text))}`,
+    );
+  }
+  env.stdout.write(`${text}\n`);
 }
 
 /** A line on standard error about something that a person should know and that does not end the command. */

@@ -2,6 +2,7 @@
  * `tctl edit kind/name`: the resource as YAML in the person's editor, then written back, unless somebody else changed it
  * meanwhile. What was typed and could not be written stays in its file. Source: cli.md 6.5.
  */
+
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,7 @@ import { parseRef, type ResourceRef, refText, SINGLETONS } from '../resources/re
 import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
+import { shellWord } from '../shell-word.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { warnEnded } from './ended.js';
 import { fetchResources } from './get.js';
@@ -75,7 +77,7 @@ async function written(
   const [now] = await fetchResources(client, ref, { withSecrets: true, whole: true });
   if (now?.metadata.revision !== revision) {
     throw new TeleportError('CompareFailed', `${refText(ref)} has changed in the meantime`, {
-      hint: `See what it is now with "tctl get ${refText(ref)}", then edit it again.`,
+      hint: `See what it is now with "tctl get ${shellWord(refText(ref))}", then edit it again.`,
     });
   }
   warnEnded(env, after);

@@ -2,6 +2,7 @@
  * Files of the data folder that belong to the process and not to one service: host id, identities, the self-signed web
  * certificate, the pid file. The folder is 0700, secrets are 0600, and nothing half written ever replaces what was good.
  */
+
 import type { KeyObject } from 'node:crypto';
 import { access, chmod, constants, rm, stat } from 'node:fs/promises';
 import { userInfo } from 'node:os';
@@ -14,6 +15,7 @@ import { certificatesIn } from '../pki/certificate-file.js';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey, sameKey } from '../pki/keys.js';
 import { publicKeyOf, readCertificate, selfSignedWebCertificate } from '../pki/x509.js';
 import { webCertFiles } from '../resources/default-paths.js';
+import { shellWord } from '../shell-word.js';
 import { readStateFile, writeStateFile } from '../store/state-files.js';
 
 /**
@@ -71,7 +73,7 @@ export async function readIdentity(dataDir: string, role: string): Promise<HostI
   const bad = (why: string, cause?: unknown) =>
     new TeleportError('BadParameter', `the identity file ${file} cannot be used: ${why}`, {
       cause,
-      hint: `Remove it and join again: rm ${file}, then start with a new join token (tctl tokens add --type=${role.toLowerCase()}).`,
+      hint: `Remove it and join again: rm ${shellWord(file)}, then start with a new join token (tctl tokens add --type=${role.toLowerCase()}).`,
     });
   let identity: HostIdentity;
   let fits: boolean;

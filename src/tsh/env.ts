@@ -2,8 +2,9 @@
 
 import { currentSession, personalStore } from '../access/login/session.js';
 import type { Env } from '../cli/env.js';
-import { printJson, printLine, printYaml } from '../cli/output.js';
+import { printJson, printShellLine, printYaml } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
+import { quotedWord } from '../shell-word.js';
 import type { GlobalArgs } from './flags.js';
 
 export interface EnvArgs extends GlobalArgs {
@@ -19,14 +20,14 @@ export async function run(env: Env, args: EnvArgs): Promise<void> {
   }
   const { profile, cluster } = await currentSession(env, args);
   if (args.unset && args.format === 'text') {
-    for (const name of UNSET) printLine(env, `unset ${name}`);
+    for (const name of UNSET) printShellLine(env, `unset ${name}`);
     return;
   }
   const values = { TELEPORT_CLUSTER: cluster, TELEPORT_PROXY: profile.webProxyAddr };
   if (args.format === 'json') printJson(env, values);
   else if (args.format === 'yaml') await printYaml(env, values);
   else {
-    printLine(env, `export TELEPORT_PROXY=${values.TELEPORT_PROXY}`);
-    printLine(env, `export TELEPORT_CLUSTER=${values.TELEPORT_CLUSTER}`);
+    printShellLine(env, `export TELEPORT_PROXY=${quotedWord(values.TELEPORT_PROXY)}`);
+    printShellLine(env, `export TELEPORT_CLUSTER=${quotedWord(values.TELEPORT_CLUSTER)}`);
   }
 }

@@ -93,7 +93,7 @@ describe('B10 the user of the StartupMessage on AWS direct', () => {
         V: 'FATAL',
         C: '28000',
         M: `this connection is for database user "${own}" only`,
-        H: expect.stringContaining(`psql: -U "${own}"`),
+        H: expect.stringContaining(`psql: -U ${own})`),
       });
       end();
     }

@@ -13,6 +13,7 @@
  *
  * A CancelRequest goes over a connection of its own, verified as well, and never asks AWS.
  */
+
 import { Duplex, PassThrough } from 'node:stream';
 import { type ConnectContext, connectDatabase, dialDatabase } from '../../dbserver/connect.js';
 import { messageOf, TeleportError } from '../../errors.js';
@@ -27,6 +28,7 @@ import { cancel } from '../../pg/frontend.js';
 import { encodeError } from '../../pg/sqlstate.js';
 import type { StartupMessage } from '../../pg/startup.js';
 import { splitUri } from '../../resources/database-uri.js';
+import { shellWord } from '../../shell-word.js';
 import type { Connector, Route } from '../access.js';
 
 /** How long a client may take for its first packet: a GUI may keep a connection ready. */
@@ -113,6 +115,6 @@ function checkUser(asked: string | undefined, route: Route, dbUser: string): voi
   const own = route.dbUser || dbUser;
   const { name } = route.database.metadata;
   throw new TeleportError('AccessDenied', `this connection is for database user ${JSON.stringify(own)} only`, {
-    hint: `Connect as that user (psql: -U ${JSON.stringify(own)}). For another one: tsh db connect ${name} --db-user=NAME`,
+    hint: `Connect as that user (psql: -U ${shellWord(own)}). For another one: tsh db connect ${shellWord(name)} --db-user=NAME`,
   });
 }

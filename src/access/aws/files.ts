@@ -2,6 +2,7 @@
  * What other programs read to reach a database with a person's own IAM identity: a password file of libpq that is good
  * for minutes, Amazon's roots, and a section of `~/.pg_service.conf`. Where secrets are in the keychain none is written.
  */
+
 import { join } from 'node:path';
 import type { DatabaseCredential } from '../../aws/credential-cache.js';
 import { TeleportError } from '../../errors.js';
@@ -13,6 +14,7 @@ import { SECRET_MODE } from '../../profile/paths.js';
 import { deletePgServices, pgServiceName, putPgService } from '../../profile/pg-service-file.js';
 import type { SecretStore } from '../../profile/secret.js';
 import { splitUri } from '../../resources/database-uri.js';
+import { shellWord } from '../../shell-word.js';
 import type { ConnectionInfo } from '../access.js';
 
 export interface AwsFiles {
@@ -50,7 +52,7 @@ export function awsFiles({ base, servicePaths, folder, caFile, secrets, warn }: 
       const store = await secrets();
       if (store.kind !== 'file') {
         throw new TeleportError('BadParameter', 'the password is in the system keychain and is not written to a file', {
-          hint: `Use: tsh db connect ${database.name}, or for other programs: tsh proxy db --tunnel ${database.name}`,
+          hint: `Use: tsh db connect ${shellWord(database.name)}, or for other programs: tsh proxy db --tunnel ${shellWord(database.name)}`,
         });
       }
       const passFile = account(identity, database.name);

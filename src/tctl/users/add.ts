@@ -7,6 +7,7 @@ import { printLine } from '../../cli/output.js';
 import { nanosOfMs } from '../../duration.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 import type { Traits, User } from '../../resources/types.js';
+import { shellWord } from '../../shell-word.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { SINGLE_TRAIT_FLAGS, TRAIT_FLAGS } from '../flags.js';
 import { checkTtl, printLink } from './link.js';
@@ -48,7 +49,10 @@ export async function run(env: Env, args: UsersAddArgs): Promise<void> {
   } catch (error) {
     if (!isTeleportError(error, 'AlreadyExists')) throw error;
     printLine(env, 'NOTE: To update an existing local user:');
-    printLine(env, `> tctl users update ${args.account} --set-roles ${args.roles.join(',')} # replace roles`);
+    printLine(
+      env,
+      `> tctl users update ${shellWord(args.account)} --set-roles ${shellWord(args.roles.join(','))} # replace roles`,
+    );
     printLine(env);
     throw new TeleportError('AlreadyExists', `user "${args.account}" already registered`, { cause: error });
   }

@@ -2,10 +2,11 @@
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { factLines } from '../../cli/facts.js';
-import { printJson, printLine, printYaml } from '../../cli/output.js';
+import { printJson, printLine, printShellLine, printYaml } from '../../cli/output.js';
 import { connectionUri } from '../../localproxy/psql/command.js';
 import { withoutVariables } from '../../localproxy/psql/environment.js';
 import { findPsql } from '../../localproxy/psql/run.js';
+import { quotedWord } from '../../shell-word.js';
 import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 
@@ -38,7 +39,7 @@ export async function run(env: Env, args: DbConfigArgs): Promise<void> {
     });
     // The first word of the line is the (empty) environment of the command, so it begins with a blank.
     const program = (await findPsql(env.vars.PATH)) ?? 'psql';
-    printLine(env, ` ${withoutVariables(env.vars, env.platform)}${program} "${uri}"`);
+    printShellLine(env, ` ${withoutVariables(env.vars, env.platform)}${quotedWord(program)} "${uri}"`);
     return;
   }
   const all: [string, string | number | undefined][] = [

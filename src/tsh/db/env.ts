@@ -1,9 +1,9 @@
 /** `tsh db env`: connection settings of an active database as environment variables. Source: cli.md 4.8. */
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
-import { printJson, printLine, printYaml } from '../../cli/output.js';
+import { printJson, printShellLine, printYaml } from '../../cli/output.js';
 import { connectionVariables } from '../../localproxy/psql/environment.js';
-import { shellWord } from '../../shell-word.js';
+import { quotedWord } from '../../shell-word.js';
 import { assertKeyFiles, assertReachable, type SelectorArgs } from './args.js';
 import { chooseOneActive } from './choose.js';
 
@@ -35,7 +35,7 @@ export async function run(env: Env, args: DbEnvArgs): Promise<void> {
   else {
     // What is set and would win over the lines below, or lead libpq past them to another server.
     const others = connectionVariables(env.vars, env.platform).filter((name) => /^\w+$/.test(name));
-    for (const name of others) if (!values.some(([own]) => own === name)) printLine(env, `unset ${name}`);
-    for (const [name, value] of values) printLine(env, `export ${name}=${shellWord(value)}`);
+    for (const name of others) if (!values.some(([own]) => own === name)) printShellLine(env, `unset ${name}`);
+    for (const [name, value] of values) printShellLine(env, `export ${name}=${quotedWord(value)}`);
   }
 }

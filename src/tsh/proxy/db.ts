@@ -2,11 +2,12 @@
  * `tsh proxy db`: a local port for GUI tools and JDBC clients. With `--tunnel` clients need neither TLS nor a password;
  * without it they bring the certificate that is stored. Source: cli.md 4.12.
  */
+
 import { isAbsolute, join, resolve } from 'node:path';
 import { clientUser } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
-import { printLine } from '../../cli/output.js';
+import { printLine, printShellLine } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { isPort, parseHostPort } from '../../host-port.js';
 import { isLoopback } from '../../ip.js';
@@ -14,6 +15,7 @@ import { type LocalEnd, type LocalProxyOptions, startLocalProxy } from '../../lo
 import { tellsPeers } from '../../localproxy/peer.js';
 import { connectionUri } from '../../localproxy/psql/command.js';
 import { withoutVariables } from '../../localproxy/psql/environment.js';
+import { quotedWord } from '../../shell-word.js';
 import { assertKeyFiles, type RouteArgs, routeRequest } from '../db/args.js';
 import { chooseDatabase } from '../db/choose.js';
 
@@ -62,7 +64,7 @@ export async function run(env: Env, args: ProxyDbArgs): Promise<number> {
       env,
       'Use the following command to connect to the database or to the address above using other database GUI/CLI clients:',
     );
-    printLine(env, `  $ ${withoutVariables(env.vars, env.platform)}psql ${uri}`);
+    printShellLine(env, `  $ ${withoutVariables(env.vars, env.platform)}psql ${quotedWord(uri)}`);
   } else {
     const info = await access.connectionInfo(name);
     printLine(env, `Use the following credentials to connect to the ${name} proxy:`);

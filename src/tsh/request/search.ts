@@ -1,9 +1,11 @@
 /** `tsh request search --kind=db`: the databases that you can request, with what to write after `--resource`. */
+
 import { openCluster } from '../../access/cluster/open.js';
 import type { Env } from '../../cli/env.js';
 import { labelsText, printLine, printTable } from '../../cli/output.js';
 import { TeleportError } from '../../errors.js';
 import { resourceIdText } from '../../resources/access-request.js';
+import { shellWord } from '../../shell-word.js';
 import { parseLabels } from '../db/choose.js';
 import { searchWords } from '../db/ls.js';
 import type { GlobalArgs } from '../flags.js';
@@ -34,7 +36,10 @@ export async function run(env: Env, args: RequestSearchArgs): Promise<void> {
   if (rows.length === 0) return;
   printLine(env);
   printLine(env, 'To request access to these resources, run');
-  printLine(env, `> tsh request create --resource ${rows.map(([, , id]) => id).join(' --resource ')} \\`);
+  printLine(
+    env,
+    `> tsh request create --resource ${rows.map(([, , id = '']) => shellWord(id)).join(' --resource ')} \\`,
+  );
   printLine(env, '    --reason <request reason>');
   printLine(env);
 }
