@@ -1,4 +1,4 @@
-/** Tests: src/shell-word.ts. */
+/** Words of commands, for a shell and for a person. */
 import { expect, test } from '@jest/globals';
 import { redactText } from '../src/redact.js';
 import { quotedWord, shellWord } from '../src/shell-word.js';
