@@ -16,7 +16,7 @@ import type { Database } from '../resources/types.js';
 import { rest, withDeadline } from '../wait.js';
 import type { Admin, AutoUser } from './auto-user.js';
 import { admitUser, dialectOf, endUser, type UserEnd } from './user-change.js';
-import { quoted, type UserDialect } from './user-dialect.js';
+import { ADMIN_LIMITS, quoted, type UserDialect } from './user-dialect.js';
 import type { HeldUser, UserLock } from './user-lock.js';
 
 export interface AutoUsersOptions {
@@ -192,7 +192,7 @@ export class AutoUsers {
       }).catch((error: unknown) => {
         throw notLetIn(error, admin, database);
       });
-      const session = sessionOver(socket, loggedIn);
+      const session = sessionOver(socket, loggedIn, ADMIN_LIMITS);
       try {
         return await work(session, dialectOf(database));
       } finally {

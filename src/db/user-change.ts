@@ -6,18 +6,16 @@
  */
 import { TeleportError } from '../errors.js';
 import { isServerError, type ServerError } from '../pg/server-error.js';
-import type { PgSession, StatementOptions } from '../pg/session.js';
+import type { PgSession } from '../pg/session.js';
 import { isRedshift } from '../resources/database-user.js';
 import type { Database } from '../resources/types.js';
 import { rest } from '../wait.js';
-import { BOOKKEEPING_ROLE, SERVER_TIMEOUT_MS, type UserDialect, type UserFacts } from './user-dialect.js';
+import { BOOKKEEPING_ROLE, type UserDialect, type UserFacts } from './user-dialect.js';
 import { POSTGRES_USERS } from './user-postgres.js';
 import { REDSHIFT_USERS } from './user-redshift.js';
 
 export const dialectOf = (database: Database): UserDialect => (isRedshift(database) ? REDSHIFT_USERS : POSTGRES_USERS);
 
-/** Longer than the server's own limit, which says more. */
-const WAIT: StatementOptions = { timeoutMs: SERVER_TIMEOUT_MS + 5_000 };
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 50;
 
@@ -65,12 +63,12 @@ async function withBookkeeping(
 ): Promise<UserFacts> {
   const facts = await dialect.facts(session, user, roles);
   if (!facts.missing.includes(BOOKKEEPING_ROLE)) return facts;
-  await session.query('ROLLBACK', WAIT);
+  await session.query('ROLLBACK');
   // Somebody else may make it at the same time.
-  await session.query(dialect.makeRole, WAIT).catch((error: unknown) => {
+  await session.query(dialect.makeRole).catch((error: unknown) => {
     if (!isServerError(error) || !isPassing(error)) throw error;
   });
-  await session.query(dialect.begin, WAIT);
+  await session.query(dialect.begin);
   return await dialect.facts(session, user, roles);
 }
 
@@ -129,7 +127,7 @@ async function endBy(
     if (end.how !== how) return undefined;
     if (how === 'dropped') return [dialect.drop(user)];
     if (!dialect.revokesQuietly) return dialect.disable(user, roles);
-    await session.query(dialect.disable(user, roles).join(';\n'), WAIT);
+    await session.query(dialect.disable(user, roles).join(';\n'));
     const left = (await dialect.facts(session, user, [])).roles.map(({ name }) => JSON.stringify(name));
     if (left.length > 0) throw new TeleportError('AccessDenied', `cannot take ${left.join(', ')} from "${user}"`);
     return [];
@@ -145,13 +143,13 @@ async function change(
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await session.query(dialect.begin, WAIT);
+      await session.query(dialect.begin);
       const statements = await work();
-      await session.query(statements ? [...statements, 'COMMIT'].join(';\n') : 'ROLLBACK', WAIT);
+      await session.query(statements ? [...statements, 'COMMIT'].join(';\n') : 'ROLLBACK');
       return;
     } catch (error) {
       if (!isServerError(error)) throw error;
-      await session.query('ROLLBACK', WAIT).catch(() => {
+      await session.query('ROLLBACK').catch(() => {
         throw error; // it was the server's last word
       });
       if (!isPassing(error) || attempt === ATTEMPTS) throw error;

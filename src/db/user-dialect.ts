@@ -2,13 +2,21 @@
  * How one kind of server looks up, makes, enables, disables and drops automatic users: its statements, as data. What is done with
  * them, in which transaction, is in `user-change.ts`; why these, in RFD 12.
  */
-import type { PgSession } from '../pg/session.js';
+import type { PgSession, StatementLimits } from '../pg/session.js';
 
 /** Whoever is a member, without the right to make others one, is ours. */
 export const BOOKKEEPING_ROLE = 'teleport-auto-user';
 
 /** What the server tells the administrator's statements: they end there before we stop waiting. */
 export const SERVER_TIMEOUT_MS = 10_000;
+
+/** What each of the administrator's statements may take: longer than the server's own limit, which says more, and of any catalogue's size. */
+export const ADMIN_LIMITS: StatementLimits = {
+  timeoutMs: SERVER_TIMEOUT_MS + 5_000,
+  maxBodyBytes: 2 ** 16,
+  maxResultBytes: 2 ** 22,
+  maxRows: 10_000,
+};
 
 export interface HeldRole {
   name: string;

@@ -51,6 +51,14 @@ export interface LoggedIn {
 
 /** More than any server says between StartupMessage and ReadyForQuery. */
 const MAX_LOGIN_MESSAGES = 1000;
+/** The same in bytes: all of it is kept as long as the session. */
+const MAX_LOGIN_BYTES = 2 ** 20;
+
+/** One login on its way. */
+interface Exchange {
+  deadline: Deadline;
+  leftBytes: number;
+}
 
 /**
  * Log in. Reads up to and including the first ReadyForQuery and not a byte more.
@@ -60,12 +68,13 @@ const MAX_LOGIN_MESSAGES = 1000;
  */
 export async function login(duplex: Duplex, options: LoginOptions): Promise<LoggedIn> {
   const deadline = deadlineIn(options.timeoutMs, 'answer to the login', options.address);
+  const exchange: Exchange = { deadline, leftBytes: MAX_LOGIN_BYTES };
   duplex.write(encodeFirst({ type: 'StartupMessage', protocolVersion: PROTOCOL_3_0, parameters: startup(options) }));
-  const unrecognizedOptions = await authenticate(duplex, options, deadline);
+  const unrecognizedOptions = await authenticate(duplex, options, exchange);
   const parameters = new Map<string, string>();
   let backendKey: BackendKey | undefined;
   for (let left = MAX_LOGIN_MESSAGES; left > 0; left--) {
-    const message = await nextMessage(duplex, deadline);
+    const message = await nextMessage(duplex, exchange);
     switch (message.type) {
       case 'ParameterStatus':
         parameters.set(message.name, message.value);
@@ -133,12 +142,12 @@ function startup(options: LoginOptions): Map<string, string> {
 }
 
 /** As far as AuthenticationOk. */
-async function authenticate(duplex: Duplex, options: LoginOptions, deadline: Deadline): Promise<string[]> {
+async function authenticate(duplex: Duplex, options: LoginOptions, exchange: Exchange): Promise<string[]> {
   const unrecognizedOptions: string[] = [];
   let scram: ScramExchange | undefined;
   let isServerProven = true;
   for (let left = MAX_LOGIN_MESSAGES; left > 0; left--) {
-    const message = await nextMessage(duplex, deadline);
+    const message = await nextMessage(duplex, exchange);
     switch (message.type) {
       case 'AuthenticationOk':
         if (!isServerProven) throw unexpected(message);
@@ -182,9 +191,16 @@ async function authenticate(duplex: Duplex, options: LoginOptions, deadline: Dea
 }
 
 /** The next message that is not a notice; an ErrorResponse is thrown. */
-async function nextMessage(duplex: Duplex, deadline: Deadline): Promise<BackendMessage> {
+async function nextMessage(duplex: Duplex, exchange: Exchange): Promise<BackendMessage> {
   for (let left = MAX_LOGIN_MESSAGES; left > 0; left--) {
-    const { tag, body } = await readMessage(duplex, { deadline });
+    const { tag, body } = await readMessage(duplex, exchange);
+    exchange.leftBytes -= body.length;
+    if (exchange.leftBytes < 0) {
+      throw new TeleportError(
+        'Protocol',
+        `the database server said more than ${MAX_LOGIN_BYTES} bytes during the login`,
+      );
+    }
     const message = decodeBackend(tag, body);
     if (message.type === 'ErrorResponse') throw new ServerError(message.fields, body);
     if (message.type !== 'NoticeResponse') return message;

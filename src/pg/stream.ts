@@ -74,7 +74,7 @@ export async function readFirst(
  * Read one message with a tag and leave everything behind it in the stream.
  *
  * @param options.maxBodyBytes  default: what a stranger may send (`MAX_STRANGER_BODY_BYTES`)
- * @throws as `readFirst`
+ * @throws as `readFirst`, and 'LimitExceeded' above `maxBodyBytes`
  */
 export async function readMessage(
   duplex: Duplex,
@@ -86,7 +86,11 @@ export async function readMessage(
   const length = header.readUInt32BE(1);
   const max = Math.min(options.maxBodyBytes ?? MAX_STRANGER_BODY_BYTES, MAX_BODY_BYTES);
   if (length < 4 || length - 4 > max) {
-    throw new TeleportError('Protocol', `PostgreSQL message ${nameTag(tag, length - 4)}: allowed are 0 to ${max}`);
+    const isOurBound = options.maxBodyBytes !== undefined && length >= 4 && length - 4 <= MAX_BODY_BYTES;
+    throw new TeleportError(
+      isOurBound ? 'LimitExceeded' : 'Protocol',
+      `PostgreSQL message ${nameTag(tag, length - 4)}: allowed are 0 to ${max}`,
+    );
   }
   return { tag, body: await readExactly(duplex, length - 4, deadline) };
 }
@@ -140,15 +144,16 @@ function waitFor(duplex: Duplex, length: number, deadline: Deadline): Promise<Bu
     const onEnd = () => settle(() => reject(ended('before its next message', duplex.errored)));
     const onError = (cause: unknown) => settle(() => reject(ended('before its next message', cause)));
     if (duplex.destroyed || duplex.readableEnded || duplex.errored) return onEnd();
+    const late = () =>
+      settle(() => {
+        const { awaited, timeoutMs, address } = deadline;
+        reject(new TimedOut(awaited, timeoutMs, address === undefined ? {} : { address }));
+      });
+    const leftMs = deadline.atMs - performance.now();
+    // A peer that never stops talking is always quicker than a timer.
+    if (leftMs <= 0) return late();
     duplex.on('readable', onReadable).on('end', onEnd).on('close', onEnd).on('error', onError);
-    if (deadline.atMs !== Infinity) {
-      const late = () =>
-        settle(() => {
-          const { awaited, timeoutMs, address } = deadline;
-          reject(new TimedOut(awaited, timeoutMs, address === undefined ? {} : { address }));
-        });
-      timer = setTimeout(late, Math.min(Math.max(deadline.atMs - performance.now(), 0), LONGEST_TIMER_MS));
-    }
+    if (leftMs !== Infinity) timer = setTimeout(late, Math.min(leftMs, LONGEST_TIMER_MS));
   });
 }
 

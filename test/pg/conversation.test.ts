@@ -12,9 +12,9 @@ import { TeleportError } from '../../src/errors.js';
 import { encodeError, encodeReady, negotiation, readStartup } from '../../src/pg/backend.js';
 import { decodeFrontend } from '../../src/pg/decode.js';
 import { encodeBackend, encodeFrontend } from '../../src/pg/encode.js';
-import { cancel, login, md5Password, requestTls } from '../../src/pg/frontend.js';
+import { cancel, type LoggedIn, login, md5Password, requestTls } from '../../src/pg/frontend.js';
 import type { BackendMessage } from '../../src/pg/messages.js';
-import { connectSession } from '../../src/pg/session.js';
+import { connectSession, type StatementLimits, sessionOver } from '../../src/pg/session.js';
 import { encodeFirst, PROTOCOL_3_0, type StartupMessage } from '../../src/pg/startup.js';
 import { deadlineIn, readExactly, readFirst, readMessage } from '../../src/pg/stream.js';
 
@@ -368,6 +368,77 @@ describe('session', () => {
 
     session.close();
     expect(await next(peer)).toEqual({ type: 'Terminate' });
+  });
+});
+
+describe('a hostile server', () => {
+  const ready: BackendMessage = { type: 'ReadyForQuery', txStatus: 'I' };
+  const loggedIn: LoggedIn = {
+    parameters: new Map(),
+    backendKey: undefined,
+    txStatus: 'I',
+    unrecognizedOptions: [],
+  };
+
+  /** Says this again and again, until the other side has gone. */
+  async function say(peer: Socket, ...messages: BackendMessage[]): Promise<void> {
+    const piece = Buffer.concat(Array<Buffer>(200).fill(Buffer.concat(messages.map(encodeBackend))));
+    const gone = once(peer, 'close').catch(() => {});
+    while (!peer.destroyed) {
+      if (!peer.write(piece)) await Promise.race([once(peer, 'drain').catch(() => {}), gone]);
+    }
+  }
+
+  test.each<[string, StatementLimits, number, BackendMessage]>([
+    ['rows without columns', { maxResultBytes: 2 ** 24 }, 16 * (7 / 66), { type: 'DataRow', values: [] }],
+    ['rows of nothing', { maxResultBytes: 2 ** 24 }, 16 / 9, { type: 'DataRow', values: Array<null>(1000).fill(null) }],
+    ['empty results', { maxResultBytes: 2 ** 24 }, 16 * (5 / 192), { type: 'EmptyQueryResponse' }],
+    ['rows', { maxRows: 10_000 }, 0.07, { type: 'DataRow', values: [] }],
+  ])('R-B5 that sends %s for ever is stopped before they fill the memory', async (_, limits, mostMib, message) => {
+    const [client, peer] = await pair();
+    const saying = say(peer, message);
+    await expect(sessionOver(client, loggedIn, limits).query('select')).rejects.toMatchObject({
+      code: 'LimitExceeded',
+    });
+    expect(client.bytesRead / 2 ** 20).toBeLessThan(mostMib + 2);
+    client.destroy();
+    await saying;
+  });
+
+  test('R-B5 cannot announce a message that is longer than what may be kept', async () => {
+    const [client, peer] = await pair();
+    const session = sessionOver(client, loggedIn, { maxBodyBytes: 65_536 });
+    const failure = session.query('select');
+    failure.catch(() => {});
+    peer.write(Buffer.from('4400010005', 'hex')); // DataRow of 64 KiB and 1 byte
+    await expect(failure).rejects.toMatchObject({ code: 'LimitExceeded' });
+  });
+
+  test('R-B5 does not outlast the deadline by never being silent', async () => {
+    const [client, peer] = await pair();
+    const saying = say(peer, { type: 'NoticeResponse', fields: [['M', 'wait']] });
+    const failure = sessionOver(client, loggedIn, { timeoutMs: 300 }).query('select');
+    await expect(failure).rejects.toThrow('no end of the statement within');
+    client.destroy();
+    await saying;
+  });
+
+  test('R-B5 says no more than it takes to log in', async () => {
+    const [client, peer] = await pair();
+    send(peer, { type: 'AuthenticationOk' });
+    const saying = say(peer, { type: 'ParameterStatus', name: 'x', value: 'y'.repeat(60_000) });
+    await expect(login(client, { user: 'alice' })).rejects.toMatchObject({ code: 'Protocol' });
+    expect(client.bytesRead).toBeLessThan(8 * 2 ** 20);
+    client.destroy();
+    await saying;
+  });
+
+  test('R-B5 an honest one may say as much as the limits allow', async () => {
+    const [client, peer] = await pair();
+    const rows = sessionOver(client, loggedIn, { maxRows: 3, maxResultBytes: 1000 }).query('select');
+    const row: BackendMessage = { type: 'DataRow', values: [Buffer.from('a'), null] };
+    send(peer, row, row, row, { type: 'CommandComplete', commandTag: 'SELECT 3' }, ready);
+    expect((await rows)[0]!.rows).toHaveLength(3);
   });
 });
 
