@@ -206,7 +206,7 @@ export function checkAccess(session: DatabaseSession): void {
   }
   checkDatabaseAccess({
     username: identity.username,
-    isRemote: identity.remote !== undefined,
+    leaf: identity.remote && identity.routeToCluster,
     roles,
     traits: session.traits,
     database,

@@ -71,8 +71,8 @@ export function decideAccess(request: DatabaseAccessRequest): Decision {
 
 const refusal = (by: AccessRefusal['by'], message: string): AccessRefusal => ({ by, code: 'AccessDenied', message });
 const problemOf = (message: string): AccessRefusal => ({ by: 'problem', code: 'BadParameter', message });
-const ownName = ({ username, isRemote }: DatabaseAccessRequest, dbUser: string): string =>
-  `please use your ${isRemote ? 'mapped remote' : 'Teleport'} username ("${username}") to connect instead of "${dbUser}"`;
+const ownName = ({ username, leaf }: DatabaseAccessRequest, dbUser: string): string =>
+  `please use your ${leaf === undefined ? 'Teleport' : 'mapped remote'} username ("${username}") to connect instead of "${dbUser}"`;
 
 /** An expression that cannot be read is found again, with its role, when the blocks are asked. */
 function modeOf({ roles, database, traits }: DatabaseAccessRequest): ReturnType<typeof autoUserMode> {

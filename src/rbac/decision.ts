@@ -5,8 +5,8 @@ import type { Check } from './match.js';
 export interface DatabaseAccessRequest {
   /** Teleport user name. */
   username: string;
-  /** Of another cluster: the name is the mapped one. */
-  isRemote?: boolean;
+  /** Name of this cluster, where she is of another one, whose leaf it is: her name is the mapped one. */
+  leaf?: string | undefined;
   /** Templates expanded. */
   roles: readonly Role[];
   traits: Traits;

@@ -9,7 +9,7 @@ import type { Check } from './match.js';
 /** Roles that one sentence names; the rest is counted. */
 const ROLES_NAMED = 3;
 
-type Asked = Pick<DatabaseAccessRequest, 'username' | 'dbUser' | 'dbName' | 'database'>;
+type Asked = Pick<DatabaseAccessRequest, 'username' | 'dbUser' | 'dbName' | 'database' | 'leaf'>;
 
 /**
  * Who wanted what, and why not, as far as she may know: of her own roles everything, but a database that none of them
@@ -22,8 +22,9 @@ export function refusalHint(decision: Decision, asked: Asked): string {
   return `${wishOf(asked)}: ${reason}. More: ${whyCommand(asked)}`;
 }
 
-function whyCommand({ database, dbUser, dbName }: Asked): string {
+function whyCommand({ database, dbUser, dbName, leaf }: Asked): string {
   const flags = [
+    leaf === undefined ? [] : `--cluster=${leaf}`,
     dbUser === undefined ? [] : `--db-user=${dbUser}`,
     dbName === undefined ? [] : `--db-name=${dbName}`,
   ].flat();

@@ -17,8 +17,10 @@ import {
   type DatabaseServer,
   type Kind,
   type Lock,
+  type RemoteCluster,
   type ResourceOfKind,
   type Role,
+  type TrustedCluster,
 } from '../resources/types.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { listDatabaseServers, listDatabases, listRoles, listTokens, listUsers } from './lists.js';
@@ -190,7 +192,29 @@ function tableOf(kind: ResourceRef['kind'], resources: AnyResource[], form: Tabl
             .map(([key, value]) => `${key[0]!.toUpperCase()}${key.slice(1)}:"${value}"`)
             .join(' '),
           spec.message ?? '',
-          shortTime(spec.expires),
+          shortTime(spec.expires, 'never'),
+        ]),
+      };
+    case 'trusted_cluster':
+      return {
+        titles: ['Name', 'Enabled', 'Token', 'Proxy Address', 'Reverse Tunnel Address', 'Role Map'],
+        cut: ['Role Map'],
+        rows: (resources as TrustedCluster[]).map(({ metadata, spec }) => [
+          metadata.name,
+          String(spec.enabled),
+          spec.token,
+          spec.web_proxy_addr,
+          spec.tunnel_addr,
+          spec.role_map.map(({ remote, local }) => `${remote}:[${local.join(' ')}]`).join(' '),
+        ]),
+      };
+    case 'remote_cluster':
+      return {
+        titles: ['Name', 'Status', 'Last Heartbeat'],
+        rows: (resources as RemoteCluster[]).map(({ metadata, status }) => [
+          metadata.name,
+          status.connection,
+          shortTime(status.last_heartbeat, 'not available'),
         ]),
       };
     default:
@@ -218,8 +242,8 @@ function shaped(titles: string[], rows: string[][], { verbose }: TableForm): Tab
   return { titles, rows, cut: ['Labels', 'Version', 'Protocol'], isWhole: verbose };
 }
 
-/** `Sat Nov 21 02:49 UTC`, or `never`. */
-function shortTime(at: string | undefined): string {
+/** `Sat Nov 21 02:49 UTC`. */
+function shortTime(at: string | undefined, otherwise: string): string {
   const parts = at && /^(\w+), (\d+) (\w+) \d+ (\d\d:\d\d)/.exec(new Date(at).toUTCString());
-  return parts ? `${parts[1]} ${parts[3]} ${parts[2]} ${parts[4]} UTC` : 'never';
+  return parts ? `${parts[1]} ${parts[3]} ${parts[2]} ${parts[4]} UTC` : otherwise;
 }

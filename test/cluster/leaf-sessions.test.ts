@@ -135,6 +135,10 @@ describe.each(MODES)('%s', (mode) => {
     expect(named.stdout + named.stderr).toContain(
       `please use your mapped remote username ("${CAROL}") to connect instead of "carol"`,
     );
+    // The command that says more, as she can type it: it asks the leaf.
+    expect(named.stdout + named.stderr).toContain(
+      `More: tsh db why orders --cluster=${LEAF} --db-user=carol --db-name=dev`,
+    );
     const roles = await execAt(pair, 'carol', 'select 1', '--db-roles=owner');
     expect([roles.status, roles.stdout + roles.stderr]).toEqual([
       1,

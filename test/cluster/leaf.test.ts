@@ -10,8 +10,8 @@ import pg from 'pg';
 import { loginAuthClient } from '../../src/access/cluster/open.js';
 import { timestampFromDate } from '../../src/api/protobuf.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
-import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
-import { makeLeaf, tokenForLeaf, untilLeafIs } from '../support/trust.js';
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { makeLeaf, tokenForLeaf, trustedCluster, untilLeafIs } from '../support/trust.js';
 import { until } from '../support/until.js';
 
 const ROOT = 'root.example.com';
@@ -26,15 +26,8 @@ let far: TestCluster;
 const everything = { db_labels: { '*': '*' }, db_names: ['*'] };
 const mapped = { remote: 'root-dev', local: ['leaf-dev'] };
 
-const trustedCluster = (more: object = {}, name = ROOT) =>
-  documents([
-    {
-      kind: 'trusted_cluster',
-      version: 'v2',
-      metadata: { name },
-      spec: { enabled: true, token: 'not-a-token', web_proxy_addr: root.proxyAddr, role_map: [mapped], ...more },
-    },
-  ]);
+const trust = (more: object = {}, name = ROOT) =>
+  trustedCluster({ name, proxyAddr: root.proxyAddr }, { token: 'not-a-token', role_map: [mapped], ...more });
 
 const tokenOfRoot = () => tokenForLeaf(root);
 const untilStatus = (status: string) => untilLeafIs(status, LEAF, root);
@@ -114,24 +107,24 @@ afterAll(async () => {
 test('a trust that cannot begin is refused with what is wrong, and nothing is made on either side', async () => {
   const create = async (text: string) => await leaf.tctlWith(text, 'create');
   const refused = async (text: string) => (await create(text)).stderr;
-  expect(await refused(trustedCluster())).toContain('invalid cluster token');
+  expect(await refused(trust())).toContain('invalid cluster token');
   const token = await tokenOfRoot();
-  expect(await refused(trustedCluster({ token, role_map: [{ remote: 'root-dev', local: ['nosuch'] }] }))).toContain(
+  expect(await refused(trust({ token, role_map: [{ remote: 'root-dev', local: ['nosuch'] }] }))).toContain(
     'a role "nosuch" referenced in a mapping root-dev:[nosuch] is not defined',
   );
-  expect(await refused(trustedCluster({ token }, 'rootx'))).toContain(
+  expect(await refused(trust({ token }, 'rootx'))).toContain(
     `trusted cluster resource name must be the same as the remote cluster name: got "rootx", want "${ROOT}"`,
   );
   const { stdout: other } = await root.tctl('tokens', 'add', '--type=db', '--format=text');
-  expect(await refused(trustedCluster({ token: other.trim() }))).toContain('role does not match');
+  expect(await refused(trust({ token: other.trim() }))).toContain('role does not match');
   expect((await leaf.tctl('get', 'trusted_cluster', '--format=json')).stdout.trim()).toBe('[]');
   expect((await root.tctl('get', 'rc', '--format=json')).stdout).not.toContain(LEAF);
 });
 
 test('a trust begins: the leaf has the root, the root has the leaf, and it comes online', async () => {
-  const created = await leaf.tctlWith(trustedCluster({ token: await tokenOfRoot() }), 'create');
+  const created = await leaf.tctlWith(trust({ token: await tokenOfRoot() }), 'create');
   expect(created).toEqual({ status: 0, stdout: `trusted cluster "${ROOT}" has been created\n`, stderr: '' });
-  const again = await leaf.tctlWith(trustedCluster({ token: await tokenOfRoot() }), 'create');
+  const again = await leaf.tctlWith(trust({ token: await tokenOfRoot() }), 'create');
   expect(again.stderr).toContain(`trusted cluster "${ROOT}" already exists`);
   const known = JSON.parse((await leaf.tctl('get', 'trusted_cluster', '--format=json')).stdout);
   expect(known).toMatchObject([{ metadata: { name: ROOT }, spec: { enabled: true, tunnel_addr: root.proxyAddr } }]);
@@ -143,7 +136,7 @@ test('a trust begins: the leaf has the root, the root has the leaf, and it comes
 test('a second cluster of the name of the leaf is refused, and so is one of the name of the root', async () => {
   const token = await tokenOfRoot();
   const own = { token, web_proxy_addr: leaf.proxyAddr };
-  expect((await leaf.tctlWith(trustedCluster(own, LEAF), 'create')).stderr).toContain(
+  expect((await leaf.tctlWith(trust(own, LEAF), 'create')).stderr).toContain(
     `remote cluster name can not be the same as local cluster name "${LEAF}"`,
   );
 }, 600_000);
@@ -247,16 +240,12 @@ test('a leaf that hangs costs its own rows, not those of the others', async () =
 
 test('the leaf takes the trust back: what runs ends, and nobody gets in', async () => {
   const session = await sessionAt('gina');
-  const changed = await leaf.tctlWith(
-    trustedCluster({ enabled: false, token: await tokenInUse() }),
-    'create',
-    '--force',
-  );
+  const changed = await leaf.tctlWith(trust({ enabled: false, token: await tokenInUse() }), 'create', '--force');
   expect(changed.stderr).toBe('');
   expect(await session.ended).toContain('the trust between this cluster and');
   expect((await root.tsh('gina', 'db', 'ls', `--cluster=${LEAF}`)).status).toBe(1);
   await untilStatus('offline');
-  await leaf.tctlWith(trustedCluster({ token: await tokenInUse() }), 'create', '--force');
+  await leaf.tctlWith(trust({ token: await tokenInUse() }), 'create', '--force');
   await untilStatus('online');
   expect((await execAt('gina')).status).toBe(0);
   const second = await sessionAt('gina');
@@ -271,7 +260,7 @@ test('the leaf takes the trust back: what runs ends, and nobody gets in', async 
 
 test('the root removes the leaf: what runs ends, the leaf is gone, and can come again', async () => {
   await leaf.tctl('rm', `trusted_cluster/${ROOT}`);
-  const anew = trustedCluster({ token: await tokenOfRoot() });
+  const anew = trust({ token: await tokenOfRoot() });
   expect((await leaf.tctlWith(anew, 'create')).stderr).toContain(`leaf cluster name "${LEAF}" is taken`);
   expect((await root.tctl('rm', `rc/${LEAF}`)).stdout).toBe(`remote cluster "${LEAF}" has been deleted\n`);
   expect((await leaf.tctlWith(anew, 'create')).stderr).toBe('');

@@ -310,7 +310,7 @@ describe('automatic users', () => {
     expect(verdict([keep], { database: auto })).toBe(
       'please use your Teleport username ("alice") to connect instead of "reader"',
     );
-    expect(verdict([keep], { database: auto, username: 'remote-alice-root', isRemote: true })).toBe(
+    expect(verdict([keep], { database: auto, username: 'remote-alice-root', leaf: 'leaf' })).toBe(
       'please use your mapped remote username ("remote-alice-root") to connect instead of "reader"',
     );
   });

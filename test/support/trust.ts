@@ -16,21 +16,22 @@ export async function tokenForLeaf(root: Pick<TestCluster, 'tctl'>): Promise<str
   return stdout.trim();
 }
 
+/** A `trusted_cluster`. @param spec  in place of what fits the root */
+export function trustedCluster(root: Pick<TestCluster, 'name' | 'proxyAddr'>, spec: object): string {
+  const { name, proxyAddr } = root;
+  const all = { enabled: true, web_proxy_addr: proxyAddr, tunnel_addr: proxyAddr, ...spec };
+  return documents([{ kind: 'trusted_cluster', version: 'v2', metadata: { name }, spec: all }]);
+}
+
 /** Resolves when the root sees the leaf. */
 export async function makeLeaf(
   leaf: TestCluster,
   root: TestCluster,
   { roleMap, webProxyAddr = root.proxyAddr, tunnelAddr = webProxyAddr }: TrustOptions,
 ): Promise<void> {
-  const spec = {
-    enabled: true,
-    token: await tokenForLeaf(root),
-    web_proxy_addr: webProxyAddr,
-    tunnel_addr: tunnelAddr,
-  };
-  const trust = { kind: 'trusted_cluster', version: 'v2', metadata: { name: root.name } };
-  const text = documents([{ ...trust, spec: { ...spec, role_map: roleMap } }]);
-  const { status, stderr } = await leaf.tctlWith(text, 'create');
+  const token = await tokenForLeaf(root);
+  const spec = { token, web_proxy_addr: webProxyAddr, tunnel_addr: tunnelAddr, role_map: roleMap };
+  const { status, stderr } = await leaf.tctlWith(trustedCluster(root, spec), 'create');
   if (status !== 0) throw new Error(`tctl create: ${stderr}`);
   await untilLeafIs('online', leaf.name, root);
 }

@@ -3,7 +3,16 @@
  * Tests: src/tctl/users/link.ts
  */
 import { isTeleportError } from '../../src/errors.js';
-import type { AnyResource, Database, DatabaseServer, Lock, Role, User } from '../../src/resources/types.js';
+import type {
+  AnyResource,
+  Database,
+  DatabaseServer,
+  Lock,
+  RemoteCluster,
+  Role,
+  TrustedCluster,
+  User,
+} from '../../src/resources/types.js';
 import { program } from '../../src/tctl/commands.js';
 import { sameResource } from '../../src/tctl/edit.js';
 import { textOf } from '../../src/tctl/get.js';
@@ -125,6 +134,47 @@ test('users end with an empty line; locks show target and end', async () => {
   expect(await textOf(env, 'lock', [lock], form)).toBe(
     'ID   Target       Message Expires              \n--   ------------ ------- -------------------- \nl1   User:"alice"         Sat Nov 21 02:49 UTC \n',
   );
+});
+
+test('the two ends of a trust', async () => {
+  const trusted: TrustedCluster = {
+    kind: 'trusted_cluster',
+    version: 'v2',
+    metadata: { name: 'root' },
+    spec: {
+      enabled: true,
+      token: 'abc',
+      web_proxy_addr: 'root:443',
+      tunnel_addr: 'root:3024',
+      role_map: [
+        { remote: 'dba', local: ['access', 'auditor'] },
+        { remote: 'dev-*', local: ['dev'] },
+      ],
+    },
+  };
+  expect((await textOf(env, 'trusted_cluster', [trusted], form)).split('\n')).toEqual([
+    'Name Enabled Token Proxy Address Reverse Tunnel Address Role Map                         ',
+    '---- ------- ----- ------------- ---------------------- -------------------------------- ',
+    'root true    abc   root:443      root:3024              dba:[access auditor] dev-*:[dev] ',
+    '',
+  ]);
+  const leaf = (name: string, status: RemoteCluster['status']): RemoteCluster => ({
+    kind: 'remote_cluster',
+    version: 'v3',
+    metadata: { name },
+    status,
+  });
+  const leafs = [
+    leaf('east', { connection: 'online', last_heartbeat: '2026-11-21T02:49:00Z' }),
+    leaf('west', { connection: 'offline' }),
+  ];
+  expect((await textOf(env, 'remote_cluster', leafs, form)).split('\n')).toEqual([
+    'Name Status  Last Heartbeat       ',
+    '---- ------- -------------------- ',
+    'east online  Sat Nov 21 02:49 UTC ',
+    'west offline not available        ',
+    '',
+  ]);
 });
 
 test('an edit may change everything but what the resource is called', () => {
