@@ -12,6 +12,7 @@ import { lockInForce, lockText } from '../rbac/limits.js';
 import { expandRole } from '../rbac/templates.js';
 import type { Database, Lock, Role, User } from '../resources/types.js';
 import { Slices } from '../slices.js';
+import { checkWord, checkWords } from './asked-words.js';
 import { sees } from './databases.js';
 import { isAllowed, requireRule } from './rules.js';
 import type { AuthState } from './state.js';
@@ -31,6 +32,11 @@ export interface AccessQuestion {
 const MOST_ROWS = 1000;
 
 export async function explainAccess(state: AuthState, who: Who, asked: AccessQuestion): Promise<AccessAnswer> {
+  checkWords('db_roles', asked.dbRoles);
+  checkWord('user', asked.user);
+  checkWord('database', asked.database);
+  checkWord('db_user', asked.dbUser);
+  checkWord('db_name', asked.dbName);
   const isSelf = who.kind === 'user' && (asked.user === '' || asked.user === who.user.metadata.name);
   if (!isSelf) requireReader(who, 'read');
   const user = isSelf ? who.user : await userOf(state, asked.user);
@@ -58,10 +64,10 @@ export async function explainAccess(state: AuthState, who: Who, asked: AccessQue
     others: isReader(who) ? await otherRoles(state, user) : [],
   };
   const lock = await lockOf(state, user, question);
-  return answer(question, lock);
+  return await answer(question, lock);
 }
 
-function answer(question: AccessWish, lock: Lock | undefined): AccessAnswer {
+async function answer(question: AccessWish, lock: Lock | undefined): Promise<AccessAnswer> {
   const { refusal, ...trace } = decide(question);
   const unlock = lock ? [change('unlock', '', { target: lock.metadata.name })] : [];
   return {
@@ -70,7 +76,7 @@ function answer(question: AccessWish, lock: Lock | undefined): AccessAnswer {
     allowed: refusal === undefined && lock === undefined,
     message: lock ? `access denied: ${lockText(lock)}` : (refusal?.message ?? ''),
     reasons: [...(lock ? [lockText(lock)] : []), ...reasonsOf({ refusal, ...trace }, question)],
-    changes: [...unlock, ...smallestChange(question)],
+    changes: [...unlock, ...(await smallestChange(question))],
   };
 }
 
@@ -141,6 +147,9 @@ export async function listAccess(
   if ((asked.user === '') === (asked.database === '')) {
     throw new TeleportError('BadParameter', 'name either a user or a database');
   }
+  checkWord('user', asked.user);
+  checkWord('database', asked.database);
+  checkWord('start', asked.start);
   requireReader(who, 'list', 'read');
   const { pairs, next } = asked.user === '' ? await usersFor(state, who, asked) : await databasesFor(state, who, asked);
   const slices = new Slices();

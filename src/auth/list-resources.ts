@@ -7,6 +7,7 @@ import { isTeleportError, TeleportError } from '../errors.js';
 import { compileFilter } from '../rbac/predicate.js';
 import type { Database, DatabaseServer } from '../resources/types.js';
 import { Slices } from '../slices.js';
+import { checkWord, checkWords } from './asked-words.js';
 import { sees } from './databases.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
@@ -23,10 +24,6 @@ export interface ListRequest {
 }
 
 const MAX_LIMIT = 1000;
-/** What a request may ask for; our own limits, far above what a person types. */
-const MAX_LABELS = 256;
-const MAX_KEYWORDS = 256;
-const MAX_TEXT_CHARS = 1024;
 /** Kinds that exist in Teleport and never have members here. */
 const EMPTY_KINDS = new Set([
   'node',
@@ -72,17 +69,12 @@ export async function listServers(
 
 /** @throws TeleportError `BadParameter` naming what there is too much of */
 function checkSizes({ labels, keywords, startKey }: ListRequest): void {
-  const wanted = Object.entries(labels);
-  atMost(MAX_LABELS, 'labels', wanted.length);
-  atMost(MAX_KEYWORDS, 'search_keywords', keywords.length);
-  for (const [key, value] of wanted) atMost(MAX_TEXT_CHARS, 'characters in one of labels', key.length + value.length);
-  for (const word of keywords) atMost(MAX_TEXT_CHARS, 'characters in one of search_keywords', word.length);
-  atMost(MAX_TEXT_CHARS, 'characters in start_key', startKey.length);
-}
-
-function atMost(most: number, what: string, count: number): void {
-  if (count <= most) return;
-  throw new TeleportError('BadParameter', `the request has ${count} ${what}, and ${most} are the most`);
+  checkWords(
+    'labels',
+    Object.entries(labels).map(([key, value]) => key + value),
+  );
+  checkWords('search_keywords', keywords);
+  checkWord('start_key', startKey);
 }
 
 /** Those that the caller sees and asks for, a slice at a time: neither a long list nor a long predicate holds up others. */

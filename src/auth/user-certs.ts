@@ -21,6 +21,7 @@ import { issueLeaf } from '../pki/x509.js';
 import { maxSessionTtlMs } from '../rbac/limits.js';
 import { pinsSourceIp } from '../rbac/pinned-ip.js';
 import type { Role, User } from '../resources/types.js';
+import { checkWord, checkWords } from './asked-words.js';
 import { sshLine } from './ca.js';
 import { secretsOf } from './secrets.js';
 import { type AuthState, record, sessionTtlMs } from './state.js';
@@ -118,6 +119,7 @@ export async function reissue(state: AuthState, who: Who, request: ReissueReques
   if (request.usage === USAGE_DATABASE && !request.route?.serviceName) {
     throw new TeleportError('BadParameter', 'missing ServiceName field in a database-only UserCertsRequest');
   }
+  if (request.route) checkRoute(request.route);
   const keys = readPublicKeys(request, 'must provide a public key');
   if (request.hasMfaResponse) {
     throw new TeleportError('BadParameter', 'per-session MFA is not satisfied by OTP devices');
@@ -148,6 +150,14 @@ export async function reissue(state: AuthState, who: Who, request: ReissueReques
       ...(request.usage === USAGE_DATABASE ? { usage: [DATABASE_USAGE] } : {}),
     },
   });
+}
+
+/** An agent that is shown the certificate reads all of it. @throws TeleportError `BadParameter` */
+function checkRoute({ serviceName, username = '', database = '', roles = [] }: RouteToDatabase): void {
+  checkWord('ServiceName', serviceName);
+  checkWord('Username', username);
+  checkWord('Database', database);
+  checkWords('Roles', roles);
 }
 
 /** The caller's own identity; undefined when an administrator's tool asks on behalf of a user. */

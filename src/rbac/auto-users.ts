@@ -92,7 +92,8 @@ export function autoUserRoles(
     .filter((name) => !denied.has(name))
     .sort();
   if (requested.length === 0) return allowed;
-  const refused = requested.find((name) => !allowed.includes(name));
+  const given = new Set(allowed);
+  const refused = requested.find((name) => !given.has(name));
   if (refused !== undefined) throw new TeleportError('AccessDenied', `access to database role "${refused}" denied`);
   return [...requested].sort();
 }

@@ -1,8 +1,11 @@
 /**
  * The smallest change that would let somebody in. Candidates are edits as data; each set of them is applied to the same
- * question and decided again, and only what then lets her in is given. Pure. Why, and which is smaller: RFD 14.
+ * question and decided again, and only what then lets her in is given. Roles and wishes are as long as others made them, so it
+ * works in slices. Why, and which is smaller: RFD 14.
  */
 import type { LabelSelector, Role, RoleConditions, Traits } from '../resources/types.js';
+import { Slices } from '../slices.js';
+import { autoUserRoles } from './auto-users.js';
 import { decideAccess } from './check.js';
 import type { AccessChange, DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
 import { allLabels, type Check } from './match.js';
@@ -44,33 +47,44 @@ export function decide(question: AccessWish): Decision {
 }
 
 /** Empty where she may enter, and where nothing was found. */
-export function smallestChange(question: AccessWish): AccessChange[] {
+export async function smallestChange(question: AccessWish): Promise<AccessChange[]> {
   const decision = decide(question);
   if (decision.refusal === undefined) return [];
-  const forced = unlocking(question);
+  const slices = new Slices();
+  const forced = await unlocking(question, slices);
   const freed = apply(question, forced);
-  const sets = [[], ...grants(freed), ...assignments(freed)].sort((one, other) => weigh(one) - weigh(other));
   let best: AccessChange[] | undefined;
-  for (const set of sets.slice(0, MOST_TRIED)) {
-    const changes = [...forced, ...set];
+  for (const set of await candidates(freed, slices)) {
     // What a role brings along may be a deny.
-    const all = [...changes, ...unlocking(apply(question, changes))];
+    const changed = apply(freed, set);
+    const denied = await unlocking(changed, slices);
+    const all = [...forced, ...set, ...denied];
     if (best !== undefined && weigh(all) >= weigh(best)) continue;
-    if (decide(apply(question, all)).refusal === undefined) best = all;
+    if (decide(apply(changed, denied)).refusal === undefined) best = all;
   }
   return best ?? [];
 }
 
 const weigh = (set: readonly AccessChange[]): number => set.reduce((sum, { kind }) => sum + EDIT + WEIGHTS[kind], 0);
 
+/** Of as many sets as there are, those that will be tried; of as light ones the first. @param sets  such ones already */
+function lightest(sets: AccessChange[][], more: AccessChange[][]): AccessChange[][] {
+  const last = sets[MOST_TRIED - 1];
+  const lighter = last === undefined ? more : more.filter((set) => weigh(set) < weigh(last));
+  if (lighter.length === 0) return sets;
+  return [...sets, ...lighter].sort((one, other) => weigh(one) - weigh(other)).slice(0, MOST_TRIED);
+}
+
 /** What must go whatever else is given: denies, expressions that cannot be read, another name, a missing factor. */
-function unlocking(question: AccessWish): AccessChange[] {
+async function unlocking(question: AccessWish, slices: Slices): Promise<AccessChange[]> {
   const found: AccessChange[] = [];
+  let now = question;
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    const now = apply(question, found);
+    await slices.next();
     const next = obstacles(now, decide(now));
     if (next.length === 0) break;
     found.push(...next);
+    now = apply(now, next);
   }
   return found;
 }
@@ -78,10 +92,7 @@ function unlocking(question: AccessWish): AccessChange[] {
 function obstacles(question: AccessWish, { blocks, refusal, asksMfa }: Decision): AccessChange[] {
   if (refusal?.by === 'own-name') return [change('own-name', question.username)];
   if (asksMfa && !question.mfaVerified) return [change('mfa', '')];
-  if (refusal?.by === 'db-roles') {
-    const isRefused = (name: string) => decide({ ...question, dbRoles: [name] }).refusal?.by === 'db-roles';
-    return question.dbRoles.filter(isRefused).map((name) => change('db-role', name));
-  }
+  if (refusal?.by === 'db-roles') return refusedRoles(question).map((name) => change('db-role', name));
   return blocks.flatMap(({ role: target, side, checks }) =>
     checks
       .filter(({ holds, problem }) => problem !== undefined || (side === 'deny' && holds))
@@ -89,31 +100,52 @@ function obstacles(question: AccessWish, { blocks, refusal, asksMfa }: Decision)
   );
 }
 
-/** For each role that she has, what its allow block lacks. */
-function grants(question: AccessWish): AccessChange[][] {
-  const { roles } = question;
-  const allowing = decide(question).blocks.filter(({ side }) => side === 'allow');
-  // One block a role, in their order.
-  return allowing.flatMap((block, at) => lacks(question, block, roles[at]!));
+function refusedRoles({ roles, traits, database, dbRoles }: AccessWish): string[] {
+  const expanded = roles.map((role) => expandRole(role, traits));
+  const given = new Set(autoUserRoles(expanded, database, [], traits));
+  return [...new Set(dbRoles)].filter((name) => !given.has(name));
 }
 
-/** For each role that she has not: the role, and what its allow block lacks then. */
-function assignments(question: AccessWish): AccessChange[][] {
-  const names = question.roles.map(({ metadata }) => metadata.name);
-  return question.others.flatMap((role) => {
+/** Sets of edits by which she could come in, the lightest first. */
+async function candidates(question: AccessWish, slices: Slices): Promise<AccessChange[][]> {
+  const { roles, others } = question;
+  const allowing = decide(question).blocks.filter(({ side }) => side === 'allow');
+  let sets: AccessChange[][] = [[]];
+  // One block for each role that she has, in their order.
+  for (const [at, block] of allowing.entries()) {
+    await slices.next();
+    sets = lightest(sets, lacks(question, block, roles[at]!));
+  }
+  const names = roles.map(({ metadata }) => metadata.name);
+  for (const role of others) {
+    await slices.next();
     const { name } = role.metadata;
     const block = decide({ ...question, roles: [role] }).blocks.find(({ side }) => side === 'allow')!;
     const assign = change('assign', name, { target: name, values: [...names, name] });
-    return lacks(question, block, role).map((set) => [assign, ...set]);
-  });
+    const assigned = lacks(question, block, role).map((set) => [assign, ...set]);
+    sets = lightest(sets, assigned);
+  }
+  return sets;
 }
 
-/** Sets of edits after which the block allows; none where it is not about databases. */
+/** The lightest sets of edits after which the block allows; none where it is not about databases. */
 function lacks(question: AccessWish, { checks }: RoleBlock, role: Role): AccessChange[][] {
   return checks
     .filter(({ holds }) => !holds)
-    .map((check) => waysTo(question, check, role))
-    .reduce<AccessChange[][]>((sets, ways) => sets.flatMap((set) => ways.map((way) => [...set, way])), [[]]);
+    .map((check) =>
+      lightest(
+        [],
+        waysTo(question, check, role).map((way) => [way]),
+      ),
+    )
+    .reduce(
+      (sets, ways) =>
+        lightest(
+          [],
+          sets.flatMap((set) => ways.map((way) => [...set, ...way])),
+        ),
+      [[]],
+    );
 }
 
 function waysTo(question: AccessWish, { field, entry }: Check, role: Role): AccessChange[] {
@@ -160,13 +192,15 @@ function traitsOf(entries: readonly string[]): string[] {
   });
 }
 
-/** The same question after these edits. */
+/** The same question after these edits, one after the other. */
 export function apply(question: AccessWish, changes: readonly AccessChange[]): AccessWish {
-  return changes.reduce(applyOne, question);
+  const unasked = new Set(changes.filter(({ kind }) => kind === 'db-role').map(({ value }) => value));
+  const dbRoles = unasked.size === 0 ? question.dbRoles : question.dbRoles.filter((name) => !unasked.has(name));
+  return changes.reduce(applyOne, { ...question, dbRoles });
 }
 
 function applyOne(question: AccessWish, one: AccessChange): AccessWish {
-  const { roles, others, traits, database, dbRoles } = question;
+  const { roles, others, traits, database } = question;
   switch (one.kind) {
     case 'trait':
       return { ...question, traits: { ...traits, [one.target]: one.values } };
@@ -178,15 +212,14 @@ function applyOne(question: AccessWish, one: AccessChange): AccessWish {
     }
     case 'own-name':
       return { ...question, dbUser: one.value };
-    case 'db-role':
-      return { ...question, dbRoles: dbRoles.filter((name) => name !== one.value) };
     case 'mfa':
       return { ...question, mfaVerified: true };
+    case 'db-role': // All of them at once, in `apply`.
     case 'unlock':
       return question;
     case 'role': {
       const edited = (role: Role) => (role.metadata.name === one.target ? editedRole(role, one, traits) : role);
-      return { ...question, roles: roles.map(edited), others: others.map(edited) };
+      return { ...question, roles: roles.map(edited) };
     }
   }
 }

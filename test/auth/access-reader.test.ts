@@ -102,4 +102,21 @@ describe('about oneself', () => {
       message: '',
     });
   });
+
+  test('R-A-H4 what is asked has a bound, which the refusal names', async () => {
+    const ask = (more: object) => clients.alice!.accessReader.explainAccess({ ...about(''), ...more });
+    const names = (count: number) => Array.from({ length: count }, (_, at) => `r${at}`);
+    await expect(ask({ dbRoles: names(257) })).rejects.toThrow('the request has 257 db_roles, and 256 are the most');
+    await expect(ask({ dbRoles: ['x'.repeat(1_025)] })).rejects.toThrow('characters in one of db_roles');
+    const long = 'x'.repeat(1_025);
+    for (const [member, field] of Object.entries({
+      user: 'user',
+      database: 'database',
+      dbUser: 'db_user',
+      dbName: 'db_name',
+    }))
+      await expect(ask({ [member]: long })).rejects.toThrow(`1025 characters in ${field}, and 1024 are the most`);
+    await expect(admin.accessReader.listAccess({ user: long })).rejects.toThrow('1025 characters in user');
+    expect((await ask({ dbRoles: names(256) })).user).toBe('alice');
+  });
 });

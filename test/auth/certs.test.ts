@@ -1,7 +1,7 @@
 /**
  * Tests: src/api/time.ts, src/auth/database-certs.ts, src/auth/grpc/certs.ts, src/auth/grpc/database-agent.ts
  * Tests: src/auth/grpc/trust.ts, src/auth/host-certs.ts, src/auth/rules.ts, src/auth/settings.ts
- * Tests: src/auth/user-certs.ts, src/auth/who.ts, src/resources/system-role.ts
+ * Tests: src/auth/asked-words.ts, src/auth/user-certs.ts, src/auth/who.ts, src/resources/system-role.ts
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -63,6 +63,13 @@ describe('GenerateUserCerts', () => {
     });
     verifyLeaf(readCertificate(text(issued.tls)).der, { cas: [text(issued.tlsCaCerts[0]!)], now: new Date() });
     expect(text(issued.sshCaCerts[0]!)).toMatch(/^ssh-ed25519 /);
+  });
+
+  test('R-A-H4 a route has a bound', async () => {
+    const roles = Array.from({ length: 257 }, (_, at) => `r${at}`);
+    const ask = (more: object) => alice.auth.generateUserCerts(request({ routeToDatabase: { ...route, ...more } }));
+    await expect(ask({ roles })).rejects.toThrow('the request has 257 Roles, and 256 are the most');
+    await expect(ask({ username: 'x'.repeat(1_025) })).rejects.toThrow('1025 characters in Username');
   });
 
   const hour = 3_600_000;

@@ -1,6 +1,6 @@
 /** Every change that is given lets the person in, and nothing of it can be left out. */
 import { entrances } from '../../src/rbac/allowed.js';
-import { type AccessWish, apply, decide, smallestChange } from '../../src/rbac/changes.js';
+import { type AccessWish, apply, change, decide, smallestChange } from '../../src/rbac/changes.js';
 import { changeText } from '../../src/rbac/explain.js';
 import { expandRole } from '../../src/rbac/templates.js';
 import type { Database, Role, RoleConditions, RoleOptions } from '../../src/resources/types.js';
@@ -137,9 +137,9 @@ const cases: [string, Partial<AccessWish>, string[]][] = [
   ],
 ];
 
-test.each(cases)('%s', (_, more, expected) => {
+test.each(cases)('%s', async (_, more, expected) => {
   const question = wish(more);
-  const changes = smallestChange(question);
+  const changes = await smallestChange(question);
   expect(changes.map((one) => changeText(one, 'alice'))).toEqual(expected);
   if (expected.length === 0) return;
   expect(decide(question).refusal).toBeDefined();
@@ -158,17 +158,19 @@ test('roles that want an automatic user where there can be none refuse', () => {
   expect(refusal).toMatchObject({ by: 'no-auto-user', code: 'NotImplemented' });
 });
 
-test('a change of a list says the whole list', () => {
-  const [trait] = smallestChange(wish({ roles: [access], traits: { db_users: ['a'], db_names: ['dev'] } }));
+test('a change of a list says the whole list', async () => {
+  const [trait] = await smallestChange(wish({ roles: [access], traits: { db_users: ['a'], db_names: ['dev'] } }));
   expect(trait).toMatchObject({ kind: 'trait', target: 'db_users', values: ['a', 'reader'] });
-  const [assign] = smallestChange(wish({ roles: [editor], others: [prod] }));
+  const [assign] = await smallestChange(wish({ roles: [editor], others: [prod] }));
   expect(assign).toMatchObject({ kind: 'assign', values: ['editor', 'prod'] });
 });
 
-test('what is looked at grows with the roles, not with their square', () => {
+describe('what is looked at', () => {
   let reads = 0;
-  const counted = (name: string): Role => {
-    const made = role(name, { db_labels: { env: 'dev' }, db_users: ['x'], db_names: ['y'] });
+  beforeEach(() => {
+    reads = 0;
+  });
+  const counted = (made: Role): Role => {
     const { allow } = made.spec;
     const get = () => {
       reads++;
@@ -177,13 +179,61 @@ test('what is looked at grows with the roles, not with their square', () => {
     Object.defineProperty(made.spec, 'allow', { enumerable: true, get });
     return made;
   };
-  const readsOf = (count: number): number => {
+  const readsOf = async (more: Partial<AccessWish>): Promise<number> => {
     reads = 0;
-    smallestChange(wish({ others: Array.from({ length: count }, (_, at) => counted(`r${at}`)) }));
+    await smallestChange(wish(more));
     return reads;
   };
-  const few = readsOf(100);
-  expect(readsOf(400)).toBeLessThanOrEqual(few * 4);
+
+  test('grows with the roles, not with their square', async () => {
+    const others = (count: number) =>
+      Array.from({ length: count }, (_, at) =>
+        counted(role(`r${at}`, { db_labels: { env: 'dev' }, db_users: ['x'], db_names: ['y'] })),
+      );
+    const few = await readsOf({ others: others(100) });
+    expect(await readsOf({ others: others(400) })).toBeLessThanOrEqual(few * 4);
+  });
+
+  test('R-A-H4 database roles that are asked for cost no decision each, and taking them back reads them once', async () => {
+    const names = (count: number) => Array.from({ length: count }, (_, at) => `x${at}`);
+    const asked = (dbRoles: string[]) => ({
+      roles: [counted(structuredClone(auto))],
+      database: AUTO,
+      dbUser: 'alice',
+      dbRoles,
+    });
+    expect(await readsOf(asked(names(400)))).toBe(await readsOf(asked(names(4))));
+    let gets = 0;
+    const get = (list: string[], key: string | symbol) => {
+      gets++;
+      return Reflect.get(list, key);
+    };
+    const question = wish(asked(new Proxy(names(400), { get })));
+    const changes = names(400).map((name) => change('db-role', name));
+    expect(apply(question, changes).dbRoles).toEqual([]);
+    expect(gets).toBeLessThan(2_000);
+  });
+
+  test('R-A-H4 many roles are looked at in slices, between which others have their turn', async () => {
+    const others = Array.from({ length: 5_000 }, (_, at) =>
+      role(`r${at}`, { db_labels: { env: 'dev' }, db_users: ['x'], db_names: ['y'] }),
+    );
+    const order: string[] = [];
+    const found = smallestChange(wish({ others })).then(() => order.push('the change'));
+    setImmediate(() => order.push('somebody else'));
+    await found;
+    expect(order).toEqual(['somebody else', 'the change']);
+  });
+
+  test('R-A-H4 of many traits on both sides only the lightest pairs are made', async () => {
+    const templates = (letter: string) => Array.from({ length: 5_000 }, (_, at) => `{{external.${letter}${at}}}`);
+    const many = role('many', { db_labels: { env: 'prod' }, db_users: templates('u'), db_names: templates('n') });
+    const changes = await smallestChange(wish({ roles: [many] }));
+    expect(changes.map((one) => changeText(one, 'alice'))).toEqual([
+      'add "reader" to the trait u0 of alice',
+      'add "dev" to the trait n0 of alice',
+    ]);
+  });
 });
 
 describe('ways in', () => {
