@@ -18,11 +18,12 @@ import {
 } from '../rbac/auto-users.js';
 import { autoUserName } from '../resources/auto-user-name.js';
 import type { Database, Role, Traits } from '../resources/types.js';
+import type { KeptMode } from './user-dialect.js';
 
 export interface AutoUser {
   /** As the server has it. */
   name: string;
-  mode: 'keep' | 'best_effort_drop';
+  mode: KeptMode;
   /** Database roles, sorted. */
   roles: string[];
   admin: Admin;

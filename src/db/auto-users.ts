@@ -7,16 +7,16 @@ import { type ConnectContext, connectDatabase } from '../dbserver/connect.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
-import { isServerError } from '../pg/server-error.js';
 import { type PgSession, sessionOver } from '../pg/session.js';
 import { adminDatabaseOf, adminUserOf, supportsAutoUsers } from '../rbac/auto-users.js';
 import { splitUri } from '../resources/database-uri.js';
 import { isRedshift } from '../resources/database-user.js';
 import type { Database } from '../resources/types.js';
 import { rest, withDeadline } from '../wait.js';
+import { adminRefused } from './admin-refusal.js';
 import type { Admin, AutoUser } from './auto-user.js';
 import { admitUser, dialectOf, endUser, type UserEnd } from './user-change.js';
-import { ADMIN_LIMITS, quoted, type UserDialect } from './user-dialect.js';
+import { ADMIN_LIMITS, type UserDialect } from './user-dialect.js';
 import type { HeldUser, UserLock } from './user-lock.js';
 
 export interface AutoUsersOptions {
@@ -67,6 +67,7 @@ const OWN_END_WAITS_MS = [0, 50, 100, 200, 400, 800, 1600];
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 const LEAVE_MS = 5_000;
+const NOT_YET = 'Cannot take rights away yet.';
 
 export class AutoUsers {
   readonly #options: AutoUsersOptions;
@@ -93,15 +94,21 @@ export class AutoUsers {
     });
   }
 
-  /** Disable the users that nobody is in a session as, and that an agent has left as they were. @throws what the server says */
-  async sweep(database: Database, onEnd: (user: string) => void): Promise<void> {
+  /** Disable or drop the users that nobody is in a session as, and that an agent has left as they were. @throws what the server says */
+  async sweep(database: Database, onEnd: (user: string, end: { isDropped: boolean }) => void): Promise<void> {
     if (!supportsAutoUsers(database)) return;
     const admin = { name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? usualDatabase(database) };
-    const names = await this.#asAdmin(database, admin, (session, dialect) => dialect.abandoned(session));
-    for (const name of names) {
-      if (this.#uses.has(keyOf(database, name))) continue;
-      const { how } = await this.#end(database, { name, mode: 'keep', roles: [], admin });
-      if (how === 'disabled') onEnd(name);
+    const users = await this.#asAdmin(database, admin, (session, dialect) => dialect.abandoned(session));
+    for (const user of users) {
+      if (this.#uses.has(keyOf(database, user.name))) continue;
+      try {
+        // Without the lock it would take the user from somebody who is coming in through another agent.
+        using _held = await this.#hold(database, user.name, LOCK_TO_END_MS);
+        const { how } = await this.#endHeld(database, { ...user, admin });
+        if (how === 'disabled' || how === 'dropped') onEnd(user.name, { isDropped: how === 'dropped' });
+      } catch (error) {
+        this.#options.log.warn(NOT_YET, { user: user.name, error: messageOf(error) });
+      }
     }
   }
 
@@ -112,16 +119,12 @@ export class AutoUsers {
 
   /** @returns what nobody else may have until the session's own connection stands */
   async #admit(database: Database, user: AutoUser, onChanging: () => void): Promise<HeldUser> {
-    const folds = isRedshift(database);
-    const held = await this.#options.lock(
-      { endpoint: endpointOf(database), user: user.name, sameNames: folds },
-      LOCK_MS,
-    );
+    const held = await this.#hold(database, user.name, LOCK_MS, { sameNames: isRedshift(database) });
     try {
       if (held.sameNames.length > 1) throw sameUser(held.sameNames);
       await this.#asAdmin(database, user.admin, (session, dialect) => {
         onChanging();
-        return admitUser(session, dialect, { user: user.name, roles: user.roles });
+        return admitUser(session, dialect, { user: user.name, roles: user.roles, mode: user.mode });
       });
       return held;
     } catch (error) {
@@ -130,15 +133,19 @@ export class AutoUsers {
     }
   }
 
+  async #hold(database: Database, user: string, timeoutMs: number, { sameNames = false } = {}): Promise<HeldUser> {
+    return await this.#options.lock({ endpoint: endpointOf(database), user, sameNames }, timeoutMs);
+  }
+
   async #end(database: Database, user: AutoUser, own?: OwnConnection): Promise<UserEnd> {
-    const { lock, log } = this.#options;
-    using _held = await lock(
-      { endpoint: endpointOf(database), user: user.name, sameNames: false },
-      LOCK_TO_END_MS,
-    ).catch((error: unknown) => {
-      log.warn('Taking rights away without a lock.', { user: user.name, error: messageOf(error) });
+    using _held = await this.#hold(database, user.name, LOCK_TO_END_MS).catch((error: unknown) => {
+      this.#options.log.warn('Taking rights away without a lock.', { user: user.name, error: messageOf(error) });
       return undefined;
     });
+    return await this.#endHeld(database, user, own);
+  }
+
+  async #endHeld(database: Database, user: UserToEnd, own?: OwnConnection): Promise<UserEnd> {
     return await this.#asAdmin(database, user.admin, async (session, dialect) => {
       let end: UserEnd = { how: 'gone' };
       for (const waitMs of OWN_END_WAITS_MS) {
@@ -168,7 +175,7 @@ export class AutoUsers {
         const end = await this.#end(database, user);
         if (end.how !== 'in-use') return onEnd(end);
       } catch (error) {
-        log.warn('Cannot take rights away yet.', { user: user.name, error: messageOf(error) });
+        log.warn(NOT_YET, { user: user.name, error: messageOf(error) });
       }
     }
   }
@@ -190,7 +197,7 @@ export class AutoUsers {
         startupParameters: [],
         timeoutMs: ADMIN_LOGIN_MS,
       }).catch((error: unknown) => {
-        throw notLetIn(error, admin, database);
+        throw adminRefused(error, admin, database);
       });
       const session = sessionOver(socket, loggedIn, ADMIN_LIMITS);
       try {
@@ -202,6 +209,8 @@ export class AutoUsers {
     });
   }
 }
+
+type UserToEnd = Pick<AutoUser, 'name' | 'mode' | 'admin'>;
 
 /** What a stay needs of the agent's users. */
 interface Steps {
@@ -251,12 +260,18 @@ export class UserStay {
     return (entered ?? (await enter())).connection;
   }
 
+  /** The session's own connection is closed: whoever comes now cannot rely on it. */
+  out(): void {
+    if (this.#isIn) this.#use.standing -= 1;
+    this.#isIn = false;
+  }
+
   /** Take the rights away where this was the last session here. Never throws. */
   async leave(own: OwnConnection | undefined, onEnd: EndReport): Promise<void> {
     const use = this.#use;
     this.#isLeaving = true;
     use.sessions -= 1;
-    if (this.#isIn) use.standing -= 1;
+    this.out();
     await use.inTurn(async () => {
       if (use.sessions > 0) return;
       if (this.#isOpen) await this.#end(own, onEnd);
@@ -303,15 +318,4 @@ function sameUser(names: readonly string[]): TeleportError {
       hint: 'Rename or remove one of them: tctl users rm NAME.',
     },
   );
-}
-
-function notLetIn(error: unknown, { name, database: dbName }: Admin, database: Database): unknown {
-  if (!isServerError(error)) return error;
-  const how = isRedshift(database)
-    ? `ALTER USER ${quoted(name)} CONNECTION LIMIT UNLIMITED;`
-    : `ALTER ROLE ${quoted(name)} LOGIN;`;
-  return new TeleportError(error.code, `the administrator "${name}" is not let in to "${dbName}": ${error.message}`, {
-    cause: error,
-    hint: `It has to be there and able to log in: ${how}`,
-  });
 }

@@ -143,6 +143,7 @@ async function runSession(
     await pump(context, client, connection, session, { audit, turns, cut });
   } finally {
     connection?.socket.destroy();
+    user?.stay.out();
     await audit.ended().catch((error: unknown) => {
       context.log.error('Cannot record the end of a session.', { error: messageOf(error), sid: session.id });
     });

@@ -211,7 +211,7 @@ export class DatabaseService {
     this.#sweeping = sweepUsers({
       registry,
       autoUsers: this.#autoUsers,
-      onDisabled: (database, user) => this.#userDisabled(database, user),
+      onEnd: (database, user, end) => this.#userEnded(database, user, end),
       log: this.#log.child('DB'),
       signal,
     });
@@ -294,11 +294,12 @@ export class DatabaseService {
   }
 
   /** Of no session that is known here any more. */
-  #userDisabled(database: Database, user: string): void {
+  #userEnded(database: Database, user: string, { isDropped }: { isDropped: boolean }): void {
     const { hostId, clusterName } = this.#identity;
-    this.#log.info('A database user that was left behind is disabled.', { db: database.metadata.name, user });
+    const how = isDropped ? 'dropped' : 'disabled';
+    this.#log.info(`A database user that was left behind is ${how}.`, { db: database.metadata.name, user });
     try {
-      const line = userLeftBehind(database, user, { hostId, clusterName, now: this.#now });
+      const line = userLeftBehind(database, { user, isDropped }, { hostId, clusterName, now: this.#now });
       this.#spool.write(line, { user, isEnd: true }).catch(() => {}); // said by the spool
     } catch (error) {
       this.#log.error('Cannot record the end of a user.', { user, error: messageOf(error) });

@@ -340,14 +340,14 @@ function resultFields(outcome: Outcome): Record<string, unknown> {
   };
 }
 
-/** The line for a user that nobody is in a session as, and whose rights were taken away later. It is in no session's chain. */
+/** The line for a user that nobody is in a session as, and who was disabled or dropped later. It is in no session's chain. */
 export function userLeftBehind(
   database: Database,
-  user: string,
+  { user, isDropped }: { user: string; isDropped: boolean },
   { hostId, clusterName, now }: Omit<AuditServer, 'version'>,
 ): string {
   const fields = { ...databaseFields(database), user, db_user: user, server_id: hostId };
-  const end = { username: user, delete: false, success: true };
+  const end = { username: user, delete: isDropped, success: true };
   const event = auditEvent('db.session.user.deactivate', 'ok', { ...fields, ...end }, { clusterName, now });
   return `${recordText(event)}\n`;
 }

@@ -10,7 +10,14 @@ import type { PgSession } from '../pg/session.js';
 import { isRedshift } from '../resources/database-user.js';
 import type { Database } from '../resources/types.js';
 import { rest } from '../wait.js';
-import { BOOKKEEPING_ROLE, type UserDialect, type UserFacts } from './user-dialect.js';
+import {
+  BOOKKEEPING_ROLE,
+  DROP_ROLE,
+  type KeptMode,
+  OWN_ROLES,
+  type UserDialect,
+  type UserFacts,
+} from './user-dialect.js';
 import { POSTGRES_USERS } from './user-postgres.js';
 import { REDSHIFT_USERS } from './user-redshift.js';
 
@@ -19,6 +26,9 @@ export const dialectOf = (database: Database): UserDialect => (isRedshift(databa
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 50;
 
+/** How long the server may take to see the end of sessions with other roles. */
+const OTHERS_END_WAITS_MS = [0, 50, 100, 200, 400, 800];
+
 /** Two who change the same rows of the catalogue: one of them has to begin again. */
 const PASSING = new Set(['40001', '40P01', '23505', '23P01', '42710']);
 const PASSING_TEXT = /tuple concurrently (updated|deleted)|concurrent transaction/;
@@ -26,35 +36,56 @@ const PASSING_TEXT = /tuple concurrently (updated|deleted)|concurrent transactio
 /** What an end came to. `in-use`: sessions are there, and nothing was changed. */
 export type UserEnd = { how: 'dropped' | 'disabled' | 'gone' } | { how: 'in-use'; sessions: string[] };
 
+export interface UserToAdmit {
+  user: string;
+  /** Sorted. */
+  roles: readonly string[];
+  mode: KeptMode;
+}
+
 /**
  * Let a user in, with these database roles and no others.
  *
  * @throws AlreadyExists for a user of that name that is not ours, CompareFailed where it is in use with other roles, NotFound for roles
  * that are not there, AccessDenied where the administrator may not, ServerError for anything else that the server says
  */
-export async function admitUser(
+export async function admitUser(session: PgSession, dialect: UserDialect, wanted: UserToAdmit): Promise<void> {
+  for (const waitMs of OTHERS_END_WAITS_MS) {
+    await rest(waitMs);
+    if (await admit(session, dialect, wanted)) return;
+  }
+  throw new TeleportError(
+    'CompareFailed',
+    `roles for user "${wanted.user}" has changed. Please quit all active connections and try again.`,
+  );
+}
+
+/** @returns whether the user is in; false: sessions with other roles are there */
+async function admit(
   session: PgSession,
   dialect: UserDialect,
-  { user, roles }: { user: string; roles: readonly string[] },
-): Promise<void> {
+  { user, roles: dbRoles, mode }: UserToAdmit,
+): Promise<boolean> {
+  let isIn = false;
+  const roles = mode === 'best_effort_drop' ? [...dbRoles, DROP_ROLE].sort() : dbRoles;
   await change(session, dialect, async () => {
     const facts = await withBookkeeping(session, dialect, user, roles);
     refuse(facts, user);
+    isIn = true;
     if (!facts.exists) return dialect.create(user, roles);
     const has = (name: string) => facts.roles.some((role) => dialect.isSameRole(role.name, name));
     const wants = (name: string) => roles.some((role) => dialect.isSameRole(role, name));
     const grant = roles.filter((name) => !has(name));
     const revoke = facts.roles.filter(({ name }) => !wants(name));
     if (facts.sessions.length === 0) return dialect.enable(user, { revoke, grant });
-    if (grant.length === 0 && revoke.length === 0) return undefined;
-    throw new TeleportError(
-      'CompareFailed',
-      `roles for user "${user}" has changed. Please quit all active connections and try again.`,
-    );
+    // Whoever is the last to leave knows the mode.
+    isIn = [...grant, ...revoke.map(({ name }) => name)].every((name) => name === DROP_ROLE);
+    return undefined;
   });
+  return isIn;
 }
 
-/** The facts; where the bookkeeping role is missing, it is made first, in a transaction of its own. */
+/** The facts; where roles of ours are missing, they are made first, each in a transaction of its own. */
 async function withBookkeeping(
   session: PgSession,
   dialect: UserDialect,
@@ -62,12 +93,15 @@ async function withBookkeeping(
   roles: readonly string[],
 ): Promise<UserFacts> {
   const facts = await dialect.facts(session, user, roles);
-  if (!facts.missing.includes(BOOKKEEPING_ROLE)) return facts;
+  const missing = facts.missing.filter((name) => OWN_ROLES.includes(name));
+  if (missing.length === 0) return facts;
   await session.query('ROLLBACK');
-  // Somebody else may make it at the same time.
-  await session.query(dialect.makeRole).catch((error: unknown) => {
-    if (!isServerError(error) || !isPassing(error)) throw error;
-  });
+  for (const name of missing) {
+    // Somebody else may make it at the same time.
+    await session.query(dialect.makeRole(name)).catch((error: unknown) => {
+      if (!isServerError(error) || !isPassing(error)) throw error;
+    });
+  }
   await session.query(dialect.begin);
   return await dialect.facts(session, user, roles);
 }
@@ -99,7 +133,7 @@ export async function endUser(
   session: PgSession,
   dialect: UserDialect,
   user: string,
-  mode: 'keep' | 'best_effort_drop',
+  mode: KeptMode,
 ): Promise<UserEnd> {
   if (mode === 'best_effort_drop') {
     try {

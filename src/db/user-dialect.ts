@@ -7,6 +7,19 @@ import type { PgSession, StatementLimits } from '../pg/session.js';
 /** Whoever is a member, without the right to make others one, is ours. */
 export const BOOKKEEPING_ROLE = 'teleport-auto-user';
 
+/** Given with the database roles to whoever is to be dropped at the end: what an agent that died can say to the next one. */
+export const DROP_ROLE = 'teleport-auto-user-drop';
+
+export const OWN_ROLES: readonly string[] = [BOOKKEEPING_ROLE, DROP_ROLE];
+
+export type KeptMode = 'keep' | 'best_effort_drop';
+
+/** A user of ours without a session that is not disabled. */
+export interface AbandonedUser {
+  name: string;
+  mode: KeptMode;
+}
+
 /** What the server tells the administrator's statements: they end there before we stop waiting. */
 export const SERVER_TIMEOUT_MS = 10_000;
 
@@ -29,7 +42,7 @@ export interface UserFacts {
   exists: boolean;
   /** A member of the bookkeeping role. */
   isOurs: boolean;
-  /** All but the bookkeeping role. */
+  /** All but the bookkeeping role, sorted: who changes several takes the server's locks in one order. */
   roles: HeldRole[];
   /** Processes of the user's sessions, in all databases. */
   sessions: string[];
@@ -42,8 +55,7 @@ export interface UserFacts {
 export interface UserDialect {
   /** Begins the transaction. */
   begin: string;
-  /** Makes the bookkeeping role. */
-  makeRole: string;
+  makeRole(role: string): string;
   facts(session: PgSession, user: string, wanted: readonly string[]): Promise<UserFacts>;
   create(user: string, roles: readonly string[]): string[];
   enable(user: string, roles: { revoke: readonly HeldRole[]; grant: readonly string[] }): string[];
@@ -52,11 +64,14 @@ export interface UserDialect {
   drop(user: string): string;
   /** Whether the server only remarks that a role was not taken away. */
   revokesQuietly: boolean;
-  /** Users of ours without a session that are not disabled. */
-  abandoned(session: PgSession): Promise<string[]>;
+  abandoned(session: PgSession): Promise<AbandonedUser[]>;
   /** Whether two names of roles are one. */
   isSameRole(one: string, other: string): boolean;
 }
+
+export const modeOf = (isToBeDropped: boolean): KeptMode => (isToBeDropped ? 'best_effort_drop' : 'keep');
+
+export const byName = (one: HeldRole, other: HeldRole): number => (one.name < other.name ? -1 : 1);
 
 /** A name in SQL; in double quotes nothing but the quote has a meaning. */
 export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;

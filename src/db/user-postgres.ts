@@ -8,8 +8,11 @@
 import type { PgSession } from '../pg/session.js';
 import {
   BOOKKEEPING_ROLE,
+  byName,
+  DROP_ROLE,
   type HeldRole,
   listed,
+  modeOf,
   placesAfter,
   quoted,
   SERVER_TIMEOUT_MS,
@@ -35,7 +38,8 @@ UNION ALL SELECT 'known', rolname::text, pg_has_role(oid, 'MEMBER WITH ADMIN OPT
   WHERE rolname::text IN (${placesAfter(1, wanted)})`;
 
 const ABANDONED = `
-SELECT u.rolname::text FROM pg_roles u JOIN pg_auth_members b ON b.member = u.oid JOIN pg_roles t ON t.oid = b.roleid
+SELECT u.rolname::text, EXISTS (SELECT 1 FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
+  WHERE m.member = u.oid AND r.rolname = '${DROP_ROLE}')::text FROM pg_roles u JOIN pg_auth_members b ON b.member = u.oid JOIN pg_roles t ON t.oid = b.roleid
 WHERE t.rolname = '${BOOKKEEPING_ROLE}' AND u.rolname <> current_user
 GROUP BY u.oid, u.rolname, u.rolcanlogin
 HAVING NOT bool_or(b.admin_option)
@@ -56,7 +60,7 @@ const BEGIN = [
 
 export const POSTGRES_USERS: UserDialect = {
   begin: BEGIN,
-  makeRole: `CREATE ROLE ${quoted(BOOKKEEPING_ROLE)}`,
+  makeRole: (role) => `CREATE ROLE ${quoted(role)}`,
   facts,
   create: (user, roles) => [
     `CREATE ROLE ${quoted(user)} LOGIN IN ROLE ${quoted(BOOKKEEPING_ROLE)}`,
@@ -75,7 +79,7 @@ export const POSTGRES_USERS: UserDialect = {
     await session.query(BEGIN);
     const { rows } = await session.execute(ABANDONED);
     await session.query('ROLLBACK');
-    return rows.map(([name]) => name!);
+    return rows.map(([name, isToBeDropped]) => ({ name: name!, mode: modeOf(isToBeDropped === 'true') }));
   },
   isSameRole: (one, other) => one === other,
 };
@@ -106,7 +110,8 @@ async function facts(session: PgSession, user: string, wanted: readonly string[]
     isOurs,
     roles: held
       .filter((role) => !isBookkeeping(role))
-      .map(([name, grantor]) => ({ name, grantor: hasGrantors ? grantor : undefined })),
+      .map(([name, grantor]) => ({ name, grantor: hasGrantors ? grantor : undefined }))
+      .sort(byName),
     sessions: of('session').map(([pid]) => pid),
     missing: looked.filter((name) => !known.some(([one]) => one === name)),
     grants: [

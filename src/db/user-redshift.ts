@@ -7,14 +7,24 @@
  * capital letters; database-service.md 10.4 for what tells a user of ours and an active one.
  */
 import type { PgSession } from '../pg/session.js';
-import { BOOKKEEPING_ROLE, quoted, SERVER_TIMEOUT_MS, type UserDialect, type UserFacts } from './user-dialect.js';
+import {
+  type AbandonedUser,
+  BOOKKEEPING_ROLE,
+  byName,
+  DROP_ROLE,
+  modeOf,
+  quoted,
+  SERVER_TIMEOUT_MS,
+  type UserDialect,
+  type UserFacts,
+} from './user-dialect.js';
 
 /** Width of `stv_sessions.user_name`. */
 const SESSION_NAME_CHARS = 50;
 
 export const REDSHIFT_USERS: UserDialect = {
   begin: `SET statement_timeout TO ${SERVER_TIMEOUT_MS}; BEGIN`,
-  makeRole: `CREATE ROLE ${quoted(BOOKKEEPING_ROLE)}`,
+  makeRole: (role) => `CREATE ROLE ${quoted(role)}`,
   facts,
   create: (user, roles) => [
     `CREATE USER ${quoted(user)} PASSWORD DISABLE`,
@@ -54,7 +64,10 @@ async function facts(session: PgSession, user: string, wanted: readonly string[]
   return {
     exists: users.length > 0,
     isOurs: grants.some((row) => isBookkeeping(row) && !isTrue(row[1])),
-    roles: grants.filter((row) => !isBookkeeping(row)).map(([name]) => ({ name: name! })),
+    roles: grants
+      .filter((row) => !isBookkeeping(row))
+      .map(([name]) => ({ name: name! }))
+      .sort(byName),
     sessions: sessions.map(([process]) => process!),
     missing: [BOOKKEEPING_ROLE, ...wanted].filter((name) => !known.some((one) => REDSHIFT_USERS.isSameRole(one, name))),
     grants: [],
@@ -64,7 +77,7 @@ async function facts(session: PgSession, user: string, wanted: readonly string[]
 /** With a password of AWS, and as somebody who logs in otherwise. */
 const sessionNames = (user: string) => [`IAM:${user}`, user].map((name) => name.slice(0, SESSION_NAME_CHARS));
 
-async function abandoned(session: PgSession): Promise<string[]> {
+async function abandoned(session: PgSession): Promise<AbandonedUser[]> {
   const of = async (sql: string) => (await session.execute(sql)).rows;
   const grants = await of('SELECT user_name, role_name, admin_option FROM pg_catalog.svv_user_grants');
   const limits = await of('SELECT usename, useconnlimit FROM pg_catalog.svl_user_info');
@@ -72,12 +85,14 @@ async function abandoned(session: PgSession): Promise<string[]> {
   const ours = new Set(
     grants.filter(([, role, admin]) => role === BOOKKEEPING_ROLE && !isTrue(admin ?? null)).map(([name]) => name!),
   );
+  const toBeDropped = new Set(grants.filter(([, role]) => role === DROP_ROLE).map(([name]) => name!));
   const hasRoles = new Set(grants.filter(([, role]) => role !== BOOKKEEPING_ROLE).map(([name]) => name!));
   const isOpen = new Set(limits.filter(([, limit]) => limit?.trim() !== '0').map(([name]) => name!.trim()));
-  return [...ours].filter((name) => {
+  const left = [...ours].filter((name) => {
     const isUsed = sessionNames(name).some((one) => active.has(one));
     return !isUsed && (hasRoles.has(name) || isOpen.has(name));
   });
+  return left.map((name) => ({ name, mode: modeOf(toBeDropped.has(name)) }));
 }
 
 const isTrue = (value: string | null | undefined): boolean => /^t(rue)?$/i.test(value ?? '');

@@ -14,8 +14,8 @@ import type { Registry } from './registry.js';
 export interface UserSweepOptions {
   registry: Registry;
   autoUsers: Pick<AutoUsers, 'sweep'>;
-  /** Called for each user that was disabled. */
-  onDisabled: (database: Database, user: string) => void;
+  /** Called for each user that was disabled or dropped. */
+  onEnd: (database: Database, user: string, end: { isDropped: boolean }) => void;
   log: Logger;
   signal: AbortSignal;
   /** Default 10 min. */
@@ -42,7 +42,7 @@ export async function sweepUsers(options: UserSweepOptions): Promise<void> {
   }
 }
 
-function looker({ autoUsers, onDisabled, log, signal }: UserSweepOptions) {
+function looker({ autoUsers, onEnd, log, signal }: UserSweepOptions) {
   const inTurn = atOnce(AT_ONCE);
   const known = new Set<string>();
   return async (databases: readonly Database[], { onlyNew }: { onlyNew: boolean }): Promise<void> => {
@@ -52,7 +52,7 @@ function looker({ autoUsers, onDisabled, log, signal }: UserSweepOptions) {
     const sweep = async (database: Database) => {
       if (signal.aborted) return;
       await autoUsers
-        .sweep(database, (user) => onDisabled(database, user))
+        .sweep(database, (user, end) => onEnd(database, user, end))
         .catch((error: unknown) => {
           const { name } = database.metadata;
           log.warn('Cannot look for users that were left behind.', { db: name, error: messageOf(error) });

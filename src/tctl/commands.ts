@@ -260,7 +260,12 @@ export const program: ProgramSpec = {
       options: [
         { name: 'db-user', short: 'u', description: 'Database user; without it: is there any?' },
         { name: 'db-name', short: 'n', description: 'Database name; without it: is there any?' },
-        { name: 'db-roles', short: 'r', kind: 'list', description: 'Database roles of an automatic user.' },
+        {
+          name: 'db-roles',
+          short: 'r',
+          kind: 'list',
+          description: 'Comma-separated database roles of an automatic user.',
+        },
         LINES_OR_JSON,
       ],
       arguments: {
@@ -269,6 +274,7 @@ export const program: ProgramSpec = {
       },
       examples: [
         'tctl access why alice sales --db-user=writer --db-name=dev',
+        'tctl access why alice sales --db-roles=reader,writer --db-name=dev',
         "tctl access why alice sales --format=json | jq -r '.changes[].command'",
       ],
       load: () => import('./access/why.js'),

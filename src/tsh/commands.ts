@@ -161,7 +161,12 @@ export const program: ProgramSpec = {
       summary: 'Retrieve credentials for a database.',
       options: [...SELECTORS, ...DATABASE_USER, ...AWS_USER, ...ACCESS_REQUEST],
       arguments: DATABASE,
-      examples: ['tsh db login --db-user=analyst --db-name=dev sales', 'psql "service=example.com-sales"'],
+      examples: [
+        'tsh db login --db-user=analyst --db-name=dev sales',
+        'psql "service=example.com-sales"',
+        '# where your user is made for you: with some of its database roles only',
+        'tsh db login --db-roles=reader --db-name=dev sales',
+      ],
       load: () => import('./db/login.js'),
     }),
     command({
@@ -212,6 +217,8 @@ export const program: ProgramSpec = {
       tidyMs: CANCEL_MS,
       examples: [
         'tsh db connect --db-user=analyst --db-name=dev sales',
+        '# where your user is made for you: with some of its database roles only',
+        'tsh db connect --db-roles=reader,writer --db-name=dev sales',
         'echo "select 1" | tsh db connect sales',
         'tsh db connect sales -- --csv -c "select * from orders"',
         '# no cluster and no login: your own AWS identity and an endpoint',
@@ -226,11 +233,20 @@ export const program: ProgramSpec = {
       options: [
         { name: 'db-user', short: 'u', description: 'Database user; without it: is there any?' },
         { name: 'db-name', short: 'n', description: 'Database name; without it: is there any?' },
-        { name: 'db-roles', short: 'r', kind: 'list', description: 'Database roles of an automatic user.' },
+        {
+          name: 'db-roles',
+          short: 'r',
+          kind: 'list',
+          description: 'Comma-separated database roles of an automatic user.',
+        },
         formatOption('text', 'json'),
       ],
       arguments: { db: { description: 'Name of the database, as "tsh db ls" shows it.' } },
-      examples: ['tsh db why sales', 'tsh db why sales --db-user=writer --db-name=dev'],
+      examples: [
+        'tsh db why sales',
+        'tsh db why sales --db-user=writer --db-name=dev',
+        'tsh db why sales --db-roles=reader --db-name=dev',
+      ],
       load: () => import('./db/why.js'),
     }),
     command({
@@ -266,7 +282,10 @@ export const program: ProgramSpec = {
       ],
       arguments: { command: { description: 'SQL to run.' } },
       tidyMs: CANCEL_MS,
-      examples: ['tsh db exec "select version()" --dbs=sales,hr --db-user=analyst --db-name=dev'],
+      examples: [
+        'tsh db exec "select version()" --dbs=sales,hr --db-user=analyst --db-name=dev',
+        'tsh db exec "select version()" --labels=env=prod --db-roles=reader --db-name=dev --no-confirm',
+      ],
       load: () => import('./db/exec.js'),
     }),
 

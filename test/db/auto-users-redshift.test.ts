@@ -7,9 +7,10 @@ import { HeldNames } from '../../src/auth/held-names.js';
 import { isTeleportError } from '../../src/errors.js';
 import type { PgSession } from '../../src/pg/session.js';
 import type { Database } from '../../src/resources/types.js';
+import { accountOf, removeAccount } from '../support/account.js';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 import { createTestCa } from '../support/ca.js';
-import { type Postgres, quoteIdent, startPostgres } from '../support/postgres.js';
+import { type Postgres, startPostgres } from '../support/postgres.js';
 import { type RedshiftDouble, startRedshiftDouble } from '../support/redshift-double.js';
 import { type Relay, startRelay } from '../support/relay.js';
 import { until } from '../support/until.js';
@@ -18,6 +19,7 @@ import { role, startTestAgent, type TestAgent, USER } from './agent.js';
 const ADMIN = 'teleport-admin';
 const OURS = 'teleport-auto-user';
 const KEEP = { create_db_user_mode: 'keep' };
+const DROP = { create_db_user_mode: 'best_effort_drop' };
 
 let aws: AwsDouble;
 let server: Postgres;
@@ -102,30 +104,16 @@ beforeEach(async () => {
   }
   await remove(USER);
   await remove(OURS);
+  await remove(`${OURS}-drop`);
   redshift.refusals.length = 0;
   Object.assign(relay, { isDown: false, breakAt: undefined });
 });
 
-async function remove(name: string): Promise<void> {
-  const [found] = await server.query('SELECT 1 FROM pg_roles WHERE rolname = $1', { values: [name] });
-  if (!found) return;
-  for (const database of ['dev', 'other']) await server.query(`DROP OWNED BY ${quoteIdent(name)}`, { database });
-  await server.query(`DROP ROLE ${quoteIdent(name)}`);
-}
+const remove = (name: string) => removeAccount(server, name);
+const account = (name = USER) => accountOf(server, name);
 
-interface Account {
-  limit: number;
-  roles: string[];
-}
-
-async function account(name = USER): Promise<Account | undefined> {
-  const sql = `SELECT r.rolconnlimit AS limit, ARRAY(SELECT g.rolname::text FROM pg_auth_members m
-    JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1) AS roles FROM pg_roles r WHERE r.rolname = $1`;
-  return (await server.query(sql, { values: [name] }))[0] as Account | undefined;
-}
-
-const ENABLED = { limit: -1, roles: ['reader', OURS, 'writer'] };
-const DISABLED = { limit: 0, roles: [OURS] };
+const ENABLED = { isOpen: true, roles: ['reader', OURS, 'writer'] };
+const DISABLED = { isOpen: false, roles: [OURS] };
 
 const enter = (user = USER, by = agent, database = 'dev'): Promise<PgSession> => by.session({ user, database });
 
@@ -190,7 +178,7 @@ describe('a session', () => {
   });
 
   test('comes in again, and drops the user where the mode says so and nothing depends on it', async () => {
-    agent.roles = [role({ db_roles: ['reader'], db_users: [] }, { create_db_user_mode: 'best_effort_drop' })];
+    agent.roles = [role({ db_roles: ['reader'], db_users: [] }, DROP)];
     await leave(await enter());
     expect(await account()).toBeUndefined();
     expect(agent.events.at(-1)).toMatchObject({ event: 'db.session.user.deactivate', code: 'TDB09I', delete: true });
@@ -260,6 +248,30 @@ describe('is refused, and nothing is made:', () => {
     expect(await account()).toEqual(DISABLED);
   });
 
+  test.each([
+    [
+      '28000',
+      `password authentication failed for user "IAM:${ADMIN}"`,
+      `ALTER USER "${ADMIN}" CONNECTION LIMIT UNLIMITED VALID UNTIL 'infinity';`,
+    ],
+    [
+      '28000',
+      `user "IAM:${ADMIN}" does not exist`,
+      `CREATE USER "${ADMIN}" WITH PASSWORD DISABLE; GRANT ROLE "sys:superuser" TO "${ADMIN}";`,
+    ],
+    ['53300', 'too many connections for user', `ALTER USER "${ADMIN}" CONNECTION LIMIT UNLIMITED;`],
+    ['3D000', 'database "dev" does not exist', 'admin_user.default_database'],
+  ])(
+    'whose administrator is not let in, %s: with the command that mends it: %s',
+    async (sqlState, message, command) => {
+      redshift.failNext({ kind: 'error', sqlState, message });
+      const said = await refusal();
+      expect(said.message).toContain(`the administrator "${ADMIN}" is not let in to "dev": ${message}`);
+      expect(said.hint).toContain(command);
+      expect(await account(OURS)).toBeUndefined();
+    },
+  );
+
   test('everybody on Serverless, with the reason', async () => {
     await agent.as({ serviceName: 'reports' });
     const { message, hint } = await refusal();
@@ -269,7 +281,12 @@ describe('is refused, and nothing is made:', () => {
   });
 });
 
-test('when the agent dies, at whatever piece of the conversation, the next one puts it right', async () => {
+test.each([
+  ['disables', KEEP],
+  ['drops', DROP],
+])('when the agent dies, at whatever piece of the conversation, the next one %s the user', async (_how, mode) => {
+  const isDropped = mode === DROP;
+  for (const one of [agent, other]) one.roles = [role({ db_roles: ['reader', 'writer'], db_users: [] }, mode)];
   const database = databaseOf('sales', redshift.ports.sales!, { redshift: { cluster_id: 'sales' } });
   for (let breakAt = 1; ; breakAt++) {
     const dying = await start();
@@ -291,12 +308,12 @@ test('when the agent dies, at whatever piece of the conversation, the next one p
     });
     const left = await account();
     if (left) expect(left.roles).toContain(OURS);
-    const swept: string[] = [];
-    await other.context.autoUsers.sweep(database, (user) => swept.push(user));
-    expect([undefined, JSON.stringify(DISABLED)]).toContain(left && JSON.stringify(await account()));
-    expect(swept).toEqual(left && left.limit !== 0 ? [USER] : []);
+    const swept: unknown[] = [];
+    await other.context.autoUsers.sweep(database, (...end) => swept.push(end));
+    expect(swept).toEqual(left?.isOpen ? [[USER, { isDropped }]] : []);
+    expect(await account()).toEqual(left && !isDropped ? DISABLED : undefined);
     await leave(await enter(USER, other), other);
-    expect(await account()).toEqual(DISABLED);
+    expect(await account()).toEqual(isDropped ? undefined : DISABLED);
     await remove(USER);
     if (isThrough) break;
     expect(breakAt).toBeLessThan(200);

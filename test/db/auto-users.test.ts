@@ -1,17 +1,21 @@
 /**
  * Automatic users on a real PostgreSQL server, by an administrator who has just the rights that are needed, over one agent or two.
- * Tests: src/db/user-change.ts, src/db/user-dialect.ts, src/db/user-postgres.ts
+ * Tests: src/db/admin-refusal.ts, src/db/user-change.ts, src/db/user-dialect.ts, src/db/user-postgres.ts
  */
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { HeldNames } from '../../src/auth/held-names.js';
+import { admitUser } from '../../src/db/user-change.js';
+import { POSTGRES_USERS } from '../../src/db/user-postgres.js';
 import { isTeleportError } from '../../src/errors.js';
-import type { PgSession } from '../../src/pg/session.js';
+import { connectSession, type PgSession } from '../../src/pg/session.js';
 import type { Database } from '../../src/resources/types.js';
+import { accountOf, removeAccount } from '../support/account.js';
 import { createTestCa } from '../support/ca.js';
-import { type Postgres, quoteIdent, startPostgres } from '../support/postgres.js';
+import { type Postgres, startPostgres } from '../support/postgres.js';
 import { type Relay, startRelay } from '../support/relay.js';
 import { until } from '../support/until.js';
 import { role, startTestAgent, type TestAgent, USER } from './agent.js';
@@ -35,7 +39,8 @@ beforeAll(async () => {
   server = await startPostgres({
     tls: { ...dbCa.issue(['localhost']), ca: dbClientCa.certPem },
     users: [{ name: ADMIN, createRole: true }, { name: 'dave' }],
-    databases: ['dev', 'second'],
+    databases: ['dev', 'second', 'closed'],
+    hba: ['hostssl all rejected all reject', 'hostssl all asked all scram-sha-256', 'hostssl all all all cert'],
   });
   await server.query('CREATE ROLE reader; CREATE ROLE writer; CREATE ROLE owner');
   await server.query(`GRANT reader, writer TO "${ADMIN}" WITH ADMIN OPTION`);
@@ -55,7 +60,10 @@ beforeAll(async () => {
         databaseOf('elsewhere', { admin_user: { name: ADMIN, default_database: 'second' } }),
         databaseOf('far', { uri: `localhost:${relay.port}` }),
         databaseOf('no-admin', { admin_user: undefined }),
-        databaseOf('locked-admin', { admin_user: { name: 'locked' } }),
+        databaseOf('locked-admin', { admin_user: { name: 'locked', default_database: 'closed' } }),
+        databaseOf('asked-admin', { admin_user: { name: 'asked' } }),
+        databaseOf('rejected-admin', { admin_user: { name: 'rejected' } }),
+        databaseOf('lost-admin', { admin_user: { name: ADMIN, default_database: 'nosuch' } }),
         databaseOf('weak-admin', { admin_user: { name: 'dave' } }),
       ],
       dbClientCa,
@@ -75,7 +83,7 @@ beforeEach(async () => {
   await Promise.all([agent?.stop(), other?.stop()]);
   names = new HeldNames();
   [agent, other] = await Promise.all([start(), start()]);
-  for (const name of [USER, 'bob', OURS]) await remove(name);
+  for (const name of [USER, 'bob', OURS, `${OURS}-drop`]) await remove(name);
   for (const one of [agent, other]) {
     one.roles = [keeping(['reader', 'writer'])];
     await one.as({ serviceName: 'pg' });
@@ -85,27 +93,11 @@ beforeEach(async () => {
 
 const keeping = (dbRoles: string[], options = KEEP) => role({ db_roles: dbRoles, db_users: [] }, options);
 
-async function remove(name: string): Promise<void> {
-  const [found] = await server.query('SELECT 1 FROM pg_roles WHERE rolname = $1', { values: [name] });
-  if (!found) return;
-  for (const database of ['dev', 'second']) await server.query(`DROP OWNED BY ${quoteIdent(name)}`, { database });
-  await server.query(`DROP ROLE ${quoteIdent(name)}`);
-}
+const remove = (name: string) => removeAccount(server, name);
+const account = (name = USER) => accountOf(server, name);
 
-interface Account {
-  login: boolean;
-  roles: string[];
-}
-
-/** The user as the server has it; undefined: none. */
-async function account(name = USER): Promise<Account | undefined> {
-  const sql = `SELECT r.rolcanlogin AS login, ARRAY(SELECT g.rolname::text FROM pg_auth_members m
-    JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1) AS roles FROM pg_roles r WHERE r.rolname = $1`;
-  return (await server.query(sql, { values: [name] }))[0] as Account | undefined;
-}
-
-const ENABLED = { login: true, roles: ['reader', OURS, 'writer'] };
-const DISABLED = { login: false, roles: [OURS] };
+const ENABLED = { isOpen: true, roles: ['reader', OURS, 'writer'] };
+const DISABLED = { isOpen: false, roles: [OURS] };
 
 const enter = (user = USER, by = agent): Promise<PgSession> => by.session({ user, database: 'dev' });
 
@@ -124,6 +116,9 @@ async function refusal(user = USER, by = agent): Promise<{ message: string; hint
 
 const FAILED =
   'your Teleport role requires automatic database user provisioning but an attempt to activate database user "alice" failed due to the following error: ';
+
+const isActive = async (): Promise<boolean> =>
+  (await server.query('SELECT 1 FROM pg_stat_activity WHERE usename = $1', { values: [USER] })).length > 0;
 
 /** A direct connection of a user, past every agent. */
 async function direct(user: string): Promise<pg.Client> {
@@ -167,7 +162,7 @@ describe('a session', () => {
   test('takes the roles that were asked for, and is refused others', async () => {
     await agent.as({ serviceName: 'pg', roles: ['reader'] });
     const session = await enter();
-    expect(await account()).toEqual({ login: true, roles: ['reader', OURS] });
+    expect(await account()).toEqual({ isOpen: true, roles: ['reader', OURS] });
     await leave(session);
     await agent.as({ serviceName: 'pg', roles: ['reader', 'owner'] });
     expect((await refusal()).message).toBe('access to database role "owner" denied');
@@ -235,7 +230,7 @@ describe('is refused, and nothing is changed:', () => {
     expect(message).toBe(
       `${FAILED}user "alice" already exists in this PostgreSQL database and is not managed by Teleport`,
     );
-    expect(await account()).toEqual({ login: true, roles: [] });
+    expect(await account()).toEqual({ isOpen: true, roles: [] });
     expect(agent.events.map(({ code }) => code)).toEqual(['TDB00I', 'TDB08W', 'TDB00W', 'TDB01I']);
   });
 
@@ -243,7 +238,7 @@ describe('is refused, and nothing is changed:', () => {
     await leave(await enter());
     await agent.as({ serviceName: 'pg' }, { username: ADMIN });
     expect((await refusal(ADMIN)).message).toContain('is not managed by Teleport');
-    expect(await account(ADMIN)).toMatchObject({ login: true });
+    expect(await account(ADMIN)).toMatchObject({ isOpen: true });
   });
 
   test('roles that are not there, all named at once', async () => {
@@ -264,14 +259,56 @@ describe('is refused, and nothing is changed:', () => {
     expect(message + hint).toMatch(/CREATEROLE|permission denied/);
   });
 
-  test('an administrator that is locked', async () => {
-    await server.query('DROP ROLE IF EXISTS locked; CREATE ROLE locked NOLOGIN');
+  test.each([
+    ['is not there', '', 'role "locked" does not exist', 'CREATE ROLE "locked" LOGIN CREATEROLE'],
+    ['is locked', 'CREATE ROLE locked', 'role "locked" is not permitted to log in', 'ALTER ROLE "locked" LOGIN'],
+    [
+      'may have no connection',
+      'CREATE ROLE locked LOGIN CONNECTION LIMIT 0',
+      'too many connections for role "locked"',
+      'ALTER ROLE "locked" CONNECTION LIMIT -1',
+    ],
+    [
+      'may not enter its database',
+      'CREATE ROLE locked LOGIN; REVOKE CONNECT ON DATABASE closed FROM PUBLIC',
+      'permission denied for database "closed"',
+      'GRANT CONNECT ON DATABASE "closed" TO "locked"',
+    ],
+  ])('an administrator that %s; the command that is named mends it', async (_what, setUp, words, command) => {
+    await remove('locked');
+    await server.query(`GRANT CONNECT ON DATABASE closed TO PUBLIC; ${setUp}`);
     await agent.as({ serviceName: 'locked-admin' });
+    expect(await refusal()).toEqual({
+      message: `${FAILED}the administrator "locked" is not let in to "closed": ${words}`,
+      hint: expect.stringContaining(`Run in the database, as a superuser: ${command};`),
+    });
+    await server.query(command);
+    expect((await refusal()).message).not.toContain('is not let in');
+  });
+
+  test('an administrator whose password has expired comes in by certificate all the same', async () => {
+    await server.query(`ALTER ROLE "${ADMIN}" PASSWORD 'x' VALID UNTIL '2020-01-01'`);
+    await leave(await enter());
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test.each([
+    ['asked', 'asks for a password', /before the line that asks for a password: hostssl "dev" "asked" all cert/],
+    ['rejected', 'pg_hba.conf rejects connection', /before lines that refuse it: hostssl "dev" "rejected" all cert/],
+  ])('an administrator that pg_hba.conf does not let in by certificate: %s', async (name, words, line) => {
+    await server.query(`CREATE ROLE ${name} LOGIN`);
+    await agent.as({ serviceName: `${name}-admin` });
     const { message, hint } = await refusal();
-    expect(message).toBe(
-      `${FAILED}the administrator "locked" is not let in to "dev": role "locked" is not permitted to log in`,
-    );
-    expect(hint).toContain('ALTER ROLE "locked" LOGIN;');
+    expect(message).toContain(words);
+    expect(hint).toMatch(line);
+  });
+
+  test('an administrator whose database is gone', async () => {
+    await agent.as({ serviceName: 'lost-admin' });
+    expect(await refusal()).toEqual({
+      message: `${FAILED}the administrator "${ADMIN}" is not let in to "nosuch": database "nosuch" does not exist`,
+      hint: expect.stringContaining('admin_user.default_database'),
+    });
   });
 });
 
@@ -316,8 +353,51 @@ describe('with several sessions', () => {
     expect(await account()).toEqual(ENABLED);
     await leave(session);
     const again = await enter();
-    expect(await account()).toEqual({ login: true, roles: ['reader', OURS] });
+    expect(await account()).toEqual({ isOpen: true, roles: ['reader', OURS] });
     await leave(again);
+  });
+
+  test('somebody who leaves with other roles keeps nobody out whom the server still sees a moment later', async () => {
+    await leave(await enter());
+    await server.query(`SET ROLE "${ADMIN}"; ALTER ROLE alice LOGIN; GRANT reader TO alice`);
+    const leaving = await direct(USER);
+    const session = await connectSession(connect({ path: join(server.socketDir, `.s.PGSQL.${server.port}`) }), {
+      user: ADMIN,
+      database: 'dev',
+    });
+    const said: string[] = [];
+    const slow: PgSession = {
+      ...session,
+      async query(...statement) {
+        said.push(statement[0]);
+        if (statement[0] === 'ROLLBACK') {
+          await leaving.end();
+          await until('the server sees the end', async () => ((await isActive()) ? undefined : true));
+        }
+        return await session.query(...statement);
+      },
+    };
+    const admitting = admitUser(slow, POSTGRES_USERS, { user: USER, roles: ['writer'], mode: 'keep' });
+    await admitting.finally(() => session.close());
+    expect(said).toContain('ROLLBACK');
+    expect(await account()).toEqual({ isOpen: true, roles: [OURS, 'writer'] });
+  });
+
+  test('somebody whose end is not recorded yet, while another agent takes the rights away, keeps nobody out', async () => {
+    const one = await enter();
+    let record = () => {};
+    const recorded = new Promise<void>((resolve) => (record = resolve));
+    agent.spool.append = () => recorded;
+    one.close();
+    await until('the session ends', () => agent.names().includes('db.session.end') || undefined);
+    agent.spool.append = async () => {};
+    await until('the server sees the end', async () => ((await isActive()) ? undefined : true));
+    await other.context.autoUsers.sweep(databaseOf('pg'), () => {});
+    expect(await account()).toEqual(DISABLED);
+    const two = await enter().finally(record);
+    expect(await account()).toEqual(ENABLED);
+    await leave(two);
+    expect(await account()).toEqual(DISABLED);
   });
 
   /** As `refusal`, while another session goes on. */
@@ -349,7 +429,7 @@ describe('nobody keeps rights after the session', () => {
     await leave(session);
     expect(await account()).toEqual(ENABLED);
     await outside.end();
-    await until('the rights are gone', async () => ((await account())!.login ? undefined : true));
+    await until('the rights are gone', async () => ((await account())!.isOpen ? undefined : true));
     expect(await account()).toEqual(DISABLED);
     expect(await server.query("SELECT 1 FROM pg_authid WHERE rolname = 'alice' AND rolpassword IS NOT NULL")).toEqual(
       [],
@@ -363,7 +443,7 @@ describe('nobody keeps rights after the session', () => {
     // The administrator may not take it away, and says so; nobody logs in meanwhile.
     expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09W', success: false });
     await server.query('REVOKE owner FROM alice');
-    await until('the rights are gone', async () => ((await account())!.login ? undefined : true));
+    await until('the rights are gone', async () => ((await account())!.isOpen ? undefined : true));
   });
 
   test('who makes operators of the catalogue’s names where the administrator logs in', async () => {
@@ -376,39 +456,68 @@ describe('nobody keeps rights after the session', () => {
     await server.query(`ALTER ROLE "${ADMIN}" RESET search_path`);
   });
 
-  test('when the agent dies, at whatever piece of the conversation: the next one puts it right', async () => {
-    for (let breakAt = 1; ; breakAt++) {
-      const dying = await start();
-      dying.roles = agent.roles;
-      Object.assign(relay, { isDown: false, breakAt: relay.pieces() + breakAt });
-      await dying.as({ serviceName: 'far' });
-      const session = await enter(USER, dying).catch((error: unknown) => error as Error);
-      if (!(session instanceof Error)) {
-        await session.query('select 1').catch(() => {});
-        session.duplex.resume();
-        session.close();
-        await dying.idle();
+  test.each([
+    ['disables', KEEP],
+    ['drops', DROP],
+  ])(
+    'when the agent dies, at whatever piece of the conversation: the next one %s the user',
+    async (_how, mode) => {
+      const isDropped = mode === DROP;
+      for (const one of [agent, other]) one.roles = [keeping(['reader', 'writer'], mode)];
+      for (let breakAt = 1; ; breakAt++) {
+        const dying = await start();
+        dying.roles = agent.roles;
+        Object.assign(relay, { isDown: false, breakAt: relay.pieces() + breakAt });
+        await dying.as({ serviceName: 'far' });
+        const session = await enter(USER, dying).catch((error: unknown) => error as Error);
+        if (!(session instanceof Error)) {
+          await session.query('select 1').catch(() => {});
+          session.duplex.resume();
+          session.close();
+          await dying.idle();
+        }
+        const isThrough = !relay.isDown;
+        relay.cut();
+        await dying.stop();
+        const left = await account();
+        if (left) expect(left.roles).toContain(OURS);
+        const swept: unknown[] = [];
+        await until('nobody is in a session as alice', async () => ((await isActive()) ? undefined : true));
+        await other.context.autoUsers.sweep(databaseOf('pg'), (...end) => swept.push(end));
+        expect(swept).toEqual(left?.isOpen ? [[USER, { isDropped }]] : []);
+        expect(await account()).toEqual(left && !isDropped ? DISABLED : undefined);
+        await leave(await enter(USER, other), other);
+        expect(await account()).toEqual(isDropped ? undefined : DISABLED);
+        await remove(USER);
+        if (isThrough) break;
+        expect(breakAt).toBeLessThan(100);
       }
-      const isThrough = !relay.isDown;
-      relay.cut();
-      await dying.stop();
-      const left = await account();
-      if (left) expect(left.roles).toContain(OURS);
-      const swept: string[] = [];
-      await until('nobody is in a session as alice', async () => {
-        const active = await server.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'alice'");
-        return active.length === 0 || undefined;
-      });
-      await other.context.autoUsers.sweep(databaseOf('pg'), (user) => swept.push(user));
-      expect([undefined, JSON.stringify(DISABLED)]).toContain(left && JSON.stringify(await account()));
-      expect(swept).toEqual(left?.login ? [USER] : []);
-      await leave(await enter(USER, other), other);
-      expect(await account()).toEqual(DISABLED);
-      await remove(USER);
-      if (isThrough) break;
-      expect(breakAt).toBeLessThan(100);
-    }
-  }, 120_000);
+    },
+    120_000,
+  );
+
+  test('who was to be dropped and owns something is disabled by whoever finds them', async () => {
+    agent.roles = [keeping(['reader'], DROP)];
+    await leave(await enter());
+    await server.query(`SET ROLE "${ADMIN}"; CREATE ROLE alice LOGIN IN ROLE "${OURS}", "${OURS}-drop", writer`);
+    await server.query('CREATE TABLE of_alice (x int); ALTER TABLE of_alice OWNER TO alice', { database: 'dev' });
+    const swept: unknown[] = [];
+    await other.context.autoUsers.sweep(databaseOf('pg'), (...end) => swept.push(end));
+    expect(swept).toEqual([[USER, { isDropped: false }]]);
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test('a user that another agent is about to enter as is left alone by whoever looks for users left behind', async () => {
+    await leave(await enter());
+    await server.query('ALTER ROLE alice LOGIN');
+    const entering = await names.take(JSON.stringify([`localhost:${server.port}`, USER]), new AbortController().signal);
+    const swept: string[] = [];
+    await other.context.autoUsers.sweep(databaseOf('pg'), (user) => swept.push(user));
+    expect([swept, (await account())!.isOpen]).toEqual([[], true]);
+    entering[Symbol.dispose]();
+    await other.context.autoUsers.sweep(databaseOf('pg'), (user) => swept.push(user));
+    expect([swept, await account()]).toEqual([[USER], DISABLED]);
+  });
 
   test('when the database goes away in a session and comes back', async () => {
     await agent.as({ serviceName: 'far' });
@@ -421,7 +530,7 @@ describe('nobody keeps rights after the session', () => {
     await agent.idle();
     expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09W', success: false });
     relay.isDown = false;
-    await until('the rights are gone', async () => ((await account())!.login ? undefined : true));
+    await until('the rights are gone', async () => ((await account())!.isOpen ? undefined : true));
     expect(await account()).toEqual(DISABLED);
     await until('it is recorded', () => agent.events.at(-1)!.code === 'TDB09I' || undefined);
   });

@@ -21,40 +21,44 @@ test('each server is looked at once at the start, when it comes, and again; a fa
     database('none', 'b:5432', { admin_user: undefined }),
   ]);
   const looked: string[] = [];
-  const disabled: string[] = [];
+  const ended: unknown[] = [];
   const stop = new AbortController();
-  const ended = sweepUsers({
+  const sweeping = sweepUsers({
     registry,
     autoUsers: {
       async sweep({ spec, metadata }, onEnd) {
         looked.push(spec.uri.toLowerCase());
         if (spec.uri === 'c:5432') throw new Error('gone');
-        if (looked.length === 1) onEnd(`user of ${metadata.name}`);
+        if (looked.length === 1) onEnd(`user of ${metadata.name}`, { isDropped: true });
       },
     },
-    onDisabled: (_database, user) => disabled.push(user),
+    onEnd: (_database, ...end) => ended.push(end),
     log: silent,
     signal: stop.signal,
     everyMs: 1,
   });
   await until('the first look', () => looked.length > 0 || undefined);
   expect(looked[0]).toBe('a:5432');
-  expect(disabled).toEqual(['user of same']);
+  expect(ended).toEqual([['user of same', { isDropped: true }]]);
   registry.setResources([database('new', 'c:5432')]);
   await until('the new server', () => looked.includes('c:5432') || undefined);
   const before = looked.length;
   await until('the next round', () => looked.length > before + 1 || undefined);
   stop.abort();
-  await ended;
+  await sweeping;
   expect(looked).not.toContain('b:5432');
 });
 
-test('what was taken away later is recorded without a session', () => {
-  const line = userLeftBehind(database('one', 'a:5432'), 'alice', {
-    hostId: 'host-1',
-    clusterName: 'c',
-    now: () => new Date(0),
-  });
+test.each([false, true])('what was taken away later is recorded without a session; dropped: %s', (isDropped) => {
+  const line = userLeftBehind(
+    database('one', 'a:5432'),
+    { user: 'alice', isDropped },
+    {
+      hostId: 'host-1',
+      clusterName: 'c',
+      now: () => new Date(0),
+    },
+  );
   expect(line.endsWith('}\n')).toBe(true);
   const record = JSON.parse(line);
   expect(record).toMatchObject({
@@ -63,7 +67,7 @@ test('what was taken away later is recorded without a session', () => {
     db_service: 'one',
     username: 'alice',
     server_id: 'host-1',
-    delete: false,
+    delete: isDropped,
     success: true,
   });
   expect(record).not.toHaveProperty('sid');

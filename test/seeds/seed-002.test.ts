@@ -3,6 +3,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type pg from 'pg';
+import { accountOf, removeAccount } from '../support/account.js';
 import { type AuditRecord, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
@@ -61,12 +62,7 @@ const roleOf = (name: string, mode: string) => ({
   },
 });
 
-/** In the database: may the user come in, and which roles has it. */
-async function account(name: string): Promise<{ isOpen: boolean; roles: string[] } | undefined> {
-  const sql = `SELECT r.rolcanlogin AND r.rolconnlimit <> 0 AS "isOpen", ARRAY(SELECT g.rolname::text FROM pg_auth_members m
-    JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1) AS roles FROM pg_roles r WHERE r.rolname = $1`;
-  return (await superuser(sql, [name]))[0] as never;
-}
+const account = (name: string) => accountOf(cluster.databases!.postgres, name);
 
 const untilClosed = (name: string) =>
   until(`${name} has no rights`, async () => ((await account(name))?.isOpen ? undefined : true));
@@ -187,8 +183,7 @@ describe('Step 3/3. Connect to the database', () => {
     await client.end();
     await untilClosed('erin');
     expect(await account('erin')).toEqual({ isOpen: false, roles: [OURS] });
-    await cluster.databases!.postgres.query('DROP OWNED BY erin', { database: 'dev' });
-    await superuser('DROP ROLE erin');
+    await removeAccount(cluster.databases!.postgres, 'erin');
   });
 
   test('a user of that name which is not managed is left alone', async () => {
