@@ -1,8 +1,13 @@
 /**
  * The authorities of a cluster as Auth's trust service brings them: their public keys as text. During a rotation the old
- * and the new ones are there. Source: Teleport 18.3.0, types.proto, `CertAuthorityV2`.
+ * and the new ones are there. What another cluster brings here is its own word, so a key that cannot be read is left out, and
+ * so is a certificate that bears another name. Source: Teleport 18.3.0, types.proto, `CertAuthorityV2`.
  */
+import { messageOf } from '../errors.js';
 import type { RemoteTrust, Trust } from '../identity/bearer.js';
+import { authoritiesByCluster } from '../pki/cluster-name.js';
+import { readAuthorizedKey } from '../pki/ssh/certificate.js';
+import { splitPem } from '../pki/x509.js';
 import type { AuthClient } from './client.js';
 import type { CertAuthorityV2 } from './gen/types_pb.js';
 
@@ -17,29 +22,54 @@ export interface AuthorityKey {
   storage: number;
 }
 
-/** All keys of one authority. */
-export function authorityKeys({ spec }: Pick<CertAuthorityV2, 'spec'>): AuthorityKey[] {
+/** Called with what was left out, for people. */
+type OnLeftOut = (what: string) => void;
+
+/** All keys of one authority; of a certificate with several blocks each for itself. */
+export function authorityKeys(
+  { spec }: Pick<CertAuthorityV2, 'spec'>,
+  onLeftOut: OnLeftOut = () => {},
+): AuthorityKey[] {
   const cluster = spec?.clusterName ?? '';
   const sets = [
     ['active', spec?.activeKeys],
     ['trusted', spec?.additionalTrustedKeys],
   ] as const;
   return sets.flatMap(([status, set]) => {
-    const key = (kind: AuthorityKey['kind'], bytes: Uint8Array, storage: number): AuthorityKey => {
-      return { cluster, kind, status, text: Buffer.from(bytes).toString('utf8'), storage };
+    const key = (kind: AuthorityKey['kind'], bytes: Uint8Array, storage: number): AuthorityKey[] => {
+      const texts = readable(cluster, kind, Buffer.from(bytes).toString('utf8'), onLeftOut);
+      return texts.map((text) => ({ cluster, kind, status, text, storage }));
     };
     return [
-      ...(set?.ssh ?? []).map((pair) => key('ssh', pair.publicKey, pair.privateKeyType)),
-      ...(set?.jwt ?? []).map((pair) => key('jwt', pair.publicKey, pair.privateKeyType)),
-      ...(set?.tls ?? []).map((pair) => key('tls', pair.cert, pair.keyType)),
+      ...(set?.ssh ?? []).flatMap((pair) => key('ssh', pair.publicKey, pair.privateKeyType)),
+      ...(set?.jwt ?? []).flatMap((pair) => key('jwt', pair.publicKey, pair.privateKeyType)),
+      ...(set?.tls ?? []).flatMap((pair) => key('tls', pair.cert, pair.keyType)),
     ];
   });
 }
 
+function readable(cluster: string, kind: AuthorityKey['kind'], text: string, onLeftOut: OnLeftOut): string[] {
+  try {
+    if (kind === 'ssh') readAuthorizedKey(text);
+    if (kind !== 'tls') return [text];
+    const blocks = splitPem(text, 'CERTIFICATE');
+    const own = authoritiesByCluster(blocks).get(cluster) ?? [];
+    if (own.length < blocks.length) onLeftOut(`an authority of cluster ${cluster} under another name`);
+    return own;
+  } catch (error) {
+    onLeftOut(`an authority of cluster ${cluster} that cannot be read: ${messageOf(error)}`);
+    return [];
+  }
+}
+
 /** Keys of every authority of a type, leaf clusters included. */
-export async function fetchAuthorityKeys({ trust }: Pick<AuthClient, 'trust'>, type: string): Promise<AuthorityKey[]> {
+export async function fetchAuthorityKeys(
+  { trust }: Pick<AuthClient, 'trust'>,
+  type: string,
+  onLeftOut?: OnLeftOut,
+): Promise<AuthorityKey[]> {
   const { certAuthoritiesV2 } = await trust.getCertAuthorities({ type });
-  return certAuthoritiesV2.flatMap(authorityKeys);
+  return certAuthoritiesV2.flatMap((authority) => authorityKeys(authority, onLeftOut));
 }
 
 export type FetchedTrust = Pick<Trust, 'hostCas' | 'userCas'> & { remotes: readonly RemoteTrust[] };

@@ -4,8 +4,9 @@
  * authority a second set of keys for a while: one set signs, both are believed.
  */
 import type { KeyObject } from 'node:crypto';
+import type { Logger } from '../log.js';
 import { generateKey, privateKeyPem, publicHalf, readPrivateKey } from '../pki/keys.js';
-import { authorizedKeyLine } from '../pki/ssh/certificate.js';
+import { sshLine } from '../pki/ssh/certificate.js';
 import { type KeyPurpose, keyFor, type SignatureSuite } from '../pki/suites.js';
 import { createCa, emptyCrl, type SigningCa, spkiPin } from '../pki/x509.js';
 import { CA_TYPES, type CaKeySet, type CaType, type CertAuthority } from '../resources/types.js';
@@ -56,12 +57,13 @@ export class Authorities {
     this.#listeners = listeners;
   }
 
-  static async open(store: Store, records: Records<CertAuthority>, all: readonly Authority[]): Promise<Authorities> {
+  static async open(store: Store, all: readonly Authority[], log: Logger): Promise<Authorities> {
     const listeners = new Set<AuthorityListener>();
-    const remotes = await RemoteAuthorities.open(store, () => {
+    const changed = () => {
       for (const listener of listeners) listener('remote');
-    });
-    return new Authorities(records, all, remotes, listeners);
+    };
+    const remotes = await RemoteAuthorities.open(store, { changed, log });
+    return new Authorities(recordsOf(store, 'cert_authority'), all, remotes, listeners);
   }
 
   get(type: CaType): Authority {
@@ -142,7 +144,7 @@ export async function createAuthorities(
  *
  * @throws when one is missing or lacks a key
  */
-export async function openAuthorities(store: Store): Promise<Authorities> {
+export async function openAuthorities(store: Store, log: Logger): Promise<Authorities> {
   const records = recordsOf(store, 'cert_authority');
   const load = async (type: CaType): Promise<Authority> => {
     const stored = await records.get(type);
@@ -152,11 +154,8 @@ export async function openAuthorities(store: Store): Promise<Authorities> {
     if ((tls && !authority.active.tls) || (ssh && !authority.active.ssh)) throw new Error(`"${type}" has no key`);
     return authority;
   };
-  return await Authorities.open(store, records, await Promise.all(CA_TYPES.map(load)));
+  return await Authorities.open(store, await Promise.all(CA_TYPES.map(load)), log);
 }
-
-/** Authorized_keys line of a key, with newline, as Teleport writes it. */
-export const sshLine = (key: KeyObject): string => `${authorizedKeyLine(key).trimEnd()}\n`;
 
 const KEYS: Record<CaType, { tls?: KeyPurpose; ssh?: KeyPurpose; jwt?: KeyPurpose }> = {
   host: { tls: 'host-ca-tls', ssh: 'host-ca-ssh' },

@@ -12,6 +12,7 @@ import { ipOf, networkOf, siteOf } from '../ip.js';
 import { unrecordedField } from './join-limits.js';
 import { acceptTotp, changeSecrets, isPassword, secretsOf, type UserSecrets } from './secrets.js';
 import { type AuthState, record } from './state.js';
+import { inTurn } from './turns.js';
 import { certificatesAtLogin, type LoginRequest, readPublicKeys, type UserCertificates } from './user-certs.js';
 
 export interface LoginBegin {
@@ -91,7 +92,7 @@ async function attemptInLine<T>(
 ): Promise<T> {
   const before = await secretsOf(state, request.user);
   const line = state.guesses.lineOf(request.user, before, request.remoteAddr);
-  const outcome = await inTurn(state, line, async () => {
+  const outcome = await inTurn(state.turns, line, async () => {
     const secrets = await secretsOf(state, request.user);
     if (state.guesses.isLocked(request.user, secrets, request.remoteAddr)) return undefined;
     return { result: await work(await check(state, request)) };
@@ -177,16 +178,4 @@ async function recordLogin(
   const text = messageOf(error);
   const why = { success: false, error: text, message: text };
   await record(state, 'user.login', 'failed', { ...common, ...why, ...unrecordedField(unrecorded) });
-}
-
-/** Attempts of one line wait for each other. */
-async function inTurn<T>({ turns }: AuthState, line: string, work: () => Promise<T>): Promise<T> {
-  const mine = (turns.get(line) ?? Promise.resolve()).then(work, work);
-  const settled = mine.catch(() => {});
-  turns.set(line, settled);
-  try {
-    return await mine;
-  } finally {
-    if (turns.get(line) === settled) turns.delete(line);
-  }
 }

@@ -2,12 +2,14 @@
  * Authorities of other clusters, without their private keys: of a leaf the one of hosts, of a root those of hosts and of
  * users. What is believed is in memory; the store has it for the next start.
  */
-import { TeleportError } from '../errors.js';
+import { messageOf, TeleportError } from '../errors.js';
 import type { RemoteTrust } from '../identity/bearer.js';
-import { NAME_OID, subjectOf } from '../pki/x509.js';
+import type { Logger } from '../log.js';
 import type { CaType, CertAuthority } from '../resources/types.js';
 import { keyOf, type Store } from '../store/store.js';
+import { bytesOf, checkedAuthorities } from './checked-authorities.js';
 import { storedValue } from './records.js';
+import { inTurn } from './turns.js';
 
 interface Remote {
   cluster: string;
@@ -16,30 +18,50 @@ interface Remote {
   authorities: CertAuthority[];
 }
 
+/** One cluster while nobody else changes it. */
+export interface RemoteChange {
+  /** As it is now; undefined: there is none. */
+  readonly known: Readonly<Remote> | undefined;
+  /** @param options.isOn  default: as it was, of a new one true @throws TeleportError `LimitExceeded` */
+  put(authorities: CertAuthority[], options?: { isOn?: boolean }): Promise<void>;
+  /** From now on nothing of it is believed. */
+  drop(): Promise<void>;
+}
+
+interface RemoteOptions {
+  /** Called when what is believed has changed. */
+  changed: () => void;
+  log: Logger;
+}
+
 const FOLDER = 'remote_authority';
-/** Keys of one kind that an authority may have: those of a rotation, and some more. Our own limit. */
-const MOST_KEYS = 8;
+/**
+ * Of all clusters together, as JSON: hosts and people get all authorities in one message (`MAX_MESSAGE_BYTES`). New clusters
+ * leave room for the rotations of those that are there. Our own limits.
+ */
+const MOST_BYTES_FOR_NEW = 2 * 1024 * 1024;
+const MOST_BYTES = 3 * 1024 * 1024;
 
 export class RemoteAuthorities {
   readonly #store: Store;
   readonly #all: Map<string, Remote>;
+  readonly #bytes = new Map<string, number>();
+  readonly #turns = new Map<string, Promise<unknown>>();
   readonly #changed: () => void;
   #trusts: readonly RemoteTrust[] = [];
 
   private constructor(store: Store, all: readonly Remote[], changed: () => void) {
     this.#store = store;
     this.#all = new Map(all.map((one) => [one.cluster, one]));
+    for (const { cluster, authorities } of all) this.#bytes.set(cluster, bytesOf(authorities));
     this.#changed = changed;
     this.#remember();
   }
 
-  static async open(store: Store, changed: () => void): Promise<RemoteAuthorities> {
+  static async open(store: Store, { changed, log }: RemoteOptions): Promise<RemoteAuthorities> {
     const items = await store.range(`${keyOf(FOLDER)}/`);
-    return new RemoteAuthorities(
-      store,
-      items.map((item) => storedValue<Remote>(item)),
-      changed,
-    );
+    const all = items.map((item) => asChecked(storedValue<Remote>(item), log));
+    return new RemoteAuthorities(store, all, changed);
   }
 
   /** What is believed of whom. The same array until something changes. */
@@ -65,24 +87,49 @@ export class RemoteAuthorities {
     return this.#all.get(cluster)?.isOn ?? false;
   }
 
-  async put(cluster: string, authorities: CertAuthority[], { isOn = true } = {}): Promise<void> {
-    const next: Remote = { cluster, isOn, authorities };
-    if (JSON.stringify(this.#all.get(cluster)) === JSON.stringify(next)) return;
+  /**
+   * The only way to change one: those of one cluster go one after the other, so that what was removed meanwhile does not come
+   * back. `work` looks at `known`, and must not change the same cluster by another call.
+   */
+  async change<T>(cluster: string, work: (remote: RemoteChange) => Promise<T>): Promise<T> {
+    const all = this.#all;
+    return await inTurn(this.#turns, cluster, () =>
+      work({
+        get known() {
+          return all.get(cluster);
+        },
+        put: (authorities, { isOn = all.get(cluster)?.isOn ?? true } = {}) => this.#put({ cluster, isOn, authorities }),
+        drop: () => this.#drop(cluster),
+      }),
+    );
+  }
+
+  async #put(next: Remote): Promise<void> {
+    const { cluster, authorities } = next;
+    const known = this.#all.get(cluster);
+    if (JSON.stringify(known) === JSON.stringify(next)) return;
+    this.#makeRoom(cluster, bytesOf(authorities), known ? MOST_BYTES : MOST_BYTES_FOR_NEW);
     await this.#store.put(keyOf(FOLDER, cluster), JSON.stringify(next));
     this.#all.set(cluster, next);
+    this.#bytes.set(cluster, bytesOf(authorities));
     this.#announce();
   }
 
-  async setOn(cluster: string, isOn: boolean): Promise<void> {
-    const known = this.#all.get(cluster);
-    if (known) await this.put(cluster, known.authorities, { isOn });
-  }
-
-  /** From now on nothing of it is believed. */
-  async drop(cluster: string): Promise<void> {
+  async #drop(cluster: string): Promise<void> {
     await this.#store.delete(keyOf(FOLDER, cluster));
     this.#all.delete(cluster);
+    this.#bytes.delete(cluster);
     this.#announce();
+  }
+
+  #makeRoom(cluster: string, bytes: number, most: number): void {
+    const before = this.#bytes.get(cluster) ?? 0;
+    const all = [...this.#bytes.values()].reduce((sum, one) => sum + one, bytes - before);
+    if (all <= most || bytes <= before) return;
+    throw new TeleportError(
+      'LimitExceeded',
+      `the authorities of all other clusters would be larger than ${most} bytes`,
+    );
   }
 
   #believed(): Remote[] {
@@ -103,65 +150,26 @@ export class RemoteAuthorities {
   }
 }
 
+/** A store of an older version may have what is refused today. It can be removed, and is not believed. */
+function asChecked(stored: Remote, log: Logger): Remote {
+  const { cluster, authorities } = stored;
+  try {
+    const types = authorities.map(({ spec }) => spec.type);
+    const checked = checkedAuthorities(authorities, types);
+    if (checked.cluster !== cluster) throw new Error(`they are of ${JSON.stringify(checked.cluster)}`);
+    return { ...stored, authorities: checked.authorities };
+  } catch (error) {
+    log.error('The authorities of another cluster cannot be used. Remove it, and create the trust anew.', {
+      cluster,
+      error: messageOf(error),
+    });
+    return { ...stored, authorities: [] };
+  }
+}
+
 function certificatesOf(authorities: readonly CertAuthority[], type: CaType): string[] {
   return authorities
     .filter(({ spec }) => spec.type === type)
     .flatMap(({ spec }) => [...(spec.active_keys.tls ?? []), ...(spec.additional_trusted_keys.tls ?? [])])
     .map(({ cert }) => Buffer.from(cert, 'base64').toString('utf8'));
-}
-
-/**
- * What another cluster says its authorities are: exactly one of each type, all of one cluster, by their names and their
- * certificates. Private keys and whatever else came with them are left out.
- *
- * @returns the cluster and its authorities, in the order of `types`
- * @throws TeleportError `AccessDenied` for anything else
- */
-export function checkedAuthorities(
-  given: readonly CertAuthority[],
-  types: readonly CaType[],
-): { cluster: string; authorities: CertAuthority[] } {
-  const cluster = given[0]?.spec.cluster_name ?? '';
-  const authorities = types.map((type) => {
-    const ofType = given.filter(({ spec }) => spec.type === type);
-    const [one] = ofType;
-    if (!one || ofType.length > 1) throw refused(`expected exactly one ${type} authority, received ${ofType.length}`);
-    return checkedAuthority(one, cluster);
-  });
-  return { cluster, authorities };
-}
-
-function checkedAuthority({ spec }: CertAuthority, cluster: string): CertAuthority {
-  const { type, cluster_name: name, active_keys: active, additional_trusted_keys: additional } = spec;
-  if (name === '' || name !== cluster) throw refused('the authorities are of different clusters');
-  const publicHalves = ({ tls = [], ssh = [] }: typeof active) => {
-    if (tls.length + ssh.length > 2 * MOST_KEYS) throw refused('an authority has too many keys');
-    for (const { cert } of tls) checkCertificate(cert, cluster);
-    return {
-      ssh: ssh.map(({ public_key }) => ({ public_key })),
-      tls: tls.map(({ cert }) => ({ cert })),
-    };
-  };
-  const activeKeys = publicHalves(active);
-  if (activeKeys.tls.length === 0) throw refused(`the ${type} authority has no certificate`);
-  return {
-    kind: 'cert_authority',
-    sub_kind: type,
-    version: 'v2',
-    metadata: { name: cluster },
-    spec: { type, cluster_name: cluster, active_keys: activeKeys, additional_trusted_keys: publicHalves(additional) },
-  };
-}
-
-function checkCertificate(cert: string, cluster: string): void {
-  const subject = subjectOf(Buffer.from(cert, 'base64').toString('utf8'));
-  const names = [NAME_OID.organization, NAME_OID.commonName].map((oid) => subject.get(oid)?.[0]);
-  // Clients find an authority by it.
-  if (names.some((name) => name !== cluster)) {
-    throw refused('the subject of a CA certificate does not match the cluster name of the CA');
-  }
-}
-
-function refused(why: string): TeleportError {
-  return new TeleportError('AccessDenied', why);
 }

@@ -4,10 +4,10 @@ import { ipOf } from '../ip.js';
 import { TRUST_ROLES } from '../resources/system-role.js';
 import type { CertAuthority, RemoteCluster } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
+import { checkedAuthorities } from './checked-authorities.js';
 import { tokenOf } from './host-certs.js';
 import { recorded } from './recorded.js';
 import { storedValue } from './records.js';
-import { checkedAuthorities } from './remote-authorities.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
 import { nameOf, type Who } from './who.js';
@@ -33,23 +33,33 @@ export async function validateTrustedCluster(state: AuthState, request: Validate
     throw new TeleportError('AccessDenied', `remote cluster has same name as this cluster: ${cluster}`);
   }
   const { remotes } = state.authorities;
-  if (remotes.has(cluster) || (await state.remoteClusters.get(cluster))) {
-    throw new TeleportError(
-      'AlreadyExists',
-      `leaf cluster name ${JSON.stringify(cluster)} is taken at root cluster ${JSON.stringify(state.clusterName)}. If that is the same cluster, remove it at the root first: tctl rm rc/${cluster}`,
-    );
-  }
-  await recorded(state, ['remote_cluster.create', { name: cluster, 'addr.remote': request.remoteAddr }], async () => {
-    await state.remoteClusters.create({
-      kind: 'remote_cluster',
-      version: 'v3',
-      metadata: { name: cluster },
-      status: { connection: 'offline' },
-    });
-    await remotes.put(cluster, authorities);
-  });
+  const look = async () => {
+    if (remotes.has(cluster) || (await state.remoteClusters.get(cluster))) throw taken(state, cluster);
+  };
+  await look();
+  await recorded(state, ['remote_cluster.create', { name: cluster, 'addr.remote': request.remoteAddr }], () =>
+    remotes.change(cluster, async (remote) => {
+      await look();
+      await state.remoteClusters.create({
+        kind: 'remote_cluster',
+        version: 'v3',
+        metadata: { name: cluster },
+        status: { connection: 'offline' },
+      });
+      await remote.put(authorities).catch(async (error: unknown) => {
+        await state.remoteClusters.delete(cluster);
+        throw error;
+      });
+    }),
+  );
   return (['host', 'user'] as const).map((type) => state.authorities.get(type).resource);
 }
+
+const taken = ({ clusterName }: AuthState, cluster: string) =>
+  new TeleportError(
+    'AlreadyExists',
+    `leaf cluster name ${JSON.stringify(cluster)} is taken at root cluster ${JSON.stringify(clusterName)}. If that is the same cluster, remove it at the root first: tctl rm rc/${cluster}`,
+  );
 
 async function checkToken(state: AuthState, token: string): Promise<void> {
   const { roles } = await tokenOf(state, token).catch((cause: unknown) => {
@@ -80,12 +90,16 @@ export async function listRemoteClusters(state: AuthState, who: Who): Promise<Re
 /** From now on the leaf is a stranger, and what runs through its tunnels ends. */
 export async function deleteRemoteCluster(state: AuthState, who: Who, name: string): Promise<void> {
   requireRule(who, 'remote_cluster', 'delete');
-  if ((await state.remoteClusters.get(name)) === undefined) throw notFound(name);
-  await recorded(state, ['remote_cluster.delete', { name, user: nameOf(who) }], async () => {
-    await state.authorities.remotes.drop(name);
-    await state.remoteClusters.delete(name);
-    for (const { key } of await state.store.range(`${keyOf(HEARTBEATS, name)}/`)) await state.store.delete(key);
-  });
+  // What an older version has left may have the authority alone.
+  const isOrphan = async () => state.authorities.remotes.has(name) && !(await state.trustedClusters.get(name));
+  if (!(await state.remoteClusters.get(name)) && !(await isOrphan())) throw notFound(name);
+  await recorded(state, ['remote_cluster.delete', { name, user: nameOf(who) }], () =>
+    state.authorities.remotes.change(name, async (remote) => {
+      await remote.drop();
+      await state.remoteClusters.delete(name);
+      for (const { key } of await state.store.range(`${keyOf(HEARTBEATS, name)}/`)) await state.store.delete(key);
+    }),
+  );
 }
 
 const notFound = (name: string) => new TeleportError('NotFound', `remote cluster ${JSON.stringify(name)} is not found`);

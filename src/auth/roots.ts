@@ -12,8 +12,8 @@ import type { Logger } from '../log.js';
 import { TRUST_ROLES } from '../resources/system-role.js';
 import type { CertAuthority, Lock } from '../resources/types.js';
 import { rest } from '../wait.js';
+import { checkedAuthorities } from './checked-authorities.js';
 import { issueHostIdentity } from './host-certs.js';
-import { checkedAuthorities } from './remote-authorities.js';
 import type { AuthState } from './state.js';
 import { type RemoteUser, type RootNews, remoteLocksKey } from './trust.js';
 
@@ -219,15 +219,19 @@ class RootLink {
     const { remotes } = this.#options.state.authorities;
     const { cluster, authorities } = checkedAuthorities(given, ['host', 'user']);
     if (cluster !== this.#cluster) throw new Error(`the root says that it is ${JSON.stringify(cluster)}`);
-    // Removed meanwhile: what comes late must not bring it back.
-    if (remotes.isOn(cluster)) await remotes.put(cluster, authorities);
+    // Removed or switched off meanwhile: what comes late must not bring it back.
+    await remotes.change(cluster, async (remote) => {
+      if (remote.known?.isOn) await remote.put(authorities);
+    });
   }
 
   async #keepLocks(locks: Lock[]): Promise<void> {
     const { store, authorities } = this.#options.state;
     const key = remoteLocksKey(this.#cluster);
     const text = JSON.stringify(locks);
-    if (!authorities.remotes.isOn(this.#cluster) || (await store.get(key))?.value === text) return;
-    await store.put(key, text);
+    await authorities.remotes.change(this.#cluster, async ({ known }) => {
+      if (!known?.isOn || (await store.get(key))?.value === text) return;
+      await store.put(key, text);
+    });
   }
 }

@@ -133,7 +133,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       nodename: options.nodename,
       version: options.version,
       store,
-      authorities: await openAuthorities(store).catch((cause: unknown) => {
+      authorities: await openAuthorities(store, log).catch((cause: unknown) => {
         if (isTeleportError(cause, 'ConnectionProblem') || isTeleportError(cause, 'LimitExceeded')) throw cause;
         throw damaged(dir.store, `its authorities cannot be used: ${messageOf(cause)}`, cause);
       }),

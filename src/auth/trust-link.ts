@@ -6,8 +6,8 @@ import { TeleportError } from '../errors.js';
 import type { CertAuthority } from '../resources/types.js';
 import { type Change, keyOf } from '../store/store.js';
 import { settledWithin } from '../wait.js';
+import { checkedAuthorities } from './checked-authorities.js';
 import { recorded } from './recorded.js';
-import { checkedAuthorities } from './remote-authorities.js';
 import { SECRETS, secretsOf } from './secrets.js';
 import type { AuthState } from './state.js';
 import type { Who } from './who.js';
@@ -25,14 +25,22 @@ export function requireLeaf(who: Who): string {
   throw new TeleportError('AccessDenied', 'access denied');
 }
 
-/** A leaf's authority of hosts as it is now. @throws TeleportError `AccessDenied` for one of another cluster */
+/**
+ * A leaf's authority of hosts as it is now.
+ *
+ * @throws TeleportError `AccessDenied` for one of another cluster, and for a leaf that was removed meanwhile
+ */
 export async function takeHostAuthority(state: AuthState, leaf: string, given: CertAuthority): Promise<void> {
   const { cluster, authorities } = checkedAuthorities([given], ['host']);
   if (cluster !== leaf) throw new TeleportError('AccessDenied', 'the authority is of another cluster');
   const { remotes } = state.authorities;
   if (JSON.stringify(remotes.of(leaf)) === JSON.stringify(authorities)) return;
   await recorded(state, ['cert_authority.rotate', { name: 'host', cluster: leaf }], () =>
-    remotes.put(leaf, authorities),
+    remotes.change(leaf, async (remote) => {
+      // The record takes its time: what comes late must not bring back who was removed.
+      if (!remote.known) throw new TeleportError('AccessDenied', 'access denied: the cluster was removed');
+      await remote.put(authorities);
+    }),
   );
 }
 

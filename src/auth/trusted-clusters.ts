@@ -7,8 +7,8 @@ import { checkRoleMap, fixedRoles } from '../rbac/role-map.js';
 import { withDefaults } from '../resources/defaults.js';
 import type { TrustedCluster } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
+import { checkedAuthorities } from './checked-authorities.js';
 import { recorded, type Said } from './recorded.js';
-import { checkedAuthorities } from './remote-authorities.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
 import { remoteLocksKey } from './trust.js';
@@ -40,11 +40,13 @@ export async function upsertTrustedCluster(state: AuthState, who: Who, given: Tr
 export async function deleteTrustedCluster(state: AuthState, who: Who, name: string): Promise<void> {
   requireRule(who, 'trusted_cluster', 'delete');
   await mustHave(state, name);
-  await recorded(state, ['trusted_cluster.delete', { name, user: nameOf(who) }], async () => {
-    await state.authorities.remotes.drop(name);
-    await state.store.delete(remoteLocksKey(name));
-    await state.trustedClusters.delete(name);
-  });
+  await recorded(state, ['trusted_cluster.delete', { name, user: nameOf(who) }], () =>
+    state.authorities.remotes.change(name, async (remote) => {
+      await remote.drop();
+      await state.store.delete(remoteLocksKey(name));
+      await state.trustedClusters.delete(name);
+    }),
+  );
 }
 
 async function mustHave(state: AuthState, name: string): Promise<TrustedCluster> {
@@ -78,18 +80,26 @@ async function begin(state: AuthState, who: Who, wanted: TrustedCluster): Promis
     );
   if (name === state.clusterName) throw sameName(state);
   checkName(state, name, await state.exchange.clusterBehind(address).catch(untrusted(address)));
-  if (remotes.has(name))
-    throw new TeleportError('AlreadyExists', `a cluster ${JSON.stringify(name)} is known here already, as a leaf`);
+  if (remotes.has(name)) throw knownAlready(name);
   return await recorded(state, said(who, wanted), async () => {
     const hostAuthority = state.authorities.get('host').resource;
     const given = await state.exchange.exchangeAuthorities({ address, token, hostAuthority });
     const { cluster, authorities } = checkedAuthorities(given, ['host', 'user']);
     checkName(state, name, cluster);
-    const made = await state.trustedClusters.create(wanted);
-    await remotes.put(name, authorities, { isOn: enabled });
-    return made;
+    return await remotes.change(name, async (remote) => {
+      if (remote.known) throw knownAlready(name);
+      const made = await state.trustedClusters.create(wanted);
+      await remote.put(authorities, { isOn: enabled }).catch(async (error: unknown) => {
+        await state.trustedClusters.delete(name);
+        throw error;
+      });
+      return made;
+    });
   });
 }
+
+const knownAlready = (name: string) =>
+  new TeleportError('AlreadyExists', `a cluster ${JSON.stringify(name)} is known here already, as a leaf`);
 
 /** The name is the root's own: certificates have it, and people type it. */
 function checkName(state: AuthState, name: string, root: string): void {
@@ -131,11 +141,13 @@ async function change(
       `spec.${field} of a trusted cluster cannot be changed. Remove it with "tctl rm trusted_cluster/${known.metadata.name}" and create it anew`,
     );
   }
-  return await recorded(state, said(who, wanted), async () => {
-    const made = await state.trustedClusters.update(wanted);
-    await state.authorities.remotes.setOn(known.metadata.name, wanted.spec.enabled);
-    return made;
-  });
+  return await recorded(state, said(who, wanted), () =>
+    state.authorities.remotes.change(known.metadata.name, async (remote) => {
+      const made = await state.trustedClusters.update(wanted);
+      if (remote.known) await remote.put(remote.known.authorities, { isOn: wanted.spec.enabled });
+      return made;
+    }),
+  );
 }
 
 const said = (who: Who, { metadata, spec }: TrustedCluster): Said => [

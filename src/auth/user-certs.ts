@@ -16,13 +16,12 @@ import {
 import { userPrincipals, userSshCertificate } from '../identity/ssh-cert.js';
 import { ipOf } from '../ip.js';
 import { readPublicKey } from '../pki/keys.js';
-import { readAuthorizedKey } from '../pki/ssh/certificate.js';
+import { readAuthorizedKey, sshLine } from '../pki/ssh/certificate.js';
 import { issueLeaf } from '../pki/x509.js';
 import { maxSessionTtlMs } from '../rbac/limits.js';
 import { pinsSourceIp } from '../rbac/pinned-ip.js';
 import type { Role, User } from '../resources/types.js';
 import { checkWord, checkWords } from './asked-words.js';
-import { sshLine } from './ca.js';
 import { secretsOf } from './secrets.js';
 import { type AuthState, record, sessionTtlMs } from './state.js';
 import { expanded, refuseLocked, rolesOf, type Who } from './who.js';

@@ -16,7 +16,7 @@ import { checkPinning } from '../rbac/pinned-ip.js';
 import { mapRoles } from '../rbac/role-map.js';
 import { expandRole } from '../rbac/templates.js';
 import { type SystemRole, TRUST_ROLES } from '../resources/system-role.js';
-import type { Lock, Role, User } from '../resources/types.js';
+import type { Lock, Role, TrustedCluster, User } from '../resources/types.js';
 import { storedValue } from './records.js';
 import { secretsOf } from './secrets.js';
 import type { AuthState } from './state.js';
@@ -61,7 +61,7 @@ export async function lookAt(state: AuthState, caller: Caller): Promise<Who> {
   // Nothing will ever be answered on this connection again.
   if (!isBelieved || hasExpired(state, bearer.identity)) caller.end?.();
   if (!isBelieved) throw new TeleportError('AccessDenied', role ? ROTATED : CREDENTIALS_EXPIRED);
-  if (remote !== undefined && role) return leafWho(bearer, remote, remoteAddr);
+  if (remote !== undefined && role) return await leafWho(state, bearer, remote, remoteAddr);
   if (role) {
     const hostId = await standingHost(state, bearer.identity, role);
     return { kind: 'host', role, hostId, identity: bearer.identity, remoteAddr };
@@ -90,10 +90,25 @@ export async function standingUser(state: AuthState, certified: Identity): Promi
   return { user, identity };
 }
 
-/** @throws TeleportError `AccessDenied` for every host of another cluster but the Auth Service of a leaf */
-function leafWho({ identity, role }: Bearer, cluster: string, remoteAddr: string): Who {
-  if (role === TRUST_ROLES.link) return { kind: 'leaf', cluster, identity, remoteAddr };
-  throw new TeleportError('AccessDenied', 'access denied: a host of another cluster');
+/** @throws TeleportError `AccessDenied` for every host of another cluster but the Auth Service of a leaf, and for a locked one */
+async function leafWho(
+  state: AuthState,
+  { identity, role }: Bearer,
+  cluster: string,
+  remoteAddr: string,
+): Promise<Who> {
+  if (role !== TRUST_ROLES.link || !(await state.remoteClusters.get(cluster))) {
+    throw new TeleportError('AccessDenied', 'access denied: a host of another cluster');
+  }
+  refuseExpired(state, identity);
+  await refuseLocked(state, { identity, serverId: hostIdIn(identity.username, cluster) ?? identity.username });
+  return { kind: 'leaf', cluster, identity, remoteAddr };
+}
+
+/** A root as long as its users may come: it is on, and believed. */
+export async function trustedRoot(state: AuthState, cluster: string): Promise<TrustedCluster | undefined> {
+  const root = await state.trustedClusters.get(cluster);
+  return root?.spec.enabled && state.authorities.remotes.isOn(cluster) ? root : undefined;
 }
 
 /**
@@ -107,8 +122,8 @@ export async function standingRemoteUser(
 ): Promise<{ user: User; identity: Identity }> {
   refuseExpired(state, certified);
   const { username, teleportCluster: cluster, groups } = certified;
-  const trusted = await state.trustedClusters.get(cluster);
-  if (!trusted?.spec.enabled) throw new TeleportError('AccessDenied', 'access denied: the cluster is not trusted');
+  const trusted = await trustedRoot(state, cluster);
+  if (!trusted) throw new TeleportError('AccessDenied', 'access denied: the cluster is not trusted');
   const ended = await state.roots.whyEnded(certified);
   if (ended !== undefined) throw new TeleportError('AccessDenied', CREDENTIALS_EXPIRED);
   const roles = mapRoles(trusted.spec.role_map, groups);

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type DetailedPeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import { TeleportError } from '../errors.js';
+import { readCertificate, splitPem } from '../pki/x509.js';
 import { handshakeError } from './socket-errors.js';
 
 /** How long a handshake may take: Teleport's ALPN router. */
@@ -18,7 +19,10 @@ export interface TlsIdentity {
   cert: string;
   /** PEM. */
   key: string;
-  /** PEM texts: who may sign client certificates. */
+  /**
+   * PEM texts: whose certificates a client may show. Their names are sent to it; they verify nothing here. Where all names
+   * together are too long none is sent, and a client shows what it has.
+   */
   ca?: readonly string[];
 }
 
@@ -114,11 +118,24 @@ export function presentedCertificate(socket: TLSSocket): Buffer | undefined {
   return leaf.raw;
 }
 
+/**
+ * Names of authorities in a CertificateRequest, in bytes. The message ends at 64 KiB, and OpenSSL each handshake that would
+ * need more (RFC 8446, 4.2.4).
+ */
+const MOST_NAMES_BYTES = 16 * 1024;
+
+/** Without the option Node would name nobody and load the authorities of the web; an empty list loads none. */
+function named(ca: readonly string[]): string[] {
+  const names = ca.flatMap((pem) => splitPem(pem, 'CERTIFICATE')).map((pem) => readCertificate(pem).subjectDer);
+  const bytes = names.reduce((sum, name) => sum + name.length + 2, 0);
+  return bytes > MOST_NAMES_BYTES ? [] : [...ca];
+}
+
 function settings(identity: TlsIdentity) {
   return {
     cert: identity.cert,
     key: identity.key,
-    ...(identity.ca ? { ca: [...identity.ca] } : {}),
+    ...(identity.ca ? { ca: named(identity.ca) } : {}),
     minVersion: 'TLSv1.2' as const,
     // A resumed session would skip the check of the client certificate against today's authorities.
     secureOptions: constants.SSL_OP_NO_TICKET,

@@ -116,7 +116,8 @@ function checkDates(certificate: Certificate, now: Date, what: string): void {
   if (now > certificate.notAfter) throw denied(`the ${what} has expired`);
 }
 
-function isAuthority(certificate: Certificate): boolean {
+/** By its basic constraints. */
+export function isAuthority(certificate: Certificate): boolean {
   const value = extensionValue(certificate, EXTENSION_OID.basicConstraints);
   if (value === undefined) return false;
   const [flag] = membersOf(value, TAG.sequence);

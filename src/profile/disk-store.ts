@@ -9,7 +9,7 @@ import { fileError, nodeCodeOf, TeleportError } from '../errors.js';
 import { certificatesIn } from '../pki/certificate-file.js';
 import { authoritiesByCluster } from '../pki/cluster-name.js';
 import { readPrivateKey, sameKey } from '../pki/keys.js';
-import { publicKeyOf } from '../pki/x509.js';
+import { publicKeyOf, splitPem } from '../pki/x509.js';
 import { readIfThere } from '../small-file.js';
 import { activeDatabase } from './active-database.js';
 import { assertNotEverybodys, tryBase, withBase, writeWithin } from './base-folder.js';
@@ -18,6 +18,7 @@ import type { KeychainOptions } from './keychain.js';
 import {
   basePaths,
   CA_MODE,
+  isFileName,
   KEPT_AT_LOGOUT,
   keyAccounts,
   keyFolder,
@@ -156,21 +157,31 @@ export class DiskStore implements ProfileStore {
 
   async hostCas(name: string) {
     const { cas } = proxyPaths(this.#base, name);
-    const files = (await entriesOf(cas)).filter((entry) => /^[^.].*\.pem$/.test(entry.name)).map((e) => e.name);
-    const pems = await Promise.all(files.map((file) => certificatesOf(join(cas, file))));
-    return casByCluster(pems.flat());
+    const clusters = (await entriesOf(cas)).flatMap((entry) => CA_FILE.exec(entry.name)?.[1] ?? []);
+    // Whose authorities they are says the name of the file: what stands in it is that cluster's own word.
+    const read = async (cluster: string) => ownOf(cluster, await certificatesOf(join(cas, `${cluster}.pem`)));
+    const found = await Promise.all(clusters.map(async (cluster) => ({ cluster, tlsPems: await read(cluster) })));
+    return found.filter(({ tlsPems }) => tlsPems.length > 0);
   }
 
-  async saveHostCas(name: string, cas: readonly HostCa[]) {
+  async saveHostCas(name: string, given: readonly HostCa[], { areAll = false } = {}) {
     const files = proxyPaths(this.#base, name);
+    const cas = given
+      .filter(({ cluster }) => isFileName(cluster))
+      .map((ca) => ({ ...ca, tlsPems: ownOf(ca.cluster, ca.tlsPems.flatMap(splitCertificates)) }))
+      .filter(({ tlsPems }) => tlsPems.length > 0);
     await this.#locked(async () => {
       for (const { cluster, tlsPems } of cas) {
-        if (!cluster.includes('..'))
-          await writeWithin(this.#base, files.ca(cluster), tlsPems.map(lined).join(''), CA_MODE);
+        await writeWithin(this.#base, files.ca(cluster), tlsPems.map(lined).join(''), CA_MODE);
+      }
+      const kept = new Set(cas.map(({ cluster }) => files.ca(cluster)));
+      const others = areAll ? (await entriesOf(files.cas)).filter((entry) => CA_FILE.test(entry.name)) : [];
+      for (const path of others.map((entry) => join(files.cas, entry.name))) {
+        if (!kept.has(path)) await wipe(this.#base, path);
       }
       const all = cas.flatMap(({ tlsPems }) => tlsPems.map((pem) => `${lined(pem)}\n`));
       await writeWithin(this.#base, files.certsPem, all.join(''), CA_MODE);
-      await addKnownHosts(this.#base, cas);
+      await keepKnownHosts(this.#base, cas, areAll ? name : undefined);
     });
   }
 
@@ -359,14 +370,19 @@ async function certificatesOf(path: string): Promise<string[]> {
   });
 }
 
-function casByCluster(pems: readonly string[]): HostCa[] {
-  return [...authoritiesByCluster(pems)].map(([cluster, tlsPems]) => ({ cluster, tlsPems }));
-}
+const CA_FILE = /^([^.].*)\.pem$/;
 
-async function addKnownHosts(base: string, cas: readonly HostCa[]): Promise<void> {
+/** Of one cluster's file: a cluster vouches for itself only. */
+const ownOf = (cluster: string, pems: readonly string[]): string[] => authoritiesByCluster(pems).get(cluster) ?? [];
+
+const splitCertificates = (pem: string): string[] => splitPem(pem, 'CERTIFICATE');
+
+/** @param wholeOf  the proxy whose lines are exactly those given: others of it go */
+async function keepKnownHosts(base: string, cas: readonly HostCa[], wholeOf: string | undefined): Promise<void> {
   const path = basePaths(base).knownHosts;
   const before = ((await readIfThere(path)) ?? '').split('\n').filter((line) => line !== '');
-  const lines = [...new Set([...before, ...cas.flatMap(({ knownHosts = [] }) => knownHosts.map((l) => l.trim()))])];
+  const kept = before.filter((line) => wholeOf === undefined || !line.startsWith(`@cert-authority ${wholeOf},`));
+  const lines = [...new Set([...kept, ...cas.flatMap(({ knownHosts = [] }) => knownHosts.map((l) => l.trim()))])];
   if (lines.length > 0) await writeWithin(base, path, `${lines.join('\n')}\n`, SECRET_MODE);
 }
 

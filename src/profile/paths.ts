@@ -144,8 +144,9 @@ export function keyFolder(proxyHost: string): string {
 
 /** A name from a server or a person as one component of a path. @throws BadParameter for one that would lead elsewhere */
 export function fileName(name: string): string {
-  if (name === '' || name === '.' || name.includes('..') || /[/\\\p{Cc}]/u.test(name)) {
-    throw new TeleportError('BadParameter', `${JSON.stringify(name)} cannot be the name of a file`);
-  }
-  return name;
+  if (isFileName(name)) return name;
+  throw new TeleportError('BadParameter', `${JSON.stringify(name)} cannot be the name of a file`);
 }
+
+export const isFileName = (name: string): boolean =>
+  name !== '' && name !== '.' && !name.includes('..') && !/[/\\\p{Cc}]/u.test(name);

@@ -95,7 +95,12 @@ export interface ProfileStore {
   saveKeys(name: string, user: string, cluster: string, keys: UserKeys): Promise<void>;
   /** All host authorities known for this proxy, root and leaves. */
   hostCas(name: string): Promise<HostCa[]>;
-  saveHostCas(name: string, cas: readonly HostCa[]): Promise<void>;
+  /**
+   * Of each only what bears the name of its cluster.
+   *
+   * @param options.areAll  those of other clusters behind this proxy go
+   */
+  saveHostCas(name: string, cas: readonly HostCa[], options?: { areAll?: boolean }): Promise<void>;
 
   /** Databases whose certificate lives at least five seconds more. Sorted by name. Never asks a keychain. */
   databases(name: string, user: string, cluster: string, now: Date): Promise<StoredDatabase[]>;

@@ -29,7 +29,9 @@ export async function run(env: Env, args: AdminArgs): Promise<void> {
   ]);
   const pins: string[] = [];
   const rows: string[][] = [];
-  for (const authority of lists.flatMap((list) => list?.certAuthoritiesV2 ?? [])) {
+  const all = lists.flatMap((list) => list?.certAuthoritiesV2 ?? []);
+  // Not those of leafs and roots: whoever takes a pin from here believes its owner.
+  for (const authority of all.filter(({ spec }) => spec?.clusterName === ping.clusterName)) {
     const spec = authority.spec!;
     const keys = authorityKeys(authority).map(({ kind, status, text, storage }) => {
       if (kind === 'tls' && spec.type === 'host') pins.push(spkiPin(text));

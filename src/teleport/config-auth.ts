@@ -7,6 +7,7 @@ import { TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
 import { AUTH_PORT } from '../net/ports.js';
 import { DEFAULT_SUITE, type SignatureSuite } from '../pki/suites.js';
+import { checkClusterName } from '../resources/cluster-name.js';
 import { listenAt, listenHost } from '../resources/config-address.js';
 import type { TeleportFile } from '../resources/teleport-yaml.js';
 import type { SecondFactor } from '../resources/types.js';
@@ -33,6 +34,8 @@ export interface AuthConfig {
   auditKeepDays?: number;
 }
 
+const NAMED_AFTER_HOST = 'teleport.nodename, which is the name of the cluster without auth_service.cluster_name';
+
 type AuthSection = NonNullable<TeleportFile['auth_service']>;
 type Authentication = NonNullable<AuthSection['authentication']>;
 
@@ -40,9 +43,11 @@ export function authConfig(raw: AuthSection, nodename: string, listenIp: string 
   const authentication = raw.authentication ?? {};
   const secondFactor = secondFactorOf(authentication);
   refuseUnheld(authentication);
+  const clusterName = raw.cluster_name ?? nodename;
+  checkClusterName(clusterName, raw.cluster_name ? 'auth_service.cluster_name' : NAMED_AFTER_HOST);
   const config: AuthConfig = {
     listen: listenAt(raw.listen_addr ?? listenHost(listenIp) ?? '127.0.0.1', 'auth_service.listen_addr', AUTH_PORT),
-    clusterName: raw.cluster_name ?? nodename,
+    clusterName,
     secondFactor,
     signatureSuite: authentication.signature_algorithm_suite ?? DEFAULT_SUITE,
     sessionTtl: authentication.default_session_ttl ?? '12h0m0s',

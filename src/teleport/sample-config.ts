@@ -5,6 +5,7 @@
 import { TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import { AUTH_PORT } from '../net/ports.js';
+import { checkClusterName } from '../resources/cluster-name.js';
 import { configAddress } from '../resources/config-address.js';
 import { FILE_VERSIONS, type WrittenFile } from '../resources/teleport-yaml.js';
 
@@ -67,6 +68,7 @@ export function sampleConfig(options: SampleOptions): WrittenFile {
 function check({ version, roles, acme, clusterName, keypair, authServer, proxy }: SampleOptions): void {
   const unknown = roles.find((role) => !ROLES.includes(role));
   if (unknown !== undefined) throw bad(`unknown role: '${unknown}'`, `Known roles: ${ROLES.join(', ')}.`);
+  if (clusterName) checkClusterName(clusterName, '--cluster-name');
   if (acme && keypair) throw bad('could not use --key-file/--cert-file when ACME is enabled');
   if (acme && !clusterName)
     throw bad('please provide --cluster-name when using ACME, for example --cluster-name=example.com');

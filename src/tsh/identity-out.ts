@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { connectRoot } from '../access/login/client.js';
 import { fetchHostCas } from '../access/login/host-cas.js';
-import type { SignedIn } from '../access/login/sign-in.js';
+import { leftOutWarning, type SignedIn } from '../access/login/sign-in.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { waitingFor } from '../cli/progress.js';
@@ -70,6 +70,6 @@ async function allHostCas(env: Env, login: { profile: Profile; signedIn: SignedI
   const name = profileName(profile);
   const session = await sessionOf(memoryStore({ profile, keys, hostCas }), name, profile);
   await using client = await connectRoot(env, session, login.insecure);
-  const found = await waitingFor(env, 'the cluster', fetchHostCas(client.api, name));
+  const found = await waitingFor(env, 'the cluster', fetchHostCas(client.api, name, leftOutWarning(env)));
   return found.length > 0 ? found : hostCas;
 }

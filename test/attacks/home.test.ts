@@ -53,6 +53,7 @@ const keys = (async (): Promise<UserKeys> => {
     sshCert: readFileSync('test/fixtures/profile/peer.local-cert.pub', 'utf8').trim(),
   };
 })();
+const AUTHORITY = createTestCa('root').certPem;
 const IDENTITY: AwsIdentity = {
   name: 'dev',
   regions: ['us-east-1'],
@@ -95,7 +96,7 @@ async function logIn(folder = base): Promise<void> {
   await store.saveProfile(PROFILE);
   await store.saveKeys(...ALICE, 'root', all);
   const knownHosts = ['@cert-authority *.root ssh-ed25519 AAAA'];
-  await store.saveHostCas(ALICE[0], [{ cluster: 'root', tlsPems: [all.tlsCertPem], knownHosts }]);
+  await store.saveHostCas(ALICE[0], [{ cluster: 'root', tlsPems: [AUTHORITY], knownHosts }]);
   await store.saveDatabase(...ALICE, 'root', 'sales', { keyPem: all.tlsKeyPem, certPem: all.tlsCertPem });
   await awsIdentities(folder).save(IDENTITY);
   await awsIdentities(folder).changeDatabases('dev', () => []);

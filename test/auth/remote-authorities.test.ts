@@ -1,49 +1,17 @@
 import { beforeAll, expect, test } from '@jest/globals';
-import { checkedAuthorities, RemoteAuthorities } from '../../src/auth/remote-authorities.js';
-import type { CaType, CertAuthority } from '../../src/resources/types.js';
-import type { Item, Store } from '../../src/store/store.js';
+import { RemoteAuthorities } from '../../src/auth/remote-authorities.js';
+import { silent } from '../../src/log.js';
+import type { CertAuthority } from '../../src/resources/types.js';
+import { type Item, keyOf, type Store } from '../../src/store/store.js';
+import { authorityFor } from '../support/authority.js';
 import { createTestCa } from '../support/ca.js';
 
 const LEAF = 'leaf.example.com';
 let pem: string;
-let foreign: string;
+let authority: CertAuthority;
 beforeAll(() => {
   pem = createTestCa(LEAF).certPem;
-  foreign = createTestCa('other.example.com').certPem;
-});
-
-function authority(type: CaType = 'host', { cluster = LEAF, cert = pem, keys = 1 } = {}): CertAuthority {
-  const tls = Array.from({ length: keys }, () => ({ cert: Buffer.from(cert).toString('base64'), key: 'secret' }));
-  return {
-    kind: 'cert_authority',
-    sub_kind: type,
-    version: 'v2',
-    metadata: { name: cluster, labels: { any: 'thing' } },
-    spec: { type, cluster_name: cluster, active_keys: { tls }, additional_trusted_keys: {} },
-  };
-}
-
-test('of the authorities of another cluster the public halves are kept, and nothing that came with them', () => {
-  const { cluster, authorities } = checkedAuthorities([authority('user'), authority('host')], ['host', 'user']);
-  expect(cluster).toBe(LEAF);
-  expect(authorities.map(({ spec }) => spec.type)).toEqual(['host', 'user']);
-  expect(JSON.stringify(authorities)).not.toContain('secret');
-  expect(authorities[0]!.metadata).toEqual({ name: LEAF });
-});
-
-test('authorities that are not exactly those of one cluster are refused', () => {
-  const refusal =
-    (given: CertAuthority[], types: CaType[] = ['host']) =>
-    () =>
-      checkedAuthorities(given, types);
-  expect(refusal([])).toThrow('expected exactly one host authority, received 0');
-  expect(refusal([authority(), authority()])).toThrow('expected exactly one host authority, received 2');
-  expect(refusal([authority(), authority('user', { cluster: 'x', cert: foreign })], ['host', 'user'])).toThrow(
-    'the authorities are of different clusters',
-  );
-  expect(refusal([authority('host', { cert: foreign })])).toThrow('does not match the cluster name');
-  expect(refusal([authority('host', { keys: 0 })])).toThrow('the host authority has no certificate');
-  expect(refusal([authority('host', { keys: 20 })])).toThrow('too many keys');
+  authority = authorityFor(LEAF, { certs: [pem] });
 });
 
 function memoryStore(): Store {
@@ -59,22 +27,70 @@ function memoryStore(): Store {
   } as unknown as Store;
 }
 
+const opened = (store: Store, changed = () => {}) => RemoteAuthorities.open(store, { changed, log: silent });
+
+const put = (remotes: RemoteAuthorities, given: CertAuthority, options?: { isOn: boolean }) =>
+  remotes.change(given.spec.cluster_name, (remote) => remote.put([given], options));
+
 test('what is believed is what was put, is on and was not dropped, and it is there after a start', async () => {
   const store = memoryStore();
   let changes = 0;
-  const remotes = await RemoteAuthorities.open(store, () => changes++);
-  await remotes.put(LEAF, [authority()]);
+  const remotes = await opened(store, () => changes++);
+  await put(remotes, authority);
   const trusted = [{ cluster: LEAF, hostCas: [pem], userCas: [] }];
   expect(remotes.trusts).toEqual(trusted);
-  await remotes.put(LEAF, [authority()]);
+  await put(remotes, authority);
   expect(changes).toBe(1);
-  await remotes.setOn(LEAF, false);
+  await put(remotes, authority, { isOn: false });
   expect(remotes.trusts).toEqual([]);
   expect(remotes.has(LEAF)).toBe(true);
-  await remotes.setOn(LEAF, true);
-  expect((await RemoteAuthorities.open(store, () => {})).trusts).toEqual(trusted);
-  await remotes.drop(LEAF);
+  await put(remotes, authority);
+  expect(remotes.isOn(LEAF)).toBe(false);
+  await put(remotes, authority, { isOn: true });
+  expect((await opened(store)).trusts).toEqual(trusted);
+  await remotes.change(LEAF, (remote) => remote.drop());
   expect(remotes.trusts).toEqual([]);
   expect(remotes.has(LEAF)).toBe(false);
-  expect((await RemoteAuthorities.open(store, () => {})).trusts).toEqual([]);
+  expect((await opened(store)).trusts).toEqual([]);
+});
+
+test('R-A-H3 changes of one cluster go one after the other, and each looks at what is there then', async () => {
+  const remotes = await opened(memoryStore());
+  await put(remotes, authority);
+  const dropped = remotes.change(LEAF, (remote) => remote.drop());
+  const late = remotes.change(LEAF, async (remote) => {
+    if (remote.known) await remote.put([authority]);
+    return remote.known;
+  });
+  await dropped;
+  expect(await late).toBeUndefined();
+  expect(remotes.has(LEAF)).toBe(false);
+});
+
+test('R-A-H1 what an older version has stored and nobody takes today is not believed, and can be dropped', async () => {
+  const store = memoryStore();
+  const evil = createTestCa('root.example.com').certPem;
+  const stored = { cluster: LEAF, isOn: true, authorities: [authorityFor(LEAF, { certs: [`${pem}${evil}`] })] };
+  await store.put(keyOf('remote_authority', LEAF), JSON.stringify(stored));
+  const remotes = await opened(store);
+  expect(remotes.trusts).toEqual([{ cluster: LEAF, hostCas: [], userCas: [] }]);
+  expect(remotes.ofType('host')).toEqual([]);
+  await remotes.change(LEAF, (remote) => remote.drop());
+  expect(remotes.has(LEAF)).toBe(false);
+});
+
+test('R-A-H1 the authorities of all clusters together have a bound, and rotations have room behind that of new ones', async () => {
+  const remotes = await opened(memoryStore());
+  const large = (name: string, copies: number) =>
+    authorityFor(name, { certs: Array.from({ length: copies }, () => pem) });
+  let taken = 0;
+  const filling = async () => {
+    for (; taken < 1_000; taken++) await put(remotes, large(`l${taken}.example.com`, 30));
+  };
+  await expect(filling()).rejects.toThrow('the authorities of all other clusters would be larger than 2097152 bytes');
+  expect(taken).toBeGreaterThan(30);
+  await put(remotes, large('l0.example.com', 32));
+  const growing = put(remotes, large('l0.example.com', 2_000));
+  await expect(growing).rejects.toThrow('larger than 3145728 bytes');
+  expect(remotes.of('l0.example.com')![0]!.spec.active_keys.tls).toHaveLength(32);
 });

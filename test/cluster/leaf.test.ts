@@ -133,6 +133,17 @@ test('a trust begins: the leaf has the root, the root has the leaf, and it comes
   await root.auditEvents((events) => events.some(({ event }) => event === 'remote_cluster.create'));
 }, 600_000);
 
+test('R-A-L4 a cluster hands on its own authorities only: export and status name none of its leafs', async () => {
+  const lines = (text: string) => text.split('\n').filter((line) => line !== '');
+  for (const type of ['host', 'user']) {
+    const { stdout } = await root.tctl('auth', 'export', `--type=${type}`);
+    expect(lines(stdout)).toHaveLength(1);
+  }
+  const { stdout } = await root.tctl('status');
+  expect(stdout.match(/sha256:/g)).toHaveLength(1);
+  expect(stdout.match(/^host /gm)).toHaveLength(1);
+}, 600_000);
+
 test('a second cluster of the name of the leaf is refused, and so is one of the name of the root', async () => {
   const token = await tokenOfRoot();
   const own = { token, web_proxy_addr: leaf.proxyAddr };

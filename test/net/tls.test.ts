@@ -196,3 +196,23 @@ test('a stranger who says nothing is cut by the deadline of the peek', async () 
     message: 'no first bytes of the connection within 1 s',
   });
 });
+
+test('R-A-H1 more authorities than a handshake can name end no handshake', async () => {
+  const unit = { oid: '2.5.4.11', values: ['x'.repeat(20_000)] };
+  const many = Array.from({ length: 4 }, () => createTestCa('leaf.example.com', { subject: [unit] }).certPem);
+  const seen: (string | undefined)[] = [];
+  await using server = await serve({
+    identity: { ...authority.issue('localhost'), ca: [authority.certPem, ...many] },
+    requestCert: true,
+    onSecure(socket) {
+      const der = presentedCertificate(socket);
+      seen.push(der && subjectOf(der).get('2.5.4.3')?.[0]);
+      socket.end();
+    },
+  });
+  const to = { host: 'localhost', port: server.port, ca: authority.certPem };
+  const client = await dialTls({ ...to, ...authority.issue('alice') });
+  client.resume();
+  await once(client, 'close');
+  expect(seen).toEqual(['alice']);
+});

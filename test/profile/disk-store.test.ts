@@ -110,6 +110,46 @@ test('a login leaves the tree and the modes of real tsh', async () => {
   ]);
 });
 
+test('R-A-H2 a file of one cluster makes no authority of another, whoever wrote it', async () => {
+  const store = new DiskStore(base, { keychain: { vars: {} } });
+  const [root, leaf, evil] = ['root', 'leaf', 'root'].map((name) => createTestCa(name).certPem);
+  const authorities = [
+    { cluster: 'root', tlsPems: [root!] },
+    { cluster: 'leaf', tlsPems: [`${leaf}${evil}`] },
+  ];
+  await store.saveHostCas('localhost', authorities);
+  expect(await store.hostCas('localhost')).toEqual([
+    { cluster: 'leaf', tlsPems: [leaf] },
+    { cluster: 'root', tlsPems: [root] },
+  ]);
+  expect(readFileSync(join(base, 'keys/localhost/certs.pem'), 'utf8')).toBe(`${root}\n${leaf}\n`);
+  // Left by an older version, or by another program.
+  writeFileSync(join(base, 'keys/localhost/cas/leaf.pem'), `${leaf}${evil}`);
+  expect(await store.hostCas('localhost')).toEqual([
+    { cluster: 'leaf', tlsPems: [leaf] },
+    { cluster: 'root', tlsPems: [root] },
+  ]);
+});
+
+test("R-A-H2 with the list of all clusters the authorities of those that are gone go, and nobody else's", async () => {
+  const store = new DiskStore(base, { keychain: { vars: {} } });
+  const ca = (cluster: string, proxy = 'localhost') => ({
+    cluster,
+    tlsPems: [createTestCa(cluster).certPem],
+    knownHosts: [`@cert-authority ${proxy},${cluster},*.${cluster} ssh-ed25519 AAAA type=host`],
+  });
+  const root = ca('root');
+  await store.saveHostCas('localhost', [root, ca('leaf')]);
+  await store.saveHostCas('other', [ca('leaf', 'other')]);
+  await store.saveHostCas('localhost', [root]);
+  expect((await store.hostCas('localhost')).map(({ cluster }) => cluster)).toEqual(['leaf', 'root']);
+  await store.saveHostCas('localhost', [root], { areAll: true });
+  expect((await store.hostCas('localhost')).map(({ cluster }) => cluster)).toEqual(['root']);
+  expect((await store.hostCas('other')).map(({ cluster }) => cluster)).toEqual(['leaf']);
+  const lines = readFileSync(join(base, 'known_hosts'), 'utf8').trim().split('\n');
+  expect(lines.map((line) => line.split(' ')[1]).sort()).toEqual(['localhost,root,*.root', 'other,leaf,*.leaf']);
+});
+
 test('S16 a broken file of host authorities is refused by its path, an empty one is none', async () => {
   const store = new DiskStore(base, { keychain: { vars: {} } });
   const folder = join(base, 'keys/localhost/cas');

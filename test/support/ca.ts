@@ -35,16 +35,19 @@ export interface TestCa {
   sign(key: KeyObject | string, options: CertificateOptions): string;
 }
 
-/** @param name  common name and organization, as Teleport's authorities have them */
-export function createTestCa(name = 'Test CA', { from, to }: Pick<CertificateOptions, 'from' | 'to'> = {}): TestCa {
+/**
+ * @param name  common name and organization, as Teleport's authorities have them
+ * @param options.subject  attributes behind them
+ */
+export function createTestCa(
+  name = 'Test CA',
+  { from, to, subject: more = [] }: Pick<CertificateOptions, 'from' | 'to' | 'subject'> = {},
+): TestCa {
   const { privateKey, publicKey } = newKey();
   const spki = spkiOf(publicKey);
   // The bits of a P-256 key, an uncompressed point, are the end of its SPKI.
   const keyId = createHash('sha1').update(spki.subarray(-65)).digest();
-  const own = nameOf([
-    { oid: ORGANIZATION, values: [name] },
-    { oid: COMMON_NAME, values: [name] },
-  ]);
+  const own = nameOf([{ oid: ORGANIZATION, values: [name] }, { oid: COMMON_NAME, values: [name] }, ...more]);
   const certificate = (subject: Buffer, key: Buffer, validity: CertificateOptions, extensions: Buffer[]): string => {
     const { from = inDays(-1), to = inDays(1) } = validity;
     const serial = randomBytes(16);

@@ -299,6 +299,20 @@ describe('U3 a setting that would keep people out and is not held to ends the st
     }
   });
 
+  test('R-A-H1 a cluster has a name that certificates, files and known_hosts can bear', () => {
+    for (const name of ['our leaf', 'a,b', '*', '../x', 'x'.repeat(129)]) {
+      const { message, hint } = refusal(`auth_service: {cluster_name: ${JSON.stringify(name)}}`);
+      expect(message).toContain(`auth_service.cluster_name: ${JSON.stringify(name)} cannot be the name of a cluster`);
+      expect(hint).toContain('letters, digits');
+    }
+    expect(refusal('teleport: {nodename: "my laptop"}').message).toContain(
+      'without auth_service.cluster_name: "my laptop"',
+    );
+    expect(from('teleport: {nodename: "my laptop"}\nauth_service: {cluster_name: main}').auth?.clusterName).toBe(
+      'main',
+    );
+  });
+
   test('an idle timeout is a duration or never', () => {
     expect(refusal('auth_service: {client_idle_timeout: soon}').message).toBe(
       'auth_service.client_idle_timeout: "soon" is not a duration',

@@ -152,7 +152,7 @@ async function newCas({ store, name }: LoginSession, root: AuthClient, cluster: 
       hint: 'List the clusters with "tsh clusters".',
     });
   }
-  if (!store.isVirtual) await store.saveHostCas(name, cas);
+  if (!store.isVirtual) await store.saveHostCas(name, cas, { areAll: true });
   return cas;
 }
 

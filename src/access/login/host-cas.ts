@@ -2,6 +2,7 @@
 import { fetchAuthorityKeys } from '../../api/authorities.js';
 import type { AuthClient } from '../../api/client.js';
 import { withoutAuthority } from '../../api/without-authority.js';
+import { messageOf } from '../../errors.js';
 import { knownHostsLine } from '../../identity/known-hosts.js';
 import { readAuthorizedKey } from '../../pki/ssh/certificate.js';
 import type { HostCa } from '../../profile/store.js';
@@ -16,13 +17,26 @@ export function hostCasOfAnswer(signers: LoginAnswer['hostSigners'], proxyHost: 
   }));
 }
 
-/** All host authorities that a cluster trusts, leaves included; during a rotation old and new ones. */
-export async function fetchHostCas(api: AuthClient, proxyHost: string): Promise<HostCa[]> {
-  const keys = (await fetchAuthorityKeys(api, 'host')).filter(({ cluster }) => cluster !== '');
-  return [...new Set(keys.map(({ cluster }) => cluster))].map((cluster) => {
+/**
+ * All host authorities that a cluster trusts, leaves included; during a rotation old and new ones.
+ *
+ * @param onLeftOut  called with each that is of no use, for people: one cluster must not keep a login from the others
+ */
+export async function fetchHostCas(
+  api: AuthClient,
+  proxyHost: string,
+  onLeftOut?: (what: string) => void,
+): Promise<HostCa[]> {
+  const keys = (await fetchAuthorityKeys(api, 'host', onLeftOut)).filter(({ cluster }) => cluster !== '');
+  return [...new Set(keys.map(({ cluster }) => cluster))].flatMap((cluster) => {
     const textsOf = (kind: 'tls' | 'ssh') =>
       keys.filter((key) => key.cluster === cluster && key.kind === kind).map(({ text }) => text);
-    return { cluster, tlsPems: textsOf('tls'), knownHosts: lines(proxyHost, cluster, textsOf('ssh')) };
+    try {
+      return [{ cluster, tlsPems: textsOf('tls'), knownHosts: lines(proxyHost, cluster, textsOf('ssh')) }];
+    } catch (error) {
+      onLeftOut?.(messageOf(error));
+      return [];
+    }
   });
 }
 

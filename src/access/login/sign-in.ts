@@ -7,6 +7,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import type { Env } from '../../cli/env.js';
+import { printable } from '../../cli/printable.js';
 import { waitingFor } from '../../cli/progress.js';
 import { goDurationMs } from '../../duration.js';
 import { TeleportError } from '../../errors.js';
@@ -131,11 +132,15 @@ export async function saveSignIn(
   await store.saveHostCas(name, signedIn.hostCas);
   const session = await sessionOf(store, name, profile);
   await using client = await connectRoot(env, session, args.insecure);
-  const cas = await waitingFor(env, 'the cluster', fetchHostCas(client.api, name));
-  if (cas.length > 0) await store.saveHostCas(name, cas);
+  const cas = await waitingFor(env, 'the cluster', fetchHostCas(client.api, name, leftOutWarning(env)));
+  if (cas.length > 0) await store.saveHostCas(name, cas, { areAll: true });
   await store.saveProfile(profile);
   return session;
 }
+
+/** Says of each authority that is left out that it is. */
+export const leftOutWarning = (env: Env) => (what: string) =>
+  void env.stderr.write(printable(`WARNING: left out: ${what}\n`));
 
 /** How long certificates live when nothing was typed: the ping's `default_session_ttl`, else 12 h. */
 export function defaultTtlMs(ping: Ping): number {

@@ -15,7 +15,7 @@ import { locksFeed, rightsFeed } from '../rights-feed.js';
 import { secretsOf } from '../secrets.js';
 import { networkingConfig } from '../settings.js';
 import type { AuthState } from '../state.js';
-import { locksAbout, requireHost, rolesOf, whoCalls } from '../who.js';
+import { locksAbout, requireHost, rolesOf, trustedRoot, whoCalls } from '../who.js';
 
 interface KnownUser {
   user: User | undefined;
@@ -40,7 +40,7 @@ async function remoteUser(
   { user: username, roles: groups, userGeneration = '' }: GetSessionAccessRequest,
   cluster: string,
 ): Promise<KnownUser> {
-  const trusted = state.authorities.remotes.isOn(cluster) ? await state.trustedClusters.get(cluster) : undefined;
+  const trusted = await trustedRoot(state, cluster);
   const ended = await state.roots.whyEnded({ username, teleportCluster: cluster, userGeneration });
   const roles = mapRoles(trusted?.spec.role_map ?? [], groups);
   const name = remoteName(username, cluster);

@@ -4,7 +4,7 @@ import { callerKey } from '../../api/caller.js';
 import { fromMessages, toMessage } from '../../api/convert.js';
 import type { ProxyGateway } from '../../api/gen/internal_pb.js';
 import { msOfNanos } from '../../duration.js';
-import { sshLine } from '../ca.js';
+import { sshLine } from '../../pki/ssh/certificate.js';
 import { changeUserPassword, openUserToken } from '../invites.js';
 import { loginBegin, loginFinish } from '../login.js';
 import { registerProxy } from '../proxies.js';

@@ -21,6 +21,7 @@ export {
   readAuthorizedKey,
   sshFingerprint,
   sshKeyType,
+  sshLine,
   sshPublicKeyBlob,
 } from './key.js';
 

@@ -25,6 +25,9 @@ export function authorizedKeyLine(key: KeyObject, comment = ''): string {
   return comment === '' ? line : `${line} ${comment}`;
 }
 
+/** The same line with a newline at its end, as Teleport writes it. */
+export const sshLine = (key: KeyObject): string => `${authorizedKeyLine(key)}\n`;
+
 /**
  * The key of an `authorized_keys` line without options: type, Base64, and whatever comment.
  *

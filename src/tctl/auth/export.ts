@@ -37,8 +37,9 @@ export async function run(env: Env, args: AuthExportArgs): Promise<void> {
         `enum value must be one of ${Object.keys(TYPES).join(',')}, got '${type}'`,
       );
     const [authority, form] = row;
-    for (const { kind, status, text } of await fetchAuthorityKeys(client, authority)) {
-      if (status !== 'active') continue;
+    for (const { cluster, kind, status, text } of await fetchAuthorityKeys(client, authority)) {
+      // Those of leafs and roots are believed here for what is theirs, and are not ours to hand on.
+      if (status !== 'active' || cluster !== domainName) continue;
       if (form === 'tls' && kind === 'tls') texts.push(text);
       if (form === 'ssh-host' && kind === 'ssh')
         texts.push(`@cert-authority ${domainName},*.${domainName} ${text.trim()} type=host`);
