@@ -4,15 +4,17 @@
  */
 import { atOnce } from '../aws/at-once.js';
 import { type ConnectContext, connectDatabase } from '../dbserver/connect.js';
-import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { type ErrorCode, isTeleportError, messageOf, TeleportError, TimedOut } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
+import { cutAfter } from '../net/hang-up.js';
+import { isServerError } from '../pg/server-error.js';
 import { type PgSession, sessionOver } from '../pg/session.js';
 import { adminDatabaseOf, adminUserOf, supportsAutoUsers } from '../rbac/auto-users.js';
 import { splitUri } from '../resources/database-uri.js';
 import { isRedshift } from '../resources/database-user.js';
 import type { Database } from '../resources/types.js';
-import { rest, withDeadline } from '../wait.js';
+import { inTime, rest, withDeadline } from '../wait.js';
 import { adminRefused } from './admin-refusal.js';
 import type { Admin, AutoUser } from './auto-user.js';
 import { admitUser, dialectOf, endUser, type UserEnd } from './user-change.js';
@@ -33,6 +35,8 @@ export interface Entrance<T> {
   onAdmitted: () => void;
   /** The session's own connection. */
   connect: () => Promise<T>;
+  /** For one that nobody waits for any more. */
+  close: (connection: T) => void;
 }
 
 /** The session's own connection, for its end. */
@@ -53,6 +57,12 @@ interface Use {
   standing: number;
   /** What those have, as a text. */
   roles: string;
+  /** The server may have let the user in since rights were last taken away: the last session does that, whatever came of it. */
+  mayHaveRights: boolean;
+  /** Of sessions that have ended since then, the latest: the server may still see them. */
+  left: OwnConnection[];
+  /** Ends what tries again to take the rights away. */
+  later: AbortController | undefined;
 }
 
 const ADMINS_AT_ONCE = 8;
@@ -62,6 +72,9 @@ const LOCK_MS = 30_000;
 const LOCK_TO_END_MS = 5_000;
 /** From the first look to the person's own connection. */
 const ENTER_MS = 75_000;
+/** What an administrator does from the login on; with everything around it still shorter than Auth lets anybody hold a user. */
+const CHANGE_MS = 60_000;
+const MOST_LEFT = 100;
 /** How long a server may take to see that the client of a session has gone. */
 const OWN_END_WAITS_MS = [0, 50, 100, 200, 400, 800, 1600];
 const FIRST_RETRY_MS = 1_000;
@@ -73,8 +86,8 @@ export class AutoUsers {
   readonly #options: AutoUsersOptions;
   readonly #uses = new Map<string, Use>();
   readonly #doors = new Map<string, ReturnType<typeof atOnce>>();
-  /** Users whose rights are to be taken away later. */
-  readonly #later = new Map<string, Promise<void>>();
+  /** What takes rights away later. */
+  readonly #later = new Set<Promise<void>>();
 
   constructor(options: AutoUsersOptions) {
     this.#options = options;
@@ -83,13 +96,20 @@ export class AutoUsers {
   /** A session wants to be this user. It has to leave, whatever comes of it. */
   begin(database: Database, user: AutoUser): UserStay {
     const key = keyOf(database, user.name);
-    const use = this.#uses.get(key) ?? { inTurn: atOnce(1), sessions: 0, standing: 0, roles: '' };
+    const use = this.#uses.get(key) ?? newUse();
     this.#uses.set(key, use);
+    const forget = () => {
+      if (use.sessions === 0 && !use.mayHaveRights && this.#uses.get(key) === use) this.#uses.delete(key);
+    };
     return new UserStay(use, {
-      admit: (onChanging) => this.#admit(database, user, onChanging),
-      end: (own) => this.#end(database, user, own),
-      forget: () => void (use.sessions === 0 && this.#uses.get(key) === use && this.#uses.delete(key)),
-      endLater: (onEnd) => this.#endLater(key, database, user, onEnd),
+      admit: (given) => this.#admit(database, user, given),
+      end: () => this.#end(database, user, use.left),
+      forget,
+      endLater: (onEnd) =>
+        this.#endLater(use, database, user, (end) => {
+          forget();
+          onEnd(end);
+        }),
       roles: JSON.stringify(user.roles),
     });
   }
@@ -98,13 +118,21 @@ export class AutoUsers {
   async sweep(database: Database, onEnd: (user: string, end: { isDropped: boolean }) => void): Promise<void> {
     if (!supportsAutoUsers(database)) return;
     const admin = { name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? usualDatabase(database) };
-    const users = await this.#asAdmin(database, admin, (session, dialect) => dialect.abandoned(session));
+    const look = () => this.#asAdmin(database, admin, (session, dialect) => dialect.abandoned(session));
+    const users = await this.#door(database)(look);
     for (const user of users) {
-      if (this.#uses.has(keyOf(database, user.name))) continue;
+      const use = this.#uses.get(keyOf(database, user.name));
+      if (use) {
+        // The last session of it does this; where none is left, it is being done.
+        if (use.sessions > 0) use.mayHaveRights = true;
+        continue;
+      }
       try {
-        // Without the lock it would take the user from somebody who is coming in through another agent.
-        using _held = await this.#hold(database, user.name, LOCK_TO_END_MS);
-        const { how } = await this.#endHeld(database, { ...user, admin });
+        const { how } = await this.#door(database)(async () => {
+          // Without the lock it would take the user from somebody who is coming in through another agent.
+          using held = await this.#hold(database, user.name, LOCK_TO_END_MS);
+          return await this.#endHeld(database, { ...user, admin }, { signal: held.lost });
+        });
         if (how === 'disabled' || how === 'dropped') onEnd(user.name, { isDropped: how === 'dropped' });
       } catch (error) {
         this.#options.log.warn(NOT_YET, { user: user.name, error: messageOf(error) });
@@ -114,109 +142,169 @@ export class AutoUsers {
 
   /** Resolves when nothing is left to be tried again; after the signal soon. */
   async settled(): Promise<void> {
-    await Promise.all(this.#later.values());
+    await Promise.all(this.#later);
   }
 
   /** @returns what nobody else may have until the session's own connection stands */
-  async #admit(database: Database, user: AutoUser, onChanging: () => void): Promise<HeldUser> {
-    const held = await this.#hold(database, user.name, LOCK_MS, { sameNames: isRedshift(database) });
-    try {
-      if (held.sameNames.length > 1) throw sameUser(held.sameNames);
-      await this.#asAdmin(database, user.admin, (session, dialect) => {
-        onChanging();
-        return admitUser(session, dialect, { user: user.name, roles: user.roles, mode: user.mode });
-      });
-      return held;
-    } catch (error) {
-      held[Symbol.dispose]();
-      throw error;
-    }
+  async #admit(database: Database, user: AutoUser, { onChanging, signal }: Admission): Promise<HeldUser> {
+    return await this.#door(database)(async () => {
+      signal.throwIfAborted();
+      const held = await this.#hold(database, user.name, LOCK_MS, { sameNames: isRedshift(database) });
+      try {
+        if (held.sameNames.length > 1) throw sameUser(held.sameNames);
+        const change = (session: PgSession, dialect: UserDialect) => {
+          onChanging();
+          return admitUser(session, dialect, { user: user.name, roles: user.roles, mode: user.mode });
+        };
+        await this.#asAdmin(database, user.admin, change, AbortSignal.any([signal, held.lost]));
+        return held;
+      } catch (error) {
+        held[Symbol.dispose]();
+        throw error;
+      }
+    });
   }
 
   async #hold(database: Database, user: string, timeoutMs: number, { sameNames = false } = {}): Promise<HeldUser> {
     return await this.#options.lock({ endpoint: endpointOf(database), user, sameNames }, timeoutMs);
   }
 
-  async #end(database: Database, user: AutoUser, own?: OwnConnection): Promise<UserEnd> {
-    using _held = await this.#hold(database, user.name, LOCK_TO_END_MS).catch((error: unknown) => {
-      this.#options.log.warn('Taking rights away without a lock.', { user: user.name, error: messageOf(error) });
-      return undefined;
+  async #end(database: Database, user: AutoUser, left: readonly OwnConnection[]): Promise<UserEnd> {
+    return await this.#door(database)(async () => {
+      using _held = await this.#hold(database, user.name, LOCK_TO_END_MS).catch((error: unknown) => {
+        this.#options.log.warn('Taking rights away without a lock.', { user: user.name, error: messageOf(error) });
+        return undefined;
+      });
+      return await this.#endHeld(database, user, { left });
     });
-    return await this.#endHeld(database, user, own);
   }
 
-  async #endHeld(database: Database, user: UserToEnd, own?: OwnConnection): Promise<UserEnd> {
-    return await this.#asAdmin(database, user.admin, async (session, dialect) => {
+  async #endHeld(
+    database: Database,
+    user: UserToEnd,
+    { left = [], signal }: { left?: readonly OwnConnection[]; signal?: AbortSignal },
+  ): Promise<UserEnd> {
+    const work = async (session: PgSession, dialect: UserDialect) => {
       let end: UserEnd = { how: 'gone' };
       for (const waitMs of OWN_END_WAITS_MS) {
         await rest(waitMs);
         end = await endUser(session, dialect, user.name, user.mode);
-        if (end.how !== 'in-use' || !own || !end.sessions.includes(String(own.pid))) break;
+        const seen = end.how === 'in-use' ? end.sessions : [];
+        const own = left.filter(({ pid }) => seen.includes(String(pid)));
+        if (own.length === 0) break;
         // A statement goes on although its client has gone.
-        if (waitMs === 0) await own.cancel().catch(() => {});
+        if (waitMs === 0) await Promise.all(own.map(({ cancel }) => cancel().catch(() => {})));
       }
       return end;
-    });
+    };
+    return await this.#asAdmin(database, user.admin, work, signal);
   }
 
-  #endLater(key: string, database: Database, user: AutoUser, onEnd: EndReport): void {
-    if (this.#later.has(key)) return;
-    const work = this.#endAgain(key, database, user, onEnd).finally(() => this.#later.delete(key));
-    this.#later.set(key, work);
+  /** In place of what does so already. */
+  #endLater(use: Use, database: Database, user: AutoUser, onEnd: EndReport): void {
+    use.later?.abort();
+    use.later = new AbortController();
+    const signal = AbortSignal.any([this.#options.signal, use.later.signal]);
+    const work = this.#endAgain(use, database, user, onEnd, signal).finally(() => this.#later.delete(work));
+    this.#later.add(work);
   }
 
   /** Until it is done, or the user is in use here again: then the last of those sessions does it. */
-  async #endAgain(key: string, database: Database, user: AutoUser, onEnd: EndReport): Promise<void> {
-    const { signal, log } = this.#options;
+  async #endAgain(use: Use, database: Database, user: AutoUser, onEnd: EndReport, signal: AbortSignal): Promise<void> {
     for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_RETRY_MS)) {
       await rest(waitMs, signal, { isIdle: true });
-      if (signal.aborted || this.#uses.has(key)) return;
-      try {
-        const end = await this.#end(database, user);
-        if (end.how !== 'in-use') return onEnd(end);
-      } catch (error) {
-        log.warn(NOT_YET, { user: user.name, error: messageOf(error) });
-      }
+      const isOver = await use.inTurn(async () => {
+        if (signal.aborted || use.sessions > 0 || !use.mayHaveRights) return true;
+        try {
+          const end = await this.#end(database, user, use.left);
+          if (end.how === 'in-use') return false;
+          hasEnded(use);
+          onEnd(end);
+          return true;
+        } catch (error) {
+          this.#options.log.warn(NOT_YET, { user: user.name, error: messageOf(error) });
+          return false;
+        }
+      });
+      if (isOver) return;
     }
   }
 
-  /** @throws the server's words, with whose login it was where it is that which failed */
+  /** Of all that administrators do on one server, so many at once. It comes before the lock: nobody waits here with one. */
+  #door(database: Database): ReturnType<typeof atOnce> {
+    const endpoint = endpointOf(database);
+    const door = this.#doors.get(endpoint) ?? atOnce(ADMINS_AT_ONCE);
+    this.#doors.set(endpoint, door);
+    return door;
+  }
+
+  /**
+   * @param signal  leaves the work where it is
+   * @throws the server's words, with whose login it was where it is that which failed
+   */
   async #asAdmin<T>(
     database: Database,
     admin: Admin,
     work: (session: PgSession, dialect: UserDialect) => Promise<T>,
+    signal?: AbortSignal,
   ): Promise<T> {
-    const endpoint = endpointOf(database);
-    const door = this.#doors.get(endpoint) ?? atOnce(ADMINS_AT_ONCE);
-    this.#doors.set(endpoint, door);
-    return await door(async () => {
-      const { socket, loggedIn } = await connectDatabase(this.#options.connect, {
-        database,
-        dbUser: admin.name,
-        dbName: admin.database,
-        startupParameters: [],
-        timeoutMs: ADMIN_LOGIN_MS,
-      }).catch((error: unknown) => {
-        throw adminRefused(error, admin, database);
-      });
-      const session = sessionOver(socket, loggedIn, ADMIN_LIMITS);
-      try {
-        return await work(session, dialectOf(database));
-      } finally {
-        session.close();
-        socket.setTimeout(LEAVE_MS, () => socket.destroy());
-      }
+    const { socket, loggedIn } = await connectDatabase(this.#options.connect, {
+      database,
+      dbUser: admin.name,
+      dbName: admin.database,
+      startupParameters: [],
+      timeoutMs: ADMIN_LOGIN_MS,
+    }).catch((error: unknown) => {
+      throw adminRefused(error, admin, database);
     });
+    const session = sessionOver(socket, loggedIn, ADMIN_LIMITS);
+    try {
+      signal?.throwIfAborted();
+      const late = () => new TimedOut('end of the change of a user', CHANGE_MS, { address: endpointOf(database) });
+      return await inTime(work(session, dialectOf(database)), CHANGE_MS, late, signal);
+    } catch (error) {
+      // It may still be at work.
+      if (!isServerError(error)) socket.destroy();
+      throw error;
+    } finally {
+      session.close();
+      cutAfter(socket, LEAVE_MS);
+    }
   }
 }
 
 type UserToEnd = Pick<AutoUser, 'name' | 'mode' | 'admin'>;
 
+function newUse(): Use {
+  return {
+    inTurn: atOnce(1),
+    sessions: 0,
+    standing: 0,
+    roles: '',
+    mayHaveRights: false,
+    left: [],
+    later: undefined,
+  };
+}
+
+/** Rights were taken away, or there is nothing to take. */
+function hasEnded(use: Use): void {
+  use.mayHaveRights = false;
+  use.left = [];
+}
+
+interface Admission {
+  /** Called before the server hears anything. */
+  onChanging: () => void;
+  /** Ends it. */
+  signal: AbortSignal;
+}
+
 /** What a stay needs of the agent's users. */
 interface Steps {
-  /** @param onChanging  called before the server hears anything */
-  admit(onChanging: () => void): Promise<HeldUser>;
-  end(own?: OwnConnection): Promise<UserEnd>;
+  admit(given: Admission): Promise<HeldUser>;
+  end(): Promise<UserEnd>;
+  /** Where nobody needs it any more. */
   forget(): void;
   endLater(onEnd: EndReport): void;
   roles: string;
@@ -226,10 +314,9 @@ interface Steps {
 export class UserStay {
   readonly #use: Use;
   readonly #steps: Steps;
+  /** Aborted when nobody waits for the way in any more. */
+  readonly #over = new AbortController();
   #isIn = false;
-  #isLeaving = false;
-  /** The server may have let the user in. */
-  #isOpen = false;
 
   constructor(use: Use, steps: Steps) {
     this.#use = use;
@@ -238,26 +325,24 @@ export class UserStay {
   }
 
   /** @throws what kept the user out, or the session's own connection */
-  async enter<T>({ onAdmitted, connect }: Entrance<T>): Promise<T> {
+  async enter<T>(entrance: Entrance<T>): Promise<T> {
     const use = this.#use;
     const { roles } = this.#steps;
-    const enter = async () => {
-      onAdmitted();
-      const connection = await connect();
-      this.#isIn = true;
-      use.standing += 1;
-      return { connection };
-    };
+    const { signal } = this.#over;
     const first = use.inTurn(async () => {
-      if (this.#isLeaving || (use.standing > 0 && use.roles === roles)) return undefined;
+      if (signal.aborted || (use.standing > 0 && use.roles === roles)) return undefined;
       using _held = await this.#admitted();
-      if (this.#isLeaving) return undefined;
+      signal.throwIfAborted();
       use.roles = roles;
-      return await enter();
+      return { connection: await this.#connected(entrance) };
     });
-    const entered = await withDeadline(first, ENTER_MS, 'the user of the database to be made');
-    this.#isOpen = true;
-    return (entered ?? (await enter())).connection;
+    const entered = await withDeadline(first, ENTER_MS, 'the user of the database to be made').catch(
+      (error: unknown) => {
+        this.#over.abort(error);
+        throw error;
+      },
+    );
+    return (entered ?? { connection: await this.#connected(entrance) }).connection;
   }
 
   /** The session's own connection is closed: whoever comes now cannot rely on it. */
@@ -269,38 +354,65 @@ export class UserStay {
   /** Take the rights away where this was the last session here. Never throws. */
   async leave(own: OwnConnection | undefined, onEnd: EndReport): Promise<void> {
     const use = this.#use;
-    this.#isLeaving = true;
+    this.#over.abort(tooLate());
     use.sessions -= 1;
     this.out();
+    if (own) use.left = [...use.left, own].slice(-MOST_LEFT);
     await use.inTurn(async () => {
       if (use.sessions > 0) return;
-      if (this.#isOpen) await this.#end(own, onEnd);
+      if (use.mayHaveRights) await this.#end(onEnd);
       this.#steps.forget();
     });
   }
 
+  async #connected<T>({ onAdmitted, connect, close }: Entrance<T>): Promise<T> {
+    onAdmitted();
+    const connection = await connect();
+    if (this.#over.signal.aborted) {
+      close(connection);
+      throw tooLate();
+    }
+    this.#isIn = true;
+    this.#use.standing += 1;
+    return connection;
+  }
+
   async #admitted(): Promise<HeldUser> {
+    const use = this.#use;
+    const before = use.mayHaveRights;
     try {
-      return await this.#steps.admit(() => {
-        this.#isOpen = true;
+      return await this.#steps.admit({
+        onChanging: () => {
+          use.mayHaveRights = true;
+        },
+        signal: this.#over.signal,
       });
     } catch (error) {
-      // A connection that broke may have done so behind the COMMIT; whoever refused has changed nothing.
-      if (!isTeleportError(error, 'ConnectionProblem')) this.#isOpen = false;
+      if (hasChangedNothing(error)) use.mayHaveRights = before;
       throw error;
     }
   }
 
-  async #end(own: OwnConnection | undefined, onEnd: EndReport): Promise<void> {
+  async #end(onEnd: EndReport): Promise<void> {
     try {
-      const end = await this.#steps.end(own);
-      if (end.how !== 'in-use') return onEnd(end);
+      const end = await this.#steps.end();
+      if (end.how !== 'in-use') {
+        hasEnded(this.#use);
+        return onEnd(end);
+      }
     } catch (error) {
       onEnd({ how: 'failed', error });
     }
     this.#steps.endLater(onEnd);
   }
 }
+
+/** A connection that broke may have done so behind the COMMIT; whoever refuses has changed nothing. */
+const UNCERTAIN = new Set<ErrorCode>(['ConnectionProblem', 'Protocol', 'LimitExceeded']);
+const hasChangedNothing = (error: unknown): boolean =>
+  isServerError(error) ? error.code !== 'ConnectionProblem' : isTeleportError(error) && !UNCERTAIN.has(error.code);
+
+const tooLate = () => new TeleportError('ConnectionProblem', 'the session has ended before it could begin');
 
 /** Which server a database is on: a user is the server's. */
 export const endpointOf = ({ spec }: Database): string => joinHostPort(...splitUri(spec.uri)).toLowerCase();

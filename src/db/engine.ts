@@ -171,11 +171,13 @@ async function enterDatabase(
     isAdmitted = true;
     audit.userAdmitted(autoUser);
   };
-  return await user.stay.enter({ onAdmitted, connect }).catch((error: unknown) => {
-    if (isAdmitted) throw error;
-    audit.userAdmitted(autoUser, error);
-    throw notActivated(autoUser.name, error);
-  });
+  return await user.stay
+    .enter({ onAdmitted, connect, close: ({ socket }) => socket.destroy() })
+    .catch((error: unknown) => {
+      if (isAdmitted) throw error;
+      audit.userAdmitted(autoUser, error);
+      throw notActivated(autoUser.name, error);
+    });
 }
 
 interface UserOfSession {

@@ -5,6 +5,8 @@ import { TeleportError } from '../errors.js';
 export interface HeldUser extends Disposable {
   /** Users of the cluster that would be this one in Redshift, itself among them; empty where nobody asked. */
   sameNames: readonly string[];
+  /** Aborted when somebody else may have it before it was given back. */
+  lost: AbortSignal;
 }
 
 export interface UserToHold {
@@ -26,9 +28,10 @@ export const lockAtAuth =
       const words = databaseAgent.holdDatabaseUser(user, { signal: call.signal, timeoutMs: 0 })[Symbol.asyncIterator]();
       const first = await words.next();
       if (first.done) throw new TeleportError('ConnectionProblem', 'Auth does not give the lock of a database user');
-      // How the call ends says nothing new.
-      words.next().catch(() => {});
-      return { sameNames: first.value.sameNames, [Symbol.dispose]: () => call.abort() };
+      const lost = new AbortController();
+      const onEnd = () => lost.abort(notHeld(user));
+      words.next().then(onEnd, onEnd);
+      return { sameNames: first.value.sameNames, lost: lost.signal, [Symbol.dispose]: () => call.abort() };
     } catch (error) {
       throw call.signal.aborted ? call.signal.reason : error;
     } finally {
@@ -41,3 +44,8 @@ function busy({ user, endpoint }: UserToHold): TeleportError {
     hint: 'Try again.',
   });
 }
+
+const notHeld = ({ user, endpoint }: UserToHold) =>
+  new TeleportError('ConnectionProblem', `Auth no longer holds user "${user}" of ${endpoint} for this agent`, {
+    hint: 'Try again.',
+  });

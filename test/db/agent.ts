@@ -16,6 +16,7 @@ import { createRegistry } from '../../src/db/registry.js';
 import { UserTurns } from '../../src/db/turns.js';
 import type { UserLock } from '../../src/db/user-lock.js';
 import { createAwsLogins } from '../../src/dbserver/aws-login.js';
+import { TeleportError } from '../../src/errors.js';
 import { encodeSubject, newIdentity, type RouteToDatabase } from '../../src/identity/identity.js';
 import { silent } from '../../src/log.js';
 import { connectSession, type PgSession } from '../../src/pg/session.js';
@@ -44,6 +45,8 @@ export interface TestAgent {
   access: { userExists?: boolean; certificateEnded?: boolean };
   /** What Auth says of users that would be one in Redshift. */
   sameNames: string[];
+  /** Auth goes away, and with it what it holds for this agent. */
+  loseLocks(): void;
   context: EngineContext;
   /** How the spool takes records; default: at once. */
   spool: { append: (events: object[]) => Promise<void> };
@@ -145,9 +148,10 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   };
   const stop = new AbortController();
   const names = options.names ?? new HeldNames();
+  const lost = new AbortController();
   const lock: UserLock = async ({ endpoint, user, sameNames }, timeoutMs) => {
     const held = await names.take(JSON.stringify([endpoint, user]), AbortSignal.timeout(timeoutMs));
-    return Object.assign(held, { sameNames: sameNames ? agent.sameNames : [] });
+    return Object.assign(held, { sameNames: sameNames ? agent.sameNames : [], lost: lost.signal });
   };
   agent.context = {
     ...doors,
@@ -217,6 +221,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
       client.socket.write(startupPacket(version, parameters));
       return { client, hello: await client.until('Z') };
     },
+    loseLocks: () => lost.abort(new TeleportError('ConnectionProblem', 'Auth has gone')),
     async idle() {
       while (running.size > 0) await Promise.all(running);
     },

@@ -120,6 +120,8 @@ const FAILED =
 const isActive = async (): Promise<boolean> =>
   (await server.query('SELECT 1 FROM pg_stat_activity WHERE usename = $1', { values: [USER] })).length > 0;
 
+const startsOf = (by: TestAgent) => by.names().filter((name) => name === 'db.session.start').length;
+
 /** A direct connection of a user, past every agent. */
 async function direct(user: string): Promise<pg.Client> {
   const client = new pg.Client({ host: server.socketDir, port: server.port, user, database: 'dev' });
@@ -434,6 +436,72 @@ describe('nobody keeps rights after the session', () => {
     expect(await server.query("SELECT 1 FROM pg_authid WHERE rolname = 'alice' AND rolpassword IS NOT NULL")).toEqual(
       [],
     );
+  });
+
+  test('R-B2 who leaves while another of theirs is on the way in and refused then', async () => {
+    const session = await enter();
+    const held = await names.take(JSON.stringify([`localhost:${server.port}`, USER]), new AbortController().signal);
+    agent.roles = [keeping(['reader', 'nosuch'])];
+    const refused = enter().catch((error: unknown) => error);
+    await until('the other is on the way', () => startsOf(agent) === 2 || undefined);
+    session.close();
+    await until('the first has ended', () => agent.names().includes('db.session.end') || undefined);
+    held[Symbol.dispose]();
+    expect(await refused).toMatchObject({ message: expect.stringContaining('"nosuch" does not exist') });
+    await agent.idle();
+    expect(await account()).toEqual(DISABLED);
+    expect(agent.events.at(-1)).toMatchObject({ event: 'db.session.user.deactivate', code: 'TDB09I' });
+  });
+
+  test('R-B2 who stays by another door while another of theirs is refused', async () => {
+    const session = await enter();
+    await session.query("alter role alice password 'x'");
+    const outside = await direct(USER);
+    await leave(session);
+    // This one waits for the end of the other's session, and is there while the agent looks again.
+    agent.roles = [keeping(['reader'])];
+    expect((await refusal()).message).toContain('roles for user "alice" has changed');
+    await agent.idle();
+    await outside.end();
+    await until('the rights are gone', async () => ((await account())!.isOpen ? undefined : true));
+    expect(await account()).toEqual(DISABLED);
+    await until('it is recorded', () => agent.events.at(-1)!.code === 'TDB09I' || undefined);
+  });
+
+  test('R-B2 who leaves a statement behind while another session goes on: the last one cancels it', async () => {
+    const [one, two] = [await enter(), await enter()];
+    one.query('select pg_sleep(3600)').catch(() => {});
+    await until('the statement runs', async () => {
+      return (
+        await server.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'select pg_sleep%' AND state = 'active'")
+      )[0];
+    });
+    (one.duplex as Socket).resetAndDestroy();
+    await until('the first has ended', () => agent.names().includes('db.session.end') || undefined);
+    await leave(two);
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test('R-B7 who has gone before the own connection is there: it is closed, and nobody counts it', async () => {
+    const admin = { name: ADMIN, database: 'dev' };
+    const user = { name: USER, mode: 'keep' as const, roles: ['reader'], admin };
+    const stay = agent.context.autoUsers.begin(databaseOf('pg'), user);
+    const closed: string[] = [];
+    const ends: string[] = [];
+    let arrive: ((connection: string) => void) | undefined;
+    const connect = () => new Promise<string>((resolve) => (arrive = resolve));
+    const entering = stay.enter({ onAdmitted() {}, connect, close: (late) => closed.push(late) });
+    entering.catch(() => {});
+    await until('it is let in', () => arrive);
+    const left = stay.leave(undefined, ({ how }) => ends.push(how));
+    arrive!('late');
+    await expect(entering).rejects.toMatchObject({ code: 'ConnectionProblem' });
+    await left;
+    expect([closed, ends]).toEqual([['late'], ['disabled']]);
+    // Were it counted, the next one would come in without an administrator.
+    const session = await enter();
+    await leave(session);
+    expect(await account()).toEqual(DISABLED);
   });
 
   test('who was given more by somebody else meanwhile', async () => {
