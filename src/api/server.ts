@@ -25,6 +25,7 @@ import { inTheNameOf } from '../slices.js';
 import { type Caller, callerKey } from './caller.js';
 import { JoinService } from './gen/authservice_pb.js';
 import { TransportService } from './gen/transport_pb.js';
+import { MessageTurns } from './message-turns.js';
 import type { DescMethod, DescService } from './protobuf.js';
 import { toConnectError } from './status.js';
 import { supportedClient } from './version-gate.js';
@@ -58,13 +59,14 @@ export interface AuthHttp2Server extends AsyncDisposable {
 
 /**
  * Largest message that is read. A message is read before anybody can ask whether its sender may send it, at some 300 µs for
- * a hostile KiB, in which nobody else is served.
+ * a hostile KiB, in which nobody else is served. A database of RDS with the authorities of all regions (`global-bundle.pem`)
+ * has 165 KiB.
  */
 const MOST_BYTES = {
   nobody: 4 * 1024,
   joining: 16 * 1024,
   passing: 64 * 1024,
-  user: 256 * 1024,
+  user: 192 * 1024,
   host: 2 * 1024 * 1024,
 };
 /** Largest answer, as Teleport's. */
@@ -110,17 +112,19 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
   const { log = silent, maxMessageBytes, maxStreams = 1000, version } = options;
   const callers = new WeakMap<ServerHttp2Session, Caller>();
   const sessions = new Set<ServerHttp2Session>();
-  const known = new Set<string>();
+  const known: Known = { services: new Set(), streaming: new Set() };
+  const turns = new MessageTurns();
   const rate = new StrangersRate(options.strangersRate ?? STRANGERS_RATE);
   const callerOf = (request: Http2ServerRequest): Caller =>
     callers.get(request.stream.session as ServerHttp2Session) ?? { remoteAddr: '' };
-  const adapter = (mostBytes: number) =>
+  const mostBytes = (kind: CallerClass): number => maxMessageBytes ?? MOST_BYTES[kind];
+  const adapter = (kind: CallerClass) =>
     connectNodeAdapter({
       routes: (router) => options.routes(onlyWhatThereIs(router, known)),
       connect: false,
       grpcWeb: false,
       acceptCompression: [],
-      readMaxBytes: maxMessageBytes ?? mostBytes,
+      readMaxBytes: mostBytes(kind),
       writeMaxBytes: maxMessageBytes ?? MOST_ANSWER_BYTES,
       interceptors: [statusOf(log), sayVersion(version)],
       contextValues: (request) => createContextValues().set(callerKey, callerOf(request as Http2ServerRequest)),
@@ -128,11 +132,11 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
         answerUnknown(request as Http2ServerRequest, response as Http2ServerResponse, known),
     });
   const grpc: Record<CallerClass, ReturnType<typeof adapter>> = {
-    nobody: adapter(MOST_BYTES.nobody),
-    joining: adapter(MOST_BYTES.joining),
-    passing: adapter(MOST_BYTES.passing),
-    user: adapter(MOST_BYTES.user),
-    host: adapter(MOST_BYTES.host),
+    nobody: adapter('nobody'),
+    joining: adapter('joining'),
+    passing: adapter('passing'),
+    user: adapter('user'),
+    host: adapter('host'),
   };
   const server = createServer({ settings: { maxConcurrentStreams: maxStreams } }, (request, response) => {
     response.on('error', () => {});
@@ -143,7 +147,9 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     if (tooOften !== undefined) return refuseCall(request, response, Code.ResourceExhausted, tooOften);
     if (!isSupported(request, log)) return endSession(request.stream.session);
     countBusy(request, response, caller);
-    inTheNameOf(nameOf(caller), () => grpc[classOf(caller, request.url)](request, inTeleportsWords(response)));
+    const [sender, kind] = [nameOf(caller), classOf(caller, request.url)];
+    if (caller.bearer && !known.streaming.has(request.url)) turns.keep(request, sender, mostBytes(kind));
+    inTheNameOf(sender, () => grpc[kind](request, inTeleportsWords(response)));
   });
   server.on('sessionError', () => {});
 
@@ -240,9 +246,15 @@ function rightKind(request: Http2ServerRequest, response: Http2ServerResponse): 
   return false;
 }
 
-function answerUnknown(request: Http2ServerRequest, response: Http2ServerResponse, known: Set<string>): void {
+interface Known {
+  services: Set<string>;
+  /** Paths of methods whose requests are more than one message. */
+  streaming: Set<string>;
+}
+
+function answerUnknown(request: Http2ServerRequest, response: Http2ServerResponse, { services }: Known): void {
   const [, service = '', method = ''] = request.url.split('/', 3);
-  const text = known.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
+  const text = services.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`;
   refuseCall(request, response, Code.Unimplemented, text);
 }
 
@@ -282,10 +294,13 @@ class StrangersRate {
 }
 
 /** The library would register every method of a service; we want the missing ones to be unknown, as Go's are. */
-function onlyWhatThereIs(router: ConnectRouter, known: Set<string>): ConnectRouter {
+function onlyWhatThereIs(router: ConnectRouter, { services, streaming }: Known): ConnectRouter {
   const service = (desc: DescService, implementation: Record<string, unknown>, routerOptions?: object) => {
-    known.add(desc.typeName);
+    services.add(desc.typeName);
     for (const method of desc.methods as DescMethod[]) {
+      if (method.methodKind !== 'unary' && method.methodKind !== 'server_streaming') {
+        streaming.add(`/${desc.typeName}/${method.name}`);
+      }
       const handler = implementation[method.localName];
       if (typeof handler === 'function') {
         router.rpc(method as never, handler.bind(implementation) as never, routerOptions);

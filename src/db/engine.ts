@@ -33,6 +33,7 @@ import { encodeError, SessionEnd } from '../pg/sqlstate.js';
 import type { StartupMessage } from '../pg/startup.js';
 import { readFirst } from '../pg/stream.js';
 import type { RightsWatch } from '../rights/rights-watch.js';
+import type { Turns, UserTurns } from '../turns.js';
 import { type Authorizer, checkAccess, checkAdmission, LOGIN_AGAIN, rightsOf, sessionLimits } from './authorize.js';
 import { type AutoUser, notActivated } from './auto-user.js';
 import type { AutoUsers, OwnConnection, UserStay } from './auto-users.js';
@@ -40,7 +41,6 @@ import { type Limit, startMonitor } from './monitor.js';
 import type { DatabaseSession, SessionCaller } from './session.js';
 import { type AuditServer, SessionAudit } from './session-audit.js';
 import { StatementTap } from './statement-tap.js';
-import type { Turns, UserTurns } from './turns.js';
 
 export interface EngineContext extends ConnectContext {
   authorizer: Authorizer;

@@ -19,10 +19,10 @@ import { notRecorded, tooLong } from '../pg/sqlstate.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
 import type { Database } from '../resources/types.js';
+import type { Turns } from '../turns.js';
 import { rest } from '../wait.js';
 import type { AutoUser } from './auto-user.js';
 import type { DatabaseSession } from './session.js';
-import type { Turns } from './turns.js';
 
 export interface AuditServer {
   hostId: string;

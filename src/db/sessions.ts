@@ -3,10 +3,10 @@
 import type { Duplex } from 'node:stream';
 import { abortForMany } from '../abort.js';
 import { shutdownEnd } from '../pg/sqlstate.js';
+import { UserTurns } from '../turns.js';
 import { settledWithin } from '../wait.js';
 import { type EngineContext, serveSession } from './engine.js';
 import type { SessionCaller } from './session.js';
-import { UserTurns } from './turns.js';
 
 /** How long sessions that are ended may take over their last words. */
 const FAREWELL_TIMEOUT_MS = 5_000;

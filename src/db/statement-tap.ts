@@ -6,8 +6,8 @@ import { StatementReader } from '../pg/audit-text.js';
 import { tagByte } from '../pg/messages.js';
 import { answersTo, Outcomes } from '../pg/outcomes.js';
 import { createScanner, type Scanner } from '../pg/scan.js';
+import { TURN_MS, type Turns } from '../turns.js';
 import type { SessionAudit } from './session-audit.js';
-import { TURN_MS, type Turns } from './turns.js';
 
 /**
  * Records of a session that a power cut may take: a client with more waits, also where one piece of what it sent has more. It

@@ -13,7 +13,6 @@ import { AutoUsers } from '../../src/db/auto-users.js';
 import { createClientCertificates } from '../../src/db/client-certificate.js';
 import { type EngineContext, serveSession } from '../../src/db/engine.js';
 import { createRegistry } from '../../src/db/registry.js';
-import { UserTurns } from '../../src/db/turns.js';
 import type { UserLock } from '../../src/db/user-lock.js';
 import { createAwsLogins } from '../../src/dbserver/aws-login.js';
 import { TeleportError } from '../../src/errors.js';
@@ -23,6 +22,7 @@ import { connectSession, type PgSession } from '../../src/pg/session.js';
 import { readCsr } from '../../src/pki/x509.js';
 import { databaseWithDefaults, roleWithDefaults } from '../../src/resources/defaults.js';
 import type { Database, Lock, Role } from '../../src/resources/types.js';
+import { UserTurns } from '../../src/turns.js';
 import { createTestCa, type TestCa } from '../support/ca.js';
 import { type RawClient, rawClient, startupPacket } from '../support/pg-raw.js';
 

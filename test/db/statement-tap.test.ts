@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { SessionAudit } from '../../src/db/session-audit.js';
 import { StatementTap } from '../../src/db/statement-tap.js';
-import { UserTurns } from '../../src/db/turns.js';
 import { encodeFrontend } from '../../src/pg/encode.js';
+import { UserTurns } from '../../src/turns.js';
 import { createTestCa } from '../support/ca.js';
 import type { RawClient } from '../support/pg-raw.js';
 import { role, startTestAgent, type TestAgent } from './agent.js';

@@ -23,6 +23,7 @@ export const EVERYBODYS = new Set([
   'sha256',
   'shell-word',
   'slices',
+  'turns',
   'small-file',
   'version',
   'wait',

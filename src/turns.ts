@@ -1,9 +1,9 @@
 /**
- * Time of the agent's one thread that reading and recording the statements of a user takes. A user who takes much waits as
- * long as that took, in all sessions together, so that others have at least half of it and never wait for a whole chunk.
+ * Time of a process's one thread that work for one of its users takes: reading a message, recording statements. Who takes much
+ * waits as long as that took, in all connections together, so that others have at least half of it.
  */
 
-import { rest } from '../wait.js';
+import { rest } from './wait.js';
 
 /** How long one piece of work may go on before others have their turn. */
 export const TURN_MS = 5;
@@ -37,7 +37,7 @@ export class UserTurns {
   }
 }
 
-/** Those of one user, for a session. */
+/** Those of one user. */
 export class Turns {
   readonly #all: UserTurns;
   readonly #user: string;
@@ -54,7 +54,7 @@ export class Turns {
   /** Resolves when the user may use the thread again; others were asked before. */
   async next(): Promise<void> {
     await new Promise(setImmediate);
-    // Other sessions of the user may have been quicker.
+    // Other work of the user may have been quicker.
     for (let ms = this.waitMs; ms > 0; ms = this.waitMs) await rest(ms);
   }
 

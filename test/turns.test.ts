@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { UserTurns } from '../../src/db/turns.js';
+import { UserTurns } from '../src/turns.js';
 
 test('M10 who takes the thread for long waits as long, in all sessions together, and others do not', () => {
   let now = 1000;
