@@ -102,6 +102,22 @@ export function openUnknownAuth(at: HostPort, ca: string[] | undefined, options:
   return clientOf(connect, ANY_HOST, at, options);
 }
 
+/**
+ * What a Proxy takes from hosts that join: only `join` is there, and the caller is nobody. The Proxy is known by the
+ * certificate of its web port.
+ */
+export function openProxyJoin(route: AuthRoute & { kind: 'proxy' }, options: DialAuthOptions): AuthClient {
+  const { host, port, vars } = route;
+  const tls = { host, port, vars, alpn: [ALPN.proxyGrpc], ...dialling(options) };
+  const connect = async () => {
+    const isBehind = async () =>
+      await needsConnUpgrade({ host, port, rejectUnauthorized: tls.rejectUnauthorized, vars });
+    const connUpgrade = route.connUpgrade ?? (await isBehind());
+    return await dialRouted(tls, upgradeOf({ ...route, connUpgrade }, options));
+  };
+  return clientOf(connect, joinHostPort(host, port), route, options);
+}
+
 /** The gRPC services of a Proxy with separate ports, at its SSH port. Only `transport` is there. */
 export function openProxyTransport(
   at: HostPort & { vars: Record<string, string | undefined> },

@@ -75,12 +75,12 @@ const MOST_ANSWER_BYTES = 4 * 1024 * 1024;
 type CallerClass = keyof typeof MOST_BYTES;
 
 /** Long requests of somebody who has no certificate: to join, and bytes on their way through the Proxy, which cost little to read. */
-const JOIN = `/${JoinService.typeName}/${JoinService.method.registerUsingToken.name}`;
+const JOIN = Object.values(JoinService.method).map(({ name }) => `/${JoinService.typeName}/${name}`);
 const PASSING = `/${TransportService.typeName}/`;
 
 function classOf({ bearer }: Caller, path: string): CallerClass {
   if (bearer !== undefined) return bearer.role === undefined ? 'user' : 'host';
-  if (path === JOIN) return 'joining';
+  if (JOIN.includes(path)) return 'joining';
   return path.startsWith(PASSING) ? 'passing' : 'nobody';
 }
 

@@ -4,7 +4,9 @@
  */
 import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { HostIdentity } from '../api/host-identity.js';
+import type { ProvenIdentity } from '../aws/proven-identity.js';
 import { messageOf, TeleportError } from '../errors.js';
+import { fitsGlob } from '../glob.js';
 import { HOST_TTL_MS, hostIdentity, hostSans } from '../identity/host.js';
 import { encodeSubject } from '../identity/identity.js';
 import { hostSshCertificate } from '../identity/ssh-cert.js';
@@ -118,14 +120,23 @@ export interface JoinRequest {
   remoteAddr: string;
 }
 
-/** Join with a token. @throws TeleportError `AccessDenied` for an unknown or expired token, or another role */
-export async function joinWithToken(state: AuthState, request: JoinRequest): Promise<UserCertificates> {
+/** Shows the AWS identity of the one who joins. @throws TeleportError `AccessDenied` where it shows none */
+export type ProveIdentity = () => Promise<ProvenIdentity>;
+
+/**
+ * Join with a token, by knowing it or with the AWS identity that it is for.
+ *
+ * @throws TeleportError `AccessDenied` for an unknown or expired token, another role, another identity
+ */
+export async function join(state: AuthState, request: JoinRequest, prove?: ProveIdentity): Promise<UserCertificates> {
   const { hostId, role, remoteAddr } = request;
   const from = ipOf(remoteAddr) ?? remoteAddr;
   state.joinLimits.attempt(from);
   checkNames(request);
+  const shown: Shown = { method: prove ? 'iam' : 'token' };
   try {
     const token = await tokenOf(state, request.token);
+    requireMethod(token, shown.method);
     const { roles } = token;
     const isInstance = role === 'Instance' && roles.some((name) => JOINABLE.includes(name));
     if (!JOINABLE.includes(role) || !(roles.includes(role) || isInstance)) {
@@ -136,6 +147,11 @@ export async function joinWithToken(state: AuthState, request: JoinRequest): Pro
       );
     }
     if (request.tls.length === 0) throw new TeleportError('BadParameter', 'missing PublicTLSKey');
+    // Last, since AWS is asked.
+    if (prove) {
+      shown.identity = await prove();
+      requireAllowed(token, shown.identity);
+    }
     await refuseLocked(state, { serverId: hostId });
     const certificates = hostCertificates(state, {
       ...request,
@@ -153,18 +169,47 @@ export async function joinWithToken(state: AuthState, request: JoinRequest): Pro
       expires,
       token: digest(request.token).toString('hex'),
     });
-    await recordJoin(state, request, undefined);
+    await recordJoin(state, request, shown, undefined);
     return certificates;
   } catch (error) {
-    await recordJoin(state, request, error);
+    await recordJoin(state, request, shown, error);
     throw error;
   }
 }
 
+/** How somebody wanted to join, and as whom AWS knows them. */
+interface Shown {
+  method: 'token' | 'iam';
+  identity?: ProvenIdentity;
+}
+
+function requireMethod({ join_method: wanted }: TokenSpec, method: Shown['method']): void {
+  if (method === wanted) return;
+  throw new TeleportError(
+    'AccessDenied',
+    method === 'iam'
+      ? 'this token does not support the IAM join method'
+      : `this token is for the join method ${JSON.stringify(wanted)} only`,
+    { hint: `Set join_params.method of the host to ${wanted}.` },
+  );
+}
+
+function requireAllowed({ allow = [] }: TokenSpec, { accountId, arn }: ProvenIdentity): void {
+  const fits = allow.some(
+    ({ aws_account: account, aws_arn: pattern }) =>
+      (!account || account === accountId) && (!pattern || fitsGlob(pattern, arn, { single: '?' })),
+  );
+  if (!fits) throw new TeleportError('AccessDenied', `instance ${arn} did not match any allow rules`);
+}
+
 /** Whoever is refused may write little into the audit log, and not more often than a person could read it. */
-async function recordJoin(state: AuthState, request: JoinRequest, error: unknown): Promise<void> {
+async function recordJoin(state: AuthState, request: JoinRequest, shown: Shown, error: unknown): Promise<void> {
   const { hostId, nodename, role, remoteAddr } = request;
-  const common = { host_id: hostId, node_name: nodename, role, method: 'token', 'addr.remote': remoteAddr };
+  const { method, identity } = shown;
+  const common = {
+    ...{ host_id: hostId, node_name: nodename, role, method, 'addr.remote': remoteAddr },
+    ...(identity ? { aws_account: identity.accountId, aws_arn: identity.arn } : {}),
+  };
   if (error === undefined) return await record(state, 'instance.join', 'ok', { ...common, success: true });
   const unrecorded = state.joinLimits.refusals.next();
   if (unrecorded === undefined) return;
@@ -191,23 +236,25 @@ function checkNames({ hostId, nodename, role, token, additionalPrincipals, dnsNa
   }
 }
 
-type TokenSpec = Pick<ProvisionToken['spec'], 'roles' | 'databases' | 'db_labels'>;
+type TokenSpec = Pick<ProvisionToken['spec'], 'roles' | 'join_method' | 'allow' | 'databases' | 'db_labels'>;
 
 /** @throws TeleportError `AccessDenied` for a token that is not there, or over */
 export async function tokenOf(state: AuthState, token: string): Promise<TokenSpec> {
   const asked = digest(token);
   // Compared by digest, so that the time says nothing about how much of a guess was right.
   const fixed = state.staticTokens.find((known) => timingSafeEqual(digest(known.token), asked));
-  if (fixed) return { roles: fixed.roles };
+  if (fixed) return { roles: fixed.roles, join_method: 'token' };
   const stored: ProvisionToken | undefined = token === '' ? undefined : await state.tokens.get(token);
   if (stored === undefined) {
     throw new TeleportError('AccessDenied', 'the token is not valid', {
       hint: 'Make a new one on the Auth host: tctl tokens add --type=db.',
     });
   }
-  const { roles, databases, db_labels } = stored.spec;
+  const { roles, join_method, allow, databases, db_labels } = stored.spec;
   return {
     roles,
+    join_method,
+    ...(allow ? { allow } : {}),
     ...(databases?.length ? { databases } : {}),
     ...(db_labels && Object.keys(db_labels).length > 0 ? { db_labels } : {}),
   };

@@ -92,3 +92,8 @@ export function sessionsArnText({ partition, accountId, name }: Omit<RoleArn, 'p
 export function isAccountId(text: string): boolean {
   return /^\d{12}$/.test(text);
 }
+
+/** An ARN of a user, a role or a session of one, in which `*` and `?` may stand for what varies. */
+export function isIdentityPattern(text: string): boolean {
+  return /^arn:[\w*?-]+:(sts|iam)::[\d*?]+:./.test(text);
+}

@@ -55,9 +55,13 @@ export function isRegion(text: string): boolean {
   return REGION.test(text);
 }
 
+export function knownPartitionOf(region: string): Partition | undefined {
+  return ALL.find(([, facts]) => facts.region.test(region))?.[0];
+}
+
 /** A region that no partition knows is taken for a new one of `aws`, as the SDKs take it. */
 export function partitionOf(region: string): Partition {
-  return ALL.find(([, facts]) => facts.region.test(region))?.[0] ?? 'aws';
+  return knownPartitionOf(region) ?? 'aws';
 }
 
 /** What the hosts of a region's databases end with, without a dot in front: `amazonaws.com.cn`. */

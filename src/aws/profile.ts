@@ -32,6 +32,8 @@ export interface ProfileSettings {
   useGlobalEndpoint: boolean;
   /** How often a call is tried was said; the SDK reads how often. */
   hasAttempts: boolean;
+  /** Where STS is called in place of AWS's own host. */
+  stsEndpoint: string;
 }
 
 /** Of the profile that is named now, where the environment does not say otherwise. */
@@ -46,16 +48,19 @@ export async function profileSettings(): Promise<ProfileSettings> {
       },
       { ignoreCache: true },
     )();
-  const [file, endpoints, attempts] = await Promise.all([
+  const [file, endpoints, attempts, ofSts, ofAll] = await Promise.all([
     read('AWS_CA_BUNDLE', 'ca_bundle'),
     read('AWS_STS_REGIONAL_ENDPOINTS', 'sts_regional_endpoints'),
     read('AWS_MAX_ATTEMPTS', 'max_attempts'),
+    read('AWS_ENDPOINT_URL_STS', ''),
+    read('AWS_ENDPOINT_URL', 'endpoint_url'),
   ]);
   const from = sdkEnv().AWS_CA_BUNDLE ? 'AWS_CA_BUNDLE' : 'ca_bundle of the AWS profile';
   return {
     caBundle: file ? { file, from } : undefined,
     useGlobalEndpoint: endpoints.toLowerCase() === 'legacy',
     hasAttempts: attempts !== '',
+    stsEndpoint: ofSts || ofAll,
   };
 }
 

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
 import { callerKey } from '../api/caller.js';
 import type { AuthClient } from '../api/client.js';
-import { JoinService } from '../api/gen/authservice_pb.js';
+import { JoinService, type RegisterUsingIAMMethodRequest } from '../api/gen/authservice_pb.js';
 import { type ProxyClusterRequest, TransportService } from '../api/gen/transport_pb.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { splitHostPort } from '../host-port.js';
@@ -38,8 +38,18 @@ export function joinRoutes(auth: Pick<AuthClient, 'join'>): (router: ConnectRout
         const { address } = endpointOf(context.values.get(callerKey).remoteAddr);
         return auth.join.registerUsingToken({ ...request, remoteAddr: address });
       },
+      registerUsingIAMMethod: (requests, { signal, values }) => {
+        const { address } = endpointOf(values.get(callerKey).remoteAddr);
+        return auth.join.registerUsingIAMMethod(comingFrom(address, requests), { signal });
+      },
     });
   };
+}
+
+async function* comingFrom(remoteAddr: string, requests: AsyncIterable<RegisterUsingIAMMethodRequest>) {
+  for await (const { registerUsingTokenRequest: request, stsIdentityRequest } of requests) {
+    yield { stsIdentityRequest, ...(request ? { registerUsingTokenRequest: { ...request, remoteAddr } } : {}) };
+  }
 }
 
 /** First message: the cluster, perhaps with bytes; then bytes both ways. */

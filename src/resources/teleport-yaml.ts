@@ -91,7 +91,7 @@ export const CONFIG_SCHEMA = map({
     data_dir: text,
     pid_file: text,
     auth_token: text,
-    join_params: map({ token_name: text, method: formality(oneOf('token')) }),
+    join_params: map({ token_name: text, method: oneOf('token', 'iam') }),
     auth_server: text,
     auth_servers: texts,
     proxy_server: text,

@@ -199,7 +199,9 @@ export type ProvisionToken = Resource<
   'v2',
   {
     roles: string[];
+    /** `token`: whoever knows its name may join; `iam`: whoever shows an AWS identity that one of `allow` is about. */
     join_method: string;
+    allow?: { aws_account?: string; aws_arn?: string }[];
     /** Names of databases, as globs or `^…$`, that an agent who joins with it may offer. */
     databases?: string[];
     /** Labels that they must have, as in a role. */

@@ -3,6 +3,7 @@
  * What is refused here would fail later and further from the person who wrote it; what Teleport lets through (broken
  * templates and label expressions) passes here as well.
  */
+import { isAccountId, isIdentityPattern } from '../aws/arn.js';
 import { TeleportError } from '../errors.js';
 import { portOf } from '../host-port.js';
 import { isPattern } from '../pattern.js';
@@ -139,13 +140,32 @@ export function checkToken(token: ProvisionToken): void {
     );
   }
   const method = token.spec.join_method || 'token';
-  if (method !== 'token')
+  if (method === 'iam') checkAllowed(token.spec.allow ?? []);
+  else if (method !== 'token')
     throw new TeleportError('NotImplemented', `join method ${JSON.stringify(method)} is not supported`);
   const other = OTHER_JOIN_METHODS.find((name) => isSet((token.spec as Record<string, unknown>)[name]));
   if (other !== undefined) {
     throw new TeleportError('NotImplemented', `spec.${other} belongs to another join method, which is not supported`, {
       hint: `Leave out ${other}: with the join method "token", whoever has the token may join.`,
     });
+  }
+}
+
+/** Which AWS identities may join. */
+function checkAllowed(rules: NonNullable<ProvisionToken['spec']['allow']>): void {
+  if (rules.length === 0)
+    throw bad('the join method "iam" needs spec.allow, a list of rules with aws_account or aws_arn');
+  for (const [at, rule] of rules.entries()) {
+    const other = Object.keys(rule).find((name) => !['aws_account', 'aws_arn'].includes(name));
+    if (other !== undefined) throw bad(`spec.allow[${at}].${other} is not part of the join method "iam"`);
+    const { aws_account: account = '', aws_arn: arn = '' } = rule;
+    if (account === '' && arn === '') throw bad(`spec.allow[${at}] must set aws_account or aws_arn`);
+    if (account !== '' && !isAccountId(account)) {
+      throw bad(`spec.allow[${at}].aws_account ${JSON.stringify(account)} is not an AWS account (12 digits)`);
+    }
+    if (arn !== '' && !isIdentityPattern(arn)) {
+      throw bad(`spec.allow[${at}].aws_arn ${JSON.stringify(arn)} is not the ARN of an identity, nor a pattern of one`);
+    }
   }
 }
 

@@ -35,6 +35,8 @@ export interface TeleportConfig {
   log: { level: 'debug' | 'info' | 'warn' | 'error'; output: string; format: 'text' | 'json' };
   /** Join token, or the absolute path of a file that holds it; read when the host joins, and only then. */
   token?: string;
+  /** How the token is used: known, or for an AWS identity. */
+  joinMethod: 'token' | 'iam';
   /** Pins, or absolute paths of files that hold them; read as the token is. */
   caPins: string[];
   /** Where a process without its own Auth Service joins: a Proxy's web port, or Auth itself. */
@@ -83,6 +85,7 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
   const config: TeleportConfig = {
     nodename: flags.nodename ?? nodename,
     dataDir: flags.dataDir ?? dataDir,
+    joinMethod: global.join_params?.method === 'iam' ? 'iam' : 'token',
     log: {
       level: flags.debug ? 'debug' : logLevel(log?.severity),
       output: log?.output ?? 'stderr',

@@ -33,7 +33,7 @@ export interface ConfigureArgs {
   dataDir: string;
   roles: string[];
   token?: string | undefined;
-  joinMethod: 'token';
+  joinMethod: 'token' | 'iam';
   authServer?: string | undefined;
   proxy?: string | undefined;
   nodeName?: string | undefined;

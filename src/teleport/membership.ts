@@ -52,6 +52,7 @@ export async function identityFor(
     route,
     version: VERSION,
     token,
+    ...(config.joinMethod === 'iam' ? { prove: await proverOf() } : {}),
     role,
     hostId,
     nodename: config.nodename,
@@ -67,6 +68,11 @@ export async function identityFor(
   });
   await saveIdentity(config.dataDir, identity);
   return identity;
+}
+
+async function proverOf() {
+  const { identityProof } = await import('../aws/identity-proof.js');
+  return identityProof;
 }
 
 function wasAway(endedAt: Date, role: SystemRole): TeleportError {

@@ -22,7 +22,7 @@ export interface SampleOptions {
   /** Absolute paths. */
   keypair?: { keyFile: string; certFile: string } | undefined;
   token?: string | undefined;
-  joinMethod: 'token';
+  joinMethod: 'token' | 'iam';
   authServer?: string | undefined;
   proxy?: string | undefined;
   nodeLabels?: Record<string, string> | undefined;

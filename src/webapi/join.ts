@@ -1,11 +1,13 @@
 /**
  * The client's side of joining: a token for a host certificate. Through a Proxy it is one HTTPS request, at the Auth port
- * one gRPC call (ways A and C of auth-grpc-and-routing.md 6.1). Keys are made here; the token goes only to a server whose
+ * one gRPC call (ways A and C of auth-grpc-and-routing.md 6.1); with an identity of AWS it is a conversation of one challenge,
+ * in gRPC either way. Keys are made here; the token goes only to a server whose
  * certificate was checked, or when the person said `insecure`.
  */
 import { ALPN } from '../api/alpn.js';
 import type { AuthClient } from '../api/client.js';
-import { openUnknownAuth } from '../api/dial.js';
+import { openProxyJoin, openUnknownAuth } from '../api/dial.js';
+import type { Certs } from '../api/gen/authservice_pb.js';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
@@ -22,6 +24,10 @@ export interface JoinOptions {
   route: AuthRoute;
   /** The token itself. */
   token: string;
+  /**
+   * To join by an identity of AWS: signs the challenge with it (`aws/identity-proof.ts`). Absent: who knows the token may join.
+   */
+  prove?: ((challenge: string) => Promise<Buffer>) | undefined;
   role: SystemRole;
   /** UUID that this host chose for itself. */
   hostId: string;
@@ -75,9 +81,11 @@ export async function joinCluster(options: JoinOptions): Promise<HostIdentity> {
     publicTlsKey: publicKeyPem(tlsKey),
     publicSshKey: `${authorizedKeyLine(sshKey).trimEnd()}\n`,
   };
-  const answer =
-    options.route.kind === 'proxy'
-      ? await joinAtProxy(options, options.route, request)
+  const { route, prove } = options;
+  const answer = prove
+    ? await joinByIdentity(options, request, prove)
+    : route.kind === 'proxy'
+      ? await joinAtProxy(options, route, request)
       : await joinAtAuth(options, request);
   checkPins(options.caPins ?? [], answer.hostCaPems);
   const clusterName = answer.certPem === '' ? undefined : issuingCluster(answer.certPem);
@@ -137,22 +145,61 @@ async function joinAtProxy(
 async function joinAtAuth(options: JoinOptions, request: Request): Promise<Answer> {
   const authorities = await pinnedAuthorities(options);
   await using client = authClient(options, authorities);
-  const certs = await client.join.registerUsingToken({
-    hostId: request.hostId,
-    nodeName: request.nodeName,
-    role: request.role,
-    token: request.token,
-    additionalPrincipals: request.additionalPrincipals,
-    dnsNames: request.dnsNames,
-    publicTlsKey: Buffer.from(request.publicTlsKey),
-    publicSshKey: Buffer.from(request.publicSshKey),
-  });
-  return {
-    sshCert: Buffer.from(certs.ssh).toString(),
-    certPem: Buffer.from(certs.tls).toString(),
-    hostCaPems: certs.tlsCaCerts.flatMap((pem) => splitPem(Buffer.from(pem).toString(), 'CERTIFICATE')),
-  };
+  return answerOf(await client.join.registerUsingToken(messageOf(request)));
 }
+
+async function joinByIdentity(
+  options: JoinOptions,
+  request: Request,
+  prove: NonNullable<JoinOptions['prove']>,
+): Promise<Answer> {
+  const { route } = options;
+  await using client =
+    route.kind === 'proxy'
+      ? openProxyJoin(route, dialOptions(options))
+      : authClient(options, await pinnedAuthorities(options));
+  let give: (challenge: string) => void = () => {};
+  const challenged = new Promise<string>((resolve) => {
+    give = resolve;
+  });
+  /** Of making the proof: what the library says of a request that was not finished leads nobody further. */
+  let failure: unknown;
+  const answering = async function* () {
+    const stsIdentityRequest = await prove(await challenged).catch((error: unknown) => {
+      failure = error;
+      throw error;
+    });
+    yield { registerUsingTokenRequest: messageOf(request), stsIdentityRequest };
+  };
+  let answer: Answer | undefined;
+  try {
+    for await (const { challenge, certs } of client.join.registerUsingIAMMethod(answering())) {
+      if (certs) answer = answerOf(certs);
+      else give(challenge);
+    }
+  } catch (error) {
+    throw failure ?? error;
+  }
+  if (answer) return answer;
+  throw new TeleportError('Protocol', 'the cluster ended the join without certificates');
+}
+
+const messageOf = (request: Request) => ({
+  hostId: request.hostId,
+  nodeName: request.nodeName,
+  role: request.role,
+  token: request.token,
+  additionalPrincipals: request.additionalPrincipals,
+  dnsNames: request.dnsNames,
+  publicTlsKey: Buffer.from(request.publicTlsKey),
+  publicSshKey: Buffer.from(request.publicSshKey),
+});
+
+const answerOf = ({ ssh, tls, tlsCaCerts }: Certs): Answer => ({
+  sshCert: Buffer.from(ssh).toString(),
+  certPem: Buffer.from(tls).toString(),
+  hostCaPems: tlsCaCerts.flatMap((pem) => splitPem(Buffer.from(pem).toString(), 'CERTIFICATE')),
+});
 
 /** The authorities that the pins vouch for; undefined = nobody checks (`insecure`). */
 async function pinnedAuthorities(options: JoinOptions): Promise<string[] | undefined> {
@@ -170,9 +217,13 @@ async function pinnedAuthorities(options: JoinOptions): Promise<string[] | undef
 }
 
 function authClient(options: JoinOptions, ca: string[] | undefined): AuthClient {
-  const { route, version, timeoutMs = JOIN_TIMEOUT_MS } = options;
-  return openUnknownAuth(route, ca, { version, product: 'teleport', timeoutMs, callTimeoutMs: timeoutMs });
+  return openUnknownAuth(options.route, ca, dialOptions(options));
 }
+
+const dialOptions = ({ version, insecure = false, timeoutMs = JOIN_TIMEOUT_MS }: JoinOptions) => ({
+  ...{ version, product: 'teleport', insecure },
+  ...{ timeoutMs, callTimeoutMs: timeoutMs },
+});
 
 function textOf(value: unknown): string {
   return typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : '';

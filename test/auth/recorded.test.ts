@@ -8,8 +8,7 @@ import { becomeLeaf, codeAt, hostAuthorityOf, PASSWORD, SERVICES, shown, TestAut
 /** They change nothing that Auth keeps. */
 const READS = /^\w+\.(get|list|is|ping|watch|createAuthenticateChallenge|search|stream|read|explain)/;
 /** They issue something, or record something, and change nothing that Auth keeps. */
-const ISSUES =
-  /^(auth\.(generate|sign)\w+|join\.registerUsingToken|databaseAgent\.(emitAuditEvents|holdDatabaseUser))$/;
+const ISSUES = /^(auth\.(generate|sign)\w+|join\.registerUsing\w+|databaseAgent\.(emitAuditEvents|holdDatabaseUser))$/;
 /** What hosts say of themselves, which ends by itself; and what counts attempts to log in, recorded or not. */
 const HEARTBEATS =
   /^(auth\.(upsertDatabaseServer|sendKeepAlives)|proxyGateway\.(registerProxy|reportLeafs|loginBegin|loginFinish|getUserToken))$/;

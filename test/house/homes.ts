@@ -109,8 +109,8 @@ export const HOMES: readonly Home[] = [
     ],
   },
   {
-    fact: "HTTPS and JSON with the Proxy's web API",
-    home: ['webapi/exchange.ts'],
+    fact: "HTTP with the Proxy's web API, and with STS in the name of who joins",
+    home: ['webapi/exchange.ts', 'aws/proven-identity.ts'],
     second: [
       /import [^;]*\brequest\b[^;]* from ['"]node:https?['"]/,
       /\bhttps?\.request\(/,

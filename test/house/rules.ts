@@ -67,7 +67,7 @@ export const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   'access/aws': ['access', 'dbserver', 'profile', 'aws', 'resources', 'rbac', 'localproxy', 'net', 'pg', 'pki', 'cli'],
   rights: ['api', 'rbac', 'identity', 'resources'],
-  auth: ['webapi', 'api', 'rbac', 'identity', 'resources', 'pki', 'net', 'store', 'audit'],
+  auth: ['webapi', 'api', 'rbac', 'identity', 'resources', 'aws', 'pki', 'net', 'store', 'audit'],
   proxy: ['tunnel', 'rights', 'api', 'identity', 'pg', 'net', 'pki', 'resources'],
   db: ['tunnel', 'rights', 'api', 'rbac', 'identity', 'resources', 'aws', 'dbserver', 'pg', 'pki', 'net', 'audit'],
   tsh: [

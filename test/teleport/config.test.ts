@@ -28,6 +28,7 @@ test('without a file all three services run on this host, with every default fil
   expect(teleportConfig({}, undefined, {})).toEqual({
     nodename: hostname(),
     dataDir: '/var/lib/teleport',
+    joinMethod: 'token',
     log: { level: 'info', output: 'stderr', format: 'text' },
     caPins: [],
     insecure: false,

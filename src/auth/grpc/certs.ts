@@ -1,4 +1,5 @@
 /** Certificates of people, hosts and databases, and whether a second factor is wanted: the messages of these methods. */
+import { randomBytes } from 'node:crypto';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { type Caller, callerKey } from '../../api/caller.js';
 import type {
@@ -7,8 +8,11 @@ import type {
   HostCertsRequest,
   IsMFARequiredRequest,
   JoinService,
+  RegisterUsingIAMMethodRequest,
+  RegisterUsingIAMMethodResponseSchema,
   RouteToDatabase as RouteMessage,
 } from '../../api/gen/authservice_pb.js';
+import type { RegisterUsingTokenRequest } from '../../api/gen/types_pb.js';
 import type { MessageInitShape } from '../../api/protobuf.js';
 import { timestampToDate } from '../../api/time.js';
 import { msOfNanos } from '../../duration.js';
@@ -21,8 +25,9 @@ import { readPublicKey } from '../../pki/keys.js';
 import { readAuthorizedKey } from '../../pki/ssh/certificate.js';
 import { mfaState } from '../../rbac/check.js';
 import { matchesDatabase } from '../../rbac/match.js';
+import { inTime } from '../../wait.js';
 import { databaseCertificate, signDatabaseCsr } from '../database-certs.js';
-import { hostCertificates, joinWithToken } from '../host-certs.js';
+import { hostCertificates, type JoinRequest, join } from '../host-certs.js';
 import { bindingOf, renewHost } from '../hosts.js';
 import { type AuthState, record } from '../state.js';
 import { reissue, type UserCertificates } from '../user-certs.js';
@@ -100,24 +105,47 @@ export function certificateHandlers(state: AuthState): Partial<ServiceImpl<typeo
 
 export function joinHandlers(state: AuthState): Partial<ServiceImpl<typeof JoinService>> {
   return {
-    registerUsingToken: async (request, context) => {
-      const caller = context.values.get(callerKey);
-      const who = await whoCalls(state, caller);
-      // A Proxy forwards what an agent sent it, and knows the agent's address.
-      const isForwarded = who.kind === 'host' && who.role === 'Proxy';
-      const issued = await joinWithToken(state, {
-        token: request.token,
-        hostId: request.hostId,
-        nodename: request.nodeName,
-        role: request.role,
-        additionalPrincipals: request.additionalPrincipals,
-        dnsNames: request.dnsNames,
-        tls: request.publicTlsKey,
-        ssh: request.publicSshKey,
-        remoteAddr: isForwarded ? request.remoteAddr : caller.remoteAddr,
-      });
-      return certs(issued);
-    },
+    registerUsingToken: async (request, context) =>
+      certs(await join(state, await joinRequest(state, request, context.values.get(callerKey)))),
+    registerUsingIAMMethod: (messages, context) => joinByIdentity(state, messages, context),
+  };
+}
+
+/** How long an agent may take to sign: it may have to ask for its credentials. */
+const SIGN_MS = 30_000;
+
+/** A challenge, its answer, the certificates. Source: lib/auth/join_iam.go of Teleport 18.3.0. */
+async function* joinByIdentity(
+  state: AuthState,
+  messages: AsyncIterable<RegisterUsingIAMMethodRequest>,
+  { signal, values }: HandlerContext,
+): AsyncGenerator<MessageInitShape<typeof RegisterUsingIAMMethodResponseSchema>> {
+  const challenge = randomBytes(32).toString('base64').replace(/=+$/, '');
+  yield { challenge };
+  const late = () => new TeleportError('ConnectionProblem', 'no answer to the challenge came in time');
+  const answer = await inTime(messages[Symbol.asyncIterator]().next(), SIGN_MS, late, signal);
+  const { registerUsingTokenRequest: request, stsIdentityRequest: proof } = answer.value ?? {};
+  if (!request || !proof) throw new TeleportError('BadParameter', 'missing parameter RegisterUsingTokenRequest');
+  const { provenIdentity } = await import('../../aws/proven-identity.js');
+  const prove = () => provenIdentity(Buffer.from(proof), challenge);
+  const asked = await joinRequest(state, request, values.get(callerKey));
+  yield { certs: certs(await join(state, asked, prove)) };
+}
+
+async function joinRequest(state: AuthState, request: RegisterUsingTokenRequest, caller: Caller): Promise<JoinRequest> {
+  const who = await whoCalls(state, caller);
+  // A Proxy forwards what an agent sent it, and knows the agent's address.
+  const isForwarded = who.kind === 'host' && who.role === 'Proxy';
+  return {
+    token: request.token,
+    hostId: request.hostId,
+    nodename: request.nodeName,
+    role: request.role,
+    additionalPrincipals: request.additionalPrincipals,
+    dnsNames: request.dnsNames,
+    tls: request.publicTlsKey,
+    ssh: request.publicSshKey,
+    remoteAddr: isForwarded ? request.remoteAddr : caller.remoteAddr,
   };
 }
 

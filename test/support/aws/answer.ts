@@ -7,7 +7,7 @@ import { iamActions } from './iam.js';
 import { type Broken, MODELS, type Model, statusOf } from './model.js';
 import { checkReply, checkRequest } from './model-check.js';
 import { redshiftActions } from './redshift.js';
-import { AwsFault, jsonFault, jsonReply, queryFault, queryReply, type Reply, type XmlValue } from './reply.js';
+import { AwsFault, inJson, jsonFault, jsonReply, queryFault, queryReply, type Reply, type XmlValue } from './reply.js';
 import { serverlessActions } from './serverless.js';
 import { checkSignature, readScope, type SignedRequest } from './sigv4.js';
 import { stsActions } from './sts.js';
@@ -99,7 +99,7 @@ export function answer(world: World, request: SignedRequest, notes: Notes): Repl
   }
   call.status = reply.status;
   for (const one of checkReply(model, name, reply)) fault(`${one}\n  in ${reply.body}`);
-  return reply;
+  return service === 'sts' && request.headers.accept === 'application/json' ? inJson(reply) : reply;
 }
 
 /** The JSON services are named by a header, the others by the version of their API. */

@@ -64,6 +64,21 @@ export function jsonFault(fault: Refusal, requestId: string): Reply {
   };
 }
 
+/** STS says the same in JSON to who asks for it: as far as Go's clients and ours read it, without lists. */
+export function inJson({ status, headers, body }: Reply): Reply {
+  const tree = (xml: string): unknown => {
+    const parts = [...xml.matchAll(/<(\w+)(?: xmlns="[^"]*")?>(.*?)<\/\1>/g)];
+    return parts.length === 0 ? xml : Object.fromEntries(parts.map(([, name, inner]) => [name, tree(inner!)]));
+  };
+  // What refuses has no root of its own.
+  const { ErrorResponse: refusal, ...result } = tree(body) as Record<string, unknown>;
+  return {
+    status,
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify(refusal ?? result),
+  };
+}
+
 function jsonHeaders(requestId: string): Record<string, string> {
   return { 'content-type': 'application/x-amz-json-1.1', 'x-amzn-requestid': requestId };
 }
