@@ -18,6 +18,8 @@ export interface AuditSearch {
   /** What happened before, by the time that it states, does not count, whenever it was received. */
   happenedSince?: Date;
   user?: string;
+  /** `user_cluster_name`; of a record without one `cluster_name`. */
+  userCluster?: string;
   /** `db_service`. */
   database?: string;
   /** Names of events, or beginnings of names that end in a dot; all of them without one. */
@@ -84,7 +86,15 @@ function placeOf(text: string): { day: string; offset: number } | undefined {
   return { day, offset: Number(offset) };
 }
 
-function matcherOf({ from, to, happenedSince, user, database, kinds = [] }: AuditSearch): (line: string) => boolean {
+function matcherOf({
+  from,
+  to,
+  happenedSince,
+  user,
+  userCluster,
+  database,
+  kinds = [],
+}: AuditSearch): (line: string) => boolean {
   // The form of a record is fixed, so what is not in the line as a text is not in it as a member. It saves the parser.
   const needed = [user && member('user', user), database && member('db_service', database)].filter(
     // An agent of another version may have escaped more than we do.
@@ -97,6 +107,7 @@ function matcherOf({ from, to, happenedSince, user, database, kinds = [] }: Audi
     const event = eventOf(line);
     if (event === undefined || !isKind(event.event) || !isWithin(event, from, to)) return false;
     if (happenedSince && !(Date.parse(event.time) >= happenedSince.getTime())) return false;
+    if (userCluster && (event.user_cluster_name ?? event.cluster_name) !== userCluster) return false;
     return (user === undefined || event.user === user) && (database === undefined || event.db_service === database);
   };
 }

@@ -6,7 +6,7 @@ import { type AuditPage, type AuditSearch, searchAuditLog } from '../audit/searc
 import { TeleportError } from '../errors.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
-import { nameOf, type Who } from './who.js';
+import { madeAt, nameOf, type Who } from './who.js';
 
 const MOST_RECORDS = 1000;
 const MOST_KINDS = 50;
@@ -38,11 +38,18 @@ export async function searchEvents(
       'access denied: of your own events you can read those of database sessions',
     );
   }
+  const { remote, teleportCluster: userCluster } = who.identity;
+  if (remote && !who.user.spec.created_by) {
+    throw new TeleportError(
+      'ConnectionProblem',
+      `the cluster ${JSON.stringify(remote.cluster)} does not say now since when you have your name: your statements are not shown, as another may have had it before`,
+    );
+  }
   // What ran under the name before she had it is somebody else's.
-  const since = new Date(new Date(who.user.spec.created_by?.time ?? 0).getTime() || 0);
+  const since = madeAt(who.user);
   const from = new Date(Math.max(asked.from.getTime(), since.getTime(), state.now().getTime() - OWN_DAYS * DAY_MS));
   const user = who.user.metadata.name;
-  return await find({ ...asked, from, happenedSince: since, kinds, user, limit });
+  return await find({ ...asked, from, happenedSince: since, kinds, user, userCluster, limit });
 }
 
 function checkWords({ user = '', database = '', kinds = [], start = '' }: AuditSearch): void {

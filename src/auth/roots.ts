@@ -15,7 +15,7 @@ import { rest } from '../wait.js';
 import { checkedAuthorities } from './checked-authorities.js';
 import { issueHostIdentity } from './host-certs.js';
 import type { AuthState } from './state.js';
-import { type RemoteUser, type RootNews, remoteLocksKey } from './trust.js';
+import { type RemoteUser, type RootNews, type RootWord, remoteLocksKey } from './trust.js';
 
 export class Roots implements RootNews {
   readonly #links = new Map<string, RootLink>();
@@ -40,8 +40,8 @@ export class Roots implements RootNews {
     await this.#settle();
   }
 
-  async whyEnded(user: RemoteUser): Promise<string | undefined> {
-    return await this.#links.get(user.teleportCluster)?.whyEnded(user);
+  async ask(user: RemoteUser): Promise<RootWord | undefined> {
+    return await this.#links.get(user.teleportCluster)?.ask(user);
   }
 
   isSilent(cluster: string): boolean {
@@ -105,7 +105,7 @@ class RootLink {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   /** Of the users whose certificates were asked about; forgotten with a change and with the line. */
-  readonly #answers = new Map<string, Map<string, Promise<string | undefined>>>();
+  readonly #answers = new Map<string, Map<string, Promise<RootWord | undefined>>>();
   #attempt = new AbortController();
   /** On the clock of `performance.now()`. */
   #heardAt = performance.now();
@@ -134,10 +134,10 @@ class RootLink {
     await this.#running;
   }
 
-  async whyEnded({ username, userGeneration = '' }: RemoteUser): Promise<string | undefined> {
+  async ask({ username, userGeneration = '' }: RemoteUser): Promise<RootWord | undefined> {
     const client = this.#client;
     if (!client) return undefined;
-    const known = this.#answers.get(username) ?? new Map<string, Promise<string | undefined>>();
+    const known = this.#answers.get(username) ?? new Map<string, Promise<RootWord | undefined>>();
     if (this.#answers.size >= MAX_KEPT) this.#answers.clear();
     this.#answers.set(username, known);
     const asked = known.get(userGeneration) ?? this.#ask(client, username, userGeneration);
@@ -145,10 +145,12 @@ class RootLink {
     return await asked;
   }
 
-  async #ask(client: AuthClient, user: string, userGeneration: string): Promise<string | undefined> {
+  async #ask(client: AuthClient, user: string, userGeneration: string): Promise<RootWord | undefined> {
     try {
-      const { reason } = await client.trustLink.getEnding({ user, userGeneration }, { timeoutMs: ASK_TIMEOUT_MS });
-      return reason || undefined;
+      const asked = { user, userGeneration };
+      const { reason, madeAt } = await client.trustLink.getEnding(asked, { timeoutMs: ASK_TIMEOUT_MS });
+      const time = Date.parse(madeAt);
+      return { ...(reason ? { ended: reason } : {}), ...(Number.isNaN(time) ? {} : { madeAt: new Date(time) }) };
     } catch (error) {
       this.#log.warn('A root does not say whether a certificate counts.', { error: messageOf(error) });
       this.#answers.delete(user);

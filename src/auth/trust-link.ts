@@ -10,7 +10,7 @@ import { checkedAuthorities } from './checked-authorities.js';
 import { recorded } from './recorded.js';
 import { SECRETS, secretsOf } from './secrets.js';
 import type { AuthState } from './state.js';
-import type { Who } from './who.js';
+import { madeAt, type Who } from './who.js';
 
 type Said = MessageInitShape<typeof WatchRootResponseSchema>;
 
@@ -44,11 +44,16 @@ export async function takeHostAuthority(state: AuthState, leaf: string, given: C
   );
 }
 
-/** Why a certificate of ours counts no more; empty: it does. */
-export async function whyEnded(state: AuthState, username: string, userGeneration: string): Promise<string> {
+/** Why a certificate of ours counts no more; as long as it does, since when its user has her name. */
+export async function userBehind(
+  state: AuthState,
+  username: string,
+  userGeneration: string,
+): Promise<{ reason: string; madeAt: string }> {
   const [user, { generation = '' }] = await Promise.all([state.users.get(username), secretsOf(state, username)]);
-  if (!user) return 'the user was deleted';
-  return generation === userGeneration ? '' : 'the user was reset, or made anew';
+  if (!user) return { reason: 'the user was deleted', madeAt: '' };
+  if (generation !== userGeneration) return { reason: 'the user was reset, or made anew', madeAt: '' };
+  return { reason: '', madeAt: madeAt(user).toISOString() };
 }
 
 /** Everything now, then each change, and a word every few seconds. */

@@ -22,10 +22,18 @@ export interface TrustExchange {
 /** Whose certificate it is, as its own cluster calls her. */
 export type RemoteUser = Pick<Identity, 'username' | 'teleportCluster' | 'userGeneration'>;
 
+/** What a root says of one of its users. */
+export interface RootWord {
+  /** Why her certificate counts no more. */
+  ended?: string;
+  /** Since when she has her name; another had it before. */
+  madeAt?: Date;
+}
+
 /** What is heard of the roots (`roots.ts`). */
 export interface RootNews {
-  /** Why a certificate of a user over there counts no more; undefined: it does, as far as is known here. */
-  whyEnded(user: RemoteUser): Promise<string | undefined>;
+  /** What her root says of a user; undefined: it cannot be asked. */
+  ask(user: RemoteUser): Promise<RootWord | undefined>;
   /** Whether nothing has been heard of this root for so long that its locks may be out of date. */
   isSilent(cluster: string): boolean;
   /** Calls `listener` with the cluster in which some user was ended. */

@@ -3,6 +3,7 @@
  * and whether it is on can change. Texts of refusals: as captured from 18.3.
  */
 import { causesOf, messageOf, TeleportError } from '../errors.js';
+import { couldShareNames, isRemoteName } from '../identity/remote.js';
 import { checkRoleMap, fixedRoles } from '../rbac/role-map.js';
 import { withDefaults } from '../resources/defaults.js';
 import type { TrustedCluster } from '../resources/types.js';
@@ -79,6 +80,7 @@ async function begin(state: AuthState, who: Who, wanted: TrustedCluster): Promis
       'missing spec.token: the root makes it with "tctl tokens add --type=trusted_cluster"',
     );
   if (name === state.clusterName) throw sameName(state);
+  await refuseSharedNames(state, name);
   checkName(state, name, await state.exchange.clusterBehind(address).catch(untrusted(address)));
   if (remotes.has(name)) throw knownAlready(name);
   return await recorded(state, said(who, wanted), async () => {
@@ -96,6 +98,25 @@ async function begin(state: AuthState, who: Who, wanted: TrustedCluster): Promis
       return made;
     });
   });
+}
+
+/** Two people must not have one name here: locks, records and databases know them by it. */
+async function refuseSharedNames({ trustedClusters, users }: AuthState, root: string): Promise<void> {
+  const others = (await trustedClusters.list()).map(({ metadata }) => metadata.name);
+  const other = others.find((name) => couldShareNames(name, root));
+  if (other !== undefined) {
+    throw new TeleportError(
+      'BadParameter',
+      `users of ${JSON.stringify(root)} and of the trusted cluster ${JSON.stringify(other)} could have the same names here, which end in the name of their cluster: a cluster cannot trust both`,
+    );
+  }
+  const own = (await users.list()).map(({ metadata }) => metadata.name).filter(isRemoteName);
+  const taken = own.find((name) => name.toLowerCase().endsWith(`-${root.toLowerCase()}`));
+  if (taken === undefined) return;
+  throw new TeleportError(
+    'BadParameter',
+    `the user ${JSON.stringify(taken)} has a name that a user of ${JSON.stringify(root)} could have here: remove it with "tctl users rm ${taken}"`,
+  );
 }
 
 const knownAlready = (name: string) =>

@@ -4,6 +4,7 @@
  */
 import { unknownStatus } from '../api/status.js';
 import { TeleportError } from '../errors.js';
+import { isRemoteName } from '../identity/remote.js';
 import { isReadable } from '../rbac/templates.js';
 import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
@@ -44,6 +45,7 @@ export async function listUsers(state: AuthState, who: Who, limit: number, start
 
 export async function createUser(state: AuthState, who: Who, user: User): Promise<User> {
   requireRule(who, 'user', 'create');
+  refuseRemoteName(user);
   const wanted = await checkedUser(state, user, { time: state.now().toISOString(), user: { name: nameOf(who) } });
   const taken = new TeleportError('AlreadyExists', `user "${user.metadata.name}" already registered`);
   if ((await state.users.get(user.metadata.name)) !== undefined) throw taken;
@@ -54,6 +56,15 @@ export async function createUser(state: AuthState, who: Who, user: User): Promis
     });
   });
   return await shown(state, made);
+}
+
+/** A user of another cluster is one in locks, records and databases under such a name. */
+function refuseRemoteName({ metadata: { name } }: User): void {
+  if (!isRemoteName(name ?? '')) return;
+  throw new TeleportError(
+    'BadParameter',
+    `${JSON.stringify(name)} cannot be the name of a user: people of another cluster are called remote-USER-CLUSTER here`,
+  );
 }
 
 /** Of a user who had the name before, nothing is left: neither secrets nor a link that was being made while she was deleted. */
@@ -75,6 +86,7 @@ export async function updateUser(state: AuthState, who: Who, user: User): Promis
 export async function upsertUser(state: AuthState, who: Who, user: User): Promise<User> {
   requireRule(who, 'user', 'create', 'update');
   const before = await state.users.get(user.metadata.name);
+  if (!before) refuseRemoteName(user);
   const created = before?.spec.created_by ?? { time: state.now().toISOString(), user: { name: nameOf(who) } };
   const wanted = await checkedUser(state, user, created);
   const said = userSaid(who, before ? 'user.update' : 'user.create', wanted);

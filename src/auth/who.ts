@@ -124,8 +124,8 @@ export async function standingRemoteUser(
   const { username, teleportCluster: cluster, groups } = certified;
   const trusted = await trustedRoot(state, cluster);
   if (!trusted) throw new TeleportError('AccessDenied', 'access denied: the cluster is not trusted');
-  const ended = await state.roots.whyEnded(certified);
-  if (ended !== undefined) throw new TeleportError('AccessDenied', CREDENTIALS_EXPIRED);
+  const said = await state.roots.ask(certified);
+  if (said?.ended !== undefined) throw new TeleportError('AccessDenied', CREDENTIALS_EXPIRED);
   const roles = mapRoles(trusted.spec.role_map, groups);
   if (roles.length === 0) {
     throw new TeleportError(
@@ -139,10 +139,17 @@ export async function standingRemoteUser(
     kind: 'user',
     version: 'v2',
     metadata: { name: identity.username },
-    spec: { roles, traits: identity.traits },
+    spec: {
+      roles,
+      traits: identity.traits,
+      ...(said?.madeAt ? { created_by: { time: said.madeAt.toISOString(), user: { name: '' } } } : {}),
+    },
   };
   return { user, identity };
 }
+
+/** Since when she has her name. */
+export const madeAt = ({ spec }: Pick<User, 'spec'>): Date => new Date(Date.parse(spec.created_by?.time ?? '') || 0);
 
 /** A root that is not heard may have locked its user out. @throws TeleportError `AccessDenied` in locking mode `strict` */
 function refuseUnheard({ roots, preference }: AuthState, cluster: string, roles: readonly Role[]): void {

@@ -153,7 +153,15 @@ function withAutoUser(session: DatabaseSession): Pick<DatabaseSession, 'autoUser
   const { identity, roles, traits, database, dbName } = session;
   const dbRoles = identity.routeToDatabase?.roles ?? [];
   try {
-    const autoUser = autoUserOf({ username: identity.username, roles, traits, database, dbName, dbRoles });
+    const autoUser = autoUserOf({
+      username: identity.username,
+      remoteUser: identity.remote?.username,
+      roles,
+      traits,
+      database,
+      dbName,
+      dbRoles,
+    });
     return { autoUser, refusal: undefined };
   } catch (error) {
     if (isTeleportError(error)) return { refusal: error };

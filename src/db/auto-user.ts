@@ -37,6 +37,8 @@ export interface Admin {
 
 export interface AutoUserWish {
   username: string;
+  /** Her name in her own cluster, where that is another one. */
+  remoteUser?: string | undefined;
   roles: readonly Role[];
   traits: Traits;
   database: Database;
@@ -49,13 +51,14 @@ const NEEDS = 'your Teleport role requires automatic database user provisioning 
 const WHO = 'contact your Teleport administrator';
 
 /** @throws NotImplemented, BadParameter or AccessDenied with Teleport's texts; undefined: the user is not made */
-export function autoUserOf({ username, roles, traits, database, dbName, dbRoles }: AutoUserWish): AutoUser | undefined {
+export function autoUserOf(wish: AutoUserWish): AutoUser | undefined {
+  const { username, remoteUser, roles, traits, database, dbName, dbRoles } = wish;
   const mode = autoUserMode(roles, database, traits);
   if (mode === 'off') return undefined;
   const lack = autoUserLack(database);
   if (lack !== undefined) throw lacking(lack, roles);
   return {
-    name: autoUserName(username, database),
+    name: autoUserName(username, database, remoteUser),
     mode,
     roles: autoUserRoles(roles, database, dbRoles, traits),
     admin: { name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? dbName },

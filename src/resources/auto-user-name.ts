@@ -31,11 +31,19 @@ const RESERVED = new Set(
 
 /**
  * @param username  of the cluster
+ * @param remoteUser  what she is called in her own cluster, where that is another one
  * @returns the user of the database, as the server writes it
  * @throws BadParameter that names the rule and the name
  */
-export function autoUserName(username: string, database: Database): string {
-  return isRedshift(database) ? redshiftName(username) : postgresName(username);
+export function autoUserName(username: string, database: Database, remoteUser?: string): string {
+  if (!isRedshift(database)) return postgresName(username);
+  // Who else is there in the other cluster is not known here.
+  if (remoteUser !== undefined && folded(remoteUser) !== remoteUser) {
+    const rule =
+      'it takes capital letters and small ones for the same, so a user of another cluster needs a name in small letters';
+    throw refused(remoteUser, 'Redshift', rule);
+  }
+  return redshiftName(username);
 }
 
 /** Whether two people of the cluster would be one user of Redshift. */

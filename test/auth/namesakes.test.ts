@@ -3,6 +3,7 @@ import { expect, test } from '@jest/globals';
 import { changeUserPassword } from '../../src/auth/invites.js';
 import { secretsOf } from '../../src/auth/secrets.js';
 import { type AuthState, recordsIn } from '../../src/auth/state.js';
+import { upsertTrustedCluster } from '../../src/auth/trusted-clusters.js';
 import { createUser, deleteUser, upsertUser } from '../../src/auth/users.js';
 import type { Who } from '../../src/auth/who.js';
 import { newIdentity } from '../../src/identity/identity.js';
@@ -81,3 +82,34 @@ test.each([
     expect(await state.userTokens.list()).toEqual([]);
   }),
 );
+
+test('R-A-M4 no user here has a name that one of another cluster could have', () =>
+  withState({}, async (state, who) => {
+    const called = (name: string) => ({ ...(ann as object), metadata: { name } }) as never;
+    for (const name of ['remote-gina-root.example.com', 'Remote-x', 'remote-']) {
+      await expect(createUser(state, who, called(name))).rejects.toThrow('are called remote-USER-CLUSTER here');
+      await expect(upsertUser(state, who, called(name))).rejects.toThrow('are called remote-USER-CLUSTER here');
+    }
+    await createUser(state, who, called('remoted'));
+    // From before: she can be changed, and removed.
+    await state.users.create(called('remote-old'));
+    await upsertUser(state, who, called('remote-old'));
+    await deleteUser(state, who, 'remote-old');
+  }));
+
+test('R-A-M4 two roots whose users could have one name are not trusted both, nor one beside a user of such a name', () =>
+  withState({ authorities: { remotes: { has: () => false } } }, async (state, who) => {
+    const root = (name: string) => {
+      const spec = { enabled: true, token: 't', web_proxy_addr: 'root.example.com:443', tunnel_addr: '', role_map: [] };
+      return { kind: 'trusted_cluster', version: 'v2', metadata: { name }, spec } as never;
+    };
+    await state.trustedClusters.create(root('main'));
+    for (const name of ['prod-main', 'Prod-Main', 'MAIN']) {
+      const made = upsertTrustedCluster(state, who, root(name));
+      await expect(made).rejects.toThrow('and of the trusted cluster "main" could have the same names here');
+    }
+    await state.users.create({ ...(ann as object), metadata: { name: 'remote-gina-far' } } as never);
+    await expect(upsertTrustedCluster(state, who, root('far'))).rejects.toThrow(
+      'the user "remote-gina-far" has a name that a user of "far" could have here',
+    );
+  }));

@@ -236,6 +236,30 @@ test('a user of the root who was deleted is out at the leaf', async () => {
   expect((await root.tsh('gone', 'db', 'ls', `--cluster=${LEAF}`)).status).toBe(1);
 }, 600_000);
 
+test('R-A-M4 who is made anew at the root does not see at the leaf what ran under her name before', async () => {
+  const exec = async (home: string, query: string) => {
+    const flags = ['--dbs=orders', `--cluster=${LEAF}`, '--db-user=analyst', '--db-name=dev'];
+    expect((await root.tsh(home, 'db', 'exec', query, ...flags)).status).toBe(0);
+  };
+  const history = async (home: string) => {
+    const { stdout } = await root.tsh(home, 'db', 'history', `--cluster=${LEAF}`, '--format=json');
+    return (JSON.parse(stdout) as { db_query: string }[]).map(({ db_query }) => db_query);
+  };
+  const heard = (query: string) =>
+    leaf.auditEvents((events) => events.some(({ event, db_query }) => event.endsWith('query') && db_query === query));
+  await root.addUser({ name: 'twin', roles: ['root-dev'] });
+  await root.login('first', 'twin');
+  await exec('first', "select 'of the first'");
+  await heard("select 'of the first'");
+  expect(await history('first')).toEqual(["select 'of the first'"]);
+  await root.tctl('users', 'rm', 'twin');
+  await root.addUser({ name: 'twin', roles: ['root-dev'] });
+  await root.login('second', 'twin');
+  await exec('second', "select 'of the second'");
+  await heard("select 'of the second'");
+  expect(await history('second')).toEqual(["select 'of the second'"]);
+}, 600_000);
+
 test('a leaf that hangs costs its own rows, not those of the others', async () => {
   const { pid } = far.teleport;
   process.kill(pid!, 'SIGSTOP');

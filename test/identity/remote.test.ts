@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { newIdentity } from '../../src/identity/identity.js';
-import { remoteIdentity } from '../../src/identity/remote.js';
+import { couldShareNames, isRemoteName, remoteIdentity, remoteName } from '../../src/identity/remote.js';
 
 test('a user of a root has a name that no user of the leaf has, the roles that the map gives, and the traits of the certificate', () => {
   const certified = newIdentity({
@@ -21,4 +21,14 @@ test('a user of a root has a name that no user of the leaf has, the roles that t
     databaseUsers: [],
     remote: { cluster: 'root', username: 'alice', groups: ['dev'] },
   });
+});
+
+test('R-A-M4 users of two clusters could share a name where the name of one ends in that of the other', () => {
+  expect(remoteName('alice-prod', 'main')).toBe(remoteName('alice', 'prod-main'));
+  expect(couldShareNames('main', 'prod-main')).toBe(true);
+  expect(couldShareNames('Prod-main', 'MAIN')).toBe(true);
+  expect(couldShareNames('main', 'prodmain')).toBe(false);
+  expect(couldShareNames('root.example.com', 'leaf.example.com')).toBe(false);
+  expect(['remote-a', 'REMOTE-a-b'].every(isRemoteName)).toBe(true);
+  expect(['remote', 'aremote-b', 'remoted'].some(isRemoteName)).toBe(false);
 });

@@ -58,3 +58,14 @@ test('letters of the alphabet are one whatever their case, and others are not', 
   expect(isSameInRedshift('Alice', 'aLICE')).toBe(true);
   expect(isSameInRedshift('É', 'é')).toBe(false);
 });
+
+test('R-A-M4 a user of another cluster whose name has capital letters could be a second one in Redshift, and nowhere else', () => {
+  const called = (username: string, database: typeof redshift) =>
+    autoUserName(`remote-${username}-root`, database, username);
+  expect(called('gina', redshift)).toBe('remote-gina-root');
+  expect(called('Gina', postgres)).toBe('remote-Gina-root');
+  expect(() => called('Gina', redshift)).toThrow(
+    '"Gina" cannot be the name of a user of Redshift: it takes capital letters and small ones for the same',
+  );
+  expect(autoUserName('remote-gina-Root', redshift, 'gina')).toBe('remote-gina-root');
+});

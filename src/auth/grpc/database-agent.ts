@@ -41,11 +41,11 @@ async function remoteUser(
   cluster: string,
 ): Promise<KnownUser> {
   const trusted = await trustedRoot(state, cluster);
-  const ended = await state.roots.whyEnded({ username, teleportCluster: cluster, userGeneration });
+  const said = await state.roots.ask({ username, teleportCluster: cluster, userGeneration });
   const roles = mapRoles(trusted?.spec.role_map ?? [], groups);
   const name = remoteName(username, cluster);
   const user: User = { kind: 'user', version: 'v2', metadata: { name }, spec: { roles, traits: {} } };
-  return { user: trusted && user, generation: ended === undefined ? userGeneration : '-' };
+  return { user: trusted && user, generation: said?.ended === undefined ? userGeneration : '-' };
 }
 
 /** A change in a database has deadlines of its own, which are shorter. */

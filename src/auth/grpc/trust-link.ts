@@ -4,7 +4,7 @@ import { callerKey } from '../../api/caller.js';
 import { fromMessage } from '../../api/convert.js';
 import type { TrustLink } from '../../api/gen/internal_pb.js';
 import type { AuthState } from '../state.js';
-import { requireLeaf, rootFeed, takeHostAuthority, whyEnded } from '../trust-link.js';
+import { requireLeaf, rootFeed, takeHostAuthority, userBehind } from '../trust-link.js';
 import { whoCalls } from '../who.js';
 import { must } from './written.js';
 
@@ -22,7 +22,7 @@ export function trustLinkHandlers(state: AuthState): Partial<ServiceImpl<typeof 
     },
     getEnding: async ({ user, userGeneration }, context) => {
       await asLeaf(context);
-      return { reason: await whyEnded(state, user, userGeneration) };
+      return await userBehind(state, user, userGeneration);
     },
   };
 }
