@@ -25,6 +25,7 @@ import { inTheNameOf } from '../slices.js';
 import { type Caller, callerKey } from './caller.js';
 import { JoinService } from './gen/authservice_pb.js';
 import { TransportService } from './gen/transport_pb.js';
+import { sharedNameOf } from './known-as.js';
 import { MessageTurns } from './message-turns.js';
 import type { DescMethod, DescService } from './protobuf.js';
 import { toConnectError } from './status.js';
@@ -86,7 +87,7 @@ function classOf({ bearer }: Caller, path: string): CallerClass {
 
 /** Whose time it is that a call takes. */
 const nameOf = ({ bearer, remoteAddr }: Caller): string =>
-  bearer?.identity.username ?? networkOf(ipOf(remoteAddr) ?? remoteAddr);
+  bearer ? sharedNameOf(bearer) : networkOf(ipOf(remoteAddr) ?? remoteAddr);
 
 /** As many as there may be new connections (`net/crowd.ts`). */
 const STRANGERS_RATE: RateLimit = { perMinute: 6_000, burst: 1_000 };

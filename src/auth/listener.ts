@@ -16,12 +16,12 @@ import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway, TrustLink } fro
 import { PresenceService } from '../api/gen/presence_pb.js';
 import { TrustService } from '../api/gen/trust_pb.js';
 import { UsersService } from '../api/gen/users_pb.js';
+import { knownAs } from '../api/known-as.js';
 import { createAuthHttp2Server } from '../api/server.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { hostOf, joinHostPort } from '../host-port.js';
 import { type Bearer, bearerOf, checkUsage } from '../identity/bearer.js';
 import { hostIdIn } from '../identity/host.js';
-import { remoteName } from '../identity/remote.js';
 import { isLoopback } from '../ip.js';
 import { Crowd, type CrowdOptions, type Guest, type Known } from '../net/crowd.js';
 import { hangUp } from '../net/hang-up.js';
@@ -91,7 +91,7 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
         const arrival = arrivals.get(connectionOf(socket));
         if (arrival === undefined) throw new TeleportError('Protocol', 'a connection that nobody has accepted');
         const { remoteAddr, guest } = arrival;
-        const admit = bearer && (() => guest.become(knownAs(bearer, socket)));
+        const admit = bearer && (() => guest.become(knownHere(bearer, socket)));
         const caller: Caller = { bearer, remoteAddr, busy: () => guest.busy(), admit };
         if (socket.alpnProtocol === ALPN.h2) connections.keep(caller, socket, grpc.accept(socket, caller));
         else {
@@ -152,12 +152,10 @@ function namedAuthorities(state: AuthState): string[] {
   return [...hostCas, ...userCas, ...remotes.flatMap((remote) => [...remote.hostCas, ...remote.userCas])];
 }
 
-/** The class of whoever has shown a certificate. */
-function knownAs({ role, identity, remote }: Bearer, { remoteAddress = '' }: TLSSocket): Known {
-  const { username } = identity;
-  if (role === 'Admin' && remote === undefined && isLoopback(remoteAddress)) return { kind: 'local' };
-  const name = role === undefined && remote !== undefined ? remoteName(username, remote) : username;
-  return { kind: role === undefined ? 'login' : 'host', name };
+/** The administrator of this host has room of his own. */
+function knownHere(bearer: Bearer, { remoteAddress = '' }: TLSSocket): Known {
+  const isLocal = bearer.role === 'Admin' && bearer.remote === undefined && isLoopback(remoteAddress);
+  return isLocal ? { kind: 'local' } : knownAs(bearer);
 }
 
 /** HTTP/1.1 for connections that are given to it. */

@@ -7,6 +7,7 @@ import { isSignedBy } from '../pki/certificate.js';
 import { issuingCluster } from '../pki/cluster-name.js';
 import { NAME_OID, publicKeyOf, readCertificate, verifyLeaf } from '../pki/x509.js';
 import { type SystemRole, systemRoleOf } from '../resources/system-role.js';
+import { hostIdIn } from './host.js';
 import { DATABASE_USAGE, decodeIdentity, type Identity } from './identity.js';
 
 /** What is believed; without authorities of one kind nobody of that kind is. */
@@ -54,7 +55,8 @@ export function bearerOf(certificateDer: Buffer, trust: Trust): Bearer {
   const role = systemRoleOf({ groups: subject.get(NAME_OID.organization) ?? [] });
   const { leaf } = verifyLeaf(certificateDer, { cas: role ? hostCas : userCas, now: trust.now, usage: 'clientAuth' });
   const identity = decodeIdentity(leaf);
-  if ((identity.teleportCluster || issuer) !== issuer) throw ofAnotherCluster();
+  const isOfIssuer = role === undefined || hostIdIn(identity.username, issuer ?? trust.clusterName) !== undefined;
+  if ((identity.teleportCluster || issuer) !== issuer || !isOfIssuer) throw ofAnotherCluster();
   return { certificateDer, identity, role, ...(remote === undefined ? {} : { remote }) };
 }
 

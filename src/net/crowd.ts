@@ -5,7 +5,8 @@
  *     forwarded  passed on to Auth unread          a stranger for twice that time, as Auth cuts it off if it is one there
  *     login      a verified user certificate       so many at a time for each login, a quarter of the room for people
  *     host       an agent or a Proxy               so many for each, half of the room for hosts; people and hosts leave room for
- *                                                  each other
+ *                                                  each other; all of another cluster together have half of the room for
+ *                                                  people, an eighth of that for hosts
  *     local      the administrator on this host    the last descriptors are kept for him
  *
  * When strangers are too many, the one who has been one for longest has to go, from the network that has most of them: a crowd
@@ -39,7 +40,8 @@ export interface CrowdOptions {
 }
 
 export type Known =
-  | { kind: 'login' | 'host'; name: string }
+  /** With a cluster: of another one, which makes as many names as it wants. */
+  | { kind: 'login' | 'host'; name: string; cluster?: string | undefined }
   | { kind: 'local' }
   /** Passed on unread to a service that asks for a certificate itself. */
   | { kind: 'forwarded' };
@@ -59,6 +61,10 @@ const SHARE = { all: 0.5, people: 0.4, hosts: 0.4, forwarded: 0.125 };
 const MOST_OF_LOGIN = 1_000;
 /** Of the room for its kind. A session of a person is also a connection of an agent, and a cluster may have only one. */
 const SHARE_OF_ONE = { login: 0.25, host: 0.5 };
+/** Of the same, for all of another cluster together. All people may come from a root; a leaf has a few Proxies. */
+const SHARE_OF_CLUSTER = { login: 0.5, host: 0.125 };
+const RAISE_OF_LOGIN = 'teleport.connection_limits.max_connections';
+const RAISE_OF_HOSTS = 'the limit of open files (ulimit -n)';
 const USUAL_RATES: readonly RateLimit[] = [{ perMinute: 6_000, burst: 1_000 }];
 /** Descriptors that nobody but the local administrator gets. */
 const RESERVE = 64;
@@ -85,9 +91,10 @@ export class Crowd {
   readonly #mostStrangers: number;
   readonly #mostOfNetwork: number;
   readonly #mostOf: Record<'login' | 'host', number>;
+  readonly #mostOfCluster: Record<'login' | 'host', number>;
   readonly #rates: readonly ((address: string) => void)[];
-  /** Of each login and host. */
-  readonly #counts = { login: new Map<string, number>(), host: new Map<string, number>() };
+  /** Of each login and host, and of each other cluster. */
+  readonly #counts = new Map<string, number>();
   #cutCount = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
@@ -98,11 +105,13 @@ export class Crowd {
     this.#mostStrangers = Math.max(1, Math.min(Math.floor(descriptors / 4), MOST_STRANGERS));
     const half = Math.max(1, Math.floor(this.#mostStrangers / 2));
     this.#mostOfNetwork = Math.min(limits.maxConnections ?? half, half);
-    const shareOfOne = (kind: 'login' | 'host') => Math.max(1, Math.floor(SHARE_OF_ONE[kind] * this.#roomOf(kind)));
+    const shareOf = (share: typeof SHARE_OF_ONE, kind: 'login' | 'host') =>
+      Math.max(1, Math.floor(share[kind] * this.#roomOf(kind)));
     this.#mostOf = {
-      login: limits.maxConnections ?? Math.min(shareOfOne('login'), MOST_OF_LOGIN),
-      host: shareOfOne('host'),
+      login: limits.maxConnections ?? Math.min(shareOf(SHARE_OF_ONE, 'login'), MOST_OF_LOGIN),
+      host: shareOf(SHARE_OF_ONE, 'host'),
     };
+    this.#mostOfCluster = { login: shareOf(SHARE_OF_CLUSTER, 'login'), host: shareOf(SHARE_OF_CLUSTER, 'host') };
     this.#rates = (limits.rates ?? USUAL_RATES).map((rate) => createLimiter(rate, () => performance.now()));
   }
 
@@ -189,22 +198,35 @@ export class Crowd {
     return (kind === 'login' ? SHARE.people : SHARE.hosts) * this.#descriptors - RESERVE / 2;
   }
 
-  #admitOne({ kind, name }: Extract<Known, { name: string }>): () => void {
-    const counts = this.#counts[kind];
-    const count = counts.get(name) ?? 0;
-    if (count >= this.#mostOf[kind]) {
-      const whose = `${kind === 'login' ? 'user' : 'host'} ${JSON.stringify(name)}`;
-      const raise =
-        kind === 'login' ? 'teleport.connection_limits.max_connections' : 'the limit of open files (ulimit -n)';
+  #admitOne({ kind, name, cluster }: Extract<Known, { name: string }>): () => void {
+    const whose = `${kind === 'login' ? 'user' : 'host'} ${JSON.stringify(name)}`;
+    const giveBack = this.#count(whose, this.#mostOf[kind], kind === 'login' ? RAISE_OF_LOGIN : RAISE_OF_HOSTS);
+    if (cluster === undefined) return giveBack;
+    const all = `${kind === 'login' ? 'users' : 'hosts'} of cluster ${JSON.stringify(cluster)}`;
+    try {
+      const giveBackToo = this.#count(all, this.#mostOfCluster[kind], RAISE_OF_HOSTS);
+      return () => {
+        giveBack();
+        giveBackToo();
+      };
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+
+  #count(whose: string, most: number, raise: string): () => void {
+    const count = this.#counts.get(whose) ?? 0;
+    if (count >= most) {
       throw new TeleportError('LimitExceeded', `too many connections of ${whose}: ${count} are open`, {
         hint: `Close some, or raise ${raise}.`,
       });
     }
-    counts.set(name, count + 1);
+    this.#counts.set(whose, count + 1);
     return () => {
-      const left = counts.get(name)! - 1;
-      if (left > 0) counts.set(name, left);
-      else counts.delete(name);
+      const left = this.#counts.get(whose)! - 1;
+      if (left > 0) this.#counts.set(whose, left);
+      else this.#counts.delete(whose);
     };
   }
 

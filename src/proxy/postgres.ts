@@ -11,6 +11,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { knownAs } from '../api/known-as.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import { type Bearer, checkUsage } from '../identity/bearer.js';
@@ -91,7 +92,7 @@ export async function servePostgres(connection: PostgresConnection, options: Pos
     if (connection.refusal !== undefined && !isWelcome(connection.refusal)) throw connection.refusal;
     const peer = isTunnelMode ? connection.peer : await innerPeer(startup, options);
     if (!peer) throw noCertificate();
-    if (!isCancel) connection.guest.become({ kind: 'login', name: peer.identity.username });
+    if (!isCancel) connection.guest.become(knownAs(peer));
     const { pinnedIp, routeToCluster, routeToDatabase } = peer.identity;
     checkUsage(peer.identity, 'databases');
     checkPinnedIp(pinnedIp, address);

@@ -5,11 +5,12 @@
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { ALPN, PING_SUFFIX } from '../api/alpn.js';
+import { knownAs } from '../api/known-as.js';
 import { TeleportError } from '../errors.js';
 import type { Bearer } from '../identity/bearer.js';
 import { checkPinnedIp } from '../identity/pinned-ip.js';
 import { addressList } from '../ip.js';
-import type { Guest, Known } from '../net/crowd.js';
+import type { Guest } from '../net/crowd.js';
 import { peek, peekClientHello } from '../net/peek.js';
 import { PING_INTERVAL_MS, PingStream } from '../net/ping-stream.js';
 import { type SocketEndpoint, takeProxyHeader } from '../net/proxy-protocol.js';
@@ -131,11 +132,6 @@ export function createRouter(options: RouterOptions): Router {
   };
 
   return { route, routeUpgraded: (connection, client, guest) => routeTls(connection, client, guest, true) };
-}
-
-/** The class of whoever has shown a certificate. */
-export function knownAs({ role, identity }: Bearer): Known {
-  return { kind: role === undefined ? 'login' : 'host', name: identity.username };
 }
 
 const VERIFIED_BY: Record<Service, Parameters<Verify>[1]> = {

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { hexName } from '../../src/api/alpn.js';
-import { openAuthClient } from '../../src/api/client.js';
+import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import type { HostIdentity } from '../../src/api/host-identity.js';
 import { joinHostPort } from '../../src/host-port.js';
 import { proofOfAddress } from '../../src/identity/signed-address.js';
@@ -19,7 +19,7 @@ import { encodeProxyHeader } from '../../src/net/proxy-protocol.js';
 import { certificateDer } from '../../src/pki/certificate.js';
 import { gone } from '../support/gone.js';
 import { runScript } from '../support/script.js';
-import { CLUSTER, TestAuth } from './test-auth.js';
+import { becomeLeaf, CLUSTER, TestAuth } from './test-auth.js';
 
 let cluster: TestAuth;
 beforeAll(async () => {
@@ -184,5 +184,39 @@ test('users that were acknowledged survive kill -9 of the service, and so does i
     await after.close();
     await second.kill();
     rmSync(dir, { recursive: true });
+  }
+});
+
+test('R-A-M2 a leaf that makes as many hosts as it wants takes an eighth of the room for hosts, and those of the root have theirs', async () => {
+  const root = await TestAuth.start({ listen: { host: '127.0.0.1', port: 0, crowd: { descriptors: 240 } } });
+  const leaf = await TestAuth.start({ clusterName: 'leaf.example.com' });
+  const clients: AuthClient[] = [];
+  try {
+    await becomeLeaf(root, leaf);
+    const agent = await root.identity('Db');
+    const { hostCaPems } = await root.identity('Node');
+    const refused: string[] = [];
+    for (let at = 0; at < 12; at++) {
+      const { certPem, keyPem } = await leaf.auth.issueHostIdentity({
+        role: 'RemoteProxy',
+        nodename: 'x',
+        additionalPrincipals: [],
+        dnsNames: [],
+      });
+      const dialling = { ...root.auth.address, servername: hexName(CLUSTER), alpn: ['h2'], timeoutMs: 60_000 };
+      const socket = await dialTls({ ...dialling, ca: hostCaPems, cert: certPem, key: keyPem });
+      const client = openAuthClient({ authority: hexName(CLUSTER), version: '18.3.0', connect: async () => socket });
+      clients.push(client);
+      const asked = client.trustLink.getEnding({ user: 'x', userGeneration: '' });
+      await asked.catch((error: Error) => refused.push(error.message));
+    }
+    // 240 descriptors: 64 for hosts.
+    const text = 'too many connections of hosts of cluster "leaf.example.com": 8 are open';
+    expect(refused).toEqual(Array(4).fill(expect.stringContaining(text)));
+    await (await root.as(agent)).auth.getDomainName({});
+  } finally {
+    await Promise.all(clients.map((client) => client.close()));
+    await leaf.remove();
+    await root.remove();
   }
 });

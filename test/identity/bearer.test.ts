@@ -67,6 +67,12 @@ describe('refused', () => {
     expect(refusal(shown(), { userCas: [] })).toThrow('unknown authority');
   });
 
+  test('R-A-M2 a host whose name is not of the cluster that signed for it', () => {
+    for (const username of ['id.other.example.com', 'id', `id.${CLUSTER}.`]) {
+      expect(refusal(shown({ ca: hostCa, seed: { ...proxy, username } }))).toThrow('of another cluster');
+    }
+  });
+
   test.each([
     ['has expired', -1, -0.1],
     ['is not valid yet', 0.1, 0.5],

@@ -315,11 +315,11 @@ test('X6 people leave room for hosts, and hosts for the local administrator', ()
 
 describe('A-M5 one login or one host does not fill the room of all', () => {
   /** How many get in, of one or of as many as there are. */
-  const fill = (crowd: Crowd, kind: 'login' | 'host', nameOf: (at: number) => string) => {
+  const fill = (crowd: Crowd, kind: 'login' | 'host', nameOf: (at: number) => string, cluster?: string) => {
     for (let count = 0; ; count++) {
       const { connection, guest } = arrive(crowd, `198.51.${count >> 8}.${count & 255}`);
       try {
-        guest.become({ kind, name: nameOf(count) });
+        guest.become({ kind, name: nameOf(count), cluster });
       } catch {
         connection.destroy();
         return count;
@@ -339,6 +339,20 @@ describe('A-M5 one login or one host does not fill the room of all', () => {
   test('and 1,000 where there is room for more', () => {
     const crowd = crowdOf({ descriptors: 65_536 });
     expect(fill(crowd, 'login', () => 'alice')).toBe(1_000);
+  });
+
+  test('R-A-M2 all hosts of another cluster together have an eighth of the room for hosts, its users half of that for people', () => {
+    const crowd = crowdOf({ descriptors: 1_024 });
+    const cluster = 'leaf.example.com';
+    expect(fill(crowd, 'host', (at) => `h${at % 7}.${cluster}`, cluster)).toBe(47);
+    expect(fill(crowd, 'login', (at) => `remote-u${at}-${cluster}`, cluster)).toBe(188);
+    expect(() => arrive(crowd, '192.0.2.1').guest.become({ kind: 'host', name: 'h9', cluster })).toThrow(
+      'too many connections of hosts of cluster "leaf.example.com": 47 are open',
+    );
+    // A place that was not had is given back whole.
+    expect(fill(crowd, 'host', () => 'h9')).toBe(188);
+    for (const connection of open.splice(0)) connection.destroy();
+    expect(fill(crowd, 'host', (at) => `h${at % 7}.${cluster}`, cluster)).toBe(47);
   });
 
   test('a host has half of the room for hosts, and all hosts leave room for people', () => {
