@@ -5,8 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
-import type { Bearer } from '../identity/bearer.js';
-import { checkAddressProof } from '../identity/signed-address.js';
+import { checkAddressProof, type ProvenAddress } from '../identity/signed-address.js';
 import { canonicalIp } from '../ip.js';
 import { takeProxyHeader } from '../net/proxy-protocol.js';
 
@@ -21,11 +20,10 @@ export interface AddressOptions {
   now: Date;
 }
 
-export interface ClientAddress {
+/** Without `statedBy` it is the end of the connection itself. */
+export interface ClientAddress extends Partial<ProvenAddress> {
   /** `ip:port` of the person's end. */
   address: string;
-  /** Who says so, when it is not the end of the connection itself. */
-  statedBy?: Bearer;
 }
 
 /**
@@ -42,6 +40,6 @@ export async function clientAddress(socket: Dialled, options: AddressOptions): P
   if (source === undefined || addresses === undefined || proof === undefined) {
     throw new TeleportError('AccessDenied', 'a PROXY header that no Proxy of this cluster has signed');
   }
-  const statedBy = checkAddressProof(addresses, proof, options);
-  return { address: joinHostPort(source.address, source.port), statedBy };
+  const proven = checkAddressProof(addresses, proof, options);
+  return { address: joinHostPort(source.address, source.port), ...proven };
 }

@@ -76,7 +76,7 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
   });
   const callers = new WeakMap<object, Caller>();
   const rest = restServer(state, at, (socket) => callers.get(socket) ?? { remoteAddr: '' });
-  const arrivals = new WeakMap<object, { remoteAddr: string; guest: Guest }>();
+  const arrivals = new WeakMap<object, { remoteAddr: string; guest: Guest; via: string | undefined }>();
   const crowd = new Crowd({ log, ...at.crowd });
   const connections = new OpenConnections(state);
 
@@ -87,10 +87,10 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
     chooseAlpn: (offered) => [ALPN.h2, ALPN.http1].find((name) => offered.includes(name)),
     onSecure: (socket) => {
       try {
-        const bearer = believe(state, socket);
         const arrival = arrivals.get(connectionOf(socket));
         if (arrival === undefined) throw new TeleportError('Protocol', 'a connection that nobody has accepted');
-        const { remoteAddr, guest } = arrival;
+        const { remoteAddr, guest, via } = arrival;
+        const bearer = believe(state, socket, via);
         const admit = bearer && (() => guest.become(knownHere(bearer, socket)));
         const caller: Caller = { bearer, remoteAddr, busy: () => guest.busy(), admit };
         if (socket.alpnProtocol === ALPN.h2) connections.keep(caller, socket, grpc.accept(socket, caller));
@@ -122,9 +122,10 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
       if (guest === undefined || ends === undefined) return void socket.destroy();
       accepted.set(ends, socket);
       socket.once('close', () => accepted.delete(ends));
-      const remoteAddr = await addressOf(state, socket);
-      guest.from(hostOf(remoteAddr));
-      arrivals.set(socket, { remoteAddr, guest });
+      const { remoteAddr, via } = await originOf(state, socket);
+      // A root can say any address: what comes through it counts as its own.
+      guest.from(via ?? hostOf(remoteAddr));
+      arrivals.set(socket, { remoteAddr, guest, via });
       tls.accept(socket);
     },
     onError: (error) => log.debug('Connection ended', { error }),
@@ -181,22 +182,33 @@ async function ownIdentity(state: AuthState): Promise<TlsIdentity> {
   return { cert: own.certPem, key: own.keyPem };
 }
 
-async function addressOf(state: AuthState, socket: Socket): Promise<string> {
+/** Where the other end is, and the root cluster that says so. */
+async function originOf(state: AuthState, socket: Socket): Promise<{ remoteAddr: string; via: string | undefined }> {
   const { clusterName, now } = state;
   const { hostCas } = believed(state);
   const options = { timeoutMs: FIRST_BYTES_TIMEOUT_MS, hostCas, clusterName, now: now() };
-  const { address, statedBy } = await clientAddress(socket, options);
+  const { address, statedBy, via } = await clientAddress(socket, options);
   if (statedBy) {
     const { identity } = statedBy;
     await refuseLocked(state, { identity, serverId: hostIdIn(identity.username, clusterName) });
   }
-  return address;
+  return { remoteAddr: address, via };
 }
 
-/** Who showed a certificate, if one was shown. @throws TeleportError `AccessDenied` for one that is not accepted here */
-function believe(state: AuthState, socket: TLSSocket): Bearer | undefined {
+/**
+ * Who showed a certificate, if one was shown. Through a root come its people only: what it says of where others are is not
+ * believed, so nobody else can be let in by it.
+ *
+ * @throws TeleportError `AccessDenied` for one that is not accepted here
+ */
+function believe(state: AuthState, socket: TLSSocket, via: string | undefined): Bearer | undefined {
   const shown = presentedCertificate(socket);
-  if (shown === undefined) return undefined;
+  const bearer = shown && verified(state, shown);
+  if (via === undefined || (bearer?.remote === via && bearer.role === undefined)) return bearer;
+  throw new TeleportError('AccessDenied', `access denied: through the cluster ${via} come only its own people`);
+}
+
+function verified(state: AuthState, shown: Buffer): Bearer {
   const bearer = bearerOf(shown, { ...believed(state), clusterName: state.clusterName, now: state.now() });
   checkUsage(bearer.identity, 'everything');
   return bearer;

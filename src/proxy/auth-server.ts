@@ -16,8 +16,12 @@ import { certificateDer } from '../pki/certificate.js';
 export interface Upstream {
   /** A connection to Auth on behalf of a client. @throws TeleportError `ConnectionProblem`; `BadParameter` for a client without an address */
   dial(client: SocketEndpoint): Promise<Socket>;
-  /** Join a client's connection with one to Auth, until both have ended. */
-  forward(connection: Duplex, client: SocketEndpoint): Promise<void>;
+  /**
+   * Join a client's connection with one to Auth, until both have ended.
+   *
+   * @param via  the root cluster through whose tunnel it came, and which says where the client is
+   */
+  forward(connection: Duplex, client: SocketEndpoint, via?: string): Promise<void>;
   /** The same with a connection that there is. */
   join(connection: Duplex, auth: Duplex): Promise<void>;
 }
@@ -36,15 +40,12 @@ export interface UpstreamOptions {
 
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { host, port, identity, now, timeoutMs = 10_000, halfCloseTimeoutMs = 5_000 } = options;
-  const prove = (addresses: Buffer): Buffer => {
-    const { certPem, keyPem } = identity();
-    return proofOfAddress(addresses, {
-      certificateDer: certificateDer(certPem),
-      key: createPrivateKey(keyPem),
-      now: now(),
-    });
-  };
-  const dial = async (client: SocketEndpoint): Promise<Socket> => {
+  const dial = async (client: SocketEndpoint, via?: string): Promise<Socket> => {
+    const prove = (addresses: Buffer): Buffer => {
+      const { certPem, keyPem } = identity();
+      const signer = { certificateDer: certificateDer(certPem), key: createPrivateKey(keyPem) };
+      return proofOfAddress(addresses, { ...signer, now: now(), via });
+    };
     const socket = await dialTcp({ host, port, timeoutMs, allowHalfOpen: true });
     try {
       const { remoteAddress = '' } = socket;
@@ -57,9 +58,9 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     }
   };
   return {
-    dial,
-    async forward(connection, client) {
-      await relay(connection, await dial(client), { halfCloseTimeoutMs });
+    dial: (client) => dial(client),
+    async forward(connection, client, via) {
+      await relay(connection, await dial(client, via), { halfCloseTimeoutMs });
     },
     async join(connection, auth) {
       await relay(connection, auth, { halfCloseTimeoutMs });

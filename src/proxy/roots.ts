@@ -102,7 +102,7 @@ export class RootTunnels {
     const { host: address, port = '0' } = splitHostPort(clientAddr);
     if (certificateDer.length > 0) return await this.#serveDatabase(cluster, stream, { certificateDer, clientAddr });
     try {
-      await upstream.forward(stream, { address, port: Number(port) });
+      await upstream.forward(stream, { address, port: Number(port) }, cluster);
     } catch (error) {
       log.debug('A connection for Auth was refused.', { from: clientAddr, error: messageOf(error) });
       stream.destroy();

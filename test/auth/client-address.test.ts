@@ -15,10 +15,10 @@ const strangers = makeAuthorities();
 const NOW = new Date();
 const trust = { timeoutMs: 1_000, hostCas: [authorities.hostCa.certPem], clusterName: CLUSTER, now: NOW };
 
-function signer(role: 'Proxy' | 'Db', { by = authorities, now = NOW } = {}) {
+function signer(role: 'Proxy' | 'Db', { by = authorities, now = NOW, via = '' } = {}) {
   const { certPem, keyPem } = by.host(role, randomUUID());
-  return (addresses: Buffer) =>
-    proofOfAddress(addresses, { certificateDer: certificateDer(certPem), key: createPrivateKey(keyPem), now });
+  const key = createPrivateKey(keyPem);
+  return (addresses: Buffer) => proofOfAddress(addresses, { certificateDer: certificateDer(certPem), key, now, via });
 }
 
 /** A connection from `from` whose first bytes state a person at `stated`. */
@@ -39,6 +39,18 @@ test.each([
   const socket = dialled(from, stated, signer('Proxy'));
   expect(await clientAddress(socket, trust)).toMatchObject({ address: expected, statedBy: { role: 'Proxy' } });
   expect((await socket.toArray()).join('')).toBe('hello');
+});
+
+test('R-A-L2 the Proxy signs through which root it came, and nobody else can say another', async () => {
+  const through = signer('Proxy', { via: 'root.example.com' });
+  const stated = await clientAddress(dialled('192.0.2.1', '203.0.113.7', through), trust);
+  expect(stated).toMatchObject({ address: '203.0.113.7:4711', via: 'root.example.com' });
+  const forged = (addresses: Buffer) => {
+    const proof = through(addresses);
+    proof[proof.indexOf('root.example.com')] = 0x74;
+    return proof;
+  };
+  await expect(clientAddress(dialled('192.0.2.1', '203.0.113.7', forged), trust)).rejects.toThrow('a wrong signature');
 });
 
 test('without a header it is the end of the connection', async () => {

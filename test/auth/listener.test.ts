@@ -36,8 +36,9 @@ const headerV6 = Buffer.from(
 const headerLocal = Buffer.from(`${SIGNATURE}20000000`, 'hex');
 
 /** The address that Auth sees on a connection that begins with these bytes. */
-async function seenBehind(header: Buffer): Promise<string> {
-  const { certPem, keyPem, hostCaPems } = await cluster.identity('Node');
+async function seenBehind(header: Buffer, shown?: { certPem?: string; keyPem?: string }): Promise<string> {
+  const { hostCaPems, ...node } = await cluster.identity('Node');
+  const { certPem = '', keyPem = '' } = shown ?? node;
   const client = openAuthClient({
     authority: hexName(CLUSTER),
     version: '18.3.0',
@@ -50,7 +51,7 @@ async function seenBehind(header: Buffer): Promise<string> {
         socket.write(header.subarray(1));
       }
       const dialling = { host: '127.0.0.1', port: 1, servername: hexName(CLUSTER), alpn: ['h2'], timeoutMs: 60_000 };
-      return await dialTls({ ...dialling, ca: hostCaPems, cert: certPem, key: keyPem, socket });
+      return await dialTls({ ...dialling, ca: hostCaPems, ...(certPem ? { cert: certPem, key: keyPem } : {}), socket });
     },
   });
   try {
@@ -64,16 +65,30 @@ test('the address of a connection is its own', async () => {
   expect(await seenBehind(Buffer.alloc(0))).toMatch(/^127\.0\.0\.1:\d+$/);
 });
 
+async function signedHeader(address: string, via = ''): Promise<Buffer> {
+  const { certPem, keyPem } = await cluster.identity('Proxy');
+  const proof = { certificateDer: certificateDer(certPem), key: createPrivateKey(keyPem), now: cluster.now(), via };
+  const destination = { address: '127.0.0.1', port: cluster.auth.address.port };
+  return encodeProxyHeader({ address, port: 4711 }, destination, (bytes) => proofOfAddress(bytes, proof));
+}
+
 test.each(['203.0.113.7', '2001:db8::1'])(
   'a PROXY header that a Proxy has signed says who dialled: %s',
   async (address) => {
-    const { certPem, keyPem } = await cluster.identity('Proxy');
-    const proof = { certificateDer: certificateDer(certPem), key: createPrivateKey(keyPem), now: cluster.now() };
-    const destination = { address: '127.0.0.1', port: cluster.auth.address.port };
-    const header = encodeProxyHeader({ address, port: 4711 }, destination, (bytes) => proofOfAddress(bytes, proof));
-    expect(await seenBehind(header)).toBe(joinHostPort(address, 4711));
+    expect(await seenBehind(await signedHeader(address))).toBe(joinHostPort(address, 4711));
   },
 );
+
+test('R-A-L2 through a root comes nobody but its own people, whatever address it says', async () => {
+  const user = await cluster.login('pinned', await cluster.invite('pinned', ['access']));
+  for (const address of ['203.0.113.7', '127.0.0.1']) {
+    for (const shown of [{}, user, await cluster.identity('Node'), await cluster.identity('Admin')]) {
+      expect(await seenBehind(await signedHeader(address), shown)).toBe(joinHostPort(address, 4711));
+      const through = seenBehind(await signedHeader(address, 'root-of-ours.example.com'), shown);
+      await expect(through).rejects.toMatchObject({ code: 'ConnectionProblem' });
+    }
+  }
+});
 
 test.each([
   ['an IPv4 address', headerV4],
