@@ -31,3 +31,9 @@ export async function waitingFor<T>(
     if (shown) env.stderr.write(isDumb(env) ? '\n' : '\r\u001b[K');
   }
 }
+
+/** The same surroundings for work that goes on while something else is printed: it says nothing of its waits. */
+export function withoutProgress(env: Env): Env {
+  const { stdin, stdout } = env.isTty;
+  return Object.create(env, { isTty: { value: { stdin, stdout, stderr: false }, enumerable: true } }) as Env;
+}

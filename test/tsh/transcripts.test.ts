@@ -1,5 +1,5 @@
 /**
- * Tests: src/access/cluster/dial.ts, src/access/login/reissue.ts, src/tsh/clusters.ts, src/tsh/db/every-cluster.ts
+ * Tests: src/access/cluster/dial.ts, src/access/login/reissue.ts, src/tsh/clusters.ts
  * Tests: src/tsh/env.ts, src/tsh/headless/approve.ts, src/tsh/login.ts, src/tsh/status-block.ts, src/tsh/status.ts
  * Tests: src/tsh/version.ts
  */

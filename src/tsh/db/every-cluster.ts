@@ -6,81 +6,194 @@ import type { DatabaseFilter } from '../../access/access.js';
 import { hasAwsFlag } from '../../access/args.js';
 import { personalIdentities } from '../../access/aws/identities.js';
 import type { ClusterAccess } from '../../access/cluster/access.js';
+import type { LeafCluster } from '../../access/cluster/calls.js';
 import { openCluster } from '../../access/cluster/open.js';
 import { currentSession, personalStore } from '../../access/login/session.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
+import { withoutProgress } from '../../cli/progress.js';
 import { isTeleportError, messageOf, TeleportError } from '../../errors.js';
 import type { LoginSession } from '../../profile/session.js';
+import { settledWithin } from '../../wait.js';
 import { isLive, otherSessions } from '../status.js';
 import type { DbArgs } from './args.js';
 import { listDatabasesOf, oneFailure } from './list.js';
 import { inParallel } from './parallel.js';
 import type { ListedDatabase } from './table.js';
 
-/** Leaves of one proxy that are asked at once. Teleport's number. */
-const MOST_AT_ONCE = 10;
-/** How long a leaf may take over an answer: one that hangs must not keep the others from being shown. Our own limit. */
-const LEAF_DEADLINE_MS = 5_000;
+/** Leaves of one proxy that are asked at once: those that hang must not keep the others waiting. Our own limit. */
+const MOST_AT_ONCE = 50;
+/** How long a cluster other than that of the login may take over an answer. Our own limit. */
+const DEADLINE_MS = 5_000;
+/** How long nothing has come when those who have answered are shown without those who have not. Our own limit. */
+const LULL_MS = 1_000;
+
+/** Sorted. */
+export interface Listing {
+  databases: ListedDatabase[];
+  failures: TeleportError[];
+}
+
+export interface EarlyListing extends Listing {
+  /** What is still to come. */
+  late?: { clusters: string[]; listing: Promise<Listing> };
+}
+
+export interface EveryOptions {
+  /** Clusters that hang are left for later once the others have answered. */
+  isEarly?: boolean;
+  /** Default 5 s. */
+  deadlineMs?: number;
+}
 
 /** @throws when there is no login at all, and when nothing was found and a cluster gave no answer */
 export async function everyDatabase(
   env: Env,
   args: DbArgs,
   filter: DatabaseFilter,
-): Promise<{ databases: ListedDatabase[]; failures: TeleportError[] }> {
+  { isEarly = false, deadlineMs = DEADLINE_MS }: EveryOptions = {},
+): Promise<EarlyListing> {
   const withAws = await hasAws(env, args);
   const current = withAws && (await isWithoutCluster(env, args)) ? undefined : await currentSession(env, args);
   const others = args.identity || !current ? [] : await otherSessions(current.store, current.name);
-  const databases: ListedDatabase[] = [];
-  const failures: TeleportError[] = [];
-  const guarded = async (cluster: string, work: () => Promise<unknown>) => {
-    try {
-      await work();
-    } catch (error) {
-      env.signal.throwIfAborted();
-      failures.push(failureOf(cluster, error));
-    }
+  const answers = new Answers(env.signal);
+  const open = (session: LoginSession, cluster: string) => {
+    const isHome = session === current && cluster === session.rootCluster;
+    const place = { ...(session === current ? args : ofOther(args, session)), cluster };
+    // A list that is shown meanwhile must not begin in a line about waiting.
+    return isHome ? openCluster(env, place) : openCluster(isEarly ? withoutProgress(env) : env, place, deadlineMs);
   };
-  const open = (session: LoginSession, cluster: string, deadlineMs?: number) => {
-    const place = session === current ? args : ofOther(args, session);
-    return openCluster(env, { ...place, cluster }, deadlineMs);
-  };
-  const list = async (session: LoginSession, access: ClusterAccess) => {
+  const list = (session: LoginSession, access: ClusterAccess) => {
     const cluster = access.clusterName;
     const isSelected = cluster === (session.profile.cluster ?? session.cluster);
     const flags = [
       ...(session === current && !args.proxy ? [] : [`--proxy=${session.profile.webProxyAddr}`]),
       ...(isSelected ? [] : [`--cluster=${cluster}`]),
     ];
-    databases.push(...(await listDatabasesOf(access, filter, flags)));
+    return listDatabasesOf(access, filter, flags);
   };
-  const listLeaf = (session: LoginSession, cluster: string) =>
-    guarded(cluster, async () => {
-      await using access = await open(session, cluster, cluster === session.rootCluster ? undefined : LEAF_DEADLINE_MS);
-      await list(session, access);
+  const listOne = (session: LoginSession, cluster: string) =>
+    answers.listing(cluster, async () => {
+      await using access = await open(session, cluster);
+      return await list(session, access);
     });
-  const listProfile = async (session: LoginSession) => {
-    if (args.cluster) return await listLeaf(session, args.cluster);
-    await guarded(session.rootCluster, async () => {
-      await using access = await open(session, session.rootCluster);
-      // First and alone: a login that has run out is made anew here, and asked for once.
-      const leaves = await access.leaves().catch((error: unknown) => {
-        if (!isTeleportError(error, 'AccessDenied')) throw error;
-        env.log.debug('Cannot list leaf clusters.', { error: messageOf(error) });
-        return [];
-      });
+  /** Resolves when the login is good and its clusters are known, to what waits for their answers. */
+  const begin = async (session: LoginSession): Promise<() => Promise<unknown>> => {
+    const { rootCluster } = session;
+    if (args.cluster) return () => listOne(session, args.cluster!);
+    const access = await open(session, rootCluster);
+    const leaves = await answers.from(rootCluster, () => leavesOf(env, access));
+    return async () => {
+      await using _ = access;
+      if (!leaves) return;
       await Promise.all([
-        guarded(session.rootCluster, () => list(session, access)),
-        inParallel(leaves, MOST_AT_ONCE, ({ name }) => listLeaf(session, name)),
+        answers.listing(rootCluster, () => list(session, access)),
+        inParallel(leaves, MOST_AT_ONCE, ({ name }) => listOne(session, name)),
       ]);
-    });
+    };
   };
-  if (current) await listProfile(current);
-  if (withAws) await guarded('AWS', () => listAws(env, args, filter, databases));
-  await Promise.all(others.filter((session) => isUsable(env, session)).map(listProfile));
-  if (databases.length === 0 && failures.length > 0) throw oneFailure(failures);
-  return { databases: databases.sort((a, b) => compare(placeOf(a), placeOf(b))), failures };
+  // First and alone: a login that has run out is made anew here, and asked for once.
+  const atHome = current && (await begin(current));
+  const all = Promise.all([
+    atHome?.(),
+    withAws && answers.listing('AWS', () => listAws(env, args, filter)),
+    ...others.filter((session) => isUsable(env, session)).map(async (session) => await (await begin(session))()),
+  ]);
+  if (isEarly) await answers.lull(all, current?.rootCluster);
+  else await all;
+  const clusters = answers.waiting();
+  if (clusters.length > 0) {
+    const listing = all.then(() => answers.take());
+    listing.catch(() => {}); // told when it is waited for
+    return { ...answers.take(), late: { clusters, listing } };
+  }
+  await all;
+  const listing = answers.take();
+  if (listing.databases.length === 0 && listing.failures.length > 0) throw oneFailure(listing.failures);
+  return listing;
+}
+
+/** What clusters that are asked at the same time have answered. */
+class Answers {
+  readonly #signal: AbortSignal;
+  readonly #waiting = new Set<{ cluster: string }>();
+  #databases: ListedDatabase[] = [];
+  #failures: TeleportError[] = [];
+  #answered = 0;
+  #wake = () => {};
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Undefined when it has failed, which is kept. @throws when the command was stopped */
+  async from<T>(cluster: string, work: () => Promise<T>): Promise<T | undefined> {
+    const asked = { cluster };
+    this.#waiting.add(asked);
+    try {
+      return await work();
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      this.#failures.push(failureOf(cluster, error));
+      return undefined;
+    } finally {
+      this.#waiting.delete(asked);
+      this.#answered += 1;
+      this.#wake();
+    }
+  }
+
+  async listing(cluster: string, work: () => Promise<ListedDatabase[]>): Promise<void> {
+    const found = await this.from(cluster, work);
+    this.#databases.push(...(found ?? []));
+  }
+
+  /** Clusters that have not answered. */
+  waiting(): string[] {
+    return [...this.#waiting].map(({ cluster }) => cluster).sort();
+  }
+
+  /**
+   * Resolves when all is there, or when nothing has come for a while.
+   *
+   * @param first  a cluster that is waited for in any case
+   * @throws when the command was stopped
+   */
+  async lull(all: Promise<unknown>, first: string | undefined): Promise<void> {
+    let isOver = false;
+    const end = () => {
+      isOver = true;
+    };
+    const over = all.then(end, end);
+    for (let isQuiet = false; !isOver && !isQuiet; ) {
+      const before = this.#answered;
+      const next = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      await settledWithin(Promise.race([over, next]), LULL_MS, this.#signal);
+      this.#signal.throwIfAborted();
+      const isWanted = this.#databases.length === 0 || this.waiting().includes(first ?? '');
+      isQuiet = this.#answered === before && !isWanted;
+    }
+  }
+
+  /** What has come since the last time. */
+  take(): Listing {
+    const databases = this.#databases.sort((a, b) => compare(placeOf(a), placeOf(b)));
+    const failures = this.#failures;
+    this.#databases = [];
+    this.#failures = [];
+    return { databases, failures };
+  }
+}
+
+/** None for a person who may not list them. */
+async function leavesOf(env: Env, access: ClusterAccess): Promise<LeafCluster[]> {
+  return await access.leaves().catch((error: unknown) => {
+    if (!isTeleportError(error, 'AccessDenied')) throw error;
+    env.log.debug('Cannot list leaf clusters.', { error: messageOf(error) });
+    return [];
+  });
 }
 
 /** Whether the databases of the login at AWS are meant too. */
@@ -94,9 +207,9 @@ async function isWithoutCluster(env: Env, args: DbArgs): Promise<boolean> {
   return hasAwsFlag(args) || (await personalStore(env).currentName()) === undefined;
 }
 
-async function listAws(env: Env, args: DbArgs, filter: DatabaseFilter, to: ListedDatabase[]): Promise<void> {
+async function listAws(env: Env, args: DbArgs, filter: DatabaseFilter): Promise<ListedDatabase[]> {
   await using access = await openAccess(env, { ...args, aws: true });
-  to.push(...(await listDatabasesOf(access, filter, ['--aws'])));
+  return await listDatabasesOf(access, filter, ['--aws']);
 }
 
 function failureOf(cluster: string, cause: unknown): TeleportError {

@@ -3,6 +3,7 @@ import type { DatabaseFilter } from '../../access/access.js';
 import { openAccess } from '../../access/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printTable, printYaml } from '../../cli/output.js';
+import { waitingFor } from '../../cli/progress.js';
 import { printableDatabase } from '../../resources/printable.js';
 import type { DbArgs } from './args.js';
 import { NOT_LISTED, parseLabels } from './choose.js';
@@ -23,10 +24,21 @@ const HINT_ROWS = 20;
 
 export async function run(env: Env, args: DbLsArgs): Promise<void> {
   const filter = { labels: parseLabels(args.labels), search: searchWords(args.search), query: args.query || undefined };
-  const { databases, failures } = args.all
-    ? await (await import('./every-cluster.js')).everyDatabase(env, args, filter)
-    : { databases: await ownDatabases(env, args, filter), failures: [] };
+  if (args.all) await listEvery(env, args, filter);
+  else await printDatabases(env, args, await ownDatabases(env, args, filter));
+}
+
+/** A person sees what is there, and then what a cluster that hangs may still say; a program gets one list. */
+async function listEvery(env: Env, args: DbLsArgs, filter: DatabaseFilter): Promise<void> {
+  const { everyDatabase } = await import('./every-cluster.js');
+  const isEarly = args.format === 'text' && env.isTty.stdout;
+  const { databases, failures, late } = await everyDatabase(env, args, filter, { isEarly });
   await printDatabases(env, args, databases);
+  if (late) {
+    const rest = await waitingFor(env, late.clusters.join(', '), late.listing, { patienceMs: 0 });
+    if (rest.databases.length > 0) await printDatabases(env, args, rest.databases);
+    failures.push(...rest.failures);
+  }
   if (failures.length > 0) throw oneFailure(failures);
 }
 

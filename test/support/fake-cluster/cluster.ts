@@ -44,6 +44,8 @@ export interface FakeCluster extends FakeSso, AsyncDisposable {
   auth: Record<string, unknown>;
   /** `leaf.local` answers; otherwise its connections are closed, as those of a leaf without a tunnel. */
   isLeafOnline?: boolean;
+  /** Until then a connection to `leaf.local` is taken, and nobody says anything on it. */
+  leafHeld: Promise<void>;
   /** The cluster that each certificate for a database is for. */
   routes: string[];
   /** Where the identity provider and the Proxy send the browser in the end of the last single sign-on login. */
@@ -73,6 +75,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     routes: [],
     ssoLogins: [],
     auth: {},
+    leafHeld: Promise.resolve(),
     webCaFile,
     hostCaPem: hostCa.certPem,
   } as unknown as FakeCluster;
@@ -293,7 +296,7 @@ export async function startFakeCluster(options: { now: () => Date }): Promise<Fa
     clientHello(connection.on('error', () => {})).then(
       (hello) => {
         if (!hello.includes(leafProtocol)) server.emit('connection', connection);
-        else if (cluster.isLeafOnline) leaf.accept(connection);
+        else if (cluster.isLeafOnline) void cluster.leafHeld.then(() => leaf.accept(connection));
         else connection.destroy();
       },
       () => connection.destroy(),

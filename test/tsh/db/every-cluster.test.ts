@@ -1,0 +1,76 @@
+/** What `tsh db ls --all` shows while a cluster hangs. Tests: src/cli/progress.ts, src/tsh/db/ls.ts */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { everyDatabase, type Listing } from '../../../src/tsh/db/every-cluster.js';
+import { runTsh } from '../../../src/tsh/main.js';
+import { type MemoryEnv, type MemoryEnvOptions, memoryEnv } from '../../support/env.js';
+import { type FakeCluster, startFakeCluster } from '../../support/fake-cluster/cluster.js';
+import { until } from '../../support/until.js';
+
+let home: string;
+let cluster: FakeCluster;
+/** Lets the leaf answer. */
+let release = () => {};
+
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), 'every-'));
+  cluster = await startFakeCluster({ now: () => new Date() });
+  const env = envWith({ tty: { stdin: true } });
+  env.type('correct\n');
+  env.type('123456\n');
+  expect(await runTsh(['login', `--proxy=localhost:${cluster.port}`, '--user=alice'], env)).toBe(0);
+  cluster.isLeafOnline = true;
+});
+beforeEach(() => {
+  cluster.leafHeld = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+});
+afterEach(() => release());
+afterAll(async () => {
+  await cluster?.[Symbol.asyncDispose]();
+  rmSync(home, { recursive: true, force: true });
+});
+
+function envWith(options: MemoryEnvOptions = {}): MemoryEnv {
+  const vars = { SSL_CERT_FILE: cluster.webCaFile, TELEPORT_GLOBAL_TSH_CONFIG: join(home, 'none') };
+  return memoryEnv({ home, cwd: home, vars, ...options });
+}
+
+const namesOf = ({ databases }: Listing) =>
+  databases.map(({ cluster: place, database }) => [place, database.metadata.name]);
+
+test('on a terminal the others are shown while a leaf hangs, then the leaf is named', async () => {
+  const env = envWith({ tty: { stdout: true, stderr: true } });
+  let status: number | undefined;
+  const running = runTsh(['db', 'ls', '--all'], env).then((ended) => (status = ended));
+  await until('the list is there', () => env.out().includes('root-db') || undefined);
+  expect(status).toBeUndefined();
+  expect(await running).toBe(1);
+  expect(env.out().match(/root-db/g)).toHaveLength(1);
+  expect(env.err()).toMatch(/^Waiting for leaf\.local \.\.\.\r\u001b\[K.*failed to connect to cluster leaf\.local/s);
+});
+
+test('what a leaf says later comes later', async () => {
+  const { late, ...early } = await everyDatabase(envWith(), {}, {}, { isEarly: true, deadlineMs: 300_000 });
+  expect([namesOf(early), early.failures, late!.clusters]).toEqual([[['peer.local', 'root-db']], [], ['leaf.local']]);
+  release();
+  const rest = await late!.listing;
+  expect([namesOf(rest), rest.failures]).toEqual([[['leaf.local', 'leaf.local-db']], []]);
+});
+
+test('a program gets one list, and waits for it', async () => {
+  const listing = everyDatabase(envWith(), {}, {}, { deadlineMs: 300_000 });
+  await until('the root has answered', () => cluster.calls.includes('ListResources') || undefined);
+  release();
+  const { late, ...all } = await listing;
+  expect([namesOf(all), late]).toEqual([
+    [
+      ['leaf.local', 'leaf.local-db'],
+      ['peer.local', 'root-db'],
+    ],
+    undefined,
+  ]);
+});
