@@ -5,11 +5,12 @@
 import { unknownStatus } from '../api/status.js';
 import { TeleportError } from '../errors.js';
 import { isRemoteName } from '../identity/remote.js';
+import { fixedRoles } from '../rbac/role-map.js';
 import { isReadable } from '../rbac/templates.js';
 import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import { isSystemRole } from '../resources/system-role.js';
-import type { Role, RoleConditions, User } from '../resources/types.js';
+import type { AnyResource, Role, RoleConditions, TrustedCluster, User } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { LOCK_MS } from './guesses.js';
 import { credentialStatus, deleteUserTokens } from './invites.js';
@@ -201,18 +202,30 @@ export async function upsertRole(state: AuthState, who: Who, role: Role): Promis
   return await recorded(state, roleSaid(who, 'role.created', wanted.metadata.name), () => state.roles.put(wanted));
 }
 
-/** @throws status Unknown while a user still has the role, as Teleport answers */
+/** @throws status Unknown while a user has the role or a role map gives it, as Teleport answers; the log says which */
 export async function deleteRole(state: AuthState, who: Who, name: string): Promise<void> {
   requireRule(who, 'role', 'delete');
   if ((await state.roles.get(name)) === undefined) {
     throw new TeleportError('NotFound', `role "${name}" is not found`);
   }
-  if ((await state.users.list()).some(({ spec }) => spec.roles.includes(name))) {
-    throw unknownStatus(
-      'failed to delete a role that is still in use by a user, check the system server logs for more details',
-    );
-  }
+  const users = (await state.users.list()).filter(({ spec }) => spec.roles.includes(name));
+  if (users.length > 0) throw roleInUse(state, name, 'user', users);
+  // People of that cluster would be refused for a role that is not there.
+  const gives = ({ spec }: TrustedCluster) => spec.role_map.some((mapping) => fixedRoles(mapping).includes(name));
+  const clusters = (await state.trustedClusters.list()).filter(gives);
+  if (clusters.length > 0) throw roleInUse(state, name, 'certificate authority', clusters);
   await recorded(state, roleSaid(who, 'role.deleted', name), () => state.roles.delete(name));
+}
+
+/** Most that a line of the log names. */
+const MOST_NAMED = 10;
+
+function roleInUse({ log }: AuthState, role: string, by: string, all: readonly AnyResource[]): Error {
+  const names = all.slice(0, MOST_NAMED).map(({ metadata }) => metadata.name);
+  log.warn('A role was not deleted, because it is in use.', { role, by, names: names.join(', '), count: all.length });
+  return unknownStatus(
+    `failed to delete a role that is still in use by a ${by}, check the system server logs for more details`,
+  );
 }
 
 const roleSaid = (who: Who, event: 'role.created' | 'role.updated' | 'role.deleted', name: string): Said => [

@@ -133,6 +133,15 @@ test('a trust begins: the leaf has the root, the root has the leaf, and it comes
   await root.auditEvents((events) => events.some(({ event }) => event === 'remote_cluster.create'));
 }, 600_000);
 
+test('a role that the role map gives cannot be removed, and the log says why', async () => {
+  const { status, stderr } = await leaf.tctl('rm', 'role/leaf-dev');
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining('failed to delete a role that is still in use by a certificate authority'),
+  ]);
+  expect(leaf.log()).toMatch(new RegExp(`A role was not deleted, because it is in use.*leaf-dev.*${ROOT}`));
+});
+
 test('R-A-L4 a cluster hands on its own authorities only: export and status name none of its leafs', async () => {
   const lines = (text: string) => text.split('\n').filter((line) => line !== '');
   for (const type of ['host', 'user']) {

@@ -163,14 +163,15 @@ class Answers {
     let isOver = false;
     const end = () => {
       isOver = true;
+      this.#wake();
     };
-    const over = all.then(end, end);
+    void all.then(end, end);
     for (let isQuiet = false; !isOver && !isQuiet; ) {
       const before = this.#answered;
       const next = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      await settledWithin(Promise.race([over, next]), LULL_MS, this.#signal);
+      await settledWithin(next, LULL_MS, this.#signal);
       this.#signal.throwIfAborted();
       const isWanted = this.#databases.length === 0 || this.waiting().includes(first ?? '');
       isQuiet = this.#answered === before && !isWanted;
