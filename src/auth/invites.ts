@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { TeleportError } from '../errors.js';
 import { hostOf } from '../host-port.js';
 import { masked } from '../redact.js';
+import { PASSWORD_BYTES } from '../resources/password-rule.js';
 import type { UserToken } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
 import { publicProxyAddr } from './proxies.js';
@@ -27,8 +28,6 @@ export type InviteType = 'invite' | 'password';
 
 const HOUR_MS = 3_600_000;
 const TTL_MS = { invite: { usual: HOUR_MS, most: 48 * HOUR_MS }, password: { usual: 8 * HOUR_MS, most: 24 * HOUR_MS } };
-const MIN_PASSWORD_BYTES = 12;
-const MAX_PASSWORD_BYTES = 128;
 
 /**
  * Make a link. A reset (`password`) first takes the old password and devices away, and ends what was issued on them.
@@ -88,29 +87,56 @@ export async function deleteUserTokens(state: AuthState, user: string): Promise<
 
 const totpKey = (token: string) => keyOf('user_token_secret', token);
 
+/** Whose link it is, and whether a code is asked for: `off`, `optional`, `otp`. */
+export interface OpenedToken {
+  token: string;
+  user: string;
+  usage: string;
+  secondFactor: string;
+}
+
+/**
+ * Whose link it is. Changes nothing.
+ *
+ * @throws TeleportError `AccessDenied` `bad or expired token`
+ */
+export async function lookAtUserToken(state: AuthState, name: string): Promise<OpenedToken> {
+  return opened(state, await liveToken(state, name));
+}
+
 /**
  * What the sign-up page shows. Every call makes a new TOTP secret, and only the last one counts.
  *
  * @throws TeleportError `AccessDenied` `bad or expired token`
  */
-export async function openUserToken(
-  state: AuthState,
-  name: string,
-): Promise<{ token: string; user: string; usage: string; otpauthUrl: string }> {
-  const token = name === '' ? undefined : await state.userTokens.get(name);
-  if (token === undefined) throw new TeleportError('AccessDenied', 'bad or expired token');
+export async function openUserToken(state: AuthState, name: string): Promise<OpenedToken & { otpauthUrl: string }> {
+  const token = await liveToken(state, name);
   const secret = newTotpSecret();
   await state.store.put(totpKey(name), JSON.stringify(secret), { expires: new Date(token.metadata.expires!) });
-  const { user } = token.spec;
   const proxy = await publicProxyAddr(state);
   const host = hostOf(proxy ?? state.clusterName);
   return {
-    token: name,
-    user,
-    usage: token.sub_kind ?? 'invite',
-    otpauthUrl: totpUrl(secret, `${user}@${host}`, state.clusterName),
+    ...opened(state, token),
+    otpauthUrl: totpUrl(secret, `${token.spec.user}@${host}`, state.clusterName),
   };
 }
+
+async function liveToken(state: AuthState, name: string): Promise<UserToken> {
+  const token = name === '' ? undefined : await state.userTokens.get(name);
+  if (token === undefined) throw new TeleportError('AccessDenied', 'bad or expired token');
+  return token;
+}
+
+function opened(state: AuthState, { metadata, sub_kind, spec }: UserToken): OpenedToken {
+  return {
+    token: metadata.name,
+    user: spec.user,
+    usage: sub_kind ?? 'invite',
+    secondFactor: secondFactorOf(state),
+  };
+}
+
+const secondFactorOf = (state: AuthState) => state.preference.spec.second_factor ?? 'otp';
 
 export interface PasswordChange {
   token: string;
@@ -127,11 +153,11 @@ export async function changeUserPassword(state: AuthState, request: PasswordChan
   if (token === undefined) throw new TeleportError('NotFound', `user token(${masked(name)}) not found`);
   const { user } = token.spec;
   const { generation } = await secretsOf(state, user);
-  if (password.length < MIN_PASSWORD_BYTES) {
-    throw new TeleportError('BadParameter', `password is too short, min length is ${MIN_PASSWORD_BYTES}`);
+  if (password.length < PASSWORD_BYTES.least) {
+    throw new TeleportError('BadParameter', `password is too short, min length is ${PASSWORD_BYTES.least}`);
   }
-  if (password.length > MAX_PASSWORD_BYTES) {
-    throw new TeleportError('BadParameter', `password is too long, max length is ${MAX_PASSWORD_BYTES}`);
+  if (password.length > PASSWORD_BYTES.most) {
+    throw new TeleportError('BadParameter', `password is too long, max length is ${PASSWORD_BYTES.most}`);
   }
   const device = await deviceOf(state, request, user);
   const hash = await hashPassword(Buffer.from(password).toString('utf8'));
@@ -157,7 +183,7 @@ export async function changeUserPassword(state: AuthState, request: PasswordChan
 }
 
 async function deviceOf(state: AuthState, { token, totpCode, deviceName }: PasswordChange, user: string) {
-  const setting = state.preference.spec.second_factor ?? 'otp';
+  const setting = secondFactorOf(state);
   if (setting === 'off') return undefined;
   if (totpCode === '') {
     if (setting === 'optional') return undefined;

@@ -21,9 +21,10 @@ import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import { createLimiter, type RateLimit } from '../net/rate-limit.js';
 import { acceptUpgrade, UPGRADE_PATH } from '../net/websocket.js';
 import { pathNotFound, send, thrownAnswer, type WebAnswer } from './web/answer.js';
-import { readBody } from './web/body.js';
+import { readBody, readForm } from './web/body.js';
 import { type LimitClass, RATE_LIMITS } from './web/limits.js';
-import { findRoute, type WebContext } from './web/routes.js';
+import { troublePage } from './web/pages.js';
+import { findRoute, type WebContext, type WebRoute } from './web/routes.js';
 
 export interface WebServerOptions extends WebContext {
   /** A connection inside an upgraded one: its first bytes are a ClientHello again. */
@@ -146,15 +147,19 @@ export class WebServer {
   }
 
   async #answer(request: Request, address: string, isWhole: () => void): Promise<WebAnswer> {
-    let route: string | undefined;
+    let route: WebRoute | undefined;
+    const whole = <T>(body: T): T => {
+      isWhole();
+      return body;
+    };
     try {
       this.#take.any(address);
       const path = pathOf(request.url ?? '/');
       const found = path === undefined ? undefined : findRoute(request.method ?? '', path);
       if (path === undefined || !found) return pathNotFound(this.#options.settings.version);
-      route = found.route.path;
-      if (found.route.limit) this.#take[found.route.limit](address);
-      return await found.route.handle(
+      route = found.route;
+      if (route.limit) this.#take[route.limit](address);
+      return await route.handle(
         {
           method: request.method ?? '',
           path,
@@ -163,17 +168,16 @@ export class WebServer {
           address,
           userAgent: String(request.headers['user-agent'] ?? ''),
           host: String(request.headers[':authority'] ?? request.headers.host ?? ''),
-          body: async () => {
-            const body = await readBody(request);
-            isWhole();
-            return body;
-          },
+          body: async () => whole(await readBody(request)),
+          form: async () => whole(await readForm(request)),
         },
         this.#options,
       );
     } catch (error) {
-      if (!isTeleportError(error)) this.#log.error('A web request failed.', { path: route, error: messageOf(error) });
-      return thrownAnswer(error);
+      if (!isTeleportError(error))
+        this.#log.error('A web request failed.', { path: route?.path, error: messageOf(error) });
+      const answer = thrownAnswer(error);
+      return route?.isPage ? troublePage(answer.status, this.#options.settings.clusterName) : answer;
     }
   }
 

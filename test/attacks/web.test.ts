@@ -110,6 +110,9 @@ const TARGETS: Record<string, string> = {
   'another Host for the redirect': 'GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n',
   'a forwarded Host': get('/', 'X-Forwarded-Host: evil.example.com', 'Forwarded: host=evil.example.com'),
   'a script as the token of an invitation': get('/web/invite/<script>alert(1)</script>'),
+  'a script as the token, escaped': get('/web/invite/%3Cscript%3Ealert(1)'),
+  'dots behind the style': get('/web/pages.css/../../../../etc/passwd'),
+  'another style': get('/web/pages.css%00.js'),
 };
 
 /** What a page of another origin makes a browser send; the browser must get no leave to read, and nothing may happen. */
@@ -126,6 +129,17 @@ const OTHER_ORIGIN: Record<string, string> = {
   'the question before JSON': `OPTIONS ${LOGIN} HTTP/1.1\r\n${HOST}${EVIL}\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n`,
   'a read with cookies': get('/webapi/ping', EVIL, 'Cookie: a=b'),
   'a read of the configuration script': get('/web/config.js', EVIL, 'Sec-Fetch-Site: cross-site'),
+  'a form for an invitation': post(
+    '/web/invite/guess',
+    [EVIL, 'Content-Type: application/x-www-form-urlencoded', 'Content-Length: 10'],
+    'password=a',
+  ),
+  'an invitation as plain text': post(
+    '/web/invite/guess',
+    [EVIL, 'Content-Type: text/plain', 'Content-Length: 1'],
+    'a',
+  ),
+  'a read of the script of the pages': get('/web/pages.js', EVIL, 'Sec-Fetch-Site: cross-site'),
   'a new password': `PUT /webapi/users/password/token HTTP/1.1\r\n${HOST}${EVIL}\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}`,
 };
 

@@ -1,6 +1,6 @@
 /**
  * Tests: src/auth/grpc/proxy-gateway.ts, src/auth/invites.ts, src/auth/proxies.ts, src/auth/records.ts
- * Tests: src/auth/secrets.ts, src/auth/state.ts
+ * Tests: src/auth/secrets.ts, src/auth/state.ts, src/resources/password-rule.ts
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -211,6 +211,26 @@ describe('invitations', () => {
     await expect(change(PASSWORD, codeAt(secret, cluster.now()))).rejects.toMatchObject(
       refusal('NotFound', `user token(${masked}) not found`),
     );
+  });
+
+  test('U2 a look at a link says whose it is, and makes no secret; a password has 12 to 128 bytes', async () => {
+    await admin.users.createUser({ user: { metadata: { name: 'jane' }, spec: { roles: ['access'] } } });
+    const token = (await admin.auth.createResetPasswordToken({ name: 'jane', type: 'invite', ttl: 0n })).metadata!.name;
+    const look = () => proxy.proxyGateway.getUserToken({ token, lookOnly: true });
+    expect(await look()).toMatchObject({ user: 'jane', usage: 'invite', secondFactor: 'otp', otpauthUrl: '' });
+    const { otpauthUrl } = await proxy.proxyGateway.getUserToken({ token });
+    const secret = new URL(otpauthUrl).searchParams.get('secret')!;
+    await look();
+    const change = (bytes: number) =>
+      proxy.proxyGateway.changeUserPassword({
+        token,
+        password: Buffer.alloc(bytes, 'x'),
+        totpCode: codeAt(secret, cluster.now()),
+      });
+    await expect(change(11)).rejects.toThrow('password is too short, min length is 12');
+    await expect(change(129)).rejects.toThrow('password is too long, max length is 128');
+    await change(128);
+    await expect(look()).rejects.toMatchObject(refusal('AccessDenied', 'bad or expired token'));
   });
 
   test('a reset takes password and device away, and expires after its time', async () => {

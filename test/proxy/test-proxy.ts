@@ -94,6 +94,9 @@ export interface StubAuth {
   offers: { database: string; hostId: string }[];
   lists: string[];
   settings: { secondFactors: number[]; messageOfTheDay: string };
+  /** Of the one link: what was done with it, and the second factor that it asks for. */
+  opened: ('looked' | 'new secret')[];
+  link: { secondFactor: string };
   /** Until then no login is answered. */
   held: Promise<void>;
   /** Say to everybody that these are the locks. */
@@ -117,6 +120,8 @@ export async function startStubAuth(
     offers: [],
     lists: [],
     settings: { secondFactors: [1], messageOfTheDay: '' },
+    opened: [],
+    link: { secondFactor: 'otp' },
     held: Promise.resolve(),
     lock(...targets) {
       locks = targets.map((target) =>
@@ -209,16 +214,20 @@ export async function startStubAuth(
           hostSigners: [{ domainName: CLUSTER, checkingKeys: [Buffer.from('key\n')], tlsCerts: [Buffer.from('ca\n')] }],
         };
       },
-      getUserToken: ({ token }) => {
-        if (token !== 'invite-token') throw new TeleportError('NotFound', 'no such token');
+      getUserToken: ({ token, lookOnly }) => {
+        if (token !== 'invite-token') throw new TeleportError('AccessDenied', 'bad or expired token');
+        const opened = { token, user: 'alice', usage: 'invite', ...stub.link };
+        stub.opened.push(lookOnly ? 'looked' : 'new secret');
+        if (lookOnly) return opened;
         const otpauthUrl = `otpauth://totp/${CLUSTER}:alice@localhost?algorithm=SHA1&digits=6&issuer=${CLUSTER}&period=30&secret=${TOTP_SECRET}`;
-        return { token, user: 'alice', usage: 'invite', otpauthUrl };
+        return { ...opened, otpauthUrl };
       },
       changeUserPassword: (request) => {
         stub.calls.push({ ...request });
         if (request.password.length < 12) {
           throw new TeleportError('BadParameter', 'password is too short, min length is 12');
         }
+        if (request.totpCode === '000000') throw new TeleportError('AccessDenied', 'invalid one time token');
         return {};
       },
       registerProxy: (request) => {

@@ -1,7 +1,8 @@
 /**
- * Tests: src/proxy/web/answer.ts, src/proxy/web/body.ts, src/proxy/web/join.ts, src/proxy/web/limits.ts
- * Tests: src/proxy/web/login.ts, src/proxy/web/pages.ts, src/proxy/web/ping.ts, src/proxy/web/request.ts
- * Tests: src/proxy/web/routes.ts, src/proxy/web/signup-script.ts, src/proxy/web/signup.ts
+ * Tests: src/proxy/web/answer.ts, src/proxy/web/body.ts, src/proxy/web/html.ts, src/proxy/web/join.ts
+ * Tests: src/proxy/web/limits.ts, src/proxy/web/login.ts, src/proxy/web/page-files.ts, src/proxy/web/pages.ts
+ * Tests: src/proxy/web/ping.ts, src/proxy/web/request.ts, src/proxy/web/routes.ts, src/proxy/web/signup-pages.ts
+ * Tests: src/proxy/web/signup.ts
  */
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -15,7 +16,7 @@ import { CLUSTER, startTestProxy, type TestProxy, TOTP_SECRET } from './test-pro
 
 let peer: TestProxy;
 beforeAll(async () => {
-  peer = await startTestProxy();
+  peer = await startTestProxy({ rateLimits: { normal: { perMinute: 1_000, burst: 1_000 } } });
 });
 afterAll(() => peer.close());
 
@@ -246,20 +247,151 @@ test('a person signs up: the QR code in the JSON holds the secret, errors have t
   expect(peer.auth.calls.at(-1)).toMatchObject({ token: 'invite-token', totpCode: '123456' });
 });
 
-test('the sign-up page stands alone: a strict policy, no file from elsewhere, the secret only after a POST', async () => {
-  const page = await call('GET', '/web/invite/invite-token');
-  expect(page.headers['content-type']).toBe('text/html; charset=utf-8');
-  expect(page.headers['content-security-policy']).toMatch(
-    /^default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-/,
-  );
-  expect(page.headers['referrer-policy']).toBe('no-referrer');
-  expect(page.text).not.toMatch(/https?:\/\/|src="|invite-token/);
-  const setup = (await call('POST', '/web/invite/invite-token', {})).json();
-  expect(setup).toMatchObject({ user: 'alice', usage: 'invite', secret: TOTP_SECRET });
-  expect(setup.qr).toMatch(/^data:image\/svg\+xml;base64,/);
+const FORM_TYPE = { 'content-type': 'application/x-www-form-urlencoded' };
+const INVITE = '/web/invite/invite-token';
+const OTPAUTH = `otpauth://totp/x?secret=${TOTP_SECRET}`;
+const sendForm = (fields: Record<string, string>, path = INVITE, port = peer.port) =>
+  call('POST', path, String(new URLSearchParams(fields)), FORM_TYPE, port);
+const GOOD = 'long enough password';
+const filled = { password: GOOD, again: GOOD, code: '123 456', otpauth: OTPAUTH };
+
+test('a page for people stands alone: a strict policy, nothing inline, nothing from elsewhere, kept by no cache', async () => {
+  const pages = [
+    await call('GET', '/web'),
+    await call('GET', INVITE),
+    await sendForm({}),
+    await sendForm({ ...filled, password: 'short' }),
+    await sendForm(filled),
+    await call('GET', '/web/reset/nope'),
+    await call('GET', '/web/msg/info/login_success'),
+    await call('GET', '/web/msg/error/login'),
+  ];
+  expect(pages.map(({ status }) => status)).toEqual([200, 200, 200, 400, 200, 404, 200, 200]);
+  for (const { headers, text } of pages) {
+    expect(headers).toMatchObject({
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy':
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      'referrer-policy': 'no-referrer',
+      'cache-control': 'no-store',
+      'x-frame-options': 'DENY',
+    });
+    expect(text).not.toMatch(/https?:\/\/(?!www\.w3\.org\/2000\/svg")|<style|\sstyle=|\son\w+=|<script>|invite-token/);
+    const asked = [...text.matchAll(/\s(?:href|src)="(?!otpauth:)([^"]*)"/g)].map(([, path]) => path!);
+    expect(asked).toEqual(['/web/icon.svg', '/web/pages.css', '/web/pages.js']);
+  }
+  for (const [path, type] of [
+    ['/web/icon.svg', 'image/svg+xml'],
+    ['/web/pages.css', 'text/css; charset=utf-8'],
+    ['/web/pages.js', 'text/javascript; charset=utf-8'],
+  ]) {
+    const { status, headers } = await call('GET', path!);
+    expect([status, headers['content-type'], headers['x-content-type-options']]).toEqual([200, type, 'nosniff']);
+  }
   const home = await call('GET', '/web', undefined, { host: '<script>' });
-  expect(home.text).toContain('--proxy=&lt;script&gt;');
+  expect(home.text).toContain('&#39;&lt;script&gt;&#39;');
   expect(home.text).toContain(CLUSTER);
+});
+
+test('U2 a link shows no secret until somebody goes on, and the same one again after a mistake', async () => {
+  peer.auth.opened.length = 0;
+  const first = await call('GET', INVITE);
+  expect(first.text).toContain('<strong>alice</strong>');
+  expect(first.text).not.toContain('otpauth:');
+  expect(peer.auth.opened).toEqual(['looked']);
+  const form = await sendForm({});
+  expect(form.text).toContain(`<a href="otpauth://totp/${CLUSTER}:alice@localhost?`);
+  expect(form.text.match(/<code id="secret"[^>]*>(.*)<\/code>/)![1]!.replace(/<\/?span>/g, '')).toBe(TOTP_SECRET);
+  peer.auth.opened.length = 0;
+  const [, otpauth] = /name="otpauth" value="([^"]*)"/.exec(form.text)!;
+  const again = await sendForm({ ...filled, password: '', otpauth: otpauth!.replaceAll('&amp;', '&') });
+  expect(again.text).toContain(`name="otpauth" value="${otpauth}"`);
+  expect(peer.auth.opened).toEqual(['looked']);
+  // Anything else in its place is not shown, and a new secret is.
+  for (const evil of [
+    'javascript:alert(1)',
+    `${OTPAUTH}"><script>alert(1)</script>`,
+    `https://x/?secret=${TOTP_SECRET}`,
+  ]) {
+    const answer = await sendForm({ ...filled, password: '', otpauth: evil });
+    expect(answer.text).not.toMatch(/alert\(1\)|https:\/\/x/);
+    expect(answer.text).toContain(`secret=${TOTP_SECRET}`);
+  }
+});
+
+test.each([
+  ['no password', { password: '', again: '' }, 'password', 'Choose a password and type it here.'],
+  ['11 bytes', { password: 'x'.repeat(11) }, 'password', 'This password is too short. Use at least 12 characters.'],
+  ['129 bytes', { password: 'x'.repeat(129) }, 'password', 'This password is too long. Use at most 128 characters.'],
+  ['not typed again', { again: '' }, 'again', 'Type the same password here.'],
+  [
+    'typed otherwise',
+    { again: 'another password' },
+    'again',
+    'The two passwords are not the same. Type this one again.',
+  ],
+  ['no code', { code: ' ' }, 'code', 'Type the 6 digits that the app shows.'],
+  ['a code of five', { code: '12345' }, 'code', 'A code has 6 digits. Type the one that the app shows now.'],
+  ['a wrong code', { code: '000000' }, 'code', 'This code does not fit. Wait until the app shows the next one'],
+])('U2 %s: the words stand beside the field, which has the focus', async (_, typed, field, words) => {
+  const { status, text } = await sendForm({ ...filled, ...typed });
+  expect(status).toBe(400);
+  expect(text).toContain('<title>Error: ');
+  expect(text).toContain(`id="${field}-error"><span class="unseen">Error: </span>${words}`);
+  expect(text).toMatch(
+    new RegExp(
+      `<input id="${field}"[^>]* aria-describedby="${field}-error ${field}-hint" aria-invalid="true" autofocus>`,
+    ),
+  );
+  expect(text.match(/ autofocus>/g)).toHaveLength(1);
+  // What was typed is not sent back.
+  expect(text).not.toMatch(/long enough|xxxxx|another password/);
+});
+
+test('a person signs up with a form: Auth gets what was typed, and the command is that of this server and person', async () => {
+  const { text } = await sendForm({ ...filled, password: ' ü & +%20 long', again: ' ü & +%20 long' });
+  expect(text).toContain('Your account is ready');
+  expect(text.replace(/<\/?span[^>]*>/g, '')).toContain(`tsh login --proxy=127.0.0.1:${peer.port} --user=alice</pre>`);
+  const { password, ...sent } = peer.auth.calls.at(-1)!;
+  expect(Buffer.from(password as Uint8Array).toString()).toBe(' ü & +%20 long');
+  expect(sent).toMatchObject({ token: 'invite-token', totpCode: '123456', remoteAddr: '127.0.0.1' });
+});
+
+test('without a second factor the form comes at once and has no code; an optional one may stay empty', async () => {
+  try {
+    peer.auth.link.secondFactor = 'off';
+    const form = await call('GET', INVITE);
+    expect(form.text).toContain('id="password"');
+    expect(form.text).not.toMatch(/id="code"|otpauth/);
+    expect((await sendForm({ password: GOOD, again: GOOD, code: 'x' })).status).toBe(200);
+    expect(peer.auth.calls.at(-1)).toMatchObject({ totpCode: '' });
+    peer.auth.link.secondFactor = 'optional';
+    expect((await sendForm({})).text).toContain('Code from the app (optional)');
+    expect((await sendForm({ ...filled, code: '' })).status).toBe(200);
+    expect((await sendForm({ ...filled, code: '1' })).status).toBe(400);
+  } finally {
+    peer.auth.link.secondFactor = 'otp';
+  }
+});
+
+test('U2 a link that was used or has expired says what to do, and so does a server that is busy', async () => {
+  for (const dead of [await call('GET', '/web/invite/nope'), await sendForm(filled, '/web/reset/nope')]) {
+    expect(dead.status).toBe(404);
+    expect(dead.text).toContain('This link no longer works');
+    expect(dead.text.replace(/<\/?span[^>]*>/g, '')).toMatch(
+      /tsh login --proxy=127\.0\.0\.1:\d+ --user=NAME[\s\S]*tctl users reset NAME/,
+    );
+  }
+  expect((await call('POST', INVITE, {})).text).toContain('This request cannot be read');
+  const busy = await startTestProxy({ rateLimits: { normal: { perMinute: 1, burst: 1 } } });
+  try {
+    await sendForm({}, INVITE, busy.port);
+    const { status, text, headers } = await sendForm({}, INVITE, busy.port);
+    expect([status, headers['content-type']]).toEqual([429, 'text/html; charset=utf-8']);
+    expect(text).toMatch(/<main data-trouble>[\s\S]*Wait a minute, and then try again/);
+  } finally {
+    await busy.close();
+  }
 });
 
 test('a host joins with a token, and Auth hears its address', async () => {

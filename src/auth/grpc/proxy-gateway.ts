@@ -5,7 +5,7 @@ import { fromMessages, toMessage } from '../../api/convert.js';
 import type { ProxyGateway } from '../../api/gen/internal_pb.js';
 import { msOfNanos } from '../../duration.js';
 import { sshLine } from '../../pki/ssh/certificate.js';
-import { changeUserPassword, openUserToken } from '../invites.js';
+import { changeUserPassword, lookAtUserToken, openUserToken } from '../invites.js';
 import { loginBegin, loginFinish } from '../login.js';
 import { registerProxy } from '../proxies.js';
 import { reportLeafs, validateTrustedCluster } from '../remote-clusters.js';
@@ -42,9 +42,9 @@ export function proxyGatewayHandlers(state: AuthState): Partial<ServiceImpl<type
         ],
       };
     },
-    getUserToken: async ({ token }, context) => {
+    getUserToken: async ({ token, lookOnly }, context) => {
       await asProxy(context);
-      return await openUserToken(state, token);
+      return lookOnly ? await lookAtUserToken(state, token) : await openUserToken(state, token);
     },
     changeUserPassword: async (request, context) => {
       await asProxy(context);

@@ -1,4 +1,4 @@
-/** The JSON body of a request: bounded in size and time. Rules: login-and-profile.md 1.7 ("Body reader"). */
+/** The body of a request, JSON or a form: bounded in size and time. Rules: login-and-profile.md 1.7 ("Body reader"). */
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import { messageOf, TeleportError, TimedOut } from '../../errors.js';
@@ -32,6 +32,15 @@ export async function readBody(request: IncomingMessage | Http2ServerRequest): P
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrong('the body is not an object');
   const members = new Map(Object.entries(value).map(([name, member]) => [name.toLowerCase(), member as unknown]));
   return bodyOf((name) => members.get(name.toLowerCase()) ?? undefined);
+}
+
+/** What a form of HTML sends. @throws TeleportError as `readBody` */
+export async function readForm(request: IncomingMessage | Http2ServerRequest): Promise<URLSearchParams> {
+  const type = request.headers['content-type'] ?? '';
+  if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(type)) {
+    throw new TeleportError('BadParameter', 'invalid request');
+  }
+  return new URLSearchParams((await collect(request)).toString('utf8'));
 }
 
 function bodyOf(member: (name: string) => unknown): Body {

@@ -15,4 +15,6 @@ export interface WebRequest {
   host: string;
   /** Read the JSON body; once. */
   body(): Promise<Body>;
+  /** Read the body as a form of HTML; instead of `body`. */
+  form(): Promise<URLSearchParams>;
 }

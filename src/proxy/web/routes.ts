@@ -5,10 +5,10 @@ import { json, plainText, redirect, type WebAnswer } from './answer.js';
 import { hostCredentials } from './join.js';
 import type { LimitClass } from './limits.js';
 import { loginBegin, loginFinish } from './login.js';
-import { homePage, signupPage } from './pages.js';
+import { homePage, iconFile, scriptFile, signedInPage, signInFailedPage, styleFile } from './pages.js';
 import { type ClusterSettings, findAnswer, type ProxySettings, pingAnswer, pingConnectorAnswer } from './ping.js';
 import type { WebRequest } from './request.js';
-import { changePassword, pageToken, passwordToken, registerChallenge } from './signup.js';
+import { changePassword, passwordToken, registerChallenge, showLink, useLink } from './signup.js';
 import { validateTrust } from './trust.js';
 
 export interface WebContext {
@@ -27,8 +27,12 @@ export interface WebRoute {
   path: string;
   /** Beside the one for requests of all kinds. */
   limit?: Exclude<LimitClass, 'any'>;
+  /** For people: what goes wrong is a page too. */
+  isPage?: true;
   handle: (request: WebRequest, context: WebContext) => WebAnswer | Promise<WebAnswer>;
 }
+
+const nameOf = ({ settings }: WebContext) => settings.clusterName;
 
 export const ROUTES: readonly WebRoute[] = [
   {
@@ -104,22 +108,30 @@ export const ROUTES: readonly WebRoute[] = [
   },
   { method: 'GET', path: '/webapi/connectionupgrade', limit: 'high', handle: notAnUpgrade },
   { method: 'GET', path: '/', handle: () => redirect('/web') },
-  { method: 'GET', path: '/web', limit: 'high', handle: ({ host }, c) => homePage(host, c.settings.clusterName) },
-  { method: 'GET', path: '/web/login', limit: 'high', handle: ({ host }, c) => homePage(host, c.settings.clusterName) },
-  { method: 'GET', path: '/web/invite/{token}', limit: 'high', handle: () => signupPage() },
-  { method: 'GET', path: '/web/reset/{token}', limit: 'high', handle: () => signupPage() },
+  ...['/web', '/web/login'].map((path): WebRoute => {
+    return { method: 'GET', path, limit: 'high', isPage: true, handle: ({ host }, c) => homePage(host, nameOf(c)) };
+  }),
+  ...['/web/invite/{token}', '/web/reset/{token}'].flatMap((path): WebRoute[] => [
+    { method: 'GET', path, limit: 'high', isPage: true, handle: (r, c) => showLink(c.gateway, r, nameOf(c)) },
+    { method: 'POST', path, limit: 'normal', isPage: true, handle: (r, c) => useLink(c.gateway, r, nameOf(c)) },
+  ]),
   {
-    method: 'POST',
-    path: '/web/invite/{token}',
-    limit: 'normal',
-    handle: (request, c) => pageToken(c.gateway, request),
+    method: 'GET',
+    path: '/web/msg/info/login_success',
+    limit: 'high',
+    isPage: true,
+    handle: (_, c) => signedInPage(nameOf(c)),
   },
   {
-    method: 'POST',
-    path: '/web/reset/{token}',
-    limit: 'normal',
-    handle: (request, c) => pageToken(c.gateway, request),
+    method: 'GET',
+    path: '/web/msg/error/login',
+    limit: 'high',
+    isPage: true,
+    handle: (_, c) => signInFailedPage(nameOf(c)),
   },
+  { method: 'GET', path: '/web/pages.css', limit: 'high', handle: styleFile },
+  { method: 'GET', path: '/web/pages.js', limit: 'high', handle: scriptFile },
+  { method: 'GET', path: '/web/icon.svg', limit: 'high', handle: iconFile },
 ];
 
 /** Second parts of a path that may stand behind `/v1`. */

@@ -1,17 +1,29 @@
-/** Invitations and password resets: the JSON calls (login-and-profile.md 4.2) and what the sign-up page asks for. */
+/** Invitations and password resets: the JSON calls (login-and-profile.md 4.2), and the pages behind the links. */
 import type { AuthClient } from '../../api/client.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
+import { PASSWORD_BYTES } from '../../resources/password-rule.js';
 import { json, type WebAnswer } from './answer.js';
+import { Html } from './html.js';
 import type { WebRequest } from './request.js';
+import {
+  deadLinkPage,
+  donePage,
+  type Field,
+  formPage,
+  type InviteLink,
+  type Mistakes,
+  welcomePage,
+} from './signup-pages.js';
 
 type Gateway = Pick<AuthClient['proxyGateway'], 'getUserToken' | 'changeUserPassword'>;
 
+const DEAD = 'bad or expired token';
 /** Side of the PNG. */
 const QR_PIXELS = 456;
 
 /** `GET /webapi/users/password/token/{token}`: makes a new secret at each call; only the last one counts. */
 export async function passwordToken(gateway: Gateway, request: WebRequest): Promise<WebAnswer> {
-  const { token, user, otpauthUrl } = await userToken(gateway, request, 'bad or expired token');
+  const { token, user, otpauthUrl } = await userToken(gateway, request, DEAD);
   return json({
     tokenId: token,
     user,
@@ -45,17 +57,73 @@ export async function changePassword(gateway: Gateway, request: WebRequest): Pro
   return json({ recovery: {} });
 }
 
+/** `GET /web/invite/{token}` and `/web/reset/{token}`: changes nothing, since programs fetch links out of messages. */
+export async function showLink(gateway: Gateway, request: WebRequest, clusterName: string): Promise<WebAnswer> {
+  const link = await lookAt(gateway, request);
+  if (link === undefined) return deadLinkPage(clusterName, request.host);
+  return link.secondFactor === 'off' ? formPage(link, clusterName, undefined) : welcomePage(link, clusterName);
+}
+
 /**
- * `POST /web/invite/{token}` and `/web/reset/{token}`: what the page shows. A POST, because it replaces the secret, and
- * programs that fetch links out of messages must not.
+ * `POST` of the same: without a password a new secret and the form, with one the end of it. After a mistake the form comes
+ * back with the secret that it had, which the person has in an app by then and which Auth still holds.
  */
-export async function pageToken(gateway: Gateway, request: WebRequest): Promise<WebAnswer> {
-  await request.body();
-  const { user, usage, otpauthUrl } = await userToken(gateway, request, 'bad or expired token');
-  if (otpauthUrl === '') return json({ user, usage });
-  const svg = await (await qrcode()).toString(otpauthUrl, { type: 'svg', margin: 4 });
-  const secret = new URL(otpauthUrl).searchParams.get('secret') ?? '';
-  return json({ user, usage, qr: `data:image/svg+xml;base64,${Buffer.from(svg).toString('base64')}`, secret });
+export async function useLink(gateway: Gateway, request: WebRequest, clusterName: string): Promise<WebAnswer> {
+  const sent = await request.form();
+  const link = await lookAt(gateway, request);
+  if (link === undefined) return deadLinkPage(clusterName, request.host);
+  const known = sent.get('otpauth') ?? '';
+  const otpauthUrl = OTPAUTH.test(known) ? known : (await userToken(gateway, request, DEAD)).otpauthUrl;
+  const enrolment = link.secondFactor === 'off' ? undefined : { otpauthUrl, qr: await qrSvg(otpauthUrl) };
+  if (!sent.has('password')) return formPage(link, clusterName, enrolment);
+  const password = sent.get('password') ?? '';
+  // Apps show `123 456`.
+  const totpCode = link.secondFactor === 'off' ? '' : (sent.get('code') ?? '').replace(/\s/g, '');
+  const mistakes = mistakesIn(link, { password, again: sent.get('again') ?? '', code: totpCode });
+  if (Object.keys(mistakes).length > 0) return formPage(link, clusterName, enrolment, mistakes);
+  try {
+    await gateway.changeUserPassword({
+      token: request.params.token ?? '',
+      password: Buffer.from(password),
+      totpCode,
+      remoteAddr: request.address,
+    });
+  } catch (error) {
+    if (isTeleportError(error, 'AccessDenied')) return formPage(link, clusterName, enrolment, { code: WRONG_CODE });
+    if (isTeleportError(error, 'NotFound')) return deadLinkPage(clusterName, request.host);
+    throw error;
+  }
+  return donePage(link, clusterName, request.host);
+}
+
+/** What a form may give back to be shown again: an address that Auth could have made, and nothing else that opens. */
+const OTPAUTH = /^otpauth:\/\/totp\/[^\s"<>]{1,300}[?&]secret=[A-Z2-7]{32}$/;
+const WRONG_CODE =
+  'This code does not fit. Wait until the app shows the next one, and type that. If the app has an older entry for this account, remove it and scan the picture on this page.';
+
+function mistakesIn({ secondFactor }: InviteLink, { password, again, code }: Record<Field, string>): Mistakes {
+  const length = Buffer.byteLength(password);
+  const { least, most } = PASSWORD_BYTES;
+  const mistakes: Mistakes = {};
+  if (length === 0) mistakes.password = 'Choose a password and type it here.';
+  else if (length < least) mistakes.password = `This password is too short. Use at least ${least} characters.`;
+  else if (length > most) mistakes.password = `This password is too long. Use at most ${most} characters.`;
+  else if (again === '') mistakes.again = 'Type the same password here.';
+  else if (again !== password) mistakes.again = 'The two passwords are not the same. Type this one again.';
+  if (secondFactor === 'off' || (code === '' && secondFactor === 'optional')) return mistakes;
+  if (code === '') mistakes.code = 'Type the 6 digits that the app shows.';
+  else if (!/^\d{6}$/.test(code)) mistakes.code = 'A code has 6 digits. Type the one that the app shows now.';
+  return mistakes;
+}
+
+/** Whose link it is; undefined for one that no longer works, or never did. */
+async function lookAt(gateway: Gateway, { params }: WebRequest): Promise<InviteLink | undefined> {
+  try {
+    return await gateway.getUserToken({ token: params.token ?? '', lookOnly: true });
+  } catch (error) {
+    if (isTeleportError(error, 'AccessDenied') || isTeleportError(error, 'NotFound')) return undefined;
+    throw error;
+  }
 }
 
 async function userToken(gateway: Gateway, { params }: WebRequest, refusal: string) {
@@ -65,6 +133,10 @@ async function userToken(gateway: Gateway, { params }: WebRequest, refusal: stri
     if (isTeleportError(error, 'ConnectionProblem') || isTeleportError(error, 'LimitExceeded')) throw error;
     throw new TeleportError('AccessDenied', refusal, { cause: error });
   }
+}
+
+async function qrSvg(text: string): Promise<Html> {
+  return new Html(await (await qrcode()).toString(text, { type: 'svg', margin: 4 }));
 }
 
 async function qrPng(text: string): Promise<Buffer> {
