@@ -12,14 +12,15 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 const program = NAMES.find((name) => spawnSync(name, ['--version']).status === 0);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** A test that needs a browser; where there is none it is skipped and says why, unless BROWSER_TESTS=required. */
-export function withBrowser(title: string, work: () => Promise<void>): void {
-  if (program !== undefined) test(title, work);
-  else if (process.env.BROWSER_TESTS === 'required') throw new Error('this machine has no Chromium');
-  else test.skip(`${title} (skipped: this machine has no Chromium)`, work);
-}
+const MISSING = `this machine has none of ${NAMES.join(', ')}`;
 
 export const hasBrowser = program !== undefined;
+if (!hasBrowser && process.env.BROWSER_TESTS === 'required') throw new Error(MISSING);
+// Jest names no test of a file in which all are skipped.
+if (!hasBrowser) process.stderr.write(`skipped, the pages in a browser: ${MISSING}\n`);
+
+/** A test that needs a browser; where there is none it is skipped, unless BROWSER_TESTS=required. */
+export const withBrowser = hasBrowser ? test : test.skip;
 
 export async function startBrowser(): Promise<Browser> {
   const path = spawnSync('sh', ['-c', 'command -v "$0"', program!], { encoding: 'utf8' }).stdout.trim();
