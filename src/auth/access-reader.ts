@@ -4,6 +4,7 @@
  */
 import { TeleportError } from '../errors.js';
 import { newIdentity } from '../identity/identity.js';
+import { oncePerKind } from '../rbac/alike.js';
 import { entrances, type WayIn } from '../rbac/allowed.js';
 import { type AccessWish, change, decide, smallestChange } from '../rbac/changes.js';
 import type { AccessAnswer } from '../rbac/decision.js';
@@ -154,18 +155,28 @@ export async function listAccess(
   const { pairs, next } = asked.user === '' ? await usersFor(state, who, asked) : await databasesFor(state, who, asked);
   const slices = new Slices();
   const found: AccessList['entrances'] = [];
-  for (const { user, roles, database } of pairs) {
+  for (const { username, database, waysInto } of pairs) {
     await slices.next();
-    const username = user.metadata.name;
-    const ways = entrances({ username, roles, traits: user.spec.traits, database, authPreference: state.preference });
-    found.push(...ways.map((way) => ({ ...way, user: username, database: database.metadata.name })));
+    found.push(...waysInto(database).map((way) => ({ ...way, user: username, database: database.metadata.name })));
   }
   return { entrances: found, next };
 }
 
 interface Pairs {
-  pairs: { user: User; roles: Role[]; database: Database }[];
+  pairs: { username: string; database: Database; waysInto: (database: Database) => WayIn[] }[];
   next: string;
+}
+
+/** @param written  templates not filled in */
+function waysOf(
+  state: AuthState,
+  { metadata, spec }: User,
+  written: readonly Role[],
+): Pairs['pairs'][number]['waysInto'] {
+  const { traits } = spec;
+  const roles = written.map((role) => expandRole(role, traits));
+  const asked = { username: metadata.name, roles, traits, authPreference: state.preference };
+  return oncePerKind(roles, (database) => entrances({ ...asked, database }));
 }
 
 async function databasesFor(
@@ -174,12 +185,12 @@ async function databasesFor(
   { user: name, start }: { user: string; start: string },
 ): Promise<Pairs> {
   const user = await userOf(state, name);
-  const roles = (await rolesOf(state, user.spec.roles)).map((role) => expandRole(role, user.spec.traits));
+  const waysInto = waysOf(state, user, await rolesOf(state, user.spec.roles));
   const mayKnow = seesAs(who);
   const offered = new Map<string, Database>();
   for (const { spec } of await state.servers.list()) offered.set(spec.database.metadata.name, spec.database);
   const names = [...offered.keys()].sort().filter((one) => one >= start && mayKnow(offered.get(one)!));
-  const pairs = names.slice(0, MOST_ROWS).map((one) => ({ user, roles, database: offered.get(one)! }));
+  const pairs = names.slice(0, MOST_ROWS).map((one) => ({ username: name, waysInto, database: offered.get(one)! }));
   return { pairs, next: names[MOST_ROWS] ?? '' };
 }
 
@@ -197,7 +208,7 @@ async function usersFor(
     const roles = user.spec.roles.map((one) => defined.get(one));
     // A role that is gone shuts out everybody who has it.
     if (roles.includes(undefined)) return [];
-    return [{ user, roles: roles.map((role) => expandRole(role!, user.spec.traits)), database }];
+    return [{ username: user.metadata.name, waysInto: waysOf(state, user, roles as Role[]), database }];
   });
   return { pairs, next };
 }

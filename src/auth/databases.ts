@@ -3,6 +3,7 @@
  * roles select. Texts of refusals: cli.md 6; visibility: database-service.md 1 and 3.
  */
 import { TeleportError } from '../errors.js';
+import { oncePerKind } from '../rbac/alike.js';
 import { matchesDatabase } from '../rbac/match.js';
 import { redactValue } from '../redact.js';
 import { withDefaults } from '../resources/defaults.js';
@@ -22,9 +23,12 @@ export function sees(who: Who): (database: Database) => boolean {
   if (who.kind !== 'user') return () => who.kind === 'host';
   const roles = expanded(who.roles, who.user);
   const { traits } = who.identity;
-  return (database) =>
-    !roles.some(({ spec }) => matchesDatabase(spec.deny, database, 'deny', traits)) &&
-    roles.some(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits));
+  return oncePerKind(
+    roles,
+    (database) =>
+      !roles.some(({ spec }) => matchesDatabase(spec.deny, database, 'deny', traits)) &&
+      roles.some(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits)),
+  );
 }
 
 export async function getDatabase(state: AuthState, who: Who, name: string): Promise<Database> {

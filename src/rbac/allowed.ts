@@ -66,12 +66,14 @@ export function entrances(
   if (refusal !== undefined) return [];
   const allowing = new Set(blocks.filter(({ side, applies }) => side === 'allow' && applies).map(({ role }) => role));
   const dbRoles = automatic ? autoUserRoles(roles, database, [], traits) : [];
+  const [users, names] = [usersOf(database), namesOf(database)];
+  const [deniedUsers, deniedNames] = [deniedBy(roles, users), deniedBy(roles, names)];
   return roles
     .filter(({ metadata }) => allowing.has(metadata.name))
     .map((role) => ({
       role: role.metadata.name,
-      dbUsers: automatic ? [username] : left([role], roles, usersOf(database)).allowed,
-      dbNames: left([role], roles, namesOf(database)).allowed,
+      dbUsers: automatic ? [username] : left([role], deniedUsers, users),
+      dbNames: left([role], deniedNames, names),
       dbRoles,
       automatic,
       asksMfa,
@@ -100,21 +102,26 @@ const namesOf = (database: Database): Names => ({
 
 function collect(roles: readonly Role[], database: Database, traits: Traits, names: Names): Allowed {
   const granting = roles.filter(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits));
-  return left(granting, roles, names);
+  const denied = deniedBy(roles, names);
+  return { allowed: left(granting, denied, names), denied };
 }
 
-/** What the first roles give and none of the second takes away. */
-function left(granting: readonly Role[], denying: readonly Role[], names: Names): Allowed {
-  const entries = denying
+/** Sorted. */
+function deniedBy(roles: readonly Role[], names: Names): string[] {
+  const entries = roles
     .filter(({ spec }) => hasNamespace(spec.deny))
     .flatMap(({ spec }) => names.entries(spec.deny) ?? []);
-  const denied = [...new Set(entries)].sort();
-  if (denied.includes('*')) return { allowed: [], denied };
+  return [...new Set(entries)].sort();
+}
+
+/** What roles give and no entry of a deny takes away, sorted. */
+function left(granting: readonly Role[], denied: readonly string[], names: Names): string[] {
+  if (denied.includes('*')) return [];
   const allowed = granting
     .flatMap(({ spec }) => names.entries(spec.allow) ?? [])
     .filter((name) => name === '*' || !denied.some(names.denies(name)));
   // One spelling of each: the shortest, which is the one to type.
   const shortestLast = [...new Set(allowed)].sort((a, b) => b.length - a.length);
   const once = new Map(shortestLast.map((name) => [name === '*' ? name : names.key(name), name]));
-  return { allowed: [...once.values()].sort(), denied };
+  return [...once.values()].sort();
 }

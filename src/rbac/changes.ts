@@ -232,7 +232,9 @@ function editedRole(role: Role, { side, field, key, value }: AccessChange, trait
     conditions.db_labels = { ...conditions.db_labels, [key]: [conditions.db_labels?.[key] ?? [], value].flat() };
   } else if (field === 'db_labels_expression') conditions.db_labels_expression = 'true';
   else conditions[field] = [...(conditions[field] ?? []), value];
-  return { ...role, spec: { ...role.spec, [side]: conditions } };
+  // No longer what is stored under its revision.
+  const { revision: _, ...metadata } = role.metadata;
+  return { ...role, metadata, spec: { ...role.spec, [side]: conditions } };
 }
 
 function takeOut(

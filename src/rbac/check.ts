@@ -15,6 +15,7 @@ import {
   allLabels,
   allowsName,
   allowsUser,
+  type Check,
   checked,
   deniesName,
   deniesUser,
@@ -100,7 +101,7 @@ interface Asked extends DatabaseAccessRequest {
 }
 
 function denyBlock({ metadata, spec: { deny } }: Role, { labels, traits, matchers }: Asked): RoleBlock | undefined {
-  if (!hasNamespace(deny)) return undefined;
+  if (!hasNamespace(deny) || DENYING.every((field) => isEmpty(deny[field]))) return undefined;
   const checks = labelChecks(deny, labels, 'deny', traits);
   const isSelecting = selects(checks, 'deny');
   const problem = problemIn(checks);
@@ -120,14 +121,48 @@ function allowBlock({ metadata, spec: { allow } }: Role, { labels, traits, match
   const isSelecting = selects(checks, 'allow');
   const problem = problemIn(checks);
   if (checks.length === 0) checks.push(checked('db_labels', false));
-  let applies = isSelecting;
-  for (const { field, allows } of matchers) {
-    const entry = allows(allow);
-    checks.push(checked(field, entry !== undefined, entry));
-    applies &&= entry !== undefined;
-  }
-  return { role: metadata.name, side: 'allow', applies, selects: isSelecting, checks, problem };
+  const rest = () =>
+    matchers.map(({ field, allows }) => {
+      const entry = allows(allow);
+      return checked(field, entry !== undefined, entry);
+    });
+  return new AllowBlock(metadata.name, { checks, isSelecting, problem }, rest);
 }
+
+/** Of the many that do not select the database, only whoever asks why reads all checks. */
+class AllowBlock implements RoleBlock {
+  readonly role: string;
+  readonly side = 'allow';
+  readonly selects: boolean;
+  readonly applies: boolean;
+  readonly problem: string | undefined;
+  #checks: Check[];
+  #rest: (() => Check[]) | undefined;
+
+  constructor(
+    role: string,
+    labels: { checks: Check[]; isSelecting: boolean; problem: string | undefined },
+    rest: () => Check[],
+  ) {
+    this.role = role;
+    this.selects = labels.isSelecting;
+    this.problem = labels.problem;
+    this.#checks = labels.checks;
+    this.#rest = rest;
+    this.applies = this.selects && this.checks.every(({ holds }) => holds);
+  }
+
+  get checks(): Check[] {
+    if (this.#rest) this.#checks = [...this.#checks, ...this.#rest()];
+    this.#rest = undefined;
+    return this.#checks;
+  }
+}
+
+/** A deny block without any of these says nothing of databases. */
+const DENYING = ['db_labels', 'db_labels_expression', 'db_users', 'db_names'] as const;
+const isEmpty = (condition: object | string | undefined): boolean =>
+  condition === undefined || Object.keys(condition).length === 0;
 
 interface Matcher {
   field: 'db_users' | 'db_names';

@@ -32,10 +32,14 @@ export function missedLabel(
   if (wanted.length === 0) return '';
   // Whatever stands beside it, as in Teleport: a deny that was written so must not become a smaller one.
   if (Object.hasOwn(selector, '*') && listed(selector['*']!).includes('*')) return undefined;
-  return wanted.find((key) => {
-    if (!Object.hasOwn(labels, key)) return true;
-    return !listed(selector[key]!).some((pattern) => matchesValue(pattern, labels[key]!, options));
-  });
+  for (const key of wanted) if (!Object.hasOwn(labels, key) || !fits(selector[key]!, labels[key]!, options)) return key;
+  return undefined;
+}
+
+function fits(patterns: string | string[], value: string, options: MatchOptions): boolean {
+  if (!Array.isArray(patterns)) return matchesValue(patterns, value, options);
+  for (const pattern of patterns) if (matchesValue(pattern, value, options)) return true;
+  return false;
 }
 
 const listed = (values: string | string[]): string[] => (Array.isArray(values) ? values : [values]);

@@ -3,6 +3,7 @@
  *
  * Source: database-service.md 1.5.
  */
+import { Kept } from '../kept.js';
 import type { LabelSelector, Role, RoleConditions, Traits } from '../resources/types.js';
 import { emailLocal, regexpReplace } from './text-functions.js';
 
@@ -30,8 +31,21 @@ const MAX_TEMPLATE_CHARS = 2048;
 const TEMPLATED_LISTS = ['db_users', 'db_names', 'db_roles', 'logins'] as const;
 const TEMPLATED_LABELS = ['db_labels', 'db_service_labels'] as const;
 
-/** The role with every template of its database conditions replaced; what cannot be replaced is left out. */
+/** Roles filled in for the people who come again and again: more than a cluster with a thousand roles has. */
+const kept = new Kept<Role>({ most: 20_000, mostChars: 16 * 1024 * 1024 });
+
+/**
+ * The role with every template of its database conditions replaced; what cannot be replaced is left out. What was made of a revision of
+ * the store is kept, so nobody may change it.
+ */
 export function expandRole(role: Role, traits: Traits): Role {
+  const { name, revision } = role.metadata;
+  if (!revision) return expanded(role, traits);
+  return kept.get(JSON.stringify([revision, name, traits]), () => expanded(role, traits));
+}
+
+function expanded(role: Role, traits: Traits): Role {
+  if (!hasTemplates(role.spec.allow) && !hasTemplates(role.spec.deny)) return role;
   const expand = (conditions: RoleConditions): RoleConditions => {
     const expanded: RoleConditions = { ...conditions };
     for (const key of TEMPLATED_LISTS) {
@@ -47,12 +61,24 @@ export function expandRole(role: Role, traits: Traits): Role {
   return { ...role, spec: { ...role.spec, allow: expand(role.spec.allow), deny: expand(role.spec.deny) } };
 }
 
+/** Most roles have none. */
+function hasTemplates(conditions: RoleConditions): boolean {
+  return (
+    TEMPLATED_LISTS.some((key) => conditions[key]?.some(mayBeTemplate)) ||
+    TEMPLATED_LABELS.some((key) =>
+      Object.entries(conditions[key] ?? {}).some((entry) => entry.flat().some(mayBeTemplate)),
+    )
+  );
+}
+
+const mayBeTemplate = (entry: string): boolean => entry.includes('{{') || entry.includes('}}');
+
 /**
  * The values that one entry stands for: itself without a template, one per trait value with one, none when the trait is
  * missing or the template cannot be read.
  */
 export function expandValue(entry: string, traits: Traits): string[] {
-  if (!entry.includes('{{') && !entry.includes('}}')) return [entry];
+  if (!mayBeTemplate(entry)) return [entry];
   const template = templateIn(entry);
   if (!template) return [];
   return (evaluate(template.expression, traits) ?? [])
@@ -62,7 +88,7 @@ export function expandValue(entry: string, traits: Traits): string[] {
 
 /** Whether an entry is plain text or a template that can be filled in, for a user who has the trait. */
 export function isReadable(entry: string): boolean {
-  if (!entry.includes('{{') && !entry.includes('}}')) return true;
+  if (!mayBeTemplate(entry)) return true;
   const template = templateIn(entry);
   return template !== undefined && evaluate(template.expression, {}) !== undefined;
 }

@@ -1,4 +1,5 @@
 /** Every change that is given lets the person in, and nothing of it can be left out. */
+import { randomUUID } from 'node:crypto';
 import { entrances } from '../../src/rbac/allowed.js';
 import { type AccessWish, apply, change, decide, smallestChange } from '../../src/rbac/changes.js';
 import { changeText } from '../../src/rbac/explain.js';
@@ -6,7 +7,9 @@ import { expandRole } from '../../src/rbac/templates.js';
 import type { Database, Role, RoleConditions, RoleOptions } from '../../src/resources/types.js';
 
 function role(name: string, allow: RoleConditions, deny: RoleConditions = {}, options: RoleOptions = {}): Role {
-  return { kind: 'role', version: 'v7', metadata: { name }, spec: { options, allow, deny } };
+  // As from the store: what was made of a revision is kept, and an edit is another.
+  const metadata = { name, revision: randomUUID() };
+  return { kind: 'role', version: 'v7', metadata, spec: { options, allow, deny } };
 }
 
 function wish(more: Partial<AccessWish>): AccessWish {

@@ -23,6 +23,7 @@ import type {
   Role,
   RoleConditions,
   RoleOptions,
+  Traits,
 } from '../../src/resources/types.js';
 
 const ALL = { '*': '*' };
@@ -179,6 +180,23 @@ describe('templates', () => {
     expect(allow.db_users).toEqual(['a', 'b']);
     expect(matchesLabels(allow.db_labels, { env: 'dev' })).toBe(false);
   });
+});
+
+test('templates of a revision of the store are filled in once for the same traits', () => {
+  const role = (revision: string, entry: string): Role => ({
+    kind: 'role',
+    version: 'v7',
+    metadata: { name: 'r', revision },
+    spec: { options: {}, allow: { db_users: [entry] }, deny: {} },
+  });
+  const users = (one: Role, traits: Traits) => expandRole(one, traits).spec.allow.db_users;
+  const before = expandRole(role('one', '{{external.x}}'), { x: ['a'] });
+  expect(expandRole(role('one', '{{external.x}}'), { x: ['a'] })).toBe(before);
+  expect(users(role('one', '{{external.x}}'), { x: ['b'] })).toEqual(['b']);
+  expect(users(role('two', '{{external.y}}'), { x: ['a'] })).toEqual([]);
+  // Without a revision nobody knows whether it is the same.
+  expect(users(role('', '{{external.x}}'), { x: ['c'] })).toEqual(['c']);
+  expect(users(role('', 'z'), { x: ['c'] })).toEqual(['z']);
 });
 
 describe('label expressions', () => {

@@ -10,9 +10,11 @@ import type { AuthClient } from '../../api/client.js';
 import type { Env } from '../../cli/env.js';
 import { TeleportError } from '../../errors.js';
 import type { StoredDatabase } from '../../profile/store.js';
+import { oncePerKind } from '../../rbac/alike.js';
 import { allowedNames, allowedUsers, databaseRolesOf } from '../../rbac/allowed.js';
 import { readAnswer } from '../../rbac/answer.js';
 import type { AccessAnswer } from '../../rbac/decision.js';
+import type { Database } from '../../resources/types.js';
 import type {
   Access,
   AccessibleDatabase,
@@ -107,7 +109,8 @@ export class ClusterAccess implements Access {
   ): Promise<AccessibleDatabase[]> {
     return await this.#login.withAuth(async (auth) => {
       const [found, me] = await Promise.all([listDatabases(auth, filter, options), this.#ownOnce(auth)]);
-      return found.map((database) => accessible(database, me));
+      const allowanceIn = allowancesOf(me);
+      return found.map((database) => ({ database, ...allowanceIn(database) }));
     });
   }
 
@@ -191,15 +194,14 @@ export class ClusterAccess implements Access {
   }
 }
 
-function accessible(database: AccessibleDatabase['database'], me: OwnAccess | undefined): AccessibleDatabase {
-  if (!me) {
-    const unknown = { allowed: [], denied: [], unknown: true };
-    return { database, users: unknown, names: unknown, dbRoles: [] };
-  }
-  return {
-    database,
-    users: allowedUsers(me.roles, database, me.username, me.traits),
-    names: allowedNames(me.roles, database, me.traits),
-    dbRoles: databaseRolesOf(me.roles, database, me.traits),
-  };
+/** What a person may be in each database of a list. */
+function allowancesOf(me: OwnAccess | undefined): (database: Database) => Omit<AccessibleDatabase, 'database'> {
+  const unknown = { allowed: [], denied: [], unknown: true };
+  if (!me) return () => ({ users: unknown, names: unknown, dbRoles: [] });
+  const { roles, username, traits } = me;
+  return oncePerKind(roles, (database) => ({
+    users: allowedUsers(roles, database, username, traits),
+    names: allowedNames(roles, database, traits),
+    dbRoles: databaseRolesOf(roles, database, traits),
+  }));
 }
