@@ -43,7 +43,8 @@ tsh/db/connect.ts run
               access/cluster/calls.ts listDatabases
               access/cluster/access.ts #ownOnce
                 access/cluster/calls.ts ownAccess
-              access/cluster/access.ts accessible
+              access/cluster/access.ts allowancesOf
+                rbac/alike.ts oncePerKind
     tsh/db/choose.ts oneOf
   access/cluster/access.ts route
     access/cluster/access.ts #storedFor
