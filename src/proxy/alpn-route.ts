@@ -33,17 +33,18 @@ function isStartup(bytes: Buffer): boolean {
 export type Service = 'web' | 'postgres' | 'transport' | 'join' | 'reverse-tunnel' | 'tunnel';
 
 /**
- * `forward`: bytes go to the Auth Service of a cluster untouched. `serve`: TLS ends here. `close`: no alert.
+ * `forward`: bytes go to the Auth Service of a cluster untouched. `serve`: TLS ends here. `challenge`: an ACME authority asks.
+ * `close`: no alert.
  */
 export type AlpnRoute =
   | { action: 'forward'; cluster: string }
   | { action: 'close' }
+  | { action: 'challenge'; name: string }
   | { action: 'serve'; service: Service };
 
 const SERVICES = new Map<string, Service>([
   [ALPN.http1, 'web'],
   [ALPN.h2, 'web'],
-  [ALPN.acme, 'web'],
   [ALPN.postgres, 'postgres'],
   [ALPN.postgresPing, 'postgres'],
   [ALPN.proxySshGrpc, 'transport'],
@@ -62,6 +63,7 @@ export function chooseRoute(
   const { serverName = '', alpn } = hello;
   if (serverName.startsWith(KUBE_SNI_PREFIX)) return { action: 'close' };
   if (alpn.length === 0) return { action: 'serve', service: 'web' };
+  if (alpn.length === 1 && alpn[0] === ALPN.acme) return { action: 'challenge', name: serverName };
   if (asksForAuth(serverName, alpn, clusterName)) return { action: 'forward', cluster: clusterName };
   for (const name of alpn) {
     if (name.startsWith(ALPN.authPrefix)) {

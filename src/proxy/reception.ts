@@ -19,6 +19,7 @@ import { atMoment } from '../wait.js';
 import type { Upstream } from './auth-server.js';
 import { believes, type TrustedAuthorities, verifier } from './authorities.js';
 import { BoundAgents } from './bound-agents.js';
+import type { Challenges } from './challenges.js';
 import { DatabaseClients } from './database-clients.js';
 import { joinRoutes, transportRoutes } from './grpc.js';
 import { Leafs } from './leafs.js';
@@ -34,6 +35,7 @@ export interface ReceptionOptions {
   /** Raw connections to Auth. */
   upstream: Upstream;
   rights: RightsWatch;
+  challenges: Challenges;
   terminators: Terminators;
   authorities: TrustedAuthorities;
   settings: WebServerOptions['settings'];
@@ -120,6 +122,7 @@ export class Reception {
         if (cluster === clusterName) await upstream.forward(connection, client);
         else await upstream.join(connection, await this.#leafs.openAuth(cluster, client));
       },
+      challenge: (connection, name) => options.challenges.serve(connection, name),
       terminator: terminators.of,
       verify,
       proxyHeadersFrom: options.proxyHeadersFrom,

@@ -35,6 +35,8 @@ export interface RouterOptions {
   clusterName: string;
   /** Join a client with the Auth Service of a cluster. @throws TeleportError for a cluster that is not there */
   forward: (cluster: string, connection: Duplex, client: SocketEndpoint) => Promise<void>;
+  /** Answer an ACME authority that asks about a name; undefined where none does. */
+  challenge: (connection: Duplex, name: string) => Promise<void> | undefined;
   /** TLS for a service; inside an upgraded connection it shows the host certificate. */
   terminator: (service: Service, options: { isUpgraded: boolean }) => Terminator;
   /** Verifies against the User or the Host CA. @throws TeleportError `AccessDenied` */
@@ -94,7 +96,10 @@ export function createRouter(options: RouterOptions): Router {
       guest.become({ kind: 'forwarded' });
       return await options.forward(chosen.cluster, connection, client);
     }
-    const { service } = chosen;
+    const answered = chosen.action === 'challenge' ? options.challenge(connection, chosen.name) : undefined;
+    if (answered) return await answered;
+    // Whoever asks for nothing that is served hears so from TLS.
+    const service = chosen.action === 'challenge' ? 'web' : chosen.service;
     const socket = await options.terminator(service, { isUpgraded }).accept(connection);
     await serveTls(socket, service, client, guest);
   };

@@ -3,6 +3,7 @@
  * closes them in the reverse order.
  *
  *     TCP ─ first bytes ─┬─ TLS ─ ClientHello ─┬─ teleport-auth@… ────────── raw to Auth
+ *                        │                     ├─ acme-tls/1 alone ───────── an ACME authority asks
  *                        │                     ├─ http/1.1, h2 or none ───── web API and pages
  *                        │                     ├─ teleport-postgres(-ping) ─ PostgreSQL ─ tunnel ─ agent
  *                        │                     ├─ teleport-proxy-(ssh-)grpc  gRPC
@@ -24,6 +25,7 @@ import { askAboutUser, type RightsWatch, watchRights } from '../rights/rights-wa
 import type { TunnelHello } from '../tunnel/protocol.js';
 import { createUpstream, type Upstream } from './auth-server.js';
 import { type TrustedAuthorities, watchAuthorities } from './authorities.js';
+import { Challenges } from './challenges.js';
 import { FAREWELL_TIMEOUT_MS } from './database-clients.js';
 import { Reception, type ReceptionOptions } from './reception.js';
 import { RootTunnels } from './roots.js';
@@ -95,8 +97,10 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
     );
     const settings = settingsOf(options);
     const upstream = createUpstream({ ...options.auth, identity: () => identity, now });
+    const challenges = new Challenges();
     const reception = closers.keep(
       new Reception({
+        challenges,
         auth,
         forVisitors,
         upstream,
@@ -133,6 +137,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
       auth,
       forVisitors,
       terminators,
+      challenges,
       reception,
       roots,
       listeners: postgres ? [listener, postgres] : [listener],
@@ -232,6 +237,7 @@ interface Opened {
   auth: AuthClient;
   forVisitors: AuthClient;
   terminators: Terminators;
+  challenges: Challenges;
   reception: Reception;
   roots: RootTunnels;
   listeners: Listener[];
@@ -283,6 +289,11 @@ export class ProxyService implements AsyncDisposable {
   /** Database connections now open. */
   sessions(): number {
     return this.#opened.reception.tunnels.streams();
+  }
+
+  /** What an ACME authority that asks about the name is shown; undefined: nothing any more. */
+  answerChallenge(name: string, certificate: WebCertificate | undefined): void {
+    this.#opened.challenges.answer(name, certificate);
   }
 
   /** Get the next host certificate, and show it from now on. @throws what Auth says */

@@ -161,8 +161,14 @@ export const CONFIG_SCHEMA = map({
     https_cert_file: text,
     https_keypairs: firstOf(map({ key_file: text, cert_file: text })),
     https_keypairs_reload_interval: text,
-    // Reaches the log only beside a certificate: without one, it is an error.
-    acme: unused(map({ enabled: flag, email: text, uri: text }), ({ enabled }) => enabled === true),
+    // The last two are not Teleport's.
+    acme: map({
+      enabled: flag,
+      email: text,
+      uri: text,
+      ca_file: text,
+      eab: map({ key_id: text, hmac_key_file: text }),
+    }),
     proxy_protocol: oneOf('on', 'off', 'unspecified'),
     // Not Teleport's: it believes a header from everywhere.
     proxy_protocol_from: texts,

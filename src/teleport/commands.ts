@@ -44,8 +44,7 @@ export const program: ProgramSpec = {
         {
           name: 'acme',
           kind: 'boolean',
-          description:
-            'Write the section acme; no certificate is fetched yet, and "start" refuses it without https_keypairs.',
+          description: "Get the certificate from an ACME authority such as Let's Encrypt, which must reach port 443.",
         },
         {
           name: 'acme-email',

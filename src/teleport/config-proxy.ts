@@ -2,8 +2,8 @@
 import { goDurationMs } from '../duration.js';
 import { TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
-import { joinHostPort } from '../host-port.js';
-import { isNetwork } from '../ip.js';
+import { hostOf, joinHostPort } from '../host-port.js';
+import { ipOf, isNetwork } from '../ip.js';
 import { POSTGRES_PORT, WEB_PORT } from '../net/ports.js';
 import { configAddress, listenAt, listenHost } from '../resources/config-address.js';
 import type { TeleportFile } from '../resources/teleport-yaml.js';
@@ -17,11 +17,26 @@ export interface ProxyConfig {
   publicAddr: string[];
   /** PEM files; absent: a self-signed certificate in the data folder. */
   keypairs: { keyFile: string; certFile: string }[];
+  /** Where the certificate comes from instead. */
+  acme: AcmeConfig | undefined;
   /** How often `keypairs` are read again; 0: only on SIGHUP. */
   reloadIntervalMs: number;
   /** Load balancers whose PROXY headers are believed. */
   proxyHeadersFrom: string[];
 }
+
+export interface AcmeConfig {
+  /** URL. */
+  directory: string;
+  email: string | undefined;
+  /** DNS names of `public_addr`. */
+  names: string[];
+  /** PEM: who signs the authority's own HTTPS. */
+  caFile: string | undefined;
+  binding: { keyId: string; hmacKeyFile: string } | undefined;
+}
+
+const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
 
 /** What a timer can hold. */
 const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
@@ -29,18 +44,21 @@ const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 type ProxySection = NonNullable<TeleportFile['proxy_service']>;
 
 export function proxyConfig(raw: ProxySection, listenIp: string | undefined, hasFile: boolean): ProxyConfig {
+  const keypairs = keypairsOf(raw);
+  const publicAddr = (raw.public_addr ?? []).map((addr) => {
+    const { host, port } = configAddress(addr, 'proxy_service.public_addr', { port: 443 });
+    return joinHostPort(host, port);
+  });
   return {
-    keypairs: keypairsOf(raw),
+    keypairs,
+    acme: acmeOf(raw, { keypairs, publicAddr }),
     reloadIntervalMs: reloadIntervalOf(raw),
     listen: listenAt(
       raw.web_listen_addr ?? listenHost(listenIp) ?? (hasFile ? '0.0.0.0' : '127.0.0.1'),
       'proxy_service.web_listen_addr',
       WEB_PORT,
     ),
-    publicAddr: (raw.public_addr ?? []).map((addr) => {
-      const { host, port } = configAddress(addr, 'proxy_service.public_addr', { port: 443 });
-      return joinHostPort(host, port);
-    }),
+    publicAddr,
     postgresListen: raw.postgres_listen_addr
       ? listenAt(raw.postgres_listen_addr, 'proxy_service.postgres_listen_addr', POSTGRES_PORT)
       : undefined,
@@ -82,16 +100,53 @@ function keypairsOf(raw: ProxySection): ProxyConfig['keypairs'] {
       throw new TeleportError('BadParameter', 'please provide both https_key_file and https_cert_file');
     keypairs.push({ keyFile, certFile });
   }
-  if (raw.acme?.enabled && keypairs.length === 0) {
-    throw new TeleportError(
-      'NotImplemented',
-      'proxy_service.acme: fetching a certificate from an ACME authority is not supported',
-      {
-        hint: 'Give the Proxy a certificate with "https_keypairs" (key_file, cert_file), or set "acme: {enabled: no}".',
-      },
+  return keypairs;
+}
+
+/** @throws BadParameter where no authority could vouch for a name, or two things say where the certificate is from */
+function acmeOf(
+  { acme }: ProxySection,
+  { keypairs, publicAddr }: Pick<ProxyConfig, 'keypairs' | 'publicAddr'>,
+): AcmeConfig | undefined {
+  if (!acme?.enabled) return undefined;
+  const bad = (what: string, hint: string) =>
+    new TeleportError('BadParameter', `proxy_service.acme: ${what}`, { hint });
+  if (keypairs.length > 0) {
+    throw bad('it excludes https_keypairs', 'Remove one of them: the certificate has one source.');
+  }
+  const hosts = [...new Set(publicAddr.map((addr) => hostOf(addr).toLowerCase()))];
+  const names = hosts.filter((host) => !ipOf(host) && host.includes('.'));
+  if (names.length === 0) {
+    const why = 'no certificate can be had without a DNS name in public_addr';
+    throw bad(
+      why,
+      'Set proxy_service.public_addr to the name and port that people use, such as teleport.example.com:443.',
     );
   }
-  return keypairs;
+  const wildcard = names.find((name) => name.includes('*'));
+  if (wildcard)
+    throw bad(
+      `${wildcard} is a wildcard`,
+      'Its challenge (TLS-ALPN-01) is for single names. Give the Proxy https_keypairs.',
+    );
+  const directory = acme.uri || LETS_ENCRYPT;
+  if (!URL.canParse(directory) || new URL(directory).protocol !== 'https:') {
+    throw bad(
+      `uri ${JSON.stringify(directory)} is not the https:// URL of a directory`,
+      `The default is ${LETS_ENCRYPT}.`,
+    );
+  }
+  const { key_id: keyId, hmac_key_file: hmacKeyFile } = acme.eab ?? {};
+  if (Boolean(keyId) !== Boolean(hmacKeyFile)) {
+    throw bad(
+      'eab needs key_id and hmac_key_file',
+      'Both come from the authority; the file holds the key, in base64url.',
+    );
+  }
+  return {
+    ...{ directory, names, email: acme.email || undefined, caFile: acme.ca_file || undefined },
+    binding: keyId && hmacKeyFile ? { keyId, hmacKeyFile } : undefined,
+  };
 }
 
 function required(value: string | undefined, key: string): string {

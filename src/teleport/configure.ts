@@ -83,11 +83,6 @@ export async function run(env: Env, args: ConfigureArgs): Promise<number | undef
       `${paint.warning('WARNING:')} The data directory ${args.dataDir} is not empty and may hold another cluster's state.\n`,
     );
   }
-  if (args.acme) {
-    env.stderr.write(
-      `${paint.warning('WARNING:')} Certificates are not fetched from an ACME authority: "teleport start" will ask for https_keypairs.\n`,
-    );
-  }
   if (path === undefined) {
     print(env, `${HEADER}${text}\n`);
     return undefined;

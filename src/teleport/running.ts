@@ -3,6 +3,7 @@
  * this order and closed in the reverse one. They meet only over the network, also here, so that they can move apart.
  */
 import { hostname } from 'node:os';
+import type { KeptCertificate } from '../acme/kept-certificate.js';
 import { HostFreshness } from '../api/authority-watch.js';
 import type { AuthRoute, HostIdentity } from '../api/host-identity.js';
 import type { AuthService } from '../auth/service.js';
@@ -24,7 +25,7 @@ import { type CertificateReload, type Keypair, startCertificateReload } from './
 import type { TeleportConfig } from './config.js';
 import type { AuthConfig } from './config-auth.js';
 import type { DatabaseConfig } from './config-databases.js';
-import type { ProxyConfig } from './config-proxy.js';
+import type { AcmeConfig, ProxyConfig } from './config-proxy.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { type Metric, processMetrics, type Readiness, startDiagnostics } from './diagnostics.js';
 import { closeDataDir, prepareDataDir, readKeypair, saveIdentity, webCertificate } from './host-files.js';
@@ -202,7 +203,10 @@ export class RunningTeleport implements AsyncDisposable {
       ...new Set([...LOOPBACK_NAMES, nodename, hostname(), ...[...publicAddr, ...postgresPublicAddr].map(hostOf)]),
     ];
     const identity = await identityFor(member, 'Proxy', names);
-    const webCert = keypairs[0] ? await readKeypair(keypairs[0]) : await webCertificate(dataDir, names, this.#now());
+    const acme = config.acme && (await this.#acmeCertificate(config, config.acme));
+    const webCert = keypairs[0]
+      ? await readKeypair(keypairs[0])
+      : (acme?.current ?? (await webCertificate(dataDir, names, this.#now())));
     const freshness = new HostFreshness(identity);
     const options: ProxyOptions = {
       identity,
@@ -221,6 +225,7 @@ export class RunningTeleport implements AsyncDisposable {
       now: this.#now,
     };
     const proxy = this.#closers.keep(await asMember(member, identity, authAt, () => startProxy(options)));
+    acme?.begin(proxy);
     this.proxy = { host: connectable(proxy.address.host), port: proxy.address.port };
     const sessions = () => proxy.sessions();
     this.#gauges.push(
@@ -258,6 +263,22 @@ export class RunningTeleport implements AsyncDisposable {
     );
     freshness.onOutdated = () => renewal.hurry();
     if (freshness.isOutdated) renewal.hurry();
+  }
+
+  async #acmeCertificate({ listen }: ProxyConfig, acme: AcmeConfig): Promise<KeptCertificate> {
+    const { openAcmeCertificate } = await import('./acme.js');
+    const { dataDir } = this.#config;
+    const surroundings = { dataDir, vars: this.#vars, now: this.#now, log: this.#log.child('PROXY') };
+    const kept = this.#closers.keep(await openAcmeCertificate(acme, listen, surroundings));
+    this.#gauges.push(
+      gauge('teleport_proxy_acme_failing', '1 while no new certificate can be had.', () => Number(kept.isFailing)),
+      gauge(
+        'teleport_proxy_acme_certificate_end_seconds',
+        'When the certificate from the ACME authority ends, since 1970; 0 without one.',
+        () => kept.endsAt,
+      ),
+    );
+    return kept;
   }
 
   /** Where the web certificate comes from files, they are read again. */

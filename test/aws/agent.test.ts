@@ -1,4 +1,7 @@
-/** AWS's own endpoints, reached through an HTTP proxy as the `aws` command reaches them: behind it stands the double. */
+/**
+ * AWS's own endpoints, reached through an HTTP proxy as the `aws` command reaches them: behind it stands the double.
+ * Tests: src/net/https-agent.ts
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';

@@ -25,7 +25,7 @@ test.each([
   ['no name at all is the web', [], 'localhost', 'web'],
   ['http/1.1', ['http/1.1'], 'localhost', 'web'],
   ['h2', ['h2', 'http/1.1'], 'localhost', 'web'],
-  ['ACME', ['acme-tls/1'], undefined, 'web'],
+  ['ACME among others', ['acme-tls/1', 'http/1.1'], undefined, 'web'],
   ['PostgreSQL', ['teleport-postgres-ping', 'teleport-postgres'], 'localhost', 'postgres'],
   ['transport', ['teleport-proxy-ssh-grpc', 'h2'], HEX, 'transport'],
   ['join', ['teleport-proxy-grpc', 'h2'], 'localhost', 'join'],
@@ -36,6 +36,11 @@ test.each([
   ['tctl at another cluster', ['h2'], OTHER, 'web'],
 ])('%s', (_name, alpn, serverName, service) => {
   expect(chooseRoute({ serverName, alpn }, cluster)).toEqual({ action: 'serve', service });
+});
+
+test('an ACME authority asks with one name alone', () => {
+  const serverName = 'teleport.example.com';
+  expect(chooseRoute({ serverName, alpn: ['acme-tls/1'] }, cluster)).toEqual({ action: 'challenge', name: serverName });
 });
 
 test.each([

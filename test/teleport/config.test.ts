@@ -222,7 +222,23 @@ test.each([
   ['teleport: {log: {severity: loud}}', {}, 'unsupported logger severity: "loud"'],
   ['teleport: {diag_addr: "a:b:c"}', {}, 'diag_addr: "a:b:c" is not an address'],
   ['proxy_service: {https_key_file: /k}', {}, 'please provide both https_key_file and https_cert_file'],
-  ['proxy_service: {acme: {enabled: yes}}', {}, 'fetching a certificate from an ACME authority is not supported'],
+  ['proxy_service: {acme: {enabled: yes}}', {}, 'no certificate can be had without a DNS name in public_addr'],
+  ['proxy_service: {acme: {enabled: yes}, public_addr: "10.0.0.1:443"}', {}, 'without a DNS name in public_addr'],
+  [
+    'proxy_service: {acme: {enabled: yes, uri: "http://acme.example.com"}, public_addr: t.example.com}',
+    {},
+    'is not the https:// URL of a directory',
+  ],
+  [
+    'proxy_service: {acme: {enabled: yes, eab: {key_id: x}}, public_addr: t.example.com}',
+    {},
+    'eab needs key_id and hmac_key_file',
+  ],
+  [
+    'proxy_service: {acme: {enabled: yes}, https_key_file: /k, https_cert_file: /c, public_addr: t.example.com}',
+    {},
+    'it excludes https_keypairs',
+  ],
   [
     'proxy_service: {proxy_protocol: on}',
     {},

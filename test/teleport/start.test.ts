@@ -61,7 +61,6 @@ test('start logs JSON to a file, tells its state over HTTP and shows a new certi
         enabled: 'yes',
         web_listen_addr: '127.0.0.1:0',
         https_keypairs: [{ cert_file: certFile, key_file: keyFile }],
-        acme: { enabled: 'yes' },
       },
     }),
   );
@@ -84,7 +83,7 @@ test('start logs JSON to a file, tells its state over HTTP and shows a new certi
       lines()
         .filter(({ setting }) => setting)
         .map(({ setting }) => setting),
-    ).toEqual(['teleport.advertise_ip', 'proxy_service.acme']);
+    ).toEqual(['teleport.advertise_ip']);
     await until('/readyz is 200', async () => (await fetch(`http://${diag}/readyz`)).status === 200 || undefined);
     const metrics = await (await fetch(`http://${diag}/metrics`)).text();
     expect(metrics).toMatch(/^teleport_build_info\{version="18\.3\.0",/m);

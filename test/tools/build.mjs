@@ -1,7 +1,7 @@
 // Bundle the three programs into dist/: for each a small file that can be started, and one with the whole program, which
 // `bin/code-cache.ts` reads. One file, because many that are opened one by one cost more than they save, and because a
-// command that runs while another version is installed still has its parts. Only the AWS SDK, which is as large as all the
-// rest and seldom used, has a file of its own.
+// command that runs while another version is installed still has its parts. Only what is large and seldom used has a file of
+// its own: the AWS SDK, which is as large as all the rest, and the ACME client.
 // Packages with a native part stay outside. `mainFields` matters: with esbuild's default order an import of an AWS client
 // has no named exports.
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -13,9 +13,14 @@ const NATIVE = ['libsql', '@node-rs/argon2', 'keytar'];
 
 /**
  * What packages load for things that we never let them do, → who loads it. Commander can run subcommands as programs of
- * their own, and child_process brings net and dgram with it; cli-table3 can colour titles and frames.
+ * their own, and child_process brings net and dgram with it; cli-table3 can colour titles and frames; axios has proxies of its
+ * own, and gets an agent of ours.
  */
-const UNUSED = { 'node:child_process': 'commander', '@colors/colors/safe': 'cli-table3' };
+const UNUSED = {
+  'node:child_process': 'commander',
+  '@colors/colors/safe': 'cli-table3',
+  'https-proxy-agent': 'axios',
+};
 
 const unusedStaysOut = {
   name: 'unused-stays-out',
@@ -28,6 +33,9 @@ const unusedStaysOut = {
     onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: 'module.exports = {};' }));
   },
 };
+
+/** Folders that have a file of their own: its name → the folder, whose files are the only way to these packages. */
+const SELDOM = { aws: 'src/aws/sdk', acme: 'src/acme/library' };
 
 /** What each program is once `bin/start.ts` has begun: the file of `dist/programs` → its source. */
 const PROGRAMS = {
@@ -90,10 +98,10 @@ const isIn = (folder, file) => ({
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
       const source = resolve(resolveDir, path).replace(/\.js$/, '.ts');
-      return dirname(source) === resolve(folder) ? { path: basename(source), namespace: 'is-in' } : undefined;
+      return dirname(source) === resolve(folder) ? { path: basename(source), namespace: folder } : undefined;
     });
-    onResolve({ filter: /.*/, namespace: 'is-in' }, ({ path }) => ({ path, external: true }));
-    onLoad({ filter: /.*/, namespace: 'is-in' }, ({ path }) => ({
+    onResolve({ filter: /.*/, namespace: folder }, ({ path }) => ({ path, external: true }));
+    onLoad({ filter: /.*/, namespace: folder }, ({ path }) => ({
       contents: `module.exports = require('./${basename(file)}')[${JSON.stringify(path)}]();`,
     }));
   },
@@ -102,10 +110,19 @@ const isIn = (folder, file) => ({
 const entryFiles = ({ metafile: { outputs } }) => Object.keys(outputs).filter((file) => outputs[file].entryPoint);
 
 await rm('dist', { recursive: true, force: true });
-const sdk = await bundle({ aws: 'all' }, [oneOf('src/aws/sdk')]);
-const programs = await bundle(PROGRAMS, [isIn('src/aws/sdk', entryFiles(sdk)[0])]);
-const metafile = { outputs: { ...sdk.metafile.outputs, ...programs.metafile.outputs } };
-for (const file of [...entryFiles(sdk), ...entryFiles(programs)]) {
+const seldom = await Promise.all(
+  Object.entries(SELDOM).map(async ([name, folder]) => ({
+    folder,
+    built: await bundle({ [name]: 'all' }, [oneOf(folder)]),
+  })),
+);
+const programs = await bundle(
+  PROGRAMS,
+  seldom.map(({ folder, built }) => isIn(folder, entryFiles(built)[0])),
+);
+const all = [...seldom.map(({ built }) => built), programs];
+const metafile = { outputs: Object.assign({}, ...all.map(({ metafile: { outputs } }) => outputs)) };
+for (const file of all.flatMap(entryFiles)) {
   const foreign = /.{0,40}[^\x00-\x7f].{0,40}/.exec(await readFile(file, 'utf8'));
   if (foreign) throw new Error(`${file} is read as ASCII, and has: ${foreign[0]}`);
 }

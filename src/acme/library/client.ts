@@ -1,0 +1,2 @@
+/** What is used of the ACME library. */
+export { axios, Client, crypto } from 'acme-client';
