@@ -17,7 +17,7 @@ export const SSL_REQUEST_CODE = 80_877_103;
 export const GSSENC_REQUEST_CODE = 80_877_104;
 export const CANCEL_REQUEST_CODE = 80_877_102;
 /** Shortest packet: a length and a code. */
-const MIN_PACKET_BYTES = 8;
+export const MIN_PACKET_BYTES = 8;
 
 export interface StartupMessage {
   type: 'StartupMessage';
@@ -53,6 +53,9 @@ export function decodeFirst(packet: Buffer): FirstMessage {
   body.end();
   return message;
 }
+
+/** @param first  the first `MIN_PACKET_BYTES` of a packet, or more */
+export const isCancelRequest = (first: Buffer): boolean => first.readUInt32BE(4) === CANCEL_REQUEST_CODE;
 
 /**
  * Check the length word of a first packet before anything is reserved for it.

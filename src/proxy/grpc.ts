@@ -4,10 +4,11 @@
  */
 import type { Duplex } from 'node:stream';
 import { Code, ConnectError, type ConnectRouter } from '@connectrpc/connect';
-import { callerKey } from '../api/caller.js';
+import { type Caller, callerKey } from '../api/caller.js';
 import type { AuthClient } from '../api/client.js';
 import { JoinService, type RegisterUsingIAMMethodRequest } from '../api/gen/authservice_pb.js';
 import { type ProxyClusterRequest, TransportService } from '../api/gen/transport_pb.js';
+import { knownAs } from '../api/known-as.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { splitHostPort } from '../host-port.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
@@ -15,18 +16,24 @@ import type { SocketEndpoint } from '../net/proxy-protocol.js';
 /** Largest payload of one message, as in real programs. */
 const MAX_FRAME_BYTES = 16 * 1024;
 
+export interface DialOptions {
+  /** Who wants it. */
+  login: string | undefined;
+  /** The client has gone. */
+  signal: AbortSignal;
+}
+
 export interface TransportOptions {
   clusterName: string;
   /** A connection to the Auth Service of a cluster. @throws TeleportError `NotFound`, `ConnectionProblem` */
-  dialAuth: (cluster: string, client: SocketEndpoint) => Promise<Duplex>;
+  dialAuth: (cluster: string, client: SocketEndpoint, options: DialOptions) => Promise<Duplex>;
 }
 
 export function transportRoutes(options: TransportOptions): (router: ConnectRouter) => void {
   return (router) => {
     router.service(TransportService, {
       getClusterDetails: () => ({ details: { fipsEnabled: false } }),
-      proxyCluster: (requests, context) =>
-        proxyCluster(requests, endpointOf(context.values.get(callerKey).remoteAddr), context.signal, options),
+      proxyCluster: (requests, { values, signal }) => proxyCluster(requests, values.get(callerKey), signal, options),
     });
   };
 }
@@ -55,7 +62,7 @@ async function* comingFrom(remoteAddr: string, requests: AsyncIterable<RegisterU
 /** First message: the cluster, perhaps with bytes; then bytes both ways. */
 async function* proxyCluster(
   requests: AsyncIterable<ProxyClusterRequest>,
-  client: SocketEndpoint,
+  { bearer, remoteAddr }: Caller,
   signal: AbortSignal,
   { clusterName, dialAuth }: TransportOptions,
 ): AsyncGenerator<{ frame: { payload: Uint8Array } }> {
@@ -63,7 +70,8 @@ async function* proxyCluster(
   const first = await messages.next();
   if (first.done) return;
   const { cluster, frame } = first.value;
-  const socket = await dialAuth(cluster || clusterName, client).catch((error: unknown) => {
+  const from = { login: bearer && knownAs(bearer).name, signal };
+  const socket = await dialAuth(cluster || clusterName, endpointOf(remoteAddr), from).catch((error: unknown) => {
     if (!isTeleportError(error, 'NotFound')) throw error;
     throw new TeleportError('NotFound', `failed dialing cluster ${JSON.stringify(cluster)}\n\t${error.message}`);
   });

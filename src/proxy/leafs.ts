@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
+import { FairShare, originOf, originOfLogin } from '../net/fair-share.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import { TunnelRegistry } from '../tunnel/registry.js';
 import { leafsOf, type TrustedAuthorities } from './authorities.js';
@@ -16,8 +17,15 @@ export interface LeafsOptions {
   reportMs?: number;
 }
 
+/**
+ * Connections to the Auth Service of one leaf at a time. Nobody here sees who is on one, and each is one of the leaf's Proxy and
+ * takes its room.
+ */
+export const MOST_TO_AUTH = 32;
+
 export class Leafs {
   readonly #options: LeafsOptions;
+  readonly #toAuth = new Map<string, FairShare>();
   readonly #tunnels = new Map<string, TunnelRegistry>();
   readonly #reporting: NodeJS.Timeout;
   #reported: Promise<void> = Promise.resolve();
@@ -44,10 +52,42 @@ export class Leafs {
     return await this.#tunnelsTo(cluster).openAny(user);
   }
 
-  /** A connection to the Auth Service of the leaf. @throws as `openDatabase` */
-  async openAuth(cluster: string, { address, port }: SocketEndpoint): Promise<Duplex> {
-    const nobody = Buffer.alloc(0);
-    return await this.#tunnelsTo(cluster).openAny({ certificateDer: nobody, clientAddr: joinHostPort(address, port) });
+  /**
+   * A connection to the Auth Service of the leaf, as long as others leave it its place.
+   *
+   * @param options.login  who shares it, where that is known; else all of the client's network do
+   * @param options.signal  the client has gone
+   * @throws as `openDatabase`; the signal's reason; `LimitExceeded` when the place was taken
+   */
+  async openAuth(
+    cluster: string,
+    { address, port }: SocketEndpoint,
+    { login, signal }: { login?: string | undefined; signal: AbortSignal },
+  ): Promise<Duplex> {
+    const tunnels = this.#tunnelsTo(cluster);
+    const share = this.#toAuth.get(cluster) ?? new FairShare(MOST_TO_AUTH);
+    this.#toAuth.set(cluster, share);
+    const ended = new AbortController();
+    const leave = () => ended.abort(signal.reason);
+    const giveBack = share.take(login === undefined ? originOf(address) : originOfLogin(login), () =>
+      ended.abort(new TeleportError('LimitExceeded', `too many connections to cluster ${JSON.stringify(cluster)}`)),
+    );
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    const done = () => {
+      signal.removeEventListener('abort', leave);
+      giveBack();
+    };
+    try {
+      const clientAddr = joinHostPort(address, port);
+      const stream = await tunnels.openAny({ certificateDer: Buffer.alloc(0), clientAddr }, ended.signal);
+      ended.signal.addEventListener('abort', () => stream.destroy(), { once: true });
+      stream.once('close', done);
+      return stream;
+    } catch (error) {
+      done();
+      throw error;
+    }
   }
 
   /** Whether a client is on this tunnel connection. */

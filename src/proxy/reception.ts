@@ -21,7 +21,7 @@ import { believes, type TrustedAuthorities, verifier } from './authorities.js';
 import { BoundAgents } from './bound-agents.js';
 import type { Challenges } from './challenges.js';
 import { DatabaseClients } from './database-clients.js';
-import { joinRoutes, transportRoutes } from './grpc.js';
+import { joinRoutes, type TransportOptions, transportRoutes } from './grpc.js';
 import { Leafs } from './leafs.js';
 import { cachedSettings } from './preference.js';
 import { type Arrival, createRouter, type Router, type RouterOptions } from './router.js';
@@ -56,12 +56,13 @@ const CALLS_CUT_MS = 300;
 
 export class Reception {
   readonly tunnels: TunnelRegistry;
+  /** All connections of this Proxy that somebody else began. */
+  readonly crowd: Crowd;
   readonly #clients: DatabaseClients;
   readonly #transport: AuthHttp2Server;
   readonly #join: AuthHttp2Server;
   readonly #web: WebServer;
   readonly #router: Router;
-  readonly #crowd: Crowd;
   readonly #rights: RightsWatch;
   readonly #authorities: TrustedAuthorities;
   readonly #bound: BoundAgents;
@@ -82,7 +83,7 @@ export class Reception {
     this.#now = now;
     this.#clusterName = clusterName;
     this.#log = log;
-    this.#crowd = new Crowd({ log, ...options.crowd });
+    this.crowd = new Crowd({ log, ...options.crowd });
     this.#bound = new BoundAgents(auth);
     this.tunnels = new TunnelRegistry({ clusterName, log: log.child('TUNNEL') });
     this.#clients = new DatabaseClients({
@@ -102,8 +103,8 @@ export class Reception {
       believes: (peer) => believes(options.authorities, peer),
       log: log.child('DB'),
     });
-    const dialAuth = async (cluster: string, client: SocketEndpoint) =>
-      cluster === clusterName ? await upstream.dial(client) : await this.#leafs.openAuth(cluster, client);
+    const dialAuth: TransportOptions['dialAuth'] = async (cluster, client, from) =>
+      cluster === clusterName ? await upstream.dial(client) : await this.#leafs.openAuth(cluster, client, from);
     this.#transport = createAuthHttp2Server({ routes: transportRoutes({ clusterName, dialAuth }), version, log });
     this.#join = createAuthHttp2Server({ routes: joinRoutes(forVisitors), version, log });
     this.#web = new WebServer({
@@ -119,8 +120,9 @@ export class Reception {
     this.#router = createRouter({
       clusterName,
       forward: async (cluster, connection, client) => {
-        if (cluster === clusterName) await upstream.forward(connection, client);
-        else await upstream.join(connection, await this.#leafs.openAuth(cluster, client));
+        if (cluster === clusterName) return await upstream.forward(connection, client);
+        const signal = abortedWith(connection);
+        await upstream.join(connection, await this.#leafs.openAuth(cluster, client, { signal }));
       },
       challenge: (connection, name) => options.challenges.serve(connection, name),
       terminator: terminators.of,
@@ -134,7 +136,7 @@ export class Reception {
 
   /** Take a TCP connection over. */
   receive(connection: Duplex, client: SocketEndpoint, port: { onlyPostgres?: boolean } = {}): void {
-    const guest = this.#crowd.arrive(connection, client.address);
+    const guest = this.crowd.arrive(connection, client.address);
     if (guest) this.#attend(this.#router.route(connection, client, guest, port), connection, client);
     else connection.destroy();
   }
@@ -229,6 +231,14 @@ export class Reception {
       tunnel: ({ stream, peer }) => this.#acceptTunnel(stream, peer!),
     };
   }
+}
+
+/** Aborted when the connection is closed. */
+function abortedWith(connection: Duplex): AbortSignal {
+  const closed = new AbortController();
+  if (connection.destroyed) closed.abort();
+  else connection.once('close', () => closed.abort());
+  return closed.signal;
 }
 
 /** @throws TeleportError `AccessDenied` for any host of a leaf that is not a Proxy */

@@ -1,38 +1,22 @@
-/**
- * At a leaf: the tunnels to the Proxies of its roots, and what comes through them. People of a root are let in by that root's
- * authority of users alone; bytes for our Auth Service go on to it unread.
- */
-import type { Duplex } from 'node:stream';
+/** At a leaf: the tunnels to the Proxies of its roots. What comes through them: `root-visitors.ts`. */
 import type { HostIdentity } from '../api/host-identity.js';
-import { messageOf, TeleportError } from '../errors.js';
-import { hostOf, portOf, splitHostPort } from '../host-port.js';
-import { type Bearer, bearerOf, checkUsage, type RemoteTrust } from '../identity/bearer.js';
-import { checkPinnedIp } from '../identity/pinned-ip.js';
-import { remoteIdentity } from '../identity/remote.js';
+import { messageOf } from '../errors.js';
+import { hostOf, portOf } from '../host-port.js';
+import type { RemoteTrust } from '../identity/bearer.js';
 import type { Logger } from '../log.js';
-import { hangUp } from '../net/hang-up.js';
-import { relay } from '../net/relay.js';
-import { encodeError } from '../pg/backend.js';
-import { lastWords } from '../pg/last-words.js';
-import { type RightsWatch, trustEnded } from '../rights/rights-watch.js';
 import { runTunnel, type TunnelAgent } from '../tunnel/agent.js';
-import type { TunnelConnection } from '../tunnel/protocol.js';
-import type { TunnelRegistry } from '../tunnel/registry.js';
-import type { Upstream } from './auth-server.js';
-import { believes, type TrustedAuthorities } from './authorities.js';
-import { endWithRight } from './postgres.js';
+import type { TrustedAuthorities } from './authorities.js';
+import type { RootVisitors } from './root-visitors.js';
 
 export interface RootTunnelsOptions {
   /** Of this Proxy, as it is at each moment. */
   identity: HostIdentity;
-  authorities: TrustedAuthorities;
-  tunnels: Pick<TunnelRegistry, 'open' | 'hostOf'>;
-  rights: Pick<RightsWatch, 'during' | 'refusal'>;
-  upstream: Pick<Upstream, 'forward'>;
+  authorities: Pick<TrustedAuthorities, 'remotes'>;
+  /** Who serves what comes through them. */
+  visitors: Pick<RootVisitors, 'serve'>;
   /** Which roots there are, as Auth says it. */
   list: () => Promise<{ cluster: string; tunnelAddr: string }[]>;
   version: string;
-  now: () => Date;
   log: Logger;
 }
 
@@ -82,71 +66,18 @@ export class RootTunnels {
   }
 
   #dial(cluster: string, tunnelAddr: string): TunnelAgent {
-    const { identity, version, log } = this.#options;
+    const { identity, version, visitors, log } = this.#options;
     return runTunnel({
       proxies: [{ host: hostOf(tunnelAddr), port: portOf(tunnelAddr)! }],
       identity: new IdentityAt(identity, cluster, () => this.#trustIn(cluster)?.hostCas ?? []),
       hello: () => ({ hostId: identity.hostId, hostname: identity.nodename, version, databases: [] }),
-      onConnection: (stream, connection) => void this.#serve(cluster, stream, connection),
+      onConnection: (stream, connection) => void visitors.serve(cluster, stream, connection),
       log: log.child('ROOT'),
     });
   }
 
   #trustIn(cluster: string): RemoteTrust | undefined {
     return this.#options.authorities.remotes.find((one) => one.cluster === cluster);
-  }
-
-  /** One connection through a tunnel. Never rejects. */
-  async #serve(cluster: string, stream: Duplex, { certificateDer, clientAddr }: TunnelConnection): Promise<void> {
-    const { upstream, log } = this.#options;
-    const { host: address, port = '0' } = splitHostPort(clientAddr);
-    if (certificateDer.length > 0) return await this.#serveDatabase(cluster, stream, { certificateDer, clientAddr });
-    try {
-      await upstream.forward(stream, { address, port: Number(port) }, cluster);
-    } catch (error) {
-      log.debug('A connection for Auth was refused.', { from: clientAddr, error: messageOf(error) });
-      stream.destroy();
-    }
-  }
-
-  async #serveDatabase(cluster: string, stream: Duplex, connection: TunnelConnection): Promise<void> {
-    const { tunnels, rights, authorities, log } = this.#options;
-    const cut = new AbortController();
-    try {
-      const peer = this.#verified(cluster, connection);
-      const identity = remoteIdentity(peer.identity, []);
-      const refusal = rights.refusal({ identity });
-      if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);
-      const agent = await tunnels.open(identity.routeToDatabase?.serviceName ?? '', connection);
-      const isBelieved = () => believes(authorities, peer);
-      const holder = { identity, serverId: tunnels.hostOf(agent), isBelieved, ifNotBelieved: trustEnded(cluster) };
-      using _rights = endWithRight(rights, holder, cut);
-      await relay(stream, agent, { signal: cut.signal, lastWords: lastWords() });
-    } catch (error) {
-      hangUp(stream, encodeError(error));
-      log.info('A database connection was refused.', { from: connection.clientAddr, error: messageOf(error) });
-    }
-  }
-
-  /** The root has seen the proof of the key; that the certificate is of its users, and for us, is seen here. */
-  #verified(cluster: string, { certificateDer, clientAddr }: TunnelConnection): Bearer {
-    const { identity: own, now } = this.#options;
-    const trust = this.#trustIn(cluster);
-    const peer = bearerOf(certificateDer, {
-      hostCas: [],
-      userCas: [],
-      remotes: trust ? [{ ...trust, hostCas: [] }] : [],
-      clusterName: own.clusterName,
-      now: now(),
-    });
-    checkUsage(peer.identity, 'databases');
-    checkPinnedIp(peer.identity.pinnedIp, splitHostPort(clientAddr).host);
-    const { routeToCluster } = peer.identity;
-    if (routeToCluster === own.clusterName) return peer;
-    throw new TeleportError(
-      'AccessDenied',
-      `access denied: the certificate is for cluster ${JSON.stringify(routeToCluster)}`,
-    );
   }
 }
 

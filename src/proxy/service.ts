@@ -28,6 +28,7 @@ import { type TrustedAuthorities, watchAuthorities } from './authorities.js';
 import { Challenges } from './challenges.js';
 import { FAREWELL_TIMEOUT_MS } from './database-clients.js';
 import { Reception, type ReceptionOptions } from './reception.js';
+import { RootVisitors } from './root-visitors.js';
 import { RootTunnels } from './roots.js';
 import { createTerminators, type Terminators } from './terminators.js';
 import type { WebServerOptions } from './web.js';
@@ -196,15 +197,14 @@ function rootTunnels(
   { identity, version, now = () => new Date(), log }: ProxyOptions,
   { auth, authorities, reception, rights, upstream }: Surroundings,
 ): RootTunnels {
+  const { clusterName } = identity;
+  const { tunnels, crowd } = reception;
   return new RootTunnels({
     identity,
     authorities,
-    tunnels: reception.tunnels,
-    rights,
-    upstream,
+    visitors: new RootVisitors({ clusterName, authorities, tunnels, rights, upstream, crowd, now, log }),
     list: async () => (await auth.proxyGateway.listRoots({})).roots,
     version,
-    now,
     log,
   });
 }

@@ -54,6 +54,8 @@ export interface TunnelAgentOptions {
   maxBackoffMs?: number;
   /** A Proxy that sends nothing, not even its pings (every 15 s), is gone. Default 60 s. */
   silenceTimeoutMs?: number;
+  /** How long a data connection beyond the spares waits for its client. Default 60 s. */
+  idleMs?: number;
 }
 
 export interface TunnelAgent {
@@ -75,6 +77,12 @@ const LAST_WORDS_MS = 700;
 
 /** How many data connections are dialled at the same time at most; clients beyond that wait for their turn. */
 const MAX_DIALLING = 32;
+/** Clients of a Proxy that wait for a connection; more than can be there together. */
+const MAX_WANTED = 10_000;
+/** As many wait here for a client at most; a Proxy that has one for each would have taken them. */
+const MAX_WAITING = 64;
+/** How long one beyond the spares waits for its client. */
+const IDLE_MS = 60_000;
 
 /** Keep the connections to every Proxy until closed. */
 export function runTunnel(options: TunnelAgentOptions): TunnelAgent {
@@ -197,7 +205,7 @@ function keep(
 
 /** Data connections of one control line: so many kept ready, more when the Proxy asks. */
 function keepSpares(dial: () => Promise<Duplex>, options: TunnelAgentOptions, signal: AbortSignal) {
-  const { spares = 4, minBackoffMs = 500, maxBackoffMs = 30_000, log } = options;
+  const { spares = 4, minBackoffMs = 500, maxBackoffMs = 30_000, idleMs = IDLE_MS, log } = options;
   const waiting = new Set<Duplex>();
   /** Dialling now, and how many are wanted beyond that. */
   let dialling = 0;
@@ -222,7 +230,13 @@ function keepSpares(dial: () => Promise<Duplex>, options: TunnelAgentOptions, si
     if (isStopped) return void socket.destroy();
     waiting.add(socket);
     const taken = offerConnection(socket);
+    const idle = setInterval(() => {
+      if (waiting.size <= spares) return;
+      wanted = 0;
+      socket.destroy();
+    }, idleMs).unref();
     const settled = () => {
+      clearInterval(idle);
       waiting.delete(socket);
       fill();
     };
@@ -239,7 +253,7 @@ function keepSpares(dial: () => Promise<Duplex>, options: TunnelAgentOptions, si
   };
   const fill = (): void => {
     if (!isStarted || isStopped || signal.aborted) return;
-    while (dialling < MAX_DIALLING && waiting.size + dialling < spares + wanted) {
+    while (dialling < MAX_DIALLING && waiting.size + dialling < Math.min(spares + wanted, MAX_WAITING)) {
       if (waiting.size + dialling >= spares) wanted -= 1;
       dialling += 1;
       void offer().then(fill);
@@ -258,7 +272,7 @@ function keepSpares(dial: () => Promise<Duplex>, options: TunnelAgentOptions, si
       fill();
     },
     dial(count: number): void {
-      wanted += count;
+      wanted = Math.min(wanted + count, MAX_WANTED);
       fill();
     },
     stop,

@@ -53,6 +53,8 @@ interface Agent extends TunnelHost {
 }
 
 interface Waiter {
+  /** Nobody knows who it is. */
+  isStranger: boolean;
   take(connection: Duplex): void;
   fail(why: string): void;
 }
@@ -146,29 +148,36 @@ export class TunnelRegistry {
         },
       );
     }
-    return await this.#firstOf(candidates, user, database);
+    return await this.#firstOf(candidates, user, { database });
   }
 
   /**
    * A connection to any of the hosts that dialled in, for tunnels behind which all are alike.
    *
-   * @throws TeleportError `ConnectionProblem` when there is none, or none can be reached
+   * @param signal  nobody waits for it any more
+   * @throws TeleportError `ConnectionProblem` when there is none, or none can be reached; the signal's reason
    */
-  async openAny(user: TunnelUser): Promise<Duplex> {
+  async openAny(user: TunnelUser, signal?: AbortSignal): Promise<Duplex> {
     const candidates = sorted([...this.#agents.values()].map((agent) => this.#ranked(agent, 'healthy')));
-    if (candidates.length > 0) return await this.#firstOf(candidates, user);
+    if (candidates.length > 0) return await this.#firstOf(candidates, user, { signal });
     throw new TeleportError('ConnectionProblem', `cluster ${JSON.stringify(this.#clusterName)} is offline`, {
       hint: 'Its Proxy holds no tunnel to this cluster now. Look at the log of the Proxy Service over there.',
     });
   }
 
-  async #firstOf(candidates: readonly Agent[], user: TunnelUser, database?: string): Promise<Duplex> {
+  async #firstOf(
+    candidates: readonly Agent[],
+    user: TunnelUser,
+    { database, signal }: { database?: string; signal?: AbortSignal | undefined },
+  ): Promise<Duplex> {
     let last: unknown;
     for (const agent of candidates) {
+      signal?.throwIfAborted();
       try {
         if (database !== undefined && agent.mayOffer && !(await agent.mayOffer(database))) throw notAllowed();
-        return await this.#connect(agent, user);
+        return await this.#connect(agent, user, signal);
       } catch (error) {
+        signal?.throwIfAborted();
         last = error;
         this.#log.warn('Cannot reach an agent.', { db: database, host: agent.hostId, error: messageOf(error) });
       }
@@ -264,12 +273,11 @@ export class TunnelRegistry {
     this.#changed();
   }
 
-  /** A data connection goes to the client that has waited longest; without one it waits itself. */
+  /** A data connection goes to the client that has waited longest, people first; without one it waits itself. */
   #serveData(socket: Duplex, hostId: string): void {
-    const waiting = this.#agents.get(hostId)?.waiting;
-    const [first] = waiting ?? [];
-    if (!waiting || !first) return void this.#spares.keep(hostId, socket);
-    waiting.delete(first);
+    const waiting = [...(this.#agents.get(hostId)?.waiting ?? [])];
+    const first = waiting.find(({ isStranger }) => !isStranger) ?? waiting[0];
+    if (!first) return void this.#spares.keep(hostId, socket);
     first.take(socket);
   }
 
@@ -292,8 +300,10 @@ export class TunnelRegistry {
     this.#onChange();
   }
 
-  async #connect(agent: Agent, user: TunnelUser): Promise<Duplex> {
-    const socket = await this.#dataConnection(agent);
+  async #connect(agent: Agent, user: TunnelUser, signal?: AbortSignal): Promise<Duplex> {
+    const socket = await this.#dataConnection(agent, user, signal);
+    const stop = () => void socket.destroy();
+    signal?.addEventListener('abort', stop, { once: true });
     this.#inUse.add(socket);
     this.#hosts.set(socket, agent.hostId);
     socket.once('close', () => {
@@ -309,36 +319,54 @@ export class TunnelRegistry {
     } catch (error) {
       socket.destroy();
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
     }
   }
 
   /** A data connection of the agent: one that waits, or the next that it dials. */
-  async #dataConnection(agent: Agent): Promise<Duplex> {
+  async #dataConnection(agent: Agent, user: TunnelUser, signal: AbortSignal | undefined): Promise<Duplex> {
     const ready = this.#spares.take(agent.hostId);
     if (ready) return ready;
     say(agent.control, { dial: 1 });
-    return await nextConnection(agent, this.#answerTimeoutMs);
+    const next = nextConnection(agent, {
+      isStranger: user.certificateDer.length === 0,
+      timeoutMs: this.#answerTimeoutMs,
+    });
+    const stop = () => next.waiter.fail('nobody waits for the connection any more');
+    signal?.addEventListener('abort', stop, { once: true });
+    return await next.connection.finally(() => signal?.removeEventListener('abort', stop));
   }
 }
 
-function nextConnection(agent: Agent, timeoutMs: number): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const { hostname } = agent.hello;
-    const late = new TimedOut(`data connection from the agent on ${hostname}`, timeoutMs).message;
-    const timer = setTimeout(() => waiter.fail(late), timeoutMs);
-    const waiter: Waiter = {
-      take(connection) {
-        clearTimeout(timer);
-        resolve(connection);
-      },
-      fail(why) {
-        clearTimeout(timer);
-        agent.waiting.delete(waiter);
-        reject(new TeleportError('ConnectionProblem', why));
-      },
-    };
-    agent.waiting.add(waiter);
+function nextConnection(
+  agent: Agent,
+  { isStranger, timeoutMs }: { isStranger: boolean; timeoutMs: number },
+): { waiter: Waiter; connection: Promise<Duplex> } {
+  let settle: { resolve(connection: Duplex): void; reject(error: unknown): void };
+  const connection = new Promise<Duplex>((resolve, reject) => {
+    settle = { resolve, reject };
   });
+  const { hostname } = agent.hello;
+  const late = new TimedOut(`data connection from the agent on ${hostname}`, timeoutMs).message;
+  const timer = setTimeout(() => waiter.fail(late), timeoutMs);
+  const leave = () => {
+    clearTimeout(timer);
+    agent.waiting.delete(waiter);
+  };
+  const waiter: Waiter = {
+    isStranger,
+    take(socket) {
+      leave();
+      settle.resolve(socket);
+    },
+    fail(why) {
+      leave();
+      settle.reject(new TeleportError('ConnectionProblem', why));
+    },
+  };
+  agent.waiting.add(waiter);
+  return { waiter, connection };
 }
 
 function notAllowed(): TeleportError {

@@ -1,8 +1,11 @@
 /** Tests: src/api/authorities.ts, src/tunnel/protocol.ts. */
+import { EventEmitter, once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { createServer } from 'node:tls';
 import { silent } from '../../src/log.js';
 import { runTunnel, type TunnelAgent, type TunnelConnection } from '../../src/tunnel/agent.js';
-import type { TunnelHello } from '../../src/tunnel/protocol.js';
+import { TUNNEL_ALPN, type TunnelHello } from '../../src/tunnel/protocol.js';
 import { startTestProxy, type TestProxy } from '../proxy/test-proxy.js';
 
 let peer: TestProxy;
@@ -105,4 +108,45 @@ test('a newer connection of the same host takes over, and who lost dials again',
   await until(() => names().includes('newer') && !names().includes('again'));
   await agents[1]!.close();
   await until(() => names().includes('again'));
+});
+
+test('R-A-M1 a Proxy that asks for connections without end gets so many, and those that nobody takes are closed', async () => {
+  const { certPem, keyPem, hostCaPems } = peer.authorities.host('Proxy', 'hostile');
+  let most = 0;
+  const open = new Set<Duplex>();
+  const changed = new EventEmitter();
+  const server = createServer(
+    { cert: certPem, key: keyPem, ca: [...hostCaPems], ALPNProtocols: [TUNNEL_ALPN], requestCert: true },
+    (socket) => {
+      socket
+        .on('error', () => {})
+        .once('data', (line) => {
+          if (line.includes('hello')) return void socket.write('{"ping":1}\n{"dial":10000}\n');
+          open.add(socket);
+          most = Math.max(most, open.size);
+          socket.once('close', () => {
+            open.delete(socket);
+            changed.emit('changed');
+          });
+          changed.emit('changed');
+        });
+    },
+  ).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const agent = runTunnel({
+    proxies: [{ host: '127.0.0.1', port: (server.address() as AddressInfo).port }],
+    identity: peer.authorities.host('Db', 'asked'),
+    hello: () => ({ hostId: 'asked', hostname: 'asked', version: '18.3.0', databases: [] }),
+    onConnection: (stream) => stream.destroy(),
+    log: silent,
+    idleMs: 200,
+  });
+  try {
+    while (open.size < 40) await once(changed, 'changed');
+    while (open.size > 4) await once(changed, 'changed');
+    expect(most).toBeLessThanOrEqual(64);
+  } finally {
+    await agent.close();
+    server.close();
+  }
 });

@@ -1,73 +1,38 @@
 /** Tests: src/tunnel/agent-line.ts, src/tunnel/hello.ts, src/tunnel/lines.ts, src/tunnel/spares.ts. */
-import { connect, createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { silent } from '../../src/log.js';
-import { offerConnection, serveControl } from '../../src/tunnel/agent-line.js';
+import { serveControl } from '../../src/tunnel/agent-line.js';
 import { helloOf } from '../../src/tunnel/hello.js';
 import type { TunnelConnection, TunnelHello } from '../../src/tunnel/protocol.js';
 import { TunnelRegistry } from '../../src/tunnel/registry.js';
+import { destroySockets, dialIn, type FakeAgentOptions, offerTo, pair } from './fake-agent.js';
 
 const USER = { certificateDer: Buffer.alloc(3000, 7), clientAddr: '192.0.2.1:5' };
 
 let registry: TunnelRegistry;
-const sockets: Socket[] = [];
 
 beforeEach(() => {
   registry = new TunnelRegistry({ clusterName: 'c', log: silent, answerTimeoutMs: 60_000, random: () => 0.5 });
 });
 afterEach(async () => {
   await registry.close();
-  for (const socket of sockets.splice(0)) socket.destroy();
+  destroySockets();
 });
 
-async function pair(): Promise<[Socket, Socket]> {
-  const server = createServer({ noDelay: true, allowHalfOpen: true });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
-  const dialled = connect({
-    port: (server.address() as { port: number }).port,
-    host: '127.0.0.1',
-    noDelay: true,
-    allowHalfOpen: true,
-  });
-  const both: [Socket, Socket] = [await accepted, dialled];
-  server.close();
-  for (const socket of both) socket.on('error', () => {});
-  sockets.push(...both);
-  return both;
-}
-
-type OnConnection = (stream: Duplex, connection: TunnelConnection) => void;
-
-/** One data connection that the agent offers; what it does with its client. */
-async function offer(hostId: string, onConnection: OnConnection, accepting = registry): Promise<void> {
-  const [ours, theirs] = await pair();
-  accepting.accept(theirs, { hostId });
-  offerConnection(ours).then(
-    (connection) => onConnection(ours, connection),
-    () => {},
-  );
-}
+const offer = (hostId: string, onConnection: (stream: Duplex, connection: TunnelConnection) => void) =>
+  offerTo(registry, hostId, onConnection);
 
 /** An agent that dials a data connection whenever it is asked to. */
 async function agent(
   hostId: string,
   databases: TunnelHello['databases'],
-  onConnection: OnConnection,
-  more: { silenceTimeoutMs?: number; registry?: TunnelRegistry; onPing?: () => void } = {},
+  onConnection: (stream: Duplex, connection: TunnelConnection) => void,
+  {
+    registry: accepting = registry,
+    ...more
+  }: Omit<FakeAgentOptions, 'onConnection'> & { registry?: TunnelRegistry } = {},
 ) {
-  const accepting = more.registry ?? registry;
-  const [ours, theirs] = await pair();
-  const line = serveControl(ours, {
-    hello: { hostId, hostname: hostId, version: '1', databases },
-    onStanding: () => more.onPing?.(),
-    onDial: (count) => {
-      for (let i = 0; i < count; i++) void offer(hostId, onConnection, accepting);
-    },
-    silenceTimeoutMs: more.silenceTimeoutMs ?? 60_000,
-    log: silent,
-  });
-  accepting.accept(theirs, { hostId });
+  const line = await dialIn(accepting, hostId, { databases, onConnection, ...more });
   while (!accepting.agents().some((known) => known.hostId === hostId)) await accepting.changed();
   return line;
 }
@@ -239,4 +204,38 @@ test('an unknown health is unknown, and a hello that is none is refused', () => 
   for (const wrong of [undefined, {}, { ...hello, databases: {} }, { ...hello, databases: [{}] }]) {
     expect(() => helloOf(wrong)).toThrow('a hello without');
   }
+});
+
+describe('R-A-M1 who waits for a data connection', () => {
+  const nobody = { ...USER, certificateDer: Buffer.alloc(0) };
+  const hostless = [{ name: 'd', health: 'healthy' as const }];
+
+  const textOf = async (stream: Duplex) => (await stream.toArray()).join('');
+  /** Resolves when somebody is put on it. */
+  const offered = (text: string) =>
+    new Promise<void>((resolve) => {
+      void offer('a', (stream) => {
+        stream.end(text);
+        resolve();
+      });
+    });
+
+  test('people go before those of whom nobody knows', async () => {
+    await agent('a', hostless, (stream) => stream.end(), { onDial: () => {} });
+    const strangers = [registry.openAny(nobody), registry.openAny(nobody)];
+    const person = registry.open('d', USER);
+    for (const text of ['one', 'two', 'three']) await offered(text);
+    expect(await textOf(await person)).toBe('one');
+    expect(await Promise.all(strangers.map(async (stream) => textOf(await stream)))).toEqual(['two', 'three']);
+  });
+
+  test('who has gone waits no more, and what was dialled is there for the next', async () => {
+    await agent('a', hostless, (stream) => stream.end(), { onDial: () => {} });
+    const gone = new AbortController();
+    const refused = registry.openAny(nobody, gone.signal).catch((error: unknown) => error);
+    gone.abort(new Error('has gone'));
+    expect(await refused).toEqual(new Error('has gone'));
+    await offer('a', (stream) => stream.end('for the next'));
+    expect(await textOf(await registry.openAny(nobody))).toBe('for the next');
+  });
 });

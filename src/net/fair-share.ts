@@ -1,0 +1,39 @@
+/**
+ * A few places that many may want. For one more than there are, the oldest of whoever has most of them has to go
+ * (`strangers.ts`): a crowd pushes out its own people, and who comes new has the time of a handshake.
+ */
+import { networkOf, siteOf } from '../ip.js';
+import { type Origin, Strangers } from './strangers.js';
+
+interface Place extends Origin {
+  cut(): void;
+}
+
+export class FairShare {
+  readonly #most: number;
+  readonly #taken = new Strangers<Place>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** @param cut  called when it has to go @returns gives the place back */
+  take({ network, site }: Origin, cut: () => void): () => void {
+    if (this.#taken.size >= this.#most) this.#cutFirst();
+    const mine: Place = { network, site, cut };
+    this.#taken.add(mine);
+    return () => this.#taken.remove(mine);
+  }
+
+  #cutFirst(): void {
+    const first = this.#taken.first()!;
+    this.#taken.remove(first);
+    first.cut();
+  }
+}
+
+/** Of a stranger. */
+export const originOf = (address: string): Origin => ({ network: networkOf(address), site: siteOf(address) });
+
+/** Of somebody with a certificate, wherever she is. */
+export const originOfLogin = (name: string): Origin => ({ network: `login ${name}`, site: `login ${name}` });
