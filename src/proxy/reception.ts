@@ -195,9 +195,9 @@ export class Reception {
    * @throws TeleportError `AccessDenied` for one who is locked
    */
   #guard(stream: Duplex, peer: Bearer, { cutMs, mayGoOn }: { cutMs: number; mayGoOn: () => boolean }): void {
-    const { identity, role } = peer;
+    const { identity, role, remote = this.#clusterName } = peer;
     const isBelieved = () => mayGoOn() || believes(this.#authorities, peer);
-    const who = role ? { serverId: hostIdIn(identity.username, this.#clusterName) } : { identity };
+    const who = role ? { serverId: hostIdIn(identity.username, remote) } : { identity };
     const holder = { ...who, isBelieved };
     const refusal = this.#rights.refusal(holder);
     if (refusal !== undefined) throw new TeleportError('AccessDenied', `access denied: ${refusal}`);

@@ -10,6 +10,7 @@ import pg from 'pg';
 import { loginAuthClient } from '../../src/access/cluster/open.js';
 import { timestampFromDate } from '../../src/api/protobuf.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
+import { hostId } from '../../src/store/state-files.js';
 import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { makeLeaf, tokenForLeaf, trustedCluster, untilLeafIs } from '../support/trust.js';
 import { until } from '../support/until.js';
@@ -280,6 +281,17 @@ test('a leaf that hangs costs its own rows, not those of the others', async () =
   } finally {
     process.kill(pid!, 'SIGCONT');
   }
+}, 600_000);
+
+test('R-A-L3 a lock on the host of a leaf ends its tunnels, and they come back without it', async () => {
+  const session = await sessionAt('gina');
+  // Nobody at the root knows the hosts of a leaf.
+  expect((await root.tctl('lock', `--server-id=${await hostId(leaf.dataDir)}`, '--force')).status).toBe(0);
+  await session.ended;
+  await untilStatus('offline');
+  const [lock] = JSON.parse((await root.tctl('get', 'locks', '--format=json')).stdout);
+  await root.tctl('rm', `lock/${lock.metadata.name}`);
+  await untilStatus('online');
 }, 600_000);
 
 test('the leaf takes the trust back: what runs ends, and nobody gets in', async () => {
