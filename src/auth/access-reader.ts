@@ -4,6 +4,7 @@
  */
 import { TeleportError } from '../errors.js';
 import { newIdentity } from '../identity/identity.js';
+import { isRemoteName } from '../identity/remote.js';
 import { oncePerKind } from '../rbac/alike.js';
 import { entrances, type WayIn } from '../rbac/allowed.js';
 import { type AccessWish, change, decide, smallestChange } from '../rbac/changes.js';
@@ -98,8 +99,10 @@ function seesAs(who: Who): (database: Database) => boolean {
 
 async function userOf(state: AuthState, name: string): Promise<User> {
   const user = await state.users.get(name);
-  if (user === undefined) throw new TeleportError('NotFound', `"user" "${name}" does not exist`);
-  return user;
+  if (user !== undefined) return user;
+  // Her roles and traits come with her certificate.
+  const more = `: what people of other clusters may do is known when they come. She can ask for herself: tsh db why DB --cluster=${state.clusterName}`;
+  throw new TeleportError('NotFound', `"user" "${name}" does not exist${isRemoteName(name) ? more : ''}`);
 }
 
 /** As an agent offers it, with the labels of its commands; else as it was written. */

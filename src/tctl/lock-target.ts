@@ -4,8 +4,9 @@
  */
 import { findAccessRequest } from '../access/cluster/requests.js';
 import type { AuthClient } from '../api/client.js';
-import { fromMessage } from '../api/convert.js';
+import { fromMessage, fromMessages } from '../api/convert.js';
 import { closest, isTeleportError, messageOf } from '../errors.js';
+import { isRemoteName } from '../identity/remote.js';
 import type { LockTarget } from '../resources/types.js';
 import { listRoles, listTokens, listUsers } from './lists.js';
 
@@ -23,17 +24,22 @@ export async function checkTarget(client: AuthClient, target: LockTarget): Promi
     if (!value || look === undefined) continue;
     try {
       const found = await look.find(client, value);
-      if (found !== true) check.missing.push(`${look.what} ${JSON.stringify(value)} does not exist${meant(found)}`);
+      if (found === true) continue;
+      if ('unknown' in found) check.unknown.push(cannotTell(look, value, found.unknown));
+      else check.missing.push(`${look.what} ${JSON.stringify(value)} does not exist${meant(found)}`);
     } catch (error) {
       if (isTeleportError(error, 'NotImplemented')) check.missing.push(`this cluster has no ${look.what}s`);
-      else check.unknown.push(`cannot tell whether ${look.what} ${JSON.stringify(value)} exists: ${messageOf(error)}`);
+      else check.unknown.push(cannotTell(look, value, messageOf(error)));
     }
   }
   return check;
 }
 
-/** True, or what there is instead that looks like it. */
-type Found = true | { like?: string | undefined };
+const cannotTell = ({ what }: Look, value: string, why: string): string =>
+  `cannot tell whether ${what} ${JSON.stringify(value)} exists: ${why}`;
+
+/** True, or what there is instead that looks like it, or why it cannot be known. */
+type Found = true | { like?: string | undefined } | { unknown: string };
 
 interface Look {
   what: string;
@@ -42,7 +48,7 @@ interface Look {
 }
 
 const LOOKS: Record<string, Look> = {
-  user: { what: 'user', find: async (client, name) => among(name, namesOf(await listUsers(client))) },
+  user: { what: 'user', find: findUser },
   role: { what: 'role', find: async (client, name) => among(name, namesOf(await listRoles(client))) },
   login: { what: 'login', find: findLogin },
   mfa_device: { what: 'MFA device', find: async (_, id) => isUuid(id) || {} },
@@ -53,6 +59,19 @@ const LOOKS: Record<string, Look> = {
   bot_instance_id: { what: 'bot instance', find: findBotInstance },
   join_token: { what: 'join token', find: async (client, name) => among(name, namesOf(await listTokens(client))) },
 };
+
+/** A user of a root is known over there only. */
+async function findUser(client: AuthClient, name: string): Promise<Found> {
+  const root = isRemoteName(name) ? await rootIn(client, name) : undefined;
+  if (root !== undefined) return { unknown: `she is of the cluster ${JSON.stringify(root)}` };
+  return among(name, namesOf(await listUsers(client)));
+}
+
+/** The root whose name a user's name ends with, whether she is there or not. */
+async function rootIn(client: AuthClient, name: string): Promise<string | undefined> {
+  const { trustedClusters } = await client.auth.getTrustedClusters({});
+  return namesOf(fromMessages('trusted_cluster', trustedClusters)).find((root) => name.endsWith(`-${root}`));
+}
 
 /** Roles list logins, and users bring them as traits. */
 async function findLogin(client: AuthClient, login: string): Promise<Found> {
@@ -116,8 +135,8 @@ function namesOf(resources: readonly { metadata: { name: string } }[]): string[]
   return resources.map(({ metadata }) => metadata.name);
 }
 
-function meant(found: { like?: string | undefined }): string {
-  return found.like === undefined ? '' : `, did you mean ${JSON.stringify(found.like)}?`;
+function meant({ like }: { like?: string | undefined }): string {
+  return like === undefined ? '' : `, did you mean ${JSON.stringify(like)}?`;
 }
 
 function isUuid(text: string): boolean {
