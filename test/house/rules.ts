@@ -134,6 +134,7 @@ export const DOORS: Record<string, readonly string[]> = {
   'node-forge': ['pki'],
   '@aws-sdk/': ['aws'],
   'acme-client': ['acme/library'],
+  tar: ['proxy/web/tar'],
   '@smithy/': ['aws'],
   '@connectrpc/': ['api', 'auth', 'proxy'],
   keytar: ['profile'],

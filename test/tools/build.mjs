@@ -1,7 +1,7 @@
 // Bundle the three programs into dist/: for each a small file that can be started, and one with the whole program, which
 // `bin/code-cache.ts` reads. One file, because many that are opened one by one cost more than they save, and because a
 // command that runs while another version is installed still has its parts. Only what is large and seldom used has a file of
-// its own: the AWS SDK, which is as large as all the rest, and the ACME client.
+// its own: the AWS SDK, which is as large as all the rest, the ACME client, and what packs the programs.
 // Packages with a native part stay outside. `mainFields` matters: with esbuild's default order an import of an AWS client
 // has no named exports.
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -35,7 +35,7 @@ const unusedStaysOut = {
 };
 
 /** Folders that have a file of their own: its name → the folder, whose files are the only way to these packages. */
-const SELDOM = { aws: 'src/aws/sdk', acme: 'src/acme/library' };
+const SELDOM = { aws: 'src/aws/sdk', acme: 'src/acme/library', tar: 'src/proxy/web/tar' };
 
 /** What each program is once `bin/start.ts` has begun: the file of `dist/programs` → its source. */
 const PROGRAMS = {

@@ -2,6 +2,7 @@
 import type { AuthClient } from '../../api/client.js';
 import { TeleportError } from '../../errors.js';
 import { json, plainText, redirect, type WebAnswer } from './answer.js';
+import { installScript, packageFile } from './install.js';
 import { hostCredentials } from './join.js';
 import type { LimitClass } from './limits.js';
 import { loginBegin, loginFinish } from './login.js';
@@ -62,6 +63,18 @@ export const ROUTES: readonly WebRoute[] = [
     path: '/webapi/automaticupgrades/channel/{channel...}',
     limit: 'high',
     handle: ({ params }, c) => upgradeChannel(params.channel!, c.settings.version),
+  },
+  {
+    method: 'GET',
+    path: '/scripts/install.sh',
+    limit: 'normal',
+    handle: ({ host }, c) => installScript(host, c.settings),
+  },
+  {
+    method: 'GET',
+    path: '/scripts/{package}',
+    limit: 'normal',
+    handle: ({ params }) => packageFile(params.package!),
   },
   { method: 'GET', path: '/web/config.js', limit: 'normal', handle: (_, c) => configScript(c.settings) },
   {
