@@ -5,11 +5,15 @@
  * Tests: src/auth/trust.ts, src/auth/grpc/trusted-clusters.ts, src/auth/grpc/trust-link.ts
  * Tests: src/proxy/leafs.ts, src/proxy/roots.ts, src/proxy/web/trust.ts, src/webapi/trust.ts
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { loginAuthClient } from '../../src/access/cluster/open.js';
 import { timestampFromDate } from '../../src/api/protobuf.js';
+import { authoritiesByCluster } from '../../src/pki/cluster-name.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
+import { splitPem } from '../../src/pki/x509.js';
 import { hostId } from '../../src/store/state-files.js';
 import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { makeLeaf, tokenForLeaf, trustedCluster, untilLeafIs } from '../support/trust.js';
@@ -143,12 +147,17 @@ test('a role that the role map gives cannot be removed, and the log says why', a
   expect(leaf.log()).toMatch(new RegExp(`A role was not deleted, because it is in use.*leaf-dev.*${ROOT}`));
 });
 
-test('R-A-L4 a cluster hands on its own authorities only: export and status name none of its leafs', async () => {
+test('R-A-L4 a cluster hands on its own authorities only: export, sign and status name none of its leafs', async () => {
   const lines = (text: string) => text.split('\n').filter((line) => line !== '');
   for (const type of ['host', 'user']) {
     const { stdout } = await root.tctl('auth', 'export', `--type=${type}`);
     expect(lines(stdout)).toHaveLength(1);
   }
+  const out = join(root.dir, 'gina-tls');
+  expect((await root.tctl('auth', 'sign', '--user=gina', '--format=tls', `--out=${out}`)).status).toBe(0);
+  expect(authoritiesByCluster(splitPem(readFileSync(`${out}.cas`, 'utf8')))).toEqual(
+    new Map([[ROOT, [expect.any(String)]]]),
+  );
   const { stdout } = await root.tctl('status');
   expect(stdout.match(/sha256:/g)).toHaveLength(1);
   expect(stdout.match(/^host /gm)).toHaveLength(1);

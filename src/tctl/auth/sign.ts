@@ -125,7 +125,11 @@ async function userFiles(client: AuthClient, env: Env, args: AuthSignArgs): Prom
       return [
         ['.key', keyPem],
         ['.crt', text(certs.tls)],
-        ['.cas', tlsCaPems.join('')],
+        // Whoever reads such a file believes all that is in it for everything: those of leafs are not for this cluster.
+        [
+          '.cas',
+          active.flatMap((key) => (key.kind === 'tls' && key.cluster === ping.clusterName ? key.text : [])).join(''),
+        ],
       ];
     default:
       return [
