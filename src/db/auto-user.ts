@@ -23,6 +23,8 @@ import type { KeptMode } from './user-dialect.js';
 export interface AutoUser {
   /** As the server has it. */
   name: string;
+  /** Whose it is: the person's name in this cluster. Two people never share one. */
+  owner: string;
   mode: KeptMode;
   /** Database roles, sorted. */
   roles: string[];
@@ -59,9 +61,10 @@ export function autoUserOf(wish: AutoUserWish): AutoUser | undefined {
   if (lack !== undefined) throw lacking(lack, roles);
   return {
     name: autoUserName(username, database, remoteUser),
+    owner: username,
     mode,
     roles: autoUserRoles(roles, database, dbRoles, traits),
-    admin: { name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? dbName },
+    admin: name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? dbName ,
   };
 }
 

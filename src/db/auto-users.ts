@@ -55,8 +55,8 @@ interface Use {
   sessions: number;
   /** Those that are in. */
   standing: number;
-  /** What those have, as a text. */
-  roles: string;
+  /** Whose they are, and with which roles, as a text. */
+  standingAs: string;
   /** The server may have let the user in since rights were last taken away: the last session does that, whatever came of it. */
   mayHaveRights: boolean;
   /** Of sessions that have ended since then, the latest: the server may still see them. */
@@ -110,7 +110,7 @@ export class AutoUsers {
           forget();
           onEnd(end);
         }),
-      roles: JSON.stringify(user.roles),
+      as: JSON.stringify([user.owner, user.roles]),
     });
   }
 
@@ -151,7 +151,7 @@ export class AutoUsers {
       signal.throwIfAborted();
       const held = await this.#hold(database, user.name, LOCK_MS, { sameNames: isRedshift(database) });
       try {
-        if (held.sameNames.length > 1) throw sameUser(held.sameNames);
+        if (held.sameNames.some((name) => name !== user.owner)) throw sameUser([user.owner, ...held.sameNames]);
         const change = (session: PgSession, dialect: UserDialect) => {
           onChanging();
           return admitUser(session, dialect, { user: user.name, roles: user.roles, mode: user.mode });
@@ -280,7 +280,7 @@ function newUse(): Use {
     inTurn: atOnce(1),
     sessions: 0,
     standing: 0,
-    roles: '',
+    standingAs: '',
     mayHaveRights: false,
     left: [],
     later: undefined,
@@ -307,7 +307,8 @@ interface Steps {
   /** Where nobody needs it any more. */
   forget(): void;
   endLater(onEnd: EndReport): void;
-  roles: string;
+  /** Whose user it is, and with which roles, as a text. */
+  as: string;
 }
 
 /** One session as an automatic user, from its way in to its end. */
@@ -327,13 +328,13 @@ export class UserStay {
   /** @throws what kept the user out, or the session's own connection */
   async enter<T>(entrance: Entrance<T>): Promise<T> {
     const use = this.#use;
-    const { roles } = this.#steps;
+    const { as } = this.#steps;
     const { signal } = this.#over;
     const first = use.inTurn(async () => {
-      if (signal.aborted || (use.standing > 0 && use.roles === roles)) return undefined;
+      if (signal.aborted || (use.standing > 0 && use.standingAs === as)) return undefined;
       using _held = await this.#admitted();
       signal.throwIfAborted();
-      use.roles = roles;
+      use.standingAs = as;
       return { connection: await this.#connected(entrance) };
     });
     const entered = await withDeadline(first, ENTER_MS, 'the user of the database to be made').catch(
@@ -422,7 +423,10 @@ const keyOf = (database: Database, user: string): string => JSON.stringify([endp
 const usualDatabase = (database: Database): string => (isRedshift(database) ? 'dev' : 'postgres');
 
 function sameUser(names: readonly string[]): TeleportError {
-  const all = names.map((name) => JSON.stringify(name)).join(', ');
+  const all = [...new Set(names)]
+    .sort()
+    .map((name) => JSON.stringify(name))
+    .join(', ');
   return new TeleportError(
     'AlreadyExists',
     `${all} would be one user of Redshift, which does not tell capital letters apart`,

@@ -32,6 +32,7 @@ const refused = (given: Database): TeleportError => {
 test('the user has the name of the server, sorted roles, and an administrator in the session’s database', () => {
   expect(wish(database())).toEqual({
     name: 'Alice',
+    owner: 'Alice',
     mode: 'keep',
     roles: ['reader', 'writer'],
     admin: { name: 'boss', database: 'dev' },
@@ -45,6 +46,7 @@ test('the user has the name of the server, sorted roles, and an administrator in
   );
   expect(wish(redshift, ['reader'])).toEqual({
     name: 'alice',
+    owner: 'Alice',
     mode: 'keep',
     roles: ['reader'],
     admin: { name: 'tagged', database: 'admin' },

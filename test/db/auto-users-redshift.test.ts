@@ -233,6 +233,25 @@ describe('is refused, and nothing is made:', () => {
     expect(await account()).toBeUndefined();
   });
 
+  test('R-B4 people who would be one user, also while one of them is in', async () => {
+    const session = await enter();
+    agent.sameNames = ['Alice', USER];
+    await agent.as({ serviceName: 'sales' }, { username: 'Alice' });
+    const refused = await enter('Alice').catch((error: unknown) => error);
+    expect(refused).toMatchObject({
+      message: expect.stringContaining('"Alice", "alice" would be one user of Redshift'),
+    });
+    await leave(session);
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test('R-B4 whoever would be one with a user that is there instead of them', async () => {
+    // The cluster knows Alice only: alice was removed after the session had begun.
+    agent.sameNames = ['Alice'];
+    expect((await refusal()).message).toContain('"Alice", "alice" would be one user of Redshift');
+    expect(await account()).toBeUndefined();
+  });
+
   test('a user that somebody else made, roles that are not there, other roles while in a session', async () => {
     await server.query('CREATE ROLE alice LOGIN');
     expect((await refusal()).message).toContain('is not managed by Teleport');

@@ -484,7 +484,7 @@ describe('nobody keeps rights after the session', () => {
 
   test('R-B7 who has gone before the own connection is there: it is closed, and nobody counts it', async () => {
     const admin = { name: ADMIN, database: 'dev' };
-    const user = { name: USER, mode: 'keep' as const, roles: ['reader'], admin };
+    const user = { name: USER, owner: USER, mode: 'keep' as const, roles: ['reader'], admin };
     const stay = agent.context.autoUsers.begin(databaseOf('pg'), user);
     const closed: string[] = [];
     const ends: string[] = [];
