@@ -64,7 +64,7 @@ export function autoUserOf(wish: AutoUserWish): AutoUser | undefined {
     owner: username,
     mode,
     roles: autoUserRoles(roles, database, dbRoles, traits),
-    admin: name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? dbName ,
+    admin: { name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? dbName },
   };
 }
 

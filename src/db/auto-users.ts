@@ -11,6 +11,7 @@ import { cutAfter } from '../net/hang-up.js';
 import { isServerError } from '../pg/server-error.js';
 import { type PgSession, sessionOver } from '../pg/session.js';
 import { adminDatabaseOf, adminUserOf, supportsAutoUsers } from '../rbac/auto-users.js';
+import { isAutoUserName } from '../resources/auto-user-name.js';
 import { splitUri } from '../resources/database-uri.js';
 import { isRedshift } from '../resources/database-user.js';
 import type { Database } from '../resources/types.js';
@@ -75,6 +76,9 @@ const ENTER_MS = 75_000;
 /** What an administrator does from the login on; with everything around it still shorter than Auth lets anybody hold a user. */
 const CHANGE_MS = 60_000;
 const MOST_LEFT = 100;
+/** Of one look at a server: others wait for theirs, and each user that it names is a record. */
+const MOST_SWEPT = 100;
+const SWEEP_MS = 60_000;
 /** How long a server may take to see that the client of a session has gone. */
 const OWN_END_WAITS_MS = [0, 50, 100, 200, 400, 800, 1600];
 const FIRST_RETRY_MS = 1_000;
@@ -119,8 +123,13 @@ export class AutoUsers {
     if (!supportsAutoUsers(database)) return;
     const admin = { name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? usualDatabase(database) };
     const look = () => this.#asAdmin(database, admin, (session, dialect) => dialect.abandoned(session));
-    const users = await this.#door(database)(look);
+    const left = (await this.#door(database)(look)).filter(({ name }) => isAutoUserName(name, database));
+    // Not always the same ones, where there are more than can be done.
+    const from = Math.floor(Math.random() * left.length);
+    const users = [...left.slice(from), ...left.slice(0, from)].slice(0, MOST_SWEPT);
+    const until = performance.now() + SWEEP_MS;
     for (const user of users) {
+      if (this.#options.signal.aborted || performance.now() > until) return;
       const use = this.#uses.get(keyOf(database, user.name));
       if (use) {
         // The last session of it does this; where none is left, it is being done.

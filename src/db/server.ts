@@ -37,7 +37,7 @@ import { importMetadata, type MetadataImport } from './metadata.js';
 import { createRegistry, type Registry } from './registry.js';
 import type { ResourceMatcher } from './resource-matcher.js';
 import { watchResources } from './resource-watch.js';
-import { userLeftBehind } from './session-audit.js';
+import { recordUserLeftBehind } from './session-audit.js';
 import { Sessions } from './sessions.js';
 import { shipTo } from './ship.js';
 import { lockAtAuth } from './user-lock.js';
@@ -299,8 +299,8 @@ export class DatabaseService {
     const how = isDropped ? 'dropped' : 'disabled';
     this.#log.info(`A database user that was left behind is ${how}.`, { db: database.metadata.name, user });
     try {
-      const line = userLeftBehind(database, { user, isDropped }, { hostId, clusterName, now: this.#now });
-      this.#spool.write(line, { user, isEnd: true }).catch(() => {}); // said by the spool
+      const server = { hostId, clusterName, now: this.#now };
+      recordUserLeftBehind(this.#spool, database, { user, isDropped }, server).catch(() => {}); // said by the spool
     } catch (error) {
       this.#log.error('Cannot record the end of a user.', { user, error: messageOf(error) });
     }

@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type AuditEventName, auditEvent } from '../audit/events.js';
 import { RecordChain, type SessionRecord } from '../audit/record-chain.js';
-import { RecordTooLong, recordText } from '../audit/record-text.js';
+import { isTooLong, RecordTooLong, recordText } from '../audit/record-text.js';
 import type { RecordOwner } from '../audit/shares.js';
 import type { AuditSpool } from '../audit/spool.js';
 import { isTeleportError, messageOf } from '../errors.js';
@@ -340,16 +340,25 @@ function resultFields(outcome: Outcome): Record<string, unknown> {
   };
 }
 
-/** The line for a user that nobody is in a session as, and who was disabled or dropped later. It is in no session's chain. */
-export function userLeftBehind(
+/**
+ * Record a user that nobody is in a session as, and who was disabled or dropped later. It is in no session's chain. Who it is only
+ * the database says, so it is nobody of the cluster: neither `user` of the record nor whose share of the spool it takes.
+ *
+ * @returns resolves when it is durable, rejects when the disk has failed it
+ * @throws RecordTooLong; LimitExceeded when the spool or the database's share of it is full
+ */
+export function recordUserLeftBehind(
+  spool: Pick<AuditSpool, 'write'>,
   database: Database,
   { user, isDropped }: { user: string; isDropped: boolean },
   { hostId, clusterName, now }: Omit<AuditServer, 'version'>,
-): string {
-  const fields = { ...databaseFields(database), user, db_user: user, server_id: hostId };
+): Promise<void> {
+  const fields = { ...databaseFields(database), db_user: user, server_id: hostId };
   const end = { username: user, delete: isDropped, success: true };
   const event = auditEvent('db.session.user.deactivate', 'ok', { ...fields, ...end }, { clusterName, now });
-  return `${recordText(event)}\n`;
+  const line = recordText(event);
+  if (isTooLong(line)) throw new RecordTooLong(event.event);
+  return spool.write(`${line}\n`, { user: `database ${database.metadata.name}` });
 }
 
 function databaseFields(database: Database): Record<string, unknown> {

@@ -26,6 +26,9 @@ export const dialectOf = (database: Database): UserDialect => (isRedshift(databa
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 50;
 
+/** Of roles in an error. */
+const MOST_NAMED = 20;
+
 /** How long the server may take to see the end of sessions with other roles. */
 const OTHERS_END_WAITS_MS = [0, 50, 100, 200, 400, 800];
 
@@ -162,8 +165,9 @@ async function endBy(
     if (how === 'dropped') return [dialect.drop(user)];
     if (!dialect.revokesQuietly) return dialect.disable(user, roles);
     await session.query(dialect.disable(user, roles).join(';\n'));
-    const left = (await dialect.facts(session, user, [])).roles.map(({ name }) => JSON.stringify(name));
-    if (left.length > 0) throw new TeleportError('AccessDenied', `cannot take ${left.join(', ')} from "${user}"`);
+    const left = (await dialect.facts(session, user, [])).roles;
+    const names = left.slice(0, MOST_NAMED).map(({ name }) => JSON.stringify(name));
+    if (left.length > 0) throw new TeleportError('AccessDenied', `cannot take ${names.join(', ')} from "${user}"`);
     return [];
   });
   return end;

@@ -47,6 +47,8 @@ HAVING NOT bool_or(b.admin_option)
     WHERE m.member = u.oid AND r.rolname <> '${BOOKKEEPING_ROLE}'))
   AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.usesysid = u.oid)`;
 
+const NAME_CHARS = 63;
+
 /** Since then a membership has a grantor of its own, and CREATEROLE alone gives nothing away. */
 const WITH_GRANTORS = 160_000;
 
@@ -97,14 +99,20 @@ async function facts(session: PgSession, user: string, wanted: readonly string[]
   const { rows } = await session.execute(FACTS(looked), [user, ...looked]);
   const of = (kind: string) =>
     rows.filter(([one]) => one === kind).map(([, name, more]) => [name!, more ?? ''] as const);
-  const [[me = '', mayCreate] = []] = of('me');
+  const [[said = '', mayCreate] = []] = of('me');
+  // What it says is shown to people: no name is longer, and it was asked for no others.
+  const me = said.slice(0, NAME_CHARS);
   const hasGrantors = Number(of('version')[0]?.[0]) >= WITH_GRANTORS;
   const held = of('role');
-  const known = of('known');
+  const known = of('known')
+    .filter(([name]) => looked.includes(name))
+    .slice(0, looked.length);
   const isBookkeeping = ([name]: readonly [string, string]) => name === BOOKKEEPING_ROLE;
   // Who made the bookkeeping role is a member too, with the right to make others one.
   const isOurs = held.some(isBookkeeping) && !of('administers').some(isBookkeeping) && user !== me;
-  const unruled = [...known, ...(isOurs ? of('user') : [])].filter(([, rules]) => hasGrantors && rules !== 'true');
+  const unruled = [...known, ...(isOurs ? of('user').slice(0, 1) : [])].filter(
+    ([, rules]) => hasGrantors && rules !== 'true',
+  );
   return {
     exists: of('user').length > 0,
     isOurs,

@@ -46,6 +46,15 @@ export function autoUserName(username: string, database: Database, remoteUser?: 
   return redshiftName(username);
 }
 
+/** Whether a user of a database can be one that was made for somebody, by its name. */
+export function isAutoUserName(name: string, database: Database): boolean {
+  try {
+    return autoUserName(name, database) === name;
+  } catch {
+    return false;
+  }
+}
+
 /** Whether two people of the cluster would be one user of Redshift. */
 export const isSameInRedshift = (one: string, other: string): boolean => folded(one) === folded(other);
 

@@ -1,7 +1,8 @@
 /** Who looks after users that were left behind, when, and what of it is recorded. */
 import { expect, test } from '@jest/globals';
+import type { RecordOwner } from '../../src/audit/shares.js';
 import { createRegistry } from '../../src/db/registry.js';
-import { userLeftBehind } from '../../src/db/session-audit.js';
+import { recordUserLeftBehind } from '../../src/db/session-audit.js';
 import { sweepUsers } from '../../src/db/user-sweep.js';
 import { silent } from '../../src/log.js';
 import type { Database } from '../../src/resources/types.js';
@@ -49,26 +50,43 @@ test('each server is looked at once at the start, when it comes, and again; a fa
   expect(looked).not.toContain('b:5432');
 });
 
-test.each([false, true])('what was taken away later is recorded without a session; dropped: %s', (isDropped) => {
-  const line = userLeftBehind(
-    database('one', 'a:5432'),
-    { user: 'alice', isDropped },
-    {
-      hostId: 'host-1',
-      clusterName: 'c',
-      now: () => new Date(0),
+const server = { hostId: 'host-1', clusterName: 'c', now: () => new Date(0) };
+
+test.each([false, true])('what was taken away later is recorded without a session; dropped: %s', async (isDropped) => {
+  const writes: [string, RecordOwner][] = [];
+  const spool = {
+    async write(...written: [string, RecordOwner]) {
+      writes.push(written);
     },
-  );
+  };
+  await recordUserLeftBehind(spool, database('one', 'a:5432'), { user: 'alice', isDropped }, server);
+  const [[line, owner]] = writes as [[string, RecordOwner]];
   expect(line.endsWith('}\n')).toBe(true);
   const record = JSON.parse(line);
   expect(record).toMatchObject({
     event: 'db.session.user.deactivate',
     code: 'TDB09I',
     db_service: 'one',
+    db_user: 'alice',
     username: 'alice',
     server_id: 'host-1',
     delete: isDropped,
     success: true,
   });
   expect(record).not.toHaveProperty('sid');
+  // R-B6 Nobody of the cluster: a database can name whom it likes.
+  expect(record).not.toHaveProperty('user');
+  expect(owner).toEqual({ user: 'database one' });
+});
+
+test('R-B6 a record that Auth would refuse is not written', () => {
+  const spool = {
+    write() {
+      throw new Error('was written');
+    },
+  };
+  const large = { ...database('one', 'a:5432'), metadata: { name: 'one', labels: { of: 'x'.repeat(2 ** 20) } } };
+  expect(() => recordUserLeftBehind(spool, large, { user: 'alice', isDropped: false }, server)).toThrow(
+    'would be longer than',
+  );
 });

@@ -1,6 +1,6 @@
 /** What an automatic user can be called. */
 import { expect, test } from '@jest/globals';
-import { autoUserName, isSameInRedshift } from '../../src/resources/auto-user-name.js';
+import { autoUserName, isAutoUserName, isSameInRedshift } from '../../src/resources/auto-user-name.js';
 import type { AwsMetadata, Database } from '../../src/resources/types.js';
 
 const database = (aws: AwsMetadata): Database => ({
@@ -68,4 +68,13 @@ test('R-A-M4 a user of another cluster whose name has capital letters could be a
     '"Gina" cannot be the name of a user of Redshift: it takes capital letters and small ones for the same',
   );
   expect(autoUserName('remote-gina-Root', redshift, 'gina')).toBe('remote-gina-root');
+});
+
+test('R-B6 what a database has can be a user of ours, or its name says that it cannot', () => {
+  expect(
+    ['alice', 'Alice', 'x'.repeat(63), 'pg_x', 'x'.repeat(64), ''].map((name) => isAutoUserName(name, postgres)),
+  ).toEqual([true, true, true, false, false, false]);
+  expect(
+    ['alice', 'Alice', 'x'.repeat(64), 'user', 'al ice', 'x'.repeat(65)].map((name) => isAutoUserName(name, redshift)),
+  ).toEqual([true, false, true, false, false, false]);
 });
