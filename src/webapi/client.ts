@@ -172,8 +172,8 @@ export function proxyClient(address: string, options: ProxyClientOptions): Proxy
  * The web address behind `--proxy`: with a port as typed; without one, 3080 and a little later 443 are asked, and the
  * first that answers a ping wins.
  *
- * @throws TeleportError `ConnectionProblem` naming both addresses; the certificate's problem when one was refused;
- *   `BadParameter` for a setting that no connection can be tried with
+ * @throws TeleportError `ConnectionProblem` naming both addresses, with the certificate's problem or the first failure as
+ *   its cause; `BadParameter` for a setting that no connection can be tried with
  */
 export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOptions): Promise<string> {
   const { host, port } = typed;
@@ -197,12 +197,12 @@ export async function findProxyAddress(typed: TypedProxy, options: ProxyClientOp
     options.signal?.throwIfAborted();
     const setting = failures.map(settingAtFault).find((error) => error !== undefined);
     if (setting) throw setting;
-    // A port without an answer is what one expects of one of the two; this is worth telling.
+    // A certificate that is refused was shown by a Proxy; of other failures the first says what is in the way.
     const refused = failures.find((error) => causesOf(error).some((link) => 'certificateProblem' in link));
     throw new TeleportError(
       'ConnectionProblem',
       `Teleport proxy not available at proxy address ${candidates.join(' or ')}`,
-      { cause: refused },
+      { cause: refused ?? failures[0] },
     );
   } finally {
     stop.abort(new Error('another address answered'));

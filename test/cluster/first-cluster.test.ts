@@ -104,7 +104,7 @@ describe('W15 a next step leads somewhere', () => {
     expect(status).toBe(1);
     expect(stderr).toBe(
       'ERROR: this cluster does not serve access requests\n' +
-        'An administrator gives roles directly: tctl users update USER --set-roles=ROLES. They count from the next tsh login.\n\n',
+        'An administrator gives roles directly: tctl users update USER --set-roles=ROLES. They count from the next connection.\n\n',
     );
   });
 

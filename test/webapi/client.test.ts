@@ -1,11 +1,13 @@
 /** Tests: src/webapi/check-ping.ts. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { proxyClient } from '../../src/webapi/client.js';
+import { causesOf, messageOf } from '../../src/errors.js';
+import { findProxyAddress, proxyClient } from '../../src/webapi/client.js';
 import { createTestCa } from '../support/ca.js';
+import { freePort } from '../support/free-port.js';
 
 let server: Server;
 let folder: string;
@@ -75,4 +77,37 @@ test('a proxy that does not answer in time, and a cancelled wait', async () => {
   });
   using cancelled = client({ signal: AbortSignal.abort(new Error('stopped')) });
   await expect(cancelled.ping()).rejects.toThrow('stopped');
+});
+
+describe('W8 a Proxy without a port that cannot be reached: the reason is below the two addresses', () => {
+  const reasons = async (httpProxyPort: number) => {
+    const error = await findProxyAddress(
+      { host: 'teleport.example.com' },
+      { vars: { HTTPS_PROXY: `http://127.0.0.1:${httpProxyPort}` } },
+    ).catch((thrown: unknown) => thrown);
+    expect(messageOf(error)).toBe(
+      'Teleport proxy not available at proxy address teleport.example.com:3080 or teleport.example.com:443',
+    );
+    return causesOf(error).map(messageOf).join('\n');
+  };
+
+  test('an HTTP proxy that asks for a password', async () => {
+    const httpProxy = createTcpServer((socket) => {
+      socket.on('error', () => {}).resume();
+      socket.once('data', () => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
+    });
+    await new Promise<void>((done) => httpProxy.listen(0, '127.0.0.1', done));
+    try {
+      expect(await reasons((httpProxy.address() as AddressInfo).port)).toMatch(
+        /the HTTP proxy refused a tunnel to teleport\.example\.com:\d+: HTTP status 407/,
+      );
+    } finally {
+      httpProxy.close();
+    }
+  });
+
+  test('an HTTP proxy that is not there', async () => {
+    const port = await freePort();
+    expect(await reasons(port)).toContain(`dial tcp 127.0.0.1:${port}: connect: connection refused`);
+  });
 });

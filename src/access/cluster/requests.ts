@@ -157,7 +157,7 @@ async function served<T>(work: Promise<T>): Promise<T> {
     if (!isTeleportError(error, 'NotImplemented')) throw error;
     // Not its cause: that names a method of the protocol.
     throw new TeleportError('NotImplemented', 'this cluster does not serve access requests', {
-      hint: 'An administrator gives roles directly: tctl users update USER --set-roles=ROLES. They count from the next tsh login.',
+      hint: 'An administrator gives roles directly: tctl users update USER --set-roles=ROLES. They count from the next connection.',
     });
   });
 }
