@@ -143,7 +143,7 @@ export const program: ProgramSpec = {
       ],
       examples: [
         'tctl tokens add --type=db',
-        'tctl tokens add --type=db --format=text > /tmp/token',
+        '(umask 077; tctl tokens add --type=db --format=text > token)',
         'tctl tokens add --type=db --databases=sales --db-labels=env=prod',
         'tctl tokens add --type=trusted_cluster --ttl=30m',
       ],
