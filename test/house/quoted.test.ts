@@ -66,6 +66,7 @@ function faultOf([name, ...argv]: string[], isWhole: boolean): string | undefine
     const isShort = error.kind === 'group' || /^required |^expected argument for flag/.test(error.message);
     if (isWhole || !isShort) return error.message;
   }
+  return undefined;
 }
 
 describe.each(PAGES)('H14 what %s quotes', (page) => {
