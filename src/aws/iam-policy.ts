@@ -1,42 +1,38 @@
 /**
- * The IAM permissions of an agent, by database type, as data, and how `teleport db configure aws print-iam` shows them.
+ * The IAM permissions of a Database Service and of the roles that people enter databases as, by database type, as data.
  *
  * Statements of the published IAM reference carry its Sids, in its order. What an agent needs beyond that page, to
- * discover databases, follows without Sid. Source: the reference page "Database Access AWS IAM", database-service.md 12.
+ * look for databases in AWS, has no Sid. Source: the reference page "Database Access AWS IAM", database-service.md 12.
  */
-import { TeleportError } from '../errors.js';
 import { arnText, isArn, roleArnText } from './arn.js';
-import { formatPolicy, type PolicyStatement } from './policy-document.js';
+import { IAM_TYPES, type IamType, pageSpelling } from './iam-types.js';
+import type { PolicyStatement, TrustStatement } from './policy-document.js';
 
-export const IAM_TYPES = [
-  'rds',
-  'rdsproxy',
-  'redshift',
-  'redshift-serverless',
-  'elasticache',
-  'elasticache-serverless',
-  'memorydb',
-  'keyspace',
-  'dynamodb',
-  'opensearch',
-  'docdb',
-] as const;
-export type IamType = (typeof IAM_TYPES)[number];
+/** What ARNs are made for. Each part can be a placeholder or, in resources, `*`. */
+export interface IamPlace {
+  partition: string;
+  accountId: string;
+  region: string;
+  /** A replication group of ElastiCache, a cluster of MemoryDB. */
+  replicationGroup: string;
+  workgroupId: string;
+}
 
-/** Other spellings of types, as the reference page has them. */
-const ALIASES: Record<string, IamType> = { documentdb: 'docdb', keyspaces: 'keyspace' };
+/** The reference page's placeholders, for what is not known. */
+export const PLACEHOLDERS = {
+  accountId: 'aws-account-id',
+  region: 'us-east-2',
+  replicationGroup: 'replication-group',
+  workgroupId: 'workgroup-id',
+  kmsKey: 'your-kms-id',
+  externalAccountId: 'external-aws-account-id',
+  externalId: 'example-external-id',
+  role: 'teleport-db-service-role',
+} as const;
 
-export const DEFAULT_POLICY_NAME = 'DatabaseAccess';
-/** Stands for the target when neither a role nor a user was named. */
-export const PLACEHOLDER_USER = 'username';
-export const PLACEHOLDER_ARN = arnText({
-  partition: '*',
-  service: 'iam',
-  accountId: '*',
-  resource: `user/${PLACEHOLDER_USER}`,
-});
-
-/** Stands in a type's statements where the roles to assume belong; without such roles the statement is left out. */
+/** A part of an ARN that `filled` puts in. */
+const mark = (part: keyof IamPlace) => `{${part}}`;
+/** Stands in a type's statements where the roles to assume belong. */
 const ROLES = 'ROLES';
 
 const on = (
@@ -50,7 +46,14 @@ const on = (
   resources: [resources].flat(),
   ...(Array.isArray(resources) ? { keepsList: true } : {}),
 });
+const here = (service: string, resource: string, region = mark('region')) =>
+  arnText({ partition: mark('partition'), service, region, accountId: mark('accountId'), resource });
 const assumes = (sid: string) => on(sid, 'sts:AssumeRole', [ROLES]);
+const connects = (sid: string, service: string) =>
+  on(sid, `${service}:Connect`, [
+    here(service, `replicationgroup:${mark('replicationGroup')}`),
+    here(service, 'user:*'),
+  ]);
 const passwords = (sid: string) =>
   on(
     sid,
@@ -63,18 +66,11 @@ const passwords = (sid: string) =>
       'TagResource',
       'UpdateSecret',
     ].map((name) => `secretsmanager:${name}`),
-    [
-      arnText({
-        partition: '*',
-        service: 'secretsmanager',
-        region: '*',
-        accountId: '*',
-        resource: 'secret:teleport/*',
-      }),
-    ],
+    [here('secretsmanager', 'secret:teleport/*', '*')],
   );
 
-const STATEMENTS: Record<IamType, readonly PolicyStatement[]> = {
+/** Of the Database Service. */
+const AGENT: Record<IamType, readonly PolicyStatement[]> = {
   rds: [
     on('RDSAutoEnableIAMAuth', ['rds:ModifyDBCluster', 'rds:ModifyDBInstance']),
     on('RDSConnect', 'rds-db:connect'),
@@ -83,7 +79,6 @@ const STATEMENTS: Record<IamType, readonly PolicyStatement[]> = {
   rdsproxy: [
     on('RDSProxyConnect', 'rds-db:connect'),
     on('RDSProxyFetchMetadata', ['rds:DescribeDBProxies', 'rds:DescribeDBProxyEndpoints']),
-    on(undefined, 'rds:ListTagsForResource'),
   ],
   redshift: [
     on('RedshiftConnectAsDBUser', 'redshift:GetClusterCredentials'),
@@ -96,26 +91,16 @@ const STATEMENTS: Record<IamType, readonly PolicyStatement[]> = {
       'redshift-serverless:GetEndpointAccess',
       'redshift-serverless:GetWorkgroup',
     ]),
-    on(undefined, [
-      'redshift-serverless:ListWorkgroups',
-      'redshift-serverless:ListEndpointAccess',
-      'redshift-serverless:ListTagsForResource',
-    ]),
   ],
   elasticache: [
     on('ElastiCacheDescribeUsers', 'elasticache:DescribeUsers'),
-    on('ElastiCacheConnect', 'elasticache:Connect'),
+    connects('ElastiCacheConnect', 'elasticache'),
     on('ElastiCacheManageUsers', [
       'elasticache:DescribeUsers',
       'elasticache:ModifyUser',
       'elasticache:ListTagsForResource',
     ]),
     passwords('ElastiCacheManagePasswords'),
-    on(undefined, [
-      'elasticache:DescribeReplicationGroups',
-      'elasticache:DescribeCacheClusters',
-      'elasticache:DescribeCacheSubnetGroups',
-    ]),
   ],
   'elasticache-serverless': [
     on(undefined, [
@@ -128,72 +113,136 @@ const STATEMENTS: Record<IamType, readonly PolicyStatement[]> = {
   ],
   memorydb: [
     on('MemoryDBDescribeUsers', 'memorydb:DescribeUsers'),
-    on('MemoryDBConnect', 'memorydb:Connect'),
+    connects('MemoryDBConnect', 'memorydb'),
     on('MemoryDBManageUsers', ['memorydb:DescribeUsers', 'memorydb:UpdateUser', 'memorydb:ListTags']),
     passwords('MemoryDBManagePasswords'),
-    on(undefined, ['memorydb:DescribeClusters', 'memorydb:DescribeSubnetGroups']),
   ],
   keyspace: [assumes('KeyspacesConnectAsIAMRole')],
   dynamodb: [assumes('DynamoDBConnectAsIAMRole'), on('DynamoDBSessionTagging', 'sts:TagSession', ['*'])],
-  opensearch: [
-    on('OpenSearchCheckDomainURL', 'es:DescribeDomains', ['*']),
-    assumes('OpenSearchConnectAsIAMRole'),
-    on(undefined, ['es:ListDomainNames', 'es:ListTags']),
-  ],
+  opensearch: [on('OpenSearchCheckDomainURL', 'es:DescribeDomains', ['*']), assumes('OpenSearchConnectAsIAMRole')],
   docdb: [assumes('DocumentDBConnectAsIAMRole'), on('DocumentDBCheckDomainURL', 'rds:DescribeDBClusters')],
 };
 
-/**
- * The types of a `--types` flag, in AWS's fixed order, each once.
- *
- * @throws TeleportError `BadParameter` with the accepted names
- */
-export function parseIamTypes(flag: readonly string[]): IamType[] {
-  const names = flag
-    .flatMap((text) => text.split(','))
-    .map((text) => text.trim())
-    .filter((text) => text !== '');
-  const wanted = names.map((name) => {
-    const type = ALIASES[name] ?? IAM_TYPES.find((one) => one === name);
-    if (type !== undefined) return type;
-    throw new TeleportError(
-      'BadParameter',
-      `--types ${JSON.stringify(name)} not supported. supported types are: ${IAM_TYPES.join(', ')}`,
-    );
-  });
-  return IAM_TYPES.filter((type) => wanted.includes(type));
+/** What looking for databases, and reading their tags, needs beside that. */
+const DISCOVERY: Partial<Record<IamType, PolicyStatement>> = {
+  rdsproxy: on(undefined, 'rds:ListTagsForResource'),
+  'redshift-serverless': on(undefined, [
+    'redshift-serverless:ListWorkgroups',
+    'redshift-serverless:ListEndpointAccess',
+    'redshift-serverless:ListTagsForResource',
+  ]),
+  elasticache: on(undefined, [
+    'elasticache:DescribeReplicationGroups',
+    'elasticache:DescribeCacheClusters',
+    'elasticache:DescribeCacheSubnetGroups',
+  ]),
+  memorydb: on(undefined, ['memorydb:DescribeClusters', 'memorydb:DescribeSubnetGroups']),
+  opensearch: on(undefined, ['es:ListDomainNames', 'es:ListTags']),
+};
+
+/** Of a role that people enter as. What it may do in DynamoDB and the like is not said by the page. */
+const USER_ROLE: Partial<Record<IamType, PolicyStatement>> = {
+  redshift: on('RedshiftConnectWithIAM', 'redshift:GetClusterCredentialsWithIAM'),
+  'redshift-serverless': on(
+    'RedshiftServerlessConnect',
+    'redshift-serverless:GetCredentials',
+    here('redshift-serverless', `workgroup/${mark('workgroupId')}`),
+  ),
+};
+
+/** Types whose secrets are in Secrets Manager. */
+export const SECRET_TYPES: readonly IamType[] = ['elasticache', 'memorydb'];
+/** Types that people enter as an IAM role. */
+export const ROLE_TYPES = IAM_TYPES.filter((type) => AGENT[type].some(({ resources }) => resources.includes(ROLES)));
+/** Those whose role has a policy that the page shows. */
+export const USER_ROLE_TYPES = IAM_TYPES.filter((type) => type in USER_ROLE);
+
+/** The page's placeholder for the role that people enter databases of a type as: `redshift-user-role`. */
+export function exampleRole(type: IamType): string {
+  return `${pageSpelling(type)}-user-role`;
 }
 
-/** `NAME` → `arn:*:iam::*:role/NAME`; an ARN stays. Sorted, each once. */
-export function roleResources(roles: readonly string[]): string[] {
+/** `NAME` → the ARN of that role in this place; an ARN stays. Sorted, each once. */
+export function roleResources(roles: readonly string[], { partition, accountId }: IamPlace): string[] {
   const arns = roles.map((role) =>
-    isArn(role) ? role : roleArnText({ partition: '*', accountId: '*', name: role.replace(/^role\//, '') }),
+    isArn(role) ? role : roleArnText({ partition, accountId, name: role.replace(/^role\//, '') }),
   );
   return [...new Set(arns)].sort();
 }
 
-/**
- * What an agent may do that serves these types and assumes these roles. Within a type every statement stands as the
- * reference has it; an action that an earlier type already has on the same resources is not repeated.
- */
-export function agentStatements(options: {
+export interface AgentPolicyOptions {
   types: readonly IamType[];
+  place: IamPlace;
+  /** Names or ARNs. */
   assumesRoles?: readonly string[];
-}): PolicyStatement[] {
-  const roles = roleResources(options.assumesRoles ?? []);
+  /** Without roles to assume, the page's placeholders stand for them; else what needs them is left out. */
+  hasExamples?: boolean;
+  /** Also what looking for databases needs. */
+  discovers?: boolean;
+  /** ARN of the KMS key of the secrets. */
+  kmsKey?: string | undefined;
+}
+
+/** What a Database Service may do that serves these types and assumes these roles; every statement as the page has it. */
+export function agentStatements(options: AgentPolicyOptions): PolicyStatement[] {
+  const { place, assumesRoles = [], hasExamples = false, discovers = false, kmsKey } = options;
   const types = IAM_TYPES.filter((type) => options.types.includes(type));
-  const written: PolicyStatement[] = [];
-  for (const [index, type] of types.entries()) {
-    const own = STATEMENTS[type].flatMap((statement) => withRoles(statement, roles));
-    written.push(...own.flatMap((statement) => withoutKnown(statement, index === 0 ? [] : written, own)));
+  const rolesOf = (type: IamType) => (assumesRoles.length === 0 && hasExamples ? [exampleRole(type)] : assumesRoles);
+  const written = types.flatMap((type) => {
+    const roles = roleResources(rolesOf(type), place);
+    const own = AGENT[type].flatMap((statement) => withRoles(statement, roles));
+    const discovery = discovers ? DISCOVERY[type] : undefined;
+    return [...own, ...(discovery ? [discovery] : [])];
+  });
+  // No type had a place of its own for them.
+  if (assumesRoles.length > 0 && !types.some((type) => ROLE_TYPES.includes(type))) {
+    written.push(assumeRoles(roleResources(assumesRoles, place)));
   }
-  const assumed = written.some(({ actions }) => actions.includes('sts:AssumeRole'));
-  // No type had a place of its own for it: Teleport writes it after the first type.
-  if (roles.length > 0 && !assumed) {
-    const first = types[0] === undefined ? 0 : STATEMENTS[types[0]].length;
-    written.splice(Math.min(first, written.length), 0, on(undefined, 'sts:AssumeRole', roles));
-  }
-  return written;
+  if (kmsKey !== undefined) written.push(on(undefined, ['kms:Decrypt', 'kms:GenerateDataKey'], [kmsKey]));
+  return written.map((statement) => filled(statement, place));
+}
+
+/** Sids of the statements that `agentStatements` left out because it knew no role to assume. */
+export function leftOut(types: readonly IamType[]): string[] {
+  return types.flatMap((type) => AGENT[type]).flatMap(({ sid, resources }) => (resources.includes(ROLES) ? sid! : []));
+}
+
+/** What a role may do that people enter databases of these types as; other types than `USER_ROLE_TYPES` add nothing. */
+export function userRoleStatements(types: readonly IamType[], place: IamPlace): PolicyStatement[] {
+  return USER_ROLE_TYPES.filter((type) => types.includes(type)).map((type) => filled(USER_ROLE[type]!, place));
+}
+
+/** What the permissions boundary of a Database Service has to have in it, beside its other permissions. */
+export function boundaryStatements(): PolicyStatement[] {
+  return [assumeRoles(['*'])];
+}
+
+function assumeRoles(resources: string[]): PolicyStatement {
+  return { effect: 'Allow', actions: ['sts:AssumeRole'], resources };
+}
+
+export type TrustName = 'role' | 'account' | 'external-account' | 'ec2';
+
+/**
+ * The ways in which a role that people enter as can trust the Database Service: its role (or user), its account, its role from
+ * another account, and its role together with EC2 instances that have the role themselves.
+ *
+ * @param principal  ARN of the Database Service's role or user
+ * @param external.principal  the same, seen from another account
+ * Source: the reference page, "Configure Trust Relationships"; the guide to Redshift Serverless, step 1
+ */
+export function trusts(
+  principal: string,
+  { partition, accountId }: IamPlace,
+  external: { principal: string; externalId: string },
+): Record<TrustName, TrustStatement> {
+  const actions = ['sts:AssumeRole'];
+  return {
+    role: { principal, actions },
+    account: { principal: arnText({ partition, service: 'iam', accountId, resource: 'root' }), actions },
+    'external-account': { ...external, actions },
+    ec2: { sid: 'Statement1', principal, service: 'ec2.amazonaws.com', actions },
+  };
 }
 
 function withRoles(statement: PolicyStatement, roles: readonly string[]): PolicyStatement[] {
@@ -201,53 +250,9 @@ function withRoles(statement: PolicyStatement, roles: readonly string[]): Policy
   return roles.length === 0 ? [] : [{ ...statement, resources: roles }];
 }
 
-function withoutKnown(
-  statement: PolicyStatement,
-  written: readonly PolicyStatement[],
-  own: readonly PolicyStatement[],
-): PolicyStatement[] {
-  const earlier = written.filter((one) => !own.includes(one));
-  const known = (action: string) =>
-    earlier.some((one) => one.actions.includes(action) && String(one.resources) === String(statement.resources));
-  const actions = statement.actions.filter((action) => !known(action));
-  return actions.length === 0 ? [] : [{ ...statement, actions }];
-}
-
-export interface PrintIamOptions {
-  types: readonly IamType[];
-  assumesRoles?: readonly string[];
-  /** Name of the role or the user that gets the policy; at most one of the two. */
-  role?: string | undefined;
-  user?: string | undefined;
-  policyName?: string | undefined;
-  /** Only the JSON. */
-  policyOnly?: boolean | undefined;
-}
-
-/**
- * The output of `print-iam`, with its last line break.
- *
- * @throws TeleportError `BadParameter` without types and roles, or with both targets
- */
-export function printIam(options: PrintIamOptions): string {
-  const { types, assumesRoles = [], role, user, policyName = DEFAULT_POLICY_NAME } = options;
-  if (types.length === 0 && assumesRoles.length === 0) {
-    throw new TeleportError(
-      'BadParameter',
-      `at least one of --assumes-roles or --types should be provided. Valid --types: ${IAM_TYPES.join(',')}`,
-    );
-  }
-  if (role && user) throw new TeleportError('BadParameter', '--role and --user exclude each other');
-  const target = role || user || PLACEHOLDER_USER;
-  const statements = agentStatements({ types, assumesRoles });
-  if (options.policyOnly) return `${formatPolicy(statements)}\n`;
-  const nothing = "The agent doesn't require any extra configuration.\n";
-  // Offline nobody knows our account, so an ARN may lie in another one.
-  if (isArn(target)) {
-    const who = JSON.stringify(PLACEHOLDER_USER);
-    const reach = `policy target ${JSON.stringify(target)} is unreachable from assumed role "${PLACEHOLDER_ARN}"`;
-    return `⚠️ Skipping matchers with identity ${who}: ${reach}\n${nothing}`;
-  }
-  if (statements.length === 0) return nothing;
-  return `1. [*] Create IAM Policy "${policyName}":\n${formatPolicy(statements)}\n\n2. [*] Attach IAM policies to "${target}".\n`;
+function filled(statement: PolicyStatement, place: IamPlace): PolicyStatement {
+  const resources = statement.resources.map((text) =>
+    text.replace(/\{(\w+)\}/g, (text, part: string) => place[part as keyof IamPlace] ?? text),
+  );
+  return { ...statement, resources };
 }

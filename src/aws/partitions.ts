@@ -64,6 +64,11 @@ export function partitionOf(region: string): Partition {
   return knownPartitionOf(region) ?? 'aws';
 }
 
+/** Whether AWS has a partition of that name. */
+export function isPartition(text: string): text is Partition {
+  return Object.hasOwn(PARTITIONS, text);
+}
+
 /** What the hosts of a region's databases end with, without a dot in front: `amazonaws.com.cn`. */
 export function dnsSuffixOf(region: string): string {
   return PARTITIONS[partitionOf(region)].dnsSuffix;

@@ -12,6 +12,7 @@ import {
   IAM,
   outputOption,
   POLICY_NAME,
+  PRINT_IAM,
   START,
   START_HOST,
 } from './flags.js';
@@ -143,17 +144,24 @@ export const program: ProgramSpec = {
     command({
       path: 'db configure bootstrap',
       summary: 'Give the Database Service the IAM permissions that its configuration needs.',
+      description:
+        'A role that the configuration assumes (assume_role_arn) gets what its databases need. Any other role or user is taken for the Database Service itself: it gets the rest, and may assume these roles. Run it once for each. It shows what it will do and asks; a second run changes nothing. A policy over the size that AWS takes is divided: NAME, NAME-2 and so on.',
       options: [
         { ...CONFIG, default: '/etc/teleport.yaml' },
         { name: 'manual', kind: 'boolean', description: 'Only print what is to do; AWS is not asked.' },
         POLICY_NAME,
         CONFIRM,
-        { name: 'attach-to-role', description: 'IAM role, name or ARN. Not together with --attach-to-user.' },
+        {
+          name: 'attach-to-role',
+          description:
+            'IAM role, name or ARN. Not together with --attach-to-user. Default: who the credentials belong to.',
+        },
         { name: 'attach-to-user', description: 'IAM user, name or ARN. Not together with --attach-to-role.' },
         ASSUMES_ROLES,
       ],
       examples: [
         'teleport db configure bootstrap -c /etc/teleport.yaml --attach-to-role teleport-db-service',
+        'teleport db configure bootstrap -c /etc/teleport.yaml --attach-to-role arn:aws:iam::123456789012:role/far-databases',
         'teleport db configure bootstrap --manual',
       ],
       load: () => import('./db/configure/bootstrap.js'),
@@ -161,24 +169,30 @@ export const program: ProgramSpec = {
     group({ path: 'db configure aws', summary: 'IAM permissions of a Database Service.' }),
     command({
       path: 'db configure aws print-iam',
-      summary: 'Print the IAM policy of a Database Service; AWS is not asked.',
-      options: [
-        ...IAM,
-        { name: 'policy', kind: 'boolean', description: 'Print the JSON alone.' },
-        POLICY_NAME,
-        { name: 'boundary', kind: 'boolean', hidden: true, description: 'Deprecated.' },
-      ],
+      summary: 'Print IAM policies of a Database Service and of the roles that people enter as; AWS is not asked.',
+      description:
+        'Without --user-role, --trust or --boundary it is the policy of the Database Service itself. What is not known stands as a placeholder and is listed as one: behind the text, or as warnings on standard error beside JSON.',
+      options: [...IAM, ...PRINT_IAM],
       examples: [
         'teleport db configure aws print-iam --types rds,redshift --role teleport-db-service-role',
         'teleport db configure aws print-iam --types redshift-serverless --assumes-roles=analyst --policy',
+        '# The role "analyst" that people enter as: what it may do, and whom it trusts.',
+        'teleport db configure aws print-iam --types redshift-serverless --user-role --assumes-roles=analyst --region=us-east-1',
+        'teleport db configure aws print-iam --trust --assumes-roles=analyst --role arn:aws:iam::123456789012:role/teleport-db-service-role',
+        'teleport db configure aws print-iam --boundary',
       ],
       load: () => import('./db/configure/print-iam.js'),
     }),
     command({
       path: 'db configure aws create-iam',
       summary: 'Create the IAM policy of a Database Service and attach it.',
+      description:
+        'It shows what it will do and asks. A second run changes nothing. A policy over the size that AWS takes is divided: NAME, NAME-2 and so on.',
       options: [...IAM, { ...POLICY_NAME, name: 'name', aliases: ['policy-name'] }, CONFIRM],
-      examples: ['teleport db configure aws create-iam --types redshift --role teleport-db-service-role --confirm'],
+      examples: [
+        'teleport db configure aws create-iam --types redshift --role teleport-db-service-role --confirm',
+        'teleport db configure aws create-iam --types redshift-serverless --assumes-roles=analyst --role teleport-db-service-role',
+      ],
       load: () => import('./db/configure/create-iam.js'),
     }),
 

@@ -103,11 +103,34 @@ export function outputOption(file: string): OptionSpec {
 
 /** Of `print-iam` and `create-iam`. */
 export const IAM: readonly OptionSpec[] = [
-  option('types', 'Comma-separated database types: rds, rdsproxy, redshift, redshift-serverless and others.', {
-    short: 'r',
-    kind: 'list',
+  option(
+    'types',
+    'Comma-separated database types: rds, rdsproxy, redshift, redshift-serverless, elasticache, elasticache-serverless, memorydb, keyspaces, dynamodb, opensearch, documentdb.',
+    { short: 'r', kind: 'list' },
+  ),
+  option('role', 'IAM role of the Database Service, name or ARN. Not together with --user.'),
+  option('user', 'IAM user of the Database Service, name or ARN. Not together with --role.'),
+  { ...ASSUMES_ROLES, description: 'Comma-separated names or ARNs of the IAM roles that people enter databases as.' },
+  option('region', 'AWS region in ARNs of ElastiCache, MemoryDB and Redshift Serverless.'),
+  option('kms-key', 'Id or ARN of the KMS key of the secrets of ElastiCache and MemoryDB, if it is your own.'),
+  option('discovery', 'Also what looking for databases in AWS needs (db_service.aws).', { kind: 'boolean' }),
+];
+
+/** Only of `print-iam`. */
+export const PRINT_IAM: readonly OptionSpec[] = [
+  option('user-role', 'Print the policy of a role that people enter as, of Redshift and Redshift Serverless.', {
+    kind: 'boolean',
   }),
-  option('role', 'IAM role of the Database Service. Not together with --user.'),
-  option('user', 'IAM user of the Database Service. Not together with --role.'),
-  ASSUMES_ROLES,
+  option('trust', 'Print the trust policies that such a role can have.', { kind: 'boolean' }),
+  option('boundary', 'Print what the permissions boundary of the Database Service must allow.', { kind: 'boolean' }),
+  option('policy-name', 'Name of the IAM policy. Default: "DatabaseAccess", with --user-role "DatabaseUserAccess".'),
+  option('workgroup-id', 'Id of the Redshift Serverless workgroup for --user-role.'),
+  option('external-id', 'External id for --trust, when the role is in another account.'),
+  option('policy', 'Print the JSON alone: the document, or a list where there are several.', { kind: 'boolean' }),
+  option('format', 'Output format: text or json.', {
+    short: 'f',
+    kind: 'enum',
+    values: ['text', 'json'],
+    default: 'text',
+  }),
 ];

@@ -1,82 +1,101 @@
-import { agentStatements, IAM_TYPES, parseIamTypes, printIam } from '../../src/aws/iam-policy.js';
+/** Statement by statement it is compared in `test/seeds/seed-003.test.ts`. */
+import {
+  agentStatements,
+  boundaryStatements,
+  exampleRole,
+  type IamPlace,
+  leftOut,
+  ROLE_TYPES,
+  roleResources,
+  trusts,
+  userRoleStatements,
+} from '../../src/aws/iam-policy.js';
+import { IAM_TYPES } from '../../src/aws/iam-types.js';
 
-test("a cluster's permissions are printed as the reference page has them", () => {
-  const text = printIam({ types: ['redshift'], role: 'teleport-db', assumesRoles: ['redshift-user-role'] });
-  expect(text).toBe(`1. [*] Create IAM Policy "DatabaseAccess":
-{
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Sid": "RedshiftConnectAsDBUser",
-            "Effect": "Allow",
-            "Action": "redshift:GetClusterCredentials",
-            "Resource": "*"
-        },
-        {
-            "Sid": "RedshiftConnectAsIAMRole",
-            "Effect": "Allow",
-            "Action": "sts:AssumeRole",
-            "Resource": [
-                "arn:*:iam::*:role/redshift-user-role"
-            ]
-        },
-        {
-            "Sid": "RedshiftFetchMetadata",
-            "Effect": "Allow",
-            "Action": "redshift:DescribeClusters",
-            "Resource": "*"
-        }
-    ]
-}
+const place: IamPlace = {
+  partition: 'aws-cn',
+  accountId: '123456789012',
+  region: 'cn-north-1',
+  replicationGroup: '*',
+  workgroupId: 'w1',
+};
+const sidsOf = (statements: readonly { sid?: string }[]) => statements.map(({ sid }) => sid);
 
-2. [*] Attach IAM policies to "teleport-db".
-`);
-});
-
-test('only the policy is printed when asked, under any order of types', () => {
-  const types = parseIamTypes(['redshift-serverless,documentdb', 'redshift']);
-  expect(types).toEqual(['redshift', 'redshift-serverless', 'docdb']);
-  const { Statement } = JSON.parse(printIam({ types, policyOnly: true }));
-  expect(Statement.map((one: { Sid?: string }) => one.Sid)).toEqual([
-    'RedshiftConnectAsDBUser',
-    'RedshiftFetchMetadata',
-    'RedshiftServerlessFetchMetadata',
-    undefined,
-    'DocumentDBCheckDomainURL',
+test('every ARN is of the place', () => {
+  const all = agentStatements({ types: IAM_TYPES, place, assumesRoles: ['team/b', 'role/a'], hasExamples: true });
+  const arns = all.flatMap(({ resources }) => resources).filter((one) => one !== '*');
+  expect(new Set(arns)).toEqual(
+    new Set([
+      'arn:aws-cn:iam::123456789012:role/a',
+      'arn:aws-cn:iam::123456789012:role/team/b',
+      'arn:aws-cn:elasticache:cn-north-1:123456789012:replicationgroup:*',
+      'arn:aws-cn:elasticache:cn-north-1:123456789012:user:*',
+      'arn:aws-cn:memorydb:cn-north-1:123456789012:replicationgroup:*',
+      'arn:aws-cn:memorydb:cn-north-1:123456789012:user:*',
+      'arn:aws-cn:secretsmanager:*:123456789012:secret:teleport/*',
+    ]),
+  );
+  expect(userRoleStatements(['redshift-serverless'], place)[0]?.resources).toEqual([
+    'arn:aws-cn:redshift-serverless:cn-north-1:123456789012:workgroup/w1',
   ]);
 });
 
-test('an action is not repeated by a later type, and no Sid stands twice', () => {
-  const all = agentStatements({ types: IAM_TYPES, assumesRoles: ['b', 'a'] });
-  const sids = all.flatMap(({ sid }) => sid ?? []);
+test('no Sid stands twice, with all types and all that can be asked for', () => {
+  const kmsKey = 'arn:aws-cn:kms:*:123456789012:key/k';
+  const all = agentStatements({ types: IAM_TYPES, place, hasExamples: true, discovers: true, kmsKey });
+  const sids = sidsOf(all).filter((sid) => sid !== undefined);
   expect(new Set(sids).size).toBe(sids.length);
-  const assume = all.filter(({ actions }) => actions.includes('sts:AssumeRole'));
-  expect(assume).toMatchObject([
-    { sid: 'RedshiftConnectAsIAMRole', resources: ['arn:*:iam::*:role/a', 'arn:*:iam::*:role/b'] },
-  ]);
-  expect(sids).not.toContain('RDSProxyConnect');
-  expect(sids).not.toContain('DocumentDBCheckDomainURL');
-  expect(all.filter(({ actions }) => actions.includes('elasticache:Connect'))).toHaveLength(1);
+  expect(all.at(-1)).toEqual({
+    effect: 'Allow',
+    actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
+    resources: [kmsKey],
+    keepsList: true,
+  });
+});
+
+test('without a role to assume its statements stand with an example, or not at all', () => {
+  for (const type of IAM_TYPES) {
+    const shown = agentStatements({ types: [type], place, hasExamples: true });
+    const made = agentStatements({ types: [type], place });
+    const missing = sidsOf(shown).filter((sid) => !sidsOf(made).includes(sid));
+    expect(missing).toEqual(leftOut([type]));
+    expect(missing.length > 0).toBe(ROLE_TYPES.includes(type));
+    const roles = shown.filter(({ actions }) => actions.includes('sts:AssumeRole')).flatMap((one) => one.resources);
+    expect(roles).toEqual(missing.map(() => `arn:aws-cn:iam::123456789012:role/${exampleRole(type)}`));
+  }
 });
 
 test('roles alone, or with a type that has no place for them, get their statement too', () => {
-  expect(agentStatements({ types: [], assumesRoles: ['arn:aws:iam::123456789012:role/r'] })).toMatchObject([
-    { actions: ['sts:AssumeRole'], resources: ['arn:aws:iam::123456789012:role/r'] },
-  ]);
-  const rds = agentStatements({ types: ['rds'], assumesRoles: ['r'] });
-  expect(rds.at(-1)?.actions).toEqual(['sts:AssumeRole']);
+  const role = 'arn:aws-cn:iam::210987654321:role/r';
+  const own = { effect: 'Allow', actions: ['sts:AssumeRole'], resources: [role] };
+  expect(agentStatements({ types: [], place, assumesRoles: [role] })).toEqual([own]);
+  expect(agentStatements({ types: ['rds'], place, assumesRoles: [role] }).at(-1)).toEqual(own);
+  expect(boundaryStatements()).toEqual([{ ...own, resources: ['*'] }]);
 });
 
-test('what cannot be printed is said', () => {
-  expect(() => parseIamTypes(['foo'])).toThrow(
-    `--types "foo" not supported. supported types are: ${IAM_TYPES.join(', ')}`,
-  );
-  expect(() => printIam({ types: [] })).toThrow(
-    /^at least one of --assumes-roles or --types should be provided. Valid --types: rds,/,
-  );
-  expect(printIam({ types: ['keyspace'] })).toBe("The agent doesn't require any extra configuration.\n");
-  expect(printIam({ types: ['redshift'] })).toContain('2. [*] Attach IAM policies to "username".');
-  expect(printIam({ types: ['redshift'], role: 'arn:aws:iam::123456789012:role/r' })).toBe(
-    '⚠️ Skipping matchers with identity "username": policy target "arn:aws:iam::123456789012:role/r" is unreachable from assumed role "arn:*:iam::*:user/username"\nThe agent doesn\'t require any extra configuration.\n',
-  );
+test('looking for databases needs more, where a type has it', () => {
+  const more = agentStatements({ types: ['redshift', 'redshift-serverless'], place, discovers: true });
+  expect(more.at(-1)?.actions[0]).toBe('redshift-serverless:ListWorkgroups');
+  expect(more).toHaveLength(agentStatements({ types: ['redshift', 'redshift-serverless'], place }).length + 1);
+});
+
+test('roles are sorted, each once, and an ARN stays', () => {
+  const far = 'arn:aws-cn:iam::210987654321:role/far';
+  expect(roleResources(['b', far, 'a', 'b'], place)).toEqual([
+    'arn:aws-cn:iam::123456789012:role/a',
+    'arn:aws-cn:iam::123456789012:role/b',
+    far,
+  ]);
+});
+
+test('who may become the role that people enter as', () => {
+  const principal = 'arn:aws-cn:iam::123456789012:role/agent';
+  const actions = ['sts:AssumeRole'];
+  const external = { principal: 'arn:aws-cn:iam::210987654321:role/agent', externalId: 'e' };
+  expect(trusts(principal, place, external)).toEqual({
+    role: { principal, actions },
+    account: { principal: 'arn:aws-cn:iam::123456789012:root', actions },
+    'external-account': { ...external, actions },
+    ec2: { sid: 'Statement1', principal, service: 'ec2.amazonaws.com', actions },
+  });
 });

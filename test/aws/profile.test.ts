@@ -22,6 +22,7 @@ import type { TeleportError } from '../../src/errors.js';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 import { createTestCa } from '../support/ca.js';
 
+const ALICE = { kind: 'user', name: 'alice', accountId: '123456789012', partition: 'aws' } as const;
 const before = { ...process.env };
 let aws: AwsDouble;
 let dir: string;
@@ -67,7 +68,7 @@ const place = { region, accountId: '123456789012', dbName: 'dev', chain: [], ask
 /** Every client that the product makes. */
 const CALLS: [service: string, call: (options: ClientOptions) => Promise<unknown>][] = [
   ['sts', (options) => callerIdentity(options)],
-  ['iam', (options) => attachPolicy(options, 'arn:aws:iam::123456789012:policy/p', { kind: 'user', name: 'alice' })],
+  ['iam', (options) => attachPolicy(options, 'arn:aws:iam::123456789012:policy/p', ALICE)],
   ['redshift', (options) => discoverRedshift(options)],
   ['redshift', (options) => redshiftIamCredentials({ ...place, profile: options.profile, clusterId: 'c1' })],
   ['redshift', (options) => whyUnavailable(options, { kind: 'cluster', id: 'c1' })],

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { redshiftCredentials, redshiftIamCredentials, serverlessCredentials } from '../../src/aws/credentials.js';
 import { findCustomDomain } from '../../src/aws/custom-domain.js';
 import { discoverRedshift, discoverServerless } from '../../src/aws/discover.js';
-import { attachPolicy, currentIdentity, putPolicy } from '../../src/aws/iam.js';
+import { attachedPolicies, attachPolicy, currentIdentity, policyState, putPolicy } from '../../src/aws/iam.js';
 import { fetchMetadata } from '../../src/aws/metadata.js';
 import { callerIdentity } from '../../src/aws/sts.js';
 import type { Principal } from '../support/aws/world.js';
@@ -369,11 +369,11 @@ describe('refusals', () => {
 
 describe('IAM, as "teleport db configure" uses it', () => {
   const document = (action: string) => JSON.stringify(allow(action));
+  const place = { accountId: '123456789012', partition: 'aws' };
   const policy = (name: string, action: string) => ({
     name,
     document: document(action),
-    accountId: '123456789012',
-    partition: 'aws',
+    arn: `arn:aws:iam::123456789012:policy/${name}`,
   });
   interface Version {
     VersionId: string;
@@ -382,9 +382,18 @@ describe('IAM, as "teleport db configure" uses it', () => {
 
   test('what we make and attach is what the command line finds', async () => {
     aws.addRole('agent', { path: '/team/' });
-    const arn = await putPolicy({ region }, policy('DatabaseAccess', 'redshift:GetClusterCredentials'));
-    await attachPolicy({ region }, arn, { kind: 'role', name: 'agent' });
-    await attachPolicy({ region }, arn, { kind: 'user', name: 'alice' });
+    const wanted = policy('DatabaseAccess', 'redshift:GetClusterCredentials');
+    const { arn } = wanted;
+    const [agent, alice] = [
+      { kind: 'role', name: 'agent', ...place } as const,
+      { kind: 'user', name: 'alice', ...place } as const,
+    ];
+    expect(await policyState({ region }, wanted)).toBe('missing');
+    await putPolicy({ region }, wanted);
+    expect(await policyState({ region }, wanted)).toBe('current');
+    await attachPolicy({ region }, arn, agent);
+    await attachPolicy({ region }, arn, alice);
+    for (const bearer of [agent, alice]) expect(await attachedPolicies({ region }, bearer)).toEqual([arn]);
     const attached = { AttachedPolicies: [{ PolicyName: 'DatabaseAccess', PolicyArn: arn }] };
     expect(await cli('iam', 'list-attached-role-policies', '--role-name=agent')).toEqual(attached);
     expect(await cli('iam', 'list-attached-user-policies', '--user-name=alice')).toEqual(attached);
@@ -407,7 +416,8 @@ describe('IAM, as "teleport db configure" uses it', () => {
     for (let i = 0; i < 4; i++) await cli(...add, '--set-as-default');
     const full = await ended(...add);
     expect(full.stderr).toMatch(/\(LimitExceeded\) when calling the CreatePolicyVersion operation/);
-    expect(await putPolicy({ region }, policy('P', 'redshift:c'))).toBe(arn);
+    expect(await policyState({ region }, policy('P', 'redshift:c'))).toBe('outdated');
+    await putPolicy({ region }, policy('P', 'redshift:c'));
     const { Versions } = await cli<{ Versions: Version[] }>('iam', 'list-policy-versions', '--policy-arn', arn);
     expect(Versions.map(({ VersionId, IsDefaultVersion }) => [VersionId, IsDefaultVersion])).toEqual([
       ['v6', true],

@@ -6,7 +6,11 @@ export {
   CreatePolicyVersionCommand,
   DeletePolicyVersionCommand,
   GetPolicyCommand,
+  GetPolicyVersionCommand,
   GetRoleCommand,
+  GetUserCommand,
   IAMClient,
+  ListAttachedRolePoliciesCommand,
+  ListAttachedUserPoliciesCommand,
   ListPolicyVersionsCommand,
 } from '@aws-sdk/client-iam';

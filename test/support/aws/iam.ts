@@ -29,7 +29,7 @@ export const iamActions: Record<string, (call: QueryCall) => XmlValue> = {
       tags: Object.fromEntries(structList(params, 'Tags').map((tag) => [tag.Key ?? '', tag.Value ?? ''])),
       createdAt: new Date(world.now()),
       versions: [
-        { id: 'v1', document: parsed(params.PolicyDocument), isDefault: true, createdAt: new Date(world.now()) },
+        { id: 'v1', document: managed(params.PolicyDocument), isDefault: true, createdAt: new Date(world.now()) },
       ],
       nextVersion: 2,
     };
@@ -60,7 +60,7 @@ export const iamActions: Record<string, (call: QueryCall) => XmlValue> = {
     if (isDefault) for (const one of policy.versions) one.isDefault = false;
     const version = {
       id: `v${policy.nextVersion++}`,
-      document: parsed(call.params.PolicyDocument),
+      document: managed(call.params.PolicyDocument),
       isDefault,
       createdAt: new Date(call.world.now()),
     };
@@ -160,11 +160,21 @@ function policyOf(call: QueryCall, action: string): ManagedPolicy {
 function parsed(document: string | undefined): string {
   try {
     const { Statement } = JSON.parse(document ?? '') as PolicyDocument;
-    if (Statement !== undefined) return document!;
+    const sids = [Statement].flat().flatMap((one) => one?.Sid ?? []);
+    if (Statement !== undefined && new Set(sids).size === sids.length) return document!;
   } catch {
     // Falls through to AWS's answer.
   }
   throw new AwsFault('MalformedPolicyDocument', 'Syntax errors in policy.');
+}
+
+/** Of a managed policy: AWS counts its characters without white space. */
+function managed(document: string | undefined): string {
+  const text = parsed(document);
+  if (text.replace(/\s/g, '').length > 6144) {
+    throw new AwsFault('LimitExceeded', 'Cannot exceed quota for PolicySize: 6144');
+  }
+  return text;
 }
 
 const missing = (text: string) => new AwsFault('NoSuchEntity', text);

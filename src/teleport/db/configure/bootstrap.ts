@@ -1,19 +1,25 @@
 /** `teleport db configure bootstrap`: the IAM permissions that a configuration file needs. Source: database-service.md 12. */
 
-import { parseArn } from '../../../aws/arn.js';
-import { IAM_TYPES, type IamType, parseIamTypes } from '../../../aws/iam-policy.js';
+import { IAM_TYPES, type IamType, parseIamTypes } from '../../../aws/iam-types.js';
 import { splitAwsHost } from '../../../aws/partitions.js';
 import type { Env } from '../../../cli/env.js';
 import { printLine } from '../../../cli/output.js';
-import { TeleportError } from '../../../errors.js';
 import { hostOf } from '../../../host-port.js';
 import { databaseType } from '../../../resources/database-type.js';
 import { databaseWithDefaults } from '../../../resources/defaults.js';
 import type { Database } from '../../../resources/types.js';
 import { readConfigFile } from '../../config.js';
 import { type DatabaseConfig, databaseConfig } from '../../config-databases.js';
-import { accountsOf, applyPlan, showPlan } from './apply.js';
-import { NOBODY, planPolicies, type Served, type Target } from './plan.js';
+import { applyPlan, showPlan } from './apply.js';
+import {
+  notesOnPlaceholders,
+  PLACEHOLDER_USER,
+  type Plan,
+  planPolicies,
+  type Served,
+  UNKNOWN_ACCOUNT,
+} from './plan.js';
+import { askedTarget, targetOf } from './target.js';
 
 export interface BootstrapArgs {
   config: string;
@@ -32,43 +38,23 @@ export async function run(env: Env, args: BootstrapArgs): Promise<void> {
   ]);
   printLine(env, `Reading configuration at "${args.config}"...`);
   const served = servedBy(databaseConfig(readConfigFile(args.config).raw));
-  const region = env.vars.AWS_REGION || env.vars.AWS_DEFAULT_REGION;
-  const identity = args.manual ? NOBODY : await identityOf(region, target);
-  const { manual, assumesRoles } = args;
-  const plan = planPolicies(served, { identity, target, assumesRoles, manual });
-  if (plan.passes.length > 0) {
-    printLine(env);
-    printLine(env, `Configure AWS for Database Service for accounts: [${accountsOf(plan)}]`);
+  const { assumesRoles, policyName } = args;
+  if (args.manual) {
+    const bearer = target ?? ({ kind: 'user', name: PLACEHOLDER_USER } as const);
+    const plan = planPolicies(served, { bearer, assumesRoles, policyName });
+    printAccount(env, plan);
+    return showPlan(env, { ...plan, notes: [...plan.notes, ...notesOnPlaceholders(plan)] });
   }
-  showPlan(env, plan, args.policyName);
-  if (manual) return;
-  await applyPlan(env, plan, { policyName: args.policyName, identity, region, isConfirmed: args.confirm });
+  const { bearer, region } = await askedTarget(target);
+  const plan = { ...planPolicies(served, { bearer, assumesRoles, policyName }), bearer };
+  printAccount(env, plan);
+  await applyPlan(env, plan, { region, isConfirmed: args.confirm });
 }
 
-/** Whose credentials these are; with a target, the name of the role does not matter, so no lookup that may be denied. */
-export async function identityOf(region: string | undefined, target: Target | undefined) {
-  const options = { region: region || 'us-east-1' };
-  if (target === undefined) {
-    const { currentIdentity } = await import('../../../aws/iam.js');
-    return await currentIdentity(options);
-  }
-  const { callerIdentity } = await import('../../../aws/sts.js');
-  const { arn, accountId } = await callerIdentity(options);
-  const { partition = 'aws', resource = '' } = parseArn(arn) ?? {};
-  const [kind, name = ''] = resource.split('/');
-  const known = { name, arn, accountId, partition };
-  return { kind: kind === 'user' ? ('user' as const) : ('role' as const), ...known };
-}
-
-/** @throws BadParameter when both were given */
-export function targetOf(
-  { role, user }: { role?: string | undefined; user?: string | undefined },
-  [roleFlag, userFlag]: readonly [string, string],
-): Target | undefined {
-  if (role && user)
-    throw new TeleportError('BadParameter', `only one of ${roleFlag} or ${userFlag} should be provided`);
-  if (role) return { kind: 'role', name: role };
-  return user ? { kind: 'user', name: user } : undefined;
+function printAccount(env: Env, { bearer, policies }: Plan): void {
+  if (policies.length === 0) return;
+  printLine(env);
+  printLine(env, `Configure AWS for Database Service for accounts: [${bearer.accountId ?? UNKNOWN_ACCOUNT}]`);
 }
 
 /** Types and roles of the section `db_service`. */
@@ -77,16 +63,12 @@ export function servedBy({ databases, resources, aws }: DatabaseConfig): Served 
     databases: databases.map((database) => ({
       type: iamType(database),
       roleArn: database.spec.aws?.assume_role_arn ?? '',
-      externalId: database.spec.aws?.external_id,
     })),
-    matchers: aws.map(({ types, assume_role_arn, external_id }) => ({
+    matchers: aws.map(({ types, assume_role_arn }) => ({
       types: parseIamTypes(types.filter((type) => IAM_TYPES.some((known) => known === type))),
       roleArn: assume_role_arn ?? '',
-      externalId: external_id,
     })),
-    resources: resources.flatMap(({ aws }) =>
-      aws?.assume_role_arn ? [{ roleArn: aws.assume_role_arn, externalId: aws.external_id }] : [],
-    ),
+    resources: resources.map(({ aws }) => ({ roleArn: aws?.assume_role_arn ?? '' })),
   };
 }
 

@@ -1,124 +1,115 @@
 /**
- * Which IAM identity needs which permissions for a configuration: pure, from the database types, the roles to assume and
- * the target that was named. One pass is one policy and what it is attached to.
+ * Which permissions an IAM identity needs for a configuration: pure, from the database types, the roles to assume and who the
+ * identity is.
  *
- * Source: database-service.md 12.4; Teleport's guide on bootstrapping with assume_role_arn.
+ * One that a database or matcher assumes needs what these databases need. Any other is the Database Service's own: it needs
+ * what all databases without a role need, and may assume every role. Source: Teleport's guide to Redshift Serverless,
+ * "Bootstrapping with assume_role_arn"; database-service.md 12.4.
  */
-import { accountOf, isArn, roleArnText } from '../../../aws/arn.js';
-import { agentStatements, type IamType, PLACEHOLDER_ARN, PLACEHOLDER_USER } from '../../../aws/iam-policy.js';
-import type { PolicyStatement } from '../../../aws/policy-document.js';
+import { isArn, parseArn } from '../../../aws/arn.js';
+import { checkPolicyName, checkRoles, type PolicyBearer, parseBearer } from '../../../aws/iam-names.js';
+import { agentStatements, type IamPlace, leftOut, PLACEHOLDERS } from '../../../aws/iam-policy.js';
+import type { IamType } from '../../../aws/iam-types.js';
+import { formatPolicy, type PolicyStatement, splitPolicy } from '../../../aws/policy-document.js';
 import { TeleportError } from '../../../errors.js';
 
-export interface Assumed {
-  /** Empty: the service's own identity. */
-  roleArn: string;
-  externalId?: string | undefined;
-}
+/** Stands for the target in what is printed when neither a role nor a user was named. */
+export const PLACEHOLDER_USER = 'username';
+/** Stands for an account in what is printed when it is not known. */
+export const UNKNOWN_ACCOUNT = '*';
 
-/** What a configuration serves. */
+/** What a configuration serves. A role is an ARN; empty: the service's own identity. */
 export interface Served {
-  databases: readonly (Assumed & { type: IamType | undefined })[];
-  matchers: readonly (Assumed & { types: readonly IamType[] })[];
-  /** Roles of `db_service.resources`. */
-  resources: readonly Assumed[];
+  databases: readonly { type: IamType | undefined; roleArn: string }[];
+  matchers: readonly { types: readonly IamType[]; roleArn: string }[];
+  /** Roles of `db_service.resources`, whose databases are not in the file. */
+  resources: readonly { roleArn: string }[];
 }
 
-export interface PolicyBearer {
-  kind: 'role' | 'user';
-  name: string;
-  arn: string;
-  /** `*` when nobody was asked. */
-  accountId: string;
-  partition: string;
-}
-
-export interface Target {
-  kind: 'role' | 'user';
-  /** Name, or ARN. */
-  name: string;
-}
-
-export interface Pass {
-  accountId: string;
-  statements: PolicyStatement[];
-  target: { kind: 'role' | 'user'; name: string };
-  /** Act as this role: it is not the one of our credentials. */
-  as?: Assumed;
-}
-
+/** Policies, and who gets them. */
 export interface Plan {
-  passes: Pass[];
-  /** Lines for the person. */
-  skipped: string[];
+  bearer: PolicyBearer;
+  policies: { name: string; statements: PolicyStatement[] }[];
+  /** Sentences for the person. */
+  notes: string[];
 }
 
 export interface PlanOptions {
-  identity: PolicyBearer;
-  target?: Target | undefined;
-  /** More roles that the service's own identity may assume, names or ARNs. */
+  bearer: PolicyBearer;
+  policyName: string;
+  /** More roles that it may assume: those that people enter databases as. Names or ARNs. */
   assumesRoles?: readonly string[];
-  manual: boolean;
 }
 
-/** Who stands for the caller as long as AWS is not asked. */
-export const NOBODY: PolicyBearer = {
-  kind: 'user',
-  name: PLACEHOLDER_USER,
-  arn: PLACEHOLDER_ARN,
-  accountId: '*',
-  partition: '*',
-};
-
-/** @throws BadParameter when a short role name could be any of several roles */
+/** @throws BadParameter when a short name could be any of several roles, and for roles of another partition */
 export function planPolicies(served: Served, options: PlanOptions): Plan {
-  const { identity, target } = options;
+  const { assumesRoles = [], policyName } = options;
   const roles = rolesOf(served);
-  if (target?.kind !== 'role') return plan(defaultPasses(served, options), []);
-  const named = fullRoleArn(target.name, roles, options);
-  const base = { ...basePass(served, options), target: { kind: 'role' as const, name: shortName(target.name) } };
-  if (named === undefined) return plan([base], []);
-  const match = roles.find(({ roleArn }) => roleArn === named);
-  const hasBase = served.matchers.length === 0 || served.matchers.some(({ roleArn }) => roleArn === '');
-  if (accountIn(named) !== identity.accountId && (match === undefined || hasBase || !options.manual)) {
-    const line = `⚠️ Skipping matchers with identity "${identity.name}": policy target "${named}" is unreachable from assumed role "${identity.arn}"`;
-    return plan(match !== undefined && options.manual ? [rolePass(served, match)] : [], [line]);
-  }
-  if (match === undefined) return plan([base], []);
-  const { as: _as, ...own } = rolePass(served, match);
-  return plan([own], []);
-}
-
-function plan(passes: Pass[], skipped: string[]): Plan {
-  return { passes: passes.filter(({ statements }) => statements.length > 0), skipped };
-}
-
-/** The base identity, unless every matcher has a role; then each role of a matcher. */
-function defaultPasses(served: Served, options: PlanOptions): Pass[] {
-  const { target } = options;
-  const matcherRoles = unique(served.matchers.filter(({ roleArn }) => roleArn !== ''));
-  const hasBase = served.matchers.length === 0 || served.matchers.some(({ roleArn }) => roleArn === '');
-  const passes = [...(hasBase ? [basePass(served, options)] : []), ...matcherRoles.map((r) => rolePass(served, r))];
-  return target ? passes.map((pass) => ({ ...pass, target: { ...target, name: shortName(target.name) } })) : passes;
-}
-
-/** What the service itself needs: everything without a role, and to assume every role. */
-function basePass(served: Served, { identity, assumesRoles = [] }: PlanOptions): Pass {
+  const role = configuredRole(roles, options.bearer);
+  const bearer = role === undefined ? options.bearer : { ...options.bearer, ...parseBearer('role', role) };
+  checkRoles([...roles, ...assumesRoles], bearer.partition);
+  const types = typesOf(served, role ?? '');
+  const assumed = [...(role === undefined ? roles : []), ...assumesRoles];
+  const place = anyIn(bearer, roles);
+  const statements = agentStatements({ types, place, assumesRoles: assumed, discovers: true });
   return {
-    accountId: identity.accountId,
-    statements: agentStatements({
-      types: typesOf(served, ''),
-      assumesRoles: [...rolesOf(served).map(({ roleArn }) => roleArn), ...assumesRoles],
-    }),
-    target: { kind: identity.kind, name: identity.name },
+    bearer,
+    policies: namedPolicies(policyName, statements),
+    notes: [
+      ...(role !== undefined && options.bearer.arn === undefined
+        ? [`"${options.bearer.name}" is the role ${role} of the configuration.`]
+        : []),
+      ...(role === undefined ? roles.map((one) => `The configuration assumes ${one}: run this once for it too.`) : []),
+      ...notesOnRoles(types, assumed),
+      ...(statements.length === 0 && served.resources.some(({ roleArn }) => roleArn === (role ?? ''))
+        ? ['The databases of "resources" are not in the file: "teleport db configure aws" takes their types.']
+        : []),
+    ],
   };
 }
 
-function rolePass(served: Served, role: Assumed): Pass {
+/** As many policies as AWS's limit of size asks for: NAME, NAME-2, … @throws BadParameter for what cannot be a name */
+export function namedPolicies(name: string, statements: readonly PolicyStatement[]): Plan['policies'] {
+  const parts = splitPolicy(statements).map((part, i) => ({
+    name: i === 0 ? name : `${name}-${i + 1}`,
+    statements: part,
+  }));
+  checkPolicyName(parts.at(-1)?.name ?? name);
+  return parts;
+}
+
+/** What is left out where no role to assume is known. */
+export function notesOnRoles(types: readonly IamType[], assumed: readonly string[]): string[] {
+  const sids = assumed.length === 0 ? leftOut(types) : [];
+  if (sids.length === 0) return [];
+  return [
+    `No role that people enter as is known, which leaves out ${sids.join(', ')}. Name such roles with --assumes-roles.`,
+  ];
+}
+
+/** Which words of a plan that AWS was not asked about somebody has to replace. */
+export function notesOnPlaceholders({ bearer, policies }: Plan): string[] {
+  const hasAccount = policies.some(({ statements }) => formatPolicy(statements).includes(PLACEHOLDERS.accountId));
+  return [
+    ...(hasAccount
+      ? [`"${PLACEHOLDERS.accountId}" is a placeholder: your AWS account; --attach-to-role ARN fills it in.`]
+      : []),
+    ...(bearer.name === PLACEHOLDER_USER && policies.length > 0
+      ? [
+          `"${PLACEHOLDER_USER}" is a placeholder: the role or user of the Database Service; --attach-to-role or --attach-to-user fills it in.`,
+        ]
+      : []),
+  ];
+}
+
+/** Every region and every cluster in the account of a bearer. */
+export function anyIn({ accountId, partition }: PolicyBearer, roles: readonly string[] = []): IamPlace {
   return {
-    accountId: accountIn(role.roleArn),
-    statements: agentStatements({ types: typesOf(served, role.roleArn) }),
-    target: { kind: 'role', name: shortName(role.roleArn) },
-    as: role,
+    partition: partition ?? roles.map((role) => parseArn(role)?.partition).find(Boolean) ?? 'aws',
+    accountId: accountId ?? PLACEHOLDERS.accountId,
+    region: '*',
+    replicationGroup: '*',
+    workgroupId: '*',
   };
 }
 
@@ -130,36 +121,22 @@ function typesOf({ databases, matchers }: Served, roleArn: string): IamType[] {
 }
 
 /** Every role of the configuration, once, in its order. */
-function rolesOf({ databases, matchers, resources }: Served): Assumed[] {
-  return unique([...matchers, ...databases, ...resources].filter(({ roleArn }) => roleArn !== ''));
+function rolesOf({ databases, matchers, resources }: Served): string[] {
+  const roles = [...matchers, ...databases, ...resources].map(({ roleArn }) => roleArn);
+  return [...new Set(roles)].filter((role) => role !== '');
 }
 
-/** The target as ARN; undefined where only its name is known and that is enough. */
-function fullRoleArn(name: string, roles: readonly Assumed[], options: PlanOptions): string | undefined {
-  if (isArn(name)) return name;
-  if (roles.length === 0) return undefined;
-  if (options.manual) {
-    throw new TeleportError(
-      'BadParameter',
-      `unable to determine required permissions for policy attachment target "${name}" in manual mode, please specify the full role ARN`,
-    );
-  }
-  const { accountId, partition } = options.identity;
-  const known = roles.find(({ roleArn }) => accountIn(roleArn) === accountId && shortName(roleArn) === shortName(name));
-  return known?.roleArn ?? roleArnText({ partition, accountId, name });
-}
-
-function unique(roles: readonly Assumed[]): Assumed[] {
-  return roles
-    .filter((one, i) => roles.findIndex(({ roleArn }) => roleArn === one.roleArn) === i)
-    .map(({ roleArn, externalId }) => ({ roleArn, externalId }));
-}
-
-function accountIn(roleArn: string): string {
-  return accountOf(roleArn) ?? '*';
-}
-
-/** Last part of an ARN or path. */
-function shortName(name: string): string {
-  return name.slice(name.lastIndexOf('/') + 1);
+/** The one of these roles that the bearer is; undefined for the service's own identity. */
+function configuredRole(roles: readonly string[], { kind, name, arn, accountId }: PolicyBearer): string | undefined {
+  if (kind !== 'role') return undefined;
+  if (arn !== undefined) return roles.find((role) => role === arn);
+  const named = roles.filter((role) => {
+    const own = isArn(role) ? parseBearer('role', role) : undefined;
+    return own?.name === name && (accountId === undefined || own.accountId === accountId);
+  });
+  if (named.length < 2) return named[0];
+  throw new TeleportError(
+    'BadParameter',
+    `"${name}" could be any of ${named.join(', ')}, please specify the full role ARN`,
+  );
 }
