@@ -81,8 +81,8 @@ export async function everyDatabase(
   const begin = async (session: LoginSession): Promise<() => Promise<unknown>> => {
     const { rootCluster } = session;
     if (args.cluster) return () => listOne(session, args.cluster!);
-    const access = await open(session, rootCluster);
-    const leaves = await answers.from(rootCluster, () => leavesOf(env, access));
+    const access = await answers.from(rootCluster, () => open(session, rootCluster));
+    const leaves = access && (await answers.from(rootCluster, () => leavesOf(env, access)));
     return async () => {
       await using _ = access;
       if (!leaves) return;

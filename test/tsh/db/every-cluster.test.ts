@@ -1,5 +1,5 @@
 /** What `tsh db ls --all` shows while a cluster hangs. Tests: src/cli/progress.ts, src/tsh/db/ls.ts */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -50,7 +50,7 @@ test('on a terminal the others are shown while a leaf hangs, then the leaf is na
   expect(status).toBeUndefined();
   expect(await running).toBe(1);
   expect(env.out().match(/root-db/g)).toHaveLength(1);
-  expect(env.err()).toMatch(/^Waiting for leaf\.local \.\.\.\r\u001b\[K.*failed to connect to cluster leaf\.local/s);
+  expect(env.err()).toMatch(/^Waiting for leaf\.local \.\.\.\r\u001b\[K.*ERROR: .*failed to .*cluster leaf\.local/s);
 });
 
 test('what a leaf says later comes later', async () => {
@@ -59,6 +59,19 @@ test('what a leaf says later comes later', async () => {
   release();
   const rest = await late!.listing;
   expect([namesOf(rest), rest.failures]).toEqual([[['leaf.local', 'leaf.local-db']], []]);
+});
+
+test('a login that cannot be opened is named, and takes nothing from the others', async () => {
+  const folder = join(home, '.tsh');
+  const profile = readFileSync(join(folder, 'localhost.yaml'), 'utf8');
+  cpSync(join(folder, 'keys/localhost'), join(folder, 'keys/moved.example.com'), { recursive: true });
+  // Not under the name of its address: who looks for that finds nothing.
+  writeFileSync(join(folder, 'moved.example.com.yaml'), profile.replaceAll('localhost:', 'gone.example.com:'));
+  release();
+  const { databases, failures } = await everyDatabase(envWith(), {}, {}, { deadlineMs: 300_000 });
+  expect(databases.map(({ database }) => database.metadata.name).sort()).toEqual(['leaf.local-db', 'root-db']);
+  expect(failures.map(({ message }) => message)).toEqual([expect.stringContaining('peer.local')]);
+  rmSync(join(folder, 'moved.example.com.yaml'));
 });
 
 test('a program gets one list, and waits for it', async () => {
