@@ -100,7 +100,7 @@ export async function policyState(options: ClientOptions, { arn, name, document 
       checkOurs(name, Policy?.Tags);
       const version = { PolicyArn: arn, VersionId: Policy?.DefaultVersionId };
       const { PolicyVersion } = await aws(() => client.send(new sdk.GetPolicyVersionCommand(version)));
-      return isSameJson(decodeURIComponent(PolicyVersion?.Document ?? ''), document) ? 'current' : 'outdated';
+      return isSameJson(PolicyVersion?.Document ?? '', document) ? 'current' : 'outdated';
     } catch (error) {
       if (isTeleportError(error, 'NotFound')) return 'missing';
       if (isDenied(error)) return 'unknown';
@@ -223,9 +223,10 @@ function checkOurs(name: string, tags: readonly { Key?: string | undefined; Valu
   });
 }
 
-function isSameJson(one: string, other: string): boolean {
+/** @param encoded  as IAM gives documents: percent-encoded JSON */
+function isSameJson(encoded: string, document: string): boolean {
   try {
-    return JSON.stringify(JSON.parse(one)) === JSON.stringify(JSON.parse(other));
+    return JSON.stringify(JSON.parse(decodeURIComponent(encoded))) === JSON.stringify(JSON.parse(document));
   } catch {
     return false;
   }

@@ -27,7 +27,7 @@ const before = { ...process.env };
 let aws: AwsDouble;
 let dir: string;
 beforeEach(async () => {
-  aws = await startAwsDouble();
+  aws = await startAwsDouble({ pageSize: 2 });
   dir = mkdtempSync(join(tmpdir(), 'teleport-iam-'));
   be('ops');
 });
