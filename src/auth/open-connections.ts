@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Caller } from '../api/caller.js';
+import { coalesced } from '../coalesced.js';
 import { isTeleportError, messageOf } from '../errors.js';
 import { hostIdIn } from '../identity/host.js';
 import { lockInForce } from '../rbac/limits.js';
@@ -79,9 +80,10 @@ export class OpenConnections {
     }
   }
 
-  async #checkAll(): Promise<void> {
+  /** Many authorities may change at once; one look at all is good for those that it finds changed. */
+  readonly #checkAll = coalesced(async () => {
     for (const caller of [...this.#callers]) await this.#check(caller);
-  }
+  });
 
   async #look(change: Change): Promise<void> {
     const hits = whomItConcerns(change, this.#state);

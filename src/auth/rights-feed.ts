@@ -7,6 +7,7 @@ import type { UserGenerationSchema, WatchLocksResponseSchema } from '../api/gen/
 import type { MessageInitShape } from '../api/protobuf.js';
 import { type Change, keyOf } from '../store/store.js';
 import { inTime } from '../wait.js';
+import { lockMessages } from './lock-messages.js';
 import { SECRETS, secretsOf } from './secrets.js';
 import type { AuthState } from './state.js';
 import { REMOTE_LOCKS } from './trust.js';
@@ -78,7 +79,7 @@ function unlessSilent(error: unknown): undefined {
   if (error !== SILENCE) throw error;
 }
 
-const ownLocks = async (state: AuthState) => (await state.locks.list()).map((lock) => toMessage('lock', lock));
+const ownLocks = async (state: AuthState) => lockMessages(await state.locks.list());
 
 const silentRoots = ({ authorities, roots }: AuthState) =>
   authorities.remotes.trusts.map(({ cluster }) => cluster).filter((cluster) => roots.isSilent(cluster));

@@ -30,11 +30,13 @@ import { Guesses } from './guesses.js';
 import { HeldNames } from './held-names.js';
 import { hostAuthorities, issueHostIdentity } from './host-certs.js';
 import { JoinLimits, RecordedRefusals } from './join-limits.js';
+import { LeafLimits } from './leaf-limits.js';
 import { type AuthListener, type ListenAt, openListener } from './listener.js';
 import { storedValue } from './records.js';
 import { Roots } from './roots.js';
 import { Rotator } from './rotator.js';
 import { hashPassword } from './secrets.js';
+import { SoleWatches } from './sole-watches.js';
 import { type AuthState, authPreference, recordsIn } from './state.js';
 import { parseStaticToken } from './tokens.js';
 import type { TrustExchange } from './trust.js';
@@ -98,6 +100,19 @@ export interface AuthService extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** How much of what at a time, and how often: of what people, hosts, leafs and strangers ask. */
+const boundsOf = (now: () => Date) => ({
+  turns: new Map<string, Promise<unknown>>(),
+  heldNames: new HeldNames(),
+  joinLimits: new JoinLimits(),
+  leafLimits: new LeafLimits(),
+  watches: new SoleWatches(),
+  loginRefusals: new RecordedRefusals(),
+  guesses: new Guesses(now),
+  passwordTurns: new FairTurns(PASSWORD_TURNS),
+  searchTurns: new FairTurns(SEARCH_TURNS),
+});
+
 /**
  * Start, for the first time or again.
  *
@@ -152,13 +167,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       address: options.listen,
       staticTokens,
       decoyHash: await hashPassword(randomUUID()),
-      turns: new Map(),
-      heldNames: new HeldNames(),
-      joinLimits: new JoinLimits(),
-      loginRefusals: new RecordedRefusals(),
-      guesses: new Guesses(now),
-      passwordTurns: new FairTurns(PASSWORD_TURNS),
-      searchTurns: new FairTurns(SEARCH_TURNS),
+      ...boundsOf(now),
       ...recordsIn(store, now),
       roots,
       exchange: exchangeWith(options),

@@ -16,7 +16,9 @@ import type { Guesses } from './guesses.js';
 import type { HeldNames } from './held-names.js';
 import type { JoinLimits, RecordedRefusals } from './join-limits.js';
 import { endOfLock, keptLocks } from './kept-locks.js';
+import type { LeafLimits } from './leaf-limits.js';
 import { type Records, recordsOf } from './records.js';
+import type { SoleWatches } from './sole-watches.js';
 import type { RootNews, TrustExchange } from './trust.js';
 
 export interface AuthState {
@@ -45,6 +47,9 @@ export interface AuthState {
   /** Hash of a password that nobody knows: the work for an unknown user is the same as for a known one. */
   decoyHash: string;
   joinLimits: JoinLimits;
+  leafLimits: LeafLimits;
+  /** Of what leafs and hosts follow. */
+  watches: SoleWatches;
   loginRefusals: RecordedRefusals;
   guesses: Guesses;
   /** Attempts to log in: a password is tried on a thread that the store of files needs too. */

@@ -7,6 +7,7 @@ import type { CertAuthority } from '../resources/types.js';
 import { type Change, keyOf } from '../store/store.js';
 import { settledWithin } from '../wait.js';
 import { checkedAuthorities } from './checked-authorities.js';
+import { lockMessages } from './lock-messages.js';
 import { recorded } from './recorded.js';
 import { SECRETS, secretsOf } from './secrets.js';
 import type { AuthState } from './state.js';
@@ -28,13 +29,15 @@ export function requireLeaf(who: Who): string {
 /**
  * A leaf's authority of hosts as it is now.
  *
- * @throws TeleportError `AccessDenied` for one of another cluster, and for a leaf that was removed meanwhile
+ * @throws TeleportError `AccessDenied` for one of another cluster, and for a leaf that was removed meanwhile; `LimitExceeded`
+ *   where it is another one too often
  */
 export async function takeHostAuthority(state: AuthState, leaf: string, given: CertAuthority): Promise<void> {
   const { cluster, authorities } = checkedAuthorities([given], ['host']);
   if (cluster !== leaf) throw new TeleportError('AccessDenied', 'the authority is of another cluster');
   const { remotes } = state.authorities;
   if (JSON.stringify(remotes.of(leaf)) === JSON.stringify(authorities)) return;
+  state.leafLimits.changed(leaf);
   await recorded(state, ['cert_authority.rotate', { name: 'host', cluster: leaf }], () =>
     remotes.change(leaf, async (remote) => {
       // The record takes its time: what comes late must not bring back who was removed.
@@ -122,7 +125,7 @@ async function everything(state: AuthState): Promise<Said> {
   const authorities = (['host', 'user'] as const).map((type) => state.authorities.get(type).resource);
   return {
     certificateAuthorities: authorities.map((authority) => toMessage('cert_authority', authority)),
-    locks: (await state.locks.list()).map((lock) => toMessage('lock', lock)),
+    locks: lockMessages(await state.locks.list()),
   };
 }
 

@@ -1,11 +1,13 @@
 /** At a root: the tunnels of leaf clusters, one set for each, and ways through them. */
 import type { Duplex } from 'node:stream';
+import { coalesced } from '../coalesced.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
 import { FairShare, originOf, originOfLogin } from '../net/fair-share.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import { TunnelRegistry } from '../tunnel/registry.js';
+import { rest } from '../wait.js';
 import { leafsOf, type TrustedAuthorities } from './authorities.js';
 
 export interface LeafsOptions {
@@ -15,6 +17,8 @@ export interface LeafsOptions {
   log: Logger;
   /** Between two reports without a change. Default 1 min, a third of what Auth waits for. */
   reportMs?: number;
+  /** Between two reports of changes, as a leaf may come and go as often as it wants. Default 1 s. */
+  pauseMs?: number;
 }
 
 /**
@@ -28,11 +32,18 @@ export class Leafs {
   readonly #toAuth = new Map<string, FairShare>();
   readonly #tunnels = new Map<string, TunnelRegistry>();
   readonly #reporting: NodeJS.Timeout;
+  /** What Auth has heard last, JSON; undefined when it has to hear it again. */
+  #said: string | undefined;
   #reported: Promise<void> = Promise.resolve();
+  readonly #stop = new AbortController();
 
   constructor(options: LeafsOptions) {
     this.#options = options;
-    this.#reporting = setInterval(() => this.#report(), options.reportMs ?? 60_000).unref();
+    const again = () => {
+      this.#said = undefined;
+      this.#report();
+    };
+    this.#reporting = setInterval(again, options.reportMs ?? 60_000).unref();
   }
 
   /** Take a tunnel connection of a leaf's Proxy, whose certificate was verified. */
@@ -110,6 +121,7 @@ export class Leafs {
 
   async close(): Promise<void> {
     clearInterval(this.#reporting);
+    this.#stop.abort();
     await Promise.all([...this.#tunnels.values()].map((tunnels) => tunnels.close()));
     await this.#reported;
   }
@@ -124,14 +136,22 @@ export class Leafs {
     return new TunnelRegistry({ clusterName: cluster, log: log.child('LEAF'), onChange: () => this.#report() });
   }
 
-  /** One after the other: an earlier report must not come last. */
   #report(): void {
-    const { report, log } = this.#options;
-    this.#reported = this.#reported
-      .then(() => report(this.online()))
-      .then(
-        () => {},
-        (error: unknown) => log.warn('Cannot say which leaf clusters are there.', { error: messageOf(error) }),
-      );
+    this.#reported = this.#sayOnline();
   }
+
+  /** A leaf says hello as often as it wants, and Auth hears no more than what has changed. Never rejects. */
+  readonly #sayOnline = coalesced(async () => {
+    const { report, pauseMs = 1_000, log } = this.#options;
+    const online = this.online();
+    const said = JSON.stringify(online);
+    if (said === this.#said) return;
+    try {
+      await report(online);
+      this.#said = said;
+    } catch (error) {
+      log.warn('Cannot say which leaf clusters are there.', { error: messageOf(error) });
+    }
+    await rest(pauseMs, this.#stop.signal, { isIdle: true });
+  });
 }

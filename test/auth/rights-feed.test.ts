@@ -68,6 +68,24 @@ test('locks alone for a service that asks for no more', async () => {
   await agent.close();
 });
 
+test('R-A-M3 a host has one watch: a new one ends the one before, and one of locks alone is another', async () => {
+  const agent = await cluster.asHost('Db');
+  const follow = (withUsers: boolean) =>
+    agent.databaseAgent.watchLocks({ withUsers }, { timeoutMs: 0 })[Symbol.asyncIterator]();
+  const [first, locks] = [follow(true), follow(false)];
+  await Promise.all([first.next(), locks.next()]);
+  const second = follow(true);
+  await second.next();
+  const ended = async () => {
+    while (!(await first.next()).done);
+  };
+  await expect(ended()).rejects.toThrow('another watch has taken the place of this one');
+  await admin.auth.upsertLock({ metadata: { name: 'l2' }, spec: { target: { login: 'x' } } });
+  for (let said = await locks.next(); said.value.locks.length === 0; said = await locks.next());
+  await admin.auth.deleteLock({ name: 'l2' });
+  await agent.close();
+});
+
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('H4 a word comes in time whatever else is written', async () => {

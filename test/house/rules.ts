@@ -6,6 +6,7 @@ export const EVERYBODYS = new Set([
   'certificate-problem',
   'child-process',
   'closers',
+  'coalesced',
   'duration',
   'errors',
   'escaped',

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { silent } from '../../src/log.js';
 import { Leafs, MOST_TO_AUTH } from '../../src/proxy/leafs.js';
-import { destroySockets, dialIn } from '../tunnel/fake-agent.js';
+import { destroySockets, dialIn, pair } from '../tunnel/fake-agent.js';
 
 const LEAF = 'leaf.example.com';
 const client = (address: string) => ({ address, port: 1 });
@@ -75,4 +75,36 @@ describe('R-A-M1 strangers on their way to a leaf', () => {
 
 test('another cluster is not found', async () => {
   await expect(leafs.openAuth('other', client('192.0.2.1'), stays())).rejects.toThrow('is not found');
+});
+
+test('R-A-M3 a leaf that says hello without end, and comes and goes, is reported when that has changed, one report at a time', async () => {
+  const reports: string[][] = [];
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const authorities = { remotes: [{ cluster: LEAF, hostCas: ['x'], userCas: [] }] };
+  const report = async (online: string[]) => {
+    reports.push(online);
+    await answered;
+  };
+  const noisy = new Leafs({ authorities, report, log: silent, pauseMs: 1 });
+  const [ours, theirs] = await pair();
+  noisy.accept(theirs, LEAF, 'h');
+  const hello = { hostId: 'h', hostname: 'h', version: '18.3.0', databases: [] };
+  const heard = once(ours, 'data');
+  ours.write(`${JSON.stringify({ hello })}\n`.repeat(2_000));
+  await heard;
+  // Behind it there is an answer to a ping: all hellos before that were read.
+  const [again, gone] = [await pair(), new Promise((resolve) => theirs.once('close', resolve))];
+  ours.end(`${JSON.stringify({ hello })}\n`.repeat(2_000));
+  await gone;
+  expect(reports).toEqual([[LEAF]]);
+  noisy.accept(again[1], LEAF, 'h');
+  const back = once(again[0], 'data');
+  again[0].write(`${JSON.stringify({ hello })}\n`);
+  await back;
+  answer();
+  await noisy.close();
+  expect(reports).toEqual([[LEAF], []]);
 });

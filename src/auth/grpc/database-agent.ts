@@ -53,6 +53,27 @@ const MOST_HELD_MS = 5 * 60_000;
 /** Refused records of one call that are named in the log. */
 const MOST_SAID = 10;
 
+/** The authorities of hosts now, and at each change. Not by the store's word for it, which comes before the change is in use. */
+async function* authoritiesFeed(state: AuthState, signal: AbortSignal) {
+  let isNew = true;
+  let wake = () => {};
+  using _listening = state.authorities.onChange(() => {
+    isNew = true;
+    wake();
+  });
+  signal.addEventListener('abort', () => wake(), { once: true });
+  while (!signal.aborted) {
+    if (isNew) {
+      isNew = false;
+      yield hostAuthorities(state);
+    } else {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  }
+}
+
 export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typeof DatabaseAgent>> {
   const asAgent = async (context: HandlerContext) =>
     requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db');
@@ -86,29 +107,13 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       return { refused };
     },
     async *watchLocks({ withUsers }, context) {
-      requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
-      yield* withUsers ? rightsFeed(state, context.signal) : locksFeed(state, context.signal);
+      const { hostId, role } = requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
+      using mine = state.watches.begin(`${role} ${hostId} ${withUsers}`, context.signal);
+      yield* withUsers ? rightsFeed(state, mine.signal) : locksFeed(state, mine.signal);
     },
     async *watchAuthorities(_, context) {
       requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
-      // Not by the store's word for it, which comes before the change is in use.
-      let isNew = true;
-      let wake = () => {};
-      using _listening = state.authorities.onChange(() => {
-        isNew = true;
-        wake();
-      });
-      context.signal.addEventListener('abort', () => wake(), { once: true });
-      while (!context.signal.aborted) {
-        if (isNew) {
-          isNew = false;
-          yield hostAuthorities(state);
-        } else {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-      }
+      yield* authoritiesFeed(state, context.signal);
     },
     async *holdDatabaseUser({ endpoint, user, sameNames }, context) {
       await asAgent(context);

@@ -9,7 +9,11 @@ import { whoCalls } from '../who.js';
 import { must } from './written.js';
 
 export function trustLinkHandlers(state: AuthState): Partial<ServiceImpl<typeof TrustLink>> {
-  const asLeaf = async (context: HandlerContext) => requireLeaf(await whoCalls(state, context.values.get(callerKey)));
+  const asLeaf = async (context: HandlerContext) => {
+    const leaf = requireLeaf(await whoCalls(state, context.values.get(callerKey)));
+    state.leafLimits.called(leaf);
+    return leaf;
+  };
   return {
     offerAuthority: async ({ hostAuthority }, context) => {
       const leaf = await asLeaf(context);
@@ -17,8 +21,8 @@ export function trustLinkHandlers(state: AuthState): Partial<ServiceImpl<typeof 
       return {};
     },
     async *watchRoot(_, context) {
-      await asLeaf(context);
-      yield* rootFeed(state, context.signal);
+      using mine = state.watches.begin(`leaf ${await asLeaf(context)}`, context.signal);
+      yield* rootFeed(state, mine.signal);
     },
     getEnding: async ({ user, userGeneration }, context) => {
       await asLeaf(context);
