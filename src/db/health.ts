@@ -1,11 +1,14 @@
 /**
- * Is the database there? A TCP connect to its address every so often, no TLS, as Teleport's health check does. Only the
- * order in which a Proxy tries agents depends on the answer.
+ * Is the database there, and does it answer? Every so often a connection and one question whose answer is a single byte, whether the
+ * server knows it or not. Teleport only connects, and takes for healthy what accepts and never says a word. The question is
+ * GSSENCRequest: a server has nothing to log when its client leaves after it, and no TLS begins. Only the order in which a Proxy tries
+ * agents depends on the answer.
  *
  * Source: database-service.md 8.7 (every 30 s, time limit 5 s, healthy after 2, unhealthy after 1).
  */
 import { connect, type Socket } from 'node:net';
 import { TimedOut } from '../errors.js';
+import { encodeFirst } from '../pg/startup.js';
 import { splitUri } from '../resources/database-uri.js';
 import type { Database, HealthStatus, TargetHealth } from '../resources/types.js';
 
@@ -66,14 +69,23 @@ export function startHealthCheck(options: HealthOptions): HealthCheck {
     const tried = connect({ host, port });
     socket = tried;
     let done = false;
+    const address = { address: uri };
+    let isConnected = false;
+    const late = () => new TimedOut(isConnected ? 'answer to a first packet' : 'connection', timeoutMs, address);
     const finish = (error?: Error) => {
       if (done) return;
+      clearTimeout(limit);
       done = true;
       tried.destroy();
       settle(error);
     };
-    tried.setTimeout(timeoutMs, () => finish(new TimedOut('connection', timeoutMs, { address: uri })));
-    tried.once('connect', () => finish());
+    const limit = setTimeout(() => finish(late()), timeoutMs).unref();
+    tried.once('connect', () => {
+      isConnected = true;
+      tried.write(encodeFirst({ type: 'GSSENCRequest' }));
+    });
+    tried.once('data', () => finish());
+    tried.once('close', () => finish(new Error(`${uri} closed the connection without an answer`)));
     tried.on('error', finish);
     tried.unref();
   };

@@ -2,11 +2,12 @@
  * Tests: src/db/client-certificate.ts, src/db/health.ts, src/db/monitor.ts, src/db/registry.ts
  * Tests: src/resources/database-uri.ts
  */
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { describe, expect, jest, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import { createClientCertificates } from '../../src/db/client-certificate.js';
-import { startHealthCheck } from '../../src/db/health.js';
+import { type HealthCheck, startHealthCheck } from '../../src/db/health.js';
 import { startMonitor } from '../../src/db/monitor.js';
 import { createRegistry } from '../../src/db/registry.js';
 import { readCsr } from '../../src/pki/x509.js';
@@ -14,6 +15,8 @@ import { splitUri } from '../../src/resources/database-uri.js';
 import type { Database, TargetHealth } from '../../src/resources/types.js';
 import { createTestCa } from '../support/ca.js';
 import { freePort } from '../support/free-port.js';
+import { startPostgres } from '../support/postgres.js';
+import { until } from '../support/until.js';
 
 const database = (name: string, uri = 'a:1'): Database => ({
   kind: 'db',
@@ -100,11 +103,63 @@ describe('the limits of a session', () => {
 });
 
 describe('health', () => {
+  /** @param answer  to the first packet; undefined: none */
+  const answering = (answer: string | undefined) =>
+    createServer((socket) => {
+      socket.on('error', () => {});
+      socket.on('data', () => answer && socket.end(answer));
+    });
+
+  /** What the first check says. */
+  async function firstLook(server: Server, timeoutMs = 60_000): Promise<TargetHealth> {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const uri = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    let check: HealthCheck | undefined;
+    const health = await new Promise<TargetHealth>((resolve) => {
+      check = startHealthCheck({ uri, timeoutMs, onChange: resolve });
+    });
+    check!.stop();
+    await new Promise((resolve) => server.close(resolve));
+    return health;
+  }
+
+  test.each(['N', 'G', 'E'])('whoever answers %s is there', async (answer) => {
+    expect(await firstLook(answering(answer))).toMatchObject({ status: 'healthy' });
+  });
+
+  test('S9 whoever accepts and never answers is not, and neither is who hangs up', async () => {
+    const silent = await firstLook(answering(undefined), 50);
+    expect(silent).toMatchObject({ status: 'unhealthy', transition_error: expect.stringContaining('first packet') });
+    const server = createServer((socket) => socket.destroy());
+    expect((await firstLook(server)).transition_error).toMatch(/closed the connection without an answer|ECONNRESET/);
+  });
+
+  test('a real server is there, and has nothing to say about it in its log', async () => {
+    const postgres = await startPostgres();
+    try {
+      const before = postgres.log();
+      const uri = `127.0.0.1:${postgres.port}`;
+      const seen: TargetHealth[] = [];
+      let check: HealthCheck | undefined;
+      await new Promise<void>((resolve) => {
+        check = startHealthCheck({ uri, onChange: (health) => resolve(void seen.push(health)) });
+      });
+      check!.stop();
+      await postgres.query(`do $$ begin raise log 'the end of the look'; end $$`);
+      await until('the log has the end', () => postgres.log().includes('the end of the look') || undefined);
+      expect(seen).toMatchObject([{ status: 'healthy' }]);
+      expect(postgres.log().slice(before.length)).toMatch(/^[^\n]*the end of the look/);
+    } finally {
+      await postgres.stop();
+    }
+  });
+
   test('is decided by the first check, lost at once and found again after two', async () => {
     const seen: TargetHealth[] = [];
     let wake = () => {};
     const changed = () => new Promise<void>((resolve) => (wake = resolve));
-    const server = createServer((socket) => socket.destroy());
+    const server = answering('N');
     const port = await freePort();
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     let next = changed();
