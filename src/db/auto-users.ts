@@ -133,7 +133,9 @@ export class AutoUsers {
       const use = this.#uses.get(keyOf(database, user.name));
       if (use) {
         // The last session of it does this; where none is left, it is being done.
-        if (use.sessions > 0) use.mayHaveRights = true;
+        void use.inTurn(async () => {
+          if (use.sessions > 0) use.mayHaveRights = true;
+        });
         continue;
       }
       try {
@@ -336,23 +338,35 @@ export class UserStay {
 
   /** @throws what kept the user out, or the session's own connection */
   async enter<T>(entrance: Entrance<T>): Promise<T> {
-    const use = this.#use;
-    const { as } = this.#steps;
-    const { signal } = this.#over;
-    const first = use.inTurn(async () => {
-      if (signal.aborted || (use.standing > 0 && use.standingAs === as)) return undefined;
-      using _held = await this.#admitted();
-      signal.throwIfAborted();
-      use.standingAs = as;
-      return { connection: await this.#connected(entrance) };
+    return (await this.#asFirst(entrance)) ?? (await this.#besideOthers(entrance));
+  }
+
+  /** @returns undefined where others stand with the same roles: then it takes no administrator */
+  async #asFirst<T>(entrance: Entrance<T>): Promise<T | undefined> {
+    const first = this.#use.inTurn(async () => (this.#areOthersIn() ? undefined : await this.#admitted(entrance)));
+    return await this.#inTime(first);
+  }
+
+  /** Others were in when this one was sent here. If none is when its own connection stands, the server is asked after all. */
+  async #besideOthers<T>(entrance: Entrance<T>): Promise<T> {
+    const connection = await this.#connected(entrance).catch((error: unknown) => {
+      // Somebody may have disabled the user when the others had left.
+      if (!isServerError(error) || this.#areOthersIn()) throw error;
+      return undefined;
     });
-    const entered = await withDeadline(first, ENTER_MS, 'the user of the database to be made').catch(
-      (error: unknown) => {
-        this.#over.abort(error);
-        throw error;
-      },
-    );
-    return (entered ?? { connection: await this.#connected(entrance) }).connection;
+    if (connection !== undefined && this.#areOthersIn()) return this.#stand(connection, entrance);
+    return await this.#inTime(this.#use.inTurn(() => this.#admitted(entrance, connection)));
+  }
+
+  #areOthersIn(): boolean {
+    return this.#use.standing > 0 && this.#use.standingAs === this.#steps.as;
+  }
+
+  async #inTime<T>(entering: Promise<T>): Promise<T> {
+    return await withDeadline(entering, ENTER_MS, 'the user of the database to be made').catch((error: unknown) => {
+      this.#over.abort(error);
+      throw error;
+    });
   }
 
   /** The session's own connection is closed: whoever comes now cannot rely on it. */
@@ -375,9 +389,32 @@ export class UserStay {
     });
   }
 
-  async #connected<T>({ onAdmitted, connect, close }: Entrance<T>): Promise<T> {
+  /** @param connection  where it is there already; closed when the user is not let in */
+  async #admitted<T>(entrance: Entrance<T>, connection?: T): Promise<T> {
+    const use = this.#use;
+    const before = use.mayHaveRights;
+    const onChanging = () => {
+      use.mayHaveRights = true;
+    };
+    const { signal } = this.#over;
+    using _held = await this.#steps.admit({ onChanging, signal }).catch((error: unknown) => {
+      if (hasChangedNothing(error)) use.mayHaveRights = before;
+      if (connection !== undefined) entrance.close(connection);
+      throw error;
+    });
+    use.standingAs = this.#steps.as;
+    if (connection !== undefined) return this.#stand(connection, entrance);
+    signal.throwIfAborted();
+    return this.#stand(await this.#connected(entrance), entrance);
+  }
+
+  async #connected<T>({ onAdmitted, connect }: Entrance<T>): Promise<T> {
     onAdmitted();
-    const connection = await connect();
+    return await connect();
+  }
+
+  /** Counts it, unless nobody waits for it any more. */
+  #stand<T>(connection: T, { close }: Entrance<T>): T {
     if (this.#over.signal.aborted) {
       close(connection);
       throw tooLate();
@@ -385,22 +422,6 @@ export class UserStay {
     this.#isIn = true;
     this.#use.standing += 1;
     return connection;
-  }
-
-  async #admitted(): Promise<HeldUser> {
-    const use = this.#use;
-    const before = use.mayHaveRights;
-    try {
-      return await this.#steps.admit({
-        onChanging: () => {
-          use.mayHaveRights = true;
-        },
-        signal: this.#over.signal,
-      });
-    } catch (error) {
-      if (hasChangedNothing(error)) use.mayHaveRights = before;
-      throw error;
-    }
   }
 
   async #end(onEnd: EndReport): Promise<void> {

@@ -168,8 +168,8 @@ async function enterDatabase(
   if (!autoUser || !user) return await connect();
   let isAdmitted = false;
   const onAdmitted = () => {
+    if (!isAdmitted) audit.userAdmitted(autoUser);
     isAdmitted = true;
-    audit.userAdmitted(autoUser);
   };
   return await user.stay
     .enter({ onAdmitted, connect, close: ({ socket }) => socket.destroy() })

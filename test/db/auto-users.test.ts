@@ -361,7 +361,7 @@ describe('with several sessions', () => {
 
   test('somebody who leaves with other roles keeps nobody out whom the server still sees a moment later', async () => {
     await leave(await enter());
-    await server.query(`SET ROLE "${ADMIN}"; ALTER ROLE alice LOGIN; GRANT reader TO alice`);
+    await server.query(`SET ROLE "${ADMIN}"; ALTER ROLE alice LOGIN`);
     const leaving = await direct(USER);
     const session = await connectSession(connect({ path: join(server.socketDir, `.s.PGSQL.${server.port}`) }), {
       user: ADMIN,
@@ -480,6 +480,44 @@ describe('nobody keeps rights after the session', () => {
     await until('the first has ended', () => agent.names().includes('db.session.end') || undefined);
     await leave(two);
     expect(await account()).toEqual(DISABLED);
+  });
+
+  test('R-B4 who was sent in beside another that has left since, and the user has other roles now', async () => {
+    const session = await enter();
+    const admin = { name: ADMIN, database: 'dev' };
+    const user = { name: USER, owner: USER, mode: 'keep' as const, roles: ['reader', 'writer'], admin };
+    const stay = agent.context.autoUsers.begin(databaseOf('pg'), user);
+    const closed: string[] = [];
+    let arrive: ((connection: string) => void) | undefined;
+    const connect = () => new Promise<string>((resolve) => (arrive = resolve));
+    const entering = stay.enter({ onAdmitted() {}, connect, close: (own) => closed.push(own) });
+    entering.catch(() => {});
+    await until('it makes its connection', () => arrive);
+    await leave(session);
+    other.roles = [keeping(['reader'])];
+    const elsewhere = await enter(USER, other);
+    arrive!('with the roles of the other');
+    await expect(entering).rejects.toMatchObject({ code: 'CompareFailed' });
+    expect(closed).toEqual(['with the roles of the other']);
+    await leave(elsewhere, other);
+    await stay.leave(undefined, () => {});
+    expect(await account()).toEqual(DISABLED);
+  });
+
+  test('R-B2 who was left behind by another agent, while somebody is on the way in here and refused then', async () => {
+    await server.query(
+      `CREATE ROLE "${OURS}"; CREATE ROLE alice LOGIN IN ROLE "${OURS}"; GRANT "${OURS}" TO "${ADMIN}" WITH ADMIN OPTION`,
+    );
+    await server.query(`GRANT alice TO "${ADMIN}" WITH ADMIN OPTION`);
+    const held = await names.take(JSON.stringify([`localhost:${server.port}`, USER]), new AbortController().signal);
+    agent.roles = [keeping(['reader', 'nosuch'])];
+    const refused = enter().catch((error: unknown) => error);
+    await until('it is on the way', () => startsOf(agent) === 1 || undefined);
+    await agent.context.autoUsers.sweep(databaseOf('pg'), () => {});
+    held[Symbol.dispose]();
+    expect(await refused).toMatchObject({ message: expect.stringContaining('"nosuch" does not exist') });
+    await agent.idle();
+    expect(await account()).toMatchObject({ isOpen: false });
   });
 
   test('R-B7 who has gone before the own connection is there: it is closed, and nobody counts it', async () => {

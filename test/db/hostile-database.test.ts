@@ -59,8 +59,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await agent.stop();
   server.stop();
+  await agent.stop();
 });
 
 async function refusal(): Promise<string> {
