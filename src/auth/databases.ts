@@ -6,12 +6,14 @@ import { TeleportError } from '../errors.js';
 import { oncePerKind } from '../rbac/alike.js';
 import { matchesDatabase } from '../rbac/match.js';
 import { redactValue } from '../redact.js';
+import { endpointOf } from '../resources/database-uri.js';
 import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { checkLabelSizes } from '../resources/validate-database.js';
 import { checkBinding } from './hosts.js';
+import { offerOf } from './offers.js';
 import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
@@ -122,6 +124,7 @@ export async function upsertServer(state: AuthState, who: Who, server: DatabaseS
     metadata: { ...server.metadata, name, expires: expires.toISOString() },
     spec: { ...server.spec, host_id: server.spec.host_id || hostId },
   });
+  state.offered.add(offerOf(server.spec.host_id || hostId, endpointOf(server.spec.database)));
   return expires;
 }
 

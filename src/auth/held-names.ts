@@ -1,4 +1,8 @@
-/** Locks by name, held while a call lives: who asks waits in line, and who goes away, in whatever way, makes room. */
+/**
+ * Locks by name, held while a call lives: who asks waits in line, and who goes away, in whatever way, makes room. Each holder has
+ * one place in the line of a name: its further ones come behind those of others.
+ */
+import { TeleportError } from '../errors.js';
 import { unlessAborted } from '../wait.js';
 
 interface Place {
@@ -7,28 +11,35 @@ interface Place {
   enter(): void;
 }
 
+/** Of one holder, held and waited for, all names together. */
+export const MOST_PLACES = 1_000;
+
 export class HeldNames {
-  /** By name: who holds it, and behind them who waits, in order. */
-  readonly #lines = new Map<string, Place[]>();
+  /** By name: the places of each holder. The first place of the first one has it. */
+  readonly #lines = new Map<string, Map<string, Place[]>>();
+  readonly #counts = new Map<string, number>();
 
   /**
+   * @param holder  who shares a place with whom. Default: all are one
    * @returns gives it back
-   * @throws the signal's reason when it is aborted before one has it
+   * @throws the signal's reason when it is aborted before one has it; TeleportError `LimitExceeded` when the holder has too many
    */
-  async take(name: string, signal: AbortSignal): Promise<Disposable> {
+  async take(name: string, signal: AbortSignal, holder = ''): Promise<Disposable> {
     signal.throwIfAborted();
-    const line = this.#lines.get(name) ?? [];
+    this.#count(holder, 1);
+    const line = this.#lines.get(name) ?? new Map<string, Place[]>();
     this.#lines.set(name, line);
     const place = newPlace();
-    line.push(place);
+    const mine = line.get(holder);
+    if (mine) mine.push(place);
+    else line.set(holder, [place]);
     const leave = () => {
-      const at = line.indexOf(place);
-      if (at < 0) return;
-      line.splice(at, 1);
-      if (line.length === 0) this.#lines.delete(name);
-      else line[0]!.enter();
+      if (!leaveLine(line, holder, place)) return;
+      this.#count(holder, -1);
+      if (line.size === 0) this.#lines.delete(name);
+      else firstOf(line)?.enter();
     };
-    line[0]!.enter();
+    firstOf(line)?.enter();
     try {
       await unlessAborted(signal, place.turn);
     } catch (error) {
@@ -37,6 +48,39 @@ export class HeldNames {
     }
     return { [Symbol.dispose]: leave };
   }
+
+  #count(holder: string, more: 1 | -1): void {
+    const count = (this.#counts.get(holder) ?? 0) + more;
+    if (count > MOST_PLACES) {
+      throw new TeleportError(
+        'LimitExceeded',
+        `host ${JSON.stringify(holder)} holds or waits for ${MOST_PLACES} names`,
+      );
+    }
+    if (count > 0) this.#counts.set(holder, count);
+    else this.#counts.delete(holder);
+  }
+}
+
+function firstOf(line: ReadonlyMap<string, Place[]>): Place | undefined {
+  const [first] = line.values();
+  return first?.[0];
+}
+
+/** @returns whether it was there */
+function leaveLine(line: Map<string, Place[]>, holder: string, place: Place): boolean {
+  const mine = line.get(holder);
+  const at = mine?.indexOf(place) ?? -1;
+  if (!mine || at < 0) return false;
+  const hadIt = firstOf(line) === place;
+  mine.splice(at, 1);
+  if (mine.length === 0) line.delete(holder);
+  else if (hadIt) {
+    // Others come first now.
+    line.delete(holder);
+    line.set(holder, mine);
+  }
+  return true;
 }
 
 function newPlace(): Place {

@@ -7,6 +7,7 @@ import type { Reserve } from '../audit/reserve.js';
 import type { AuditLog } from '../audit/writer.js';
 import { parseDurationMs } from '../duration.js';
 import type { Logger } from '../log.js';
+import type { LatelySeen } from '../net/lately-seen.js';
 import type { SignatureSuite } from '../pki/suites.js';
 import type { AuthPreference, ResourceOfKind, SecondFactor } from '../resources/types.js';
 import type { Store } from '../store/store.js';
@@ -60,6 +61,8 @@ export interface AuthState {
   turns: Map<string, Promise<unknown>>;
   /** Locks of automatic database users. */
   heldNames: HeldNames;
+  /** Which host has offered which database server lately (`offers.ts`). */
+  offered: LatelySeen;
   users: Records<ResourceOfKind['user']>;
   roles: Records<ResourceOfKind['role']>;
   databases: Records<ResourceOfKind['db']>;

@@ -5,14 +5,13 @@
 import { atOnce } from '../aws/at-once.js';
 import { type ConnectContext, connectDatabase } from '../dbserver/connect.js';
 import { type ErrorCode, isTeleportError, messageOf, TeleportError, TimedOut } from '../errors.js';
-import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
 import { cutAfter } from '../net/hang-up.js';
 import { isServerError } from '../pg/server-error.js';
 import { type PgSession, sessionOver } from '../pg/session.js';
 import { adminDatabaseOf, adminUserOf, supportsAutoUsers } from '../rbac/auto-users.js';
 import { isAutoUserName } from '../resources/auto-user-name.js';
-import { splitUri } from '../resources/database-uri.js';
+import { endpointOf } from '../resources/database-uri.js';
 import { isRedshift } from '../resources/database-user.js';
 import type { Database } from '../resources/types.js';
 import { inTime, rest, withDeadline } from '../wait.js';
@@ -446,7 +445,6 @@ const hasChangedNothing = (error: unknown): boolean =>
 const tooLate = () => new TeleportError('ConnectionProblem', 'the session has ended before it could begin');
 
 /** Which server a database is on: a user is the server's. */
-export const endpointOf = ({ spec }: Database): string => joinHostPort(...splitUri(spec.uri)).toLowerCase();
 const keyOf = (database: Database, user: string): string => JSON.stringify([endpointOf(database), user]);
 
 /** There from the start. */

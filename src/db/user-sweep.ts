@@ -6,9 +6,10 @@ import { atOnce } from '../aws/at-once.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { supportsAutoUsers } from '../rbac/auto-users.js';
+import { endpointOf } from '../resources/database-uri.js';
 import type { Database } from '../resources/types.js';
 import { rest } from '../wait.js';
-import { type AutoUsers, endpointOf } from './auto-users.js';
+import type { AutoUsers } from './auto-users.js';
 import type { Registry } from './registry.js';
 
 export interface UserSweepOptions {

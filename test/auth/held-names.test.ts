@@ -1,7 +1,11 @@
-/** Locks by name: who waits, and who goes away. Tests: src/db/user-lock.ts */
+/** Locks by name: who waits, and who goes away. Tests: src/auth/offers.ts, src/db/user-lock.ts */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { HeldNames } from '../../src/auth/held-names.js';
+import { abortForMany } from '../../src/abort.js';
+import type { AuthClient } from '../../src/api/client.js';
+import { toMessage } from '../../src/api/convert.js';
+import { HeldNames, MOST_PLACES } from '../../src/auth/held-names.js';
 import { lockAtAuth } from '../../src/db/user-lock.js';
+import type { Database, DatabaseServer } from '../../src/resources/types.js';
 import { TestAuth } from './test-auth.js';
 
 let cluster: TestAuth;
@@ -15,12 +19,12 @@ const never = new AbortController().signal;
 test('one has a name at a time, in the order of asking; other names are free', async () => {
   const names = new HeldNames();
   const order: string[] = [];
-  const first = await names.take('a', never);
+  const first = await names.take('a', never, 'one');
   const takes = ['second', 'third'].map(async (who) => {
-    using _held = await names.take('a', never);
+    using _held = await names.take('a', never, who);
     order.push(who);
   });
-  (await names.take('b', never))[Symbol.dispose]();
+  (await names.take('b', never, 'one'))[Symbol.dispose]();
   expect(order).toEqual([]);
   first[Symbol.dispose]();
   first[Symbol.dispose]();
@@ -30,21 +34,76 @@ test('one has a name at a time, in the order of asking; other names are free', a
 
 test('who goes away while waiting makes room, and is not waited for', async () => {
   const names = new HeldNames();
-  const first = await names.take('a', never);
+  const first = await names.take('a', never, 'one');
   const gone = new AbortController();
-  const waiting = names.take('a', gone.signal);
-  const third = names.take('a', never);
+  const waiting = names.take('a', gone.signal, 'two');
+  const third = names.take('a', never, 'one');
   gone.abort(new Error('gone'));
   await expect(waiting).rejects.toThrow('gone');
   first[Symbol.dispose]();
   (await third)[Symbol.dispose]();
-  await expect(names.take('a', AbortSignal.abort(new Error('late')))).rejects.toThrow('late');
-  (await names.take('a', never))[Symbol.dispose]();
+  await expect(names.take('a', AbortSignal.abort(new Error('late')), 'one')).rejects.toThrow('late');
+  (await names.take('a', never, 'one'))[Symbol.dispose]();
+});
+
+test('R-A-L1 each holder has one place in a line, and so many in all', async () => {
+  const names = new HeldNames();
+  const order: string[] = [];
+  const first = await names.take('a', never, 'mallory');
+  const crowd = Array.from({ length: 3 }, async () => {
+    using _held = await names.take('a', never, 'mallory');
+    order.push('mallory');
+  });
+  const other = (async () => {
+    using _held = await names.take('a', never, 'alice');
+    order.push('alice');
+  })();
+  first[Symbol.dispose]();
+  await Promise.all([...crowd, other]);
+  expect(order).toEqual(['alice', 'mallory', 'mallory', 'mallory']);
+
+  const gone = abortForMany();
+  const all = Array.from({ length: MOST_PLACES }, (_, at) =>
+    names.take(`n${at % 7}`, gone.signal, 'mallory').catch(() => {}),
+  );
+  await expect(names.take('one more', never, 'mallory')).rejects.toThrow(
+    'host "mallory" holds or waits for 1000 names',
+  );
+  (await names.take('one more', never, 'alice'))[Symbol.dispose]();
+  gone.abort();
+  for (const held of await Promise.all(all)) held?.[Symbol.dispose]();
+  (await names.take('one more', never, 'mallory'))[Symbol.dispose]();
+});
+
+/** The agent says that it serves it. */
+async function offer(agent: AuthClient, endpoint: string): Promise<void> {
+  const metadata = { name: endpoint.replaceAll(/\W/g, '-') };
+  const database: Database = { kind: 'db', version: 'v3', metadata, spec: { protocol: 'postgres', uri: endpoint } };
+  const { hostId } = await cluster.identity('Db');
+  const spec = { host_id: hostId, hostname: 'h', version: '18.3.0', database };
+  const server: DatabaseServer = { kind: 'db_server', version: 'v3', metadata, spec };
+  await agent.auth.upsertDatabaseServer({ server: toMessage('db_server', server) });
+}
+
+test('R-A-L1 an agent holds users of servers that it offers or has offered lately, and of no other', async () => {
+  const agent = await cluster.asHost('Db');
+  const { hostId } = await cluster.identity('Db');
+  const user = { endpoint: 'mine.example.com:5432', user: 'alice', sameNames: false };
+  // Its heartbeat may come a moment later.
+  const early = lockAtAuth(agent)(user, 120_000);
+  await offer(agent, 'Mine.example.com');
+  (await early)[Symbol.dispose]();
+  await agent.auth.deleteDatabaseServer({ hostId, name: 'Mine-example-com' });
+  (await lockAtAuth(agent)(user, 120_000))[Symbol.dispose]();
+  const other = lockAtAuth(agent)({ ...user, endpoint: 'theirs.example.com:5432' }, 120_000);
+  await expect(other).rejects.toThrow('this host offers no database on "theirs.example.com:5432"');
 });
 
 test('over Auth it is one lock for all agents, and an agent that is gone has given it back', async () => {
   const [one, two] = [await cluster.asHost('Db'), await cluster.asHost('Db')];
   const user = { endpoint: 'db.example.com:5439', user: 'alice', sameNames: false };
+  await offer(one, user.endpoint);
+  await offer(one, 'other.example.com:5439');
   const held = await lockAtAuth(one)(user, 20_000);
   const elsewhere = await lockAtAuth(two)({ ...user, endpoint: 'other.example.com:5439' }, 20_000);
   elsewhere[Symbol.dispose]();
@@ -68,6 +127,7 @@ test('it names the people of the cluster who would be one user of Redshift', asy
     });
   }
   const agent = await cluster.asHost('Db');
+  await offer(agent, 'r:5439');
   const held = await lockAtAuth(agent)({ endpoint: 'r:5439', user: 'carol', sameNames: true }, 20_000);
   expect([...held.sameNames].sort()).toEqual(['Carol', 'carol']);
   held[Symbol.dispose]();

@@ -11,6 +11,7 @@ import { keyOf } from '../../store/store.js';
 import { rest } from '../../wait.js';
 import { sortRecords } from '../agent-records.js';
 import { hostAuthorities } from '../host-certs.js';
+import { requireOffer } from '../offers.js';
 import { locksFeed, rightsFeed } from '../rights-feed.js';
 import { secretsOf } from '../secrets.js';
 import { networkingConfig } from '../settings.js';
@@ -116,8 +117,9 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       yield* authoritiesFeed(state, context.signal);
     },
     async *holdDatabaseUser({ endpoint, user, sameNames }, context) {
-      await asAgent(context);
-      using _held = await state.heldNames.take(JSON.stringify([endpoint, user]), context.signal);
+      const { hostId } = await asAgent(context);
+      await requireOffer(state, hostId, endpoint, context);
+      using _held = await state.heldNames.take(JSON.stringify([endpoint, user]), context.signal, hostId);
       const isSame = ({ metadata }: User) => isSameInRedshift(metadata.name, user);
       const same = sameNames ? (await state.users.list()).filter(isSame) : [];
       yield { sameNames: same.map(({ metadata }) => metadata.name) };
