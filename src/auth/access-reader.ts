@@ -5,6 +5,7 @@
 import { TeleportError } from '../errors.js';
 import { newIdentity } from '../identity/identity.js';
 import { isRemoteName } from '../identity/remote.js';
+import { Kept } from '../kept.js';
 import { oncePerKind } from '../rbac/alike.js';
 import { entrances, type WayIn } from '../rbac/allowed.js';
 import { type AccessWish, change, decide, smallestChange } from '../rbac/changes.js';
@@ -182,13 +183,18 @@ function waysOf(
   return oncePerKind(roles, (database) => entrances({ ...asked, database }));
 }
 
+/** Of long lists, from one page to the next, by everything that they are made of. */
+const lists = new Kept<Pairs['pairs'][number]['waysInto']>({ most: 2, mostChars: 1024 * 1024 });
+
 async function databasesFor(
   state: AuthState,
   who: Who,
   { user: name, start }: { user: string; start: string },
 ): Promise<Pairs> {
   const user = await userOf(state, name);
-  const waysInto = waysOf(state, user, await rolesOf(state, user.spec.roles));
+  const roles = await rolesOf(state, user.spec.roles);
+  const asked = [name, user.spec.traits, roles.map(({ metadata }) => metadata.revision), state.preference];
+  const waysInto = lists.get(JSON.stringify(asked), () => waysOf(state, user, roles));
   const mayKnow = seesAs(who);
   const offered = new Map<string, Database>();
   for (const { spec } of await state.servers.list()) offered.set(spec.database.metadata.name, spec.database);

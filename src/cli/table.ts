@@ -104,16 +104,24 @@ function cutTo(most: number, cell: Cell, mark: string): Cell {
   return cellOf(firstCells(mark, most));
 }
 
+/** Cells of the same widths make the same line: of a long table few are drawn. */
 function draw(lines: readonly (readonly Cell[])[], colWidths: number[]): string {
   if (colWidths.length === 0) return '';
-  let text = '';
-  for (let at = 0; at < lines.length; at += LINES_AT_ONCE) {
-    const some = lines.slice(at, at + LINES_AT_ONCE);
+  const shapes = new Map(lines.map((line) => [shapeOf(line), line]));
+  const drawn = new Map<string, string>();
+  const all = [...shapes];
+  for (let at = 0; at < all.length; at += LINES_AT_ONCE) {
+    const some = all.slice(at, at + LINES_AT_ONCE);
     const table = new CliTable({ ...BARE, colWidths });
-    table.push(...some.map((line) => line.map(({ width }) => STAND_IN.repeat(width))));
-    const texts = some.flat().filter(({ width }) => width > 0);
-    let next = 0;
-    text += `${table.toString().replace(/#+/g, () => texts[next++]!.text)}\n`;
+    table.push(...some.map(([, line]) => line.map(({ width }) => STAND_IN.repeat(width))));
+    for (const [index, text] of table.toString().split('\n').entries()) drawn.set(some[index]![0], text);
   }
-  return text;
+  const filled = (line: readonly Cell[]) => {
+    const texts = line.filter(({ width }) => width > 0);
+    let next = 0;
+    return drawn.get(shapeOf(line))!.replace(/#+/g, () => texts[next++]!.text);
+  };
+  return lines.map((line) => `${filled(line)}\n`).join('');
 }
+
+const shapeOf = (line: readonly Cell[]): string => line.map(({ width }) => width).join();

@@ -7,6 +7,9 @@ import type { Database, Role } from '../resources/types.js';
 import { autoUserLack } from './auto-users.js';
 import { allLabels } from './match.js';
 
+/** Kinds of which the result is kept; more are worked out each time. */
+const MOST_KINDS = 5_000;
+
 /** The same work, done once for each kind. @param roles  those that it looks at, templates expanded */
 export function oncePerKind<T>(roles: readonly Role[], work: (database: Database) => T): (database: Database) => T {
   const kindOf = kinds(roles);
@@ -16,7 +19,7 @@ export function oncePerKind<T>(roles: readonly Role[], work: (database: Database
     const known = done.get(kind);
     if (known) return known.result;
     const result = work(database);
-    done.set(kind, { result });
+    if (done.size < MOST_KINDS) done.set(kind, { result });
     return result;
   };
 }

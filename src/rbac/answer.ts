@@ -1,6 +1,7 @@
 /** The answer to "why" as `tctl access why` and `tsh db why` show it: rows and a document. Pure. */
 import type { AccessAnswer, DatabaseAccessRequest, RoleBlock } from './decision.js';
 import { changeText, checkText } from './explain.js';
+import type { Check } from './match.js';
 
 export type AskedAccess = Pick<DatabaseAccessRequest, 'username' | 'dbUser' | 'dbName'> & { database: string };
 
@@ -27,7 +28,10 @@ export function blockRows(answer: AccessAnswer, asked: AskedAccess): { rows: str
   const shown = answer.blocks.filter(concerns);
   const rows = shown.map(({ role, side, applies, checks, problem }) => {
     const effect = applies ? (side === 'allow' ? 'allows' : 'denies') : '-';
-    const texts = checks.map((check) => (check.problem ? problemText(check.problem) : checkText(check, asked)));
+    // What decides comes first: the line may be cut.
+    const isDecisive = ({ holds }: Check) => holds === (side === 'deny' || applies);
+    const sorted = [...checks.filter(isDecisive), ...checks.filter((check) => !isDecisive(check))];
+    const texts = sorted.map((check) => (check.problem ? problemText(check.problem) : checkText(check, asked)));
     return [role, side, problem ? 'refuses' : effect, texts.join('; ')];
   });
   return { rows, others: answer.blocks.length - shown.length };

@@ -5,10 +5,10 @@
  */
 import type { LabelSelector, Role, RoleConditions, Traits } from '../resources/types.js';
 import { Slices } from '../slices.js';
-import { autoUserRoles } from './auto-users.js';
+import { autoUserLack, autoUserRoles, roleMode } from './auto-users.js';
 import { decideAccess } from './check.js';
 import type { AccessChange, DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
-import { allLabels, type Check } from './match.js';
+import { allLabels, type Check, matchesDatabase } from './match.js';
 import { expandRole, expandValue } from './templates.js';
 
 /** Who wants what, with roles as they are written. */
@@ -27,6 +27,7 @@ const WEIGHTS: Record<AccessChange['kind'], number> = {
   trait: 0,
   assign: 1,
   label: 2,
+  'admin-user': 2,
   role: 3,
 };
 /** Heavier than any sum of them. */
@@ -90,14 +91,36 @@ async function unlocking(question: AccessWish, slices: Slices): Promise<AccessCh
 }
 
 function obstacles(question: AccessWish, { blocks, refusal, asksMfa }: Decision): AccessChange[] {
+  if (refusal?.by === 'no-auto-user' && autoUserLack(question.database) === 'admin') return [change('admin-user', '')];
   if (refusal?.by === 'own-name') return [change('own-name', question.username)];
   if (asksMfa && !question.mfaVerified) return [change('mfa', '')];
-  if (refusal?.by === 'db-roles') return refusedRoles(question).map((name) => change('db-role', name));
+  if (refusal?.by === 'db-roles') return waysToRoles(question);
   return blocks.flatMap(({ role: target, side, checks }) =>
     checks
       .filter(({ holds, problem }) => problem !== undefined || (side === 'deny' && holds))
       .map(({ field, entry = '' }) => change('role', entry, { target, side, field })),
   );
+}
+
+/** For the database roles that she asks for and is not given: by a trait of hers, by a role of hers, or she asks for others. */
+function waysToRoles(question: AccessWish): AccessChange[] {
+  const { roles, traits, database } = question;
+  const names = refusedRoles(question);
+  const giving = roles.filter((role) => {
+    const { allow } = expandRole(role, traits).spec;
+    return roleMode(role) !== 'off' && matchesDatabase(allow, database, 'allow', traits);
+  });
+  const byTrait = giving
+    .flatMap(({ spec }) => traitsOf(spec.allow.db_roles ?? []))
+    .map((target) => {
+      const has = traits[target] ?? [];
+      return names.map((name, at) => change('trait', name, { target, values: [...has, ...names.slice(0, at + 1)] }));
+    });
+  const byRole = giving.map(({ metadata }) =>
+    names.map((name) => change('role', name, { target: metadata.name, side: 'allow', field: 'db_roles' })),
+  );
+  const isEnough = (set: AccessChange[]) => refusedRoles(apply(question, set)).length === 0;
+  return [...byTrait, ...byRole].find(isEnough) ?? names.map((name) => change('db-role', name));
 }
 
 function refusedRoles({ roles, traits, database, dbRoles }: AccessWish): string[] {
@@ -203,12 +226,16 @@ function applyOne(question: AccessWish, one: AccessChange): AccessWish {
   const { roles, others, traits, database } = question;
   switch (one.kind) {
     case 'trait':
-      return { ...question, traits: { ...traits, [one.target]: one.values } };
+      return { ...question, traits: { ...traits, [one.target]: [...(traits[one.target] ?? []), one.value] } };
     case 'assign':
       return { ...question, roles: [...roles, ...others.filter(({ metadata }) => metadata.name === one.target)] };
     case 'label': {
       const labels = { ...database.metadata.labels, [one.target]: one.value };
       return { ...question, database: { ...database, metadata: { ...database.metadata, labels } } };
+    }
+    case 'admin-user': {
+      const admin = { name: 'admin' }; // whoever it will be
+      return { ...question, database: { ...database, spec: { ...database.spec, admin_user: admin } } };
     }
     case 'own-name':
       return { ...question, dbUser: one.value };

@@ -54,11 +54,11 @@ export interface Decision {
 /** An edit of those that together would let somebody in. */
 export interface AccessChange {
   /**
-   * `trait`: one value more for the user. `assign`: an existing role more for her. `label`: the database gets one. `role`: an
-   * entry more in allow, or one less in deny. `own-name`: connect as oneself. `db-role`: do not ask for it. `mfa`: use a
-   * second factor. `unlock`: a lock less.
+   * `trait`: one value more for the user. `assign`: an existing role more for her. `label`: the database gets one. `admin-user`: it
+   * gets somebody who makes users. `role`: an entry more in allow, or one less in deny. `own-name`: connect as oneself. `db-role`: do
+   * not ask for it. `mfa`: use a second factor. `unlock`: a lock less.
    */
-  kind: 'trait' | 'assign' | 'label' | 'role' | 'own-name' | 'db-role' | 'mfa' | 'unlock';
+  kind: 'trait' | 'assign' | 'label' | 'admin-user' | 'role' | 'own-name' | 'db-role' | 'mfa' | 'unlock';
   /** What to add or take away; empty where something has to be written anew. */
   value: string;
   /** Of `trait` and `assign`: the whole list as it is then. */
@@ -67,7 +67,7 @@ export interface AccessChange {
   target: string;
   /** Of `role`: the block and its field; for `db_labels` of allow also the key. */
   side: 'allow' | 'deny' | '';
-  field: Check['field'] | '';
+  field: Check['field'] | 'db_roles' | '';
   key: string;
 }
 

@@ -140,6 +140,8 @@ export function changeText({ kind, value, target, side, field, key }: AccessChan
       return `give ${username} the role "${target}"`;
     case 'label':
       return `give the database the label ${target}=${value}`;
+    case 'admin-user':
+      return 'name an admin_user of the database, who makes its users';
     case 'role':
       return roleText({ value, target, side, field, key });
     default:

@@ -1,17 +1,23 @@
 /**
- * What rules cost: one decision of the Database Service with 1,000 roles, and the lists over 10,000 databases. In this process, without
- * network and store.
+ * What rules cost: one decision of the Database Service with 1,000 roles, and lists of 10,000 databases; first in this process, without
+ * network and store, then as commands against a cluster. With REAL_TSH=FILE, of Teleport's own `tsh`, the lists of both in turns.
  *
  *     node test/tools/run.mjs test/bench/rules.ts [ROUNDS]
  */
 import { loadavg } from 'node:os';
+import { toMessage } from '../../src/api/convert.js';
 import { oncePerKind } from '../../src/rbac/alike.js';
 import { allowedNames, allowedUsers, entrances } from '../../src/rbac/allowed.js';
 import { decideAccess } from '../../src/rbac/check.js';
 import { expandRole } from '../../src/rbac/templates.js';
 import { databaseWithDefaults, roleWithDefaults } from '../../src/resources/defaults.js';
 import type { Database, Role } from '../../src/resources/types.js';
-import { median } from './measure.js';
+import { connectAdmin } from '../../src/tctl/connect.js';
+import { documents, startTestCluster } from '../support/cluster.js';
+import { memoryEnv } from '../support/env.js';
+import { inTurns, median } from './measure.js';
+import { ended, programArgs } from './processes.js';
+import { ms, times } from './report.js';
 
 const rounds = Number(process.argv[2] ?? 5);
 const [ROLES, DATABASES] = [1000, 10_000];
@@ -62,6 +68,7 @@ const asked = { username: 'alice', traits, roles };
 
 /** Milliseconds of the processor, which other work on the machine does not change; the middle of the rounds. */
 function measured(what: string, count: number, work: () => void): void {
+  work(); // does not count: nothing is compiled yet
   const took = Array.from({ length: rounds }, () => {
     const start = process.cpuUsage();
     work();
@@ -89,4 +96,61 @@ measured('tsh db ls: 10,000 databases', 1, () => {
   ]);
   for (const database of databases) allowed(database);
 });
+const cluster = await startTestCluster({
+  process: {},
+  roles: [...written, { ...written[0]!, metadata: { name: 'all' }, spec: allOfSpec() }],
+  users: [{ name: 'bob', roles: ['all'] }],
+});
+try {
+  await commands();
+} finally {
+  await cluster.stop();
+}
+
+/** One role for every database, as most people have. */
+function allOfSpec(): object {
+  return { allow: { db_labels: { '*': '*' }, db_users: ['analyst', 'reader'], db_names: ['dev'] } };
+}
+
+async function commands(): Promise<void> {
+  const { dir, configFile, webCaFile } = cluster;
+  await offer();
+  const alice = {
+    kind: 'user',
+    version: 'v2',
+    metadata: { name: 'alice' },
+    spec: { roles: written.map(({ metadata }) => metadata.name), traits },
+  };
+  const made = await cluster.tctlWith(documents([alice]), 'create');
+  if (made.status !== 0) throw new Error(made.stderr);
+  await cluster.login('bob', 'bob');
+  const vars = { PATH: process.env.PATH ?? '', HOME: `${dir}/bob`, SSL_CERT_FILE: webCaFile };
+  const ours = (program: 'tsh' | 'tctl', ...args: string[]) =>
+    ended(process.execPath, programArgs(program, ...args), vars);
+  const real = process.env.REAL_TSH;
+  const took = await inTurns(rounds, {
+    access: () => ours('tctl', '-c', configFile, 'access', 'ls', 'alice'),
+    list: () => ours('tsh', 'db', 'ls', '--format=json'),
+    real: async () => real && (await ended(real, ['db', 'ls', '--format=json'], vars)),
+  });
+  console.log(`tctl access ls of one with 1,000 roles: ${ms(took.access)}`);
+  console.log(`tsh db ls of 10,000: ${ms(took.list)}`);
+  if (real) console.log(`the real tsh db ls: ${ms(took.real)}; ours takes ${times(took.list / took.real)} of it`);
+}
+
+/** Every database, as an agent offers it. */
+async function offer(): Promise<void> {
+  await using admin = await connectAdmin(memoryEnv({}), { config: cluster.configFile });
+  const at = [...databases];
+  const offering = async () => {
+    for (let database = at.pop(); database; database = at.pop()) {
+      const { metadata } = database;
+      const spec = { hostId: 'agent', hostname: 'agent', version: '18.3.0', database: toMessage('db', database) };
+      await admin.auth.upsertDatabaseServer({
+        server: { kind: 'db_server', version: 'v3', metadata: { name: metadata.name }, spec },
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, offering));
+}
 console.log(`load ${loadavg()[0]!.toFixed(1)}`);

@@ -43,6 +43,10 @@ const auto = role(
   { create_db_user_mode: 'keep' },
 );
 
+const ofTrait = { db_names: ['*'], db_roles: ['{{internal.db_roles}}'] };
+const autoByTrait = role('by-trait', { db_labels: { env: 'prod' }, ...ofTrait }, {}, { create_db_user_mode: 'keep' });
+const elsewhere = role('elsewhere', { db_labels: { env: 'dev' }, ...ofTrait }, {}, { create_db_user_mode: 'keep' });
+
 const cases: [string, Partial<AccessWish>, string[]][] = [
   ['nothing is asked of who may enter', { roles: [prod] }, []],
   [
@@ -124,9 +128,34 @@ const cases: [string, Partial<AccessWish>, string[]][] = [
   ],
   ['her own name', { roles: [auto], database: AUTO }, ['connect as the database user "alice"']],
   [
-    'a database role',
+    'database roles that her role does not give',
     { roles: [auto], database: AUTO, dbUser: 'alice', dbRoles: ['r', 'x', 'y'] },
-    ['do not ask for the database role "x"', 'do not ask for the database role "y"'],
+    ['add "x" to allow.db_roles of role "auto"', 'add "y" to allow.db_roles of role "auto"'],
+  ],
+  [
+    'database roles that a trait of hers can give',
+    { roles: [auto, autoByTrait], database: AUTO, dbUser: 'alice', dbRoles: ['x', 'y'] },
+    ['add "x" to the trait db_roles of alice', 'add "y" to the trait db_roles of alice'],
+  ],
+  [
+    'a database role that a trait gives only where its role selects the database',
+    { roles: [auto, elsewhere], database: AUTO, dbUser: 'alice', dbRoles: ['x'] },
+    ['add "x" to allow.db_roles of role "auto"'],
+  ],
+  [
+    'somebody who makes users',
+    { roles: [auto], dbUser: 'alice' },
+    ['name an admin_user of the database, who makes its users'],
+  ],
+  [
+    'somebody who makes users, her own name, a role and a database name',
+    { roles: [role('n', { ...auto.spec.allow, db_names: ['x'] }, {}, auto.spec.options)], dbRoles: ['r', 'x'] },
+    [
+      'name an admin_user of the database, who makes its users',
+      'connect as the database user "alice"',
+      'add "dev" to allow.db_names of role "n"',
+      'add "x" to allow.db_roles of role "n"',
+    ],
   ],
   [
     'a role without the namespace',
@@ -159,6 +188,11 @@ test.each(cases)('%s', async (_, more, expected) => {
 test('roles that want an automatic user where there can be none refuse', () => {
   const { refusal } = decide(wish({ roles: [auto, prod], dbUser: 'alice' }));
   expect(refusal).toMatchObject({ by: 'no-auto-user', code: 'NotImplemented' });
+});
+
+test('where Serverless refuses automatic users no change of hers helps', async () => {
+  const serverless = { ...PROD, spec: { ...spec, aws: { redshift_serverless: { workgroup_name: 'w' } } } };
+  expect(await smallestChange(wish({ roles: [auto], dbUser: 'alice', database: serverless }))).toEqual([]);
 });
 
 test('a change of a list says the whole list', async () => {

@@ -1238,7 +1238,7 @@ export const AccessCheckSchema: GenMessage<AccessCheck> = /*@__PURE__*/
  */
 export type AccessChange = Message<"teleshift.v1.AccessChange"> & {
   /**
-   * trait, assign, label, role, own-name, db-role, mfa, unlock
+   * trait, assign, label, admin-user, role, own-name, db-role, mfa, unlock
    *
    * @generated from field: string kind = 1;
    */

@@ -47,7 +47,8 @@ export async function run(
 async function printAnswer(env: Env, answer: AccessAnswer, asked: AskedAccess): Promise<void> {
   printLine(env, verdictText(answer, asked));
   for (const reason of answer.reasons) printLine(env, `Because ${reason}.`);
-  if (answer.automatic) printLine(env, 'The database user is made for each person and bears her own name.');
+  if (answer.allowed && answer.automatic)
+    printLine(env, 'The database user is made for each person and bears her own name.');
   if (answer.allowed && answer.asksMfa) printLine(env, 'A second factor is asked for at each session.');
   const { rows, others } = blockRows(answer, asked);
   printLine(env);
@@ -56,10 +57,7 @@ async function printAnswer(env: Env, answer: AccessAnswer, asked: AskedAccess): 
   if (answer.allowed) return;
   printLine(env);
   if (answer.changes.length === 0) {
-    printLine(
-      env,
-      'No change was found that would let her in: name --db-user and --db-name, or make a role for this database.',
-    );
+    printLine(env, `No change was found that would let her in.${isExact(asked, answer) ? '' : NAME_MORE}`);
     return;
   }
   printLine(env, 'The smallest change that would let her in:');
@@ -68,6 +66,12 @@ async function printAnswer(env: Env, answer: AccessAnswer, asked: AskedAccess): 
     printLine(env, `  ${changeText(change, asked.username)}${command === undefined ? '' : `:\n    ${command}`}`);
   }
 }
+
+const NAME_MORE = ' Name --db-user and --db-name, or make a role for this database.';
+
+/** Whether the question says all that can be said. */
+const isExact = ({ dbUser, dbName }: AskedAccess, { automatic }: AccessAnswer): boolean =>
+  dbName !== undefined && (automatic || dbUser !== undefined);
 
 /** What to type; undefined where it is not for an administrator to do. */
 function commandOf({ kind, target, values }: AccessChange, user: string, db: string): string | undefined {
@@ -83,6 +87,7 @@ function commandOf({ kind, target, values }: AccessChange, user: string, db: str
     case 'assign':
       return `tctl users update ${shellWord(user)} --set-roles=${shellWord(values.join(','))}`;
     case 'label':
+    case 'admin-user':
       return `tctl edit ${shellWord(`db/${db}`)}`;
     case 'role':
       return `tctl edit ${shellWord(`role/${target}`)}`;
