@@ -4,8 +4,10 @@ import { TeleportError } from '../errors.js';
 import { masked } from '../redact.js';
 import { withDefaults } from '../resources/defaults.js';
 import { checkServed } from '../resources/served.js';
+import { TRUST_ROLES } from '../resources/system-role.js';
 import type { Lock, LockTarget, ProvisionToken } from '../resources/types.js';
 import { checkResource, normalRole } from '../resources/validate.js';
+import { JOINABLE } from './host-certs.js';
 import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
@@ -84,7 +86,18 @@ function checkedToken(token: ProvisionToken): ProvisionToken {
   const whole = withDefaults<ProvisionToken>({ ...token, kind: 'token', spec: { ...token.spec, roles } });
   checkResource(whole);
   checkServed(whole);
+  requireService(roles);
   return whole;
+}
+
+/** Where one role is served others may stand beside it, for the hosts of another version. */
+function requireService(roles: readonly string[]): void {
+  if (roles.some((role) => JOINABLE.includes(role) || role === TRUST_ROLES.token)) return;
+  const types = [...JOINABLE, TRUST_ROLES.token].map((role) => role.toLowerCase()).join(', ');
+  throw new TeleportError(
+    'BadParameter',
+    `this cluster has no service of ${roles.join(' or ')}: a host can join it as ${types}`,
+  );
 }
 
 function tokenSaid(who: Who, { metadata, spec }: ProvisionToken): Said {

@@ -239,6 +239,11 @@ export class DatabaseService {
     this.#tunnel.redial();
   }
 
+  /** Auth has said nothing for too long. */
+  get isCutOff(): boolean {
+    return this.#rights.isCutOff;
+  }
+
   /** Connections that are being served. */
   sessions(): number {
     return this.#sessions.count;

@@ -140,6 +140,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyService> {
       terminators,
       challenges,
       reception,
+      rights,
       roots,
       listeners: postgres ? [listener, postgres] : [listener],
       closers,
@@ -239,6 +240,7 @@ interface Opened {
   terminators: Terminators;
   challenges: Challenges;
   reception: Reception;
+  rights: RightsWatch;
   roots: RootTunnels;
   listeners: Listener[];
   /** For all but the listeners. */
@@ -284,6 +286,11 @@ export class ProxyService implements AsyncDisposable {
   /** Resolves at the next change of `agents()`. */
   agentsChanged(): Promise<void> {
     return this.#opened.reception.tunnels.changed();
+  }
+
+  /** Auth has said nothing for too long. */
+  get isCutOff(): boolean {
+    return this.#opened.rights.isCutOff;
   }
 
   /** Database connections now open. */

@@ -45,6 +45,8 @@ export interface RightsWatch {
   refusal(holder: RightHolder): string | undefined;
   /** Look again at what runs: an authority has changed. */
   look(): void;
+  /** Auth has said nothing for too long. */
+  readonly isCutOff: boolean;
   /** Resolves after the signal. */
   ended: Promise<void>;
 }
@@ -149,6 +151,10 @@ class Watch implements RightsWatch {
     if (root !== undefined && this.#silentRoots.includes(root)) return silentRootText(root);
     if (!this.#isCutOff) return undefined;
     return `the Auth Service has said nothing for ${inSeconds(this.#cutOffMs)}, and the locking mode is strict`;
+  }
+
+  get isCutOff(): boolean {
+    return this.#isCutOff;
   }
 
   look(): void {

@@ -3,7 +3,7 @@
  * name or a secret.
  *
  *     /healthz  200 as long as the process answers
- *     /readyz   200 when every service is up, 503 while starting or draining
+ *     /readyz   200 when every service is up, 503 while starting, draining, or cut off from Auth
  *     /metrics  Prometheus text format 0.0.4
  *
  * Source: Teleport 18, "Health monitoring" and "Metrics" of its reference.
@@ -13,7 +13,7 @@ import type { AddressInfo } from 'node:net';
 import { messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 
-export type Readiness = 'starting' | 'ok' | 'draining';
+export type Readiness = 'starting' | 'ok' | 'cut-off' | 'draining';
 
 export interface Metric {
   name: string;
@@ -41,6 +41,7 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const MOST_CONNECTIONS = 64;
 const NOT_READY: Record<Exclude<Readiness, 'ok'>, string> = {
   starting: 'teleport is starting',
+  'cut-off': 'teleport hears nothing from the Auth Service',
   draining: 'teleport is draining and will stop',
 };
 

@@ -105,6 +105,8 @@ export class RunningTeleport implements AsyncDisposable {
   #certificate: CertificateReload | undefined;
   #auth: AuthService | undefined;
   #databases: DatabaseService | undefined;
+  /** Services that listen to Auth. */
+  readonly #members: { isCutOff: boolean }[] = [];
 
   constructor(config: TeleportConfig, { closers, log, now, vars, renewalLookMs }: Surroundings) {
     this.#config = config;
@@ -151,6 +153,11 @@ export class RunningTeleport implements AsyncDisposable {
     return this.close();
   }
 
+  #readinessNow(): Readiness {
+    const isCutOff = this.#members.some((member) => member.isCutOff);
+    return this.#readiness === 'ok' && isCutOff ? 'cut-off' : this.#readiness;
+  }
+
   #becomeReady(): void {
     if (this.#readiness === 'starting') this.#readiness = 'ok';
   }
@@ -159,7 +166,7 @@ export class RunningTeleport implements AsyncDisposable {
     const diagnostics = this.#closers.keep(
       await startDiagnostics({
         ...at,
-        readiness: () => this.#readiness,
+        readiness: () => this.#readinessNow(),
         metrics: () => [...processMetrics(VERSION), ...this.#gauges.map((read) => read())],
       }),
     );
@@ -227,6 +234,7 @@ export class RunningTeleport implements AsyncDisposable {
     const proxy = this.#closers.keep(await asMember(member, identity, authAt, () => startProxy(options)));
     acme?.begin(proxy);
     this.proxy = { host: connectable(proxy.address.host), port: proxy.address.port };
+    this.#members.push(proxy);
     const sessions = () => proxy.sessions();
     this.#gauges.push(
       gauge(
@@ -326,6 +334,7 @@ export class RunningTeleport implements AsyncDisposable {
     };
     const db = this.#closers.keep(await asMember(member, identity, proxy, () => startDatabaseService(options)));
     this.#databases = db;
+    this.#members.push(db);
     this.#keepFresh(member, { identity, freshness }, db);
     const sessions = () => db.sessions();
     this.#gauges.push(

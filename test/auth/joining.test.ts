@@ -134,10 +134,14 @@ describe('X9 what is in the certificate', () => {
     },
   );
 
-  test('A-H2 a token for a service that is not there says so', async () => {
-    const token = await newToken({ roles: ['Kube'] });
+  test('A-H2, S10 who joins for a service that is not there hears so, and so does who makes a token for it alone', async () => {
+    const token = await newToken({ roles: ['Kube', 'Proxy'] });
     await expect(join(token, { role: 'Kube' })).rejects.toThrow('this cluster has no service of "Kube" role');
     await expect(join(token, { role: 'Db' })).rejects.toThrow('the token does not allow "Db" role');
+    await expect(newToken({ roles: ['Kube', 'Node'] })).rejects.toMatchObject({
+      code: 'BadParameter',
+      message: expect.stringMatching(/^this cluster has no service of Kube or Node: a host can join it as proxy, db, /),
+    });
   });
 
   test.each([

@@ -31,7 +31,7 @@ async function startAgent(token?: string): Promise<RunningTeleport> {
   const log = createLogger({ component: 'PROC', level: 'debug', write: (line) => (agentLog += line) });
   // An agent trusts the Proxy's certificate as every program of its host does.
   const vars = { SSL_CERT_FILE: cluster.webCaFile };
-  return await startTeleport(teleportConfig({}, file, raw), { log, vars });
+  return await startTeleport(teleportConfig({ diagAddr: '127.0.0.1:0' }, file, raw), { log, vars });
 }
 
 /** One row through the tunnel, as soon as there is a way. */
@@ -58,6 +58,24 @@ test('after Auth and Proxy were started again the agent is back, logins and data
   expect((await cluster.tsh('alice', 'status')).status).toBe(0);
   expect((await cluster.tctl('users', 'ls')).stdout).toMatch(/^alice +analyst/m);
   await cluster.login('second-home', 'alice');
+});
+
+test('/readyz of an agent is 503 while Auth is away, and 200 again after it', async () => {
+  const { host, port } = agent.diag!;
+  const readyz = async () => {
+    const answer = await fetch(`http://${host}:${port}/readyz`);
+    return `${answer.status} ${((await answer.json()) as { status: string }).status}`;
+  };
+  const until200 = () => until('it is ready', async () => ((await readyz()) === '200 ok' ? true : undefined));
+  await until200();
+  await cluster.teleport.close({ drainMs: 0 });
+  const said = await until('it is not ready', async () => {
+    const now = await readyz();
+    return now.startsWith('200') ? undefined : now;
+  });
+  expect(said).toBe('503 teleport hears nothing from the Auth Service');
+  await cluster.restart();
+  await until200();
 });
 
 test('an agent that has joined starts again without a token', async () => {

@@ -169,6 +169,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
       during: () => ({ [Symbol.dispose]() {} }),
       refusal: () => undefined,
       look() {},
+      isCutOff: false,
       ended: Promise.resolve(),
     },
     turns: new UserTurns(),

@@ -89,6 +89,8 @@ test('start logs JSON to a file, tells its state over HTTP and shows a new certi
     expect(metrics).toMatch(/^teleport_build_info\{version="18\.3\.0",/m);
     expect(metrics).toMatch(/^process_resident_memory_bytes [1-9]\d+$/m);
     expect(metrics).toMatch(/^teleport_reverse_tunnels_connected 0$/m);
+    const manual = readFileSync('docs/using.md', 'utf8');
+    for (const [, name] of metrics.matchAll(/^# TYPE (\w+) /gm)) expect(manual).toContain(`\`${name}\``);
 
     const before = await shownAt(proxyPort);
     expect(before).toBe(new X509Certificate(first.certPem).fingerprint256);
