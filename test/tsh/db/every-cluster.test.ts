@@ -53,6 +53,15 @@ test('on a terminal the others are shown while a leaf hangs, then the leaf is na
   expect(env.err()).toMatch(/^Waiting for leaf\.local \.\.\.\r\u001b\[K.*ERROR: .*failed to .*cluster leaf\.local/s);
 });
 
+test('Ctrl-C ends the wait for a leaf, and the list stays', async () => {
+  const env = envWith({ tty: { stdout: true, stderr: true } });
+  const running = runTsh(['db', 'ls', '--all'], env);
+  await until('the leaf is waited for', () => env.err().includes('Waiting for leaf.local') || undefined);
+  env.interrupt('SIGINT');
+  expect(await running).toBe(130);
+  expect([env.out().match(/root-db/g)?.length, env.err()]).toEqual([1, expect.not.stringContaining('ERROR')]);
+});
+
 test('what a leaf says later comes later', async () => {
   const { late, ...early } = await everyDatabase(envWith(), {}, {}, { isEarly: true, deadlineMs: 300_000 });
   expect([namesOf(early), early.failures, late!.clusters]).toEqual([[['peer.local', 'root-db']], [], ['leaf.local']]);
