@@ -1,11 +1,15 @@
 /**
  * H14: what the pages for people quote is there: each command line is one that the programs take, each flag one that they
- * have, each text one that the sources, or a test of what is printed, have too. Tests: test/house/quoted.ts
+ * have, each text one that the sources, or a test of what is printed, have too, each file one that is read. Tests: test/house/quoted.ts
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { shapeOf } from '../../src/api/fields.js';
 import type { ProgramSpec } from '../../src/cli/command.js';
 import { readLine, UsageError } from '../../src/cli/parser.js';
+import { messageOf } from '../../src/errors.js';
+import { CONFIG_SCHEMA, parseConfigText } from '../../src/resources/teleport-yaml.js';
+import { parseResources } from '../../src/resources/yaml.js';
 import { program as tctl } from '../../src/tctl/commands.js';
 import { program as teleport } from '../../src/teleport/commands.js';
 import { program as tsh } from '../../src/tsh/commands.js';
@@ -69,8 +73,20 @@ function faultOf([name, ...argv]: string[], isWhole: boolean): string | undefine
   return undefined;
 }
 
+/** A resource, a `teleport.yaml`, or else a part of one of the two, which is not looked at. */
+function yamlFaultOf(text: string): string | undefined {
+  const [, firstKey = ''] = /^(\w+):/m.exec(text) ?? [];
+  try {
+    if (firstKey === 'kind') parseResources(text, shapeOf);
+    else if (firstKey in CONFIG_SCHEMA.keys) parseConfigText(text, 'teleport.yaml');
+  } catch (error) {
+    return messageOf(error);
+  }
+  return undefined;
+}
+
 describe.each(PAGES)('H14 what %s quotes', (page) => {
-  const { lines, spans, headings } = quotesOf(readFileSync(page, 'utf8'));
+  const { lines, spans, headings, yaml } = quotesOf(readFileSync(page, 'utf8'));
   const faults = (quotes: Quote[], look: (text: string) => readonly (string | undefined)[]) =>
     quotes.flatMap(({ line, text }) =>
       look(text)
@@ -95,6 +111,10 @@ describe.each(PAGES)('H14 what %s quotes', (page) => {
   test('texts are said by a program', () => {
     const texts = spans.filter(({ text }) => isText(text) && !isCommand(text));
     expect(faults([...texts, ...headings], (text) => [isSaid(text) ? undefined : 'nothing says this'])).toEqual([]);
+  });
+
+  test('files in YAML are read', () => {
+    expect(faults(yaml, (text) => [yamlFaultOf(text)])).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * What a document quotes: commands of the three programs, their flags, and texts. Markdown in, quotes out; pure.
+ * What a document quotes: commands of the three programs, their flags, texts, and files in YAML. Markdown in, quotes out; pure.
  *
  * A quote is a code span, or a line of a fenced block `sh` or `console`. An example stands for what varies, so a text is
  * taken apart at `…`, at quoted values, numbers, addresses, paths and words in capitals; each piece that is left must be there.
@@ -17,6 +17,8 @@ export interface Quotes {
   spans: Quote[];
   /** Those that begin with a small letter: they are a text that people look for. */
   headings: Quote[];
+  /** Whole blocks `yaml`. */
+  yaml: Quote[];
 }
 
 export function quotesOf(markdown: string): Quotes {
@@ -48,7 +50,11 @@ export function quotesOf(markdown: string): Quotes {
     const [, heading] = /^#+ ([a-z].*)/.exec(line) ?? [];
     return heading === undefined ? [] : [{ line: at + 1, text: heading }];
   });
-  return { lines, spans, headings };
+  const yaml = [...markdown.matchAll(/^```yaml\n(.*?)^```/gms)].map((match) => ({
+    line: markdown.slice(0, match.index).split('\n').length,
+    text: match[1]!,
+  }));
+  return { lines, spans, headings, yaml };
 }
 
 /** The command lines of our programs in a line of a shell, each as words: `eval "$(tsh db env sales)"` has one. */
