@@ -390,21 +390,36 @@ export class UserStay {
 
   /** @param connection  where it is there already; closed when the user is not let in */
   async #admitted<T>(entrance: Entrance<T>, connection?: T): Promise<T> {
+    const { signal } = this.#over;
+    const held = await this.#held().catch((error: unknown) => {
+      if (connection !== undefined) entrance.close(connection);
+      throw error;
+    });
+    let own = connection;
+    try {
+      this.#use.standingAs = this.#steps.as;
+      if (connection !== undefined) return this.#stand(connection, entrance);
+      signal.throwIfAborted();
+      own = await this.#connected(entrance);
+      if (!held.lost.aborted) return this.#stand(own, entrance);
+    } finally {
+      held[Symbol.dispose]();
+    }
+    // Another agent may have changed the user before it could see this connection.
+    return await this.#admitted(entrance, own);
+  }
+
+  /** Lets the user in. @returns what nobody else may have until the session's own connection stands */
+  async #held(): Promise<HeldUser> {
     const use = this.#use;
     const before = use.mayHaveRights;
     const onChanging = () => {
       use.mayHaveRights = true;
     };
-    const { signal } = this.#over;
-    using _held = await this.#steps.admit({ onChanging, signal }).catch((error: unknown) => {
+    return await this.#steps.admit({ onChanging, signal: this.#over.signal }).catch((error: unknown) => {
       if (hasChangedNothing(error)) use.mayHaveRights = before;
-      if (connection !== undefined) entrance.close(connection);
       throw error;
     });
-    use.standingAs = this.#steps.as;
-    if (connection !== undefined) return this.#stand(connection, entrance);
-    signal.throwIfAborted();
-    return this.#stand(await this.#connected(entrance), entrance);
   }
 
   async #connected<T>({ onAdmitted, connect }: Entrance<T>): Promise<T> {

@@ -504,6 +504,27 @@ describe('nobody keeps rights after the session', () => {
     expect(await account()).toEqual(DISABLED);
   });
 
+  test('R-B3 whom Auth no longer held when the own connection was made: the server and Auth are asked again', async () => {
+    const user = {
+      name: USER,
+      owner: USER,
+      mode: 'keep' as const,
+      roles: ['reader'],
+      admin: { name: ADMIN, database: 'dev' },
+    };
+    const stay = agent.context.autoUsers.begin(databaseOf('pg'), user);
+    const closed: string[] = [];
+    const connect = async () => {
+      agent.loseLocks();
+      return 'own';
+    };
+    const entering = stay.enter({ onAdmitted() {}, connect, close: (own) => closed.push(own) });
+    await expect(entering).rejects.toThrow('Auth has gone');
+    expect(closed).toEqual(['own']);
+    await stay.leave(undefined, () => {});
+    expect(await account()).toEqual(DISABLED);
+  });
+
   test('R-B2 who was left behind by another agent, while somebody is on the way in here and refused then', async () => {
     await server.query(
       `CREATE ROLE "${OURS}"; CREATE ROLE alice LOGIN IN ROLE "${OURS}"; GRANT "${OURS}" TO "${ADMIN}" WITH ADMIN OPTION`,
