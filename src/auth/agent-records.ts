@@ -25,7 +25,7 @@ export interface Refused {
 /** Events an agent may report: those of sessions it carried. Anything else would let it write other people's history. */
 const AGENT_EVENTS = /^(db\.session\.|client\.disconnect$)/;
 /** Of one call. A record has some 300 bytes at least, and an agent sends 512 KiB. */
-export const MOST_RECORDS = 4096;
+export const MOST_IN_CALL = 4096;
 const LONGEST_UID = 100;
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/;
 
@@ -34,10 +34,10 @@ export async function sortRecords(
   texts: readonly string[],
   teller: Teller,
 ): Promise<{ taken: WrittenRecord[]; refused: Refused[] }> {
-  if (texts.length > MOST_RECORDS) {
+  if (texts.length > MOST_IN_CALL) {
     throw new TeleportError(
       'BadParameter',
-      `${texts.length} audit records in one call, and ${MOST_RECORDS} are the most`,
+      `${texts.length} audit records in one call, and ${MOST_IN_CALL} are the most`,
     );
   }
   const slices = new Slices();

@@ -8,7 +8,7 @@ import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
 import { madeAt, nameOf, type Who } from './who.js';
 
-const MOST_RECORDS = 1000;
+const MOST_FOUND = 1000;
 const MOST_KINDS = 50;
 const LONGEST_WORD = 500;
 /** How far back somebody may look for her own statements: each look costs Auth the reading of that many days. */
@@ -25,7 +25,7 @@ export async function searchEvents(
   checkWords(asked);
   const find = (search: AuditSearch) =>
     state.searchTurns.take(nameOf(who), () => searchAuditLog(state.audit.dir, search));
-  const limit = Math.min(asked.limit > 0 ? asked.limit : MOST_RECORDS, MOST_RECORDS);
+  const limit = Math.min(asked.limit > 0 ? asked.limit : MOST_FOUND, MOST_FOUND);
   if (!own) {
     requireRule(who, 'event', 'list', 'read');
     return await find({ ...asked, limit });

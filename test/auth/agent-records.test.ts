@@ -4,7 +4,7 @@ import type { AuthClient } from '../../src/api/client.js';
 import { auditEvent } from '../../src/audit/events.js';
 import { RecordChain } from '../../src/audit/record-chain.js';
 import { recordText } from '../../src/audit/record-text.js';
-import { MOST_RECORDS, sortRecords } from '../../src/auth/agent-records.js';
+import { MOST_IN_CALL, sortRecords } from '../../src/auth/agent-records.js';
 import { CLUSTER, TestAuth } from './test-auth.js';
 
 let cluster: TestAuth;
@@ -129,7 +129,7 @@ test('an agent of another version may escape more, and not less', async () => {
 test('H4 a call with more records than an agent sends is refused by their number, before one is read', async () => {
   const parsed = jest.spyOn(JSON, 'parse');
   try {
-    await expect(sortRecords(new Array<string>(MOST_RECORDS + 1).fill(''), teller)).rejects.toMatchObject({
+    await expect(sortRecords(new Array<string>(MOST_IN_CALL + 1).fill(''), teller)).rejects.toMatchObject({
       code: 'BadParameter',
       message: '4097 audit records in one call, and 4096 are the most',
     });
@@ -137,5 +137,5 @@ test('H4 a call with more records than an agent sends is refused by their number
   } finally {
     parsed.mockRestore();
   }
-  expect((await sortRecords(new Array<string>(MOST_RECORDS).fill(query()), teller)).taken).toHaveLength(MOST_RECORDS);
+  expect((await sortRecords(new Array<string>(MOST_IN_CALL).fill(query()), teller)).taken).toHaveLength(MOST_IN_CALL);
 });

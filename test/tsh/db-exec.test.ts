@@ -240,8 +240,10 @@ describe('B15 a reader that goes away', () => {
   });
 
   test('without psql too', async () => {
-    const line = `PATH=/nonexistent ${process.execPath} ${process.cwd()}/dist/tsh.js db exec 'select 1' --dbs=one,two ${ROUTE} | true`;
-    const { stdout, stderr } = await shell(`${line}; echo status \${PIPESTATUS[0]}`);
+    const tsh = `PATH=/nonexistent ${process.execPath} ${process.cwd()}/dist/tsh.js db exec 'select 1' --dbs=one,two ${ROUTE}`;
+    // It starts when the reader has closed its end.
+    const line = `gate=$(mktemp -u); mkfifo $gate; { cat $gate; ${tsh}; } | { exec <&-; : > $gate; }`;
+    const { stdout, stderr } = await shell(`${line}; echo status \${PIPESTATUS[0]}; rm $gate`);
     expect(stdout).toBe('status 141\n');
     expect(stderr).not.toContain('ERROR');
   });

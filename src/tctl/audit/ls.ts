@@ -8,12 +8,12 @@ import { type AuditArgs, queryOf } from './query.js';
 import { recordTable } from './text.js';
 
 /** They are all held here, to be shown with the newest at the end. */
-const MOST_RECORDS = 10_000;
+const HIGHEST_LIMIT = 10_000;
 
 export async function run(env: Env, args: AuditArgs): Promise<void> {
   const query = queryOf(args, env.now());
-  if (args.limit < 1 || args.limit > MOST_RECORDS) {
-    throw new TeleportError('BadParameter', `--limit must be between 1 and ${MOST_RECORDS}`, {
+  if (args.limit < 1 || args.limit > HIGHEST_LIMIT) {
+    throw new TeleportError('BadParameter', `--limit must be between 1 and ${HIGHEST_LIMIT}`, {
       hint: 'For more than that there is "tctl audit export".',
     });
   }
