@@ -6,8 +6,13 @@ const MOST_CHARS = 1024;
 
 /** @param field  for people, as in `db_roles` @throws TeleportError `BadParameter` that names it and the bound */
 export function checkWords(field: string, words: readonly string[]): void {
-  atMost(MOST_WORDS, field, words.length);
+  checkCount(field, words.length);
   for (const word of words) atMost(MOST_CHARS, `characters in one of ${field}`, word.length);
+}
+
+/** Of things that are not words: only their number has a bound. */
+export function checkCount(field: string, count: number): void {
+  atMost(MOST_WORDS, field, count);
 }
 
 /** The same of a single one. */

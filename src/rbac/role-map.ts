@@ -19,8 +19,15 @@ export function checkRoleMap(map: readonly RoleMapping[]): void {
 /** Names of roles that must be there; with `$1` in it a name is known only with a user. */
 export const fixedRoles = ({ local }: RoleMapping): string[] => local.filter((name) => !name.includes('$'));
 
-/** Without repetition, in the order of the map. */
+/** Roles of a user that are looked at: each is tried with each mapping, at every call, and her own cluster writes as many as it wants. */
+const MOST_ROLES = 256;
+
+/** Without repetition, in the order of the map. @throws TeleportError `AccessDenied` for a user with too many roles */
 export function mapRoles(map: readonly RoleMapping[], remoteRoles: readonly string[]): string[] {
+  if (remoteRoles.length > MOST_ROLES) {
+    const text = `access denied: ${remoteRoles.length} roles of a user of another cluster, and ${MOST_ROLES} are the most`;
+    throw new TeleportError('AccessDenied', text);
+  }
   // A user without roles still fits "*".
   const given = remoteRoles.length > 0 ? remoteRoles : [''];
   const mapped = map.flatMap(({ remote, local }) => {

@@ -118,5 +118,8 @@ describe('about oneself', () => {
       await expect(ask({ [member]: long })).rejects.toThrow(`1025 characters in ${field}, and 1024 are the most`);
     await expect(admin.accessReader.listAccess({ user: long })).rejects.toThrow('1025 characters in user');
     expect((await ask({ dbRoles: names(256) })).user).toBe('alice');
+    const targets = names(257).map((user) => ({ user }));
+    await expect(admin.auth.getLocks({ targets })).rejects.toThrow('257 Targets, and 256 are the most');
+    await expect(admin.auth.listProvisionTokens({ filterRoles: names(257) })).rejects.toThrow('257 FilterRoles');
   });
 });

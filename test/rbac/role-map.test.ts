@@ -19,6 +19,12 @@ describe('roles of a root become roles of the leaf', () => {
     expect(mapRoles([{ remote, local }], given)).toEqual(expected);
   });
 
+  test('R-A-H4 a user of another cluster has so many roles', () => {
+    const roles = Array.from({ length: 257 }, (_, at) => `r${at}`);
+    expect(mapRoles([{ remote: 'r1', local: ['a'] }], roles.slice(1))).toEqual(['a']);
+    expect(() => mapRoles([{ remote: 'r1', local: ['a'] }], roles)).toThrow('257 roles of a user of another cluster');
+  });
+
   test('several mappings, and one of an older store that cannot be read maps nothing', () => {
     const map = [
       { remote: '^($', local: ['broken'] },

@@ -3,6 +3,7 @@ import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callerKey } from '../../api/caller.js';
 import { toMessage } from '../../api/convert.js';
 import type { AuthService } from '../../api/gen/authservice_pb.js';
+import { checkCount, checkWords } from '../asked-words.js';
 import { requireRule } from '../rules.js';
 import type { AuthState } from '../state.js';
 import * as tokens from '../tokens.js';
@@ -29,6 +30,7 @@ export function tokenHandlers(state: AuthState): Partial<ServiceImpl<typeof Auth
       };
     },
     listProvisionTokens: async ({ limit, startKey, filterRoles }, context) => {
+      checkWords('FilterRoles', filterRoles);
       const { items, next } = await tokens.listTokens(state, await whoOf(context), limit, startKey);
       const shown = items.filter(
         ({ spec }) => filterRoles.length === 0 || spec.roles.some((role) => filterRoles.includes(role)),
@@ -49,6 +51,7 @@ export function tokenHandlers(state: AuthState): Partial<ServiceImpl<typeof Auth
     },
     getLock: async ({ name }, context) => toMessage('lock', await tokens.getLock(state, await whoOf(context), name)),
     getLocks: async ({ targets, inForceOnly }, context) => {
+      checkCount('Targets', targets.length);
       const wanted = targets.map((target) => ({
         user: target.user,
         role: target.role,
