@@ -143,11 +143,13 @@ export async function listLocks(
 export async function upsertLock(state: AuthState, who: Who, lock: Lock): Promise<void> {
   requireRule(who, 'lock', 'create', 'update');
   const name = lock.metadata.name || randomUUID();
+  const { created_at = state.now().toISOString(), created_by = nameOf(who) } =
+    (await state.locks.get(name))?.spec ?? {};
   const whole = withDefaults<Lock>({
     ...lock,
     kind: 'lock',
     metadata: { ...lock.metadata, name },
-    spec: { ...lock.spec, created_at: state.now().toISOString(), created_by: nameOf(who) },
+    spec: { ...lock.spec, created_at, created_by },
   });
   checkResource(whole);
   const { target, expires } = whole.spec;

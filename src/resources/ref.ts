@@ -11,8 +11,11 @@ export interface ResourceRef {
 /** Kinds of which there is one. */
 export const SINGLETONS: ReadonlySet<Kind> = new Set(['cluster_auth_preference', 'cluster_networking_config']);
 
-/** Kinds that people write. */
-export const EDITABLE: ReadonlySet<Kind> = new Set(['user', 'role', 'db', 'token', 'lock', 'trusted_cluster']);
+/**
+ * Kinds that people write, in an order in which `tctl create` can make them: a user needs its roles, a role map too, and a
+ * lock may hit whoever makes the others.
+ */
+export const EDITABLE: ReadonlySet<Kind> = new Set(['role', 'user', 'db', 'token', 'trusted_cluster', 'lock']);
 
 const WORDS: Record<string, Kind> = {
   user: 'user',
@@ -69,23 +72,11 @@ export function parseRef(text: string): ResourceRef {
   return { kind, subKind: parts[1]!, name: parts[2]! };
 }
 
-/** A comma list of them; `all` is every kind that can be printed. */
+/** A comma list of them; `all` is every kind that people write, so that `tctl create -f` takes it back. */
 export function parseRefs(text: string): ResourceRef[] {
-  if (text === 'all') return ALL.map((kind) => ({ kind }));
+  if (text === 'all') return [...EDITABLE].map((kind) => ({ kind }));
   return text.split(',').map((one) => parseRef(one.trim()));
 }
-
-const ALL: readonly Kind[] = [
-  'user',
-  'role',
-  'db',
-  'token',
-  'lock',
-  'trusted_cluster',
-  'remote_cluster',
-  'cluster_auth_preference',
-  'cluster_networking_config',
-];
 
 /** `role/dba`, as messages name it. */
 export function refText({ kind, subKind, name }: ResourceRef): string {

@@ -172,14 +172,19 @@ export const program: ProgramSpec = {
     command({
       path: 'get <resources>',
       summary: 'Print resources as YAML, JSON or a table.',
-      description: 'Kinds: user, role, db, db_server, token, lock, cluster_auth_preference, or all.',
+      description:
+        'Kinds: role, user, db, token, trusted_cluster, lock; db_server, remote_cluster, cert_authority, cluster_auth_preference, cluster_networking_config. "all" is those that "tctl create -f" takes back.',
       options: [
         { name: 'format', default: 'yaml', description: "Output format: 'yaml', 'json' or 'text'." },
         WITH_SECRETS,
         VERBOSE,
       ],
       arguments: { resources: { description: 'Comma-separated kind or kind/name.' } },
-      examples: ['tctl get users/alice > alice.yaml', "tctl get roles --format=json | jq -r '.[].metadata.name'"],
+      examples: [
+        'tctl get users/alice > alice.yaml',
+        'tctl get all > cluster.yaml',
+        "tctl get roles --format=json | jq -r '.[].metadata.name'",
+      ],
       load: () => import('./get.js'),
     }),
     command({

@@ -38,8 +38,8 @@ export async function run(env: Env, args: GetArgs): Promise<void> {
   if (!['yaml', 'json', 'text'].includes(args.format)) throw new TeleportError('BadParameter', 'unsupported format');
   const refs = parseRefs(args.resources);
   const kinds = new Set(refs.map(({ kind }) => kind));
-  if (kinds.size > 1 && args.format !== 'yaml') {
-    throw new TeleportError('BadParameter', 'mixed resource types only support YAML formatting');
+  if (kinds.size > 1 && args.format === 'text') {
+    throw new TeleportError('BadParameter', 'mixed resource types only support YAML and JSON formatting');
   }
   await using client = await connectAdmin(env, args);
   const resources = (await Promise.all(refs.map((ref) => fetchResources(client, ref, args)))).flat();

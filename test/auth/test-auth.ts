@@ -1,5 +1,5 @@
 /** A real Auth Service in a temporary directory, and real clients for it. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret, TOTP } from 'otpauth';
@@ -18,11 +18,15 @@ import { timestampOfDate } from '../../src/api/time.js';
 import type { AuditEvent } from '../../src/audit/events.js';
 import { readAuditEvents } from '../../src/audit/read.js';
 import { type AuthOptions, type AuthService as RunningAuth, startAuth } from '../../src/auth/service.js';
+import { runProgram } from '../../src/cli/program.js';
 import { silent } from '../../src/log.js';
 import { dialTls } from '../../src/net/dial.js';
 import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
 import { authorizedKeyLine } from '../../src/pki/ssh/certificate.js';
 import type { SystemRole } from '../../src/resources/system-role.js';
+import { program as tctlProgram } from '../../src/tctl/commands.js';
+import type { Outcome } from '../support/cluster.js';
+import { memoryEnv } from '../support/env.js';
 import { gone } from '../support/gone.js';
 
 /** Every service of Auth, by its name in a client. */
@@ -135,6 +139,17 @@ export class TestAuth {
   }
 
   readonly asHost = async (role: SystemRole): Promise<AuthClient> => await this.as(await this.identity(role));
+
+  /** `tctl` as on the host of Auth, with standard input. */
+  async tctl(input: string, ...args: string[]): Promise<Outcome> {
+    const { host, port } = this.auth.address;
+    const config = { teleport: { data_dir: this.dir }, auth_service: { listen_addr: `${host}:${port}` } };
+    const file = join(this.dir, 'teleport.yaml');
+    writeFileSync(file, JSON.stringify(config));
+    const env = memoryEnv({ cwd: this.dir, home: this.dir, input });
+    const status = await runProgram(tctlProgram, ['-c', file, ...args], env);
+    return { status, stdout: env.out(), stderr: env.err() };
+  }
 
   /** Make a user who has accepted an invitation; gives back the TOTP secret. */
   async invite(name: string, roles: string[], traits: Record<string, string[]> = {}): Promise<string> {
