@@ -1,4 +1,5 @@
 /** Locks by name: who waits, and who goes away. Tests: src/auth/offers.ts, src/db/user-lock.ts */
+import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { abortForMany } from '../../src/abort.js';
 import type { AuthClient } from '../../src/api/client.js';
@@ -131,4 +132,19 @@ test('it names the people of the cluster who would be one user of Redshift', asy
   const held = await lockAtAuth(agent)({ endpoint: 'r:5439', user: 'carol', sameNames: true }, 20_000);
   expect([...held.sameNames].sort()).toEqual(['Carol', 'carol']);
   held[Symbol.dispose]();
+});
+
+test('R-B3 an agent hears that Auth no longer holds a user for it', async () => {
+  const agent = await cluster.asHost('Db');
+  const user = { endpoint: 'lost.example.com:5439', user: 'alice', sameNames: false };
+  await offer(agent, user.endpoint);
+  const { lost } = await lockAtAuth(agent)(user, 20_000);
+  expect(lost.aborted).toBe(false);
+  const heard = once(lost, 'abort');
+  await agent.close();
+  await heard;
+  expect(lost.reason).toMatchObject({
+    code: 'ConnectionProblem',
+    message: 'Auth no longer holds user "alice" of lost.example.com:5439 for this agent',
+  });
 });
