@@ -37,7 +37,11 @@ export async function* rightsFeed(state: AuthState, signal: AbortSignal, wordMs 
 async function* news(state: AuthState, signal: AbortSignal, wordMs: number): AsyncGenerator<Said> {
   // Watched before it is read, so that nothing falls between.
   const changes = state.store.watch('/', signal)[Symbol.asyncIterator]();
-  yield* all(state);
+  // Another watch may have come meanwhile: what nobody hears is not worth its encoding.
+  for await (const said of all(state)) {
+    signal.throwIfAborted();
+    yield said;
+  }
   // What is heard and not passed on must not put the word off: a cluster's store is never still.
   let silentAt = performance.now() + wordMs;
   for (let next = changes.next(); ; ) {

@@ -65,7 +65,10 @@ export async function* rootFeed(state: AuthState, signal: AbortSignal, wordMs = 
   using _listening = state.authorities.onChange((changed) => {
     if (changed !== 'remote') news.add({ key: AUTHORITIES });
   });
-  yield await everything(state);
+  const first = await everything(state);
+  // Another watch may have come meanwhile: what nobody hears is not worth its encoding.
+  if (signal.aborted) return;
+  yield first;
   let silentAt = performance.now() + wordMs;
   for (;;) {
     const key = await news.next(silentAt - performance.now());

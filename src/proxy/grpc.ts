@@ -41,8 +41,9 @@ export function transportRoutes(options: TransportOptions): (router: ConnectRout
 export function joinRoutes(auth: Pick<AuthClient, 'join'>): (router: ConnectRouter) => void {
   return (router) => {
     router.service(JoinService, {
-      registerUsingToken: (request, context) => {
+      registerUsingToken: ({ $unknown: _, ...request }, context) => {
         const { address } = endpointOf(context.values.get(callerKey).remoteAddr);
+        // Auth reads it in our time: of what a stranger sends nothing goes on that it has no use for.
         return auth.join.registerUsingToken({ ...request, remoteAddr: address });
       },
       registerUsingIAMMethod: (requests, { signal, values }) => {
