@@ -98,6 +98,8 @@ async function withBookkeeping(
   const facts = await dialect.facts(session, user, roles);
   const missing = facts.missing.filter((name) => OWN_ROLES.includes(name));
   if (missing.length === 0) return facts;
+  // What is refused anyway makes nothing, and the words for an administrator who may not are ours.
+  refuse({ ...facts, missing: facts.missing.filter((name) => !OWN_ROLES.includes(name)) }, user);
   await session.query('ROLLBACK');
   for (const name of missing) {
     // Somebody else may make it at the same time.

@@ -110,9 +110,10 @@ async function facts(session: PgSession, user: string, wanted: readonly string[]
   const isBookkeeping = ([name]: readonly [string, string]) => name === BOOKKEEPING_ROLE;
   // Who made the bookkeeping role is a member too, with the right to make others one.
   const isOurs = held.some(isBookkeeping) && !of('administers').some(isBookkeeping) && user !== me;
-  const unruled = [...known, ...(isOurs ? of('user').slice(0, 1) : [])].filter(
-    ([, rules]) => hasGrantors && rules !== 'true',
-  );
+  const unruled = [...known, ...(isOurs ? of('user').slice(0, 1) : [])]
+    .filter(([, rules]) => hasGrantors && rules !== 'true')
+    .map(([name]) => name)
+    .sort();
   return {
     exists: of('user').length > 0,
     isOurs,
@@ -124,7 +125,7 @@ async function facts(session: PgSession, user: string, wanted: readonly string[]
     missing: looked.filter((name) => !known.some(([one]) => one === name)),
     grants: [
       ...(mayCreate === 'true' ? [] : [`ALTER ROLE ${quoted(me)} CREATEROLE;`]),
-      ...unruled.map(([name]) => `GRANT ${quoted(name)} TO ${quoted(me)} WITH ADMIN OPTION;`),
+      ...unruled.map((name) => `GRANT ${quoted(name)} TO ${quoted(me)} WITH ADMIN OPTION;`),
     ],
   };
 }
