@@ -138,9 +138,16 @@ function isStatus(error: ConnectError): boolean {
   return error.metadata.has('grpc-status');
 }
 
+/** Of services that are ours alone. */
+const OWN_SERVICE = /^unknown (method \w+ for )?service teleshift\.v1\.\w+$/;
+
 function fromStatus(error: ConnectError): TeleportError {
   const code = CODES.get(error.code);
   if (code !== undefined) {
+    if (OWN_SERVICE.test(error.rawMessage)) {
+      const hint = 'It runs a real Teleport, or an older version of these programs.';
+      return new TeleportError(code, 'the cluster does not serve this', { cause: error, hint });
+    }
     const text = error.rawMessage || `the Auth Service answered ${Code[error.code]} without a reason`;
     return new TeleportError(code, text, { cause: error });
   }

@@ -210,6 +210,14 @@ test('unknown methods and services are NotImplemented in the words of grpc-go', 
   });
 });
 
+test('a service that is ours alone says what a cluster without it is', async () => {
+  await expect(open().accessReader.explainAccess({})).rejects.toMatchObject({
+    code: 'NotImplemented',
+    message: 'the cluster does not serve this',
+    hint: 'It runs a real Teleport, or an older version of these programs.',
+  });
+});
+
 test('the answer to an unknown method is one frame of headers that ends the stream, as grpc-go wants it', async () => {
   const host = ca.issue('Admin');
   const socket = connectTls({
