@@ -84,7 +84,7 @@ export function isText(span: string): boolean {
   const words = /^["…A-Za-z][^{}<>=|&;\\[\]]* [^{}<>=|&;\\[\]]*$/;
   const code = /^\w+\(/;
   const another =
-    /^(?:aws|create|db|env|grant|install|nc|npm|openssl|proxy|psql|select|ssh|ssh-keygen|systemctl|timedatectl) /;
+    /^(?:aws|create|db|docker|env|grant|install|nc|npm|openssl|proxy|psql|select|ssh|ssh-keygen|systemctl|timedatectl) /;
   const yaml = /^[\w-]+: (?:[\w-]+|[a-z]+:.*)$/;
   return words.test(span) && !code.test(span) && !another.test(span) && !yaml.test(span);
 }
