@@ -45,11 +45,7 @@ export async function explainAccess(state: AuthState, who: Who, asked: AccessQue
   const user = isSelf ? who.user : await userOf(state, asked.user);
   const database = await databaseOf(state, asked.database);
   if (database === undefined || !seesAs(who)(database)) {
-    throw new TeleportError('NotFound', `database "${asked.database}" not found`, {
-      hint: isSelf
-        ? 'There is no such database, or no role of yours selects it: "tsh db ls" lists yours, and an administrator can ask "tctl access why".'
-        : 'There is no such database, or no role of yours selects it: "tctl db ls" lists what you see.',
-    });
+    throw new TeleportError('NotFound', `database "${asked.database}" not found`);
   }
   const roles = await rolesOf(state, user.spec.roles);
   const question: AccessWish = {

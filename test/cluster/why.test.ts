@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { errorFields, messagesOf, rawClient, startupPacket } from '../support/pg-raw.js';
+import { until } from '../support/until.js';
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -58,17 +59,56 @@ test('the command of the smallest change lets the person in', async () => {
   expect(await why(...asked)).toMatchObject({ status: 0 });
 });
 
+test('for automatic users the change is somebody who makes them, and database roles by a trait', async () => {
+  const made = async (...documents: object[]) => {
+    for (const document of documents) {
+      expect(await cluster.tctlWith(JSON.stringify(document), 'create', '-f')).toMatchObject({ status: 0 });
+    }
+  };
+  const labels = { kind: 'auto' };
+  const allow = { db_labels: labels, db_names: ['dev'], db_roles: ['{{internal.db_roles}}'] };
+  const una = { kind: 'user', version: 'v2', metadata: { name: 'una' }, spec: { roles: ['auto'] } };
+  const [orders] = cluster.databases!.resources;
+  const database = (spec: object) => ({
+    ...orders,
+    metadata: { name: 'auto', labels },
+    spec: { ...(orders!.spec as object), ...spec },
+  });
+  await made(roleResource('auto', allow, { create_db_user_mode: 'keep' }), una, database({}));
+  const bare = await why('una', 'auto', '--db-name=dev');
+  expect(bare.stdout).toContain('  name an admin_user of the database, who makes its users:\n    tctl edit db/auto\n');
+
+  await made(database({ admin_user: { name: 'admin' } }));
+  // The agent offers it with the administrator.
+  await until('una may enter', async () => (await why('una', 'auto')).status === 0 || undefined);
+  const asked = await why('una', 'auto', '--db-name=dev', '--db-roles=reader,writer');
+  expect(asked.stdout).toContain('tctl users update una --set-db-roles=reader,writer\n');
+  // Said once.
+  expect(asked.stdout.match(/made for each person/g)).toBe(null);
+  await cluster.tctl('users', 'update', 'una', '--set-db-roles=reader,writer');
+  const allowed = await why('una', 'auto', '--db-name=dev', '--db-roles=reader,writer');
+  expect(allowed.status).toBe(0);
+  expect(allowed.stdout).toContain('The database user is made for each person and bears her own name.');
+});
+
 test('without an answer there is an error and nothing on standard output', async () => {
   expect(await why('nobody', 'orders')).toMatchObject({
     status: 1,
     stdout: '',
-    stderr: expect.stringContaining('"nobody"'),
+    stderr: 'ERROR: "user" "nobody" does not exist\n"tctl users ls" lists the names.\n\n',
   });
   expect(await why('alice', 'nothing')).toMatchObject({
     status: 1,
     stdout: '',
-    stderr: expect.stringContaining('database "nothing" not found'),
+    stderr: 'ERROR: database "nothing" not found\n"tctl db ls" lists the names.\n\n',
   });
+  for (const args of [
+    ['ls', 'nobody'],
+    ['who', 'nothing'],
+  ]) {
+    const { stderr } = await cluster.tctl('access', ...args);
+    expect(stderr).toMatch(/^ERROR: .*"(nobody|nothing)".*\n"tctl (users|db) ls" lists the names\.\n\n$/);
+  }
 });
 
 test('a lock is the reason, and taking it away the change', async () => {
@@ -124,7 +164,9 @@ test('a database that no role of hers selects is one that does not exist', async
   expect(hidden).toMatchObject({
     status: 1,
     stdout: '',
-    stderr: expect.stringContaining('database "orders" not found'),
+    stderr: expect.stringMatching(
+      /^ERROR: database "orders" not found\nThere is no such database, or no role of yours/,
+    ),
   });
   expect(absent.stderr.replaceAll('absent', 'orders')).toBe(hidden.stderr);
 });

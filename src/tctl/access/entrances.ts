@@ -2,7 +2,7 @@
 import type { AuthClient } from '../../api/client.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printTable } from '../../cli/output.js';
-import { TeleportError } from '../../errors.js';
+import { isTeleportError, TeleportError } from '../../errors.js';
 
 type Entrance = Awaited<ReturnType<AuthClient['accessReader']['listAccess']>>['entrances'][number];
 
@@ -13,12 +13,23 @@ export async function listEntrances(client: AuthClient, of: { user?: string; dat
   const found: Entrance[] = [];
   let start = '';
   for (let page = 0; page < MOST_PAGES; page++) {
-    const { entrances, next } = await client.accessReader.listAccess({ user: '', database: '', ...of, start });
+    const asked = { user: '', database: '', ...of, start };
+    const { entrances, next } = await client.accessReader.listAccess(asked).catch((error: unknown) => {
+      throw unknownName(error);
+    });
     found.push(...entrances);
     if (next === '') return found;
     start = next;
   }
   throw new TeleportError('LimitExceeded', 'the list does not end');
+}
+
+/** A name that Auth does not know, with where to look it up; any other error as it is. */
+export function unknownName(error: unknown): unknown {
+  if (!isTeleportError(error, 'NotFound')) return error;
+  const { code, message } = error;
+  const list = message.startsWith('database ') ? 'tctl db ls' : message.startsWith('"user" ') ? 'tctl users ls' : '';
+  return list === '' ? error : new TeleportError(code, message, { cause: error, hint: `"${list}" lists the names.` });
 }
 
 /** @param first  what each row begins with */

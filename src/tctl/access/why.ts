@@ -17,6 +17,7 @@ import { changeText } from '../../rbac/explain.js';
 import { shellWord } from '../../shell-word.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 import { TRAIT_FLAGS } from '../flags.js';
+import { unknownName } from './entrances.js';
 
 export interface AccessWhyArgs extends AdminArgs {
   user: string;
@@ -33,7 +34,10 @@ export async function run(
 ): Promise<number> {
   await using client = await connectAdmin(env, args);
   const wish = { dbUser: dbUser ?? '', dbName: dbName ?? '', dbRoles };
-  const answer = readAnswer(await client.accessReader.explainAccess({ user, database: db, ...wish }));
+  const said = await client.accessReader.explainAccess({ user, database: db, ...wish }).catch((error: unknown) => {
+    throw unknownName(error);
+  });
+  const answer = readAnswer(said);
   const asked: AskedAccess = { username: user, database: db, dbUser, dbName };
   if (args.format === 'json')
     printJson(

@@ -6,6 +6,7 @@ import { openCluster } from '../../access/cluster/open.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printTable } from '../../cli/output.js';
 import { refuseSecrets } from '../../cli/refuse-secrets.js';
+import { isTeleportError, TeleportError } from '../../errors.js';
 import { type AskedAccess, answerDocument, BLOCK_TITLES, blockRows, verdictText } from '../../rbac/answer.js';
 import { changeText } from '../../rbac/explain.js';
 import type { GlobalArgs } from '../flags.js';
@@ -18,11 +19,18 @@ export interface DbWhyArgs extends GlobalArgs {
   format: 'text' | 'json';
 }
 
+const NO_ROLE =
+  'There is no such database, or no role of yours selects it: "tsh db ls" lists yours, and an administrator can ask "tctl access why".';
+
 export async function run(env: Env, args: DbWhyArgs): Promise<number> {
   const { db, dbUser, dbName, dbRoles = [] } = args;
   refuseSecrets({ dbUser, dbName, dbRoles });
   await using access = await openCluster(env, args);
-  const answer = await access.whyNot({ database: db, dbUser, dbName, dbRoles });
+  const answer = await access.whyNot({ database: db, dbUser, dbName, dbRoles }).catch((error: unknown) => {
+    throw isTeleportError(error, 'NotFound')
+      ? new TeleportError('NotFound', error.message, { cause: error, hint: NO_ROLE })
+      : error;
+  });
   const asked: AskedAccess = { username: answer.user, database: db, dbUser, dbName };
   if (args.format === 'json') printJson(env, answerDocument(answer, asked));
   else {
