@@ -203,6 +203,21 @@ describe('a session', () => {
     expect(await account()).toEqual(DISABLED);
   });
 
+  test('of somebody else at the same time is not in the way, nor is one that ends', async () => {
+    await other.as({ serviceName: 'same-cluster' }, { username: 'bob' });
+    const sessions = await Promise.all(Array.from({ length: 4 }, () => [enter(), enter('bob', other)]).flat());
+    expect([await account(), await account('bob')]).toEqual([ENABLED, ENABLED]);
+    const [first, ...rest] = sessions;
+    first!.close();
+    await until('one has gone', () => agent.names().includes('db.session.end') || undefined);
+    expect([await account(), await account('bob')]).toEqual([ENABLED, ENABLED]);
+    for (const session of rest) session.close();
+    await Promise.all([agent.idle(), other.idle()]);
+    expect([await account(), await account('bob')]).toEqual([DISABLED, DISABLED]);
+    await remove('bob');
+    expect(redshift.refusals).toEqual([]);
+  });
+
   test('has a name in small letters, and one with dots works the second time too', async () => {
     for (const username of ['Alice', 'alice.b-c@example.com']) {
       await agent.as({ serviceName: 'sales' }, { username });

@@ -66,3 +66,14 @@ test('a long list of few kinds is decided few times, whatever else their labels 
     once(databaseOf(`db${at}`, { env: at % 2 ? 'prod' : 'dev', Name: `cluster ${at}` }));
   expect(asked).toEqual(['db0', 'db1']);
 });
+
+test('of very many kinds some are decided each time, and all rightly', () => {
+  let asked = 0;
+  const once = oncePerKind([ROLES[0]!], ({ metadata }) => {
+    asked += 1;
+    return metadata.name;
+  });
+  const kinds = Array.from({ length: 6000 }, (_, at) => databaseOf(`db${at}`, { env: `env${at}` }));
+  for (const _ of ['once', 'again']) for (const database of kinds) expect(once(database)).toBe(database.metadata.name);
+  expect(asked).toBeLessThan(8000);
+});
