@@ -183,7 +183,8 @@ interface Shown {
   identity?: ProvenIdentity;
 }
 
-function requireMethod({ join_method: wanted }: TokenSpec, method: Shown['method']): void {
+/** @throws TeleportError `AccessDenied` for a token of another method: the name of one for an AWS identity is not a secret */
+export function requireMethod({ join_method: wanted }: TokenSpec, method: Shown['method']): void {
   if (method === wanted) return;
   throw new TeleportError(
     'AccessDenied',

@@ -5,7 +5,7 @@ import { TRUST_ROLES } from '../resources/system-role.js';
 import type { CertAuthority, RemoteCluster } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
 import { checkedAuthorities } from './checked-authorities.js';
-import { tokenOf } from './host-certs.js';
+import { requireMethod, tokenOf } from './host-certs.js';
 import { recorded } from './recorded.js';
 import { storedValue } from './records.js';
 import { requireRule } from './rules.js';
@@ -62,11 +62,12 @@ const taken = ({ clusterName }: AuthState, cluster: string) =>
   );
 
 async function checkToken(state: AuthState, token: string): Promise<void> {
-  const { roles } = await tokenOf(state, token).catch((cause: unknown) => {
+  const known = await tokenOf(state, token).catch((cause: unknown) => {
     state.log.info('A cluster that wants to become a leaf has a token that is not good.', { error: messageOf(cause) });
     throw new TeleportError('AccessDenied', 'the remote server denied access: invalid cluster token', { cause });
   });
-  if (!roles.includes(TRUST_ROLES.token)) {
+  requireMethod(known, 'token');
+  if (!known.roles.includes(TRUST_ROLES.token)) {
     throw new TeleportError(
       'AccessDenied',
       'role does not match: the token is not one of "tctl tokens add --type=trusted_cluster"',

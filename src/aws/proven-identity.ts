@@ -10,9 +10,10 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { type Agent, request as httpsRequest } from 'node:https';
 import { inSeconds, messageOf, TeleportError } from '../errors.js';
+import { parseArn } from './arn.js';
 import { clientConfig } from './clients.js';
 import { CHALLENGE_HEADER, IDENTITY_REQUEST } from './identity-proof.js';
-import { dnsSuffixOf, isRegion, knownPartitionOf, splitAwsHost } from './partitions.js';
+import { dnsSuffixOf, isRegion, knownPartitionOf, type Partition, splitAwsHost } from './partitions.js';
 import { profileSettings } from './profile.js';
 
 export interface ProvenIdentity {
@@ -39,16 +40,26 @@ const AUTHORIZATION =
  */
 export async function provenIdentity(proof: Buffer, challenge: string): Promise<ProvenIdentity> {
   const headers = signedHeaders(proof, challenge);
-  return identityIn(await ask(headers));
+  const identity = identityIn(await ask(headers));
+  const { partition } = parseArn(identity.arn) ?? {};
+  if (partition === partitionOfSts(headers.host!)) return identity;
+  throw refused(`${headers.host} vouches for an identity of another partition`);
 }
 
-/** `sts.amazonaws.com`, or STS of one region, of any partition. */
-export function isStsHost(host: string): boolean {
-  if (host === 'sts.amazonaws.com') return true;
+/**
+ * Partitions whose names the DNS and the authorities of everybody vouch for; of the isolated ones somebody else could hold the
+ * domain out here.
+ */
+const OPEN: ReadonlySet<Partition | undefined> = new Set(['aws', 'aws-cn', 'aws-us-gov', 'aws-eusc']);
+
+/** The partition of `sts.amazonaws.com`, or of STS of one region; undefined for every other host. */
+export function partitionOfSts(host: string): Partition | undefined {
+  if (host === 'sts.amazonaws.com') return 'aws';
   const { labels } = splitAwsHost(host) ?? { labels: [] };
   const [service = '', region = ''] = labels;
-  if (labels.length !== 2 || !/^sts(-fips)?$/.test(service) || !isRegion(region)) return false;
-  return knownPartitionOf(region) !== undefined && host === `${service}.${region}.${dnsSuffixOf(region)}`;
+  if (labels.length !== 2 || !/^sts(-fips)?$/.test(service) || !isRegion(region)) return undefined;
+  const partition = knownPartitionOf(region);
+  return OPEN.has(partition) && host === `${service}.${region}.${dnsSuffixOf(region)}` ? partition : undefined;
 }
 
 /** The headers to send. @throws TeleportError */
@@ -67,7 +78,8 @@ function signedHeaders(proof: Buffer, challenge: string): Record<string, string>
     all.set(name.toLowerCase(), value.trim());
   }
   const host = all.get('host') ?? '';
-  if (!isStsHost(host)) throw refused(`${JSON.stringify(host.slice(0, 100))} is not a host of AWS's STS`);
+  if (partitionOfSts(host) === undefined)
+    throw refused(`${JSON.stringify(host.slice(0, 100))} is not a host of AWS's STS`);
   if (all.get(CHALLENGE_HEADER) !== challenge) throw refused('it does not answer the challenge');
   const authorization = all.get('authorization') ?? '';
   const signed = AUTHORIZATION.exec(authorization)?.[1]?.split(';') ?? [];

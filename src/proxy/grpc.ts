@@ -11,7 +11,10 @@ import { type ProxyClusterRequest, TransportService } from '../api/gen/transport
 import { knownAs } from '../api/known-as.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { splitHostPort } from '../host-port.js';
+import { FairShare, originOf } from '../net/fair-share.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
+import { createLimiter } from '../net/rate-limit.js';
+import { RATE_LIMITS } from './web/limits.js';
 
 /** Largest payload of one message, as in real programs. */
 const MAX_FRAME_BYTES = 16 * 1024;
@@ -38,7 +41,14 @@ export function transportRoutes(options: TransportOptions): (router: ConnectRout
   };
 }
 
+/**
+ * Conversations with Auth that strangers have open at a time: each is a call on a connection that logins share, from before anybody
+ * knows whether an answer comes.
+ */
+const MOST_CONVERSATIONS = 64;
 export function joinRoutes(auth: Pick<AuthClient, 'join'>): (router: ConnectRouter) => void {
+  const conversations = new FairShare(MOST_CONVERSATIONS);
+  const attempt = createLimiter(RATE_LIMITS.normal, () => performance.now());
   return (router) => {
     router.service(JoinService, {
       registerUsingToken: ({ $unknown: _, ...request }, context) => {
@@ -47,16 +57,50 @@ export function joinRoutes(auth: Pick<AuthClient, 'join'>): (router: ConnectRout
         return auth.join.registerUsingToken({ ...request, remoteAddr: address });
       },
       registerUsingIAMMethod: (requests, { signal, values }) => {
-        const { address } = endpointOf(values.get(callerKey).remoteAddr);
-        return auth.join.registerUsingIAMMethod(comingFrom(address, requests), { signal });
+        const caller = values.get(callerKey);
+        const { address } = endpointOf(caller.remoteAddr);
+        attempt(address);
+        return joinByIdentity(auth, { requests, caller, address, signal }, conversations);
       },
     });
   };
 }
 
-async function* comingFrom(remoteAddr: string, requests: AsyncIterable<RegisterUsingIAMMethodRequest>) {
-  for await (const { registerUsingTokenRequest: request, stsIdentityRequest } of requests) {
-    yield { stsIdentityRequest, ...(request ? { registerUsingTokenRequest: { ...request, remoteAddr } } : {}) };
+interface Conversation {
+  requests: AsyncIterable<RegisterUsingIAMMethodRequest>;
+  caller: Caller;
+  address: string;
+  signal: AbortSignal;
+}
+
+/** A challenge, its answer, the certificates. */
+async function* joinByIdentity(
+  auth: Pick<AuthClient, 'join'>,
+  { requests, caller, address, signal }: Conversation,
+  conversations: FairShare,
+) {
+  const cut = new AbortController();
+  const giveBack = conversations.take(originOf(address), () => {
+    cut.abort(new TeleportError('LimitExceeded', 'too many hosts join at this moment; try again'));
+  });
+  let answered: (() => void) | undefined;
+  const answer = async function* () {
+    const { value, done } = await requests[Symbol.asyncIterator]().next();
+    if (done) return;
+    const { registerUsingTokenRequest, stsIdentityRequest } = value;
+    if (!registerUsingTokenRequest) return;
+    const { $unknown: _, ...request } = registerUsingTokenRequest;
+    // From here on it is Auth, and AWS, who are waited for.
+    answered = caller.busy?.();
+    yield { stsIdentityRequest, registerUsingTokenRequest: { ...request, remoteAddr: address } };
+  };
+  try {
+    yield* auth.join.registerUsingIAMMethod(answer(), { signal: AbortSignal.any([signal, cut.signal]) });
+  } catch (error) {
+    throw cut.signal.aborted ? cut.signal.reason : error;
+  } finally {
+    answered?.();
+    giveBack();
   }
 }
 

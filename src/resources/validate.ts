@@ -9,7 +9,7 @@ import { portOf } from '../host-port.js';
 import { isPattern } from '../pattern.js';
 import { isSet } from './database-type.js';
 import { SINGLETONS } from './ref.js';
-import { joiningRole } from './system-role.js';
+import { joiningRole, TRUST_ROLES } from './system-role.js';
 import type {
   AnyResource,
   LabelSelector,
@@ -140,8 +140,12 @@ export function checkToken(token: ProvisionToken): void {
     );
   }
   const method = token.spec.join_method || 'token';
-  if (method === 'iam') checkAllowed(token.spec.allow ?? []);
-  else if (method !== 'token')
+  if (method === 'iam') {
+    checkAllowed(token.spec.allow ?? []);
+    const other = roles.map(normalRole).find((role) => role === TRUST_ROLES.token);
+    if (other !== undefined) throw bad('the join method "iam" is for hosts, and not for the role trusted_cluster');
+  }
+  if (method !== 'token' && method !== 'iam')
     throw new TeleportError('NotImplemented', `join method ${JSON.stringify(method)} is not supported`);
   const other = OTHER_JOIN_METHODS.find((name) => isSet((token.spec as Record<string, unknown>)[name]));
   if (other !== undefined) {

@@ -65,6 +65,19 @@ test('R-A-H1 what no client could read comes to no client: a login finds its aut
   expect(found.map(({ cluster }) => cluster)).toEqual(['root.example.com', LEAF]);
 }, 600_000);
 
+test('R-C-M1 the name of a token that is for AWS identities makes nobody a leaf, whatever roles an older store has in it', async () => {
+  const spec = { roles: ['Db', 'Trusted_cluster'], join_method: 'iam', allow: [{ aws_account: '123456789012' }] };
+  const token = { kind: 'token', version: 'v2', metadata: { name: 'aws-agents' }, spec };
+  await root.auth.store.put(keyOf('token', 'aws-agents'), JSON.stringify(token));
+  const keys = { certs: [createTestCa('another.example.com').certPem] };
+  const proxy = await root.asHost('Proxy');
+  const asked = { token: 'aws-agents', certificateAuthorities: [said(keys, 'another.example.com')] };
+  await expect(proxy.proxyGateway.validateTrustedCluster(asked)).rejects.toMatchObject({
+    code: 'AccessDenied',
+    message: 'this token is for the join method "iam" only',
+  });
+}, 600_000);
+
 /** Holds the changes whose record of this kind is durable until `letOn`; `held` resolves with the first. */
 function holdBehindRecord(kind: string) {
   let letOn = () => {};

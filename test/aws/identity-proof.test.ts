@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { identityProof } from '../../src/aws/identity-proof.js';
-import { isStsHost, provenIdentity } from '../../src/aws/proven-identity.js';
+import { partitionOfSts, provenIdentity } from '../../src/aws/proven-identity.js';
 import type { Principal } from '../support/aws/world.js';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 
@@ -93,6 +93,15 @@ test('a header that is not signed is not sent on', async () => {
   expect((await provenIdentity(Buffer.from(proof), CHALLENGE)).arn).toBe(agent.arn);
 });
 
+test('R-C-L2 the STS of one partition does not vouch for another', async () => {
+  process.env.AWS_REGION = 'cn-north-1';
+  const proof = await identityProof(CHALLENGE);
+  await expect(provenIdentity(proof, CHALLENGE)).rejects.toMatchObject({
+    code: 'AccessDenied',
+    message: expect.stringContaining('sts.cn-north-1.amazonaws.com.cn vouches for an identity of another partition'),
+  });
+});
+
 test('a signature that is not right is refused by AWS, with its reason', async () => {
   const proof = (await identityProof(CHALLENGE)).toString().replace(/Signature=./, 'Signature=0');
   const forged = proof.includes('Signature=00') ? proof.replace('Signature=0', 'Signature=1') : proof;
@@ -111,17 +120,15 @@ test('an AWS that cannot be asked is named', async () => {
   });
 });
 
-test('hosts of STS, of every partition', () => {
+test('R-C-L2 hosts of STS, of the partitions that the DNS of everybody knows', () => {
   const hosts = [
     'sts.amazonaws.com',
     'sts.eu-central-1.amazonaws.com',
     'sts-fips.us-east-2.amazonaws.com',
     'sts.us-gov-west-1.amazonaws.com',
     'sts.cn-northwest-1.amazonaws.com.cn',
-    'sts.us-iso-east-1.c2s.ic.gov',
-    'sts.us-isob-east-1.sc2s.sgov.gov',
   ];
-  expect(hosts.filter((host) => !isStsHost(host))).toEqual([]);
+  expect(hosts.map(partitionOfSts)).toEqual(['aws', 'aws', 'aws', 'aws-us-gov', 'aws-cn']);
   const others = [
     '',
     'sts',
@@ -131,10 +138,13 @@ test('hosts of STS, of every partition', () => {
     'x.sts.amazonaws.com',
     'sts.eu-central-1.amazonaws.com.cn',
     'sts.zz-evil-1.amazonaws.com',
+    // Out here somebody else could have these domains.
+    'sts.us-iso-east-1.c2s.ic.gov',
+    'sts.us-isob-east-1.sc2s.sgov.gov',
     's3.eu-central-1.amazonaws.com',
     'sts.x.eu-central-1.amazonaws.com',
     'sts.amazonaws.com:443',
     'sts.amazonaws.com@evil.example.com',
   ];
-  expect(others.filter(isStsHost)).toEqual([]);
+  expect(others.filter(partitionOfSts)).toEqual([]);
 });

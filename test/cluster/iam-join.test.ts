@@ -156,6 +156,11 @@ test.each([
   ['an empty rule', { allow: [{}] }, /spec.allow\[0\] must set aws_account or aws_arn/],
   ['half an account', { allow: [{ aws_account: '1234' }] }, /"1234" is not an AWS account/],
   ['a name for an ARN', { allow: [{ aws_arn: 'db-agents' }] }, /"db-agents" is not the ARN of an identity/],
+  [
+    'the role of a leaf',
+    { roles: ['Db', 'trusted_cluster'], allow: [{ aws_account: '123456789012' }] },
+    /is for hosts/,
+  ],
   ['what another method has', { allow: [{ aws_account: '123456789012', aws_role: 'x' }] }, /aws_role is not part of/],
   ['rules without the method', { join_method: 'token', allow: [{ aws_account: '123456789012' }] }, /spec.allow/],
 ])('a token with %s is not made', async (_, more, why) => {

@@ -5,6 +5,7 @@
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -17,6 +18,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
@@ -145,6 +147,30 @@ test('npm that may not write: what to do', async () => {
   machine({ npm: 'exit 243' });
   const { status, stderr } = await install(await curl('/scripts/install.sh'));
   expect([status, stderr]).toEqual([1, expect.stringContaining('sudo, or a folder of your own')]);
+});
+
+test('R-C-M3 who fetches it and does not read has a few pieces of it, and a place until somebody else wants one', async () => {
+  const [host, port] = cluster.proxyAddr.split(':');
+  const fetching = async () => {
+    const socket = connect({
+      host: host!,
+      port: Number(port),
+      ca: readFileSync(cluster.webCaFile),
+      servername: 'localhost',
+    });
+    socket.on('error', () => {});
+    await once(socket, 'secureConnect');
+    socket.write(`GET /scripts/teleshift-18.3.0.tgz HTTP/1.1\r\nhost: ${cluster.proxyAddr}\r\n\r\n`);
+    await once(socket, 'readable');
+    return socket;
+  };
+  const first = await fetching();
+  const closed = once(first, 'close');
+  const others = [];
+  for (let n = 0; n < 32; n++) others.push(await fetching());
+  first.resume();
+  await closed;
+  for (const socket of others) socket.destroy();
 });
 
 test('no other file is there', async () => {

@@ -30,3 +30,58 @@ test('R-A-H5 what a stranger sends to join goes on to Auth without fields that n
   expect(seen).toMatchObject([{ token: 't', hostId: 'h', remoteAddr: '192.0.2.1' }]);
   expect(seen[0]).not.toHaveProperty('$unknown');
 });
+
+describe('R-C-H1 conversations with who joins by an AWS identity', () => {
+  type Talk = (requests: AsyncIterable<unknown>, context: HandlerContext) => AsyncIterable<{ challenge: string }>;
+
+  /** Auth asks, and waits for an answer for as long as nobody ends the call. */
+  function talker() {
+    let open = 0;
+    let talk: Talk | undefined;
+    const auth = {
+      async *registerUsingIAMMethod(_: unknown, { signal }: { signal: AbortSignal }) {
+        open++;
+        try {
+          yield { challenge: 'c' };
+          await new Promise((_done, failed) => signal.addEventListener('abort', () => failed(signal.reason)));
+        } finally {
+          open--;
+        }
+      },
+    };
+    joinRoutes({ join: auth as never })({
+      service: (_: unknown, { registerUsingIAMMethod }: { registerUsingIAMMethod: Talk }) => {
+        talk = registerUsingIAMMethod;
+      },
+    } as unknown as ConnectRouter);
+    const silent: AsyncIterable<unknown> = { [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}) }) };
+    const begin = (address: string, signal = new AbortController().signal) => {
+      const values = createContextValues().set(callerKey, { remoteAddr: `${address}:5` });
+      return talk!(silent, { values, signal } as unknown as HandlerContext)[Symbol.asyncIterator]();
+    };
+    return { begin, open: () => open };
+  }
+
+  test('an address begins as many as it may try to join, and the next one costs Auth nothing', async () => {
+    const { begin, open } = talker();
+    const leave = new AbortController();
+    for (let n = 0; n < 40; n++) await begin('192.0.2.1', leave.signal).next();
+    expect(() => begin('192.0.2.1', leave.signal)).toThrow(/rate limit exceeded/);
+    expect(open()).toBe(40);
+    await begin('198.51.100.1', leave.signal).next();
+    leave.abort();
+  });
+
+  test('many addresses have few places together: the oldest goes, and its call with it', async () => {
+    const { begin, open } = talker();
+    const leave = new AbortController();
+    const talks = Array.from({ length: 64 }, (_, n) => begin(`10.${n}.0.1`, leave.signal));
+    for (const one of talks) await one.next();
+    const first = talks[0]!.next();
+    const ended = expect(first).rejects.toMatchObject({ code: 'LimitExceeded' });
+    await begin('10.200.0.1', leave.signal).next();
+    await ended;
+    expect(open()).toBe(64);
+    leave.abort();
+  });
+});

@@ -111,8 +111,8 @@ export function joinHandlers(state: AuthState): Partial<ServiceImpl<typeof JoinS
   };
 }
 
-/** How long an agent may take to sign: it may have to ask for its credentials. */
-const SIGN_MS = 30_000;
+/** How long an agent may take to sign; a stranger has no longer for anything. */
+const SIGN_MS = 10_000;
 
 /** A challenge, its answer, the certificates. Source: lib/auth/join_iam.go of Teleport 18.3.0. */
 async function* joinByIdentity(
@@ -128,8 +128,14 @@ async function* joinByIdentity(
   if (!request || !proof) throw new TeleportError('BadParameter', 'missing parameter RegisterUsingTokenRequest');
   const { provenIdentity } = await import('../../aws/proven-identity.js');
   const prove = () => provenIdentity(Buffer.from(proof), challenge);
-  const asked = await joinRequest(state, request, values.get(callerKey));
-  yield { certs: certs(await join(state, asked, prove)) };
+  const caller = values.get(callerKey);
+  // From here on it is we, and AWS, who are waited for.
+  const answered = caller.busy?.();
+  try {
+    yield { certs: certs(await join(state, await joinRequest(state, request, caller), prove)) };
+  } finally {
+    answered?.();
+  }
 }
 
 async function joinRequest(state: AuthState, request: RegisterUsingTokenRequest, caller: Caller): Promise<JoinRequest> {

@@ -4,12 +4,15 @@
  */
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
+import { pipeline, Readable } from 'node:stream';
 import { type ErrorCode, isTeleportError } from '../../errors.js';
 
 export interface WebAnswer {
   status: number;
   headers: OutgoingHttpHeaders;
   body: string | Buffer;
+  /** Takes one of few places until the answer has gone; `cut` is called when somebody else needs it. Gives it back. */
+  place?: (cut: () => void) => () => void;
 }
 
 const SAFETY_HEADERS: OutgoingHttpHeaders = {
@@ -77,5 +80,15 @@ export function send(response: ServerResponse | Http2ServerResponse, answer: Web
     ...answer.headers,
     'content-length': Buffer.byteLength(answer.body),
   });
-  response.end(answer.body);
+  const giveBack = answer.place?.(() => response.destroy());
+  if (giveBack) response.once('close', giveBack);
+  if (answer.body.length <= PIECE_BYTES || typeof answer.body === 'string') response.end(answer.body);
+  else pipeline(Readable.from(piecesOf(answer.body)), response, () => {});
+}
+
+/** What TLS is given at once: whoever does not read makes us hold a copy of it. */
+const PIECE_BYTES = 64 * 1024;
+
+function* piecesOf(body: Buffer): Generator<Buffer> {
+  for (let at = 0; at < body.length; at += PIECE_BYTES) yield body.subarray(at, at + PIECE_BYTES);
 }

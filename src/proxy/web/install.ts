@@ -3,6 +3,7 @@
  * It takes what Teleport's takes, a version and an edition; of both there is one.
  */
 import { TeleportError } from '../../errors.js';
+import { FairShare, originOf } from '../../net/fair-share.js';
 import { quotedWord } from '../../shell-word.js';
 import type { WebAnswer } from './answer.js';
 import { installablePackage } from './package.js';
@@ -18,13 +19,17 @@ export async function installScript(host: string, { version, publicAddr }: Proxy
   };
 }
 
-export async function packageFile(name: string): Promise<WebAnswer> {
+/** Downloads at a time; a stranger has 10 s for one. */
+const downloads = new FairShare(32);
+
+export async function packageFile(name: string, address: string): Promise<WebAnswer> {
   const { name: known, bytes } = await installablePackage();
   if (name !== known) throw new TeleportError('NotFound', `there is ${known} only`);
   return {
     status: 200,
     headers: { 'content-type': 'application/gzip', 'cache-control': 'public, max-age=3600' },
     body: bytes,
+    place: (cut) => downloads.take(originOf(address), cut),
   };
 }
 

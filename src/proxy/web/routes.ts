@@ -74,7 +74,7 @@ export const ROUTES: readonly WebRoute[] = [
     method: 'GET',
     path: '/scripts/{package}',
     limit: 'normal',
-    handle: ({ params }) => packageFile(params.package!),
+    handle: ({ params, address }) => packageFile(params.package!, address),
   },
   { method: 'GET', path: '/web/config.js', limit: 'normal', handle: (_, c) => configScript(c.settings) },
   {
