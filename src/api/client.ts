@@ -10,7 +10,7 @@ import { TimedOut } from '../errors.js';
 import { AuthService, JoinService } from './gen/authservice_pb.js';
 import { ClusterConfigService } from './gen/clusterconfig_pb.js';
 import { DeviceTrustService } from './gen/devicetrust_pb.js';
-import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway, TrustLink } from './gen/internal_pb.js';
+import { AccessReader, AuditReader, DatabaseAgent, Discovery, ProxyGateway, TrustLink } from './gen/internal_pb.js';
 import { BotInstanceService } from './gen/machineid_pb.js';
 import { PresenceService } from './gen/presence_pb.js';
 import { TransportService } from './gen/transport_pb.js';
@@ -51,6 +51,7 @@ export interface AuthClient extends AsyncDisposable {
   readonly botInstances: Client<typeof BotInstanceService>;
   readonly proxyGateway: Client<typeof ProxyGateway>;
   readonly databaseAgent: Client<typeof DatabaseAgent>;
+  readonly discovery: Client<typeof Discovery>;
   readonly auditReader: Client<typeof AuditReader>;
   readonly accessReader: Client<typeof AccessReader>;
   readonly transport: Client<typeof TransportService>;
@@ -122,6 +123,9 @@ export function openAuthClient(options: AuthClientOptions): AuthClient {
     },
     get databaseAgent() {
       return clientOf(DatabaseAgent);
+    },
+    get discovery() {
+      return clientOf(Discovery);
     },
     get auditReader() {
       return clientOf(AuditReader);

@@ -5,9 +5,11 @@ export {
   type DescMessage,
   type DescMethod,
   type DescService,
+  fromJsonString,
   type Message,
   type MessageInitShape,
   type MessageShape,
   ScalarType,
+  toJsonString,
 } from '@bufbuild/protobuf';
 export { type Timestamp, TimestampSchema, timestampFromDate } from '@bufbuild/protobuf/wkt';

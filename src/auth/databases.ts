@@ -3,11 +3,13 @@
  * roles select. Texts of refusals: cli.md 6; visibility: database-service.md 1 and 3.
  */
 import { TeleportError } from '../errors.js';
+import { hostOf } from '../host-port.js';
 import { oncePerKind } from '../rbac/alike.js';
 import { matchesDatabase } from '../rbac/match.js';
 import { redactValue } from '../redact.js';
 import { endpointOf } from '../resources/database-uri.js';
-import { withDefaults } from '../resources/defaults.js';
+import { ORIGIN_LABEL, withDefaults } from '../resources/defaults.js';
+import { readRedshiftHost } from '../resources/redshift-host.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
@@ -20,8 +22,12 @@ import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
 import { expanded, nameOf, requireHost, type Who } from './who.js';
 
-/** Does some role of the caller select this database, and none exclude it? Hosts see everything. */
+/**
+ * Does some role of the caller select this database, and none exclude it? Hosts see everything; a Discovery Service sees what
+ * such services have made, and nothing else.
+ */
 export function sees(who: Who): (database: Database) => boolean {
+  if (who.kind === 'host' && who.role === 'Discovery') return isOfCloud;
   if (who.kind !== 'user') return () => who.kind === 'host';
   const roles = expanded(who.roles, who.user);
   const { traits } = who.identity;
@@ -32,6 +38,8 @@ export function sees(who: Who): (database: Database) => boolean {
       roles.some(({ spec }) => matchesDatabase(spec.allow, database, 'allow', traits)),
   );
 }
+
+const isOfCloud = ({ metadata }: Database): boolean => metadata.labels?.[ORIGIN_LABEL] === 'cloud';
 
 export async function getDatabase(state: AuthState, who: Who, name: string): Promise<Database> {
   requireRule(who, 'db', 'read');
@@ -77,10 +85,25 @@ function checkedDatabase(who: Who, database: Database): Database {
   const whole = withDefaults<Database>({ ...database, kind: 'db' });
   checkResource(whole);
   checkServed(whole);
+  if (who.kind === 'host' && who.role === 'Discovery') checkDiscovered(whole);
   if (sees(who)(whole)) return whole;
   throw new TeleportError(
     'AccessDenied',
     `access to db "${database.metadata.name}" denied: no role of yours selects its labels`,
+  );
+}
+
+/**
+ * Whoever has the certificate of a Discovery Service must not lead people, and the passwords that agents fetch for them, to a
+ * server of his own.
+ */
+function checkDiscovered({ metadata, spec }: Database): void {
+  const { tls = {} } = spec;
+  const isVerified = !spec.ca_cert && !tls.ca_cert && (tls.mode === undefined || tls.mode === 'verify-full');
+  if (isVerified && readRedshiftHost(hostOf(spec.uri)) !== undefined) return;
+  throw new TeleportError(
+    'AccessDenied',
+    `access to db "${metadata.name}" denied: a Discovery Service registers only Redshift, under AWS's own host names and certificates`,
   );
 }
 

@@ -24,7 +24,7 @@ import type { UserCertificates } from './user-certs.js';
 import { refuseLocked } from './who.js';
 
 /** Roles that a host may join as: there are no other services here. */
-export const JOINABLE: readonly string[] = ['Proxy', 'Db', 'Instance'];
+export const JOINABLE: readonly string[] = ['Proxy', 'Db', 'Discovery', 'Instance'];
 
 export interface HostCertRequest {
   hostId: string;

@@ -12,7 +12,14 @@ import { ALPN } from '../api/alpn.js';
 import type { Caller } from '../api/caller.js';
 import { AuthService, JoinService } from '../api/gen/authservice_pb.js';
 import { ClusterConfigService } from '../api/gen/clusterconfig_pb.js';
-import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway, TrustLink } from '../api/gen/internal_pb.js';
+import {
+  AccessReader,
+  AuditReader,
+  DatabaseAgent,
+  Discovery,
+  ProxyGateway,
+  TrustLink,
+} from '../api/gen/internal_pb.js';
 import { PresenceService } from '../api/gen/presence_pb.js';
 import { TrustService } from '../api/gen/trust_pb.js';
 import { UsersService } from '../api/gen/users_pb.js';
@@ -34,6 +41,7 @@ import { authHandlers } from './grpc/auth-service.js';
 import { joinHandlers } from './grpc/certs.js';
 import { clusterConfigHandlers } from './grpc/cluster-config.js';
 import { databaseAgentHandlers } from './grpc/database-agent.js';
+import { discoveryHandlers } from './grpc/discovery.js';
 import { presenceHandlers } from './grpc/presence.js';
 import { proxyGatewayHandlers } from './grpc/proxy-gateway.js';
 import { trustHandlers } from './grpc/trust.js';
@@ -224,6 +232,7 @@ function routes(state: AuthState, rotator: Rotator, router: ConnectRouter): void
   router.service(ClusterConfigService, clusterConfigHandlers(state));
   router.service(ProxyGateway, proxyGatewayHandlers(state));
   router.service(DatabaseAgent, databaseAgentHandlers(state));
+  router.service(Discovery, discoveryHandlers(state));
   router.service(AuditReader, auditReaderHandlers(state));
   router.service(AccessReader, accessReaderHandlers(state));
   router.service(TrustLink, trustLinkHandlers(state));

@@ -85,6 +85,12 @@ const HOSTS: Partial<Record<SystemRole, Record<string, Verb[]>>> = {
     cluster_name: READ,
     cluster_networking_config: READ,
   },
+  /** Of databases, those of the cloud alone: `auth/databases.ts`. */
+  Discovery: {
+    cert_authority: ['list', 'readnosecrets'],
+    cluster_name: READ,
+    db: ALL,
+  },
 };
 
 function hostMay(role: SystemRole, kind: string, verb: Verb): boolean {

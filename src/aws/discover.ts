@@ -6,7 +6,7 @@
  * Source: database-service.md 7.1 (limits) and 7.2.
  */
 
-import { isTeleportError } from '../errors.js';
+import { isTeleportError, messageOf } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import { parseArn } from './arn.js';
 import { atOnce } from './at-once.js';
@@ -30,6 +30,15 @@ export interface FoundDatabase {
   isAvailable: boolean;
   /** Database that AWS made with the cluster. */
   defaultDatabase?: string;
+  /** AWS did not let its tags be read: they are missing among the labels, and in the name. */
+  isUntagged?: boolean;
+}
+
+/** What one look at a region came to. */
+export interface Looked {
+  databases: FoundDatabase[];
+  /** What AWS did not say, for people; empty when it said everything. */
+  unsaid: string[];
 }
 
 export interface DiscoverOptions extends ClientOptions {
@@ -45,16 +54,17 @@ const CLUSTER_SKIPPED = new Set(['creating', 'deleting', 'hardware-failure', 'pa
 const WORKGROUP_SKIPPED = new Set(['CREATING', 'DELETING']);
 
 /** @throws TeleportError from AWS */
-export async function discoverRedshift(options: DiscoverOptions): Promise<FoundDatabase[]> {
+export async function discoverRedshift(options: DiscoverOptions): Promise<Looked> {
   const { region } = options;
   const sdk = await import('./sdk/redshift.js');
   const client = new sdk.RedshiftClient(await clientConfig(options));
   try {
-    const clusters = await pages(async (Marker: string | undefined) => {
+    const unsaid: string[] = [];
+    const clusters = await pages('clusters', unsaid, async (Marker: string | undefined) => {
       const answer = await aws(() => client.send(new sdk.DescribeClustersCommand({ Marker })));
       return { items: answer.Clusters ?? [], next: answer.Marker };
     });
-    return clusters.flatMap((cluster): FoundDatabase[] => {
+    const databases = clusters.flatMap((cluster): FoundDatabase[] => {
       const {
         ClusterIdentifier: id,
         ClusterStatus: status = 'unknown',
@@ -80,23 +90,25 @@ export async function discoverRedshift(options: DiscoverOptions): Promise<FoundD
         },
       ];
     });
+    return { databases, unsaid };
   } finally {
     client.destroy();
   }
 }
 
 /** Workgroups, and VPC endpoints where listing them is allowed. @throws TeleportError from AWS */
-export async function discoverServerless(options: DiscoverOptions): Promise<FoundDatabase[]> {
+export async function discoverServerless(options: DiscoverOptions): Promise<Looked> {
   const sdk = await import('./sdk/redshift-serverless.js');
   const client = new sdk.RedshiftServerlessClient(await clientConfig(options));
+  const unsaid: string[] = [];
   try {
     const [workgroups, endpoints] = await Promise.all([
-      pages(async (nextToken: string | undefined) => {
+      pages('workgroups', unsaid, async (nextToken: string | undefined) => {
         const answer = await aws(() => client.send(new sdk.ListWorkgroupsCommand({ nextToken })));
         return { items: answer.workgroups ?? [], next: answer.nextToken };
       }),
-      tolerant(() =>
-        pages(async (nextToken: string | undefined) => {
+      tolerant('VPC endpoints', unsaid, () =>
+        pages('VPC endpoints', unsaid, async (nextToken: string | undefined) => {
           const answer = await aws(() => client.send(new sdk.ListEndpointAccessCommand({ nextToken })));
           return { items: answer.endpoints ?? [], next: answer.nextToken };
         }),
@@ -107,16 +119,19 @@ export async function discoverServerless(options: DiscoverOptions): Promise<Foun
         workgroupName && (options.unavailable || (endpoint?.address && !WORKGROUP_SKIPPED.has(status))),
     );
     const inTurn = atOnce(TAGS_AT_ONCE);
-    const tagsOf = ({ workgroupArn: resourceArn = '' }: Workgroup) =>
-      tolerant(async () => {
+    const tagsOf = ({ workgroupName, workgroupArn: resourceArn = '' }: Workgroup) =>
+      tolerant(`tags of ${workgroupName}`, unsaid, async () => {
         const { tags = [] } = await aws(() => client.send(new sdk.ListTagsForResourceCommand({ resourceArn })));
         return tags;
       });
     const tagged = await Promise.all(shown.map((one) => inTurn(() => tagsOf(one))));
-    return shown.flatMap((one, i) => {
-      const tags = tagLabels(tagged[i]!.map(({ key, value }) => [key, value]));
-      return ofWorkgroup(one, tags, endpoints, options);
+    const databases = shown.flatMap((one, i) => {
+      const known = tagged[i];
+      const tags = tagLabels((known ?? []).map(({ key, value }) => [key, value]));
+      const found = ofWorkgroup(one, tags, endpoints ?? [], options);
+      return known ? found : found.map((untagged) => ({ ...untagged, isUntagged: true }));
     });
+    return { databases, unsaid };
   } finally {
     client.destroy();
   }
@@ -176,25 +191,31 @@ function ofWorkgroup(
   return [own, ...endpoints.flatMap(ofEndpoint)];
 }
 
-async function pages<T>(read: (marker: string | undefined) => Promise<{ items: T[]; next: string | undefined }>) {
+async function pages<T>(
+  what: string,
+  unsaid: string[],
+  read: (marker: string | undefined) => Promise<{ items: T[]; next: string | undefined }>,
+): Promise<T[]> {
   const all: T[] = [];
   let marker: string | undefined;
   for (let left = MAX_PAGES; left > 0; left--) {
     const { items, next } = await read(marker);
     all.push(...items);
-    if (!next) break;
+    if (!next) return all;
     marker = next;
   }
+  unsaid.push(`${what}: there are more than the first ${all.length}`);
   return all;
 }
 
-/** Nothing where it is not allowed to look, or what was to be looked at has gone meanwhile. */
-async function tolerant<T>(read: () => Promise<T[]>): Promise<T[]> {
+/** Undefined where it is not allowed to look, or what was to be looked at has gone meanwhile. */
+async function tolerant<T>(what: string, unsaid: string[], read: () => Promise<T[]>): Promise<T[] | undefined> {
   try {
     return await read();
   } catch (error) {
-    if (isTeleportError(error, 'AccessDenied') || isTeleportError(error, 'NotFound')) return [];
-    throw error;
+    if (!isTeleportError(error, 'AccessDenied') && !isTeleportError(error, 'NotFound')) throw error;
+    unsaid.push(`${what}: ${messageOf(error)}`);
+    return undefined;
   }
 }
 

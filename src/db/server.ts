@@ -14,6 +14,10 @@ import { type AuthRoute, type HostIdentity, takeOver } from '../api/host-identit
 import { renewHostIdentity } from '../api/host-renewal.js';
 import { type AuditSpool, openAuditSpool } from '../audit/spool.js';
 import { CredentialCache } from '../aws/credential-cache.js';
+import { distinctNames, holdersOf } from '../cloud/distinct-names.js';
+import { type AwsMatcher, checkMatchers } from '../cloud/matchers.js';
+import { reportSearches } from '../cloud/report.js';
+import { runSearches, type Search } from '../cloud/search.js';
 import { createAwsLogins } from '../dbserver/aws-login.js';
 import type { ConnectContext } from '../dbserver/connect.js';
 import { messageOf } from '../errors.js';
@@ -30,7 +34,6 @@ import { settledWithin } from '../wait.js';
 import { askedTrust, createAuthorizer } from './authorize.js';
 import { AutoUsers } from './auto-users.js';
 import { createClientCertificates } from './client-certificate.js';
-import { type AwsMatcher, checkMatchers, runDiscovery } from './discovery.js';
 import { HealthWatch } from './health.js';
 import { Heartbeat } from './heartbeat.js';
 import { importMetadata, type MetadataImport } from './metadata.js';
@@ -123,6 +126,7 @@ export class DatabaseService {
   #watching: Promise<void> | undefined;
   #discovering: Promise<void> | undefined;
   #sweeping: Promise<void> | undefined;
+  #cloud: Database[] = [];
   #isDraining = false;
 
   constructor(options: DatabaseServiceOptions, { databases, auth, spool }: Opened) {
@@ -215,12 +219,27 @@ export class DatabaseService {
       log: this.#log.child('DB'),
       signal,
     });
-    this.#discovering = runDiscovery({
+    this.#discovering = runSearches({
       matchers: aws,
-      onFound: registry.setCloud,
+      setting: 'db_service.aws',
+      onRound: (searches) => this.#offerFound(searches),
       signal,
+      now: this.#now,
       log: this.#log.child('DISCOVERY'),
     });
+  }
+
+  async #offerFound(searches: readonly Search[]): Promise<void> {
+    const holders = holdersOf(this.#cloud);
+    const { found, troubles } = distinctNames(
+      searches.flatMap((search) => search.found),
+      holders,
+    );
+    // AWS has just said all this: nothing is left to ask.
+    this.#cloud = found.map(({ database }) => ({ ...database, status: { aws: database.spec.aws ?? {} } }));
+    this.#registry.setCloud(this.#cloud);
+    const log = this.#log.child('DISCOVERY');
+    await reportSearches(this.#auth, { nodename: this.#identity.nodename, searches, troubles, log });
   }
 
   databases(): Database[] {

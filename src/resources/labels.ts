@@ -3,6 +3,8 @@ import { TeleportError } from '../errors.js';
 
 /** Real name of a discovered database's shorter one. */
 export const DISCOVERED_NAME_LABEL = 'teleport.internal/discovered-name';
+/** Which Discovery Services keep a database that was found in AWS. */
+export const DISCOVERY_GROUP_LABEL = 'teleport.internal/discovery-group-name';
 export const RESOURCE_TYPE_LABEL = 'teleport.internal/resource-type';
 
 /**

@@ -71,13 +71,25 @@ const database = map({
   mongo_atlas: unused(any),
 });
 
+const awsMatchers = list(
+  map({
+    types: list(text),
+    regions: list(text),
+    tags: labelSelector,
+    assume_role_arn: text,
+    external_id: text,
+    integration: text,
+    ssm: formality(any),
+    install: formality(any),
+  }),
+);
+
 /** Sections of products that this program does not have; `enabled: yes` in one is said in the log. */
 export const OTHER_SERVICES = [
   'ssh_service',
   'app_service',
   'kubernetes_service',
   'windows_desktop_service',
-  'discovery_service',
   'okta_service',
   'jamf_service',
   'debug_service',
@@ -182,19 +194,18 @@ export const CONFIG_SCHEMA = map({
     enabled: flag,
     databases: list(database),
     resources: list(map({ labels: labelSelector, aws: map({ assume_role_arn: text, external_id: text }) })),
-    aws: list(
-      map({
-        types: list(text),
-        regions: list(text),
-        tags: labelSelector,
-        assume_role_arn: text,
-        external_id: text,
-        integration: text,
-        ssm: formality(any),
-        install: formality(any),
-      }),
-    ),
+    aws: awsMatchers,
     azure: unused(any),
+  }),
+  discovery_service: map({
+    enabled: flag,
+    discovery_group: text,
+    poll_interval: text,
+    aws: awsMatchers,
+    azure: unused(any),
+    gcp: unused(any),
+    kubernetes: unused(any),
+    access_graph: unused(any),
   }),
   ...each(OTHER_SERVICES, open({ enabled: text })),
 });
@@ -236,15 +247,16 @@ export function lookIntoConfigText(source: string, file: string): TeleportFile {
 /** Paths of what is set in a file and has no effect, but for services that do not run. */
 export function settingsWithoutEffect(
   values: TeleportFile,
-  enabled: { auth: boolean; proxy: boolean; db: boolean },
+  enabled: { auth: boolean; proxy: boolean; db: boolean; discovery: boolean },
 ): string[] {
-  const { auth_service: auth, proxy_service: proxy, db_service: db, ...others } = values;
+  const { auth_service: auth, proxy_service: proxy, db_service: db, discovery_service: discovery, ...others } = values;
   return CONFIG_SCHEMA.withoutEffect(
     {
       ...others,
       ...(enabled.auth && { auth_service: auth }),
       ...(enabled.proxy && { proxy_service: proxy }),
       ...(enabled.db && { db_service: db }),
+      ...(enabled.discovery && { discovery_service: discovery }),
     },
     '',
   );

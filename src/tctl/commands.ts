@@ -231,6 +231,20 @@ export const program: ProgramSpec = {
       load: () => import('./db/ls.js'),
     }),
 
+    group({ path: 'discovery', summary: 'Databases that services find in AWS.' }),
+    command({
+      path: 'discovery ls',
+      summary: 'Show when each search in AWS last ran, what it found and what failed.',
+      description:
+        'One row for each type, region and matcher of each Discovery Service (discovery_service.aws) and of each agent that looks for itself (db_service.aws). Databases stay as they are while a search fails. Needs "list" and "read" on "discovery_config", as the role editor has.',
+      options: [LINES_OR_JSON],
+      examples: [
+        'tctl discovery ls',
+        "tctl discovery ls --format=json | jq -r '.[] | select(.failures != []) | .region'",
+      ],
+      load: () => import('./discovery/ls.js'),
+    }),
+
     command({
       path: 'lock',
       summary: 'Keep a user, a role or something else out, also in running sessions.',

@@ -3,6 +3,7 @@
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages, type MessageOfKind } from '../api/convert.js';
 import { unreadFields } from '../api/fields.js';
+import { listDatabases } from '../api/list-databases.js';
 import type { Env } from '../cli/env.js';
 import { labelsText, print, printTctlJson, printTctlYaml, type Table, tableFor } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
@@ -23,7 +24,7 @@ import {
   type TrustedCluster,
 } from '../resources/types.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
-import { listDatabaseServers, listDatabases, listRoles, listTokens, listUsers } from './lists.js';
+import { listDatabaseServers, listRoles, listTokens, listUsers } from './lists.js';
 
 export interface GetArgs extends AdminArgs {
   resources: string;

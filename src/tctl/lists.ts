@@ -1,7 +1,7 @@
 /** Whole lists of the cluster's resources, page after page, as resources. */
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages } from '../api/convert.js';
-import type { Database, DatabaseServer, ProvisionToken, Role, User, UserToken } from '../resources/types.js';
+import type { DatabaseServer, ProvisionToken, Role, User, UserToken } from '../resources/types.js';
 
 const PAGE_SIZE = 1000;
 
@@ -22,16 +22,6 @@ export async function listRoles(client: AuthClient): Promise<Role[]> {
     roles.push(...fromMessages('role', page.roles));
     startKey = page.nextKey;
     if (startKey === '') return roles.sort(byName);
-  }
-}
-
-export async function listDatabases(client: AuthClient): Promise<Database[]> {
-  const databases: Database[] = [];
-  for (let pageToken = ''; ; ) {
-    const page = await client.auth.listDatabases({ pageSize: PAGE_SIZE, pageToken });
-    databases.push(...fromMessages('db', page.databases));
-    pageToken = page.nextPageToken;
-    if (pageToken === '') return databases.sort(byName);
   }
 }
 

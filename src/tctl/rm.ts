@@ -1,12 +1,13 @@
 /** `tctl rm kind/name`. Source: cli.md 6.5. */
 import type { AuthClient } from '../api/client.js';
+import { listDatabases } from '../api/list-databases.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import { parseRef, SINGLETONS } from '../resources/ref.js';
 import type { DatabaseServer } from '../resources/types.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
-import { listDatabaseServers, listDatabases } from './lists.js';
+import { listDatabaseServers } from './lists.js';
 import { createLock } from './lock.js';
 
 export interface RmArgs extends AdminArgs {

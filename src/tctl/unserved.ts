@@ -4,10 +4,11 @@
  */
 
 import type { AuthClient } from '../api/client.js';
+import { listDatabases } from '../api/list-databases.js';
 import type { Env } from '../cli/env.js';
 import type { DatabaseServer } from '../resources/types.js';
 import { rest } from '../wait.js';
-import { listDatabaseServers, listDatabases } from './lists.js';
+import { listDatabaseServers } from './lists.js';
 import { warn } from './warn.js';
 
 /** An agent that serves a new database has said so by then. Our own limit. */

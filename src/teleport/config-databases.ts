@@ -1,6 +1,6 @@
 /** The section `db_service`: static databases as `db` resources, and what to look for. Source: database-service.md 11. */
 import { isAccountId, parseRoleArn } from '../aws/arn.js';
-import type { AwsMatcher } from '../db/discovery.js';
+import type { AwsMatcher } from '../cloud/matchers.js';
 import { TeleportError } from '../errors.js';
 import { readCertificateFile } from '../pki/certificate-file.js';
 import type { DatabaseEntry, TeleportFile } from '../resources/teleport-yaml.js';
@@ -22,8 +22,12 @@ export function databaseConfig({ db_service: section = {} }: TeleportFile): Data
   return {
     databases: (section.databases ?? []).map(staticDatabase),
     resources: (section.resources ?? []).map(({ labels = {}, aws }) => ({ labels, ...(aws && { aws }) })),
-    aws: (section.aws ?? []).map((entry) => ({ ...entry, types: entry.types ?? [], regions: entry.regions ?? [] })),
+    aws: awsMatchers(section.aws),
   };
+}
+
+export function awsMatchers(entries: NonNullable<TeleportFile['db_service']>['aws'] = []): AwsMatcher[] {
+  return entries.map((entry) => ({ ...entry, types: entry.types ?? [], regions: entry.regions ?? [] }));
 }
 
 /** One entry of `db_service.databases` as a db resource; files are read here, rules are checked where it registers. */

@@ -23,6 +23,7 @@ import {
 import { yesOrNo } from '../yes-no.js';
 import { type AuthConfig, authConfig } from './config-auth.js';
 import { type DatabaseConfig, databaseConfig, staticDatabase } from './config-databases.js';
+import { type DiscoveryConfig, discoveryConfig } from './config-discovery.js';
 import { connectionLimits } from './config-limits.js';
 import { type ProxyConfig, proxyConfig } from './config-proxy.js';
 import type { StartFlags } from './start-flags.js';
@@ -48,6 +49,7 @@ export interface TeleportConfig {
   auth?: AuthConfig;
   proxy?: ProxyConfig;
   db?: DatabaseConfig;
+  discovery?: DiscoveryConfig;
   /** Enabled sections of products that this program does not have. */
   ignored: string[];
   /** Settings and flags that were given and have no effect here, as they are typed. */
@@ -61,6 +63,7 @@ interface Enabled {
   auth: boolean;
   proxy: boolean;
   db: boolean;
+  discovery: boolean;
 }
 
 /** Read the file named by `--config` (or the default one where it exists), else nothing. */
@@ -119,12 +122,13 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
       config.unused.push(...keptKeys(database).map((key) => `db_service.databases, ${database.metadata.name}: ${key}`));
     }
   }
+  if (enabled.discovery) config.discovery = discoveryConfig(raw.discovery_service ?? {});
   refuseIncomplete(config);
   return config;
 }
 
 function refuseIncomplete(config: TeleportConfig): void {
-  if (!config.auth && !config.proxy && !config.db) {
+  if (!config.auth && !config.proxy && !config.db && !config.discovery) {
     const where = config.file ? ` of ${config.file}` : '';
     throw new TeleportError('BadParameter', 'config: enable at least one of auth_service, proxy_service, db_service', {
       hint: `Set "enabled: yes" in one of these sections${where}, or name roles: teleport start --roles=auth,proxy,db`,
@@ -142,16 +146,18 @@ function enabledRoles(roles: string[] | undefined, raw: TeleportFile, hasFile: b
     const bad = roles.find((role) => !ROLES.includes(role));
     if (bad !== undefined)
       throw new TeleportError('BadParameter', `unknown role: '${redactValue(bad)}'`, {
-        hint: 'Known roles: auth, proxy, db.',
+        hint: 'Known roles: auth, proxy, db, discovery.',
       });
-    return { auth: roles.includes('auth'), proxy: roles.includes('proxy'), db: roles.includes('db') };
+    const has = (role: string) => roles.includes(role);
+    return { auth: has('auth'), proxy: has('proxy'), db: has('db'), discovery: has('discovery') };
   }
-  if (!hasFile) return { auth: true, proxy: true, db: true };
-  // As in Teleport: auth and proxy run unless switched off; a database service must be asked for.
+  if (!hasFile) return { auth: true, proxy: true, db: true, discovery: false };
+  // As in Teleport: auth and proxy run unless switched off; the others must be asked for.
   return {
     auth: raw.auth_service?.enabled ?? true,
     proxy: raw.proxy_service?.enabled ?? true,
     db: raw.db_service?.enabled ?? false,
+    discovery: raw.discovery_service?.enabled ?? false,
   };
 }
 

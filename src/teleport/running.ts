@@ -1,5 +1,5 @@
 /**
- * The services of this process, as the configuration asks for them: diagnostics, Auth, Proxy, Database Service, started in
+ * The services of this process, as the configuration asks for them: diagnostics, Auth, Proxy, Discovery and Database Service, started in
  * this order and closed in the reverse one. They meet only over the network, also here, so that they can move apart.
  */
 import { hostname } from 'node:os';
@@ -10,6 +10,7 @@ import type { AuthService } from '../auth/service.js';
 import type { Env } from '../cli/env.js';
 import { Closers } from '../closers.js';
 import type { DatabaseService, DatabaseServiceOptions } from '../db/server.js';
+import type { DiscoveryServiceOptions } from '../discovery/service.js';
 import { TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
 import { hostOf, joinHostPort } from '../host-port.js';
@@ -19,12 +20,14 @@ import type { Logger } from '../log.js';
 import { withoutProxies } from '../net/http-proxy.js';
 import type { ProxyOptions, ProxyService } from '../proxy/service.js';
 import { Renewal } from '../renewal.js';
+import type { SystemRole } from '../resources/system-role.js';
 import { hostId } from '../store/state-files.js';
 import { VERSION } from '../version.js';
 import { type CertificateReload, type Keypair, startCertificateReload } from './certificate-reload.js';
 import type { TeleportConfig } from './config.js';
 import type { AuthConfig } from './config-auth.js';
 import type { DatabaseConfig } from './config-databases.js';
+import type { DiscoveryConfig } from './config-discovery.js';
 import type { AcmeConfig, ProxyConfig } from './config-proxy.js';
 import { lockDataDir } from './data-dir-lock.js';
 import { type Metric, processMetrics, type Readiness, startDiagnostics } from './diagnostics.js';
@@ -127,6 +130,7 @@ export class RunningTeleport implements AsyncDisposable {
     const auth = config.auth ? await this.#startAuth(id, config.auth) : undefined;
     const member: Membership = { config, auth, hostId: id, now: this.#now, vars: this.#vars };
     if (config.proxy) await this.#startProxy(member, config.proxy);
+    if (config.discovery) await this.#startDiscovery(member, config.discovery);
     if (config.db) await this.#startDatabases(member, config.db);
     else this.#becomeReady();
   }
@@ -307,22 +311,55 @@ export class RunningTeleport implements AsyncDisposable {
     );
   }
 
-  async #startDatabases(member: Membership, config: DatabaseConfig): Promise<void> {
-    const { dataDir, nodename, proxyServer, authServer } = this.#config;
-    // Agents speak to a Proxy; an --auth-server that is one serves as well.
+  /** What an agent needs to start. Agents speak to a Proxy; an --auth-server that is one serves as well. */
+  async #agent(member: Membership, role: SystemRole) {
+    const { nodename, proxyServer, authServer } = this.#config;
     const proxy = this.proxy ?? proxyServer ?? authServer!;
-    const identity = await identityFor(member, 'Db', [nodename]);
+    const identity = await identityFor(member, role, [nodename]);
     const { vars } = member;
-    const route: AuthRoute = member.auth
+    const authRoute: AuthRoute = member.auth
       ? { kind: 'direct', ...member.auth.address }
       : { kind: 'proxy', ...proxy, vars };
+    return { proxy, identity, authRoute, freshness: new HostFreshness(identity) };
+  }
+
+  async #startDiscovery(member: Membership, { matchers, group, intervalMs }: DiscoveryConfig): Promise<void> {
+    const { proxy, identity, authRoute, freshness } = await this.#agent(member, 'Discovery');
+    const { startDiscoveryService } = await import('../discovery/service.js');
+    const options: DiscoveryServiceOptions = {
+      identity,
+      authRoute,
+      onHostAuthorities: (authorities) => freshness.heard(authorities),
+      matchers,
+      group,
+      intervalMs,
+      version: VERSION,
+      log: this.#log.child('DISCOVERY'),
+      now: this.#now,
+    };
+    const discovery = this.#closers.keep(await asMember(member, identity, proxy, () => startDiscoveryService(options)));
+    this.#keepFresh(member, { identity, freshness }, discovery);
+    this.#gauges.push(
+      gauge('teleport_discovery_databases', 'Databases that the Discovery Service finds in AWS.', () =>
+        discovery.found(),
+      ),
+      gauge('teleport_discovery_failing_searches', 'Searches that AWS did not answer in full the last time.', () =>
+        discovery.failing(),
+      ),
+    );
+    this.#log.info('Discovery Service is ready.', { discovery_group: group });
+  }
+
+  async #startDatabases(member: Membership, config: DatabaseConfig): Promise<void> {
+    const { dataDir } = this.#config;
+    const { vars } = member;
+    const { proxy, identity, authRoute, freshness } = await this.#agent(member, 'Db');
     const { startDatabaseService } = await import('../db/server.js');
-    const freshness = new HostFreshness(identity);
     const options: DatabaseServiceOptions = {
       identity,
       onHostAuthorities: (authorities) => freshness.heard(authorities),
       proxies: [proxy],
-      authRoute: route,
+      authRoute,
       vars,
       databases: config.databases,
       resources: config.resources,

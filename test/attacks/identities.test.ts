@@ -67,6 +67,7 @@ beforeAll(async () => {
   add('A', 'Admin, the host of Auth', admin);
   add('P', 'Proxy', await cluster.asHost('Proxy'));
   add('D', 'Database Service', await cluster.asHost('Db'));
+  add('S', 'Discovery Service', await cluster.asHost('Discovery'));
   add('N', 'a host of role Node', await cluster.asHost('Node'));
   for (const [letter, name] of [
     ['I', 'Instance'],

@@ -11,7 +11,7 @@ const READS = /^\w+\.(get|list|is|ping|watch|createAuthenticateChallenge|search|
 const ISSUES = /^(auth\.(generate|sign)\w+|join\.registerUsing\w+|databaseAgent\.(emitAuditEvents|holdDatabaseUser))$/;
 /** What hosts say of themselves, which ends by itself; and what counts attempts to log in, recorded or not. */
 const HEARTBEATS =
-  /^(auth\.(upsertDatabaseServer|sendKeepAlives)|proxyGateway\.(registerProxy|reportLeafs|loginBegin|loginFinish|getUserToken))$/;
+  /^(auth\.(upsertDatabaseServer|sendKeepAlives)|proxyGateway\.(registerProxy|reportLeafs|loginBegin|loginFinish|getUserToken)|discovery\.reportSearches)$/;
 const NOT_SERVED = /^auth\.(updateHeadless\w+|createAccessRequestV2|submitAccessReview)$/;
 
 let cluster: TestAuth;

@@ -8,7 +8,14 @@ import { type AuthClient, openAuthClient } from '../../src/api/client.js';
 import { dialAuth } from '../../src/api/dial.js';
 import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
 import { ClusterConfigService } from '../../src/api/gen/clusterconfig_pb.js';
-import { AccessReader, AuditReader, DatabaseAgent, ProxyGateway, TrustLink } from '../../src/api/gen/internal_pb.js';
+import {
+  AccessReader,
+  AuditReader,
+  DatabaseAgent,
+  Discovery,
+  ProxyGateway,
+  TrustLink,
+} from '../../src/api/gen/internal_pb.js';
 import { PresenceService } from '../../src/api/gen/presence_pb.js';
 import { TrustService } from '../../src/api/gen/trust_pb.js';
 import type { CertAuthorityV2 } from '../../src/api/gen/types_pb.js';
@@ -39,6 +46,7 @@ export const SERVICES = {
   clusterConfig: ClusterConfigService,
   proxyGateway: ProxyGateway,
   databaseAgent: DatabaseAgent,
+  discovery: Discovery,
   auditReader: AuditReader,
   accessReader: AccessReader,
   trustLink: TrustLink,

@@ -233,7 +233,7 @@ test('every usable database of a region is found, over several pages', async () 
   aws.addRedshiftCluster({ id: 'off', status: 'paused' });
   aws.addServerlessWorkgroup({ name: 'wg1', tags: { TeleportDatabaseName: 'nice' } });
   aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg1', address: 'ep.local', port: 5439 });
-  const clusters = await discoverRedshift({ region });
+  const { databases: clusters } = await discoverRedshift({ region });
   expect(clusters.map(({ name }) => name)).toEqual(['c1', 'c2', 'c3']);
   expect(clusters[0]).toMatchObject({
     uri: 'c1.abc123.us-east-1.redshift.amazonaws.com:5439',
@@ -249,7 +249,9 @@ test('every usable database of a region is found, over several pages', async () 
     },
   });
   expect(clusters[0]?.labels).not.toHaveProperty('bad key!');
-  const [workgroup, endpoint] = await discoverServerless({ region });
+  const {
+    databases: [workgroup, endpoint],
+  } = await discoverServerless({ region });
   expect(workgroup).toMatchObject({
     name: 'nice',
     labels: { 'endpoint-type': 'workgroup', namespace: 'wg1-ns', 'vpc-id': 'vpc-0a1b2c3d' },
@@ -263,7 +265,19 @@ test('every usable database of a region is found, over several pages', async () 
   aws.attachPolicy(agent, {
     Statement: { Effect: 'Deny', Action: 'redshift-serverless:ListEndpointAccess', Resource: '*' },
   });
-  expect(await discoverServerless({ region })).toHaveLength(1);
+  const tolerated = await discoverServerless({ region });
+  expect(tolerated.databases).toHaveLength(1);
+  expect(tolerated.unsaid).toEqual([expect.stringMatching(/^VPC endpoints: .*not authorized/)]);
+  aws.attachPolicy(
+    agent,
+    {
+      Statement: { Effect: 'Deny', Action: 'redshift-serverless:ListTagsForResource', Resource: '*' },
+    },
+    'tags',
+  );
+  const untagged = await discoverServerless({ region });
+  expect(untagged.databases).toMatchObject([{ name: 'wg1', isUntagged: true }]);
+  expect(untagged.unsaid).toHaveLength(2);
 });
 
 test('what cannot be entered now is found when it is asked for, with its status', async () => {
@@ -273,7 +287,7 @@ test('what cannot be entered now is found when it is asked for, with its status'
   aws.addRedshiftCluster({ id: 'new', status: 'creating', endpoint: undefined });
   aws.addServerlessWorkgroup({ name: 'wg1', status: 'CREATING', endpoint: undefined });
   aws.addServerlessEndpoint({ name: 'ep', workgroup: 'wg1', address: 'ep.local', port: 5439 });
-  const short = (list: Awaited<ReturnType<typeof discoverRedshift>>) =>
+  const short = ({ databases: list }: Awaited<ReturnType<typeof discoverRedshift>>) =>
     list.map(({ name, status, isAvailable, uri }) => [name, status, isAvailable, uri.replace(/\..*:/, ':')]);
   expect(short(await discoverRedshift({ region }))).toEqual([['on', 'available', true, 'on:5439']]);
   expect(short(await discoverServerless({ region }))).toEqual([]);

@@ -151,7 +151,7 @@ describe('listings', () => {
   test('describe-clusters and db ls find the same, over pages, in each region', async () => {
     for (const where of [region, 'eu-west-1', 'ap-south-1']) {
       const { Clusters } = await cli<{ Clusters: TheirCluster[] }>('redshift', 'describe-clusters', '--region', where);
-      const ours = await discoverRedshift({ region: where, unavailable: true });
+      const { databases: ours } = await discoverRedshift({ region: where, unavailable: true });
       expect(ours.map(({ name, status, uri, defaultDatabase }) => ({ name, status, uri, defaultDatabase }))).toEqual(
         Clusters.map((one) => ({
           name: one.ClusterIdentifier,
@@ -210,7 +210,7 @@ describe('listings', () => {
     theirs.push(
       ...endpoints.map(({ endpointName, workgroupName, address }) => [workgroupName, endpointName, address].join()),
     );
-    const ours = await discoverServerless({ region, unavailable: true });
+    const { databases: ours } = await discoverServerless({ region, unavailable: true });
     const groups = ours.filter(({ labels }) => labels['endpoint-type'] === 'workgroup');
     const doors = ours.filter(({ labels }) => labels['endpoint-type'] === 'vpc-endpoint');
     expect([

@@ -40,7 +40,8 @@ const maps = places.filter(({ schema }) => isMapSchema(schema));
 const leaves = places.filter(({ schema }) => !isMapSchema(schema) && !isListSchema(schema));
 
 /** Members of resources, which the configuration hands on as they are. */
-const PASSED_WHOLE = /^db_service\.((aws\.0|databases\.0\.(aws|admin_user)|resources\.0\.aws)\.)/;
+const PASSED_WHOLE =
+  /^(discovery_service\.aws\.0|db_service\.(aws\.0|databases\.0\.(aws|admin_user)|resources\.0\.aws))\./;
 
 /** What may stand in a leaf, one of each sort; a leaf takes at least one. */
 const VALUES = ['some text', '7', 'yes', ['a', 'b'], { env: 'dev' }] as const;
@@ -131,12 +132,14 @@ test('H1 what has no effect is marked in the grammar, and reported only for serv
     'f',
   );
   const all = ['teleport.cache', 'auth_service.license_file', 'proxy_service.ui', 'db_service.databases[1].gcp'];
-  expect(settingsWithoutEffect(values, { auth: true, proxy: true, db: true })).toEqual(all);
-  expect(settingsWithoutEffect(values, { auth: false, proxy: false, db: false })).toEqual(['teleport.cache']);
+  expect(settingsWithoutEffect(values, { auth: true, proxy: true, db: true, discovery: true })).toEqual(all);
+  expect(settingsWithoutEffect(values, { auth: false, proxy: false, db: false, discovery: false })).toEqual([
+    'teleport.cache',
+  ]);
 });
 
 test('H1 every key is either used by the configuration or marked as without effect', () => {
-  const code = ['', '-auth', '-proxy', '-databases', '-limits']
+  const code = ['', '-auth', '-proxy', '-databases', '-discovery', '-limits']
     .map((part) => readFileSync(`src/teleport/config${part}.ts`, 'utf8'))
     .join('\n');
   const forgotten = places.filter(({ path, schema }) => {

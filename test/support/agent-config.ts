@@ -5,9 +5,14 @@ import type { TestCluster } from './cluster.js';
 
 /**
  * @param token  a join token; a host that has joined needs none
+ * @param services  what runs there instead of a Database Service for every resource
  * @returns the file, in a folder of its own under the cluster's
  */
-export async function writeAgentConfig(cluster: TestCluster, token?: string): Promise<string> {
+export async function writeAgentConfig(
+  cluster: TestCluster,
+  token?: string,
+  services: object = { db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] } },
+): Promise<string> {
   const dir = join(cluster.dir, 'agent');
   await mkdir(dir, { recursive: true });
   const file = join(dir, 'teleport.yaml');
@@ -21,7 +26,7 @@ export async function writeAgentConfig(cluster: TestCluster, token?: string): Pr
     },
     auth_service: { enabled: 'no' },
     proxy_service: { enabled: 'no' },
-    db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] },
+    ...services,
   };
   await writeFile(file, JSON.stringify(config));
   return file;

@@ -58,7 +58,7 @@ export class AwsSearch {
     );
     // Nothing at all could be asked: that is not an empty list.
     if (failures.length === searches.length && failures.length > 0) throw nothingSeen(failures);
-    return { found: outcomes.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])), failures };
+    return { found: outcomes.flatMap((one) => (one.status === 'fulfilled' ? one.value.databases : [])), failures };
   }
 
   async #ofEndpoint(endpoint: Endpoint): Promise<AccessibleDatabase> {

@@ -113,7 +113,7 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       yield* withUsers ? rightsFeed(state, mine.signal) : locksFeed(state, mine.signal);
     },
     async *watchAuthorities(_, context) {
-      requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
+      requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy', 'Discovery');
       yield* authoritiesFeed(state, context.signal);
     },
     async *holdDatabaseUser({ endpoint, user, sameNames }, context) {

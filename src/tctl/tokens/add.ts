@@ -81,6 +81,39 @@ function explainTrust(env: Env, { ttl }: TokensAddArgs, token: string): void {
   printLine(env, 'Use this token when defining a trusted cluster resource on a remote cluster.');
 }
 
+function explainDiscovery(
+  env: Env,
+  { token, pins, minutes, proxy }: { token: string; pins: string[]; minutes: number; proxy: string },
+): void {
+  printLine(env, 'Write this to /etc/teleport.yaml on the new host, with the regions in which to look:');
+  printLine(env);
+  const lines = [
+    'version: v3',
+    'teleport:',
+    `  proxy_server: ${proxy}`,
+    `  join_params: {method: token, token_name: ${token}}`,
+    '  ca_pin:',
+    ...pins.map((pin) => `    - ${pin}`),
+    'auth_service: {enabled: no}',
+    'proxy_service: {enabled: no}',
+    'discovery_service:',
+    '  enabled: yes',
+    '  discovery_group: main',
+    '  aws:',
+    '    - types: [redshift, redshift-serverless]',
+    '      regions: [us-east-1]',
+  ];
+  for (const line of lines) printLine(env, line);
+  printLine(env);
+  printLine(env, '> teleport start -c /etc/teleport.yaml');
+  printLine(env);
+  printLine(env, 'Please note:');
+  printLine(env);
+  printLine(env, `  - This invitation token will expire in ${minutes} minutes.`);
+  printLine(env, '  - Services with one discovery_group must look for the same: each removes what it does not find.');
+  printLine(env, '  - It needs AWS credentials: "teleport db configure aws print-iam --discovery" prints the policy.');
+}
+
 async function explain(
   env: Env,
   client: AuthClient,
@@ -96,6 +129,9 @@ async function explain(
   printLine(env, `The invite token: ${token}`);
   printLine(env, `This token will expire in ${minutes} minutes.`);
   printLine(env);
+  if (roles.includes('Discovery') && !roles.includes('Db')) {
+    return explainDiscovery(env, { token, pins, minutes, proxy: proxy || ping.remoteAddr });
+  }
   if (!roles.includes('Db')) {
     printLine(env, 'Run this on the new host to join it to the cluster:');
     printLine(env);

@@ -1,4 +1,5 @@
-import { checkMatchers, runDiscovery } from '../../src/db/discovery.js';
+import { distinctNames, holdersOf } from '../../src/cloud/distinct-names.js';
+import { runSearches } from '../../src/cloud/search.js';
 import { createRegistry } from '../../src/db/registry.js';
 import { createLogger } from '../../src/log.js';
 import { databaseWithDefaults } from '../../src/resources/defaults.js';
@@ -59,7 +60,9 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
   let rounds = 0;
   const changes: string[][] = [];
   registry.onChange((names) => changes.push([...names].sort()));
-  await runDiscovery({
+  await runSearches({
+    setting: 'db_service.aws',
+    now: () => new Date(),
     matchers: [
       {
         types: ['redshift', 'redshift-serverless', 'rds'],
@@ -69,12 +72,13 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
         external_id: 'e1',
       },
     ],
-    onFound: (found) => {
-      registry.setCloud(found);
+    onRound: (searches) => {
+      const all = searches.flatMap((search) => search.found);
+      registry.setCloud(distinctNames(all, holdersOf(registry.all())).found.map(({ database: one }) => one));
       rounds += 1;
       if (rounds === 1) {
         const sales = registry.get('sales')!;
-        expect(registry.all().map(({ metadata }) => metadata.name)).toEqual(['sales', 'plain', reports, endpoint]);
+        expect(registry.all().map(({ metadata }) => metadata.name)).toEqual([...['sales', 'plain', reports, endpoint]]);
         expect(sales.metadata.labels).toMatchObject({
           env: 'prod',
           region,
@@ -87,30 +91,25 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
           admin_user: { name: 'boss' },
         });
         expect(registry.get(endpoint)!.spec.tls?.server_name).toMatch(/^reports\./);
-        // Busy is no reason to forget what was found; not allowed is one.
+        // Neither busy nor not allowed is a reason to forget what was found.
         aws.failNext('redshift:DescribeClusters', { code: 'InvalidParameterValue', times: 1 });
         aws.failNext('redshift-serverless:ListWorkgroups', { code: 'AccessDeniedException', times: 1 });
-      } else stop.abort();
+      } else {
+        expect(searches.map(({ failures }) => failures)).toEqual([
+          [expect.stringContaining('InvalidParameterValue')],
+          [expect.stringContaining('AccessDenied')],
+        ]);
+        stop.abort();
+      }
     },
     signal: stop.signal,
     log: createLogger({ component: 'T', level: 'warn', write: (line) => logged.push(line) }),
     intervalMs: 1,
   });
-  expect(changes).toEqual([
-    [endpoint, reports, 'sales'],
-    [endpoint, reports],
-  ]);
+  expect(changes).toEqual([[endpoint, reports, 'sales']]);
   expect(registry.get('sales')!.metadata.labels).toMatchObject({ 'teleport.dev/origin': 'cloud' });
   registry.setCloud([]);
   expect(registry.get('sales')!.metadata.labels).toEqual({ origin: 'resource' });
   expect(logged.join('')).toMatch(/does not look for databases of this type\. .*type:rds\n/);
   expect(logged.filter((line) => line.includes('Cannot look for databases in AWS.'))).toHaveLength(2);
-});
-
-test.each([
-  [{ types: ['redshift'], regions: [region] }, 'missing parameter Labels'],
-  [{ types: ['oracle'], regions: [], tags: { '*': '*' } }, 'unknown matcher type "oracle". Supported AWS matcher'],
-  [{ types: [], regions: [], tags: { '*': '*' }, integration: 'x' }, 'integration is not supported'],
-])('the matcher %j is refused', (matcher, message) => {
-  expect(() => checkMatchers([matcher])).toThrow(message);
 });

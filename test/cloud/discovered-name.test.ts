@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { FoundDatabase } from '../../src/aws/discover.js';
-import { discoveredName } from '../../src/db/discovered-name.js';
+import { discoveredName } from '../../src/cloud/discovered-name.js';
 
 const place = { region: 'us-east-1', account_id: '123456789012' };
 const found = (name: string, labels: object = {}, aws: object = place) =>

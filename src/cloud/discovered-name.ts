@@ -11,9 +11,24 @@ import { DISCOVERED_NAME_LABEL } from '../resources/labels.js';
 const NAME_TAGS = ['TeleportDatabaseName', 'teleport.dev/database_name'] as const;
 const PART = /^[a-zA-Z0-9-]*[a-zA-Z0-9]$/;
 
-export function discoveredName(found: FoundDatabase): { name: string; labels: Record<string, string> } {
-  const { name, aws, labels } = found;
-  if (NAME_TAGS.some((tag) => labels[tag])) return { name, labels };
+export interface Named {
+  name: string;
+  labels: Record<string, string>;
+}
+
+export function discoveredName(found: FoundDatabase): Named {
+  const { name, labels } = found;
+  return NAME_TAGS.some((tag) => labels[tag]) ? { name, labels } : suffixed(name, found);
+}
+
+/** The name that it would have without a tag which gives it one. */
+export function nameWithoutTag(found: FoundDatabase): Named {
+  const { redshift, redshift_serverless: serverless } = found.aws;
+  const parts = [redshift?.cluster_id, serverless?.workgroup_name, serverless?.endpoint_name];
+  return suffixed(parts.filter(Boolean).join('-'), found);
+}
+
+function suffixed(name: string, { aws, labels }: FoundDatabase): Named {
   const type = labels['teleport.dev/discovery-type'] ?? '';
   const lower = name.toLowerCase();
   // What the name says already is not said twice.

@@ -1,0 +1,103 @@
+/** Tests: src/tctl/discovery/ls.ts, src/teleport/config-discovery.ts, src/discovery/service.ts */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createLogger } from '../../src/log.js';
+import { readConfigFile, teleportConfig } from '../../src/teleport/config.js';
+import { type RunningTeleport, startTeleport } from '../../src/teleport/running.js';
+import { writeAgentConfig } from '../support/agent-config.js';
+import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
+import { startTestCluster, type TestCluster } from '../support/cluster.js';
+import { until } from '../support/until.js';
+
+const region = 'us-east-1';
+const before = { ...process.env };
+let aws: AwsDouble;
+let cluster: TestCluster;
+let host: RunningTeleport | undefined;
+
+beforeAll(async () => {
+  aws = await startAwsDouble();
+  const Action = ['redshift:DescribeClusters'];
+  const finder = aws.addUser('finder', { policies: [{ Statement: { Effect: 'Allow', Action, Resource: '*' } }] });
+  cluster = await startTestCluster({ onStart: () => Object.assign(process.env, aws.env(finder)) });
+}, 300_000);
+afterAll(async () => {
+  await host?.close({ drainMs: 0 });
+  await cluster.stop();
+  process.env = { ...before };
+  await aws.stop();
+});
+
+const discovery = {
+  discovery_service: {
+    enabled: 'yes',
+    discovery_group: 'main',
+    poll_interval: '10s',
+    aws: [{ types: ['redshift', 'redshift-serverless'], regions: [region] }],
+  },
+};
+
+async function start(token?: string): Promise<RunningTeleport> {
+  const config = await writeAgentConfig(cluster, token, discovery);
+  const { file, raw } = readConfigFile(config);
+  return await startTeleport(teleportConfig({ config }, file, raw), {
+    log: createLogger({ component: 'T', level: 'error', write: () => {} }),
+    vars: { SSL_CERT_FILE: cluster.webCaFile },
+  });
+}
+
+test('S8, S10 a Discovery Service on a host of its own joins with its token, and agents serve what it registers', async () => {
+  expect((await cluster.tctl('discovery', 'ls')).stdout).toBe(
+    'No service looks for databases in AWS: none has discovery_service or db_service.aws.\n',
+  );
+  aws.addRedshiftCluster({ id: 'sales', tags: { TeleportDatabaseName: 'sales', env: 'prod' } });
+  const added = await cluster.tctl('tokens', 'add', '--type=discovery', '--format=text');
+  expect(added).toMatchObject({ status: 0, stderr: '' });
+  host = await start(added.stdout.trim());
+  const [server] = await until('an agent serves it', async () => {
+    const { stdout } = await cluster.tctl('db', 'ls', 'env=prod', '--format=json');
+    const servers = JSON.parse(stdout) as { spec: { database: object } }[];
+    return servers.length > 0 ? servers : undefined;
+  });
+  expect(server!.spec.database).toMatchObject({
+    metadata: { name: 'sales', labels: { 'teleport.dev/origin': 'cloud', 'teleport.dev/discovery-type': 'redshift' } },
+  });
+
+  // Without a token: the host has joined.
+  await host.close({ drainMs: 0 });
+  host = await start();
+  const since = Date.now();
+  const rows = await until('its searches are reported', async () => {
+    const { stdout } = await cluster.tctl('discovery', 'ls', '--format=json');
+    const all = JSON.parse(stdout) as { last_run: string }[];
+    return all.length === 2 && all.every((row) => Date.parse(row.last_run) + 1_000 > since) ? all : undefined;
+  });
+  const common = { host: 'agent', service: 'discovery_service', discovery_group: 'main', region, assume_role_arn: '' };
+  expect(rows).toMatchObject([
+    { ...common, type: 'redshift', found: 1, failures: [] },
+    {
+      ...common,
+      type: 'redshift-serverless',
+      found: 0,
+      last_success: '',
+      failures: [expect.stringContaining('not authorized to perform: redshift-serverless:ListWorkgroups')],
+    },
+  ]);
+  const { stdout } = await cluster.tctl('discovery', 'ls');
+  expect(stdout).toMatch(/^Host +Service +Group +Type +Region +Role +Last Run +Last Success +Found +State *$/m);
+  expect(stdout).toMatch(/^agent +discovery_service +main +redshift +us-east-1 +20\S+Z +20\S+Z +1 +ok *$/m);
+  expect(stdout).toMatch(/redshift-serverless +us-east-1 +20\S+Z +never +0 +1 failed, see below *$/m);
+  expect(stdout).toMatch(/^agent, redshift-serverless in us-east-1: .*not authorized to perform/m);
+});
+
+test('S10 tctl tokens add prints a configuration that starts', async () => {
+  const { stdout } = await cluster.tctl('tokens', 'add', '--type=discovery');
+  const yaml = /^version: v3\n(?:.*\n)*? +regions: .*\n/m.exec(stdout)![0];
+  const { parseConfigText } = await import('../../src/resources/teleport-yaml.js');
+  const config = teleportConfig({}, 'f', parseConfigText(yaml, 'f'));
+  expect(config).toMatchObject({
+    proxyServer: { port: Number(cluster.proxyAddr.split(':')[1]) },
+    discovery: { group: 'main', matchers: [{ types: ['redshift', 'redshift-serverless'], tags: { '*': '*' } }] },
+    unused: [],
+  });
+  expect(config).not.toHaveProperty('auth');
+});
