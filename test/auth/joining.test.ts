@@ -121,7 +121,7 @@ describe('X9 what is in the certificate', () => {
         expect(error).toMatchObject({ code: 'AccessDenied' });
         return undefined;
       });
-      expect(joined !== undefined).toBe(['Db', 'Instance'].includes(role));
+      expect(joined !== undefined).toBe(['Db', 'Discovery', 'Instance'].includes(role));
       if (!joined) return;
       expect(new X509Certificate(Buffer.from(joined.tls)).subjectAltName).toBeUndefined();
       expect(readSshCertificate(text(joined.ssh)).principals).toEqual([`${hostId}.${CLUSTER}`, hostId]);

@@ -36,8 +36,8 @@ const discovery = {
   },
 };
 
-async function start(token?: string): Promise<RunningTeleport> {
-  const config = await writeAgentConfig(cluster, token, discovery);
+async function start(token?: string, name = 'finder', services: object = discovery): Promise<RunningTeleport> {
+  const config = await writeAgentConfig(cluster, token, name, services);
   const { file, raw } = readConfigFile(config);
   return await startTeleport(teleportConfig({ config }, file, raw), {
     log: createLogger({ component: 'T', level: 'error', write: () => {} }),
@@ -71,7 +71,7 @@ test('S8, S10 a Discovery Service on a host of its own joins with its token, and
     const all = JSON.parse(stdout) as { last_run: string }[];
     return all.length === 2 && all.every((row) => Date.parse(row.last_run) + 1_000 > since) ? all : undefined;
   });
-  const common = { host: 'agent', service: 'discovery_service', discovery_group: 'main', region, assume_role_arn: '' };
+  const common = { host: 'finder', service: 'discovery_service', discovery_group: 'main', region, assume_role_arn: '' };
   expect(rows).toMatchObject([
     { ...common, type: 'redshift', found: 1, failures: [] },
     {
@@ -84,9 +84,25 @@ test('S8, S10 a Discovery Service on a host of its own joins with its token, and
   ]);
   const { stdout } = await cluster.tctl('discovery', 'ls');
   expect(stdout).toMatch(/^Host +Service +Group +Type +Region +Role +Last Run +Last Success +Found +State *$/m);
-  expect(stdout).toMatch(/^agent +discovery_service +main +redshift +us-east-1 +20\S+Z +20\S+Z +1 +ok *$/m);
+  expect(stdout).toMatch(/^finder +discovery_service +main +redshift +us-east-1 +20\S+Z +20\S+Z +1 +ok *$/m);
   expect(stdout).toMatch(/redshift-serverless +us-east-1 +20\S+Z +never +0 +1 failed, see below *$/m);
-  expect(stdout).toMatch(/^agent, redshift-serverless in us-east-1: .*not authorized to perform/m);
+  expect(stdout).toMatch(/^finder, redshift-serverless in us-east-1: .*not authorized to perform/m);
+});
+
+test('an agent that looks for itself reports it too', async () => {
+  aws.addRedshiftCluster({ id: 'near' });
+  const added = await cluster.tctl('tokens', 'add', '--type=db', '--format=text');
+  await host?.close({ drainMs: 0 });
+  const matcher = { types: ['redshift'], regions: [region], tags: { '*': '*' } };
+  host = await start(added.stdout.trim(), 'agent', { db_service: { enabled: 'yes', aws: [matcher] } });
+  const rows = await until('the search of the agent is reported', async () => {
+    const { stdout } = await cluster.tctl('discovery', 'ls', '--format=json');
+    const own = (JSON.parse(stdout) as { service: string }[]).filter(({ service }) => service === 'db_service');
+    return own.length > 0 ? own : undefined;
+  });
+  expect(rows).toMatchObject([{ host: 'agent', discovery_group: '', type: 'redshift', found: 2, failures: [] }]);
+  const { stdout } = await cluster.tctl('get', 'db', '--format=json');
+  expect(stdout).not.toContain('near-redshift');
 });
 
 test('S10 tctl tokens add prints a configuration that starts', async () => {

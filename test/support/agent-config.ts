@@ -5,21 +5,23 @@ import type { TestCluster } from './cluster.js';
 
 /**
  * @param token  a join token; a host that has joined needs none
+ * @param name  of the host
  * @param services  what runs there instead of a Database Service for every resource
  * @returns the file, in a folder of its own under the cluster's
  */
 export async function writeAgentConfig(
   cluster: TestCluster,
   token?: string,
+  name = 'agent',
   services: object = { db_service: { enabled: 'yes', resources: [{ labels: { '*': '*' } }] } },
 ): Promise<string> {
-  const dir = join(cluster.dir, 'agent');
+  const dir = join(cluster.dir, name);
   await mkdir(dir, { recursive: true });
   const file = join(dir, 'teleport.yaml');
   const config = {
     version: 'v3',
     teleport: {
-      nodename: 'agent',
+      nodename: name,
       data_dir: join(dir, 'data'),
       proxy_server: cluster.proxyAddr,
       ...(token ? { join_params: { method: 'token', token_name: token } } : {}),

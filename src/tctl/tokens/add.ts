@@ -111,7 +111,8 @@ function explainDiscovery(
   printLine(env);
   printLine(env, `  - This invitation token will expire in ${minutes} minutes.`);
   printLine(env, '  - Services with one discovery_group must look for the same: each removes what it does not find.');
-  printLine(env, '  - It needs AWS credentials: "teleport db configure aws print-iam --discovery" prints the policy.');
+  printLine(env, '  - It needs AWS credentials that may call redshift:DescribeClusters and, of redshift-serverless,');
+  printLine(env, '    ListWorkgroups, ListEndpointAccess and ListTagsForResource.');
 }
 
 async function explain(
