@@ -130,9 +130,13 @@ export function teleportConfig(flags: StartFlags, file: string | undefined, raw:
 function refuseIncomplete(config: TeleportConfig): void {
   if (!config.auth && !config.proxy && !config.db && !config.discovery) {
     const where = config.file ? ` of ${config.file}` : '';
-    throw new TeleportError('BadParameter', 'config: enable at least one of auth_service, proxy_service, db_service', {
-      hint: `Set "enabled: yes" in one of these sections${where}, or name roles: teleport start --roles=auth,proxy,db`,
-    });
+    throw new TeleportError(
+      'BadParameter',
+      'config: enable at least one of auth_service, proxy_service, db_service, discovery_service',
+      {
+        hint: `Set "enabled: yes" in one of these sections${where}, or name roles: teleport start --roles=auth,proxy,db`,
+      },
+    );
   }
   if (!config.auth && !config.proxyServer && !config.authServer) {
     throw new TeleportError('BadParameter', 'config: auth_server or proxy_server is required', {

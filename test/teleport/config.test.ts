@@ -1,6 +1,6 @@
 /**
  * Tests: src/net/ports.ts, src/resources/config-address.ts, src/resources/kept-keys.ts, src/teleport/config-auth.ts
- * Tests: src/teleport/config-databases.ts, src/teleport/config-limits.ts, src/teleport/start-flags.ts
+ * Tests: src/teleport/config-databases.ts, src/teleport/config-discovery.ts, src/teleport/config-limits.ts, src/teleport/start-flags.ts
  */
 import { hostname } from 'node:os';
 import { isTeleportError, type TeleportError } from '../../src/errors.js';
@@ -23,6 +23,27 @@ function refusal(text: string, flags: StartFlags = {}): TeleportError {
   }
   throw new Error('it was accepted');
 }
+
+test('a Discovery Service has to be asked for, and its section says what it looks for', () => {
+  const section = 'aws: [{types: [redshift], regions: [us-east-1]}]';
+  const file = (more: string) => `{discovery_service: {enabled: yes, ${more}}}`;
+  const matchers = [{ types: ['redshift'], regions: ['us-east-1'], tags: { '*': '*' } }];
+  expect(from(file(section)).discovery).toEqual({ group: '', matchers });
+  expect(from(file(`discovery_group: g, poll_interval: 1m, ${section}`)).discovery).toEqual({
+    group: 'g',
+    intervalMs: 60_000,
+    matchers,
+  });
+  expect(from(`{discovery_service: {${section}}}`)).not.toHaveProperty('discovery');
+  expect(
+    from(`{discovery_service: {${section}}, db_service: {}}`, { roles: ['discovery'], authServer: ['a:443'] }),
+  ).toEqual(expect.objectContaining({ discovery: { group: '', matchers } }));
+  expect(from(file(`azure: [{types: [vm]}], ${section}`)).unused).toEqual(['discovery_service.azure']);
+  expect(refusal(file('')).message).toBe('discovery_service: there is nothing to look for');
+  expect(refusal(file(`poll_interval: 1s, ${section}`)).message).toContain('poll_interval must be at least 10s');
+  expect(refusal(file(`poll_interval: soon, ${section}`)).message).toBe('time: invalid duration "soon"');
+  expect(refusal(file('aws: [{types: [redshift]}]')).message).toBe('discovery service requires at least one region');
+});
 
 test('without a file all three services run on this host, with every default filled in', () => {
   expect(teleportConfig({}, undefined, {})).toEqual({
