@@ -50,6 +50,7 @@ export class DiscoveryService {
   readonly #stop = abortForMany();
   readonly #running: Promise<unknown>;
   #searches: readonly Search[] = [];
+  #isCutOff = false;
 
   constructor(options: DiscoveryServiceOptions, auth: AuthClient) {
     const { matchers, intervalMs, log, now = () => new Date(), onHostAuthorities = () => {} } = options;
@@ -80,6 +81,11 @@ export class DiscoveryService {
     return this.#searches.filter(({ failures }) => failures.length > 0).length;
   }
 
+  /** Auth was not reached in the last round, or does not let this host in. */
+  get isCutOff(): boolean {
+    return this.#isCutOff;
+  }
+
   /** Get the next host certificate, and show it from now on. @throws what Auth says */
   async renewIdentity(): Promise<void> {
     const { identity } = this.#options;
@@ -96,10 +102,13 @@ export class DiscoveryService {
   async #register(searches: readonly Search[]): Promise<void> {
     const { group, intervalMs, identity, log } = this.#options;
     this.#searches = searches;
+    let isCutOff = false;
     const troubles = await this.#change(searches).catch((error: unknown): Trouble[] => {
+      isCutOff = true;
       log.warn('Cannot bring the databases of the cluster up to date.', { error: messageOf(error) });
       return [];
     });
+    this.#isCutOff = isCutOff;
     const { nodename } = identity;
     await reportSearches(this.#auth, { nodename, group, intervalMs, searches, troubles, log });
   }

@@ -338,6 +338,7 @@ export class RunningTeleport implements AsyncDisposable {
       now: this.#now,
     };
     const discovery = this.#closers.keep(await asMember(member, identity, proxy, () => startDiscoveryService(options)));
+    this.#members.push(discovery);
     this.#keepFresh(member, { identity, freshness }, discovery);
     this.#gauges.push(
       gauge('teleport_discovery_databases', 'Databases that the Discovery Service finds in AWS.', () =>

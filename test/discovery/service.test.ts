@@ -203,6 +203,21 @@ test('S8 a name that the cluster has already is left to whom it belongs, and tha
   expect((await registered()).get('sales')!.spec).toMatchObject(spec);
 });
 
+test('a Discovery Service that Auth does not let in is cut off until it is let in again, and changes nothing', async () => {
+  const { sales } = fill();
+  const service = await start();
+  await untilRegistered('sales', REPORTS, ENDPOINT);
+  expect(service.isCutOff).toBe(false);
+  const { hostId } = await cluster.identity('Discovery');
+  await admin.auth.upsertLock({ metadata: { name: 'l1' }, spec: { target: { serverId: hostId } } });
+  await until('it is cut off', () => service.isCutOff || undefined);
+  sales.status = 'deleting';
+  expect((await registered()).has('sales')).toBe(true);
+  await admin.auth.deleteLock({ name: 'l1' });
+  await untilRegistered(REPORTS, ENDPOINT);
+  await until('it is back', () => !service.isCutOff || undefined);
+});
+
 test('S8 two groups leave each other alone', async () => {
   fill();
   await start({ group: 'one', matchers: [{ ...matcher, types: ['redshift'] }] });
