@@ -13,9 +13,8 @@ import { readRedshiftHost } from '../resources/redshift-host.js';
 import { checkServed } from '../resources/served.js';
 import type { Database, DatabaseServer } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
-import { checkLabelSizes } from '../resources/validate-database.js';
 import { checkBinding } from './hosts.js';
-import { offerOf } from './offers.js';
+import { checkOfferSizes } from './offers.js';
 import { recorded, type Said } from './recorded.js';
 import type { Page } from './records.js';
 import { requireRule } from './rules.js';
@@ -137,7 +136,7 @@ export async function upsertServer(state: AuthState, who: Who, server: DatabaseS
   if (server.spec.database.metadata?.name !== name) {
     throw new TeleportError('BadParameter', 'a database server must have the name of its database');
   }
-  checkLabelSizes(server.spec.database);
+  checkOfferSizes(server);
   await checkBinding(state, hostId, server.spec.database);
   const latest = state.now().getTime() + SERVER_TTL_MS;
   const asked = server.metadata.expires ? Date.parse(server.metadata.expires) : latest;
@@ -147,7 +146,7 @@ export async function upsertServer(state: AuthState, who: Who, server: DatabaseS
     metadata: { ...server.metadata, name, expires: expires.toISOString() },
     spec: { ...server.spec, host_id: server.spec.host_id || hostId },
   });
-  state.offered.add(offerOf(server.spec.host_id || hostId, endpointOf(server.spec.database)));
+  state.offered.add(server.spec.host_id || hostId, endpointOf(server.spec.database));
   return expires;
 }
 

@@ -14,7 +14,6 @@ import { Closers } from '../closers.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import { renewalOf } from '../identity/host.js';
 import type { Logger } from '../log.js';
-import { LatelySeen } from '../net/lately-seen.js';
 import { DEFAULT_SUITE, type SignatureSuite } from '../pki/suites.js';
 import { Renewal } from '../renewal.js';
 import { presetRoles } from '../resources/presets.js';
@@ -33,7 +32,7 @@ import { hostAuthorities, issueHostIdentity } from './host-certs.js';
 import { JoinLimits, RecordedRefusals } from './join-limits.js';
 import { LeafLimits } from './leaf-limits.js';
 import { type AuthListener, type ListenAt, openListener } from './listener.js';
-import { REMEMBERED } from './offers.js';
+import { REMEMBERED, RecentOffers } from './recent-offers.js';
 import { storedValue } from './records.js';
 import { Roots } from './roots.js';
 import { Rotator } from './rotator.js';
@@ -106,7 +105,7 @@ export interface AuthService extends AsyncDisposable {
 const boundsOf = (now: () => Date) => ({
   turns: new Map<string, Promise<unknown>>(),
   heldNames: new HeldNames(),
-  offered: new LatelySeen({ ...REMEMBERED, nowMs: () => performance.now() }),
+  offered: new RecentOffers({ ...REMEMBERED, nowMs: () => performance.now() }),
   joinLimits: new JoinLimits(),
   leafLimits: new LeafLimits(),
   watches: new SoleWatches(),

@@ -7,7 +7,6 @@ import type { Reserve } from '../audit/reserve.js';
 import type { AuditLog } from '../audit/writer.js';
 import { parseDurationMs } from '../duration.js';
 import type { Logger } from '../log.js';
-import type { LatelySeen } from '../net/lately-seen.js';
 import type { SignatureSuite } from '../pki/suites.js';
 import type { AuthPreference, ResourceOfKind, SecondFactor } from '../resources/types.js';
 import type { Store } from '../store/store.js';
@@ -18,6 +17,7 @@ import type { HeldNames } from './held-names.js';
 import type { JoinLimits, RecordedRefusals } from './join-limits.js';
 import { endOfLock, keptLocks } from './kept-locks.js';
 import type { LeafLimits } from './leaf-limits.js';
+import type { RecentOffers } from './recent-offers.js';
 import { type Records, recordsOf } from './records.js';
 import type { SoleWatches } from './sole-watches.js';
 import type { RootNews, TrustExchange } from './trust.js';
@@ -61,8 +61,8 @@ export interface AuthState {
   turns: Map<string, Promise<unknown>>;
   /** Locks of automatic database users. */
   heldNames: HeldNames;
-  /** Which host has offered which database server lately (`offers.ts`). */
-  offered: LatelySeen;
+  /** Which host has offered which database server lately. */
+  offered: RecentOffers;
   users: Records<ResourceOfKind['user']>;
   roles: Records<ResourceOfKind['role']>;
   databases: Records<ResourceOfKind['db']>;

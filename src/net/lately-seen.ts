@@ -15,7 +15,18 @@ export class LatelySeen {
   add(name: string): void {
     this.#seen.delete(name);
     this.#seen.set(name, this.#nowMs());
-    if (this.#seen.size > this.#most) this.#seen.delete(this.#seen.keys().next().value!);
+    if (this.#seen.size > this.#most) this.forgetOldest();
+  }
+
+  get size(): number {
+    return this.#seen.size;
+  }
+
+  forgetOldest(): void {
+    for (const oldest of this.#seen.keys()) {
+      this.#seen.delete(oldest);
+      return;
+    }
   }
 
   has(name: string): boolean {

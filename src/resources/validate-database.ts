@@ -18,22 +18,26 @@ const AUTO_USER_TYPES: Record<string, readonly string[]> = {
   mongodb: ['self-hosted'],
 };
 
-/** Labels of one database, and characters of one of them; our own limits: every list of everybody reads them. */
+/** Labels of one database, characters of one of them, and of its name and its URI; our own limits: every list of everybody reads them. */
 const MAX_LABELS = 256;
 const MAX_LABEL_CHARS = 4096;
+const MAX_ADDRESS_CHARS = 1024;
 
 /** What anybody who lists databases has to read of this one. @throws TeleportError `BadParameter` */
-export function checkLabelSizes({ metadata, spec }: Database): void {
+export function checkSizes({ metadata, spec }: Database): void {
   const dynamic = Object.entries(spec?.dynamic_labels ?? {}).map(([key, { result }]) => [key, result ?? ''] as const);
   const labels = [...Object.entries(metadata.labels ?? {}), ...dynamic];
-  const quoted = JSON.stringify(metadata.name);
+  const quoted = JSON.stringify(metadata.name.slice(0, 64));
+  const tooLong = (what: string, most: number) =>
+    bad(`database ${quoted}: its ${what} has more than ${most} characters`);
+  if (metadata.name.length > MAX_ADDRESS_CHARS) throw tooLong('name', MAX_ADDRESS_CHARS);
+  if ((spec?.uri ?? '').length > MAX_ADDRESS_CHARS) throw tooLong('URI', MAX_ADDRESS_CHARS);
   if (labels.length > MAX_LABELS) {
     throw bad(`database ${quoted} has ${labels.length} labels, and ${MAX_LABELS} are the most`);
   }
   const long = labels.find(([key, value]) => key.length + String(value).length > MAX_LABEL_CHARS);
   if (long !== undefined) {
-    const key = JSON.stringify(long[0].slice(0, 64));
-    throw bad(`database ${quoted}: its label ${key} has more than ${MAX_LABEL_CHARS} characters`);
+    throw tooLong(`label ${JSON.stringify(long[0].slice(0, 64))}`, MAX_LABEL_CHARS);
   }
 }
 
@@ -45,7 +49,7 @@ export function checkDatabase(database: Database): void {
   if (!new RegExp(NAME).test(name)) {
     throw bad(`invalid database name\n\t${quoted} does not match regex used for validation "${NAME}"`);
   }
-  checkLabelSizes(database);
+  checkSizes(database);
   if (database.version !== undefined && database.version !== 'v3') {
     throw bad(`unsupported database resource version ${JSON.stringify(database.version)}`);
   }

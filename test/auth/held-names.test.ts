@@ -1,10 +1,11 @@
-/** Locks by name: who waits, and who goes away. Tests: src/auth/offers.ts, src/db/user-lock.ts */
+/** Locks by name: who waits, and who goes away. Tests: src/auth/offers.ts, src/auth/recent-offers.ts, src/db/user-lock.ts */
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { abortForMany } from '../../src/abort.js';
 import type { AuthClient } from '../../src/api/client.js';
 import { toMessage } from '../../src/api/convert.js';
 import { HeldNames, MOST_PLACES } from '../../src/auth/held-names.js';
+import { RecentOffers } from '../../src/auth/recent-offers.js';
 import { lockAtAuth } from '../../src/db/user-lock.js';
 import type { Database, DatabaseServer } from '../../src/resources/types.js';
 import { TestAuth } from './test-auth.js';
@@ -77,9 +78,15 @@ test('R-A-L1 each holder has one place in a line, and so many in all', async () 
 });
 
 /** The agent says that it serves it. */
-async function offer(agent: AuthClient, endpoint: string): Promise<void> {
-  const metadata = { name: endpoint.replaceAll(/\W/g, '-') };
-  const database: Database = { kind: 'db', version: 'v3', metadata, spec: { protocol: 'postgres', uri: endpoint } };
+async function offer(agent: AuthClient, endpoint: string, more: Partial<Database['spec']> = {}): Promise<void> {
+  const metadata = { name: endpoint.replaceAll(/\W/g, '-').slice(0, 100) };
+  const spec = { protocol: 'postgres', uri: endpoint, ...more };
+  const database: Database = { kind: 'db', version: 'v3', metadata, spec };
+  await offerOf(agent, database);
+}
+
+async function offerOf(agent: AuthClient, database: Database): Promise<void> {
+  const { metadata } = database;
   const { hostId } = await cluster.identity('Db');
   const spec = { host_id: hostId, hostname: 'h', version: '18.3.0', database };
   const server: DatabaseServer = { kind: 'db_server', version: 'v3', metadata, spec };
@@ -98,6 +105,42 @@ test('R-A-L1 an agent holds users of servers that it offers or has offered latel
   (await lockAtAuth(agent)(user, 120_000))[Symbol.dispose]();
   const other = lockAtAuth(agent)({ ...user, endpoint: 'theirs.example.com:5432' }, 120_000);
   await expect(other).rejects.toThrow('this host offers no database on "theirs.example.com:5432"');
+});
+
+test('R-D-1 what an agent offers, and the users that it asks for, have bounds of length', async () => {
+  const agent = await cluster.asHost('Db');
+  const long = 'x'.repeat(1025);
+  await expect(offer(agent, long)).rejects.toThrow('its URI has more than 1024 characters');
+  const named: Database = {
+    kind: 'db',
+    version: 'v3',
+    metadata: { name: long },
+    spec: { protocol: 'postgres', uri: 'a:1' },
+  };
+  await expect(offerOf(agent, named)).rejects.toThrow('its name has more than 1024 characters');
+  const wide = offer(agent, 'wide:5432', { ca_cert: 'x'.repeat(2 ** 19) });
+  await expect(wide).rejects.toThrow(/^the offer of database "wide-5432" has \d+ characters, and 524288 are the most$/);
+  await offer(agent, 'bounded:5432');
+  const bounded = { endpoint: 'bounded:5432', user: 'alice', sameNames: false };
+  for (const [field, asked] of [
+    ['user', { ...bounded, user: long }],
+    ['endpoint', { ...bounded, endpoint: long }],
+  ] as const) {
+    const text = `the request has 1025 characters in ${field}, and 1024 are the most`;
+    await expect(lockAtAuth(agent)(asked, 120_000)).rejects.toThrow(text);
+  }
+});
+
+test('R-D-1 a host that offers very many servers forgets its own, and those of others stay', () => {
+  const offers = new RecentOffers({ ms: 1_000, most: 4, nowMs: () => 0 });
+  for (const name of ['a', 'b']) offers.add('honest', name);
+  for (let at = 0; at < 20; at++) offers.add('crowded', `s${at}`);
+  expect(['a', 'b'].map((name) => offers.has('honest', name))).toEqual([true, true]);
+  expect(['s17', 's18', 's19'].map((name) => offers.has('crowded', name))).toEqual([false, true, true]);
+  // So does each of many hosts.
+  for (let at = 0; at < 20; at++) offers.add(`host${at}`, 's');
+  expect(offers.has('host19', 's')).toBe(true);
+  expect(offers.has('honest', 'b') || offers.has('crowded', 's19')).toBe(false);
 });
 
 test('over Auth it is one lock for all agents, and an agent that is gone has given it back', async () => {

@@ -10,6 +10,7 @@ import type { User } from '../../resources/types.js';
 import { keyOf } from '../../store/store.js';
 import { rest } from '../../wait.js';
 import { sortRecords } from '../agent-records.js';
+import { checkWord } from '../asked-words.js';
 import { hostAuthorities } from '../host-certs.js';
 import { requireOffer } from '../offers.js';
 import { locksFeed, rightsFeed } from '../rights-feed.js';
@@ -118,6 +119,8 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
     },
     async *holdDatabaseUser({ endpoint, user, sameNames }, context) {
       const { hostId } = await asAgent(context);
+      checkWord('endpoint', endpoint);
+      checkWord('user', user);
       await requireOffer(state, hostId, endpoint, context);
       using _held = await state.heldNames.take(JSON.stringify([endpoint, user]), context.signal, hostId);
       const isSame = ({ metadata }: User) => isSameInRedshift(metadata.name, user);
