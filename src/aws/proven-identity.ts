@@ -10,6 +10,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { type Agent, request as httpsRequest } from 'node:https';
 import { inSeconds, messageOf, TeleportError } from '../errors.js';
+import { wholeBody } from '../net/whole-body.js';
 import { parseArn } from './arn.js';
 import { clientConfig } from './clients.js';
 import { CHALLENGE_HEADER, IDENTITY_REQUEST } from './identity-proof.js';
@@ -111,7 +112,7 @@ async function ask(headers: Record<string, string>): Promise<string> {
       const request = isTls ? httpsRequest({ ...to, servername: hostname, agent }) : httpRequest(to);
       request.once('response', resolve).once('error', reject).end(IDENTITY_REQUEST);
     });
-    const body = await wholeBody(answer);
+    const body = await wholeBody(answer, MOST_ANSWER_BYTES, 'the answer of AWS');
     if (answer.statusCode === 200) return body;
     throw new TeleportError('AccessDenied', `AWS refuses the identity (status ${answer.statusCode}): ${faultIn(body)}`);
   } catch (error) {
@@ -123,17 +124,6 @@ async function ask(headers: Record<string, string>): Promise<string> {
 
 /** For one call. */
 const closing = (agent: Agent) => Object.assign(agent, { [Symbol.dispose]: () => agent.destroy() });
-
-async function wholeBody(answer: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MOST_ANSWER_BYTES) throw new TeleportError('Protocol', 'the answer of AWS is too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
 
 function identityIn(body: string): ProvenIdentity {
   try {

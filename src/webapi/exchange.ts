@@ -2,9 +2,10 @@
  * One call of a Proxy's web API: JSON over HTTP over sockets that `net` dials, with bounds on time and length. Whatever
  * comes back that is not an answer is one error that names the address.
  */
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, request as httpRequest } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { inSeconds, isTeleportError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
+import { wholeBody } from '../net/whole-body.js';
 import { webApiError } from './error.js';
 
 export interface Exchange {
@@ -82,7 +83,10 @@ function send(agent: Agent, call: Exchange, options: ExchangeOptions): Promise<H
         },
       },
       (response) =>
-        void readBody(response).then((read) => resolve({ status: response.statusCode ?? 0, body: read }), reject),
+        void wholeBody(response, MOST_BYTES, 'the answer').then(
+          (read) => resolve({ status: response.statusCode ?? 0, body: read }),
+          reject,
+        ),
     );
     request.on('error', (error) => {
       // A kept connection that the server closed while a person typed: the request never arrived.
@@ -91,17 +95,6 @@ function send(agent: Agent, call: Exchange, options: ExchangeOptions): Promise<H
     });
     request.end(text);
   });
-}
-
-async function readBody(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MOST_BYTES) throw new TeleportError('Protocol', 'the answer is too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Node's words for an answer that broke off or is not HTTP, in words for people. */

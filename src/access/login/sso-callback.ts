@@ -11,9 +11,10 @@
 import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { messageOf, TeleportError } from '../../errors.js';
+import { isTeleportError, messageOf, TeleportError } from '../../errors.js';
 import { parseHostPort } from '../../host-port.js';
 import { listen } from '../../net/listen.js';
+import { wholeBody } from '../../net/whole-body.js';
 import { type LoginAnswer, loginAnswer } from '../../webapi/login-answer.js';
 import { openSealed, SEAL_KEY_BYTES } from './sealed-answer.js';
 
@@ -143,14 +144,11 @@ const MOST_CHARACTERS = 2000;
 async function valuesOf(request: IncomingMessage): Promise<URLSearchParams | undefined> {
   const query = request.url!.split('?').slice(1).join('?');
   if (request.method !== 'POST') return new URLSearchParams(query);
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > MOST_BYTES) return undefined;
-    chunks.push(chunk);
-  }
-  return new URLSearchParams(`${Buffer.concat(chunks).toString('utf8')}&${query}`);
+  const form = await wholeBody(request, MOST_BYTES, 'the form').catch((error: unknown) => {
+    if (isTeleportError(error, 'Protocol')) return undefined;
+    throw error;
+  });
+  return form === undefined ? undefined : new URLSearchParams(`${form}&${query}`);
 }
 
 function leadOn(response: ServerResponse, target: SsoTarget): void {
