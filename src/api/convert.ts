@@ -25,6 +25,7 @@ import {
   ProvisionTokenV2Schema,
   RemoteClusterV3Schema,
   RoleV6Schema,
+  SessionRecordingConfigV2Schema,
   TrustedClusterV2Schema,
   UserTokenV3Schema,
   UserV2Schema,
@@ -44,6 +45,7 @@ export const SCHEMAS = {
   cert_authority: CertAuthorityV2Schema,
   cluster_auth_preference: AuthPreferenceV2Schema,
   cluster_networking_config: ClusterNetworkingConfigV2Schema,
+  session_recording_config: SessionRecordingConfigV2Schema,
   trusted_cluster: TrustedClusterV2Schema,
   remote_cluster: RemoteClusterV3Schema,
 } as const satisfies Record<Kind, DescMessage>;

@@ -58,6 +58,7 @@ export const COUNTS = new Set([
   'types.RoleOptions.max_sessions',
   'types.RoleOptions.max_kubernetes_connections',
   'types.ClusterNetworkingConfigSpecV2.keep_alive_count_max',
+  'types.ProxyPeering.agent_connection_count',
 ]);
 
 /** Label maps that are traits: their values are always lists. */
@@ -93,6 +94,8 @@ export const ALWAYS: Record<string, Record<string, () => unknown>> = {
     signature_algorithm_suite: () => 'legacy',
   },
   'types.ClusterNetworkingConfigV2': { metadata: emptyMetadata, spec: record },
+  'types.SessionRecordingConfigV2': { metadata: emptyMetadata, spec: () => ({ mode: '' }) },
+  'types.SessionRecordingConfigSpecV2': { mode: text },
   'types.AuthPreferenceV2': {
     metadata: emptyMetadata,
     spec: () => ({ type: 'local', second_factors: [], signature_algorithm_suite: 'legacy' }),

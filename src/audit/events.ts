@@ -22,6 +22,9 @@ export const AUDIT_EVENTS = {
   // Ours: a leaf of this cluster.
   'remote_cluster.create': { ok: 'T7050I' },
   'remote_cluster.delete': { ok: 'T7051I' },
+  'auth_preference.update': { ok: 'TCAUTH001I' },
+  'cluster_networking_config.update': { ok: 'TCNET002I' },
+  'session_recording_config.update': { ok: 'TCREC003I' },
   'lock.created': { ok: 'TLK00I' },
   'lock.deleted': { ok: 'TLK01I' },
   'join_token.create': { ok: 'TJT00I' },

@@ -58,7 +58,7 @@ export async function explainAccess(state: AuthState, who: Who, asked: AccessQue
     dbRoles: asked.dbRoles,
     // Whoever has one can give it; the answer says that it is asked for.
     mfaVerified: true,
-    authPreference: state.preference,
+    authPreference: state.settings.preference,
     // Other roles are not named to somebody who may not read them.
     others: isReader(who) ? await otherRoles(state, user) : [],
   };
@@ -175,7 +175,7 @@ function waysOf(
 ): Pairs['pairs'][number]['waysInto'] {
   const { traits } = spec;
   const roles = written.map((role) => expandRole(role, traits));
-  const asked = { username: metadata.name, roles, traits, authPreference: state.preference };
+  const asked = { username: metadata.name, roles, traits, authPreference: state.settings.preference };
   return oncePerKind(roles, (database) => entrances({ ...asked, database }));
 }
 
@@ -189,7 +189,7 @@ async function databasesFor(
 ): Promise<Pairs> {
   const user = await userOf(state, name);
   const roles = await rolesOf(state, user.spec.roles);
-  const asked = [name, user.spec.traits, roles.map(({ metadata }) => metadata.revision), state.preference];
+  const asked = [name, user.spec.traits, roles.map(({ metadata }) => metadata.revision), state.settings.preference];
   const waysInto = lists.get(JSON.stringify(asked), () => waysOf(state, user, roles));
   const mayKnow = seesAs(who);
   const offered = new Map<string, Database>();

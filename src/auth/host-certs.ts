@@ -94,7 +94,7 @@ export async function issueHostIdentity(
     hostId?: string;
   },
 ): Promise<HostIdentity> {
-  const key = await generateKey(keyFor(state.preference.spec.signature_algorithm_suite, 'host-tls'));
+  const key = await generateKey(keyFor(state.settings.preference.spec.signature_algorithm_suite, 'host-tls'));
   const hostId = request.hostId ?? state.hostId;
   const { tls, tlsCas } = hostCertificates(state, { ...request, hostId, tls: key });
   return {

@@ -26,7 +26,9 @@ export async function loginBegin(state: AuthState, request: LoginBegin): Promise
   try {
     return await attempt(state, request, async ({ user, secrets, isRight }) => {
       if (user !== undefined && isRight) {
-        return { totpChallenge: state.preference.spec.second_factor !== 'off' && (secrets.mfa?.length ?? 0) > 0 };
+        return {
+          totpChallenge: state.settings.preference.spec.second_factor !== 'off' && (secrets.mfa?.length ?? 0) > 0,
+        };
       }
       countFailure(state, request, secrets, user !== undefined);
       throw new TeleportError('AccessDenied', LOCKED);
@@ -109,7 +111,7 @@ async function authenticate(
   request: LoginFinish,
   { user, secrets, isRight }: Checked,
 ): Promise<Proven> {
-  const setting = state.preference.spec.second_factor ?? 'otp';
+  const setting = state.settings.preference.spec.second_factor ?? 'otp';
   const usesCode = request.totpCode !== '' && setting !== 'off';
   const wrong = new TeleportError(
     'AccessDenied',

@@ -59,7 +59,7 @@ export class Rotator {
   async #step(type: CaType, request: Omit<RotationRequest, 'now'>, by: string): Promise<void> {
     const state = this.#state;
     const { clusterName, authorities, now, log } = state;
-    const suite = state.preference.spec.signature_algorithm_suite;
+    const suite = state.settings.preference.spec.signature_algorithm_suite;
     const { stored } = authorities.get(type);
     const newKeys = () => newCaKeys(type, { clusterName, suite, now });
     const changed = await rotated(stored, { ...request, now: now() }, newKeys);

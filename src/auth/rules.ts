@@ -46,6 +46,7 @@ const IMPLICIT: Rule[] = [
       'cluster_auth_preference',
       'cluster_name',
       'cluster_networking_config',
+      'session_recording_config',
       'remote_cluster',
       'db_server',
       'db',

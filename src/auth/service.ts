@@ -14,11 +14,11 @@ import { Closers } from '../closers.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import { renewalOf } from '../identity/host.js';
 import type { Logger } from '../log.js';
-import { DEFAULT_SUITE, type SignatureSuite } from '../pki/suites.js';
+import { DEFAULT_SUITE } from '../pki/suites.js';
 import { Renewal } from '../renewal.js';
+import type { ConfiguredSettings } from '../resources/cluster-settings.js';
 import { presetRoles } from '../resources/presets.js';
 import type { SystemRole } from '../resources/system-role.js';
-import type { SecondFactor } from '../resources/types.js';
 import { createEmbeddedStore, damaged, openEmbeddedStore } from '../store/embedded.js';
 import type { Store } from '../store/store.js';
 import { clusterBehind, exchangeAuthorities } from '../webapi/trust.js';
@@ -30,6 +30,7 @@ import { Guesses } from './guesses.js';
 import { HeldNames } from './held-names.js';
 import { hostAuthorities, issueHostIdentity } from './host-certs.js';
 import { JoinLimits, RecordedRefusals } from './join-limits.js';
+import { KeptSettings } from './kept-settings.js';
 import { LeafLimits } from './leaf-limits.js';
 import { type AuthListener, type ListenAt, openListener } from './listener.js';
 import { REMEMBERED, RecentOffers } from './recent-offers.js';
@@ -38,7 +39,7 @@ import { Roots } from './roots.js';
 import { Rotator } from './rotator.js';
 import { hashPassword } from './secrets.js';
 import { SoleWatches } from './sole-watches.js';
-import { type AuthState, authPreference, recordsIn } from './state.js';
+import { type AuthState, recordsIn } from './state.js';
 import { parseStaticToken } from './tokens.js';
 import type { TrustExchange } from './trust.js';
 
@@ -50,20 +51,8 @@ export interface AuthOptions {
   /** Default: the data directory's own. */
   hostId?: string;
   nodename: string;
-  /** For keys made from now on. Default `DEFAULT_SUITE`. */
-  signatureSuite?: SignatureSuite;
-  /** Default `otp`. */
-  secondFactor?: SecondFactor;
-  /** Life of a login certificate, Go duration. Default `12h0m0s`. */
-  sessionTtl?: string;
-  disconnectExpiredCert?: boolean;
-  lockingMode?: 'best_effort' | 'strict';
-  messageOfTheDay?: string;
-  requireSessionMfa?: string;
-  /** Go duration. */
-  clientIdleTimeout?: string;
-  /** Whether the Proxy's one port is for everything. Default `multiplex`. */
-  listenerMode?: 'multiplex' | 'separate';
+  /** Of the configuration file. */
+  settings?: ConfiguredSettings;
   /** `role,role:token`. */
   staticTokens?: readonly string[];
   /** PEM file of the Ed25519 key that signs the audit log. Default: in the data directory. */
@@ -127,7 +116,8 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
   const dir = await openDataDir(options.dataDir);
   const hostId = options.hostId ?? (await dir.hostId());
   const staticTokens = (options.staticTokens ?? []).map(parseStaticToken);
-  const suite = options.signatureSuite ?? DEFAULT_SUITE;
+  const { settings = {} } = options;
+  const suite = settings.cluster_auth_preference?.signature_algorithm_suite ?? DEFAULT_SUITE;
   const place = { path: dir.store, now, log };
   if (!dir.hasStore()) {
     // The name and the keys come with the file: one that lacks them has lost them.
@@ -158,14 +148,7 @@ export async function startAuth(options: AuthOptions): Promise<AuthService> {
       reserve: new Reserve(dir.auditLog, log),
       now,
       log,
-      preference: authPreference({
-        ...options,
-        secondFactor: options.secondFactor ?? 'otp',
-        signatureSuite: suite,
-        sessionTtl: options.sessionTtl ?? '12h0m0s',
-      }),
-      clientIdleTimeout: options.clientIdleTimeout,
-      listenerMode: options.listenerMode ?? 'multiplex',
+      settings: await KeptSettings.open(store, settings, log),
       address: options.listen,
       staticTokens,
       decoyHash: await hashPassword(randomUUID()),

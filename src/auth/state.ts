@@ -7,8 +7,7 @@ import type { Reserve } from '../audit/reserve.js';
 import type { AuditLog } from '../audit/writer.js';
 import { parseDurationMs } from '../duration.js';
 import type { Logger } from '../log.js';
-import type { SignatureSuite } from '../pki/suites.js';
-import type { AuthPreference, ResourceOfKind, SecondFactor } from '../resources/types.js';
+import type { ResourceOfKind } from '../resources/types.js';
 import type { Store } from '../store/store.js';
 import type { Authorities } from './ca.js';
 import type { FairTurns } from './fair-turns.js';
@@ -16,6 +15,7 @@ import type { Guesses } from './guesses.js';
 import type { HeldNames } from './held-names.js';
 import type { JoinLimits, RecordedRefusals } from './join-limits.js';
 import { endOfLock, keptLocks } from './kept-locks.js';
+import type { KeptSettings } from './kept-settings.js';
 import type { LeafLimits } from './leaf-limits.js';
 import type { RecentOffers } from './recent-offers.js';
 import { type Records, recordsOf } from './records.js';
@@ -37,10 +37,7 @@ export interface AuthState {
   reserve: Reserve;
   now: () => Date;
   log: Logger;
-  preference: AuthPreference;
-  /** Go duration; idle connections are closed after it. */
-  clientIdleTimeout: string | undefined;
-  listenerMode: 'multiplex' | 'separate';
+  settings: KeptSettings;
   /** Where this Auth Service listens, for `tctl`. */
   address: { host: string; port: number };
   /** Join tokens of the configuration file; never expire, cannot be deleted. */
@@ -113,41 +110,9 @@ function isMoment(text: string | undefined): boolean {
   return text !== undefined && new Date(text).getTime() > 0;
 }
 
-export interface LoginSettings {
-  secondFactor: SecondFactor;
-  signatureSuite: SignatureSuite;
-  /** Go duration. */
-  sessionTtl: string;
-  disconnectExpiredCert?: boolean;
-  lockingMode?: 'best_effort' | 'strict';
-  messageOfTheDay?: string;
-  requireSessionMfa?: string;
-}
-
-/** The cluster's settings for signing in. With `off` no factor is allowed. */
-export function authPreference(settings: LoginSettings): AuthPreference {
-  return {
-    kind: 'cluster_auth_preference',
-    version: 'v2',
-    metadata: { name: 'cluster-auth-preference', labels: { 'teleport.dev/origin': 'config-file' } },
-    spec: {
-      type: 'local',
-      second_factor: settings.secondFactor,
-      second_factors: settings.secondFactor === 'off' ? [] : ['otp'],
-      default_session_ttl: settings.sessionTtl,
-      disconnect_expired_cert: settings.disconnectExpiredCert ?? false,
-      locking_mode: settings.lockingMode ?? 'best_effort',
-      signature_algorithm_suite: settings.signatureSuite,
-      allow_local_auth: true,
-      ...(settings.messageOfTheDay ? { message_of_the_day: settings.messageOfTheDay } : {}),
-      ...(settings.requireSessionMfa ? { require_session_mfa: settings.requireSessionMfa } : {}),
-    },
-  };
-}
-
 /** Cluster's default life of a user certificate, ms. */
 export const sessionTtlMs = (state: AuthState): number =>
-  parseDurationMs(state.preference.spec.default_session_ttl ?? '12h0m0s');
+  parseDurationMs(state.settings.preference.spec.default_session_ttl ?? '12h0m0s');
 
 /** Record what happened; resolves when it is durable. */
 export function record(

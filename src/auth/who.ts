@@ -152,7 +152,7 @@ export async function standingRemoteUser(
 export const madeAt = ({ spec }: Pick<User, 'spec'>): Date => new Date(Date.parse(spec.created_by?.time ?? '') || 0);
 
 /** A root that is not heard may have locked its user out. @throws TeleportError `AccessDenied` in locking mode `strict` */
-function refuseUnheard({ roots, preference }: AuthState, cluster: string, roles: readonly Role[]): void {
+function refuseUnheard({ roots, settings: { preference } }: AuthState, cluster: string, roles: readonly Role[]): void {
   if (!roots.isSilent(cluster) || lockingMode(roles, preference) !== 'strict') return;
   throw new TeleportError('AccessDenied', `access denied: ${silentRootText(cluster)}`);
 }

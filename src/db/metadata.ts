@@ -11,7 +11,7 @@ import { isRedshift } from '../dbserver/connect.js';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { awsOf } from '../resources/database-type.js';
-import { ORIGIN_LABEL } from '../resources/defaults.js';
+import { ORIGIN_LABEL } from '../resources/labels.js';
 import type { Database } from '../resources/types.js';
 import { rest } from '../wait.js';
 import type { Registry } from './registry.js';

@@ -10,8 +10,7 @@ import type { Trouble } from '../cloud/distinct-names.js';
 import { distinctNames, holdersOf } from '../cloud/distinct-names.js';
 import { type Found, placeOf } from '../cloud/found.js';
 import type { Search } from '../cloud/search.js';
-import { ORIGIN_LABEL } from '../resources/defaults.js';
-import { DISCOVERY_GROUP_LABEL } from '../resources/labels.js';
+import { DISCOVERY_GROUP_LABEL, ORIGIN_LABEL } from '../resources/labels.js';
 import type { Database } from '../resources/types.js';
 
 export interface ResourcePlan {

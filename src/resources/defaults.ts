@@ -3,12 +3,10 @@
  * 18.3.0, `CheckAndSetDefaults` of each kind, as seen in `tctl get`.
  */
 import { hostOf } from '../host-port.js';
+import { withSettingsDefaults } from './cluster-settings.js';
 import { isSet } from './database-type.js';
 import { readRedshiftHost } from './redshift-host.js';
 import type { AnyResource, AwsMetadata, Database, Role, RoleConditions, RoleOptions } from './types.js';
-
-/** Label that says where a resource came from. */
-export const ORIGIN_LABEL = 'teleport.dev/origin';
 
 export const DEFAULT_ROLE_VERSION = 'v8';
 const SELECTORS_OF_V3 = ['db_labels', 'app_labels', 'kubernetes_labels'] as const;
@@ -53,11 +51,8 @@ export function withDefaults<R extends AnyResource>(resource: R): R {
       return { ...anyResource, version: anyResource.version ?? 'v2' } as R;
     case 'cluster_auth_preference':
     case 'cluster_networking_config':
-      return {
-        ...anyResource,
-        version: anyResource.version ?? 'v2',
-        metadata: { ...anyResource.metadata, name: anyResource.kind.replaceAll('_', '-') },
-      } as R;
+    case 'session_recording_config':
+      return withSettingsDefaults(anyResource) as R;
     default:
       return resource;
   }

@@ -2,6 +2,7 @@
  * Keys of a resource that are kept and have no effect here, which sort `resources/served.ts` tells from the others. As
  * data, with the values that say nothing: `tctl get` prints them. Pure.
  */
+import { type AnySettings, settingsOf } from './cluster-settings.js';
 import { isSet } from './database-type.js';
 import type { AnyResource, Lock, Role } from './types.js';
 
@@ -27,6 +28,13 @@ export function keptKeys(resource: AnyResource): string[] {
       return keptMembers('spec', resource.spec as unknown as Members, TOKEN_KEYS);
     case 'lock':
       return keptMembers('spec.target', resource.spec.target as Members, LOCK_TARGETS_WITHOUT_EFFECT);
+    case 'cluster_auth_preference':
+      return [...keptMembers('spec', resource.spec, PREFERENCE_KEYS), ...keptIdp(resource.spec.idp, 'spec')].sort();
+    case 'cluster_networking_config':
+      return keptMembers('spec', withoutDefaults(resource), NETWORKING_KEYS);
+    case 'session_recording_config':
+      // Not only what is not the default: whoever writes it should know.
+      return keptMembers('spec', resource.spec, Object.keys(resource.spec).sort());
     default:
       return [];
   }
@@ -77,6 +85,29 @@ const AWS_KEYS = [
   'rdsproxy',
   'secret_store',
 ];
+const PREFERENCE_KEYS = [
+  'allow_headless',
+  'allow_passwordless',
+  'connector_name',
+  'hardware_key',
+  'okta',
+  'stable_unix_user_config',
+  'u2f',
+  'webauthn',
+];
+const NETWORKING_KEYS = [
+  'assist_command_execution_workers',
+  'case_insensitive_routing',
+  'idle_timeout_message',
+  'keep_alive_count_max',
+  'keep_alive_interval',
+  'proxy_ping_interval',
+  'routing_strategy',
+  'session_control_timeout',
+  'ssh_dial_timeout',
+  'tunnel_strategy',
+  'web_idle_timeout',
+];
 const TOKEN_KEYS = ['aws_iid_ttl', 'bot_name', 'suggested_agent_matcher_labels', 'suggested_labels'];
 /** No identity of this cluster has one of these, so a lock on it meets nobody. */
 const LOCK_TARGETS_WITHOUT_EFFECT: readonly (keyof Lock['spec']['target'] & string)[] = [
@@ -89,7 +120,6 @@ const LOCK_TARGETS_WITHOUT_EFFECT: readonly (keyof Lock['spec']['target'] & stri
 
 function keptOptions({ spec: { options = {} } }: Role): string[] {
   const recording = (options.record_session ?? {}) as Members;
-  const idp = ((options.idp as Members | undefined)?.saml as Members | undefined)?.enabled;
   const bpf = options.enhanced_recording ?? [];
   return [
     ...Object.entries(KEPT_OPTIONS)
@@ -97,9 +127,20 @@ function keptOptions({ spec: { options = {} } }: Role): string[] {
       .map(([name]) => `spec.options.${name}`),
     ...(recording.desktop === false ? ['spec.options.record_session.desktop'] : []),
     ...(isSet(recording.ssh) ? ['spec.options.record_session.ssh'] : []),
-    ...(idp === false ? ['spec.options.idp'] : []),
+    ...keptIdp(options.idp, 'spec.options'),
     ...(bpf.length > 0 && [...bpf].sort().join() !== 'command,network' ? ['spec.options.enhanced_recording'] : []),
   ];
+}
+
+function keptIdp(idp: unknown, path: string): string[] {
+  const isOff = ((idp as Members | undefined)?.saml as Members | undefined)?.enabled === false;
+  return isOff ? [`${path}.idp`] : [];
+}
+
+/** What somebody who wrote nothing has too is not worth a word. */
+function withoutDefaults(settings: AnySettings): Members {
+  const defaults: Members = settingsOf(settings.kind, {}, 'defaults').spec;
+  return Object.fromEntries(Object.entries(settings.spec).filter(([name, value]) => value !== defaults[name]));
 }
 
 function isEmpty(value: unknown): boolean {

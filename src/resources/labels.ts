@@ -1,6 +1,8 @@
 /** Labels that Teleport keeps for itself, and `key=value` lists. */
 import { TeleportError } from '../errors.js';
 
+/** Where a resource came from. */
+export const ORIGIN_LABEL = 'teleport.dev/origin';
 /** Real name of a discovered database's shorter one. */
 export const DISCOVERED_NAME_LABEL = 'teleport.internal/discovered-name';
 /** Which Discovery Services keep a database that was found in AWS. */

@@ -1,5 +1,6 @@
 /** `kind/name` as people type it for `tctl get`, `rm` and `edit`. Source: Teleport 18.3.0 (cli.md 6.3). */
 import { TeleportError } from '../errors.js';
+import { SETTINGS_NAMES, type SettingsKind } from './cluster-settings.js';
 import type { Kind } from './types.js';
 
 export interface ResourceRef {
@@ -9,13 +10,21 @@ export interface ResourceRef {
 }
 
 /** Kinds of which there is one. */
-export const SINGLETONS: ReadonlySet<Kind> = new Set(['cluster_auth_preference', 'cluster_networking_config']);
+export const SINGLETONS: ReadonlySet<Kind> = new Set(Object.keys(SETTINGS_NAMES) as SettingsKind[]);
 
 /**
  * Kinds that people write, in an order in which `tctl create` can make them: a user needs its roles, a role map too, and a
  * lock may hit whoever makes the others.
  */
-export const EDITABLE: ReadonlySet<Kind> = new Set(['role', 'user', 'db', 'token', 'trusted_cluster', 'lock']);
+export const EDITABLE: ReadonlySet<Kind> = new Set([
+  'role',
+  'user',
+  'db',
+  'token',
+  'trusted_cluster',
+  ...SINGLETONS,
+  'lock',
+]);
 
 const WORDS: Record<string, Kind> = {
   user: 'user',
@@ -48,6 +57,11 @@ const WORDS: Record<string, Kind> = {
   networking: 'cluster_networking_config',
   net_config: 'cluster_networking_config',
   netconfig: 'cluster_networking_config',
+  session_recording_config: 'session_recording_config',
+  recording_config: 'session_recording_config',
+  session_recording: 'session_recording_config',
+  rec_config: 'session_recording_config',
+  recconfig: 'session_recording_config',
 };
 
 /** The kind that a word means, in singular or plural, or undefined. */

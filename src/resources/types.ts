@@ -328,6 +328,12 @@ export type ClusterNetworkingConfig = Resource<
   { client_idle_timeout?: string; keep_alive_interval?: string; proxy_listener_mode?: number; [other: string]: unknown }
 >;
 
+export type SessionRecordingConfig = Resource<
+  'session_recording_config',
+  'v2',
+  { mode: string; [other: string]: unknown }
+>;
+
 /** Every resource by its kind. */
 export interface ResourceOfKind {
   user: User;
@@ -340,6 +346,7 @@ export interface ResourceOfKind {
   cert_authority: CertAuthority;
   cluster_auth_preference: AuthPreference;
   cluster_networking_config: ClusterNetworkingConfig;
+  session_recording_config: SessionRecordingConfig;
   trusted_cluster: TrustedCluster;
   remote_cluster: RemoteCluster;
 }

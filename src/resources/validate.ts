@@ -7,6 +7,7 @@ import { isAccountId, isIdentityPattern } from '../aws/arn.js';
 import { TeleportError } from '../errors.js';
 import { portOf } from '../host-port.js';
 import { isPattern } from '../pattern.js';
+import { type AnySettings, checkSettings, isSettings } from './cluster-settings.js';
 import { isSet } from './database-type.js';
 import { SINGLETONS } from './ref.js';
 import { joiningRole, TRUST_ROLES } from './system-role.js';
@@ -56,6 +57,7 @@ export function checkResource(resource: AnyResource): void {
   else if (resource.kind === 'token') checkToken(resource);
   else if (resource.kind === 'lock') checkLock(resource);
   else if (resource.kind === 'trusted_cluster') checkTrustedCluster(resource);
+  else if (isSettings(resource.kind)) checkSettings(resource as AnySettings);
 }
 
 /** Teleport's rule. With a slash in its name a resource could not be named as `kind/name`. Databases have a rule of their own. */

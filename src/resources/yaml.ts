@@ -6,7 +6,7 @@
 import { messageOf, mistakesText, TeleportError } from '../errors.js';
 import { masked, redactValue, yamlReason } from '../redact.js';
 import { type Document, isMap, isScalar, LineCounter, type Node, parseAllDocuments, type Tags } from '../yaml.js';
-import { EDITABLE, kindOfWord, SINGLETONS } from './ref.js';
+import { EDITABLE, kindOfWord } from './ref.js';
 import type { AnyResource, Kind } from './types.js';
 import { pathText, type Shape, unknownKeys, wrongShapes } from './unknown-keys.js';
 
@@ -109,11 +109,6 @@ function resourceOf(value: unknown): AnyResource {
   }
   if (known === undefined)
     throw bad(`creating resources of type ${JSON.stringify(redactValue(kind))} is not supported`);
-  if (SINGLETONS.has(known)) {
-    throw new TeleportError('BadParameter', `creating resources of type "${known}" is not supported`, {
-      hint: 'Settings of the cluster stand under auth_service in the configuration file of the Auth Service.',
-    });
-  }
   if (!EDITABLE.has(known)) throw bad(`creating resources of type "${known}" is not supported`);
   return {
     ...rest,

@@ -173,7 +173,7 @@ export const program: ProgramSpec = {
       path: 'get <resources>',
       summary: 'Print resources as YAML, JSON or a table.',
       description:
-        'Kinds: role, user, db, token, trusted_cluster, lock; db_server, remote_cluster, cert_authority, cluster_auth_preference, cluster_networking_config. "all" is those that "tctl create -f" takes back.',
+        'Kinds: role, user, db, token, trusted_cluster, cluster_auth_preference, cluster_networking_config, session_recording_config, lock; db_server, remote_cluster, cert_authority. "all" is those that "tctl create -f" takes back.',
       options: [
         { name: 'format', default: 'yaml', description: "Output format: 'yaml', 'json' or 'text'." },
         WITH_SECRETS,
@@ -193,7 +193,12 @@ export const program: ProgramSpec = {
       description: 'YAML with one or several documents, or JSON. Stops at the first error.',
       options: [
         { name: 'force', short: 'f', kind: 'boolean', description: 'Overwrite what exists.' },
-        { name: 'confirm', kind: 'boolean', hidden: true, description: 'Accepted.' },
+        {
+          name: 'confirm',
+          kind: 'boolean',
+          hidden: true,
+          description: 'Write settings that stand in the configuration file too.',
+        },
       ],
       arguments: { file: { description: 'File with the resources; standard input without it.' } },
       examples: ['tctl create -f role.yaml', 'tctl create alice.yaml -f', 'tctl get role/dba | tctl create -f'],
@@ -202,9 +207,14 @@ export const program: ProgramSpec = {
     command({
       path: 'rm <resource>',
       aliases: ['del'],
-      summary: 'Delete a resource.',
+      summary: 'Delete a resource, or reset a setting of the cluster.',
       arguments: RESOURCE,
-      examples: ['tctl rm role/dba', 'tctl rm db/sales', 'tctl rm remote_cluster/leaf.example.com'],
+      examples: [
+        'tctl rm role/dba',
+        'tctl rm db/sales',
+        'tctl rm cluster_auth_preference',
+        'tctl rm remote_cluster/leaf.example.com',
+      ],
       load: () => import('./rm.js'),
     }),
     command({
@@ -212,7 +222,7 @@ export const program: ProgramSpec = {
       summary: 'Change a resource in a text editor.',
       description: 'The editor is TELEPORT_EDITOR, VISUAL or EDITOR, else vi.',
       arguments: RESOURCE,
-      examples: ['tctl edit role/dba', 'EDITOR=nano tctl edit user/alice'],
+      examples: ['tctl edit role/dba', 'tctl edit cluster_auth_preference', 'EDITOR=nano tctl edit user/alice'],
       load: () => import('./edit.js'),
     }),
 

@@ -9,10 +9,12 @@ import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { fileError, isTeleportError, nodeCodeOf, TeleportError } from '../errors.js';
 import { masked } from '../redact.js';
-import { ORIGIN_LABEL, withDefaults } from '../resources/defaults.js';
+import { withDefaults } from '../resources/defaults.js';
+import { ORIGIN_LABEL } from '../resources/labels.js';
 import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
+import { createSettings } from './cluster-settings.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { warnEnded } from './ended.js';
 import { checkTarget } from './lock-target.js';
@@ -22,6 +24,7 @@ import { warn } from './warn.js';
 export interface CreateArgs extends AdminArgs {
   file?: string | undefined;
   force: boolean;
+  confirm: boolean;
 }
 
 /** Largest input, in bytes; a resource file is a page or two. */
@@ -30,13 +33,18 @@ const MAX_INPUT_BYTES = 4 * 1024 * 1024;
 export async function run(env: Env, args: CreateArgs): Promise<void> {
   const resources = parseResources(await input(env, args.file), shapeOf);
   await using client = await connectAdmin(env, args);
-  for (const resource of resources) printLine(env, await create(env, client, resource, args.force));
+  for (const resource of resources) printLine(env, await create(env, client, resource, args));
   const databases = resources.filter(({ kind }) => kind === 'db').map(({ metadata }) => metadata.name);
   if (databases.length > 0) warnUnserved(env, await stillUnserved(client, databases).catch(() => []));
 }
 
 /** With force it overwrites whatever is there, whichever revision the file has: the file says what shall be. */
-async function create(env: Env, client: AuthClient, given: AnyResource, force: boolean): Promise<string> {
+async function create(
+  env: Env,
+  client: AuthClient,
+  given: AnyResource,
+  { force, confirm }: CreateArgs,
+): Promise<string> {
   const { revision: _, ...metadata } = given.metadata;
   const resource = withDefaults({ ...given, metadata } as AnyResource);
   checkResource(resource);
@@ -83,6 +91,10 @@ async function create(env: Env, client: AuthClient, given: AnyResource, force: b
       await client.auth.upsertLock(lock, notes);
       return `lock "${name}" has been created`;
     }
+    case 'cluster_auth_preference':
+    case 'cluster_networking_config':
+    case 'session_recording_config':
+      return await createSettings(client, resource, { force, confirm, notes });
     case 'trusted_cluster': {
       const isKnown = await isThere(client.auth.getTrustedCluster({ name }));
       if (isKnown && !force) throw exists('trusted cluster', name);

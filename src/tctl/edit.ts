@@ -22,6 +22,7 @@ import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
 import { shellWord } from '../shell-word.js';
+import { updateSettings } from './cluster-settings.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { warnEnded } from './ended.js';
 import { fetchResources } from './get.js';
@@ -33,7 +34,7 @@ export interface EditArgs extends AdminArgs {
 
 export async function run(env: Env, args: EditArgs): Promise<void> {
   const ref = parseRef(args.resource);
-  if (!ref.name || SINGLETONS.has(ref.kind)) {
+  if (!ref.name && !SINGLETONS.has(ref.kind)) {
     throw new TeleportError('BadParameter', 'provide a full resource name to edit, for example:\n$ tctl edit role/dba');
   }
   await using client = await connectAdmin(env, args);
@@ -133,6 +134,10 @@ async function update(client: AuthClient, resource: AnyResource, onNote: (note: 
     case 'trusted_cluster':
       await client.auth.upsertTrustedCluster(toMessage('trusted_cluster', resource), notes);
       return `trusted cluster "${name}" has been updated`;
+    case 'cluster_auth_preference':
+    case 'cluster_networking_config':
+    case 'session_recording_config':
+      return await updateSettings(client, resource, notes);
     case 'lock':
       await client.auth.upsertLock(toMessage('lock', resource), notes);
       return `lock "${name}" has been updated`;

@@ -8,6 +8,7 @@ import type { Env } from '../cli/env.js';
 import { labelsText, print, printTctlJson, printTctlYaml, type Table, tableFor } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import { adminUserOf } from '../rbac/auto-users.js';
+import { type AnySettings, isSettings, originOf } from '../resources/cluster-settings.js';
 import { printable } from '../resources/printable.js';
 import { parseRefs, type ResourceRef } from '../resources/ref.js';
 import {
@@ -23,6 +24,7 @@ import {
   type Role,
   type TrustedCluster,
 } from '../resources/types.js';
+import { fetchSettings } from './cluster-settings.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { listDatabaseServers, listRoles, listTokens, listUsers } from './lists.js';
 
@@ -43,7 +45,10 @@ export async function run(env: Env, args: GetArgs): Promise<void> {
     throw new TeleportError('BadParameter', 'mixed resource types only support YAML and JSON formatting');
   }
   await using client = await connectAdmin(env, args);
-  const resources = (await Promise.all(refs.map((ref) => fetchResources(client, ref, args)))).flat();
+  const found = (await Promise.all(refs.map((ref) => fetchResources(client, ref, args)))).flat();
+  // Settings that nobody wrote are not to be written.
+  const isWritten = (one: AnyResource) => !isSettings(one.kind) || originOf(one as AnySettings) === 'dynamic';
+  const resources = args.resources === 'all' ? found.filter(isWritten) : found;
   if (args.format === 'json') printTctlJson(env, resources.map(printable));
   else if (args.format === 'yaml') await printTctlYaml(env, resources.map(printable));
   else print(env, await textOf(env, refs[0]!.kind, resources, args));
@@ -104,11 +109,10 @@ export async function fetchResources(
       return fromMessages('remote_cluster', (await client.presence.listRemoteClusters({})).remoteClusters);
     }
     case 'cluster_auth_preference':
-      if (name) throw new TeleportError('BadParameter', 'only simple `tctl get cluster_auth_preference` can be used');
-      return [fromMessage('cluster_auth_preference', await client.clusterConfig.getAuthPreference({}))];
     case 'cluster_networking_config':
-      if (name) throw new TeleportError('BadParameter', 'only simple `tctl get cluster_networking_config` can be used');
-      return [fromMessage('cluster_networking_config', await client.clusterConfig.getClusterNetworkingConfig({}))];
+    case 'session_recording_config':
+      if (name) throw new TeleportError('BadParameter', `only simple \`tctl get ${kind}\` can be used`);
+      return [await fetchSettings(client, kind)];
     case 'cert_authority': {
       const types = subKind ? [subKind] : name && isCaType(name) ? [name] : CA_TYPES;
       const wanted = subKind || (name && !isCaType(name)) ? name : undefined;

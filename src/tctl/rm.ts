@@ -4,8 +4,10 @@ import { listDatabases } from '../api/list-databases.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
-import { parseRef, SINGLETONS } from '../resources/ref.js';
+import { isSettings } from '../resources/cluster-settings.js';
+import { parseRef } from '../resources/ref.js';
 import type { DatabaseServer } from '../resources/types.js';
+import { resetSettings } from './cluster-settings.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { listDatabaseServers } from './lists.js';
 import { createLock } from './lock.js';
@@ -18,10 +20,9 @@ const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 
 export async function run(env: Env, args: RmArgs): Promise<void> {
   const ref = parseRef(args.resource);
-  if (SINGLETONS.has(ref.kind)) {
-    throw new TeleportError('BadParameter', 'This resource is managed by static configuration.', {
-      hint: 'Change the section "auth_service" of the configuration file and start the Auth Service again.',
-    });
+  if (isSettings(ref.kind)) {
+    await using client = await connectAdmin(env, args);
+    return printLine(env, await resetSettings(client, ref.kind));
   }
   if (!ref.name) {
     throw new TeleportError('BadParameter', 'provide a full resource name to delete, for example:\n$ tctl rm role/dba');

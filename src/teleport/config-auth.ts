@@ -2,31 +2,25 @@
  * The section `auth_service`: defaults filled in, and refused what nothing here holds to. Source: Teleport 18 configuration
  * reference.
  */
-import { goDurationMs } from '../duration.js';
 import { TeleportError } from '../errors.js';
 import type { HostPort } from '../host-port.js';
 import { AUTH_PORT } from '../net/ports.js';
-import { DEFAULT_SUITE, type SignatureSuite } from '../pki/suites.js';
 import { checkClusterName } from '../resources/cluster-name.js';
+import {
+  type ConfiguredSettings,
+  checkIdleTimeout,
+  checkSigning,
+  secondFactorOf,
+} from '../resources/cluster-settings.js';
 import { listenAt, listenHost } from '../resources/config-address.js';
 import type { TeleportFile } from '../resources/teleport-yaml.js';
-import type { SecondFactor } from '../resources/types.js';
+import type { AuthPreference } from '../resources/types.js';
 import { yesOrNo } from '../yes-no.js';
 
 export interface AuthConfig {
   listen: HostPort;
   clusterName: string;
-  secondFactor: SecondFactor;
-  signatureSuite: SignatureSuite;
-  /** Go duration. */
-  sessionTtl: string;
-  messageOfTheDay?: string;
-  disconnectExpiredCert: boolean;
-  clientIdleTimeout?: string;
-  /** One port of the Proxy for everything, or TLS routing off. */
-  listenerMode: 'multiplex' | 'separate';
-  requireSessionMfa?: string;
-  lockingMode: 'best_effort' | 'strict';
+  settings: ConfiguredSettings;
   /** `role,role:token`, kept as written. */
   staticTokens: string[];
   /** A file. */
@@ -37,40 +31,59 @@ export interface AuthConfig {
 const NAMED_AFTER_HOST = 'teleport.nodename, which is the name of the cluster without auth_service.cluster_name';
 
 type AuthSection = NonNullable<TeleportFile['auth_service']>;
-type Authentication = NonNullable<AuthSection['authentication']>;
 
 export function authConfig(raw: AuthSection, nodename: string, listenIp: string | undefined): AuthConfig {
-  const authentication = raw.authentication ?? {};
-  const secondFactor = secondFactorOf(authentication);
-  refuseUnheld(authentication);
+  const settings = settingsOf(raw);
   const clusterName = raw.cluster_name ?? nodename;
   checkClusterName(clusterName, raw.cluster_name ? 'auth_service.cluster_name' : NAMED_AFTER_HOST);
   const config: AuthConfig = {
     listen: listenAt(raw.listen_addr ?? listenHost(listenIp) ?? '127.0.0.1', 'auth_service.listen_addr', AUTH_PORT),
     clusterName,
-    secondFactor,
-    signatureSuite: authentication.signature_algorithm_suite ?? DEFAULT_SUITE,
-    sessionTtl: authentication.default_session_ttl ?? '12h0m0s',
-    disconnectExpiredCert: raw.disconnect_expired_cert ?? false,
-    lockingMode: authentication.locking_mode ?? 'best_effort',
+    settings,
     staticTokens: raw.tokens ?? [],
-    listenerMode: raw.proxy_listener_mode ?? 'multiplex',
   };
-  if (raw.message_of_the_day) config.messageOfTheDay = raw.message_of_the_day;
-  const idle = raw.client_idle_timeout;
-  if (idle && idle !== 'never') {
-    if (goDurationMs(idle) === undefined) {
-      throw new TeleportError('BadParameter', `auth_service.client_idle_timeout: "${idle}" is not a duration`, {
-        hint: 'Write it as 30m or 1h, or "never".',
-      });
-    }
-    config.clientIdleTimeout = idle;
-  }
   if (raw.audit_signing_key) config.auditSigningKey = raw.audit_signing_key;
   if (raw.audit_retention) config.auditKeepDays = daysOf(raw.audit_retention);
-  const mfa = authentication.require_session_mfa;
-  if (mfa) config.requireSessionMfa = yesOrNo(mfa) ? mfa : 'no';
   return config;
+}
+
+function settingsOf(raw: AuthSection): AuthConfig['settings'] {
+  const preference = preferenceOf(raw);
+  const idle = raw.client_idle_timeout;
+  checkIdleTimeout(idle, 'auth_service');
+  const { session_recording: mode } = raw;
+  return {
+    ...(Object.keys(preference).length > 0 ? { cluster_auth_preference: preference } : {}),
+    ...(idle ? { cluster_networking_config: idle === 'never' ? {} : { client_idle_timeout: idle } } : {}),
+    ...(mode ? { session_recording_config: { mode } } : {}),
+    listenerMode: raw.proxy_listener_mode ?? 'multiplex',
+  };
+}
+
+/** Only what the file says. */
+function preferenceOf(raw: AuthSection): Partial<AuthPreference['spec']> {
+  const { second_factor, second_factors, require_session_mfa: mfa, ...authentication } = raw.authentication ?? {};
+  const { local_auth: local, default_session_ttl, locking_mode, signature_algorithm_suite } = authentication;
+  const signing = {
+    ...authentication,
+    second_factor,
+    second_factors,
+    require_session_mfa: mfa,
+    allow_local_auth: local,
+  };
+  checkSigning(signing, { path: 'auth_service.authentication', localAuth: 'local_auth' });
+  const isFactorSaid = second_factor !== undefined || second_factors !== undefined;
+  const said = {
+    second_factor: isFactorSaid ? secondFactorOf(signing, 'auth_service.authentication') : undefined,
+    default_session_ttl,
+    locking_mode,
+    signature_algorithm_suite,
+    allow_local_auth: local,
+    require_session_mfa: mfa && (yesOrNo(mfa) ? mfa : 'no'),
+    message_of_the_day: raw.message_of_the_day,
+    disconnect_expired_cert: raw.disconnect_expired_cert,
+  };
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined && value !== ''));
 }
 
 function daysOf(text: string): number {
@@ -79,39 +92,4 @@ function daysOf(text: string): number {
   throw new TeleportError('BadParameter', `auth_service.audit_retention: "${text}" is not a number of days`, {
     hint: 'Write it as 90d. The audit log is deleted in whole days; without the setting it is kept.',
   });
-}
-
-function secondFactorOf({ second_factors: factors, second_factor: named = 'otp' }: Authentication): SecondFactor {
-  const bad = factors?.find((factor) => factor !== 'otp') ?? (named === 'webauthn' ? named : undefined);
-  if (bad === undefined && named !== 'webauthn')
-    return factors && !factors.includes('otp') ? 'on' : factors ? 'otp' : named;
-  throw new TeleportError('NotImplemented', `second factor "${bad}" is not supported by this Auth Service`, {
-    hint: 'Use "second_factor: otp" (or off, on, optional).',
-  });
-}
-
-/** Settings that would keep people out and that nothing here holds to: said at the start, not found out later. */
-function refuseUnheld(authentication: Authentication): void {
-  const refuse = (setting: string, hint: string): TeleportError =>
-    new TeleportError('NotImplemented', `auth_service.authentication.${setting} is not supported`, { hint });
-  const mfa = authentication.require_session_mfa;
-  if (mfa?.startsWith('hardware_key')) {
-    throw refuse(
-      `require_session_mfa: ${mfa}`,
-      'Hardware keys are not known here: use "require_session_mfa: yes" or "no".',
-    );
-  }
-  if (mfa !== undefined && yesOrNo(mfa) === undefined) {
-    throw new TeleportError(
-      'BadParameter',
-      `auth_service.authentication.require_session_mfa: expected yes or no, got "${mfa}"`,
-    );
-  }
-  if (authentication.local_auth === false) {
-    throw refuse('local_auth: no', 'People sign in to this cluster with a password. Leave the setting out.');
-  }
-  const mode = authentication.device_trust?.mode;
-  if (mode !== undefined && !['off', 'optional', 'false'].includes(mode)) {
-    throw refuse(`device_trust.mode: ${mode}`, 'Devices are not known here: use "device_trust: {mode: off}".');
-  }
 }

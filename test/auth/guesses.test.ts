@@ -174,7 +174,7 @@ describe('A-M4 what is recorded of logins that fail', () => {
       turns: new Map(),
       passwordTurns: { take },
       decoyHash,
-      preference: { spec: { second_factor: 'off' } },
+      settings: { preference: { spec: { second_factor: 'off' } } },
       loginRefusals: new RecordedRefusals(() => atMs),
       audit: { append: async (more: Record<string, unknown>[]) => void events.push(...more) },
       now: () => new Date(),

@@ -108,9 +108,10 @@ test('a header that is too long, or of another version, ends the connection', as
 });
 
 test('the data directory of another cluster is refused', async () => {
-  const other = await TestAuth.start({ signatureSuite: 'legacy', clusterName: 'other.example.com' }).catch(
-    (e: unknown) => e,
-  );
+  const other = await TestAuth.start({
+    settings: { cluster_auth_preference: { signature_algorithm_suite: 'legacy' } },
+    clusterName: 'other.example.com',
+  }).catch((e: unknown) => e);
   expect(other).toBeInstanceOf(TestAuth);
   const { dir } = other as TestAuth;
   await (other as TestAuth).stop();

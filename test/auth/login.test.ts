@@ -251,7 +251,7 @@ describe('invitations', () => {
 });
 
 test('without a second factor the password is enough', async () => {
-  const open = await TestAuth.start({ secondFactor: 'off' });
+  const open = await TestAuth.start({ settings: { cluster_auth_preference: { second_factor: 'off' } } });
   try {
     const manager = await open.asHost('Admin');
     const door = await open.asHost('Proxy');

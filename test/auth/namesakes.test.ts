@@ -41,7 +41,7 @@ const linkOf = (state: AuthState, name: string) =>
   });
 
 test('A-L6 a link in use while its user is deleted and made anew sets no password on the new one', () =>
-  withState({ preference: { spec: { second_factor: 'off' } } }, async (state, who) => {
+  withState({ settings: { preference: { spec: { second_factor: 'off' } } } }, async (state, who) => {
     await createUser(state, who, ann);
     await linkOf(state, 'used');
     const use = (given: AuthState) =>

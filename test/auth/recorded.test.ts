@@ -32,6 +32,27 @@ const token = (name: string) => ({
 });
 const lock = (name: string) => ({ ...named(name), spec: { target: { user: 'x' } } });
 
+/** An update goes by the revision that there is, which is none before the first. */
+function settingsChanges(): Record<string, () => Promise<unknown>> {
+  const config = () => admin.clusterConfig;
+  const preference = (messageOfTheDay: string) => ({ authPreference: { spec: { messageOfTheDay } } });
+  const networking = (idle: bigint) => ({ clusterNetworkConfig: { spec: { clientIdleTimeout: idle } } });
+  const recording = (mode: string) => ({ sessionRecordingConfig: { spec: { mode } } });
+  return {
+    'clusterConfig.updateAuthPreference': () => config().updateAuthPreference(preference('one')),
+    'clusterConfig.upsertAuthPreference': () => config().upsertAuthPreference(preference('two')),
+    'clusterConfig.resetAuthPreference': () => config().resetAuthPreference({}),
+    'clusterConfig.updateClusterNetworkingConfig': () =>
+      config().updateClusterNetworkingConfig(networking(60_000_000_000n)),
+    'clusterConfig.upsertClusterNetworkingConfig': () =>
+      config().upsertClusterNetworkingConfig(networking(90_000_000_000n)),
+    'clusterConfig.resetClusterNetworkingConfig': () => config().resetClusterNetworkingConfig({}),
+    'clusterConfig.updateSessionRecordingConfig': () => config().updateSessionRecordingConfig(recording('off')),
+    'clusterConfig.upsertSessionRecordingConfig': () => config().upsertSessionRecordingConfig(recording('node-sync')),
+    'clusterConfig.resetSessionRecordingConfig': () => config().resetSessionRecordingConfig({}),
+  };
+}
+
 /** Each one a change of what is there. */
 const CHANGES: Record<string, () => Promise<unknown>> = {
   'auth.createUser': () => admin.auth.createUser(user('u1')),
@@ -57,6 +78,7 @@ const CHANGES: Record<string, () => Promise<unknown>> = {
   'users.deleteUser': () => admin.users.deleteUser({ name: 'old4' }),
   'trust.rotateCertAuthority': () =>
     admin.trust.rotateCertAuthority({ type: 'openssh', gracePeriod: { seconds: 3_600n, nanos: 0 } }),
+  ...settingsChanges(),
   'auth.upsertTrustedCluster': () => admin.auth.upsertTrustedCluster(trusted('root1')),
   'auth.deleteTrustedCluster': () => admin.auth.deleteTrustedCluster({ name: 'root2' }),
   'presence.deleteRemoteCluster': () => admin.presence.deleteRemoteCluster({ name: 'leaf1' }),

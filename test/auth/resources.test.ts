@@ -286,7 +286,9 @@ describe('what a Database Service asks', () => {
 });
 
 test('after a restart authorities, users, secrets and static order are as before', async () => {
-  const other = await TestAuth.start({ signatureSuite: 'fips-v1' });
+  const other = await TestAuth.start({
+    settings: { cluster_auth_preference: { signature_algorithm_suite: 'fips-v1' } },
+  });
   try {
     const pins = await other.auth.caPins();
     const secret = await other.invite('alice', ['access']);

@@ -68,10 +68,11 @@ export class TestAuth {
   ahead = 0;
   readonly #clients: AuthClient[] = [];
   readonly #identities = new Map<SystemRole, HostIdentity>();
-  readonly #options: Partial<AuthOptions>;
+  /** Of the next `open`. */
+  options: Partial<AuthOptions>;
 
   private constructor(options: Partial<AuthOptions>) {
-    this.#options = options;
+    this.options = options;
     this.dir = mkdtempSync(join(tmpdir(), 'auth-'));
   }
 
@@ -92,7 +93,7 @@ export class TestAuth {
       log: silent,
       version: '18.3.0',
       now: this.now,
-      ...this.#options,
+      ...this.options,
     });
     for (const role of ['Admin', 'Proxy', 'Db', 'Node'] as const) await this.identity(role);
   }
@@ -148,13 +149,16 @@ export class TestAuth {
 
   readonly asHost = async (role: SystemRole): Promise<AuthClient> => await this.as(await this.identity(role));
 
+  /** Environment of `tctl`. */
+  vars: Record<string, string> = {};
+
   /** `tctl` as on the host of Auth, with standard input. */
   async tctl(input: string, ...args: string[]): Promise<Outcome> {
     const { host, port } = this.auth.address;
     const config = { teleport: { data_dir: this.dir }, auth_service: { listen_addr: `${host}:${port}` } };
     const file = join(this.dir, 'teleport.yaml');
     writeFileSync(file, JSON.stringify(config));
-    const env = memoryEnv({ cwd: this.dir, home: this.dir, input });
+    const env = memoryEnv({ cwd: this.dir, home: this.dir, vars: this.vars, input });
     const status = await runProgram(tctlProgram, ['-c', file, ...args], env);
     return { status, stdout: env.out(), stderr: env.err() };
   }

@@ -112,6 +112,19 @@ describe('F9 the last words behind a cluster', () => {
     expect(lastWords(await client.rest())).toMatchObject({ S: 'FATAL', V: 'FATAL', C: '57P05' });
   });
 
+  test('of silence, by a setting of the cluster that counts from the next connection on', async () => {
+    const { port } = await cluster.tunnel('alice', 'orders');
+    const before = await enter(port);
+    const settings = { kind: 'netconfig', version: 'v2', spec: { client_idle_timeout: '300ms' } };
+    expect((await cluster.tctlWith(JSON.stringify(settings), 'create')).status).toBe(0);
+    const { client } = await enter(port);
+    expect(lastWords(await client.rest())).toMatchObject({ S: 'FATAL', V: 'FATAL', C: '57P05' });
+    expect((await cluster.tctl('rm', 'netconfig')).status).toBe(0);
+    before.client.socket.write(query('select 1'));
+    await before.client.until('Z');
+    before.client.socket.destroy();
+  });
+
   test.each(['SIGTERM', 'SIGQUIT'] as const)('of tsh proxy db that %s stops', async (signal) => {
     const { port, started } = await cluster.tunnel('alice', 'orders');
     const [{ client: idle }, { client: busy }] = [await enter(port), await enter(port)];

@@ -84,10 +84,11 @@ describe('U3 a value that is no map or list where one belongs', () => {
   });
 });
 
-test('U3 settings of the cluster and kinds that are not written say so before any of their keys', () => {
+test('U3 kinds that are not written say so before any of their keys; settings of the cluster have keys of their own', () => {
   const settings = 'kind: cap\nmetadata: {name: cluster-auth-preference}\nspec: {idp: {saml: {enabled: true}}}';
-  expect(() => parseResources(settings, shapeOf)).toThrow(
-    'creating resources of type "cluster_auth_preference" is not supported',
+  expect(parseResources(settings, shapeOf)).toHaveLength(1);
+  expect(() => parseResources(settings.replace('saml', 'smal'), shapeOf)).toThrow(
+    'cluster_auth_preference "cluster-auth-preference", line 3: unknown field spec.idp.smal, did you mean spec.idp.saml?',
   );
   expect(() => parseResources('kind: db_server\nspec: {quux: 1}', shapeOf)).toThrow(
     'creating resources of type "db_server" is not supported',

@@ -3,7 +3,8 @@
  * Tests: src/tctl/get.ts, src/tctl/create.ts
  */
 import { parse, parseAllDocuments } from 'yaml';
-import { EDITABLE } from '../../src/resources/ref.js';
+import { EDITABLE, SINGLETONS } from '../../src/resources/ref.js';
+import type { Kind } from '../../src/resources/types.js';
 import { TestAuth } from '../auth/test-auth.js';
 import { documents, type Outcome } from '../support/cluster.js';
 
@@ -58,6 +59,29 @@ const RESOURCES = [
     version: 'v2',
     metadata: { name: 'from-aws' },
     spec: { roles: ['Db'], join_method: 'iam', allow: [{ aws_account: '123456789012' }] },
+  },
+  {
+    kind: 'cluster_auth_preference',
+    version: 'v2',
+    metadata: { name: 'cluster-auth-preference', description: 'ours' },
+    spec: {
+      second_factor: 'optional',
+      locking_mode: 'strict',
+      message_of_the_day: 'be: kind',
+      okta: { sync_period: '1h' },
+    },
+  },
+  {
+    kind: 'cluster_networking_config',
+    version: 'v2',
+    metadata: { name: 'cluster-networking-config' },
+    spec: { client_idle_timeout: '1h', idle_timeout_message: 'gone', keep_alive_count_max: 7 },
+  },
+  {
+    kind: 'session_recording_config',
+    version: 'v2',
+    metadata: { name: 'session-recording-config' },
+    spec: { mode: 'proxy', proxy_checks_host_keys: false },
   },
   {
     kind: 'lock',
@@ -130,7 +154,8 @@ test('what was deleted is there again', async () => {
 
 test('every single one can be taken back as JSON too', async () => {
   for (const { kind, metadata } of [...RESOURCES, ROOT]) {
-    const show = async () => fine(await cluster.tctl('', 'get', `${kind}/${metadata.name}`, '--format=json'));
+    const ref = SINGLETONS.has(kind as Kind) ? kind : `${kind}/${metadata.name}`;
+    const show = async () => fine(await cluster.tctl('', 'get', ref, '--format=json'));
     const before = await show();
     expect(parse(before)).toHaveLength(1);
     fine(await cluster.tctl(before, 'create', '-f'));

@@ -58,13 +58,8 @@ test('without a file all three services run on this host, with every default fil
     auth: {
       listen: { host: '127.0.0.1', port: 3025 },
       clusterName: hostname(),
-      secondFactor: 'otp',
-      signatureSuite: 'balanced-v1',
-      sessionTtl: '12h0m0s',
-      disconnectExpiredCert: false,
-      lockingMode: 'best_effort',
+      settings: { listenerMode: 'multiplex' },
       staticTokens: [],
-      listenerMode: 'multiplex',
     },
     proxy: {
       listen: { host: '127.0.0.1', port: 3080 },
@@ -355,8 +350,29 @@ describe('U3 a setting that would keep people out and is not held to ends the st
     expect(refusal('auth_service: {client_idle_timeout: soon}').message).toBe(
       'auth_service.client_idle_timeout: "soon" is not a duration',
     );
-    expect(from('auth_service: {client_idle_timeout: never}').auth?.clientIdleTimeout).toBeUndefined();
-    expect(from('auth_service: {client_idle_timeout: 15m}').auth?.clientIdleTimeout).toBe('15m');
+    const networking = (text: string) => from(`auth_service: {${text}}`).auth?.settings.cluster_networking_config;
+    expect(networking('client_idle_timeout: never')).toEqual({});
+    expect(networking('client_idle_timeout: 15m')).toEqual({ client_idle_timeout: '15m' });
+    expect(networking('')).toBeUndefined();
+  });
+
+  test('of the settings of the cluster it has those that the file names, and no kind that the file does not', () => {
+    const settings = (text: string) => from(`auth_service: {${text}}`).auth?.settings;
+    expect(settings('authentication: {type: local}')).toEqual({ listenerMode: 'multiplex' });
+    expect(settings('authentication: {locking_mode: strict}, session_recording: "off"')).toEqual({
+      cluster_auth_preference: { locking_mode: 'strict' },
+      session_recording_config: { mode: 'off' },
+      listenerMode: 'multiplex',
+    });
+    expect(settings('authentication: {second_factors: [otp]}')?.cluster_auth_preference).toEqual({
+      second_factor: 'otp',
+    });
+    expect(refusal('auth_service: {authentication: {default_session_ttl: 12}}').message).toBe(
+      'auth_service.authentication.default_session_ttl: "12" is not a duration',
+    );
+    expect(refusal('auth_service: {authentication: {second_factor: off, second_factors: [otp]}}').message).toBe(
+      'auth_service.authentication.second_factor: off contradicts second_factors: [otp]',
+    );
   });
 
   test('what databases of other kinds need is named as without effect, a misspelt key with what was meant', () => {

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { AuthPreferenceV2Schema, ClusterNameV2Schema, ClusterNetworkingConfigV2Schema } from "./types_pb.js";
+import type { AuthPreferenceV2, AuthPreferenceV2Schema, ClusterNameV2Schema, ClusterNetworkingConfigV2, ClusterNetworkingConfigV2Schema, SessionRecordingConfigV2, SessionRecordingConfigV2Schema } from "./types_pb.js";
 import { file_types } from "./types_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clusterconfig.proto.
  */
 export const file_clusterconfig: GenFile = /*@__PURE__*/
-  fileDesc("ChNjbHVzdGVyY29uZmlnLnByb3RvEhl0ZWxlcG9ydC5jbHVzdGVyY29uZmlnLnYxIhcKFUdldENsdXN0ZXJOYW1lUmVxdWVzdCIaChhHZXRBdXRoUHJlZmVyZW5jZVJlcXVlc3QiIwohR2V0Q2x1c3Rlck5ldHdvcmtpbmdDb25maWdSZXF1ZXN0MtECChRDbHVzdGVyQ29uZmlnU2VydmljZRJYCg5HZXRDbHVzdGVyTmFtZRIwLnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuR2V0Q2x1c3Rlck5hbWVSZXF1ZXN0GhQudHlwZXMuQ2x1c3Rlck5hbWVWMhJhChFHZXRBdXRoUHJlZmVyZW5jZRIzLnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuR2V0QXV0aFByZWZlcmVuY2VSZXF1ZXN0GhcudHlwZXMuQXV0aFByZWZlcmVuY2VWMhJ8ChpHZXRDbHVzdGVyTmV0d29ya2luZ0NvbmZpZxI8LnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuR2V0Q2x1c3Rlck5ldHdvcmtpbmdDb25maWdSZXF1ZXN0GiAudHlwZXMuQ2x1c3Rlck5ldHdvcmtpbmdDb25maWdWMmIGcHJvdG8z", [file_types]);
+  fileDesc("ChNjbHVzdGVyY29uZmlnLnByb3RvEhl0ZWxlcG9ydC5jbHVzdGVyY29uZmlnLnYxIhcKFUdldENsdXN0ZXJOYW1lUmVxdWVzdCIaChhHZXRBdXRoUHJlZmVyZW5jZVJlcXVlc3QiTwobVXBkYXRlQXV0aFByZWZlcmVuY2VSZXF1ZXN0EjAKD2F1dGhfcHJlZmVyZW5jZRgBIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjIiTwobVXBzZXJ0QXV0aFByZWZlcmVuY2VSZXF1ZXN0EjAKD2F1dGhfcHJlZmVyZW5jZRgBIAEoCzIXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjIiHAoaUmVzZXRBdXRoUHJlZmVyZW5jZVJlcXVlc3QiIwohR2V0Q2x1c3Rlck5ldHdvcmtpbmdDb25maWdSZXF1ZXN0ImgKJFVwZGF0ZUNsdXN0ZXJOZXR3b3JraW5nQ29uZmlnUmVxdWVzdBJAChZjbHVzdGVyX25ldHdvcmtfY29uZmlnGAEgASgLMiAudHlwZXMuQ2x1c3Rlck5ldHdvcmtpbmdDb25maWdWMiJoCiRVcHNlcnRDbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1JlcXVlc3QSQAoWY2x1c3Rlcl9uZXR3b3JrX2NvbmZpZxgBIAEoCzIgLnR5cGVzLkNsdXN0ZXJOZXR3b3JraW5nQ29uZmlnVjIiJQojUmVzZXRDbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1JlcXVlc3QiIgogR2V0U2Vzc2lvblJlY29yZGluZ0NvbmZpZ1JlcXVlc3QiaAojVXBkYXRlU2Vzc2lvblJlY29yZGluZ0NvbmZpZ1JlcXVlc3QSQQoYc2Vzc2lvbl9yZWNvcmRpbmdfY29uZmlnGAEgASgLMh8udHlwZXMuU2Vzc2lvblJlY29yZGluZ0NvbmZpZ1YyImgKI1Vwc2VydFNlc3Npb25SZWNvcmRpbmdDb25maWdSZXF1ZXN0EkEKGHNlc3Npb25fcmVjb3JkaW5nX2NvbmZpZxgBIAEoCzIfLnR5cGVzLlNlc3Npb25SZWNvcmRpbmdDb25maWdWMiIkCiJSZXNldFNlc3Npb25SZWNvcmRpbmdDb25maWdSZXF1ZXN0MpMMChRDbHVzdGVyQ29uZmlnU2VydmljZRJYCg5HZXRDbHVzdGVyTmFtZRIwLnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuR2V0Q2x1c3Rlck5hbWVSZXF1ZXN0GhQudHlwZXMuQ2x1c3Rlck5hbWVWMhJhChFHZXRBdXRoUHJlZmVyZW5jZRIzLnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuR2V0QXV0aFByZWZlcmVuY2VSZXF1ZXN0GhcudHlwZXMuQXV0aFByZWZlcmVuY2VWMhJnChRVcGRhdGVBdXRoUHJlZmVyZW5jZRI2LnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuVXBkYXRlQXV0aFByZWZlcmVuY2VSZXF1ZXN0GhcudHlwZXMuQXV0aFByZWZlcmVuY2VWMhJnChRVcHNlcnRBdXRoUHJlZmVyZW5jZRI2LnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuVXBzZXJ0QXV0aFByZWZlcmVuY2VSZXF1ZXN0GhcudHlwZXMuQXV0aFByZWZlcmVuY2VWMhJlChNSZXNldEF1dGhQcmVmZXJlbmNlEjUudGVsZXBvcnQuY2x1c3RlcmNvbmZpZy52MS5SZXNldEF1dGhQcmVmZXJlbmNlUmVxdWVzdBoXLnR5cGVzLkF1dGhQcmVmZXJlbmNlVjISfAoaR2V0Q2x1c3Rlck5ldHdvcmtpbmdDb25maWcSPC50ZWxlcG9ydC5jbHVzdGVyY29uZmlnLnYxLkdldENsdXN0ZXJOZXR3b3JraW5nQ29uZmlnUmVxdWVzdBogLnR5cGVzLkNsdXN0ZXJOZXR3b3JraW5nQ29uZmlnVjISggEKHVVwZGF0ZUNsdXN0ZXJOZXR3b3JraW5nQ29uZmlnEj8udGVsZXBvcnQuY2x1c3RlcmNvbmZpZy52MS5VcGRhdGVDbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1JlcXVlc3QaIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEoIBCh1VcHNlcnRDbHVzdGVyTmV0d29ya2luZ0NvbmZpZxI/LnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuVXBzZXJ0Q2x1c3Rlck5ldHdvcmtpbmdDb25maWdSZXF1ZXN0GiAudHlwZXMuQ2x1c3Rlck5ldHdvcmtpbmdDb25maWdWMhKAAQocUmVzZXRDbHVzdGVyTmV0d29ya2luZ0NvbmZpZxI+LnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuUmVzZXRDbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1JlcXVlc3QaIC50eXBlcy5DbHVzdGVyTmV0d29ya2luZ0NvbmZpZ1YyEnkKGUdldFNlc3Npb25SZWNvcmRpbmdDb25maWcSOy50ZWxlcG9ydC5jbHVzdGVyY29uZmlnLnYxLkdldFNlc3Npb25SZWNvcmRpbmdDb25maWdSZXF1ZXN0Gh8udHlwZXMuU2Vzc2lvblJlY29yZGluZ0NvbmZpZ1YyEn8KHFVwZGF0ZVNlc3Npb25SZWNvcmRpbmdDb25maWcSPi50ZWxlcG9ydC5jbHVzdGVyY29uZmlnLnYxLlVwZGF0ZVNlc3Npb25SZWNvcmRpbmdDb25maWdSZXF1ZXN0Gh8udHlwZXMuU2Vzc2lvblJlY29yZGluZ0NvbmZpZ1YyEn8KHFVwc2VydFNlc3Npb25SZWNvcmRpbmdDb25maWcSPi50ZWxlcG9ydC5jbHVzdGVyY29uZmlnLnYxLlVwc2VydFNlc3Npb25SZWNvcmRpbmdDb25maWdSZXF1ZXN0Gh8udHlwZXMuU2Vzc2lvblJlY29yZGluZ0NvbmZpZ1YyEn0KG1Jlc2V0U2Vzc2lvblJlY29yZGluZ0NvbmZpZxI9LnRlbGVwb3J0LmNsdXN0ZXJjb25maWcudjEuUmVzZXRTZXNzaW9uUmVjb3JkaW5nQ29uZmlnUmVxdWVzdBofLnR5cGVzLlNlc3Npb25SZWNvcmRpbmdDb25maWdWMmIGcHJvdG8z", [file_types]);
 
 /**
  * @generated from message teleport.clusterconfig.v1.GetClusterNameRequest
@@ -41,6 +41,53 @@ export const GetAuthPreferenceRequestSchema: GenMessage<GetAuthPreferenceRequest
   messageDesc(file_clusterconfig, 1);
 
 /**
+ * @generated from message teleport.clusterconfig.v1.UpdateAuthPreferenceRequest
+ */
+export type UpdateAuthPreferenceRequest = Message<"teleport.clusterconfig.v1.UpdateAuthPreferenceRequest"> & {
+  /**
+   * @generated from field: types.AuthPreferenceV2 auth_preference = 1;
+   */
+  authPreference?: AuthPreferenceV2 | undefined;
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.UpdateAuthPreferenceRequest.
+ * Use `create(UpdateAuthPreferenceRequestSchema)` to create a new message.
+ */
+export const UpdateAuthPreferenceRequestSchema: GenMessage<UpdateAuthPreferenceRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 2);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.UpsertAuthPreferenceRequest
+ */
+export type UpsertAuthPreferenceRequest = Message<"teleport.clusterconfig.v1.UpsertAuthPreferenceRequest"> & {
+  /**
+   * @generated from field: types.AuthPreferenceV2 auth_preference = 1;
+   */
+  authPreference?: AuthPreferenceV2 | undefined;
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.UpsertAuthPreferenceRequest.
+ * Use `create(UpsertAuthPreferenceRequestSchema)` to create a new message.
+ */
+export const UpsertAuthPreferenceRequestSchema: GenMessage<UpsertAuthPreferenceRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 3);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.ResetAuthPreferenceRequest
+ */
+export type ResetAuthPreferenceRequest = Message<"teleport.clusterconfig.v1.ResetAuthPreferenceRequest"> & {
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.ResetAuthPreferenceRequest.
+ * Use `create(ResetAuthPreferenceRequestSchema)` to create a new message.
+ */
+export const ResetAuthPreferenceRequestSchema: GenMessage<ResetAuthPreferenceRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 4);
+
+/**
  * @generated from message teleport.clusterconfig.v1.GetClusterNetworkingConfigRequest
  */
 export type GetClusterNetworkingConfigRequest = Message<"teleport.clusterconfig.v1.GetClusterNetworkingConfigRequest"> & {
@@ -51,7 +98,114 @@ export type GetClusterNetworkingConfigRequest = Message<"teleport.clusterconfig.
  * Use `create(GetClusterNetworkingConfigRequestSchema)` to create a new message.
  */
 export const GetClusterNetworkingConfigRequestSchema: GenMessage<GetClusterNetworkingConfigRequest> = /*@__PURE__*/
-  messageDesc(file_clusterconfig, 2);
+  messageDesc(file_clusterconfig, 5);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.UpdateClusterNetworkingConfigRequest
+ */
+export type UpdateClusterNetworkingConfigRequest = Message<"teleport.clusterconfig.v1.UpdateClusterNetworkingConfigRequest"> & {
+  /**
+   * @generated from field: types.ClusterNetworkingConfigV2 cluster_network_config = 1;
+   */
+  clusterNetworkConfig?: ClusterNetworkingConfigV2 | undefined;
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.UpdateClusterNetworkingConfigRequest.
+ * Use `create(UpdateClusterNetworkingConfigRequestSchema)` to create a new message.
+ */
+export const UpdateClusterNetworkingConfigRequestSchema: GenMessage<UpdateClusterNetworkingConfigRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 6);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.UpsertClusterNetworkingConfigRequest
+ */
+export type UpsertClusterNetworkingConfigRequest = Message<"teleport.clusterconfig.v1.UpsertClusterNetworkingConfigRequest"> & {
+  /**
+   * @generated from field: types.ClusterNetworkingConfigV2 cluster_network_config = 1;
+   */
+  clusterNetworkConfig?: ClusterNetworkingConfigV2 | undefined;
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.UpsertClusterNetworkingConfigRequest.
+ * Use `create(UpsertClusterNetworkingConfigRequestSchema)` to create a new message.
+ */
+export const UpsertClusterNetworkingConfigRequestSchema: GenMessage<UpsertClusterNetworkingConfigRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 7);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.ResetClusterNetworkingConfigRequest
+ */
+export type ResetClusterNetworkingConfigRequest = Message<"teleport.clusterconfig.v1.ResetClusterNetworkingConfigRequest"> & {
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.ResetClusterNetworkingConfigRequest.
+ * Use `create(ResetClusterNetworkingConfigRequestSchema)` to create a new message.
+ */
+export const ResetClusterNetworkingConfigRequestSchema: GenMessage<ResetClusterNetworkingConfigRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 8);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.GetSessionRecordingConfigRequest
+ */
+export type GetSessionRecordingConfigRequest = Message<"teleport.clusterconfig.v1.GetSessionRecordingConfigRequest"> & {
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.GetSessionRecordingConfigRequest.
+ * Use `create(GetSessionRecordingConfigRequestSchema)` to create a new message.
+ */
+export const GetSessionRecordingConfigRequestSchema: GenMessage<GetSessionRecordingConfigRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 9);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.UpdateSessionRecordingConfigRequest
+ */
+export type UpdateSessionRecordingConfigRequest = Message<"teleport.clusterconfig.v1.UpdateSessionRecordingConfigRequest"> & {
+  /**
+   * @generated from field: types.SessionRecordingConfigV2 session_recording_config = 1;
+   */
+  sessionRecordingConfig?: SessionRecordingConfigV2 | undefined;
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.UpdateSessionRecordingConfigRequest.
+ * Use `create(UpdateSessionRecordingConfigRequestSchema)` to create a new message.
+ */
+export const UpdateSessionRecordingConfigRequestSchema: GenMessage<UpdateSessionRecordingConfigRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 10);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.UpsertSessionRecordingConfigRequest
+ */
+export type UpsertSessionRecordingConfigRequest = Message<"teleport.clusterconfig.v1.UpsertSessionRecordingConfigRequest"> & {
+  /**
+   * @generated from field: types.SessionRecordingConfigV2 session_recording_config = 1;
+   */
+  sessionRecordingConfig?: SessionRecordingConfigV2 | undefined;
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.UpsertSessionRecordingConfigRequest.
+ * Use `create(UpsertSessionRecordingConfigRequestSchema)` to create a new message.
+ */
+export const UpsertSessionRecordingConfigRequestSchema: GenMessage<UpsertSessionRecordingConfigRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 11);
+
+/**
+ * @generated from message teleport.clusterconfig.v1.ResetSessionRecordingConfigRequest
+ */
+export type ResetSessionRecordingConfigRequest = Message<"teleport.clusterconfig.v1.ResetSessionRecordingConfigRequest"> & {
+};
+
+/**
+ * Describes the message teleport.clusterconfig.v1.ResetSessionRecordingConfigRequest.
+ * Use `create(ResetSessionRecordingConfigRequestSchema)` to create a new message.
+ */
+export const ResetSessionRecordingConfigRequestSchema: GenMessage<ResetSessionRecordingConfigRequest> = /*@__PURE__*/
+  messageDesc(file_clusterconfig, 12);
 
 /**
  * @generated from service teleport.clusterconfig.v1.ClusterConfigService
@@ -74,12 +228,92 @@ export const ClusterConfigService: GenService<{
     output: typeof AuthPreferenceV2Schema;
   },
   /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.UpdateAuthPreference
+   */
+  updateAuthPreference: {
+    methodKind: "unary";
+    input: typeof UpdateAuthPreferenceRequestSchema;
+    output: typeof AuthPreferenceV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.UpsertAuthPreference
+   */
+  upsertAuthPreference: {
+    methodKind: "unary";
+    input: typeof UpsertAuthPreferenceRequestSchema;
+    output: typeof AuthPreferenceV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.ResetAuthPreference
+   */
+  resetAuthPreference: {
+    methodKind: "unary";
+    input: typeof ResetAuthPreferenceRequestSchema;
+    output: typeof AuthPreferenceV2Schema;
+  },
+  /**
    * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.GetClusterNetworkingConfig
    */
   getClusterNetworkingConfig: {
     methodKind: "unary";
     input: typeof GetClusterNetworkingConfigRequestSchema;
     output: typeof ClusterNetworkingConfigV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.UpdateClusterNetworkingConfig
+   */
+  updateClusterNetworkingConfig: {
+    methodKind: "unary";
+    input: typeof UpdateClusterNetworkingConfigRequestSchema;
+    output: typeof ClusterNetworkingConfigV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.UpsertClusterNetworkingConfig
+   */
+  upsertClusterNetworkingConfig: {
+    methodKind: "unary";
+    input: typeof UpsertClusterNetworkingConfigRequestSchema;
+    output: typeof ClusterNetworkingConfigV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.ResetClusterNetworkingConfig
+   */
+  resetClusterNetworkingConfig: {
+    methodKind: "unary";
+    input: typeof ResetClusterNetworkingConfigRequestSchema;
+    output: typeof ClusterNetworkingConfigV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.GetSessionRecordingConfig
+   */
+  getSessionRecordingConfig: {
+    methodKind: "unary";
+    input: typeof GetSessionRecordingConfigRequestSchema;
+    output: typeof SessionRecordingConfigV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.UpdateSessionRecordingConfig
+   */
+  updateSessionRecordingConfig: {
+    methodKind: "unary";
+    input: typeof UpdateSessionRecordingConfigRequestSchema;
+    output: typeof SessionRecordingConfigV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.UpsertSessionRecordingConfig
+   */
+  upsertSessionRecordingConfig: {
+    methodKind: "unary";
+    input: typeof UpsertSessionRecordingConfigRequestSchema;
+    output: typeof SessionRecordingConfigV2Schema;
+  },
+  /**
+   * @generated from rpc teleport.clusterconfig.v1.ClusterConfigService.ResetSessionRecordingConfig
+   */
+  resetSessionRecordingConfig: {
+    methodKind: "unary";
+    input: typeof ResetSessionRecordingConfigRequestSchema;
+    output: typeof SessionRecordingConfigV2Schema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_clusterconfig, 0);

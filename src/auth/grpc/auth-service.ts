@@ -11,7 +11,6 @@ import type { AuthService } from '../../api/gen/authservice_pb.js';
 import { numberOfSuite } from '../../pki/suites.js';
 import { publicProxyAddr } from '../proxies.js';
 import { requireRule } from '../rules.js';
-import { networkingConfig } from '../settings.js';
 import type { AuthState } from '../state.js';
 import { requireSomebody, whoCalls } from '../who.js';
 import { certificateHandlers } from './certs.js';
@@ -40,7 +39,7 @@ function settingHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthServi
       serverFeatures: { db: true, accessControls: true },
       proxyPublicAddr: (await publicProxyAddr(state)) ?? '',
       remoteAddr: context.values.get(callerKey).remoteAddr,
-      signatureAlgorithmSuite: numberOfSuite(state.preference.spec.signature_algorithm_suite),
+      signatureAlgorithmSuite: numberOfSuite(state.settings.preference.spec.signature_algorithm_suite),
     }),
     getDomainName: async (_, context) => {
       requireSomebody(await whoOf(context));
@@ -57,11 +56,11 @@ function settingHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthServi
     },
     getAuthPreference: async (_, context) => {
       requireRule(await whoOf(context), 'cluster_auth_preference', 'read');
-      return toMessage('cluster_auth_preference', state.preference);
+      return toMessage('cluster_auth_preference', state.settings.preference);
     },
     getClusterNetworkingConfig: async (_, context) => {
       requireRule(await whoOf(context), 'cluster_networking_config', 'read');
-      return toMessage('cluster_networking_config', networkingConfig(state));
+      return toMessage('cluster_networking_config', state.settings.of('cluster_networking_config'));
     },
   };
 }

@@ -206,7 +206,7 @@ async function isMfaRequired(state: AuthState, who: Who, { target }: IsMFARequir
   if (target.case !== 'database') return false;
   if (who.kind !== 'user') throw new TeleportError('AccessDenied', 'access denied: only users have sessions');
   const roles = expanded(who.roles, who.user);
-  const asked = mfaState(roles, state.preference);
+  const asked = mfaState(roles, state.settings.preference);
   if (asked === 'never') return false;
   const name = target.value.serviceName;
   const server = (await state.servers.list()).find(({ spec }) => spec.database.metadata.name === name);

@@ -15,7 +15,6 @@ import { hostAuthorities } from '../host-certs.js';
 import { requireOffer } from '../offers.js';
 import { locksFeed, rightsFeed } from '../rights-feed.js';
 import { secretsOf } from '../secrets.js';
-import { networkingConfig } from '../settings.js';
 import type { AuthState } from '../state.js';
 import { locksAbout, requireHost, rolesOf, trustedRoot, whoCalls } from '../who.js';
 
@@ -92,8 +91,8 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
         roles: roles.map((role) => toMessage('role', role)),
         locks: (await locksAbout(state, remote)).map((lock) => toMessage('lock', lock)),
         userExists: user !== undefined,
-        authPreference: toMessage('cluster_auth_preference', state.preference),
-        networkingConfig: toMessage('cluster_networking_config', networkingConfig(state)),
+        authPreference: toMessage('cluster_auth_preference', state.settings.preference),
+        networkingConfig: toMessage('cluster_networking_config', state.settings.of('cluster_networking_config')),
         ...(user ? { user: toMessage('user', user) } : {}),
         certificateEnded,
       };
