@@ -32,27 +32,38 @@ export function planOf({ searches, registered, group }: Situation): ResourcePlan
   const own = registered.filter(
     (database) => labelOf(database, ORIGIN_LABEL) === 'cloud' && groupOf(database) === group,
   );
-  const known = new Set(own.map(placeOf));
-  const { found, troubles } = distinctNames(
-    searches.flatMap((search) => search.found),
-    holdersOf(own),
-  );
+  const { found, troubles } = distinctNames(knownNow(searches, own), holdersOf(own));
   const byName = new Map(registered.map((database) => [database.metadata.name, database]));
-  // What is registered was made when its tags were known.
-  const isKnownBetter = ({ database, isUntagged }: Found) => isUntagged && known.has(placeOf(database));
   const plan: ResourcePlan = { remove: [], create: [], update: [], troubles: [...troubles] };
-  for (const one of found) {
-    if (isKnownBetter(one)) continue;
-    const wanted = ofGroup(one.database, group);
+  for (const { database } of found) {
+    const wanted = ofGroup(database, group);
     const there = byName.get(wanted.metadata.name);
     if (!there) plan.create.push(wanted);
     else if (isForeign(there, group)) plan.troubles.push({ database: wanted, text: foreignText(there) });
     else if (!isSame(there, wanted)) plan.update.push(wanted);
   }
-  const names = new Set(found.filter((one) => !isKnownBetter(one)).map(({ database }) => database.metadata.name));
-  const unsure = new Set(searches.filter(({ failures }) => failures.length > 0).map(areaOf));
-  plan.remove = own.filter((database) => !names.has(database.metadata.name) && !unsure.has(areaOfDatabase(database)));
+  const names = new Set(found.map(({ database }) => database.metadata.name));
+  plan.remove = own.filter(({ metadata }) => !names.has(metadata.name));
   return plan;
+}
+
+/** What was found, and where AWS has not said everything, what is registered as it is: it keeps its name as well. */
+function knownNow(searches: Situation['searches'], own: readonly Database[]): Found[] {
+  const registered = new Set(own.map(placeOf));
+  const found = searches
+    .flatMap((search) => search.found)
+    // What is registered was made when its tags were known.
+    .filter(({ database, isUntagged }) => !(isUntagged && registered.has(placeOf(database))));
+  const seen = new Set(found.map(({ database }) => placeOf(database)));
+  const unsure = new Set(searches.filter(({ failures }) => failures.length > 0).map(areaOf));
+  const kept = own.filter((database) => unsure.has(areaOfDatabase(database)) && !seen.has(placeOf(database)));
+  return [
+    ...found,
+    ...kept.map((database) => {
+      const { name, labels = {} } = database.metadata;
+      return { database, spare: { name, labels }, isUntagged: false };
+    }),
+  ];
 }
 
 const labelOf = ({ metadata }: Database, name: string): string => metadata.labels?.[name] ?? '';

@@ -16,7 +16,7 @@ import type { Trouble } from '../cloud/distinct-names.js';
 import type { AwsMatcher } from '../cloud/matchers.js';
 import { reportSearches } from '../cloud/report.js';
 import { runSearches, type Search } from '../cloud/search.js';
-import { isTeleportError, messageOf } from '../errors.js';
+import { type ErrorCode, isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { Database } from '../resources/types.js';
 import { settledWithin } from '../wait.js';
@@ -125,18 +125,38 @@ export class DiscoveryService {
           await act(database);
           log.info(`A database of AWS is ${what}.`, { db: database.metadata.name });
         } catch (error) {
-          troubles.push({ database, text: refusalText(database, error) });
+          troubles.push({ database, text: messageOf(error) });
         }
       }
     };
-    await attempt('removed', remove, ({ metadata }) => auth.deleteDatabase({ name: metadata.name }));
-    await attempt('registered', create, (database) => auth.createDatabase(toMessage('db', database)));
+    await attempt('removed', remove, ({ metadata: { name } }) => unless('NotFound', auth.deleteDatabase({ name })));
+    await attempt('registered', create, async (database) => {
+      try {
+        await auth.createDatabase(toMessage('db', database));
+      } catch (error) {
+        if (!isTeleportError(error, 'AlreadyExists')) throw error;
+        // Another service of the group may have been quicker. What it is not to see was made by a person.
+        const { name } = database.metadata;
+        await auth.getDatabase({ name }).catch((unseen: unknown) => {
+          throw isTeleportError(unseen, 'NotFound') ? takenError(name) : unseen;
+        });
+      }
+    });
     await attempt('updated', update, (database) => auth.updateDatabase(toMessage('db', database)));
     return troubles;
   }
 }
 
-function refusalText({ metadata: { name } }: Database, error: unknown): string {
-  if (!isTeleportError(error, 'AlreadyExists')) return `${name}: ${messageOf(error)}`;
-  return `the cluster has a database "${name}" already that is not of the cloud: give the one in AWS another name, with the tag teleport.dev/database_name`;
+/** @throws what `work` throws, but for this code: another service of the group has done the same */
+async function unless(code: ErrorCode, work: Promise<unknown>): Promise<void> {
+  await work.catch((error: unknown) => {
+    if (!isTeleportError(error, code)) throw error;
+  });
+}
+
+function takenError(name: string): TeleportError {
+  return new TeleportError(
+    'AlreadyExists',
+    `the cluster has a database "${name}" already that is not of the cloud: give the one in AWS another name, with the tag teleport.dev/database_name`,
+  );
 }

@@ -64,6 +64,26 @@ test('where AWS has not said everything, nothing is removed', () => {
   expect(remove.map(({ metadata }) => metadata.name)).toEqual(['gone']);
 });
 
+test('while AWS has not said everything, a database that is not seen keeps its name', () => {
+  const west = 'eu-west-1';
+  const uri = `b.abc123.${west}.redshift.amazonaws.com:5439`;
+  const aws = { region: west, account_id: '123456789012', redshift: { cluster_id: 'b' } };
+  const other = cluster('b', { uri, aws, labels: { TeleportDatabaseName: 'sales' }, name: 'sales' });
+  const there = [registered('sales')];
+  const spare = 'b-redshift-eu-west-1-123456789012';
+  const searchesOf = (failures: string[], found: Found[] = []) => [
+    { type: 'redshift' as const, region, found, failures },
+    { type: 'redshift' as const, region: west, found: [other], failures: [] },
+  ];
+  const down = plan([], there, { searches: searchesOf(['down']) });
+  expect(down).toMatchObject({ ...nothing, create: [spare], troubles: [expect.stringContaining(spare)] });
+  const untagged = cluster('sales', { labels: { TeleportDatabaseName: '' }, isUntagged: true });
+  const denied = plan([], there, { searches: searchesOf(['tags: denied'], [untagged]) });
+  expect(denied).toMatchObject({ ...nothing, create: [spare], troubles: [expect.stringContaining(spare)] });
+  // Once AWS has said that it is gone, its name is free.
+  expect(plan([], there, { searches: searchesOf([]) })).toEqual({ ...nothing, update: ['sales'] });
+});
+
 test('what no matcher asks for any more is removed', () => {
   expect(planOf({ searches: [], registered: [registered('old')], group: 'g' }).remove).toHaveLength(1);
 });

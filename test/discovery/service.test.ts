@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { AuthClient } from '../../src/api/client.js';
 import { listDatabases } from '../../src/api/list-databases.js';
 import type { AwsMatcher } from '../../src/cloud/matchers.js';
-import { type DiscoveryService, startDiscoveryService } from '../../src/discovery/service.js';
+import { DiscoveryService, startDiscoveryService } from '../../src/discovery/service.js';
 import { createLogger } from '../../src/log.js';
 import type { Database } from '../../src/resources/types.js';
 import { TestAuth } from '../auth/test-auth.js';
@@ -38,17 +38,20 @@ afterEach(async () => {
 
 const policy = (Effect: 'Allow' | 'Deny', Action: string[]) => ({ Statement: { Effect, Action, Resource: '*' } });
 
-async function start(options: { matchers?: AwsMatcher[]; group?: string } = {}): Promise<DiscoveryService> {
-  const service = await startDiscoveryService({
+async function optionsOf() {
+  return {
     identity: await cluster.identity('Discovery'),
-    authRoute: { kind: 'direct', ...cluster.auth.address },
+    authRoute: { kind: 'direct' as const, ...cluster.auth.address },
     matchers: [matcher],
     group: 'g',
     intervalMs: 20,
     version: '18.3.0',
     log: createLogger({ component: 'T', level: 'info', write: (line) => logged.push(line) }),
-    ...options,
-  });
+  };
+}
+
+async function start(options: { matchers?: AwsMatcher[]; group?: string } = {}): Promise<DiscoveryService> {
+  const service = await startDiscoveryService({ ...(await optionsOf()), ...options });
   services.push(service);
   return service;
 }
@@ -216,6 +219,26 @@ test('a Discovery Service that Auth does not let in is cut off until it is let i
   await admin.auth.deleteLock({ name: 'l1' });
   await untilRegistered(REPORTS, ENDPOINT);
   await until('it is back', () => !service.isCutOff || undefined);
+});
+
+test('S8 what another service of the group was quicker with is not a failure', async () => {
+  const { sales } = fill();
+  const client = await cluster.asHost('Discovery');
+  await start();
+  const all = await untilRegistered('sales', REPORTS, ENDPOINT);
+  await services.splice(0)[0]!.close();
+  sales.status = 'deleting';
+  // It has looked before the other one made and removed anything.
+  const page = await client.auth.listDatabases({});
+  const behind = page.databases.filter(({ metadata }) => metadata!.name === 'sales');
+  await client.auth.deleteDatabase({ name: 'sales' });
+  const auth = Object.assign(Object.create(client.auth) as AuthClient['auth'], {
+    listDatabases: async () => ({ ...page, databases: behind }),
+  });
+  const stale = { auth, discovery: client.discovery, databaseAgent: client.databaseAgent, close: async () => {} };
+  services.push(new DiscoveryService(await optionsOf(), stale as unknown as AuthClient));
+  expect(await nextRound()).toEqual([]);
+  expect([...(await registered()).keys()]).toEqual([...all.keys()].filter((name) => name !== 'sales'));
 });
 
 test('S8 two groups leave each other alone', async () => {
