@@ -22,6 +22,15 @@ export function placeOf({ spec: { aws = {} } }: Pick<Database, 'spec'>): string 
   return JSON.stringify([region, account, cluster, workgroup, endpoint].map((part) => part ?? ''));
 }
 
+/** Type and region: what one search asks for, and what an answer of AWS's is about. */
+export function areaOf({ type, region }: { type: string; region: string }): string {
+  return JSON.stringify([type, region]);
+}
+
+export function areaOfDatabase({ metadata, spec }: Pick<Database, 'metadata' | 'spec'>): string {
+  return areaOf({ type: metadata.labels?.['teleport.dev/discovery-type'] ?? '', region: spec.aws?.region ?? '' });
+}
+
 /** @throws BadParameter for a host name of Redshift that cannot be read */
 export function foundFrom(
   one: FoundDatabase,

@@ -4,7 +4,7 @@ import { timestampOfDate } from '../api/time.js';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import type { Trouble } from './distinct-names.js';
-import { placeOf } from './found.js';
+import { areaOf, areaOfDatabase } from './found.js';
 import { POLL_INTERVAL_MS, type Search } from './search.js';
 
 /** Texts of one search that are reported, and their length. Auth takes no more. */
@@ -43,8 +43,7 @@ export async function reportSearches(auth: Pick<AuthClient, 'discovery'>, report
 }
 
 function messageOfSearch({ type, region, matcher, found, failures, ...when }: Search, troubles: readonly Trouble[]) {
-  const places = new Set(found.map(({ database }) => placeOf(database)));
-  const own = troubles.filter(({ database }) => places.has(placeOf(database)));
+  const own = troubles.filter(({ database }) => areaOfDatabase(database) === areaOf({ type, region }));
   const texts = [...failures, ...own.map(({ text }) => text)].map((text) => text.slice(0, LONGEST_FAILURE));
   const more = texts.length - MOST_FAILURES + 1;
   return {

@@ -96,10 +96,13 @@ async function look(search: Search, log: Logger, now: () => Date): Promise<void>
   if (search.failures.length === 0) search.lastSuccess = search.lastRun;
   for (const error of search.failures) {
     // Said once, then quietly, until it is something else.
-    const say = before.includes(error) ? log.debug : log.warn;
+    const say = before.some((one) => isAlike(one, error)) ? log.debug : log.warn;
     say('Cannot look for databases in AWS.', { ...where, error });
   }
 }
+
+/** Sessions of a role and requests have numbers of their own. */
+const isAlike = (a: string, b: string): boolean => a.replace(/\d+/g, '') === b.replace(/\d+/g, '');
 
 function take(search: Search, { databases, unsaid }: Looked, log: Logger): void {
   const { matcher, found: before } = search;

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { fromMessage, toMessage } from '../api/convert.js';
 import type { Trouble } from '../cloud/distinct-names.js';
 import { distinctNames, holdersOf } from '../cloud/distinct-names.js';
-import { type Found, placeOf } from '../cloud/found.js';
+import { areaOf, areaOfDatabase, type Found, placeOf } from '../cloud/found.js';
 import type { Search } from '../cloud/search.js';
 import { DISCOVERY_GROUP_LABEL, ORIGIN_LABEL } from '../resources/labels.js';
 import type { Database } from '../resources/types.js';
@@ -68,9 +68,6 @@ function knownNow(searches: Situation['searches'], own: readonly Database[]): Fo
 
 const labelOf = ({ metadata }: Database, name: string): string => metadata.labels?.[name] ?? '';
 const groupOf = (database: Database): string => labelOf(database, DISCOVERY_GROUP_LABEL);
-const areaOf = ({ type, region }: { type: string; region: string }): string => JSON.stringify([type, region]);
-const areaOfDatabase = (database: Database): string =>
-  areaOf({ type: labelOf(database, 'teleport.dev/discovery-type'), region: database.spec.aws?.region ?? '' });
 
 /** One of another group, and one that a discovery did not make; what bears no group belongs to who finds it. */
 function isForeign(database: Database, group: string): boolean {

@@ -39,6 +39,8 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
     },
     policies: [{ Statement: statement }],
   });
+  const deny = (Action: string) =>
+    aws.attachPolicy(role, { Statement: { Effect: 'Deny', Action, Resource: '*' } }, 'denied');
   const agent = aws.addUser('agent', {
     policies: [{ Statement: { Effect: 'Allow', Action: 'sts:AssumeRole', Resource: '*' } }],
   });
@@ -94,11 +96,23 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
         // Neither busy nor not allowed is a reason to forget what was found.
         aws.failNext('redshift:DescribeClusters', { code: 'InvalidParameterValue', times: 1 });
         aws.failNext('redshift-serverless:ListWorkgroups', { code: 'AccessDeniedException', times: 1 });
-      } else {
+      } else if (rounds === 2) {
         expect(searches.map(({ failures }) => failures)).toEqual([
           [expect.stringContaining('InvalidParameterValue')],
           [expect.stringContaining('AccessDenied')],
         ]);
+        deny('redshift-serverless:ListEndpointAccess');
+      } else if (rounds === 3) {
+        expect(searches[1]!.failures).toEqual([expect.stringMatching(/^VPC endpoints: /)]);
+        // Its tags take it, so that without them it would not be there.
+        deny('redshift-serverless:ListTagsForResource');
+      } else if (rounds === 4 || rounds === 5) {
+        expect(searches[1]!.failures).toEqual([expect.stringMatching(/^tags of reports: /)]);
+        expect(registry.get(reports)!.metadata.labels).toMatchObject({ env: 'prod' });
+        // The next refusal is like this one, of another session.
+        if (rounds === 5) deny('redshift:PauseCluster');
+      } else {
+        expect(searches.map(({ failures }) => failures)).toEqual([[], []]);
         stop.abort();
       }
     },
@@ -111,5 +125,32 @@ test('what is found in AWS is offered as long as it is there, and wins over othe
   registry.setCloud([]);
   expect(registry.get('sales')!.metadata.labels).toEqual({ origin: 'resource' });
   expect(logged.join('')).toMatch(/does not look for databases of this type\. .*type:rds\n/);
-  expect(logged.filter((line) => line.includes('Cannot look for databases in AWS.'))).toHaveLength(2);
+  expect(logged.filter((line) => line.includes('Cannot look for databases in AWS.'))).toHaveLength(4);
+});
+
+test('a workgroup whose tags cannot be read any more keeps the name and the labels that they gave it', async () => {
+  const policies = [{ Statement: { Effect: 'Allow' as const, Action: 'redshift-serverless:*', Resource: '*' } }];
+  const agent = aws.addUser('agent', { policies });
+  process.env = { ...before, ...aws.env(agent) };
+  aws.addServerlessWorkgroup({ name: 'reports', tags: { TeleportDatabaseName: 'nice' } });
+  const seen: string[][] = [];
+  const stop = new AbortController();
+  await runSearches({
+    setting: 'discovery_service.aws',
+    matchers: [{ types: ['redshift-serverless'], regions: [region], tags: { '*': '*' } }],
+    now: () => new Date(),
+    log: createLogger({ component: 'T', level: 'error', write: () => {} }),
+    signal: stop.signal,
+    intervalMs: 1,
+    onRound: (searches) => {
+      seen.push(searches[0]!.found.map(({ database: { metadata } }) => metadata.name));
+      const Action = 'redshift-serverless:ListTagsForResource';
+      if (seen.length === 1) aws.attachPolicy(agent, { Statement: { Effect: 'Deny', Action, Resource: '*' } }, 'deny');
+      else {
+        expect(searches[0]!.failures).toHaveLength(1);
+        stop.abort();
+      }
+    },
+  });
+  expect(seen).toEqual([['nice'], ['nice']]);
 });
