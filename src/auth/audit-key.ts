@@ -21,18 +21,28 @@ export interface AuditKeyPlace {
 
 /** @throws TeleportError `BadParameter` for a key beside the log, or one that is not an Ed25519 private key */
 export async function openSeal({ keyFile, headFile, logFolder, log }: AuditKeyPlace): Promise<SealOptions> {
+  const known = await readAuditKey({ keyFile, logFolder });
+  const last = headOf(await readStateFile(headFile), headFile, log);
+  if (known) chmodSync(keyFile, 0o600);
+  const key = known ?? (await newKey(keyFile));
+  if (known === undefined && last) {
+    log.warn('The key that signed the audit log is gone; a new one signs from now on.', { file: keyFile });
+  }
+  return { key, headFile, head: last?.head, isEnded: last?.isEnded ?? false, write: writeStateFile };
+}
+
+/** The key, or undefined where there is none yet. @throws as `openSeal` */
+export async function readAuditKey({
+  keyFile,
+  logFolder,
+}: Pick<AuditKeyPlace, 'keyFile' | 'logFolder'>): Promise<KeyObject | undefined> {
   if (`${resolve(dirname(keyFile))}/`.startsWith(`${resolve(logFolder)}/`)) {
     throw new TeleportError('BadParameter', `the key that signs the audit log must not lie beside it: ${keyFile}`, {
       hint: 'Name another place in auth_service.audit_signing_key.',
     });
   }
-  const last = headOf(await readStateFile(headFile), headFile, log);
   const known = await readStateFile(keyFile);
-  const key = known === undefined ? await newKey(keyFile) : keyOf(known, keyFile);
-  if (known === undefined && last) {
-    log.warn('The key that signed the audit log is gone; a new one signs from now on.', { file: keyFile });
-  }
-  return { key, headFile, head: last?.head, isEnded: last?.isEnded ?? false, write: writeStateFile };
+  return known === undefined ? undefined : keyOf(known, keyFile);
 }
 
 async function newKey(file: string): Promise<KeyObject> {
@@ -54,7 +64,6 @@ function keyOf(pem: string, file: string): KeyObject {
     throw wrong(error);
   }
   if (key.asymmetricKeyType !== 'ed25519') throw wrong();
-  chmodSync(file, 0o600);
   return key;
 }
 

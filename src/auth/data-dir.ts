@@ -26,6 +26,8 @@ export interface DataDir {
   writeAdminIdentity(identity: HostIdentity): Promise<void>;
 }
 
+export const auditLogIn = (dataDir: string): string => join(dataDir, 'log');
+
 /** @throws TeleportError `BadParameter` when the folder cannot be used, `LimitExceeded` on a full disk */
 export async function openDataDir(path: string): Promise<DataDir> {
   try {
@@ -38,7 +40,7 @@ export async function openDataDir(path: string): Promise<DataDir> {
   const store = join(path, 'backend', 'auth.db');
   return {
     store,
-    auditLog: join(path, 'log'),
+    auditLog: auditLogIn(path),
     auditKey: join(path, 'audit.key'),
     auditHead: join(path, 'audit.head'),
     hostId: () => hostId(path),

@@ -106,7 +106,11 @@ function checkAws(quoted: string, database: Database): void {
   if (!role || !/^aws(?:-[a-z]+)*$/.test(role.partition) || /\D/.test(role.accountId))
     throw bad(`${refused}expected an IAM role ARN`);
   if (!isAccountId(role.accountId)) throw bad(`${refused}account ID must be 12-digit`);
-  if (!account) throw bad(`database ${quoted} missing AWS account ID`);
+  if (!account) {
+    throw bad(
+      `database ${quoted} missing AWS account ID: set spec.aws.account_id to ${role.accountId}, the account of its assume_role_arn`,
+    );
+  }
   const partition = partitionOf(region ?? '');
   if (region && role.partition !== partition) {
     throw bad(

@@ -21,7 +21,7 @@ interface Surroundings {
 
 /** @throws TeleportError for a file of the section that cannot be used */
 export async function openAcmeCertificate(
-  { directory, names, email, caFile, binding }: AcmeConfig,
+  { directory, names, email, ...files }: AcmeConfig,
   listen: HostPort,
   { dataDir, ...surroundings }: Surroundings,
 ): Promise<KeptCertificate> {
@@ -33,14 +33,18 @@ export async function openAcmeCertificate(
   }
   return await KeptCertificate.open({
     dir: join(dataDir, 'acme'),
-    authority: {
-      directory,
-      ca: caFile ? readCertificateFile(caFile, 'proxy_service.acme.ca_file') : undefined,
-      binding: binding && { keyId: binding.keyId, hmacKey: await hmacKeyIn(binding.hmacKeyFile) },
-    },
+    authority: { directory, ...(await readAcmeFiles(files)) },
     ...{ names, email },
     ...surroundings,
   });
+}
+
+/** What the files of the section hold. @throws TeleportError for one that cannot be used */
+export async function readAcmeFiles({ caFile, binding }: Pick<AcmeConfig, 'caFile' | 'binding'>) {
+  return {
+    ca: caFile ? readCertificateFile(caFile, 'proxy_service.acme.ca_file') : undefined,
+    binding: binding && { keyId: binding.keyId, hmacKey: await hmacKeyIn(binding.hmacKeyFile) },
+  };
 }
 
 async function hmacKeyIn(file: string): Promise<string> {

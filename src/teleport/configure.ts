@@ -10,6 +10,7 @@ import { paletteOf } from '../cli/color.js';
 import type { Env } from '../cli/env.js';
 import { print, printLine, yamlText } from '../cli/output.js';
 import { refuseSecrets } from '../cli/refuse-secrets.js';
+import { checkMatchers } from '../cloud/matchers.js';
 import { TeleportError } from '../errors.js';
 import { DEFAULT_CONFIG_FILE } from '../resources/default-paths.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
@@ -17,8 +18,11 @@ import { parseLabelSpec } from '../resources/labels.js';
 import { checkServed } from '../resources/served.js';
 import { parseConfigText } from '../resources/teleport-yaml.js';
 import { checkDatabase } from '../resources/validate-database.js';
+import { readAcmeFiles } from './acme.js';
 import { readConfigFile, teleportConfig } from './config.js';
+import type { AuthConfig } from './config-auth.js';
 import { readKeypair } from './host-files.js';
+import { checkLogOutput } from './log-output.js';
 import { outputPath, writeNewFile } from './output-file.js';
 import { sampleConfig } from './sample-config.js';
 
@@ -107,11 +111,24 @@ async function test(env: Env, path: string): Promise<number> {
 async function check(path: string): Promise<void> {
   const { file, raw } = readConfigFile(path);
   const config = teleportConfig({}, file, raw);
+  checkLogOutput(config.log.output);
+  if (config.auth) await checkAuth(config.auth, config.dataDir);
+  checkMatchers(config.db?.aws ?? []);
   for (const database of (config.db?.databases ?? []).map(databaseWithDefaults)) {
     checkDatabase(database);
     checkServed(database);
   }
   for (const pair of config.proxy?.keypairs ?? []) await readKeypair(pair);
+  if (config.proxy?.acme) await readAcmeFiles(config.proxy.acme);
+}
+
+/** Its tokens, and the key of the audit log where the file names one. */
+async function checkAuth({ staticTokens, auditSigningKey: keyFile }: AuthConfig, dataDir: string): Promise<void> {
+  const { parseStaticToken } = await import('../auth/tokens.js');
+  for (const token of staticTokens) parseStaticToken(token);
+  const { auditLogIn } = await import('../auth/data-dir.js');
+  const { readAuditKey } = await import('../auth/audit-key.js');
+  if (keyFile) await readAuditKey({ keyFile, logFolder: auditLogIn(dataDir) });
 }
 
 function keypair(env: Env, { certFile, keyFile }: ConfigureArgs): { keyFile: string; certFile: string } | undefined {

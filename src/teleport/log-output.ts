@@ -16,6 +16,14 @@ export interface LogOutput {
   close(): void;
 }
 
+/** @throws NotImplemented for `syslog` */
+export function checkLogOutput(output: string): void {
+  if (output !== 'syslog' && !output.startsWith('syslog:')) return;
+  throw new TeleportError('NotImplemented', 'log.output: syslog is not supported', {
+    hint: 'Use stderr (systemd keeps it), stdout, or the path of a file.',
+  });
+}
+
 /**
  * @param output  `stderr`, `stdout` or a path; a new file is 0600
  * @throws BadParameter when the file cannot be opened, NotImplemented for `syslog`
@@ -30,11 +38,7 @@ export function openLogOutput(output: string, streams: { stdout: Writable; stder
   });
   if (['stderr', 'error', '2'].includes(output)) return toStream(streams.stderr);
   if (['stdout', 'out', '1'].includes(output)) return toStream(streams.stdout);
-  if (output === 'syslog' || output.startsWith('syslog:')) {
-    throw new TeleportError('NotImplemented', 'log.output: syslog is not supported', {
-      hint: 'Use stderr (systemd keeps it), stdout, or the path of a file.',
-    });
-  }
+  checkLogOutput(output);
   let file: number | undefined = openFile(output);
   /** The file ends within a line, because the disk was full. */
   let torn = false;

@@ -20,6 +20,11 @@ const database = (name: string) => ({
   spec: { protocol: 'postgres', uri: 'localhost:5432' },
 });
 
+interface Offer {
+  metadata: { name: string };
+  spec: { database: { spec: { uri: string } } };
+}
+
 let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await startTestCluster({
@@ -87,6 +92,22 @@ describe('W4 where no agent serves a database', () => {
         '--db-name=dev',
       );
       expect(rows).toMatchObject({ status: 0, stdout: expect.stringContaining('42') });
+
+      // What is changed or removed, the running agent serves otherwise or no more.
+      const offers = async () =>
+        JSON.parse((await cluster.tctl('get', 'db_server', '--format=json')).stdout) as Offer[];
+      const moved = database('served');
+      moved.spec.uri = 'localhost:5433';
+      expect(await cluster.tctlWith(documents([moved]), 'create', '-f')).toMatchObject({ status: 0 });
+      await until('the change is offered', async () =>
+        (await offers()).find(({ spec }) => spec.database.spec.uri === 'localhost:5433'),
+      );
+      expect(await cluster.tctl('rm', 'db/served')).toMatchObject({ status: 0 });
+      await until(
+        'it is offered no more',
+        async () => (await offers()).every(({ metadata }) => metadata.name !== 'served') || undefined,
+      );
+      await cluster.untilListed('alice', ['orders', 'lonely']);
     } finally {
       await agent.close({ drainMs: 0 });
     }

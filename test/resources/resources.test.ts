@@ -124,7 +124,7 @@ describe('checks', () => {
     [
       'role without account',
       database({ aws: { assume_role_arn: 'arn:aws:iam::123456789012:role/r' } }),
-      'database "ok" missing AWS account ID',
+      'database "ok" missing AWS account ID: set spec.aws.account_id to 123456789012, the account of its assume_role_arn',
     ],
     ['account', database({ aws: { account_id: '12' } }), 'database "ok" has invalid AWS account ID: must be 12-digit'],
     [

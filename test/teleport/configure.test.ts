@@ -151,6 +151,10 @@ test('a file is written once, closed to others, and checked with --test', async 
 
 describe('S16 --test refuses what start would refuse', () => {
   const database = (more: string) => `db_service: {enabled: yes, databases: [{name: a, protocol: postgres, ${more}}]}`;
+  const matcher = (more: string) => `db_service: {enabled: yes, aws: [{regions: [us-east-1], ${more}}]}`;
+  const proxy = (more: string) =>
+    `db_service: {enabled: no}\nproxy_service: {enabled: yes, public_addr: a.example.com, ${more}}`;
+  const auth = (more: string) => `auth_service: {enabled: yes, cluster_name: a.example.com, ${more}}`;
   const keypair = (key: string, cert: string) =>
     `db_service: {enabled: no}\nproxy_service: {enabled: yes, https_keypairs: [{key_file: ${dir}/${key}, cert_file: ${dir}/${cert}}]}`;
   test.each<[string, () => string, string]>([
@@ -163,6 +167,20 @@ describe('S16 --test refuses what start would refuse', () => {
       () => database("uri: 'h:1', static_labels: {env: [a]}"),
       'databases[0].static_labels.env: expected',
     ],
+    ['no protocol', () => 'db_service: {enabled: yes, databases: [{name: only}]}', 'database "only" protocol is empty'],
+    ['a matcher of a type that there is not', () => matcher('types: [redshfit]'), 'unknown matcher type "redshfit"'],
+    ['a matcher without tags', () => matcher('types: [redshift]'), 'db_service.aws: missing parameter Labels'],
+    [
+      'no key of ACME',
+      () => proxy(`acme: {enabled: yes, eab: {key_id: x, hmac_key_file: ${dir}/empty}}`),
+      'empty does not hold a key in base64url',
+    ],
+    ['no authority of ACME', () => proxy(`acme: {enabled: yes, ca_file: ${dir}/empty}`), 'empty: it is empty'],
+    ['a token without roles', () => auth("tokens: ['secret']"), 'a static token must have the form role,role:token'],
+    ['a token of a role that there is not', () => auth("tokens: ['dbb:secret']"), 'dbb'],
+    ['a key that is none', () => auth(`audit_signing_key: ${dir}/empty`), 'is not an Ed25519 private key'],
+    ['a key beside the log', () => auth(`audit_signing_key: ${dir}/data/log/key`), 'must not lie beside it'],
+    ['a login that lives for nothing', () => auth('authentication: {default_session_ttl: 0s}'), 'is not a duration'],
     ['no key', () => keypair('empty', 'empty'), 'https_keypairs: there is no certificate in'],
     ['no key file', () => keypair('nowhere', 'empty'), "nowhere' does not exist"],
   ])('%s', async (_what, sections, message) => {
@@ -170,13 +188,20 @@ describe('S16 --test refuses what start would refuse', () => {
     const file = join(dir, 't.yaml');
     writeFileSync(
       file,
-      `version: v3\nteleport: {auth_server: 'localhost:3025'}\nauth_service: {enabled: no}\n${sections()}\n`,
+      `version: v3\nteleport: {auth_server: 'localhost:3025', data_dir: ${dir}/data}\n${sections()}\n${sections().includes('auth_service') ? '' : 'auth_service: {enabled: no}\n'}`,
     );
     const { status, err } = await teleport('configure', `--test=${file}`);
     expect(err).toMatch(/^FAIL /);
     expect(err).toContain(message);
     expect(status).toBe(1);
   });
+});
+
+test('S13 --test refuses a log that start could not write', async () => {
+  const file = join(dir, 'syslog.yaml');
+  writeFileSync(file, 'version: v3\nteleport: {log: {output: syslog}}\n');
+  const { status, err } = await teleport('configure', `--test=${file}`);
+  expect([status, err]).toEqual([1, expect.stringContaining('log.output: syslog is not supported')]);
 });
 
 test('certificate files are made absolute and must exist, both of them', async () => {
