@@ -202,6 +202,16 @@ export function agentStatements(options: AgentPolicyOptions): PolicyStatement[] 
   return written.map((statement) => filled(statement, place));
 }
 
+/** What may only look for databases of these types, and leaves entering them to others: as much as there is to find. */
+export function searchStatements(types: readonly IamType[]): PolicyStatement[] {
+  const redshift = AGENT.redshift.filter(({ sid }) => sid === 'RedshiftFetchMetadata');
+  const serverless = [DISCOVERY['redshift-serverless']!];
+  return [
+    ...(types.includes('redshift') ? redshift : []),
+    ...(types.includes('redshift-serverless') ? serverless : []),
+  ];
+}
+
 /** Sids of the statements that `agentStatements` left out because it knew no role to assume. */
 export function leftOut(types: readonly IamType[]): string[] {
   return types.flatMap((type) => AGENT[type]).flatMap(({ sid, resources }) => (resources.includes(ROLES) ? sid! : []));

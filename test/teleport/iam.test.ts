@@ -160,6 +160,23 @@ describe('bootstrap, who gets what (seed 001)', () => {
     );
   });
 
+  test('a Discovery Service may look and not enter; a role of its matchers is for both', async () => {
+    const file = join(dir, 'discovery.yaml');
+    const matchers = [
+      '{types: [redshift, redshift-serverless], regions: [us-east-1]}',
+      `{types: [redshift], regions: [eu-west-1], assume_role_arn: "${roleArn('finder')}"}`,
+    ];
+    writeFileSync(file, `discovery_service: {enabled: yes, aws: [${matchers}]}\n`);
+    const own = await teleport(['bootstrap', '-c', file, '--manual', '--attach-to-role', roleArn('agent')]);
+    expect(seen(documents(own.out)[0]!)).toEqual([
+      ['sts:AssumeRole', roleArn('finder')],
+      'RedshiftFetchMetadata',
+      'redshift-serverless:ListWorkgroups',
+    ]);
+    const role = await teleport(['bootstrap', '-c', file, '--manual', '--attach-to-role', roleArn('finder')]);
+    expect(seen(documents(role.out)[0]!)).toEqual(['RedshiftConnectAsDBUser', 'RedshiftFetchMetadata']);
+  });
+
   test('what stands for something that only AWS knows is called a placeholder', async () => {
     const { out } = await teleport(bootstrap('--manual', '--assumes-roles=analyst'));
     expect(documents(out)[0]).toContain('arn:aws:iam::aws-account-id:role/analyst');

@@ -4,12 +4,13 @@ import { IAM_TYPES, type IamType, parseIamTypes } from '../../../aws/iam-types.j
 import { splitAwsHost } from '../../../aws/partitions.js';
 import type { Env } from '../../../cli/env.js';
 import { printLine } from '../../../cli/output.js';
+import type { AwsMatcher } from '../../../cloud/matchers.js';
 import { hostOf } from '../../../host-port.js';
 import { databaseType } from '../../../resources/database-type.js';
 import { databaseWithDefaults } from '../../../resources/defaults.js';
 import type { Database } from '../../../resources/types.js';
 import { readConfigFile } from '../../config.js';
-import { type DatabaseConfig, databaseConfig } from '../../config-databases.js';
+import { awsMatchers, type DatabaseConfig, databaseConfig } from '../../config-databases.js';
 import { applyPlan, showPlan } from './apply.js';
 import {
   notesOnPlaceholders,
@@ -37,7 +38,8 @@ export async function run(env: Env, args: BootstrapArgs): Promise<void> {
     '--attach-to-user',
   ]);
   printLine(env, `Reading configuration at "${args.config}"...`);
-  const served = servedBy(databaseConfig(readConfigFile(args.config).raw));
+  const { raw } = readConfigFile(args.config);
+  const served = servedBy(databaseConfig(raw), awsMatchers(raw.discovery_service?.aws));
   const { assumesRoles, policyName } = args;
   if (args.manual) {
     const bearer = target ?? ({ kind: 'user', name: PLACEHOLDER_USER } as const);
@@ -57,17 +59,19 @@ function printAccount(env: Env, { bearer, policies }: Plan): void {
   printLine(env, `Configure AWS for Database Service for accounts: [${bearer.accountId ?? UNKNOWN_ACCOUNT}]`);
 }
 
-/** Types and roles of the section `db_service`. */
-export function servedBy({ databases, resources, aws }: DatabaseConfig): Served {
+/** Types and roles of the sections `db_service` and `discovery_service`. */
+function servedBy({ databases, resources, aws }: DatabaseConfig, discovery: readonly AwsMatcher[]): Served {
+  const typesIn = ({ types }: AwsMatcher) =>
+    parseIamTypes(types.filter((type) => IAM_TYPES.some((known) => known === type)));
+  // A role for looking is the role for entering what was found.
+  const matchers = [...aws, ...discovery.filter(({ assume_role_arn }) => assume_role_arn)];
   return {
     databases: databases.map((database) => ({
       type: iamType(database),
       roleArn: database.spec.aws?.assume_role_arn ?? '',
     })),
-    matchers: aws.map(({ types, assume_role_arn }) => ({
-      types: parseIamTypes(types.filter((type) => IAM_TYPES.some((known) => known === type))),
-      roleArn: assume_role_arn ?? '',
-    })),
+    matchers: matchers.map((matcher) => ({ types: typesIn(matcher), roleArn: matcher.assume_role_arn ?? '' })),
+    searches: discovery.filter(({ assume_role_arn }) => !assume_role_arn).flatMap(typesIn),
     resources: resources.map(({ aws }) => ({ roleArn: aws?.assume_role_arn ?? '' })),
   };
 }

@@ -8,7 +8,7 @@
  */
 import { isArn, parseArn } from '../../../aws/arn.js';
 import { checkPolicyName, checkRoles, type PolicyBearer, parseBearer } from '../../../aws/iam-names.js';
-import { agentStatements, type IamPlace, leftOut, PLACEHOLDERS } from '../../../aws/iam-policy.js';
+import { agentStatements, type IamPlace, leftOut, PLACEHOLDERS, searchStatements } from '../../../aws/iam-policy.js';
 import type { IamType } from '../../../aws/iam-types.js';
 import { formatPolicy, type PolicyStatement, splitPolicy } from '../../../aws/policy-document.js';
 import { TeleportError } from '../../../errors.js';
@@ -22,6 +22,8 @@ export const UNKNOWN_ACCOUNT = '*';
 export interface Served {
   databases: readonly { type: IamType | undefined; roleArn: string }[];
   matchers: readonly { types: readonly IamType[]; roleArn: string }[];
+  /** What a Discovery Service looks for as itself; other agents enter what it finds. */
+  searches: readonly IamType[];
   /** Roles of `db_service.resources`, whose databases are not in the file. */
   resources: readonly { roleArn: string }[];
 }
@@ -51,7 +53,11 @@ export function planPolicies(served: Served, options: PlanOptions): Plan {
   const types = typesOf(served, role ?? '');
   const assumed = [...(role === undefined ? roles : []), ...assumesRoles];
   const place = anyIn(bearer, roles);
-  const statements = agentStatements({ types, place, assumesRoles: assumed, discovers: true });
+  const searched = role === undefined ? served.searches.filter((type) => !types.includes(type)) : [];
+  const statements = [
+    ...agentStatements({ types, place, assumesRoles: assumed, discovers: true }),
+    ...searchStatements(searched),
+  ];
   return {
     bearer,
     policies: namedPolicies(policyName, statements),
