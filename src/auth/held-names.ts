@@ -9,7 +9,18 @@ interface Place {
   /** Resolves when it is this one's turn. */
   turn: Promise<void>;
   enter(): void;
+  /** Runs while this one has the name and others wait. */
+  patience: NodeJS.Timeout | undefined;
+  readonly wanted: AbortController;
 }
+
+export interface HeldName extends Disposable {
+  /** Aborted when another holder has waited for so long that this one should give it back. */
+  wanted: AbortSignal;
+}
+
+/** Far more than a change takes, and less than anybody waits for one. */
+const PATIENCE_MS = 10_000;
 
 /** Of one holder, held and waited for, all names together. */
 export const MOST_PLACES = 1_000;
@@ -24,7 +35,7 @@ export class HeldNames {
    * @returns gives it back
    * @throws the signal's reason when it is aborted before one has it; TeleportError `LimitExceeded` when the holder has too many
    */
-  async take(name: string, signal: AbortSignal, holder = ''): Promise<Disposable> {
+  async take(name: string, signal: AbortSignal, holder = ''): Promise<HeldName> {
     signal.throwIfAborted();
     this.#count(holder, 1);
     const line = this.#lines.get(name) ?? new Map<string, Place[]>();
@@ -37,16 +48,16 @@ export class HeldNames {
       if (!leaveLine(line, holder, place)) return;
       this.#count(holder, -1);
       if (line.size === 0) this.#lines.delete(name);
-      else firstOf(line)?.enter();
+      else settle(line);
     };
-    firstOf(line)?.enter();
+    settle(line);
     try {
       await unlessAborted(signal, place.turn);
     } catch (error) {
       leave();
       throw error;
     }
-    return { [Symbol.dispose]: leave };
+    return { wanted: place.wanted.signal, [Symbol.dispose]: leave };
   }
 
   #count(holder: string, more: 1 | -1): void {
@@ -67,11 +78,27 @@ function firstOf(line: ReadonlyMap<string, Place[]>): Place | undefined {
   return first?.[0];
 }
 
+/** The first one has it, for so long as nobody else waits, and then for a while. */
+function settle(line: ReadonlyMap<string, Place[]>): void {
+  const first = firstOf(line);
+  if (first === undefined) return;
+  first.enter();
+  const isWanted = line.size > 1;
+  if (isWanted) first.patience ??= setTimeout(() => first.wanted.abort(), PATIENCE_MS).unref();
+  else forgive(first);
+}
+
+function forgive(place: Place): void {
+  clearTimeout(place.patience);
+  place.patience = undefined;
+}
+
 /** @returns whether it was there */
 function leaveLine(line: Map<string, Place[]>, holder: string, place: Place): boolean {
   const mine = line.get(holder);
   const at = mine?.indexOf(place) ?? -1;
   if (!mine || at < 0) return false;
+  forgive(place);
   const hadIt = firstOf(line) === place;
   mine.splice(at, 1);
   if (mine.length === 0) line.delete(holder);
@@ -88,5 +115,5 @@ function newPlace(): Place {
   const turn = new Promise<void>((resolve) => {
     enter = resolve;
   });
-  return { turn, enter };
+  return { turn, enter, patience: undefined, wanted: new AbortController() };
 }

@@ -14,7 +14,7 @@ import { isAutoUserName } from '../resources/auto-user-name.js';
 import { endpointOf } from '../resources/database-uri.js';
 import { isRedshift } from '../resources/database-user.js';
 import type { Database } from '../resources/types.js';
-import { inTime, rest, withDeadline } from '../wait.js';
+import { inTime, rest, unlessAborted, withDeadline } from '../wait.js';
 import { adminRefused } from './admin-refusal.js';
 import type { Admin, AutoUser } from './auto-user.js';
 import { admitUser, dialectOf, endUser, type UserEnd } from './user-change.js';
@@ -67,9 +67,13 @@ interface Use {
 
 const ADMINS_AT_ONCE = 8;
 const ADMIN_LOGIN_MS = 15_000;
+/** Those who hold or wait for a user of one server: each is a call at Auth, and these come before the administrators. */
+const LOCKS_AT_ONCE = 64;
 const LOCK_MS = 30_000;
 /** Rights are taken away without the lock, too. */
 const LOCK_TO_END_MS = 5_000;
+/** Longer than Auth lets anybody hold a user for whom others wait. */
+const LOCK_TO_SWEEP_MS = 15_000;
 /** From the first look to the person's own connection. */
 const ENTER_MS = 75_000;
 /** What an administrator does from the login on; with everything around it still shorter than Auth lets anybody hold a user. */
@@ -88,7 +92,7 @@ const NOT_YET = 'Cannot take rights away yet.';
 export class AutoUsers {
   readonly #options: AutoUsersOptions;
   readonly #uses = new Map<string, Use>();
-  readonly #doors = new Map<string, ReturnType<typeof atOnce>>();
+  readonly #doors = new Map<string, Doors>();
   /** What takes rights away later. */
   readonly #later = new Set<Promise<void>>();
 
@@ -122,7 +126,7 @@ export class AutoUsers {
     if (!supportsAutoUsers(database)) return;
     const admin = { name: adminUserOf(database)!, database: adminDatabaseOf(database) ?? usualDatabase(database) };
     const look = () => this.#asAdmin(database, admin, (session, dialect) => dialect.abandoned(session));
-    const left = (await this.#door(database)(look)).filter(({ name }) => isAutoUserName(name, database));
+    const left = (await this.#doorsOf(database).admins(look)).filter(({ name }) => isAutoUserName(name, database));
     // Not always the same ones, where there are more than can be done.
     const from = Math.floor(Math.random() * left.length);
     const users = [...left.slice(from), ...left.slice(0, from)].slice(0, MOST_SWEPT);
@@ -138,10 +142,11 @@ export class AutoUsers {
         continue;
       }
       try {
-        const { how } = await this.#door(database)(async () => {
+        const { locks, admins } = this.#doorsOf(database);
+        const { how } = await locks(async () => {
           // Without the lock it would take the user from somebody who is coming in through another agent.
-          using held = await this.#hold(database, user.name, LOCK_TO_END_MS);
-          return await this.#endHeld(database, { ...user, admin }, { signal: held.lost });
+          using held = await this.#hold(database, user.name, LOCK_TO_SWEEP_MS);
+          return await admins(() => this.#endHeld(database, { ...user, admin }, { signal: held.lost }));
         });
         if (how === 'disabled' || how === 'dropped') onEnd(user.name, { isDropped: how === 'dropped' });
       } catch (error) {
@@ -157,7 +162,8 @@ export class AutoUsers {
 
   /** @returns what nobody else may have until the session's own connection stands */
   async #admit(database: Database, user: AutoUser, { onChanging, signal }: Admission): Promise<HeldUser> {
-    return await this.#door(database)(async () => {
+    const { locks, admins } = this.#doorsOf(database);
+    return await locks(async () => {
       signal.throwIfAborted();
       const held = await this.#hold(database, user.name, LOCK_MS, { sameNames: isRedshift(database) });
       try {
@@ -166,7 +172,12 @@ export class AutoUsers {
           onChanging();
           return admitUser(session, dialect, { user: user.name, roles: user.roles, mode: user.mode });
         };
-        await this.#asAdmin(database, user.admin, change, AbortSignal.any([signal, held.lost]));
+        const over = AbortSignal.any([signal, held.lost]);
+        // Nobody else waits for this user because so many others are being changed.
+        await unlessAborted(
+          over,
+          admins(() => this.#asAdmin(database, user.admin, change, over)),
+        );
         return held;
       } catch (error) {
         held[Symbol.dispose]();
@@ -180,12 +191,13 @@ export class AutoUsers {
   }
 
   async #end(database: Database, user: AutoUser, left: readonly OwnConnection[]): Promise<UserEnd> {
-    return await this.#door(database)(async () => {
+    const { locks, admins } = this.#doorsOf(database);
+    return await locks(async () => {
       using _held = await this.#hold(database, user.name, LOCK_TO_END_MS).catch((error: unknown) => {
         this.#options.log.warn('Taking rights away without a lock.', { user: user.name, error: messageOf(error) });
         return undefined;
       });
-      return await this.#endHeld(database, user, { left });
+      return await admins(() => this.#endHeld(database, user, { left }));
     });
   }
 
@@ -240,12 +252,12 @@ export class AutoUsers {
     }
   }
 
-  /** Of all that administrators do on one server, so many at once. It comes before the lock: nobody waits here with one. */
-  #door(database: Database): ReturnType<typeof atOnce> {
+  /** Of one server. */
+  #doorsOf(database: Database): Doors {
     const endpoint = endpointOf(database);
-    const door = this.#doors.get(endpoint) ?? atOnce(ADMINS_AT_ONCE);
-    this.#doors.set(endpoint, door);
-    return door;
+    const doors = this.#doors.get(endpoint) ?? { locks: atOnce(LOCKS_AT_ONCE), admins: atOnce(ADMINS_AT_ONCE) };
+    this.#doors.set(endpoint, doors);
+    return doors;
   }
 
   /**
@@ -258,6 +270,7 @@ export class AutoUsers {
     work: (session: PgSession, dialect: UserDialect) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
+    signal?.throwIfAborted();
     const { socket, loggedIn } = await connectDatabase(this.#options.connect, {
       database,
       dbUser: admin.name,
@@ -281,6 +294,14 @@ export class AutoUsers {
       cutAfter(socket, LEAVE_MS);
     }
   }
+}
+
+/** So many at once. The lock comes first: who waits long for one keeps nobody else from the server. */
+interface Doors {
+  /** What needs a user to itself. */
+  locks: ReturnType<typeof atOnce>;
+  /** What administrators do. */
+  admins: ReturnType<typeof atOnce>;
 }
 
 type UserToEnd = Pick<AutoUser, 'name' | 'mode' | 'admin'>;

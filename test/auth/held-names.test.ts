@@ -1,14 +1,16 @@
 /** Locks by name: who waits, and who goes away. Tests: src/auth/offers.ts, src/auth/recent-offers.ts, src/db/user-lock.ts */
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { abortForMany } from '../../src/abort.js';
 import type { AuthClient } from '../../src/api/client.js';
 import { toMessage } from '../../src/api/convert.js';
 import { HeldNames, MOST_PLACES } from '../../src/auth/held-names.js';
 import { RecentOffers } from '../../src/auth/recent-offers.js';
 import { lockAtAuth } from '../../src/db/user-lock.js';
-import type { Database, DatabaseServer } from '../../src/resources/types.js';
-import { TestAuth } from './test-auth.js';
+import { generateKey, privateKeyPem, publicKeyPem } from '../../src/pki/keys.js';
+import type { Database, DatabaseServer, ProvisionToken } from '../../src/resources/types.js';
+import { TestAuth, text } from './test-auth.js';
 
 let cluster: TestAuth;
 beforeAll(async () => {
@@ -77,18 +79,75 @@ test('R-A-L1 each holder has one place in a line, and so many in all', async () 
   (await names.take('one more', never, 'mallory'))[Symbol.dispose]();
 });
 
+test('R-D-2 who has a name gives it back a while after another has begun to wait, and not before', async () => {
+  jest.useFakeTimers();
+  try {
+    const names = new HeldNames();
+    const held = await names.take('a', never, 'mallory');
+    const again = names.take('a', never, 'mallory');
+    jest.advanceTimersByTime(60_000);
+    expect(held.wanted.aborted).toBe(false);
+    const gone = new AbortController();
+    const early = names.take('a', gone.signal, 'alice');
+    jest.advanceTimersByTime(9_000);
+    gone.abort(new Error('gone'));
+    await expect(early).rejects.toThrow('gone');
+    jest.advanceTimersByTime(60_000);
+    expect(held.wanted.aborted).toBe(false);
+    const waiting = names.take('a', never, 'alice');
+    jest.advanceTimersByTime(9_999);
+    expect(held.wanted.aborted).toBe(false);
+    jest.advanceTimersByTime(1);
+    expect(held.wanted.aborted).toBe(true);
+    held[Symbol.dispose]();
+    // The other one's turn comes before the next of the same, for whom the same holds.
+    const next = await waiting;
+    jest.advanceTimersByTime(10_000);
+    expect(next.wanted.aborted).toBe(true);
+    next[Symbol.dispose]();
+    (await again)[Symbol.dispose]();
+    expect(jest.getTimerCount()).toBe(0);
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
 /** The agent says that it serves it. */
-async function offer(agent: AuthClient, endpoint: string, more: Partial<Database['spec']> = {}): Promise<void> {
+async function offer(
+  agent: AuthClient,
+  endpoint: string,
+  more: Partial<Database['spec']> = {},
+  hostId?: string,
+): Promise<void> {
   const metadata = { name: endpoint.replaceAll(/\W/g, '-').slice(0, 100) };
   const spec = { protocol: 'postgres', uri: endpoint, ...more };
   const database: Database = { kind: 'db', version: 'v3', metadata, spec };
-  await offerOf(agent, database);
+  await offerOf(agent, database, hostId);
 }
 
-async function offerOf(agent: AuthClient, database: Database): Promise<void> {
+/** An agent of another host than that of Auth. */
+async function otherHost(): Promise<{ hostId: string; client: AuthClient }> {
+  const hostId = randomUUID();
+  const admin = await cluster.asHost('Admin');
+  const token: ProvisionToken = {
+    kind: 'token',
+    version: 'v2',
+    metadata: { name: 'for-another' },
+    spec: { roles: ['Db'], join_method: 'token' },
+  };
+  await admin.auth.createTokenV2({ token: { case: 'v2', value: toMessage('token', token) } });
+  const key = await generateKey('ecdsa-p256');
+  const publicTlsKey = Buffer.from(publicKeyPem(key));
+  const nobody = await cluster.as({});
+  const request = { hostId, nodeName: 'host-2', role: 'Db', token: token.metadata.name, publicTlsKey };
+  const { tls } = await nobody.join.registerUsingToken(request);
+  return { hostId, client: await cluster.as({ certPem: text(tls), keyPem: privateKeyPem(key) }) };
+}
+
+async function offerOf(agent: AuthClient, database: Database, hostId?: string): Promise<void> {
   const { metadata } = database;
-  const { hostId } = await cluster.identity('Db');
-  const spec = { host_id: hostId, hostname: 'h', version: '18.3.0', database };
+  const host_id = hostId ?? (await cluster.identity('Db')).hostId;
+  const spec = { host_id, hostname: 'h', version: '18.3.0', database };
   const server: DatabaseServer = { kind: 'db_server', version: 'v3', metadata, spec };
   await agent.auth.upsertDatabaseServer({ server: toMessage('db_server', server) });
 }
@@ -141,6 +200,22 @@ test('R-D-1 a host that offers very many servers forgets its own, and those of o
   for (let at = 0; at < 20; at++) offers.add(`host${at}`, 's');
   expect(offers.has('host19', 's')).toBe(true);
   expect(offers.has('honest', 'b') || offers.has('crowded', 's19')).toBe(false);
+});
+
+test('R-D-2 a host that holds a user for ever, and asks again at once, keeps nobody out', async () => {
+  const mallory = await cluster.asHost('Db');
+  const { hostId, client: honest } = await otherHost();
+  const user = { endpoint: 'shared.example.com:5432', user: 'alice', sameNames: false };
+  await offer(mallory, user.endpoint);
+  await offer(honest, user.endpoint, {}, hostId);
+  const held = await lockAtAuth(mallory)(user, 120_000);
+  const lost = once(held.lost, 'abort');
+  const again = lockAtAuth(mallory)(user, 120_000);
+  const mine = await lockAtAuth(honest)(user, 30_000);
+  await lost;
+  expect(mine.lost.aborted).toBe(false);
+  mine[Symbol.dispose]();
+  (await again)[Symbol.dispose]();
 });
 
 test('over Auth it is one lock for all agents, and an agent that is gone has given it back', async () => {

@@ -347,6 +347,28 @@ describe('with several sessions', () => {
     expect([await account(), await account('bob')]).toEqual([DISABLED, DISABLED]);
   });
 
+  test('R-D-2 who waits for users that another agent holds keeps nobody else from the server', async () => {
+    const take = (user: string) => names.take(JSON.stringify([`localhost:${server.port}`, user]), never, 'mallory');
+    const never = new AbortController().signal;
+    const people = Array.from({ length: 8 }, (_, at) => `waiting${at}`);
+    const held = await Promise.all(people.map(take));
+    const admin = { name: ADMIN, database: 'dev' };
+    const stays = people.map((name) => {
+      const user = { name, owner: name, mode: 'keep' as const, roles: ['reader'], admin };
+      const stay = agent.context.autoUsers.begin(databaseOf('pg'), user);
+      const entering = stay.enter({ onAdmitted() {}, connect: async () => name, close() {} });
+      return { stay, entering };
+    });
+    const session = await enter();
+    expect(await account()).toEqual(ENABLED);
+    await leave(session);
+    expect(await account()).toEqual(DISABLED);
+    for (const one of held) one[Symbol.dispose]();
+    expect(await Promise.all(stays.map(({ entering }) => entering))).toEqual(people);
+    await Promise.all(stays.map(({ stay }) => stay.leave(undefined, () => {})));
+    for (const name of people) await remove(name);
+  });
+
   test('roles that changed meanwhile are refused until the sessions have ended', async () => {
     const session = await enter();
     agent.roles = [keeping(['reader'])];

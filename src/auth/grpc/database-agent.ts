@@ -121,11 +121,11 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       checkWord('endpoint', endpoint);
       checkWord('user', user);
       await requireOffer(state, hostId, endpoint, context);
-      using _held = await state.heldNames.take(JSON.stringify([endpoint, user]), context.signal, hostId);
+      using held = await state.heldNames.take(JSON.stringify([endpoint, user]), context.signal, hostId);
       const isSame = ({ metadata }: User) => isSameInRedshift(metadata.name, user);
       const same = sameNames ? (await state.users.list()).filter(isSame) : [];
       yield { sameNames: same.map(({ metadata }) => metadata.name) };
-      await rest(MOST_HELD_MS, context.signal, { isIdle: true });
+      await rest(MOST_HELD_MS, AbortSignal.any([context.signal, held.wanted]), { isIdle: true });
     },
     async *watchDatabases(_, context) {
       await asAgent(context);
