@@ -167,6 +167,10 @@ const isFactor = (word: string | undefined): boolean => !word || (FACTORS as rea
 
 /** @throws TeleportError for settings that may not be kept */
 export function checkSettings(settings: AnySettings): void {
+  const { kind, version } = settings as { kind: string; version?: string };
+  if (version && version !== 'v2') {
+    throw new TeleportError('BadParameter', `${kind} resource version ${JSON.stringify(version)} is not supported`);
+  }
   if (settings.metadata?.expires) {
     throw new TeleportError('BadParameter', 'metadata.expires: settings of the cluster do not expire', {
       hint: 'Leave it out, and reset them with "tctl rm" when they have served.',

@@ -80,10 +80,9 @@ export async function createSettings(
   return `${SETTINGS_NAMES[settings.kind]} has been ${METHODS[settings.kind].made}`;
 }
 
-/** `tctl edit`. @throws CompareFailed when somebody else wrote in between */
+/** `tctl edit`, after `refuseConfigured`. @throws CompareFailed when somebody else wrote in between */
 export async function updateSettings(client: AuthClient, settings: AnySettings, notes: CallOptions): Promise<string> {
   const now = await fetchSettings(client, settings.kind);
-  refuseConfigured(now);
   await write('update', client, settings, now, notes);
   return `${SETTINGS_NAMES[settings.kind]} has been updated`;
 }
@@ -109,8 +108,8 @@ export async function resetSettings(client: AuthClient, kind: SettingsKind): Pro
   return `${SETTINGS_NAMES[kind]} has been reset to defaults`;
 }
 
-/** The file wins at the next start, so what is written here would be gone. */
-function refuseConfigured(now: AnySettings): void {
+/** The file wins at the next start, so what is written here would be gone. @throws BadParameter */
+export function refuseConfigured(now: AnySettings): void {
   if (originOf(now) !== 'config-file') return;
   throw new TeleportError(
     'BadParameter',

@@ -15,6 +15,7 @@ import type { Env } from '../cli/env.js';
 import { printLine, yamlText } from '../cli/output.js';
 import { fileError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { safestFirst } from '../folder.js';
+import { type AnySettings, isSettings } from '../resources/cluster-settings.js';
 import { withDefaults } from '../resources/defaults.js';
 import { printable } from '../resources/printable.js';
 import { parseRef, type ResourceRef, refText, SINGLETONS } from '../resources/ref.js';
@@ -22,7 +23,7 @@ import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
 import { shellWord } from '../shell-word.js';
-import { updateSettings } from './cluster-settings.js';
+import { refuseConfigured, updateSettings } from './cluster-settings.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { warnEnded } from './ended.js';
 import { fetchResources } from './get.js';
@@ -40,6 +41,7 @@ export async function run(env: Env, args: EditArgs): Promise<void> {
   await using client = await connectAdmin(env, args);
   const [before] = await fetchResources(client, ref, { withSecrets: true, whole: true });
   if (before === undefined) throw new TeleportError('NotFound', `could not get resource ${refText(ref)}`);
+  if (isSettings(before.kind)) refuseConfigured(before as AnySettings);
   // Whoever can replace the folder chooses what is written.
   const [parent = tmpdir()] = await safestFirst([tmpdir(), '/tmp']);
   const folder = await mkdtemp(join(parent, 'tctl-edit-')).catch((error: unknown) => {

@@ -8,7 +8,8 @@ import type { Env } from '../cli/env.js';
 import { labelsText, print, printTctlJson, printTctlYaml, type Table, tableFor } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import { adminUserOf } from '../rbac/auto-users.js';
-import { type AnySettings, isSettings, originOf } from '../resources/cluster-settings.js';
+import { isSettings } from '../resources/cluster-settings.js';
+import { ORIGIN_LABEL } from '../resources/labels.js';
 import { printable } from '../resources/printable.js';
 import { parseRefs, type ResourceRef } from '../resources/ref.js';
 import {
@@ -46,12 +47,16 @@ export async function run(env: Env, args: GetArgs): Promise<void> {
   }
   await using client = await connectAdmin(env, args);
   const found = (await Promise.all(refs.map((ref) => fetchResources(client, ref, args)))).flat();
-  // Settings that nobody wrote are not to be written.
-  const isWritten = (one: AnyResource) => !isSettings(one.kind) || originOf(one as AnySettings) === 'dynamic';
   const resources = args.resources === 'all' ? found.filter(isWritten) : found;
   if (args.format === 'json') printTctlJson(env, resources.map(printable));
   else if (args.format === 'yaml') await printTctlYaml(env, resources.map(printable));
   else print(env, await textOf(env, refs[0]!.kind, resources, args));
+}
+
+/** By people: not settings that nobody has set, nor a database that a Discovery Service has found and keeps up to date. */
+function isWritten({ kind, metadata }: AnyResource): boolean {
+  const origin = metadata.labels?.[ORIGIN_LABEL];
+  return isSettings(kind) ? origin === 'dynamic' : kind !== 'db' || origin !== 'cloud';
 }
 
 export interface FetchOptions {

@@ -21,6 +21,7 @@ const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 export async function run(env: Env, args: RmArgs): Promise<void> {
   const ref = parseRef(args.resource);
   if (isSettings(ref.kind)) {
+    if (ref.name) throw new TeleportError('BadParameter', `only simple \`tctl rm ${ref.kind}\` can be used`);
     await using client = await connectAdmin(env, args);
     return printLine(env, await resetSettings(client, ref.kind));
   }

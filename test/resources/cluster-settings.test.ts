@@ -65,6 +65,11 @@ test.each<[string, string, object, string]>([
   },
 );
 
+test('another version is refused', () => {
+  const newer = { ...preference({}), version: 'v3' } as unknown as AnyResource;
+  expect(() => checkResource(newer)).toThrow('cluster_auth_preference resource version "v3" is not supported');
+});
+
 test('settings do not expire', () => {
   const expiring = resource('cluster_networking_config', {}, { expires: '2099-01-01T00:00:00Z' });
   expect(() => checkResource(expiring)).toThrow('metadata.expires: settings of the cluster do not expire');

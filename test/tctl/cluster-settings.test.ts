@@ -117,6 +117,14 @@ test('the mode of the listeners cannot change, and is not lost', async () => {
   expect(await shown(NETWORKING)).toMatchObject({ spec: { proxy_listener_mode: 1, client_idle_timeout: '1m0s' } });
 });
 
+test('there is one of each kind, which has no name', async () => {
+  for (const command of ['get', 'rm']) {
+    expect(refused(await cluster.tctl('', command, 'cap/other'))).toContain(
+      `only simple \`tctl ${command} ${PREFERENCE}\``,
+    );
+  }
+});
+
 test('edited, whether or not somebody wrote them before', async () => {
   cluster.vars = { TELEPORT_EDITOR: 'sed -i s/12h0m0s/8h0m0s/' };
   expect(fine(await cluster.tctl('', 'edit', 'cap'))).toBe('cluster auth preference has been updated\n');
@@ -199,6 +207,8 @@ test('a restart keeps them; a configuration file that says something about a kin
     expect(said).toContain('the cluster auth preference stands in the configuration file of the Auth Service');
     expect(said).toContain('tctl create -f --confirm');
     expect(refused(await own.tctl('', 'rm', 'cap'))).toContain('cannot be reset while it does');
+    own.vars = { TELEPORT_EDITOR: 'false' };
+    expect(refused(await own.tctl('', 'edit', 'cap'))).toContain('stands in the configuration file');
     fine(await own.tctl(text, 'create', '-f', '--confirm'));
     expect(await shown(PREFERENCE, own)).toMatchObject({ spec });
 

@@ -91,6 +91,14 @@ const RESOURCES = [
   },
 ];
 
+/** Of a Discovery Service. */
+const FOUND = {
+  kind: 'db',
+  version: 'v3',
+  metadata: { name: 'found', labels: { 'teleport.dev/origin': 'cloud' } },
+  spec: { protocol: 'postgres', uri: 'localhost:5432' },
+};
+
 /** To make one for the first time, there must be a root. */
 const ROOT = {
   kind: 'trusted_cluster',
@@ -108,6 +116,7 @@ const ROOT = {
 beforeAll(async () => {
   cluster = await TestAuth.start({ staticTokens: ['db:static'] });
   await cluster.auth.store.put('/trusted_cluster/head.example.com', JSON.stringify(ROOT));
+  await cluster.auth.store.put('/db/found', JSON.stringify(FOUND));
   fine(await cluster.tctl(documents(RESOURCES), 'create'));
 });
 afterAll(() => cluster?.remove());
@@ -130,6 +139,11 @@ test('everything that people write is in it, in an order in which it can be made
 test('a token of the configuration file is not: made again, it would outlive its line there', async () => {
   expect(await all()).toContain('name: join-me');
   expect(await all()).not.toContain('static');
+});
+
+test('a database that was discovered is not: written by hand, it would not be kept up to date any more', async () => {
+  expect(await all()).not.toContain('found');
+  expect(fine(await cluster.tctl('', 'get', 'db'))).toContain('name: found');
 });
 
 test.each(['yaml', 'json'])('out and in again as %s, it is the same text', async (format) => {
