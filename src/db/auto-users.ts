@@ -17,8 +17,8 @@ import type { Database } from '../resources/types.js';
 import { inTime, rest, unlessAborted, withDeadline } from '../wait.js';
 import { adminRefused } from './admin-refusal.js';
 import type { Admin, AutoUser } from './auto-user.js';
-import { admitUser, dialectOf, endUser, type UserEnd } from './user-change.js';
-import { ADMIN_LIMITS, type UserDialect } from './user-dialect.js';
+import { admitUser, dialectOf, endUser, terminateSessions, type UserEnd } from './user-change.js';
+import { ADMIN_LIMITS, quoted, type UserDialect } from './user-dialect.js';
 import type { HeldUser, UserLock } from './user-lock.js';
 
 export interface AutoUsersOptions {
@@ -88,6 +88,7 @@ const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
 const LEAVE_MS = 5_000;
 const NOT_YET = 'Cannot take rights away yet.';
+const IN_USE = 'Rights stay: others than this agent have sessions as the user.';
 
 export class AutoUsers {
   readonly #options: AutoUsersOptions;
@@ -110,7 +111,11 @@ export class AutoUsers {
     };
     return new UserStay(use, {
       admit: (given) => this.#admit(database, user, given),
-      end: () => this.#end(database, user, use.left),
+      end: async () => {
+        const end = await this.#end(database, user, use.left);
+        if (end.how === 'in-use') this.#options.log.info(IN_USE, { user: user.name, processes: end.sessions });
+        return end;
+      },
       forget,
       endLater: (onEnd) =>
         this.#endLater(use, database, user, (end) => {
@@ -207,16 +212,24 @@ export class AutoUsers {
     { left = [], signal }: { left?: readonly OwnConnection[]; signal?: AbortSignal },
   ): Promise<UserEnd> {
     const work = async (session: PgSession, dialect: UserDialect) => {
-      let end: UserEnd = { how: 'gone' };
-      for (const waitMs of OWN_END_WAITS_MS) {
-        await rest(waitMs);
-        end = await endUser(session, dialect, user.name, user.mode);
-        const seen = end.how === 'in-use' ? end.sessions : [];
-        const own = left.filter(({ pid }) => seen.includes(String(pid)));
-        if (own.length === 0) break;
-        // A statement goes on although its client has gone.
-        if (waitMs === 0) await Promise.all(own.map(({ cancel }) => cancel().catch(() => {})));
-      }
+      const look = () => endUser(session, dialect, user.name, user.mode);
+      // A statement goes on although its client has gone.
+      const cancelled = await endOwn(left, look, (own) =>
+        Promise.all(own.map(({ cancel }) => cancel().catch(() => {}))),
+      );
+      if (cancelled.own.length === 0) return cancelled.end;
+      // It may be one that catches the cancel.
+      let cause: unknown;
+      const terminate = (own: OwnConnection[]) =>
+        terminateSessions(
+          session,
+          own.flatMap(({ pid }) => pid ?? []),
+        ).catch((error: unknown) => {
+          if (!isServerError(error)) throw error;
+          cause = error;
+        });
+      const { end, own } = await endOwn(cancelled.own, look, terminate);
+      if (own.length > 0) throw stillRunning(own, user.admin, cause);
       return end;
     };
     return await this.#asAdmin(database, user.admin, work, signal);
@@ -316,6 +329,39 @@ function newUse(): Use {
     left: [],
     later: undefined,
   };
+}
+
+/**
+ * Until the server sees none of these any more, or for as long as it may take to see it.
+ *
+ * @param stop  called once, with those that are there
+ * @returns the last look, and those that it saw
+ */
+async function endOwn(
+  left: readonly OwnConnection[],
+  look: () => Promise<UserEnd>,
+  stop: (own: OwnConnection[]) => Promise<unknown>,
+): Promise<{ end: UserEnd; own: OwnConnection[] }> {
+  let end: UserEnd = { how: 'gone' };
+  let own: OwnConnection[] = [];
+  for (const waitMs of OWN_END_WAITS_MS) {
+    await rest(waitMs);
+    end = await look();
+    const seen = end.how === 'in-use' ? end.sessions : [];
+    own = left.filter(({ pid }) => seen.includes(String(pid)));
+    if (own.length === 0) break;
+    if (waitMs === 0) await stop(own);
+  }
+  return { end, own };
+}
+
+function stillRunning(own: readonly OwnConnection[], admin: Admin, cause: unknown): TeleportError {
+  const pids = own.map(({ pid }) => pid).join(', ');
+  const why = cause === undefined ? '' : `: ${messageOf(cause)}`;
+  return new TeleportError('AccessDenied', `rights not taken away: a session still runs (process ${pids})${why}`, {
+    cause,
+    hint: `The administrator ends it where it may: GRANT pg_signal_backend TO ${quoted(admin.name)};`,
+  });
 }
 
 /** Rights were taken away, or there is nothing to take. */

@@ -2,7 +2,8 @@
  * One change of an automatic user, over the administrator's connection. Everything that is looked up and everything that is
  * changed by it is one transaction; the change and its COMMIT travel as one message, so nothing of ours is between them.
  *
- * Source: database-service.md 10.3 and 10.4 for what is done when, and the texts; RFD 12 for the statements.
+ * Source: database-service.md 10.3 and 10.4 for what is done when, and the texts; RFD 12 for the statements; for the end of a session the
+ * PostgreSQL manual, "Server Signaling Functions", and the Amazon Redshift Database Developer Guide, page `PG_TERMINATE_BACKEND`.
  */
 import { TeleportError } from '../errors.js';
 import { isServerError, type ServerError } from '../pg/server-error.js';
@@ -149,6 +150,11 @@ export async function endUser(
     }
   }
   return await endBy(session, dialect, user, 'disabled');
+}
+
+/** End sessions, whatever they are doing. @throws ServerError where the administrator may not */
+export async function terminateSessions(session: PgSession, pids: readonly number[]): Promise<void> {
+  for (const pid of pids) await session.query(`SELECT pg_catalog.pg_terminate_backend(${pid})`);
 }
 
 async function endBy(

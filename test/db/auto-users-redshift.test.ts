@@ -2,6 +2,7 @@
  * Automatic users of a Redshift cluster, by statements that Amazon's documentation has, and the refusal on Serverless.
  * Tests: src/db/user-redshift.ts
  */
+import type { Socket } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { HeldNames } from '../../src/auth/held-names.js';
 import { isTeleportError } from '../../src/errors.js';
@@ -353,4 +354,23 @@ test.each([
     expect(breakAt).toBeLessThan(200);
   }
   expect(redshift.refusals).toEqual([]);
+});
+
+test('R-D-3 the session of a statement that does not end when it is cancelled is ended by the administrator', async () => {
+  await server.query(
+    `create function public.stubborn() returns void language plpgsql as $$ begin loop begin perform pg_sleep(1);
+       exception when query_canceled then null; end; end loop; end $$`,
+    { database: 'dev' },
+  );
+  const session = await enter();
+  session.query('select stubborn()').catch(() => {});
+  const running = "SELECT 1 FROM pg_stat_activity WHERE query = 'select stubborn()'";
+  await until('the statement runs', async () => (await server.query(running))[0]);
+  (session.duplex as Socket).resetAndDestroy();
+  await agent.idle();
+  expect(await account()).toEqual(DISABLED);
+  expect(await server.query(running)).toEqual([]);
+  expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09I', success: true });
+  expect(redshift.refusals).toEqual([]);
+  await server.query('drop function public.stubborn()', { database: 'dev' });
 });

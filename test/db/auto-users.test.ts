@@ -447,6 +447,47 @@ describe('nobody keeps rights after the session', () => {
     expect(await account()).toEqual(DISABLED);
   });
 
+  const stubborn = `do $$ begin loop begin perform pg_sleep(1); exception when query_canceled then null; end; end loop; end $$`;
+
+  /** A statement that catches the cancel, without its client. */
+  async function leaveStubborn(): Promise<number> {
+    const session = await enter();
+    const { pid } = session.backendKey!;
+    session.query(stubborn).catch(() => {});
+    await until('the statement runs', async () => {
+      const values = [String(pid)];
+      return (await server.query("SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND query LIKE 'do %'", { values }))[0];
+    });
+    (session.duplex as Socket).resetAndDestroy();
+    await agent.idle();
+    return pid;
+  }
+
+  test('R-D-3 who leaves a statement behind that catches the cancel: the administrator ends the session', async () => {
+    await server.query(`GRANT pg_signal_backend TO "${ADMIN}"`);
+    await leaveStubborn();
+    expect(await account()).toEqual(DISABLED);
+    expect(await isActive()).toBe(false);
+    expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09I', success: true });
+    await server.query(`REVOKE pg_signal_backend FROM "${ADMIN}"`);
+  });
+
+  test('R-D-3 where the administrator may not end the session it is recorded, and tried again', async () => {
+    const pid = await leaveStubborn();
+    expect(await account()).toEqual(ENABLED);
+    expect(agent.events.at(-1)).toMatchObject({
+      code: 'TDB09W',
+      success: false,
+      error: expect.stringMatching(
+        new RegExp(`^rights not taken away: a session still runs \\(process ${pid}\\): .*terminate`),
+      ),
+    });
+    await server.query(`GRANT pg_signal_backend TO "${ADMIN}"`);
+    await until('the rights are gone', async () => ((await account())!.isOpen ? undefined : true));
+    await until('it is recorded', () => agent.events.at(-1)!.code === 'TDB09I' || undefined);
+    await server.query(`REVOKE pg_signal_backend FROM "${ADMIN}"`);
+  });
+
   test('who comes in by another door, and by a password of their own, as soon as they have gone', async () => {
     const session = await enter();
     await session.query("alter role alice password 'x'");
