@@ -3,9 +3,9 @@
  * thirds of its life are over. While a new one cannot be had the old one stays, the log says why, and the pauses grow.
  */
 import { X509Certificate } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, TeleportError } from '../errors.js';
+import { makeFolders } from '../folder.js';
 import type { Logger } from '../log.js';
 import { splitPem } from '../pki/pem.js';
 import { readCertificate } from '../pki/x509.js';
@@ -105,7 +105,7 @@ export class KeptCertificate {
 
   async #accountKey(): Promise<string> {
     const { dir } = this.#options;
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    await makeFolders(dir, 0o700);
     const file = join(dir, 'account.key');
     const known = await readStateFile(file);
     if (known !== undefined) return known;
