@@ -15,7 +15,7 @@ const waiting = new Map<string, (() => void)[]>();
 let holder: Slices | undefined;
 let began = 0;
 
-/** Do work that somebody asked for. @param who  a login, a host, a network: they share the time by this name */
+/** Do work that somebody asked for. @param who  a login, a host, a network, with its kind: they share the time by this name */
 export function inTheNameOf<T>(who: string, work: () => T): T {
   return asker.run(who, work);
 }

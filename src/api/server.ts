@@ -4,7 +4,13 @@
  * Teleport 18.3.0 as in auth-grpc-and-routing.md 5, and its gotchas for a Node server.
  */
 
-import { createServer, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from 'node:http2';
+import {
+  constants,
+  createServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
 import type { Duplex } from 'node:stream';
 import {
   Code,
@@ -25,8 +31,8 @@ import { inTheNameOf } from '../slices.js';
 import { type Caller, callerKey } from './caller.js';
 import { JoinService } from './gen/authservice_pb.js';
 import { TransportService } from './gen/transport_pb.js';
-import { sharedNameOf } from './known-as.js';
-import { MessageTurns } from './message-turns.js';
+import { originOfBearer, sharedNameOf } from './known-as.js';
+import { MessageTurns, type MessageTurnsOptions } from './message-turns.js';
 import type { DescMethod, DescService } from './protobuf.js';
 import { toConnectError } from './status.js';
 import { supportedClient } from './version-gate.js';
@@ -40,6 +46,8 @@ export interface AuthHttp2ServerOptions {
   maxMessageBytes?: number;
   /** Calls at a time on one connection. Default 1000. */
   maxStreams?: number;
+  /** How much of those with a certificate waits to be read. */
+  unread?: MessageTurnsOptions;
   /** How often a network may call without a certificate, whatever it calls. */
   strangersRate?: RateLimit;
   log?: Logger;
@@ -61,12 +69,13 @@ export interface AuthHttp2Server extends AsyncDisposable {
 /**
  * Largest message that is read. A message is read before anybody can ask whether its sender may send it, at some 300 µs for
  * a hostile KiB, in which nobody else is served. A database of RDS with the authorities of all regions (`global-bundle.pem`)
- * has 165 KiB.
+ * has 165 KiB. What a host of another cluster says at most is its authorities (`auth/checked-authorities.ts`).
  */
 const MOST_BYTES = {
   nobody: 4 * 1024,
   joining: 16 * 1024,
   passing: 64 * 1024,
+  remote: 64 * 1024,
   user: 192 * 1024,
   host: 2 * 1024 * 1024,
 };
@@ -75,19 +84,20 @@ const MOST_ANSWER_BYTES = 4 * 1024 * 1024;
 
 type CallerClass = keyof typeof MOST_BYTES;
 
-/** Long requests of somebody who has no certificate: to join, and bytes on their way through the Proxy, which cost little to read. */
+/** Long requests: of somebody who has no certificate to join, and of anybody bytes on their way through the Proxy, which cost little to read. */
 const JOIN = Object.values(JoinService.method).map(({ name }) => `/${JoinService.typeName}/${name}`);
 const PASSING = `/${TransportService.typeName}/`;
 
 function classOf({ bearer }: Caller, path: string): CallerClass {
-  if (bearer !== undefined) return bearer.role === undefined ? 'user' : 'host';
-  if (JOIN.includes(path)) return 'joining';
-  return path.startsWith(PASSING) ? 'passing' : 'nobody';
+  if (path.startsWith(PASSING)) return 'passing';
+  if (bearer === undefined) return JOIN.includes(path) ? 'joining' : 'nobody';
+  if (bearer.role === undefined) return 'user';
+  return bearer.remote === undefined ? 'host' : 'remote';
 }
 
 /** Whose time it is that a call takes. */
 const nameOf = ({ bearer, remoteAddr }: Caller): string =>
-  bearer ? sharedNameOf(bearer) : networkOf(ipOf(remoteAddr) ?? remoteAddr);
+  bearer ? sharedNameOf(bearer) : `network ${networkOf(ipOf(remoteAddr) ?? remoteAddr)}`;
 
 /** As many as there may be new connections (`net/crowd.ts`). */
 const STRANGERS_RATE: RateLimit = { perMinute: 6_000, burst: 1_000 };
@@ -114,7 +124,7 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
   const callers = new WeakMap<ServerHttp2Session, Caller>();
   const sessions = new Set<ServerHttp2Session>();
   const known: Known = { services: new Set(), streaming: new Set() };
-  const turns = new MessageTurns();
+  const turns = new MessageTurns(options.unread);
   const rate = new StrangersRate(options.strangersRate ?? STRANGERS_RATE);
   const callerOf = (request: Http2ServerRequest): Caller =>
     callers.get(request.stream.session as ServerHttp2Session) ?? { remoteAddr: '' };
@@ -136,6 +146,7 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     nobody: adapter('nobody'),
     joining: adapter('joining'),
     passing: adapter('passing'),
+    remote: adapter('remote'),
     user: adapter('user'),
     host: adapter('host'),
   };
@@ -148,9 +159,11 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
     if (tooOften !== undefined) return refuseCall(request, response, Code.ResourceExhausted, tooOften);
     if (!isSupported(request, log)) return endSession(request.stream.session);
     countBusy(request, response, caller);
-    const [sender, kind] = [nameOf(caller), classOf(caller, request.url)];
-    if (caller.bearer && !known.streaming.has(request.url)) turns.keep(request, sender, mostBytes(kind));
-    inTheNameOf(sender, () => grpc[kind](request, inTeleportsWords(response)));
+    endWithAnswer(request);
+    const kind = classOf(caller, request.url);
+    const { bearer } = caller;
+    if (bearer && !known.streaming.has(request.url)) turns.keep(request, originOfBearer(bearer), mostBytes(kind));
+    inTheNameOf(nameOf(caller), () => grpc[kind](request, inTeleportsWords(response)));
   });
   server.on('sessionError', () => {});
 
@@ -225,6 +238,15 @@ function countBusy(request: Http2ServerRequest, response: Http2ServerResponse, {
     over();
     return writeHead(...head);
   };
+}
+
+/** Whose answer is given before the message is whole could keep what has come of it here as long as he likes. */
+function endWithAnswer({ stream }: Http2ServerRequest): void {
+  const close = () => {
+    if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+  };
+  // The trailers leave first.
+  stream.once('wantTrailers', () => setImmediate(close));
 }
 
 function isSupported(request: Http2ServerRequest, log: Logger): boolean {

@@ -35,5 +35,5 @@ export class FairShare {
 /** Of a stranger. */
 export const originOf = (address: string): Origin => ({ network: networkOf(address), site: siteOf(address) });
 
-/** Of somebody with a certificate, wherever she is. */
-export const originOfLogin = (name: string): Origin => ({ network: `login ${name}`, site: `login ${name}` });
+/** Of somebody with a certificate, wherever she is. @param name  with its kind, such as `user alice` */
+export const originOfLogin = (name: string): Origin => ({ network: name, site: name });

@@ -8,7 +8,7 @@ import { type Caller, callerKey } from '../api/caller.js';
 import type { AuthClient } from '../api/client.js';
 import { JoinService, type RegisterUsingIAMMethodRequest } from '../api/gen/authservice_pb.js';
 import { type ProxyClusterRequest, TransportService } from '../api/gen/transport_pb.js';
-import { knownAs } from '../api/known-as.js';
+import { sharedNameOf } from '../api/known-as.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { splitHostPort } from '../host-port.js';
 import { FairShare, originOf } from '../net/fair-share.js';
@@ -115,7 +115,7 @@ async function* proxyCluster(
   const first = await messages.next();
   if (first.done) return;
   const { cluster, frame } = first.value;
-  const from = { login: bearer && knownAs(bearer).name, signal };
+  const from = { login: bearer && sharedNameOf(bearer), signal };
   const socket = await dialAuth(cluster || clusterName, endpointOf(remoteAddr), from).catch((error: unknown) => {
     if (!isTeleportError(error, 'NotFound')) throw error;
     throw new TeleportError('NotFound', `failed dialing cluster ${JSON.stringify(cluster)}\n\t${error.message}`);

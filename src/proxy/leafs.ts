@@ -66,7 +66,7 @@ export class Leafs {
   /**
    * A connection to the Auth Service of the leaf, as long as others leave it its place.
    *
-   * @param options.login  who shares it, where that is known; else all of the client's network do
+   * @param options.login  who shares it (`user alice`), where that is known; else all of the client's network do
    * @param options.signal  the client has gone
    * @throws as `openDatabase`; the signal's reason; `LimitExceeded` when the place was taken
    */
