@@ -30,7 +30,7 @@ import { hostOf, joinHostPort } from '../host-port.js';
 import { type Bearer, bearerOf, checkUsage } from '../identity/bearer.js';
 import { hostIdIn } from '../identity/host.js';
 import { isLoopback } from '../ip.js';
-import { Crowd, type CrowdOptions, type Guest, type Known } from '../net/crowd.js';
+import { addressOfCluster, Crowd, type CrowdOptions, type Guest, type Known } from '../net/crowd.js';
 import { hangUp } from '../net/hang-up.js';
 import { type Listener, listen } from '../net/listen.js';
 import { endsOf, makeTlsServer, presentedCertificate, type TlsIdentity } from '../net/tls-server.js';
@@ -132,7 +132,7 @@ export async function openListener(state: AuthState, rotator: Rotator, at: Liste
       socket.once('close', () => accepted.delete(ends));
       const { remoteAddr, via } = await originOf(state, socket);
       // A root can say any address: what comes through it counts as its own.
-      guest.from(via ?? hostOf(remoteAddr));
+      guest.from(via === undefined ? hostOf(remoteAddr) : addressOfCluster(via));
       arrivals.set(socket, { remoteAddr, guest, via });
       tls.accept(socket);
     },

@@ -5,6 +5,7 @@
 import { messageOf, TeleportError } from '../errors.js';
 import type { RemoteTrust } from '../identity/bearer.js';
 import type { Logger } from '../log.js';
+import { isSameCluster } from '../resources/cluster-name.js';
 import type { CaType, CertAuthority } from '../resources/types.js';
 import { keyOf, type Store } from '../store/store.js';
 import { bytesOf, checkedAuthorities } from './checked-authorities.js';
@@ -83,17 +84,22 @@ export class RemoteAuthorities {
     return this.#all.has(cluster);
   }
 
+  /** Whoever has this name, in whatever case of its letters. */
+  nameLike(cluster: string): string | undefined {
+    return [...this.#all.keys()].find((name) => isSameCluster(name, cluster));
+  }
+
   isOn(cluster: string): boolean {
     return this.#all.get(cluster)?.isOn ?? false;
   }
 
   /**
-   * The only way to change one: those of one cluster go one after the other, so that what was removed meanwhile does not come
-   * back. `work` looks at `known`, and must not change the same cluster by another call.
+   * The only way to change one: those of one cluster, and of all that have its name in other letters, go one after the other, so
+   * that what was removed meanwhile does not come back. `work` looks at `known`, and must not change the same cluster by another call.
    */
   async change<T>(cluster: string, work: (remote: RemoteChange) => Promise<T>): Promise<T> {
     const all = this.#all;
-    return await inTurn(this.#turns, cluster, () =>
+    return await inTurn(this.#turns, cluster.toLowerCase(), () =>
       work({
         get known() {
           return all.get(cluster);

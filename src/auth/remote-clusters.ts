@@ -1,6 +1,7 @@
 /** At a root: the clusters that have become its leafs, and whether they are there. */
 import { messageOf, TeleportError } from '../errors.js';
 import { ipOf } from '../ip.js';
+import { isSameCluster } from '../resources/cluster-name.js';
 import { TRUST_ROLES } from '../resources/system-role.js';
 import type { CertAuthority, RemoteCluster } from '../resources/types.js';
 import { keyOf } from '../store/store.js';
@@ -29,12 +30,14 @@ export async function validateTrustedCluster(state: AuthState, request: Validate
   state.joinLimits.attempt(ipOf(request.remoteAddr) ?? request.remoteAddr);
   await checkToken(state, request.token);
   const { cluster, authorities } = checkedAuthorities(request.authorities, ['host']);
-  if (cluster === state.clusterName) {
+  if (isSameCluster(cluster, state.clusterName)) {
     throw new TeleportError('AccessDenied', `remote cluster has same name as this cluster: ${cluster}`);
   }
   const { remotes } = state.authorities;
   const look = async () => {
-    if (remotes.has(cluster) || (await state.remoteClusters.get(cluster))) throw taken(state, cluster);
+    const recordOf = async () => (await state.remoteClusters.list()).map(({ metadata }) => metadata.name);
+    const holder = remotes.nameLike(cluster) ?? (await recordOf()).find((name) => isSameCluster(name, cluster));
+    if (holder !== undefined) throw taken(state, holder);
   };
   await look();
   await recorded(state, ['remote_cluster.create', { name: cluster, 'addr.remote': request.remoteAddr }], () =>

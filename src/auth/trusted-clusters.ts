@@ -5,6 +5,7 @@
 import { causesOf, messageOf, TeleportError } from '../errors.js';
 import { couldShareNames, isRemoteName } from '../identity/remote.js';
 import { checkRoleMap, fixedRoles } from '../rbac/role-map.js';
+import { isSameCluster } from '../resources/cluster-name.js';
 import { withDefaults } from '../resources/defaults.js';
 import type { TrustedCluster } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
@@ -79,17 +80,21 @@ async function begin(state: AuthState, who: Who, wanted: TrustedCluster): Promis
       'BadParameter',
       'missing spec.token: the root makes it with "tctl tokens add --type=trusted_cluster"',
     );
-  if (name === state.clusterName) throw sameName(state);
+  if (isSameCluster(name, state.clusterName)) throw sameName(state);
   await refuseSharedNames(state, name);
   checkName(state, name, await state.exchange.clusterBehind(address).catch(untrusted(address)));
-  if (remotes.has(name)) throw knownAlready(name);
+  const refuseKnown = () => {
+    const holder = remotes.nameLike(name);
+    if (holder !== undefined) throw knownAlready(holder);
+  };
+  refuseKnown();
   return await recorded(state, said(who, wanted), async () => {
     const hostAuthority = state.authorities.get('host').resource;
     const given = await state.exchange.exchangeAuthorities({ address, token, hostAuthority });
     const { cluster, authorities } = checkedAuthorities(given, ['host', 'user']);
     checkName(state, name, cluster);
     return await remotes.change(name, async (remote) => {
-      if (remote.known) throw knownAlready(name);
+      refuseKnown();
       const made = await state.trustedClusters.create(wanted);
       await remote.put(authorities, { isOn: enabled }).catch(async (error: unknown) => {
         await state.trustedClusters.delete(name);
@@ -124,7 +129,7 @@ const knownAlready = (name: string) =>
 
 /** The name is the root's own: certificates have it, and people type it. */
 function checkName(state: AuthState, name: string, root: string): void {
-  if (root === state.clusterName) throw sameName(state);
+  if (isSameCluster(root, state.clusterName)) throw sameName(state);
   if (root === name) return;
   throw new TeleportError(
     'BadParameter',

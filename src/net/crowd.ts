@@ -46,6 +46,11 @@ export type Known =
   /** Passed on unread to a service that asks for a certificate itself. */
   | { kind: 'forwarded' };
 
+const OF_CLUSTER = 'cluster ';
+
+/** In the place of an address, for what another cluster hands over: it can state any. */
+export const addressOfCluster = (cluster: string): string => `${OF_CLUSTER}${cluster}`;
+
 interface Connection {
   readonly destroyed: boolean;
   destroy(): unknown;
@@ -123,7 +128,7 @@ export class Crowd {
   /**
    * A connection as it was accepted.
    *
-   * @param address  empty for one that was reset before that: its other end is gone, and nobody can say where it was
+   * @param address  or `addressOfCluster`; empty for one that was reset before that: its other end is gone, and nobody can say where it was
    * @returns undefined when there is no room, and no stranger to make some; and when nobody is there any more
    */
   arrive(connection: Connection, address: string): Guest | undefined {
@@ -176,7 +181,8 @@ export class Crowd {
     }
     const giveBack = 'name' in known ? this.#admitOne(known) : () => {};
     here.known[known.kind]++;
-    if (known.kind !== 'forwarded') here.familiar.add(network);
+    // Where a crowd comes from through a cluster, that cluster can stop it.
+    if (known.kind !== 'forwarded' && !network.startsWith(OF_CLUSTER)) here.familiar.add(network);
     return () => {
       here.known[known.kind]--;
       giveBack();
@@ -278,7 +284,7 @@ export class Guest implements Origin {
     this.#beStranger();
   }
 
-  /** Where it really comes from, once that is known. @throws TeleportError `LimitExceeded` */
+  /** Where it really comes from, once that is known: an address, or `addressOfCluster`. @throws TeleportError `LimitExceeded` */
   from(address: string): void {
     if (this.#isGone) return;
     const network = networkOf(address);

@@ -1,7 +1,8 @@
 /**
  * At a leaf: what comes through the tunnels to its roots. People of a root are let in by that root's authority of users alone;
- * bytes for our Auth Service go on to it unread. Whoever comes this way counts as if she had come to our own door, from the
- * address that the root states, and what all of one root may take has a bound besides: it can state any.
+ * bytes for our Auth Service go on to it unread. Whoever comes this way counts as if she had come to our own door, people by
+ * login; but where she is only the root says, which can state any address. So all of one root come from one place, its own, and
+ * what it states decides no more than who of its own has to go.
  */
 import type { Duplex } from 'node:stream';
 import { knownAs } from '../api/known-as.js';
@@ -12,7 +13,7 @@ import { checkPinnedIp } from '../identity/pinned-ip.js';
 import { remoteIdentity } from '../identity/remote.js';
 import { canonicalIp } from '../ip.js';
 import type { Logger } from '../log.js';
-import type { Crowd, Guest } from '../net/crowd.js';
+import { addressOfCluster, type Crowd, type Guest } from '../net/crowd.js';
 import { FairShare, originOf } from '../net/fair-share.js';
 import { hangUp } from '../net/hang-up.js';
 import { peek } from '../net/peek.js';
@@ -54,7 +55,7 @@ export class RootVisitors {
   async serve(root: string, stream: Duplex, connection: TunnelConnection): Promise<void> {
     const isDatabase = connection.certificateDer.length > 0;
     try {
-      const guest = this.#arrive(stream, connection);
+      const guest = this.#arrive(root, stream, connection);
       if (isDatabase) await this.#toDatabase(root, stream, { ...connection, guest });
       else await this.#toOurAuth(root, stream, { ...connection, guest });
     } catch (error) {
@@ -66,11 +67,13 @@ export class RootVisitors {
     }
   }
 
-  #arrive(stream: Duplex, { clientAddr }: TunnelConnection): Guest {
-    const address = canonicalIp(splitHostPort(clientAddr).host);
-    const guest = address === undefined ? undefined : this.#options.crowd.arrive(stream, address);
+  #arrive(root: string, stream: Duplex, { clientAddr }: TunnelConnection): Guest {
+    if (canonicalIp(splitHostPort(clientAddr).host) === undefined) {
+      throw new TeleportError('BadParameter', `not the address of a client: ${JSON.stringify(clientAddr)}`);
+    }
+    const guest = this.#options.crowd.arrive(stream, addressOfCluster(root));
     if (guest === undefined) throw new TeleportError('LimitExceeded', 'too many connections');
-    guest.from(address!);
+    guest.from(addressOfCluster(root));
     return guest;
   }
 

@@ -21,3 +21,6 @@ export function checkClusterName(name: string, source: string): void {
     hint: `Use letters, digits, ".", "_" and "-", at most ${LONGEST} characters, for example example.com.`,
   });
 }
+
+/** Whether two names are of one cluster: names of servers and of users on Redshift do not tell capital letters from small ones. */
+export const isSameCluster = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase();

@@ -41,7 +41,7 @@ async function everybodyIsAnswered(): Promise<void> {
 }
 
 test('R-A-H1 a leaf whose authorities have long names is refused, and everybody else is answered', async () => {
-  const unit = { oid: '2.5.4.11', values: ['x'.repeat(20_000)] };
+  const unit = { oid: '2.5.4.11', values: ['x'.repeat(4_000)] };
   const certs = Array.from({ length: 4 }, () => createTestCa(LEAF, { subject: [unit] }).certPem);
   await expect(offer({ certs })).rejects.toMatchObject({ code: 'AccessDenied' });
   await everybodyIsAnswered();
@@ -136,4 +136,16 @@ test('R-A-L3 a lock on the host of a leaf ends what its Auth Service asks, and s
   await asked();
   root.ahead = 31 * 86_400_000;
   await expect(asked()).rejects.toMatchObject({ code: 'AccessDenied' });
+}, 600_000);
+
+test('R-C-L1 no leaf has the name of this cluster or of a leaf in other letters', async () => {
+  const proxy = await root.asHost('Proxy');
+  const ask = async (name: string) => {
+    const certificateAuthorities = [said({ certs: [createTestCa(name).certPem] }, name)];
+    await proxy.proxyGateway.validateTrustedCluster({ token: 'for-a-leaf', certificateAuthorities });
+  };
+  await expect(ask('Root.Example.com')).rejects.toThrow('remote cluster has same name as this cluster');
+  await expect(ask('LEAF.example.com')).rejects.toThrow(`leaf cluster name "${LEAF}" is taken`);
+  const both = await Promise.allSettled([ask('other.example.com'), ask('OTHER.example.com')]);
+  expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
 }, 600_000);

@@ -97,12 +97,13 @@ test('R-A-M4 no user here has a name that one of another cluster could have', ()
     await deleteUser(state, who, 'remote-old');
   }));
 
+const root = (name: string) => {
+  const spec = { enabled: true, token: 't', web_proxy_addr: 'root.example.com:443', tunnel_addr: '', role_map: [] };
+  return { kind: 'trusted_cluster', version: 'v2', metadata: { name }, spec } as never;
+};
+
 test('R-A-M4 two roots whose users could have one name are not trusted both, nor one beside a user of such a name', () =>
-  withState({ authorities: { remotes: { has: () => false } } }, async (state, who) => {
-    const root = (name: string) => {
-      const spec = { enabled: true, token: 't', web_proxy_addr: 'root.example.com:443', tunnel_addr: '', role_map: [] };
-      return { kind: 'trusted_cluster', version: 'v2', metadata: { name }, spec } as never;
-    };
+  withState({ authorities: { remotes: { nameLike: () => undefined } } }, async (state, who) => {
     await state.trustedClusters.create(root('main'));
     for (const name of ['prod-main', 'Prod-Main', 'MAIN']) {
       const made = upsertTrustedCluster(state, who, root(name));
@@ -113,3 +114,12 @@ test('R-A-M4 two roots whose users could have one name are not trusted both, nor
       'the user "remote-gina-far" has a name that a user of "far" could have here',
     );
   }));
+
+test('R-C-L1 no root has the name of this cluster or of a leaf in other letters', () => {
+  const authorities = { remotes: { nameLike: (name: string) => (name === 'Leaf' ? 'leaf' : undefined) } };
+  return withState({ authorities, exchange: { clusterBehind: async () => 'Leaf' } }, async (state, who) => {
+    await expect(upsertTrustedCluster(state, who, root('C'))).rejects.toThrow('the same as local cluster name "c"');
+    const made = upsertTrustedCluster(state, who, root('Leaf'));
+    await expect(made).rejects.toThrow('a cluster "leaf" is known here already, as a leaf');
+  });
+});

@@ -94,3 +94,21 @@ test('R-A-H1 the authorities of all clusters together have a bound, and rotation
   await expect(growing).rejects.toThrow('larger than 3145728 bytes');
   expect(remotes.of('l0.example.com')![0]!.spec.active_keys.tls).toHaveLength(32);
 });
+
+test('R-C-L1 a cluster, leaf or root, is found by its name in other letters, and changes of such names go one after the other', async () => {
+  const remotes = await opened(memoryStore());
+  await put(remotes, authority, { isOn: false });
+  expect([remotes.nameLike('Leaf.EXAMPLE.com'), remotes.nameLike('leaf')]).toEqual([LEAF, undefined]);
+  const order: string[] = [];
+  let finish = () => {};
+  const first = remotes.change(LEAF, async () => {
+    await new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    order.push('first');
+  });
+  const second = remotes.change('LEAF.example.com', async () => void order.push('second'));
+  await remotes.change('other', async () => finish());
+  await Promise.all([first, second]);
+  expect(order).toEqual(['first', 'second']);
+});

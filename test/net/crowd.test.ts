@@ -5,7 +5,7 @@
 import { EventEmitter } from 'node:events';
 import { jest } from '@jest/globals';
 import { silent } from '../../src/log.js';
-import { Crowd, type CrowdOptions, type Guest } from '../../src/net/crowd.js';
+import { addressOfCluster, Crowd, type CrowdOptions, type Guest } from '../../src/net/crowd.js';
 import { descriptorLimit } from '../../src/net/descriptors.js';
 import { LatelySeen } from '../../src/net/lately-seen.js';
 import { createLimiter } from '../../src/net/rate-limit.js';
@@ -157,6 +157,17 @@ describe('M5 over the rate', () => {
       false,
       false,
     ]);
+  });
+
+  test('R-C-M4 a cluster is no place where people are, and none of this machine or of a network, whatever it is called', () => {
+    const crowd = crowdOf({ limits: { rates } });
+    for (const cluster of ['127.0.0.1', 'localhost', '203.0.113.3']) {
+      for (let at = 0; at < 5; at++) {
+        come(crowd, addressOfCluster(cluster)).guest.become({ kind: 'login', name: `u${at}`, cluster });
+      }
+      expect(() => come(crowd, addressOfCluster(cluster))).toThrow('rate limit exceeded');
+    }
+    for (let at = 0; at < 5; at++) come(crowd, '203.0.113.3');
   });
 
   test('a day later it is refused as anywhere else', () => {

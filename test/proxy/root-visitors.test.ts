@@ -77,7 +77,7 @@ function leaf(crowd: Crowd) {
 afterEach(destroySockets);
 
 describe('R-A-M1 what comes through the tunnel of a root is counted at the leaf', () => {
-  test('strangers, by the address that is stated, and a root that states any has a bound', async () => {
+  test('strangers have a bound, whatever address the root states for them', async () => {
     const crowd = new Crowd({ log: silent, descriptors: 4_000 });
     const { come, toAuth } = leaf(crowd);
     const first = await come(nobody, '192.0.2.1:5');
@@ -106,5 +106,20 @@ describe('R-A-M1 what comes through the tunnel of a root is counted at the leaf'
     expect((await come(bob, '192.0.2.1:5', startup)).isIn).toBe(true);
     const cancel = encodeFirst({ type: 'CancelRequest', pid: 1, secret: Buffer.alloc(4) });
     expect((await come(alice, '192.0.2.1:5', cancel)).isIn).toBe(true);
+  });
+
+  test('R-C-M4 where they come from is the root: no word of it spends the rate of a network here, or makes one familiar', async () => {
+    const limits = { rates: [{ perMinute: 60, burst: 2 }] };
+    const crowd = new Crowd({ log: silent, descriptors: 4_000, limits });
+    const { come } = leaf(crowd);
+    const office = '203.0.113.77';
+    const [startup, alice] = [encodeFirst({ type: 'SSLRequest' }), certificateOf('alice')];
+    for (let at = 0; at < 2; at++) expect((await come(alice, `${office}:5`, startup)).isIn).toBe(true);
+    // The rate of the root is spent, whatever it states, and one of its people who was let in does not change that.
+    expect((await come(alice, '203.0.113.78:5', startup)).isIn).toBe(false);
+    expect((await come(nobody, '203.0.113.79:5')).isIn).toBe(false);
+    const arrive = () => crowd.arrive(new PassThrough(), office)!.from(office);
+    for (let at = 0; at < 2; at++) arrive();
+    expect(arrive).toThrow('rate limit exceeded');
   });
 });
