@@ -142,14 +142,11 @@ export function createAuthHttp2Server(options: AuthHttp2ServerOptions): AuthHttp
       fallback: (request, response) =>
         answerUnknown(request as Http2ServerRequest, response as Http2ServerResponse, known),
     });
-  const grpc: Record<CallerClass, ReturnType<typeof adapter>> = {
-    nobody: adapter('nobody'),
-    joining: adapter('joining'),
-    passing: adapter('passing'),
-    remote: adapter('remote'),
-    user: adapter('user'),
-    host: adapter('host'),
-  };
+  const classes = Object.keys(MOST_BYTES) as CallerClass[];
+  const grpc = Object.fromEntries(classes.map((kind) => [kind, adapter(kind)])) as Record<
+    CallerClass,
+    ReturnType<typeof adapter>
+  >;
   const server = createServer({ settings: { maxConcurrentStreams: maxStreams } }, (request, response) => {
     response.on('error', () => {});
     request.on('error', () => {});
