@@ -84,15 +84,17 @@ const MOST_ANSWER_BYTES = 4 * 1024 * 1024;
 
 type CallerClass = keyof typeof MOST_BYTES;
 
-/** Long requests: of somebody who has no certificate to join, and of anybody bytes on their way through the Proxy, which cost little to read. */
+/** Requests of their own length, whoever sends them: to join, and bytes on their way through the Proxy, which cost little to read. */
 const JOIN = Object.values(JoinService.method).map(({ name }) => `/${JoinService.typeName}/${name}`);
 const PASSING = `/${TransportService.typeName}/`;
 
 function classOf({ bearer }: Caller, path: string): CallerClass {
   if (path.startsWith(PASSING)) return 'passing';
-  if (bearer === undefined) return JOIN.includes(path) ? 'joining' : 'nobody';
-  if (bearer.role === undefined) return 'user';
-  return bearer.remote === undefined ? 'host' : 'remote';
+  // A Proxy passes on what others send.
+  if (bearer?.role !== undefined && bearer.remote === undefined) return 'host';
+  if (JOIN.includes(path)) return 'joining';
+  if (bearer === undefined) return 'nobody';
+  return bearer.role === undefined ? 'user' : 'remote';
 }
 
 /** Whose time it is that a call takes. */

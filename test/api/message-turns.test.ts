@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { type AddressInfo, createServer } from 'node:net';
 import { Code } from '@connectrpc/connect';
-import { AuthService } from '../../src/api/gen/authservice_pb.js';
+import { AuthService, JoinService } from '../../src/api/gen/authservice_pb.js';
 import { MessageTurns } from '../../src/api/message-turns.js';
 import { type AuthHttp2ServerOptions, createAuthHttp2Server } from '../../src/api/server.js';
 import { newIdentity } from '../../src/identity/identity.js';
@@ -154,7 +154,14 @@ interface Sender {
 async function serving(senders: Sender[], options: Partial<AuthHttp2ServerOptions> = {}) {
   const grpc = createAuthHttp2Server({
     version: '18.3.0',
-    routes: (router) => router.service(AuthService, { ping: () => ({}) }),
+    routes: (router) => {
+      router.service(AuthService, { ping: () => ({}) });
+      router.service(JoinService, {
+        async *registerUsingIAMMethod(requests) {
+          for await (const _ of requests) yield {};
+        },
+      });
+    },
     ...options,
   });
   const left = [...senders];
@@ -182,10 +189,12 @@ async function serving(senders: Sender[], options: Partial<AuthHttp2ServerOption
   };
 }
 
-function request(session: ClientHttp2Session): ClientHttp2Stream {
+const PING = '/proto.AuthService/Ping';
+
+function request(session: ClientHttp2Session, path = PING): ClientHttp2Stream {
   return session.request({
     ':method': 'POST',
-    ':path': '/proto.AuthService/Ping',
+    ':path': path,
     'content-type': 'application/grpc',
     te: 'trailers',
   });
@@ -202,10 +211,10 @@ async function statusOf(stream: ClientHttp2Stream): Promise<unknown> {
   return [trailers['grpc-status'], decodeURIComponent(String(trailers['grpc-message'] ?? ''))];
 }
 
-async function ping(from: ClientHttp2Session, message: Buffer): Promise<unknown> {
+async function ping(from: ClientHttp2Session, message: Buffer, path = PING): Promise<unknown> {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.length, 1);
-  const stream = request(from);
+  const stream = request(from, path);
   stream.end(Buffer.concat([head, message]));
   return await statusOf(stream);
 }
@@ -274,4 +283,15 @@ test('R-C-M2 a host of another cluster says 64 KiB at most, which its authoritie
   ]);
   expect(await ping(own, field(100))).toEqual(OK);
   expect(await ping(remote, field(60))).toEqual(OK);
+});
+
+test('R-C-M2 who joins says 16 KiB at most in a message, with the certificate of a person or of another cluster too', async () => {
+  const host = { username: 'h.leaf', role: 'RemoteProxy' as const, remote: 'leaf' };
+  await using served = await serving([{ username: 'alice' }, host]);
+  for (const session of served.sessions) {
+    expect(await ping(session, Buffer.alloc(17_000), '/proto.JoinService/RegisterUsingIAMMethod')).toEqual([
+      `${Code.ResourceExhausted}`,
+      'grpc: received message larger than max (17000 vs. 16384)',
+    ]);
+  }
 });
