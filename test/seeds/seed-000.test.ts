@@ -14,6 +14,7 @@ import { type RunningTeleport, startTeleport } from '../../src/teleport/running.
 import type { AwsDouble } from '../support/aws-double.js';
 import { startTestCluster, type TestCluster } from '../support/cluster.js';
 import { memoryEnv } from '../support/env.js';
+import { connectAndRun, PSQL } from '../support/psql-through-tsh.js';
 import { until } from '../support/until.js';
 
 const DB = 'redshift';
@@ -168,6 +169,7 @@ describe('Connect', () => {
       'select 40 + 2 as n',
     );
     expect([status, stdout]).toEqual([0, expect.stringContaining('42')]);
+    if (PSQL) expect(await connectAndRun(cluster, 'alice', [DB], 'select 40 + 2')).toBe('42\n');
   });
 
   test('what is not in her traits, or not in the policy of the agent, is refused with the reason', async () => {

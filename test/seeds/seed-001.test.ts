@@ -17,6 +17,7 @@ import { startTestCluster, type TestCluster } from '../support/cluster.js';
 import { memoryEnv } from '../support/env.js';
 import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
+import { connectAndRun, PSQL } from '../support/psql-through-tsh.js';
 import { until } from '../support/until.js';
 
 const ACCESS = 'teleport-redshift-serverless-access';
@@ -234,6 +235,9 @@ describe('Step 4/4. Connect', () => {
     await cluster.databases!.postgres.query(`GRANT SELECT ON TABLE users TO "IAMR:${ACCESS}"`, { database: 'dev' });
     const allowed = await select();
     expect([allowed.status, allowed.stdout]).toEqual([0, expect.stringContaining('grace')]);
+    if (!PSQL) return;
+    const rows = await connectAndRun(cluster, 'alice', [DB, ...ROUTE], 'select name from users order by 1');
+    expect(rows).toBe('ada\ngrace\n');
   });
 
   test('"Unable to cancel a query": it is cancelled', async () => {
