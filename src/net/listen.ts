@@ -86,13 +86,24 @@ function bind(server: Server, where: { host: string; port: number } | { path: st
       const code = nodeCodeOf(error) ?? '';
       const ours = code === 'EADDRINUSE' ? 'AlreadyExists' : code === 'EACCES' ? 'AccessDenied' : 'ConnectionProblem';
       const text = `listen ${name}: bind: ${REASONS[code] ?? messageOf(error)}`;
-      reject(new TeleportError(ours, text, { cause: error }));
+      reject(new TeleportError(ours, text, { cause: error, hint: hintOf(code, where) }));
     });
     server.listen(where, () => {
       server.removeAllListeners('error');
       resolve();
     });
   });
+}
+
+/** What to do about a port that cannot be had. */
+function hintOf(code: string, where: { port: number } | { path: string }): string | undefined {
+  if (!('port' in where)) return undefined;
+  const { port } = where;
+  if (code === 'EADDRINUSE')
+    return `Another program has this port: lsof -i :${port} shows which. Stop it, or choose another port.`;
+  if (code === 'EACCES')
+    return 'Ports below 1024 are for root: choose another one and lead to it from there, or start the program as root.';
+  return undefined;
 }
 
 function stop(server: Server, connections: ReadonlySet<Socket>, drainMs: number): Promise<void> {

@@ -82,6 +82,7 @@ test('an address in use is named; closing drains and then cuts', async () => {
   await expect(listen({ port: listener.port, onConnection() {} })).rejects.toMatchObject({
     code: 'AlreadyExists',
     message: `listen tcp ${listener.address}: bind: address already in use`,
+    hint: `Another program has this port: lsof -i :${listener.port} shows which. Stop it, or choose another port.`,
   });
   const polite = connect(listener.port, '127.0.0.1').resume();
   const stubborn = connect(listener.port, '127.0.0.1').resume();
