@@ -102,10 +102,15 @@ async function userOf(state: AuthState, name: string): Promise<User> {
   throw new TeleportError('NotFound', `"user" "${name}" does not exist${isRemoteName(name) ? more : ''}`);
 }
 
-/** As an agent offers it, with the labels of its commands; else as it was written. */
+/** By name, as agents offer them, with the labels of their commands; of several agents, the word of the last counts. */
+async function offeredDatabases(state: AuthState): Promise<ReadonlyMap<string, Database>> {
+  const servers = await state.servers.list();
+  return new Map(servers.map(({ spec }) => [spec.database.metadata.name, spec.database]));
+}
+
+/** As it is offered; else as it was written. */
 async function databaseOf(state: AuthState, name: string): Promise<Database | undefined> {
-  const offer = (await state.servers.list()).find(({ spec }) => spec.database.metadata.name === name);
-  return offer?.spec.database ?? (await state.databases.get(name));
+  return (await offeredDatabases(state)).get(name) ?? (await state.databases.get(name));
 }
 
 async function otherRoles(state: AuthState, { spec }: User): Promise<Role[]> {
@@ -192,8 +197,7 @@ async function databasesFor(
   const asked = [name, user.spec.traits, roles.map(({ metadata }) => metadata.revision), state.settings.preference];
   const waysInto = lists.get(JSON.stringify(asked), () => waysOf(state, user, roles));
   const mayKnow = seesAs(who);
-  const offered = new Map<string, Database>();
-  for (const { spec } of await state.servers.list()) offered.set(spec.database.metadata.name, spec.database);
+  const offered = await offeredDatabases(state);
   const names = [...offered.keys()].sort().filter((one) => one >= start && mayKnow(offered.get(one)!));
   const pairs = names.slice(0, MOST_ROWS).map((one) => ({ username: name, waysInto, database: offered.get(one)! }));
   return { pairs, next: names[MOST_ROWS] ?? '' };

@@ -9,7 +9,7 @@ import { autoUserLack, autoUserRoles, roleMode } from './auto-users.js';
 import { decideAccess } from './check.js';
 import type { AccessChange, DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
 import { allLabels, type Check, matchesDatabase } from './match.js';
-import { expandRole, expandValue } from './templates.js';
+import { expandRole, expandValue, mayBeTemplate } from './templates.js';
 
 /** Who wants what, with roles as they are written. */
 export interface AccessWish extends DatabaseAccessRequest {
@@ -63,8 +63,22 @@ export async function smallestChange(question: AccessWish): Promise<AccessChange
     if (best !== undefined && weigh(all) >= weigh(best)) continue;
     if (decide(apply(changed, denied)).refusal === undefined) best = all;
   }
-  return best ?? [];
+  return withWholeLists(question, best ?? []);
 }
+
+/** Traits as they are after each edit: two of one trait are made one after the other. */
+function withWholeLists({ traits }: AccessWish, changes: readonly AccessChange[]): AccessChange[] {
+  const now = new Map(Object.entries(traits));
+  return changes.map((one) => {
+    if (one.kind !== 'trait') return one;
+    const values = [...(now.get(one.target) ?? []), one.value];
+    now.set(one.target, values);
+    return { ...one, values };
+  });
+}
+
+const isSame = (one: AccessChange, other: AccessChange): boolean =>
+  one.kind === other.kind && one.target === other.target && one.value === other.value && one.field === other.field;
 
 const weigh = (set: readonly AccessChange[]): number => set.reduce((sum, { kind }) => sum + EDIT + WEIGHTS[kind], 0);
 
@@ -106,16 +120,14 @@ function obstacles(question: AccessWish, { blocks, refusal, asksMfa }: Decision)
 function waysToRoles(question: AccessWish): AccessChange[] {
   const { roles, traits, database } = question;
   const names = refusedRoles(question);
+  if (!names.every(isPlain)) return names.map((name) => change('db-role', name));
   const giving = roles.filter((role) => {
     const { allow } = expandRole(role, traits).spec;
     return roleMode(role) !== 'off' && matchesDatabase(allow, database, 'allow', traits);
   });
   const byTrait = giving
     .flatMap(({ spec }) => traitsOf(spec.allow.db_roles ?? []))
-    .map((target) => {
-      const has = traits[target] ?? [];
-      return names.map((name, at) => change('trait', name, { target, values: [...has, ...names.slice(0, at + 1)] }));
-    });
+    .map((target) => names.map((name) => change('trait', name, { target })));
   const byRole = giving.map(({ metadata }) =>
     names.map((name) => change('role', name, { target: metadata.name, side: 'allow', field: 'db_roles' })),
   );
@@ -165,7 +177,10 @@ function lacks(question: AccessWish, { checks }: RoleBlock, role: Role): AccessC
       (sets, ways) =>
         lightest(
           [],
-          sets.flatMap((set) => ways.map((way) => [...set, ...way])),
+          // One value of a trait may be the user and the name of the database.
+          sets.flatMap((set) =>
+            ways.map((way) => [...set, ...way.filter((one) => !set.some((had) => isSame(had, one)))]),
+          ),
         ),
       [[]],
     );
@@ -183,18 +198,17 @@ function waysTo(question: AccessWish, { field, entry }: Check, role: Role): Acce
       // A role without labels is not about databases.
       if (entry === undefined) return [];
       const value = allLabels(question.database)[entry];
-      if (value !== undefined) return [edit(value, entry)];
+      // Others wrote it, and a rule would take a pattern for more than itself.
+      if (value !== undefined) return isPlain(value) ? [edit(value, entry)] : [];
       const wanted = plainValue(expandRole(role, question.traits).spec.allow.db_labels, entry);
       return wanted === undefined ? [] : [change('label', wanted, { target: entry })];
     }
     default: {
       const wanted = field === 'db_users' ? question.dbUser : question.dbName;
       // Any will do, and which one the administrator has to say.
-      if (wanted === undefined) return [];
+      if (wanted === undefined || !isPlain(wanted)) return [];
       const traits = traitsOf(role.spec.allow[field] ?? []);
-      const byTrait = traits.map((target) =>
-        change('trait', wanted, { target, values: [...(question.traits[target] ?? []), wanted] }),
-      );
+      const byTrait = traits.map((target) => change('trait', wanted, { target }));
       return [...byTrait, edit(wanted)];
     }
   }
@@ -202,8 +216,11 @@ function waysTo(question: AccessWish, { field, entry }: Check, role: Role): Acce
 
 /** A value that the selector has for a key and that is not a pattern. */
 function plainValue(selector: LabelSelector | undefined, key: string): string | undefined {
-  return [selector?.[key] ?? []].flat().find((value) => value !== '' && !value.includes('*') && !value.startsWith('^'));
+  return [selector?.[key] ?? []].flat().find((value) => value !== '' && isPlain(value));
 }
+
+/** Whether it stands for itself wherever it is written in a role, and not for others as a pattern or a template does. */
+const isPlain = (value: string): boolean => !value.includes('*') && !value.startsWith('^') && !mayBeTemplate(value);
 
 /** Traits that an entry hands on as they are. */
 function traitsOf(entries: readonly string[]): string[] {

@@ -71,7 +71,7 @@ function hasTemplates(conditions: RoleConditions): boolean {
   );
 }
 
-const mayBeTemplate = (entry: string): boolean => entry.includes('{{') || entry.includes('}}');
+export const mayBeTemplate = (entry: string): boolean => entry.includes('{{') || entry.includes('}}');
 
 /**
  * The values that one entry stands for: itself without a template, one per trait value with one, none when the trait is

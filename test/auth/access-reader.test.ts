@@ -78,6 +78,31 @@ describe('about others', () => {
   });
 });
 
+test('R-D-7 of a database that two agents offer with different labels, every answer is about the same one', async () => {
+  const team = (value: string) => ({ values: { team: { values: [value] } } });
+  for (const one of ['red', 'blue']) await role(one, { dbLabels: team(one), dbUsers: ['u'], dbNames: ['dev'] });
+  await admin.users.createUser({ user: { metadata: { name: 'tess' }, spec: { roles: ['red'] } } });
+  await admin.users.createUser({ user: { metadata: { name: 'theo' }, spec: { roles: ['blue'] } } });
+  for (const [hostId, value] of [
+    ['h1', 'red'],
+    ['h2', 'blue'],
+  ] as const) {
+    const metadata = { name: 'twice', labels: { team: value } };
+    const database = { kind: 'db', version: 'v3', metadata, spec: { protocol: 'postgres', uri: 'h:1' } };
+    const server = { hostId, hostname: 'h', version: '18.3.0', database };
+    await admin.auth.upsertDatabaseServer({
+      server: { kind: 'db_server', version: 'v3', metadata: { name: 'twice' }, spec: server },
+    });
+  }
+  const who = (await admin.accessReader.listAccess({ database: 'twice' })).entrances.map(({ user }) => user);
+  for (const user of ['tess', 'theo']) {
+    const asked = { user, database: 'twice', dbUser: 'u', dbName: 'dev' };
+    const { allowed } = await admin.accessReader.explainAccess(asked);
+    const { entrances } = await admin.accessReader.listAccess({ user });
+    expect([user, allowed, entrances.length]).toEqual([user, who.includes(user), who.includes(user) ? 1 : 0]);
+  }
+});
+
 describe('about oneself', () => {
   test('everything of the own roles, nothing of others', async () => {
     const { user, allowed, blocks, changes } = await clients.alice!.accessReader.explainAccess({

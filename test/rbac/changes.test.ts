@@ -47,6 +47,8 @@ const ofTrait = { db_names: ['*'], db_roles: ['{{internal.db_roles}}'] };
 const autoByTrait = role('by-trait', { db_labels: { env: 'prod' }, ...ofTrait }, {}, { create_db_user_mode: 'keep' });
 const elsewhere = role('elsewhere', { db_labels: { env: 'dev' }, ...ofTrait }, {}, { create_db_user_mode: 'keep' });
 
+const ofOneTrait = role('one', { db_labels: { '*': '*' }, db_users: ['{{external.x}}'], db_names: ['{{external.x}}'] });
+
 const cases: [string, Partial<AccessWish>, string[]][] = [
   ['nothing is asked of who may enter', { roles: [prod] }, []],
   [
@@ -120,6 +122,23 @@ const cases: [string, Partial<AccessWish>, string[]][] = [
     'a role that brings a deny is larger',
     { others: [role('a', prod.spec.allow, { db_names: ['dev'] }), prod] },
     ['give alice the role "prod"'],
+  ],
+  ...['*', 'pro*', '^.*$', '{{internal.logins}}'].map((env): (typeof cases)[number] => [
+    `R-D-4 nothing that somebody else chose so that it would select more: a label ${env}`,
+    { roles: [dev], database: { ...PROD, metadata: { name: 'sales', labels: { env } } } },
+    [],
+  ]),
+  ['R-D-4 nor every database user', { roles: [prod], dbUser: '*' }, []],
+  ['R-D-4 nor every database user, by a trait', { roles: [access], dbUser: '*' }, []],
+  [
+    'R-D-4 nor a template as a database role',
+    { roles: [auto, autoByTrait], database: AUTO, dbUser: 'alice', dbRoles: ['{{external.x}}'] },
+    ['do not ask for the database role "{{external.x}}"'],
+  ],
+  [
+    'R-D-5 a value that is both the user and the name of the database, once',
+    { roles: [ofOneTrait], dbUser: 'dev' },
+    ['add "dev" to the trait x of alice'],
   ],
   [
     'a second factor',
@@ -200,6 +219,14 @@ test('a change of a list says the whole list', async () => {
   expect(trait).toMatchObject({ kind: 'trait', target: 'db_users', values: ['a', 'reader'] });
   const [assign] = await smallestChange(wish({ roles: [editor], others: [prod] }));
   expect(assign).toMatchObject({ kind: 'assign', values: ['editor', 'prod'] });
+});
+
+test('R-D-5 two changes of one trait are made one after the other', async () => {
+  const changes = await smallestChange(wish({ roles: [ofOneTrait], traits: { x: ['a'] } }));
+  expect(changes).toMatchObject([
+    { kind: 'trait', target: 'x', values: ['a', 'reader'] },
+    { kind: 'trait', target: 'x', values: ['a', 'reader', 'dev'] },
+  ]);
 });
 
 describe('what is looked at', () => {
