@@ -22,7 +22,7 @@ export interface AllowedNames {
   denied: string[];
   autoProvisioned?: boolean;
   unknown?: boolean;
-  /** Why nobody can enter, whoever they are. */
+  /** Why she cannot enter, as whatever user. */
   refused?: string;
 }
 

@@ -50,6 +50,7 @@ export async function explainAccess(state: AuthState, who: Who, asked: AccessQue
   const roles = await rolesOf(state, user.spec.roles);
   const question: AccessWish = {
     username: user.metadata.name,
+    remoteUser: isSelf ? who.identity.remote?.username : undefined,
     roles,
     traits: user.spec.traits,
     database,

@@ -215,6 +215,7 @@ export function checkAccess(session: DatabaseSession): void {
   checkDatabaseAccess({
     username: identity.username,
     leaf: identity.remote && identity.routeToCluster,
+    remoteUser: identity.remote?.username,
     roles,
     traits: session.traits,
     database,

@@ -6,7 +6,14 @@
  */
 import { userKey } from '../resources/database-user.js';
 import type { Database, Role, RoleConditions, Traits } from '../resources/types.js';
-import { AUTO_USER_LACKS, autoUserLack, autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
+import {
+  AUTO_USER_LACKS,
+  autoUserLack,
+  autoUserMode,
+  autoUserNameLack,
+  autoUserRoles,
+  supportsAutoUsers,
+} from './auto-users.js';
 import { decideAccess } from './check.js';
 import type { DatabaseAccessRequest } from './decision.js';
 import { deniesName, deniesUser, type Fits, hasNamespace, matchesDatabase } from './match.js';
@@ -17,7 +24,7 @@ export interface Allowed {
   /** Sorted. */
   denied: string[];
   autoProvisioned?: boolean;
-  /** Why nobody can enter: the roles want an automatic user, which this database cannot have. */
+  /** Why she cannot enter: the roles want an automatic user, which this database, or her name, cannot have. */
   refused?: string;
 }
 
@@ -30,8 +37,9 @@ export function allowedUsers(
 ): Allowed {
   if (autoUserMode(roles, database, traits) !== 'off') {
     const lack = autoUserLack(database);
-    if (lack === undefined) return { allowed: [username], denied: [], autoProvisioned: true };
-    return { allowed: [], denied: [], refused: AUTO_USER_LACKS[lack] };
+    const refused = lack === undefined ? autoUserNameLack(username, database) : AUTO_USER_LACKS[lack];
+    if (refused === undefined) return { allowed: [username], denied: [], autoProvisioned: true };
+    return { allowed: [], denied: [], refused };
   }
   return collect(roles, database, traits, usersOf(database));
 }

@@ -3,7 +3,8 @@
  *
  * Source: database-service.md 1.7, 1.8 and 10.1.
  */
-import { TeleportError } from '../errors.js';
+import { isTeleportError, messageOf, TeleportError } from '../errors.js';
+import { autoUserName } from '../resources/auto-user-name.js';
 import { databaseType } from '../resources/database-type.js';
 import type { CreateDbUserMode, Database, Role, Traits } from '../resources/types.js';
 import { matchesDatabase } from './match.js';
@@ -53,6 +54,21 @@ export function autoUserLack(database: Database): AutoUserLack | undefined {
 /** Whether this database's kind can have automatic users and has an administrator to make them. */
 export function supportsAutoUsers(database: Database): boolean {
   return autoUserLack(database) === undefined;
+}
+
+/**
+ * Why a person cannot have an automatic user of this database: her name cannot be one. Undefined: she can.
+ *
+ * @param remoteUser  what she is called in her own cluster, where that is another one
+ */
+export function autoUserNameLack(username: string, database: Database, remoteUser?: string): string | undefined {
+  try {
+    autoUserName(username, database, remoteUser);
+    return undefined;
+  } catch (error) {
+    if (isTeleportError(error, 'BadParameter')) return messageOf(error);
+    throw error;
+  }
 }
 
 /** For lists: why a person whose roles want an automatic user cannot enter this database. */

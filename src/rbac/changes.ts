@@ -106,7 +106,10 @@ async function unlocking(question: AccessWish, slices: Slices): Promise<AccessCh
 
 function obstacles(question: AccessWish, { blocks, refusal, asksMfa }: Decision): AccessChange[] {
   if (refusal?.by === 'no-auto-user' && autoUserLack(question.database) === 'admin') return [change('admin-user', '')];
-  if (refusal?.by === 'own-name') return [change('own-name', question.username)];
+  if (refusal?.by === 'own-name') {
+    // Nobody is given another name.
+    return refusal.code === 'BadParameter' ? [] : [change('own-name', question.username)];
+  }
   if (asksMfa && !question.mfaVerified) return [change('mfa', '')];
   if (refusal?.by === 'db-roles') return waysToRoles(question);
   return blocks.flatMap(({ role: target, side, checks }) =>

@@ -8,7 +8,14 @@
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { AuthPreference, Role, RoleConditions } from '../resources/types.js';
 import { yesOrNo } from '../yes-no.js';
-import { AUTO_USER_LACKS, autoUserLack, autoUserMode, autoUserRoles, supportsAutoUsers } from './auto-users.js';
+import {
+  AUTO_USER_LACKS,
+  autoUserLack,
+  autoUserMode,
+  autoUserNameLack,
+  autoUserRoles,
+  supportsAutoUsers,
+} from './auto-users.js';
 import type { AccessRefusal, DatabaseAccessRequest, Decision, RoleBlock } from './decision.js';
 import { refusalHint } from './explain.js';
 import {
@@ -50,10 +57,12 @@ export function decideAccess(request: DatabaseAccessRequest): Decision {
   const lacksMfa = asksMfa && !request.mfaVerified;
 
   const refuse = (): AccessRefusal | undefined => {
-    const { username, dbUser } = request;
+    const { username, remoteUser, dbUser } = request;
     // The Database Service says it at more length, before it asks here.
     const lack = mode === 'off' ? undefined : autoUserLack(database);
     if (lack !== undefined) return { by: 'no-auto-user', code: 'NotImplemented', message: AUTO_USER_LACKS[lack] };
+    const nameLack = automatic ? autoUserNameLack(username, database, remoteUser) : undefined;
+    if (nameLack !== undefined) return { by: 'own-name', code: 'BadParameter', message: nameLack };
     if (mode !== 'off' && dbUser !== undefined && dbUser !== username)
       return refusal('own-name', ownName(request, dbUser));
     if (lacksMfa && state === 'always') return refusal('mfa', MFA_REQUIRED);

@@ -7,6 +7,8 @@ export interface DatabaseAccessRequest {
   username: string;
   /** Name of this cluster, where she is of another one, whose leaf it is: her name is the mapped one. */
   leaf?: string | undefined;
+  /** What she is called there. */
+  remoteUser?: string | undefined;
   /** Templates expanded. */
   roles: readonly Role[];
   traits: Traits;

@@ -58,6 +58,7 @@ export function reasonsOf(decision: Decision, asked: Asked): string[] {
     case 'no-auto-user':
       return [`her roles want a database user made for her, and ${refusal.message}`];
     case 'own-name':
+      if (refusal.code === 'BadParameter') return [refusal.message];
       return ['here the database user is made for each person and bears her own name'];
     case 'mfa':
       return ['a second factor is asked for at each session'];

@@ -1,8 +1,8 @@
 /** Every change that is given lets the person in, and nothing of it can be left out. */
 import { randomUUID } from 'node:crypto';
-import { entrances } from '../../src/rbac/allowed.js';
+import { allowedUsers, entrances } from '../../src/rbac/allowed.js';
 import { type AccessWish, apply, change, decide, smallestChange } from '../../src/rbac/changes.js';
-import { changeText } from '../../src/rbac/explain.js';
+import { changeText, reasonsOf } from '../../src/rbac/explain.js';
 import { expandRole } from '../../src/rbac/templates.js';
 import type { Database, Role, RoleConditions, RoleOptions } from '../../src/resources/types.js';
 
@@ -318,6 +318,25 @@ describe('ways in', () => {
     expect(ways([prod, role('no', {}, { db_labels: { env: 'prod' } })])).toEqual([]);
     expect(ways([access])).toEqual([]);
     expect(ways([access], PROD, { db_users: ['u'], db_names: ['n'] })).toEqual([['access', 'u', 'n', '']]);
+  });
+  test('R-D-6 who has a name that no user of the database can have has no way in, and no change helps', async () => {
+    const username = 'pg_alice';
+    const message =
+      '"pg_alice" cannot be the name of a user of PostgreSQL: public, none and what begins with pg_ are reserved there';
+    expect(entrances({ username, roles: [auto], traits: {}, database: AUTO })).toEqual([]);
+    const question = wish({ username, roles: [auto], database: AUTO, dbUser: undefined });
+    const { refusal, ...trace } = decide(question);
+    expect(refusal).toEqual({ by: 'own-name', code: 'BadParameter', message });
+    expect(reasonsOf({ refusal, ...trace }, question)).toEqual([message]);
+    expect(await smallestChange(question)).toEqual([]);
+    expect(allowedUsers([auto], AUTO, username)).toEqual({ allowed: [], denied: [], refused: message });
+    // Nor is it looked at where users are made by hand.
+    expect(decide(wish({ username, roles: [prod] })).refusal).toBeUndefined();
+    const cluster = { ...spec, aws: { redshift: { cluster_id: 'c' } }, admin_user: { name: 'admin' } };
+    const redshift = { ...PROD, spec: cluster };
+    const remote = { username: 'remote-Alice-root', roles: [auto], database: redshift, dbUser: undefined };
+    expect(decide(wish({ ...remote, remoteUser: 'Alice' })).refusal).toMatchObject({ by: 'own-name' });
+    expect(decide(wish({ ...remote, remoteUser: 'alice' })).refusal).toBeUndefined();
   });
   test('an automatic user is oneself, with her database roles', () => {
     expect(ways([auto], AUTO)).toEqual([['auto', 'alice', '*', 'r']]);

@@ -11,7 +11,7 @@ export interface Candidates {
   denied: string[];
   /** The roles could not be read. */
   unknown?: boolean;
-  /** Why nobody can enter. */
+  /** Why she cannot enter, as whatever user. */
   refused?: string;
 }
 
@@ -42,7 +42,7 @@ function fail(database: string, candidates: Candidates, what: 'user' | 'name', t
     throw new TeleportError('BadParameter', `please provide the database ${what} using the --db-${what} flag`);
   }
   if (candidates.refused !== undefined) {
-    throw new TeleportError('NotImplemented', `nobody can enter ${database}: ${candidates.refused}`, {
+    throw new TeleportError('NotImplemented', `you cannot enter ${database}: ${candidates.refused}`, {
       hint: 'Your roles want automatic users (create_db_user_mode). Ask a cluster administrator for a role that names users of this database in db_users.',
     });
   }

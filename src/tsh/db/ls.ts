@@ -58,7 +58,7 @@ async function printDatabases(env: Env, args: DbLsArgs, databases: ListedDatabas
   printLine(env);
   // A narrow table cuts the reason.
   for (const { database, users } of args.verbose ? [] : databases) {
-    if (users.refused !== undefined) printLine(env, `${database.metadata.name}: nobody can enter: ${users.refused}`);
+    if (users.refused !== undefined) printLine(env, `${database.metadata.name}: you cannot enter: ${users.refused}`);
   }
   const isFiltered = args.labels || args.search || args.query;
   if (databases.length === 0 && !isFiltered) env.stderr.write(`${NOT_LISTED}\n`);
