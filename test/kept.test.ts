@@ -26,6 +26,22 @@ test('the oldest makes room, by number and by length', () => {
   expect(short.made).toEqual(['aa', 'b', 'c', 'aa', 'tolong', 'tolong']);
 });
 
+test('R-D-8 what was made counts too, where that is said', () => {
+  const kept = new Kept<string>({ most: 100, mostChars: 20, charsOf: (made) => made.length });
+  const made: string[] = [];
+  const get = (text: string, length: number) =>
+    kept.get(text, () => {
+      made.push(text);
+      return 'x'.repeat(length);
+    });
+  for (const text of ['a', 'b', 'a']) get(text, 9);
+  expect(made).toEqual(['a', 'b']);
+  get('c', 1);
+  get('b', 9);
+  get('a', 9);
+  expect(made).toEqual(['a', 'b', 'c', 'a']);
+});
+
 test('what cannot be made is not kept', () => {
   const kept = new Kept<string>({ most: 2, mostChars: 100 });
   expect(() =>

@@ -32,7 +32,11 @@ const TEMPLATED_LISTS = ['db_users', 'db_names', 'db_roles', 'logins'] as const;
 const TEMPLATED_LABELS = ['db_labels', 'db_service_labels'] as const;
 
 /** Roles filled in for the people who come again and again: more than a cluster with a thousand roles has. */
-const kept = new Kept<Role>({ most: 20_000, mostChars: 16 * 1024 * 1024 });
+const kept = new Kept<Role>({
+  most: 20_000,
+  mostChars: 32 * 1024 * 1024,
+  charsOf: (role) => JSON.stringify(role).length,
+});
 
 /**
  * The role with every template of its database conditions replaced; what cannot be replaced is left out. What was made of a revision of

@@ -300,6 +300,16 @@ describe('what is looked at', () => {
   });
 });
 
+test('R-D-8 long roles that are filled in are not all kept', () => {
+  const long = (at: number) => role(`long${at}`, { db_users: ['{{internal.db_users}}', 'x'.repeat(1024 * 1024)] });
+  const traits = { db_users: ['a'] };
+  const first = long(0);
+  const made = expandRole(first, traits);
+  expect(expandRole(first, traits)).toBe(made);
+  for (let at = 1; at <= 32; at++) expandRole(long(at), traits);
+  expect(expandRole(first, traits)).not.toBe(made);
+});
+
 describe('ways in', () => {
   const ways = (roles: Role[], database = PROD, traits = {}) =>
     entrances({ username: 'alice', roles: roles.map((one) => expandRole(one, traits)), traits, database }).map(
