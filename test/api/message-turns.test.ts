@@ -255,7 +255,8 @@ test('R-C-M2 the server reads all messages of one sender in the end, however man
   const [alice] = served.sessions as [ClientHttp2Session];
   // One long field that nobody knows.
   const long = Buffer.concat([Buffer.of(0xfa, 0x7f, 0x80, 0x80, 0x08), Buffer.alloc(128 * 1024)]);
-  const all = Array.from({ length: 100 }, () => ping(alice, long));
+  // A client of Node's keeps at most 10 MB that were not read.
+  const all = Array.from({ length: 60 }, () => ping(alice, long));
   expect(await Promise.all(all)).toEqual(all.map(() => OK));
 });
 
