@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { until } from '../support/until.js';
 
 const onLinux = process.platform === 'linux' ? describe : describe.skip;
@@ -55,7 +55,7 @@ onLinux('X13 what children inherit', () => {
       users: [{ name: 'alice', roles: ['analyst'] }],
     });
     const spec = { protocol: 'postgres', uri: `localhost:${cluster.databases!.postgres.port}` };
-    await cluster.tctlWith(documents([{ kind: 'db', version: 'v3', metadata: { name: 'one' }, spec }]), 'create');
+    await cluster.create({ kind: 'db', version: 'v3', metadata: { name: 'one' }, spec });
     await cluster.login('alice', 'alice');
     await cluster.untilListed('alice', ['one']);
     bin = join(cluster.dir, 'bin');

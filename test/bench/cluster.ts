@@ -6,7 +6,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AwsDouble } from '../support/aws-double.js';
-import { documents, roleResource, startTestCluster } from '../support/cluster.js';
+import { roleResource, startTestCluster } from '../support/cluster.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
 import type { Target } from './measure.js';
 import { programArgs, start } from './processes.js';
@@ -45,18 +45,19 @@ export async function startBenchCluster(): Promise<BenchCluster> {
     });
     undo.push(() => cluster.stop());
     const { dir, webCaFile } = cluster;
-    const tctl = async (input: string, ...args: string[]) => {
-      const { status, stdout, stderr } = await cluster.tctlWith(input, ...args);
-      if (status !== 0) throw new Error(`tctl ${args[0]}: ${stderr}`);
-      return stdout;
-    };
-
-    await tctl('', 'auth', 'sign', '--format=db', '--host=localhost', `--out=${join(dir, 'server')}`, '--ttl=24h');
+    await cluster.tctlOk(
+      'auth',
+      'sign',
+      '--format=db',
+      '--host=localhost',
+      `--out=${join(dir, 'server')}`,
+      '--ttl=24h',
+    );
     const [cert, key, ca] = await Promise.all(
       ['crt', 'key', 'cas'].map((suffix) => readFile(join(dir, `server.${suffix}`), 'utf8')),
     );
     const caFile = join(dir, 'database-ca.pem');
-    const databaseCa = await tctl('', 'auth', 'export', '--type=db');
+    const databaseCa = await cluster.tctlOk('auth', 'export', '--type=db');
     await writeFile(caFile, databaseCa);
     const postgres = await startPostgres({
       tls: { cert: cert!, key: key!, ca: ca! },
@@ -74,7 +75,7 @@ export async function startBenchCluster(): Promise<BenchCluster> {
       metadata: { name: 'orders', labels: { env: 'bench' } },
       spec: { protocol: 'postgres', uri: `localhost:${postgres.port}` },
     };
-    await tctl(documents([orders, redshift.database]), 'create');
+    await cluster.create(orders, redshift.database);
     await cluster.login(HOME, HOME);
     await cluster.untilListed(HOME, ['orders', 'sales']);
     const vars = { PATH: process.env.PATH ?? '', HOME: join(dir, HOME), SSL_CERT_FILE: webCaFile };

@@ -13,7 +13,7 @@ import { expandRole } from '../../src/rbac/templates.js';
 import { databaseWithDefaults, roleWithDefaults } from '../../src/resources/defaults.js';
 import type { Database, Role } from '../../src/resources/types.js';
 import { connectAdmin } from '../../src/tctl/connect.js';
-import { documents, startTestCluster } from '../support/cluster.js';
+import { startTestCluster } from '../support/cluster.js';
 import { memoryEnv } from '../support/env.js';
 import { inTurns, median } from './measure.js';
 import { ended, programArgs } from './processes.js';
@@ -121,8 +121,7 @@ async function commands(): Promise<void> {
     metadata: { name: 'alice' },
     spec: { roles: written.map(({ metadata }) => metadata.name), traits },
   };
-  const made = await cluster.tctlWith(documents([alice]), 'create');
-  if (made.status !== 0) throw new Error(made.stderr);
+  await cluster.create(alice);
   await cluster.login('bob', 'bob');
   const vars = { PATH: process.env.PATH ?? '', HOME: `${dir}/bob`, SSL_CERT_FILE: webCaFile };
   const ours = (program: 'tsh' | 'tctl', ...args: string[]) =>

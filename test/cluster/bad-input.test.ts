@@ -25,7 +25,7 @@ beforeAll(async () => {
   });
   taken = createServer().listen(0, '127.0.0.1');
   const down = { protocol: 'postgres', uri: 'localhost:1' };
-  await cluster.tctlWith(documents([{ kind: 'db', version: 'v3', metadata: { name: 'down' }, spec: down }]), 'create');
+  await cluster.create({ kind: 'db', version: 'v3', metadata: { name: 'down' }, spec: down });
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['orders', 'sales', 'reports', 'down']);
 });

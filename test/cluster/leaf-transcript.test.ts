@@ -46,7 +46,7 @@ beforeAll(async () => {
     spec: { ...orders!.spec, admin_user: { name: 'teleport-admin' } },
   };
   await leaf.tctl('rm', 'db/orders');
-  expect(await leaf.tctlWith(documents([managed]), 'create')).toMatchObject({ status: 0 });
+  await leaf.create(managed);
   await until('the agent serves it', async () => {
     const { stdout } = await leaf.tctl('get', 'db_server', '--format=json');
     return (stdout.includes('leafpg') && !stdout.includes('orders')) || undefined;
@@ -68,7 +68,7 @@ async function writeTrusts(): Promise<void> {
   const noRole = [{ remote: 'root-dev', local: ['nosuch'] }];
   const { proxyAddr } = root;
   const write = (file: string, spec: object, name = ROOT) =>
-    writeFileSync(join(leaf.dir, file), trustedCluster({ name, proxyAddr }, { ...good, ...spec }));
+    writeFileSync(join(leaf.dir, file), documents([trustedCluster({ name, proxyAddr }, { ...good, ...spec })]));
   write('tc.yaml', {});
   write('tc-badtoken.yaml', { token: 'no-such-token' });
   write('tc-norole.yaml', { role_map: noRole });

@@ -15,7 +15,7 @@ import { authoritiesByCluster } from '../../src/pki/cluster-name.js';
 import { generateKey, publicKeyPem } from '../../src/pki/keys.js';
 import { splitPem } from '../../src/pki/x509.js';
 import { hostId } from '../../src/store/state-files.js';
-import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { makeLeaf, tokenForLeaf, trustedCluster, untilLeafIs } from '../support/trust.js';
 import { until } from '../support/until.js';
 
@@ -32,7 +32,9 @@ const everything = { db_labels: { '*': '*' }, db_names: ['*'] };
 const mapped = { remote: 'root-dev', local: ['leaf-dev'] };
 
 const trust = (more: object = {}, name = ROOT) =>
-  trustedCluster({ name, proxyAddr: root.proxyAddr }, { token: 'not-a-token', role_map: [mapped], ...more });
+  documents([
+    trustedCluster({ name, proxyAddr: root.proxyAddr }, { token: 'not-a-token', role_map: [mapped], ...more }),
+  ]);
 
 const tokenOfRoot = () => tokenForLeaf(root);
 const untilStatus = (status: string) => untilLeafIs(status, LEAF, root);

@@ -27,11 +27,7 @@ beforeAll(async () => {
     users: [{ name: 'alice', roles: ['analyst', 'access'] }],
   });
   const database = { kind: 'db', version: 'v3', metadata: { name: 'pg' } };
-  const made = await cluster.tctlWith(
-    JSON.stringify({ ...database, spec: { protocol: 'postgres', uri: 'localhost:1' } }),
-    'create',
-  );
-  if (made.status !== 0) throw new Error(made.stderr);
+  await cluster.create({ ...database, spec: { protocol: 'postgres', uri: 'localhost:1' } });
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['pg']);
   session = await dial(`teleport-auth@${hexName(cluster.name)}`, hexName(cluster.name));

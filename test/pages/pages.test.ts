@@ -27,9 +27,7 @@ afterAll(async () => {
 /** A new link, as `tctl` prints it. */
 async function linkFor(user: string, command: 'add' | 'reset' = 'add'): Promise<string> {
   const roles = command === 'add' ? ['--roles=access'] : [];
-  const { stdout, stderr, status } = await cluster.tctl('users', command, user, ...roles, '--format=json');
-  if (status !== 0) throw new Error(stderr);
-  return JSON.parse(stdout).spec.url;
+  return JSON.parse(await cluster.tctlOk('users', command, user, ...roles, '--format=json')).spec.url;
 }
 
 const address = (path: string) => `https://${cluster.proxyAddr}${path}`;

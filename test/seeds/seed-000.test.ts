@@ -32,19 +32,13 @@ beforeAll(async () => {
   aws = cluster.aws!.aws;
   host = join(cluster.dir, 'db-host');
   mkdirSync(host);
-  for (const name of ['sales', 'reports', 'orders']) await tctlOk('rm', `db/${name}`);
+  for (const name of ['sales', 'reports', 'orders']) await cluster.tctlOk('rm', `db/${name}`);
 });
 afterAll(async () => {
   await agent?.close({ drainMs: 0 });
   await cluster?.stop();
   process.env = before;
 });
-
-async function tctlOk(...args: string[]): Promise<string> {
-  const { status, stdout, stderr } = await cluster.tctl(...args);
-  if (status !== 0) throw new Error(stderr);
-  return stdout;
-}
 
 async function tsh(...args: string[]) {
   return await cluster.tsh('alice', ...args);
@@ -86,23 +80,23 @@ describe('Setup Teleport Auth and Proxy services', () => {
   });
 
   test('tctl tokens add --type=db', async () => {
-    const text = await tctlOk('tokens', 'add', '--type=db');
+    const text = await cluster.tctlOk('tokens', 'add', '--type=db');
     const [, token] = /^The invite token: ([0-9a-f]{32})$/m.exec(text)!;
     writeFileSync(join(host, 'token'), `${token}\n`, { mode: 0o600 });
   });
 
   test('tctl users add --roles=access alice, and her traits by export, edit and tctl create alice.yaml -f', async () => {
     await cluster.addUser({ name: 'alice', roles: ['access'] });
-    const exported = await tctlOk('get', 'users/alice');
+    const exported = await cluster.tctlOk('get', 'users/alice');
     expect(exported).toContain('- access');
     const file = join(host, 'alice.yaml');
     const edited = exported.replace(/^ {2}traits:\n(?: {4}.*\n)*|^ {2}traits: .*\n/m, '');
     const traits = `  traits:\n    db_users:\n    - ${DB_USER}\n    db_names:\n    - dev\n`;
     writeFileSync(file, edited.replace(/^spec:\n/m, `spec:\n${traits}`));
-    expect(await tctlOk('create', file, '-f')).toBe('user "alice" has been updated\n');
+    expect(await cluster.tctlOk('create', file, '-f')).toBe('user "alice" has been updated\n');
     // A second time, as those do whose files are applied again and again.
-    expect(await tctlOk('create', file, '-f')).toBe('user "alice" has been updated\n');
-    expect(await tctlOk('get', 'users/alice')).toContain(`- ${DB_USER}`);
+    expect(await cluster.tctlOk('create', file, '-f')).toBe('user "alice" has been updated\n');
+    expect(await cluster.tctlOk('get', 'users/alice')).toContain(`- ${DB_USER}`);
   });
 });
 
@@ -145,7 +139,9 @@ proxy_service:
     const { raw } = readConfigFile(file);
     const config = teleportConfig({ token: join(host, 'token') }, file, raw);
     agent = await startTeleport(config, { log: silent, vars: { SSL_CERT_FILE: cluster.webCaFile } });
-    await until('the agent offers it', async () => ((await tctlOk('db', 'ls')).includes(DB) ? true : undefined));
+    await until('the agent offers it', async () =>
+      (await cluster.tctlOk('db', 'ls')).includes(DB) ? true : undefined,
+    );
   });
 });
 

@@ -47,9 +47,9 @@ beforeAll(async () => {
   aws = cluster.aws!.aws;
   host = join(cluster.dir, 'db-host');
   mkdirSync(host);
-  await tctlOk('rm', 'db/reports'); // the seed's database is in the agent's file
-  await tctlOk('rm', 'db/sales');
-  await tctlOk('rm', 'db/orders');
+  await cluster.tctlOk('rm', 'db/reports'); // the seed's database is in the agent's file
+  await cluster.tctlOk('rm', 'db/sales');
+  await cluster.tctlOk('rm', 'db/orders');
   await cluster.databases!.postgres.query(
     `
     CREATE TABLE users (name text); INSERT INTO users VALUES ('ada'), ('grace')`,
@@ -61,12 +61,6 @@ afterAll(async () => {
   await cluster?.stop();
   process.env = before;
 });
-
-async function tctlOk(...args: string[]): Promise<string> {
-  const { status, stdout, stderr } = await cluster.tctl(...args);
-  if (status !== 0) throw new Error(stderr);
-  return stdout;
-}
 
 async function teleport(...args: string[]) {
   const env = memoryEnv({ home: host, vars: { ...process.env } as Record<string, string> });
@@ -135,7 +129,7 @@ spec:
 
   test('tctl create -f redshift-role.yaml', async () => {
     writeFileSync(join(host, 'redshift-role.yaml'), ROLE);
-    expect(await tctlOk('create', '-f', join(host, 'redshift-role.yaml'))).toBe(
+    expect(await cluster.tctlOk('create', '-f', join(host, 'redshift-role.yaml'))).toBe(
       'role "redshift-serverless-access" has been created\n',
     );
   });
@@ -144,7 +138,7 @@ spec:
     await cluster.login('alice', 'alice');
     const { active } = JSON.parse((await cluster.tsh('alice', 'status', '-f', 'json')).stdout);
     const roles = [...active.roles, 'redshift-serverless-access'].join(',');
-    await tctlOk('users', 'update', active.username, `--set-roles=${roles}`);
+    await cluster.tctlOk('users', 'update', active.username, `--set-roles=${roles}`);
     await cluster.tsh('alice', 'logout');
     await cluster.login('alice', 'alice');
     const now = JSON.parse((await cluster.tsh('alice', 'status', '-f', 'json')).stdout);
@@ -154,7 +148,9 @@ spec:
 
 describe('Step 3/4. Install and start the Teleport Database Service', () => {
   test('a token, in a file', async () => {
-    writeFileSync(join(host, 'token'), await tctlOk('tokens', 'add', '--type=db', '--format=text'), { mode: 0o600 });
+    writeFileSync(join(host, 'token'), await cluster.tctlOk('tokens', 'add', '--type=db', '--format=text'), {
+      mode: 0o600,
+    });
     expect(readFileSync(join(host, 'token'), 'utf8')).toMatch(/^[0-9a-f]{32}\n$/);
   });
 
@@ -212,7 +208,9 @@ describe('Step 3/4. Install and start the Teleport Database Service', () => {
     writeFileSync(file(), JSON.stringify(raw));
     process.env = { ...process.env, ...aws.env(node) };
     await startAgent();
-    await until('the agent offers it', async () => ((await tctlOk('db', 'ls')).includes(DB) ? true : undefined));
+    await until('the agent offers it', async () =>
+      (await cluster.tctlOk('db', 'ls')).includes(DB) ? true : undefined,
+    );
   });
 });
 
@@ -263,7 +261,9 @@ describe('Step 4/4. Connect', () => {
 describe('Troubleshooting', () => {
   const why = async () => {
     await startAgent();
-    await until('the agent offers it', async () => ((await tctlOk('db', 'ls')).includes(DB) ? true : undefined));
+    await until('the agent offers it', async () =>
+      (await cluster.tctlOk('db', 'ls')).includes(DB) ? true : undefined,
+    );
     const args = ['--dbs', DB, `--db-user=${ACCESS}`, '--db-name=dev', 'select 1'];
     const { status, stdout, stderr } = await cluster.tsh('alice', 'db', 'exec', ...args);
     expect(status).toBe(1);

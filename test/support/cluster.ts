@@ -102,6 +102,10 @@ export interface TestCluster {
   /** Everything the services have logged. */
   log(): string;
   tctl(...args: string[]): Promise<Outcome>;
+  /** What it prints; refuses when it fails. */
+  tctlOk(...args: string[]): Promise<string>;
+  /** `tctl create` of these; refuses when it fails. */
+  create(...resources: object[]): Promise<void>;
   /** With standard input. */
   tctlWith(input: string, ...args: string[]): Promise<Outcome>;
   /** @param home  a folder name under `dir` */
@@ -231,6 +235,10 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
       people: {},
       log: () => logged,
       tctl: (...args) => tctlWith('', ...args),
+      tctlOk: (...args) => outputOf(tctlWith('', ...args)),
+      async create(...resources) {
+        await outputOf(tctlWith(documents(resources), 'create'));
+      },
       tctlWith,
       tsh,
       startTsh,
@@ -249,9 +257,8 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
         return { port: Number(port), started, connect: () => clientOn(Number(port), dbUser, dbName) };
       },
       async addUser({ name, roles }) {
-        const added = await cluster.tctl('users', 'add', name, `--roles=${roles.join(',')}`, '--format=json');
-        if (added.status !== 0) throw new Error(`tctl users add: ${added.stderr}`);
-        const { url } = JSON.parse(added.stdout).spec as { url: string };
+        const added = await cluster.tctlOk('users', 'add', name, `--roles=${roles.join(',')}`, '--format=json');
+        const { url } = JSON.parse(added).spec as { url: string };
         const withoutCode = secondFactor === 'off';
         const person = await signUp(url, await readFile(webCaFile, 'utf8'), { password: PASSWORD, withoutCode });
         cluster.people[name] = person;
@@ -287,20 +294,20 @@ export async function startTestCluster(options: ClusterOptions = {}): Promise<Te
 
     if (options.postgres || options.redshift) {
       const out = join(dir, 'server');
-      await expectOk(cluster.tctl('auth', 'sign', '--format=db', '--host=localhost', `--out=${out}`, '--ttl=1000h'));
+      await cluster.tctlOk('auth', 'sign', '--format=db', '--host=localhost', `--out=${out}`, '--ttl=1000h');
       const [cert, key, ca] = await Promise.all(
         ['crt', 'key', 'cas'].map((suffix) => readFile(`${out}.${suffix}`, 'utf8')),
       );
       const databases = await startDatabases({ cert: cert!, key: key!, ca: ca! }, aws ? { aws: aws.aws } : {});
       undo.push(() => databases.stop());
       cluster.databases = databases;
-      await expectOk(cluster.tctlWith(documents(databases.resources), 'create'));
+      await cluster.create(...databases.resources);
       // Said of each that no agent serves.
       const unserved = async () => (await cluster.tctl('db', 'ls')).stderr;
       if (options.agent ?? true)
         await until('the agent serves them', async () => (await unserved()) === '' || undefined);
     }
-    if (options.roles?.length) await expectOk(cluster.tctlWith(documents(options.roles), 'create'));
+    if (options.roles?.length) await cluster.create(...options.roles);
     for (const user of options.users ?? []) await cluster.addUser(user);
     return cluster;
   } catch (error) {
@@ -348,9 +355,11 @@ export function documents(resources: object[]): string {
   return resources.map((one) => JSON.stringify(one)).join('\n---\n');
 }
 
-async function expectOk(running: Promise<Outcome>): Promise<void> {
-  const { status, stderr } = await running;
+/** @throws what it said when it failed */
+async function outputOf(running: Promise<Outcome>): Promise<string> {
+  const { status, stdout, stderr } = await running;
   if (status !== 0) throw new Error(stderr);
+  return stdout;
 }
 
 function configOf(dataDir: string, ports: { auth: number; proxy: number }, options: ClusterOptions) {

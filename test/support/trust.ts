@@ -1,6 +1,6 @@
 /** A test cluster becomes the leaf of another. The leaf was started with the root's `webCaFile` as SSL_CERT_FILE. */
 import type { RoleMapping } from '../../src/resources/types.js';
-import { documents, type TestCluster } from './cluster.js';
+import type { TestCluster } from './cluster.js';
 import { until } from './until.js';
 
 export interface TrustOptions {
@@ -17,10 +17,10 @@ export async function tokenForLeaf(root: Pick<TestCluster, 'tctl'>): Promise<str
 }
 
 /** A `trusted_cluster`. @param spec  in place of what fits the root */
-export function trustedCluster(root: Pick<TestCluster, 'name' | 'proxyAddr'>, spec: object): string {
+export function trustedCluster(root: Pick<TestCluster, 'name' | 'proxyAddr'>, spec: object): object {
   const { name, proxyAddr } = root;
   const all = { enabled: true, web_proxy_addr: proxyAddr, tunnel_addr: proxyAddr, ...spec };
-  return documents([{ kind: 'trusted_cluster', version: 'v2', metadata: { name }, spec: all }]);
+  return { kind: 'trusted_cluster', version: 'v2', metadata: { name }, spec: all };
 }
 
 /** Resolves when the root sees the leaf. */
@@ -31,8 +31,7 @@ export async function makeLeaf(
 ): Promise<void> {
   const token = await tokenForLeaf(root);
   const spec = { token, web_proxy_addr: webProxyAddr, tunnel_addr: tunnelAddr, role_map: roleMap };
-  const { status, stderr } = await leaf.tctlWith(trustedCluster(root, spec), 'create');
-  if (status !== 0) throw new Error(`tctl create: ${stderr}`);
+  await leaf.create(trustedCluster(root, spec));
   await untilLeafIs('online', leaf.name, root);
 }
 

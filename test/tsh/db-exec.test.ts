@@ -13,7 +13,7 @@ import type { BackendMessage } from '../../src/pg/messages.js';
 import { runTsh } from '../../src/tsh/main.js';
 import { type ScriptedDatabase, startScriptedDatabase } from '../db/scripted-database.js';
 import { createTestCa } from '../support/ca.js';
-import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { findTerminal } from '../support/terminal.js';
 
 let cluster: TestCluster;
@@ -42,7 +42,7 @@ beforeAll(async () => {
     database('unreachable', 1),
     { ...named, spec: { ...named.spec, tls: { mode: 'insecure' } } },
   ];
-  await cluster.tctlWith(documents(all), 'create');
+  await cluster.create(...all);
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['one', 'two', 'unreachable', 'hostile']);
 });

@@ -21,7 +21,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { runPsql } from '../../src/localproxy/psql/run.js';
 import { runTsh } from '../../src/tsh/main.js';
-import { documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
+import { roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { runTranscript } from '../support/golden.js';
 import { until } from '../support/until.js';
 
@@ -40,7 +40,7 @@ beforeAll(async () => {
     metadata: { name: 'pg', description: 'self-hosted postgres', labels: { env: 'dev' } },
     spec: { protocol: 'postgres', uri: `localhost:${postgres.port}` },
   };
-  await cluster.tctlWith(documents([resource]), 'create');
+  await cluster.create(resource);
   await cluster.tctl('rm', 'db/orders');
   await cluster.login('alice', 'alice');
   await cluster.untilListed('alice', ['pg']);
