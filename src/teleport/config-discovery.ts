@@ -1,8 +1,9 @@
 /** The section `discovery_service`. Source: database-service.md 7.1. */
 import { type AwsMatcher, discoveryMatchers } from '../cloud/matchers.js';
-import { goDurationMs, invalidDuration } from '../duration.js';
+import { goDurationMs } from '../duration.js';
 import { TeleportError } from '../errors.js';
 import type { TeleportFile } from '../resources/teleport-yaml.js';
+import { LONGEST_TIMER_MS } from '../wait.js';
 import { awsMatchers } from './config-databases.js';
 
 export interface DiscoveryConfig {
@@ -14,7 +15,7 @@ export interface DiscoveryConfig {
 /** AWS limits how often it may be asked. Our own limit. */
 const SHORTEST_INTERVAL_MS = 10_000;
 
-/** @throws BadParameter for a matcher that finds nothing, and when there is none */
+/** @throws BadParameter for a matcher that finds nothing, when there is none, and for an interval that is none */
 export function discoveryConfig(section: NonNullable<TeleportFile['discovery_service']>): DiscoveryConfig {
   const { discovery_group: group = '', poll_interval: interval, aws } = section;
   const matchers = discoveryMatchers(awsMatchers(aws));
@@ -28,7 +29,10 @@ export function discoveryConfig(section: NonNullable<TeleportFile['discovery_ser
 
 function pollInterval(text: string): number {
   const ms = goDurationMs(text);
-  if (ms === undefined) throw invalidDuration(text);
-  if (ms >= SHORTEST_INTERVAL_MS) return ms;
-  throw new TeleportError('BadParameter', 'discovery_service: poll_interval must be at least 10s');
+  if (ms !== undefined && ms >= SHORTEST_INTERVAL_MS && ms <= LONGEST_TIMER_MS) return ms;
+  throw new TeleportError(
+    'BadParameter',
+    `discovery_service.poll_interval: ${JSON.stringify(text)} is not an interval`,
+    { hint: 'Write it as 5m or 1h, at least 10s and at most 24 days.' },
+  );
 }

@@ -7,6 +7,7 @@ import { ipOf, isNetwork } from '../ip.js';
 import { POSTGRES_PORT, WEB_PORT } from '../net/ports.js';
 import { configAddress, listenAt, listenHost } from '../resources/config-address.js';
 import type { TeleportFile } from '../resources/teleport-yaml.js';
+import { LONGEST_TIMER_MS } from '../wait.js';
 
 export interface ProxyConfig {
   listen: HostPort;
@@ -37,9 +38,6 @@ export interface AcmeConfig {
 }
 
 const LETS_ENCRYPT = 'https://acme-v02.api.letsencrypt.org/directory';
-
-/** What a timer can hold. */
-const LONGEST_INTERVAL_MS = 2 ** 31 - 1;
 
 type ProxySection = NonNullable<TeleportFile['proxy_service']>;
 
@@ -156,7 +154,7 @@ function required(value: string | undefined, key: string): string {
 
 function reloadIntervalOf({ https_keypairs_reload_interval: interval = '0s' }: ProxySection): number {
   const ms = goDurationMs(interval);
-  if (ms !== undefined && ms >= 0 && ms <= LONGEST_INTERVAL_MS) return ms;
+  if (ms !== undefined && ms >= 0 && ms <= LONGEST_TIMER_MS) return ms;
   throw new TeleportError(
     'BadParameter',
     `proxy_service.https_keypairs_reload_interval: "${interval}" is not an interval`,
