@@ -24,6 +24,7 @@ export class Renewal {
   #attempt: Promise<void> | undefined;
   #failures = 0;
   #notBefore = 0;
+  #isClosed = false;
 
   constructor(options: RenewalOptions) {
     this.#options = options;
@@ -37,6 +38,7 @@ export class Renewal {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     await this.#attempt;
   }
@@ -57,6 +59,7 @@ export class Renewal {
       this.#failures = 0;
       log.info('Renewed.', { what });
     } catch (error) {
+      if (this.#isClosed) return;
       const pauseMs = Math.min(LONGEST_PAUSE_MS, everyMs * 2 ** this.#failures++);
       this.#notBefore = performance.now() + pauseMs; // a clock that was wrong must not decide how long
       log.warn('Cannot renew, trying again.', { what, error: messageOf(error) });

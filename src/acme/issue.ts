@@ -1,10 +1,10 @@
 /**
  * A certificate from an ACME authority (RFC 8555), by the challenge TLS-ALPN-01 (RFC 8737): the authority dials port 443 of each
- * name and wants to see a certificate that says its question. Who serves that port is handed the certificate.
+ * name and wants to see a certificate that repeats its question. The certificate is given to the server on that port.
  */
-import { messageOf, TeleportError } from '../errors.js';
+import { inSeconds, messageOf, TeleportError } from '../errors.js';
 import { DialAgent } from '../net/https-agent.js';
-import { withDeadline } from '../wait.js';
+import { inTime } from '../wait.js';
 
 export interface AcmeAuthority {
   /** URL of its directory. */
@@ -25,8 +25,10 @@ export interface AcmeOrder {
   names: readonly string[];
   /** Environment: proxies, and whom to trust. */
   vars: Record<string, string | undefined>;
-  /** Show this certificate to who comes with ALPN `acme-tls/1` for the name; undefined: none any more. */
+  /** Show this certificate to whoever asks for the name with ALPN `acme-tls/1`; undefined: show none from now on. */
   answer: (name: string, certificate: { certPem: string; keyPem: string } | undefined) => void;
+  /** Ends the order. */
+  signal: AbortSignal;
 }
 
 export interface AcmeCertificate {
@@ -47,12 +49,12 @@ export async function newAccountKey(): Promise<string> {
   return (await crypto.createPrivateEcdsaKey()).toString();
 }
 
-/** @throws TeleportError in the authority's words */
+/** @throws TeleportError in the authority's words, or with the signal's reason as its cause */
 export async function issueCertificate(order: AcmeOrder): Promise<AcmeCertificate> {
-  const { authority, names, email, vars, answer } = order;
+  const { authority, names, email, vars, answer, signal } = order;
   const { axios, Client, crypto } = await import('./library/client.js');
   const agent = new DialAgent({ vars, timeoutMs: DIAL_MS, ca: authority.ca });
-  Object.assign(axios.defaults, { httpsAgent: agent, proxy: false, timeout: DIAL_MS });
+  Object.assign(axios.defaults, { httpsAgent: agent, proxy: false, timeout: DIAL_MS, signal });
   Object.assign((axios.defaults as { acmeSettings?: object }).acmeSettings ?? {}, { retryMaxAttempts: 0 });
   const client = new Client({
     directoryUrl: authority.directory,
@@ -81,7 +83,8 @@ export async function issueCertificate(order: AcmeOrder): Promise<AcmeCertificat
       },
       challengeRemoveFn: async ({ identifier }) => answer(identifier.value, undefined),
     });
-    const certPem = await withDeadline(issuing, ORDER_MS, 'a certificate from the ACME authority');
+    const late = () => new TeleportError('ConnectionProblem', `the order was not done after ${inSeconds(ORDER_MS)}`);
+    const certPem = await inTime(issuing, ORDER_MS, late, signal);
     return { certPem, keyPem: key.toString() };
   } catch (cause) {
     if (cause instanceof TeleportError) throw cause;

@@ -13,7 +13,7 @@ import { Renewal } from '../renewal.js';
 import { readStateFile, writeStateFile } from '../store/state-files.js';
 import { type AcmeCertificate, type AcmeOrder, issueCertificate, newAccountKey } from './issue.js';
 
-export interface KeptCertificateOptions extends Omit<AcmeOrder, 'accountKey' | 'answer'> {
+export interface KeptCertificateOptions extends Omit<AcmeOrder, 'accountKey' | 'answer' | 'signal'> {
   /** Folder of the account's key and of the certificate. */
   dir: string;
   now: () => Date;
@@ -36,6 +36,7 @@ export class KeptCertificate {
   readonly #options: KeptCertificateOptions;
   #renewal: Renewal | undefined;
   #isFailing = false;
+  readonly #stop = new AbortController();
 
   private constructor(options: KeptCertificateOptions, current: AcmeCertificate | undefined) {
     this.#options = options;
@@ -73,7 +74,9 @@ export class KeptCertificate {
   }
 
   async close(): Promise<void> {
-    await this.#renewal?.close();
+    const ended = this.#renewal?.close();
+    this.#stop.abort();
+    await ended;
   }
 
   #dueAt(): Date {
@@ -87,7 +90,7 @@ export class KeptCertificate {
     try {
       const accountKey = await this.#accountKey();
       const answer: AcmeOrder['answer'] = (...to) => at.answerChallenge(...to);
-      const issued = await issueCertificate({ ...this.#options, accountKey, answer });
+      const issued = await issueCertificate({ ...this.#options, accountKey, answer, signal: this.#stop.signal });
       // One file, so that key and certificate fit whatever happens.
       await writeStateFile(fileIn(dir), `${issued.keyPem.trimEnd()}\n${issued.certPem}`);
       at.setWebCertificate(issued);
