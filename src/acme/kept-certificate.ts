@@ -2,12 +2,12 @@
  * The Proxy's certificate from an ACME authority: kept in the data folder, where a restart finds it, and renewed when two
  * thirds of its life are over. While a new one cannot be had the old one stays, the log says why, and the pauses grow.
  */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { messageOf, TeleportError } from '../errors.js';
 import { makeFolders } from '../folder.js';
 import type { Logger } from '../log.js';
-import { splitPem } from '../pki/pem.js';
+import { decodePem } from '../pki/pem.js';
 import { readCertificate } from '../pki/x509.js';
 import { Renewal } from '../renewal.js';
 import { readStateFile, writeStateFile } from '../store/state-files.js';
@@ -44,9 +44,16 @@ export class KeptCertificate {
   }
 
   static async open(options: KeptCertificateOptions): Promise<KeptCertificate> {
-    const text = await readStateFile(fileIn(options.dir));
-    const kept = text === undefined ? undefined : certificateIn(text);
-    return new KeptCertificate(options, kept && fits(kept, options) ? kept : undefined);
+    const file = fileIn(options.dir);
+    const text = await readStateFile(file);
+    try {
+      const kept = text === undefined ? undefined : certificateIn(text);
+      return new KeptCertificate(options, kept && fits(kept, options) ? kept : undefined);
+    } catch (error) {
+      const fields = { file, error: messageOf(error) };
+      options.log.warn('The certificate that was kept cannot be used; a new one is fetched.', fields);
+      return new KeptCertificate(options, undefined);
+    }
   }
 
   /** Whether the last attempt to get a certificate failed. */
@@ -120,12 +127,16 @@ export class KeptCertificate {
 
 const fileIn = (dir: string) => join(dir, 'certificate.pem');
 
-function certificateIn(text: string): AcmeCertificate | undefined {
-  const certificates = splitPem(text, 'CERTIFICATE');
-  const keyPem = text.slice(0, Math.max(0, text.indexOf('-----BEGIN CERTIFICATE')));
-  return certificates.length > 0 && keyPem.includes('PRIVATE KEY')
-    ? { keyPem, certPem: certificates.join('') }
-    : undefined;
+/** @throws for a file that is damaged */
+function certificateIn(text: string): AcmeCertificate {
+  const blocks = decodePem(text);
+  const pemsOf = (end: string) => blocks.filter(({ type }) => type.endsWith(end)).map(({ pem }) => pem);
+  const [[keyPem], [leaf, ...others]] = [pemsOf('PRIVATE KEY'), pemsOf('CERTIFICATE')];
+  if (keyPem === undefined || leaf === undefined) throw new Error('a key and a certificate are expected');
+  if (!new X509Certificate(leaf).checkPrivateKey(createPrivateKey(keyPem))) {
+    throw new Error('the key is not that of the certificate');
+  }
+  return { keyPem, certPem: [leaf, ...others].join('') };
 }
 
 function fits({ certPem }: AcmeCertificate, { names, now }: KeptCertificateOptions): boolean {
