@@ -116,7 +116,7 @@ function databaseSaid(who: Who, event: 'db.create' | 'db.update' | 'db.delete', 
       db_protocol: spec.protocol,
       db_uri: redactValue(spec.uri),
       db_labels: metadata.labels,
-      db_origin: metadata.labels?.['teleport.dev/origin'],
+      db_origin: metadata.labels?.[ORIGIN_LABEL],
     },
   ];
 }

@@ -1,8 +1,10 @@
 /** Join tokens and locks as resources. Texts of refusals: cli.md 6. A token's name is its secret: errors show it masked. */
+
 import { randomUUID } from 'node:crypto';
 import { TeleportError } from '../errors.js';
 import { masked } from '../redact.js';
 import { withDefaults } from '../resources/defaults.js';
+import { ORIGIN_LABEL } from '../resources/labels.js';
 import { checkServed } from '../resources/served.js';
 import { TRUST_ROLES } from '../resources/system-role.js';
 import type { Lock, LockTarget, ProvisionToken } from '../resources/types.js';
@@ -44,7 +46,7 @@ export function staticTokens(state: AuthState): ProvisionToken[] {
   return state.staticTokens.map(({ token, roles }) => ({
     kind: 'token',
     version: 'v2',
-    metadata: { name: token, labels: { 'teleport.dev/origin': 'config-file' } },
+    metadata: { name: token, labels: { [ORIGIN_LABEL]: 'config-file' } },
     spec: { roles, join_method: 'token' },
   }));
 }

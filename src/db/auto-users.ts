@@ -413,7 +413,7 @@ export class UserStay {
     return await this.#inTime(first);
   }
 
-  /** Others were in when this one was sent here. If none is when its own connection stands, the server is asked after all. */
+  /** Others were in when this session was sent here. If nobody is left once it is connected, the server is asked after all. */
   async #besideOthers<T>(entrance: Entrance<T>): Promise<T> {
     const connection = await this.#connected(entrance).catch((error: unknown) => {
       // Somebody may have disabled the user when the others had left.
@@ -526,7 +526,7 @@ const hasChangedNothing = (error: unknown): boolean =>
 
 const tooLate = () => new TeleportError('ConnectionProblem', 'the session has ended before it could begin');
 
-/** Which server a database is on: a user is the server's. */
+/** A user of one server, under whatever names the server is registered. */
 const keyOf = (database: Database, user: string): string => JSON.stringify([endpointOf(database), user]);
 
 /** There from the start. */

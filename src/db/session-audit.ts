@@ -5,6 +5,7 @@
  *
  * Source: database-service.md 9.
  */
+
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { type AuditEventName, auditEvent } from '../audit/events.js';
@@ -18,6 +19,7 @@ import type { Outcome, Run } from '../pg/outcomes.js';
 import { notRecorded, tooLong } from '../pg/sqlstate.js';
 import { redactValue } from '../redact.js';
 import { databaseType } from '../resources/database-type.js';
+import { ORIGIN_LABEL } from '../resources/labels.js';
 import type { Database } from '../resources/types.js';
 import type { Turns } from '../turns.js';
 import { rest } from '../wait.js';
@@ -367,7 +369,7 @@ function databaseFields(database: Database): Record<string, unknown> {
     db_protocol: database.spec.protocol,
     db_uri: redactValue(database.spec.uri),
     db_type: databaseType(database),
-    db_origin: database.metadata.labels?.['teleport.dev/origin'],
+    db_origin: database.metadata.labels?.[ORIGIN_LABEL],
     db_labels: database.metadata.labels,
   };
 }

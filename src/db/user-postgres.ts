@@ -5,7 +5,9 @@
  * Source: PostgreSQL manual, "CREATE ROLE", "ALTER ROLE", "GRANT", "REVOKE", "pg_auth_members", "pg_stat_activity", and "Role
  * Membership"; for `search_path` its page "Writing SECURITY DEFINER Functions Safely".
  */
+
 import type { PgSession } from '../pg/session.js';
+import { NAME_BYTES } from '../resources/database-user.js';
 import {
   BOOKKEEPING_ROLE,
   byName,
@@ -46,8 +48,6 @@ HAVING NOT bool_or(b.admin_option)
   AND (u.rolcanlogin OR EXISTS (SELECT 1 FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
     WHERE m.member = u.oid AND r.rolname <> '${BOOKKEEPING_ROLE}'))
   AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.usesysid = u.oid)`;
-
-const NAME_CHARS = 63;
 
 /** Since then a membership has a grantor of its own, and CREATEROLE alone gives nothing away. */
 const WITH_GRANTORS = 160_000;
@@ -101,7 +101,7 @@ async function facts(session: PgSession, user: string, wanted: readonly string[]
     rows.filter(([one]) => one === kind).map(([, name, more]) => [name!, more ?? ''] as const);
   const [[said = '', mayCreate] = []] = of('me');
   // What it says is shown to people: no name is longer, and it was asked for no others.
-  const me = said.slice(0, NAME_CHARS);
+  const me = said.slice(0, NAME_BYTES.postgres);
   const hasGrantors = Number(of('version')[0]?.[0]) >= WITH_GRANTORS;
   const held = of('role');
   const known = of('known')

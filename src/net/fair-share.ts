@@ -1,6 +1,6 @@
 /**
  * A few places that many may want. For one more than there are, the oldest of whoever has most of them has to go
- * (`strangers.ts`): a crowd pushes out its own people, and who comes new has the time of a handshake.
+ * (`strangers.ts`): a crowd pushes out its own people, and a newcomer keeps its place for at least the time of a handshake.
  */
 import { networkOf, siteOf } from '../ip.js';
 import { type Origin, Strangers } from './strangers.js';

@@ -7,11 +7,10 @@
  * (63 bytes), "CREATE ROLE" (`pg_`), and "Reserved Names of Roles" in the source of its parser (`public`, `none`).
  */
 import { TeleportError } from '../errors.js';
-import { isRedshift } from './database-user.js';
+import { isRedshift, NAME_BYTES } from './database-user.js';
 import type { Database } from './types.js';
 
 const REDSHIFT_NAME = /^[A-Za-z][A-Za-z0-9_+.@-]{0,63}$/;
-const POSTGRES_BYTES = 63;
 
 const RESERVED = new Set(
   (
@@ -72,8 +71,8 @@ function redshiftName(username: string): string {
 
 function postgresName(username: string): string {
   const bytes = Buffer.byteLength(username);
-  if (bytes === 0 || bytes > POSTGRES_BYTES || username.includes('\0')) {
-    throw refused(username, 'PostgreSQL', `it takes 1 to ${POSTGRES_BYTES} bytes, and this name has ${bytes}`);
+  if (bytes === 0 || bytes > NAME_BYTES.postgres || username.includes('\0')) {
+    throw refused(username, 'PostgreSQL', `it takes 1 to ${NAME_BYTES.postgres} bytes, and this name has ${bytes}`);
   }
   if (username === 'public' || username === 'none' || username.startsWith('pg_')) {
     throw refused(username, 'PostgreSQL', 'public, none and what begins with pg_ are reserved there');

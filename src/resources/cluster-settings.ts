@@ -102,7 +102,7 @@ export interface SigningPlace {
 
 const FACTORS = ['off', 'otp', 'on', 'optional'] as const;
 const LOCKING_MODES = ['best_effort', 'strict'];
-const ROUTED = ['off', 'optional', 'false', ''];
+const DEVICE_TRUST_MODES = ['off', 'optional', 'false', ''];
 
 /** @throws TeleportError for what is wrong, and for what would keep people out while nothing here holds to it */
 export function checkSigning(said: Signing, { path, localAuth }: SigningPlace): void {
@@ -126,7 +126,7 @@ export function checkSigning(said: Signing, { path, localAuth }: SigningPlace): 
     throw refuse(`${localAuth}: no`, 'People sign in to this cluster with a password. Leave the setting out.');
   }
   const mode = said.device_trust?.mode;
-  if (mode !== undefined && !ROUTED.includes(mode)) {
+  if (mode !== undefined && !DEVICE_TRUST_MODES.includes(mode)) {
     throw refuse(`device_trust.mode: ${mode}`, 'Devices are not known here: use "device_trust: {mode: off}".');
   }
   if (said.locking_mode && !LOCKING_MODES.includes(said.locking_mode)) {

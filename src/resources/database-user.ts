@@ -40,7 +40,7 @@ const USER_PREFIX = /^IAMA?:/i;
 /** Of UTF-8, for one unit of a JavaScript text; small letters may be longer than large ones, and have no more than that. */
 const MOST_BYTES_OF_A_UNIT = 3;
 /** Longest name in bytes that a server keeps of what a client sends: what comes after is cut off. */
-const NAME_BYTES = { postgres: 63, redshift: 127 };
+export const NAME_BYTES = { postgres: 63, redshift: 127 };
 
 export function isRedshift(database: Database): boolean {
   return databaseType(database) === 'redshift' || isServerless(database);

@@ -137,7 +137,7 @@ function keptIdp(idp: unknown, path: string): string[] {
   return isOff ? [`${path}.idp`] : [];
 }
 
-/** What somebody who wrote nothing has too is not worth a word. */
+/** Values that are the defaults are not reported. */
 function withoutDefaults(settings: AnySettings): Members {
   const defaults: Members = settingsOf(settings.kind, {}, 'defaults').spec;
   return Object.fromEntries(Object.entries(settings.spec).filter(([name, value]) => value !== defaults[name]));

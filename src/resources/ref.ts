@@ -9,9 +9,6 @@ export interface ResourceRef {
   name?: string;
 }
 
-/** Kinds of which there is one. */
-export const SINGLETONS: ReadonlySet<Kind> = new Set(Object.keys(SETTINGS_NAMES) as SettingsKind[]);
-
 /**
  * Kinds that people write, in an order in which `tctl create` can make them: a user needs its roles, a role map too, and a
  * lock may hit whoever makes the others.
@@ -22,7 +19,7 @@ export const EDITABLE: ReadonlySet<Kind> = new Set([
   'db',
   'token',
   'trusted_cluster',
-  ...SINGLETONS,
+  ...(Object.keys(SETTINGS_NAMES) as SettingsKind[]),
   'lock',
 ]);
 

@@ -9,7 +9,6 @@ import { portOf } from '../host-port.js';
 import { isPattern } from '../pattern.js';
 import { type AnySettings, checkSettings, isSettings } from './cluster-settings.js';
 import { isSet } from './database-type.js';
-import { SINGLETONS } from './ref.js';
 import { joiningRole, TRUST_ROLES } from './system-role.js';
 import type {
   AnyResource,
@@ -49,7 +48,7 @@ const OTHER_JOIN_METHODS = [
 
 /** @throws TeleportError `BadParameter` */
 export function checkResource(resource: AnyResource): void {
-  if (!resource.metadata?.name && !SINGLETONS.has(resource.kind)) throw bad('missing parameter Name');
+  if (!resource.metadata?.name && !isSettings(resource.kind)) throw bad('missing parameter Name');
   checkName(resource);
   if (resource.kind === 'role') checkRole(resource);
   else if (resource.kind === 'user') checkUser(resource);
@@ -65,7 +64,7 @@ const NAME = /^[0-9A-Za-z@_:.+-]+$/;
 
 function checkName({ kind, metadata }: AnyResource): void {
   const name: unknown = metadata?.name;
-  if (kind === 'db' || SINGLETONS.has(kind) || typeof name !== 'string') return;
+  if (kind === 'db' || isSettings(kind) || typeof name !== 'string') return;
   if (NAME.test(name) && name !== '.' && name !== '..') return;
   const what = 'special characters are not allowed in resource names, please use name composed only from characters';
   // A token's name is a secret.

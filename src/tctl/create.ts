@@ -6,7 +6,7 @@ import { toMessage } from '../api/convert.js';
 import { shapeOf } from '../api/fields.js';
 import { withNote } from '../api/note.js';
 import type { Env } from '../cli/env.js';
-import { printLine } from '../cli/output.js';
+import { printLine, printWarning } from '../cli/output.js';
 import { fileError, isTeleportError, nodeCodeOf, TeleportError } from '../errors.js';
 import { masked } from '../redact.js';
 import { withDefaults } from '../resources/defaults.js';
@@ -19,7 +19,6 @@ import { type AdminArgs, connectAdmin } from './connect.js';
 import { warnEnded } from './ended.js';
 import { checkTarget } from './lock-target.js';
 import { stillUnserved, warnUnserved } from './unserved.js';
-import { warn } from './warn.js';
 
 export interface CreateArgs extends AdminArgs {
   file?: string | undefined;
@@ -50,7 +49,7 @@ async function create(
   checkResource(resource);
   warnEnded(env, resource);
   const { name } = metadata;
-  const notes = withNote((note) => warn(env, note));
+  const notes = withNote((note) => printWarning(env, note));
   switch (resource.kind) {
     case 'role': {
       const role = toMessage('role', resource);
@@ -87,7 +86,7 @@ async function create(
       const { locks } = await client.auth.getLocks({});
       if (!force && locks.some(({ metadata }) => metadata?.name === name)) throw exists('lock', name);
       const { missing, unknown } = await checkTarget(client, resource.spec.target);
-      for (const sentence of [...missing, ...unknown]) warn(env, sentence);
+      for (const sentence of [...missing, ...unknown]) printWarning(env, sentence);
       await client.auth.upsertLock(lock, notes);
       return `lock "${name}" has been created`;
     }

@@ -12,13 +12,13 @@ import { shapeOf } from '../api/fields.js';
 import { withNote } from '../api/note.js';
 import { runChild } from '../cli/child.js';
 import type { Env } from '../cli/env.js';
-import { printLine, yamlText } from '../cli/output.js';
+import { printLine, printWarning, yamlText } from '../cli/output.js';
 import { fileError, messageOf, nodeCodeOf, TeleportError } from '../errors.js';
 import { safestFirst } from '../folder.js';
 import { type AnySettings, isSettings } from '../resources/cluster-settings.js';
 import { withDefaults } from '../resources/defaults.js';
 import { printable } from '../resources/printable.js';
-import { parseRef, type ResourceRef, refText, SINGLETONS } from '../resources/ref.js';
+import { parseRef, type ResourceRef, refText } from '../resources/ref.js';
 import type { AnyResource } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import { parseResources } from '../resources/yaml.js';
@@ -27,7 +27,6 @@ import { refuseConfigured, updateSettings } from './cluster-settings.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { warnEnded } from './ended.js';
 import { fetchResources } from './get.js';
-import { warn } from './warn.js';
 
 export interface EditArgs extends AdminArgs {
   resource: string;
@@ -35,7 +34,7 @@ export interface EditArgs extends AdminArgs {
 
 export async function run(env: Env, args: EditArgs): Promise<void> {
   const ref = parseRef(args.resource);
-  if (!ref.name && !SINGLETONS.has(ref.kind)) {
+  if (!ref.name && !isSettings(ref.kind)) {
     throw new TeleportError('BadParameter', 'provide a full resource name to edit, for example:\n$ tctl edit role/dba');
   }
   await using client = await connectAdmin(env, args);
@@ -59,7 +58,7 @@ export async function run(env: Env, args: EditArgs): Promise<void> {
     printLine(env, await written(env, client, ref, before, changed));
     isKept = false;
   } catch (error) {
-    if (isKept) warn(env, `your text is kept in ${join(folder, `${before.kind}.yaml`)}`);
+    if (isKept) printWarning(env, `your text is kept in ${join(folder, `${before.kind}.yaml`)}`);
     throw error;
   } finally {
     if (!isKept) await rm(folder, { recursive: true, force: true });
@@ -85,7 +84,7 @@ async function written(
   }
   warnEnded(env, after);
   const metadata = { ...after.metadata, ...(revision ? { revision } : {}) };
-  return await update(client, { ...after, metadata } as AnyResource, (note) => warn(env, note));
+  return await update(client, { ...after, metadata } as AnyResource, (note) => printWarning(env, note));
 }
 
 /** @throws BadParameter when the text is no longer exactly this one resource */

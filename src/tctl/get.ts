@@ -9,7 +9,7 @@ import { labelsText, print, printTctlJson, printTctlYaml, type Table, tableFor }
 import { TeleportError } from '../errors.js';
 import { adminUserOf } from '../rbac/auto-users.js';
 import { isSettings } from '../resources/cluster-settings.js';
-import { ORIGIN_LABEL } from '../resources/labels.js';
+import { DISCOVERED_NAME_LABEL, ORIGIN_LABEL } from '../resources/labels.js';
 import { printable } from '../resources/printable.js';
 import { parseRefs, type ResourceRef } from '../resources/ref.js';
 import {
@@ -35,8 +35,6 @@ export interface GetArgs extends AdminArgs {
   withSecrets: boolean;
   verbose: boolean;
 }
-
-const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 
 export async function run(env: Env, args: GetArgs): Promise<void> {
   if (!['yaml', 'json', 'text'].includes(args.format)) throw new TeleportError('BadParameter', 'unsupported format');
@@ -142,7 +140,7 @@ function named<R extends { metadata: { name: string; labels?: Record<string, str
 ): R[] {
   if (!name) return resources;
   const found = resources.filter(
-    ({ metadata }) => metadata.name === name || metadata.labels?.[DISCOVERED_NAME] === name,
+    ({ metadata }) => metadata.name === name || metadata.labels?.[DISCOVERED_NAME_LABEL] === name,
   );
   if (found.length === 0) throw new TeleportError('NotFound', `${what} "${name}" not found`);
   return found;

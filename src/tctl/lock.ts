@@ -7,12 +7,11 @@ import type { AuthClient } from '../api/client.js';
 import { toMessage } from '../api/convert.js';
 import { withNote } from '../api/note.js';
 import type { Env } from '../cli/env.js';
-import { printLine } from '../cli/output.js';
+import { printLine, printWarning } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import type { Lock, LockTarget } from '../resources/types.js';
 import { type AdminArgs, connectAdmin } from './connect.js';
 import { checkTarget } from './lock-target.js';
-import { warn } from './warn.js';
 
 export interface LockArgs extends AdminArgs {
   user?: string | undefined;
@@ -76,7 +75,7 @@ export async function run(env: Env, args: LockArgs): Promise<void> {
       hint: 'Correct the name, or lock it all the same with --force: the lock then counts as soon as there is one.',
     });
   }
-  for (const sentence of [...missing, ...unknown]) warn(env, sentence);
+  for (const sentence of [...missing, ...unknown]) printWarning(env, sentence);
   const { message } = args;
   const name = await createLock(env, client, target, { message, expires });
   printLine(env, `Created a lock with name "${name}".`);
@@ -103,7 +102,7 @@ export async function createLock(
   };
   await client.auth.upsertLock(
     toMessage('lock', lock),
-    withNote((note) => warn(env, note)),
+    withNote((note) => printWarning(env, note)),
   );
   return name;
 }

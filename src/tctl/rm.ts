@@ -1,10 +1,12 @@
 /** `tctl rm kind/name`. Source: cli.md 6.5. */
+
 import type { AuthClient } from '../api/client.js';
 import { listDatabases } from '../api/list-databases.js';
 import type { Env } from '../cli/env.js';
 import { printLine } from '../cli/output.js';
 import { TeleportError } from '../errors.js';
 import { isSettings } from '../resources/cluster-settings.js';
+import { DISCOVERED_NAME_LABEL } from '../resources/labels.js';
 import { parseRef } from '../resources/ref.js';
 import type { DatabaseServer } from '../resources/types.js';
 import { resetSettings } from './cluster-settings.js';
@@ -15,8 +17,6 @@ import { createLock } from './lock.js';
 export interface RmArgs extends AdminArgs {
   resource: string;
 }
-
-const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 
 export async function run(env: Env, args: RmArgs): Promise<void> {
   const ref = parseRef(args.resource);
@@ -53,7 +53,7 @@ export async function run(env: Env, args: RmArgs): Promise<void> {
       const all = await listDatabases(client);
       const exact = all.filter(({ metadata }) => metadata.name === name);
       const found =
-        exact.length > 0 ? exact : all.filter(({ metadata }) => metadata.labels?.[DISCOVERED_NAME] === name);
+        exact.length > 0 ? exact : all.filter(({ metadata }) => metadata.labels?.[DISCOVERED_NAME_LABEL] === name);
       if (found.length === 0) throw new TeleportError('NotFound', `database "${name}" not found`);
       if (found.length > 1)
         throw ambiguous(

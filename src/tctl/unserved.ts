@@ -6,10 +6,10 @@
 import type { AuthClient } from '../api/client.js';
 import { listDatabases } from '../api/list-databases.js';
 import type { Env } from '../cli/env.js';
+import { printWarning } from '../cli/output.js';
 import type { DatabaseServer } from '../resources/types.js';
 import { rest } from '../wait.js';
 import { listDatabaseServers } from './lists.js';
-import { warn } from './warn.js';
 
 /** An agent that serves a new database has said so by then. Our own limit. */
 const PATIENCE_MS = 2_000;
@@ -37,7 +37,7 @@ export function warnUnserved(env: Env, names: readonly string[]): void {
   const shown = names.slice(0, MOST_NAMES).map((name) => JSON.stringify(name));
   const more = names.length > MOST_NAMES ? ` and ${names.length - MOST_NAMES} more` : '';
   const what = names.length === 1 ? 'database' : 'databases';
-  warn(
+  printWarning(
     env,
     `no agent serves ${what} ${shown.join(', ')}${more}, so nobody can connect. An agent serves what the labels under "db_service: resources:" of its configuration match; with none yet: teleport db configure create --help`,
   );

@@ -1,8 +1,10 @@
 /** The section `db_service`: static databases as `db` resources, and what to look for. Source: database-service.md 11. */
+
 import { isAccountId, parseRoleArn } from '../aws/arn.js';
 import type { AwsMatcher } from '../cloud/matchers.js';
 import { TeleportError } from '../errors.js';
 import { readCertificateFile } from '../pki/certificate-file.js';
+import { ORIGIN_LABEL } from '../resources/labels.js';
 import type { DatabaseEntry, TeleportFile } from '../resources/teleport-yaml.js';
 import type { Database, LabelSelector } from '../resources/types.js';
 
@@ -46,7 +48,7 @@ export function staticDatabase(entry: DatabaseEntry): Database {
   }
   if (adminUser) spec.admin_user = adminUser;
   if (entry.dynamic_labels?.length) spec.dynamic_labels = dynamicLabels(name, entry.dynamic_labels);
-  const labels = { ...entry.static_labels, 'teleport.dev/origin': 'config-file' };
+  const labels = { ...entry.static_labels, [ORIGIN_LABEL]: 'config-file' };
   return { kind: 'db', version: 'v3', metadata: { name, ...(description && { description }), labels }, spec };
 }
 

@@ -2,7 +2,9 @@
  * Where a login keeps its private keys: the flag or its variable, else what the profile remembers, else the settings of
  * `tsh`, else as the current profile has it, else files. Decided and tried before anything is asked.
  */
+
 import type { Env } from '../cli/env.js';
+import { printWarning } from '../cli/output.js';
 import { waitingFor } from '../cli/progress.js';
 import { isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { AwsIdentity } from '../profile/aws-identity.js';
@@ -37,9 +39,7 @@ export async function prepareCredentialStore(env: Env, store: ProfileStore, args
 }
 
 function warnOfLeftKeys(env: Env, why: TeleportError): void {
-  env.stderr.write(
-    `WARNING: keys are left in the keychain until "tsh logout" can reach it: ${messageOf(why.cause ?? why)}\n`,
-  );
+  printWarning(env, `keys are left in the keychain until "tsh logout" can reach it: ${messageOf(why.cause ?? why)}`);
 }
 
 /** @throws TeleportError `BadParameter` for a file with a private key where keys are to be in the keychain */

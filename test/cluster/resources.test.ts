@@ -1,6 +1,6 @@
 /**
  * `tctl` and resources on a whole cluster: what is kept, what is refused, who wins; and a deny that holds in Redshift.
- * Tests: src/tctl/lock-target.ts, src/tctl/lock.ts, src/tctl/rm.ts, src/tctl/warn.ts
+ * Tests: src/tctl/lock-target.ts, src/tctl/lock.ts, src/tctl/rm.ts
  */
 import { randomUUID } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';

@@ -3,7 +3,8 @@
  * Tests: src/tctl/get.ts, src/tctl/create.ts
  */
 import { parse, parseAllDocuments } from 'yaml';
-import { EDITABLE, SINGLETONS } from '../../src/resources/ref.js';
+import { isSettings } from '../../src/resources/cluster-settings.js';
+import { EDITABLE } from '../../src/resources/ref.js';
 import type { Kind } from '../../src/resources/types.js';
 import { TestAuth } from '../auth/test-auth.js';
 import { documents, type Outcome } from '../support/cluster.js';
@@ -168,7 +169,7 @@ test('what was deleted is there again', async () => {
 
 test('every single one can be taken back as JSON too', async () => {
   for (const { kind, metadata } of [...RESOURCES, ROOT]) {
-    const ref = SINGLETONS.has(kind as Kind) ? kind : `${kind}/${metadata.name}`;
+    const ref = isSettings(kind) ? kind : `${kind}/${metadata.name}`;
     const show = async () => fine(await cluster.tctl('', 'get', ref, '--format=json'));
     const before = await show();
     expect(parse(before)).toHaveLength(1);

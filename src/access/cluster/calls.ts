@@ -4,10 +4,12 @@
  *
  * Source: auth-grpc-and-routing.md 3.1.
  */
+
 import type { AuthClient } from '../../api/client.js';
 import { fromMessage } from '../../api/convert.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 import { expandRole } from '../../rbac/templates.js';
+import { DISCOVERED_NAME_LABEL } from '../../resources/labels.js';
 import type { Database, Role, Traits } from '../../resources/types.js';
 import type { DatabaseFilter } from '../access.js';
 
@@ -69,7 +71,7 @@ function predicateOf(filter: DatabaseFilter, names: string[]): string {
   const byName = names
     .map((name) => {
       const quoted = JSON.stringify(name);
-      return `(name == ${quoted}) || (labels["teleport.internal/discovered-name"] == ${quoted})`;
+      return `(name == ${quoted}) || (labels["${DISCOVERED_NAME_LABEL}"] == ${quoted})`;
     })
     .reduce((all, one) => (all === '' ? one : `(${all}) || (${one})`), '');
   if (byName === '') return filter.query ?? '';

@@ -5,9 +5,10 @@
  *
  * Spec: login-and-profile.md 2 and 3.
  */
+
 import type { KeyObject } from 'node:crypto';
 import type { Env } from '../../cli/env.js';
-import { printable } from '../../cli/printable.js';
+import { printWarning } from '../../cli/output.js';
 import { waitingFor } from '../../cli/progress.js';
 import { goDurationMs } from '../../duration.js';
 import { TeleportError } from '../../errors.js';
@@ -72,7 +73,7 @@ export async function signIn(env: Env, proxy: AskedProxy, options: SignInOptions
   asking.catch(() => {});
   const warn = () => {
     if (!options.insecure) return;
-    env.stderr.write(`WARNING: You are using insecure connection to Teleport proxy https://${client.address}\n`);
+    printWarning(env, `You are using insecure connection to Teleport proxy https://${client.address}`);
   };
   const bySso = async (to: SsoConnector) => {
     const { signInBySso } = await import('./sso.js');
@@ -139,8 +140,7 @@ export async function saveSignIn(
 }
 
 /** Says of each authority that is left out that it is. */
-export const leftOutWarning = (env: Env) => (what: string) =>
-  void env.stderr.write(printable(`WARNING: left out: ${what}\n`));
+export const leftOutWarning = (env: Env) => (what: string) => printWarning(env, `left out: ${what}`);
 
 /** How long certificates live when nothing was typed: the ping's `default_session_ttl`, else 12 h. */
 export function defaultTtlMs(ping: Ping): number {

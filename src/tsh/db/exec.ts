@@ -3,6 +3,7 @@
  * elsewhere we speak PostgreSQL ourselves and print as psql does. Rows stand on standard output and nothing else; what is
  * under way, on standard error. Status 0 only when every database answered (RFD 3). Source: cli.md 4.11.
  */
+
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type Access, type AccessibleDatabase, type Connector, clientUser, type Route } from '../../access/access.js';
@@ -24,6 +25,7 @@ import { cancel } from '../../pg/frontend.js';
 import { isServerError, type ServerError } from '../../pg/server-error.js';
 import { connectSession, type StatementResult } from '../../pg/session.js';
 import { fileName } from '../../profile/paths.js';
+import { DISCOVERED_NAME_LABEL } from '../../resources/labels.js';
 import { unlessAborted } from '../../wait.js';
 import { type RouteArgs, routeRequest } from './args.js';
 import { NOT_LISTED, parseLabels } from './choose.js';
@@ -88,9 +90,7 @@ async function find(env: Env, access: Access, args: DbExecArgs): Promise<Accessi
     const found = await access.databases({}, { names: args.dbs });
     return args.dbs.map((name) => {
       const exact = found.find(({ database, askedAs }) => (askedAs ?? database.metadata.name) === name);
-      const discovered = found.filter(
-        ({ database }) => database.metadata.labels?.['teleport.internal/discovered-name'] === name,
-      );
+      const discovered = found.filter(({ database }) => database.metadata.labels?.[DISCOVERED_NAME_LABEL] === name);
       if (exact) return exact;
       if (discovered.length === 1) return discovered[0]!;
       if (discovered.length > 1) {

@@ -3,9 +3,11 @@
  *
  * Source: cli.md 4.1.
  */
+
 import type { AccessibleDatabase, ActiveDatabase, AllowedNames } from '../../access/access.js';
 import { labelsText, type Table } from '../../cli/output.js';
 import { databaseType } from '../../resources/database-type.js';
+import { DISCOVERED_NAME_LABEL } from '../../resources/labels.js';
 
 export interface ListedDatabase extends AccessibleDatabase {
   active?: ActiveDatabase | undefined;
@@ -15,8 +17,6 @@ export interface ListedDatabase extends AccessibleDatabase {
   /** What the suggested command needs to find it: `--cluster=…`. */
   flags?: readonly string[];
 }
-
-const DISCOVERED_NAME = 'teleport.internal/discovered-name';
 
 /** With `verbose` nothing is cut. */
 export function databaseTable(
@@ -56,7 +56,7 @@ export function databaseTable(
 
 /** `> name (user: u, db: d, roles: [r])` for a database the person is logged into. */
 function nameCell({ database, active }: ListedDatabase, verbose: boolean): string {
-  const name = (!verbose && database.metadata.labels?.[DISCOVERED_NAME]) || database.metadata.name;
+  const name = (!verbose && database.metadata.labels?.[DISCOVERED_NAME_LABEL]) || database.metadata.name;
   if (!active) return name;
   const parts = [
     active.dbUser ? `user: ${active.dbUser}` : '',
