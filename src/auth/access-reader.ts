@@ -2,6 +2,7 @@
  * Who may enter which database, and why: the decision of `rbac/check.ts` with what Auth knows now. An administrator asks
  * about everybody, a person about herself and no more than she may know. Rights and bounds: RFD 14.
  */
+
 import { TeleportError } from '../errors.js';
 import { newIdentity } from '../identity/identity.js';
 import { isRemoteName } from '../identity/remote.js';
@@ -14,6 +15,7 @@ import { reasonsOf } from '../rbac/explain.js';
 import { lockInForce, lockText } from '../rbac/limits.js';
 import { expandRole } from '../rbac/templates.js';
 import type { Database, Lock, Role, User } from '../resources/types.js';
+import { shellWord } from '../shell-word.js';
 import { Slices } from '../slices.js';
 import { checkWord, checkWords } from './asked-words.js';
 import { sees } from './databases.js';
@@ -99,7 +101,7 @@ async function userOf(state: AuthState, name: string): Promise<User> {
   const user = await state.users.get(name);
   if (user !== undefined) return user;
   // Her roles and traits come with her certificate.
-  const more = `: what people of other clusters may do is known when they come. She can ask for herself: tsh db why DB --cluster=${state.clusterName}`;
+  const more = `: what people of other clusters may do is known when they come. She can ask for herself: tsh db why DB --cluster=${shellWord(state.clusterName)}`;
   throw new TeleportError('NotFound', `"user" "${name}" does not exist${isRemoteName(name) ? more : ''}`);
 }
 

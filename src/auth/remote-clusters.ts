@@ -1,9 +1,11 @@
 /** At a root: the clusters that have become its leafs, and whether they are there. */
+
 import { messageOf, TeleportError } from '../errors.js';
 import { ipOf } from '../ip.js';
 import { isSameCluster } from '../resources/cluster-name.js';
 import { TRUST_ROLES } from '../resources/system-role.js';
 import type { CertAuthority, RemoteCluster } from '../resources/types.js';
+import { shellWord } from '../shell-word.js';
 import { keyOf } from '../store/store.js';
 import { checkedAuthorities } from './checked-authorities.js';
 import { requireMethod, tokenOf } from './host-certs.js';
@@ -61,7 +63,7 @@ export async function validateTrustedCluster(state: AuthState, request: Validate
 const taken = ({ clusterName }: AuthState, cluster: string) =>
   new TeleportError(
     'AlreadyExists',
-    `leaf cluster name ${JSON.stringify(cluster)} is taken at root cluster ${JSON.stringify(clusterName)}. If that is the same cluster, remove it at the root first: tctl rm rc/${cluster}`,
+    `leaf cluster name ${JSON.stringify(cluster)} is taken at root cluster ${JSON.stringify(clusterName)}. If that is the same cluster, remove it at the root first: tctl rm rc/${shellWord(cluster)}`,
   );
 
 async function checkToken(state: AuthState, token: string): Promise<void> {

@@ -2,6 +2,7 @@
  * At a leaf: the roots whose users may come. To make one is to exchange authorities with it; from then on only its role map
  * and whether it is on can change. Texts of refusals: as captured from 18.3.
  */
+
 import { causesOf, messageOf, TeleportError } from '../errors.js';
 import { couldShareNames, isRemoteName } from '../identity/remote.js';
 import { checkRoleMap, fixedRoles } from '../rbac/role-map.js';
@@ -9,6 +10,7 @@ import { isSameCluster } from '../resources/cluster-name.js';
 import { withDefaults } from '../resources/defaults.js';
 import type { TrustedCluster } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
+import { shellWord } from '../shell-word.js';
 import { checkedAuthorities } from './checked-authorities.js';
 import { recorded, type Said } from './recorded.js';
 import { requireRule } from './rules.js';
@@ -120,7 +122,7 @@ async function refuseSharedNames({ trustedClusters, users }: AuthState, root: st
   if (taken === undefined) return;
   throw new TeleportError(
     'BadParameter',
-    `the user ${JSON.stringify(taken)} has a name that a user of ${JSON.stringify(root)} could have here: remove it with "tctl users rm ${taken}"`,
+    `the user ${JSON.stringify(taken)} has a name that a user of ${JSON.stringify(root)} could have here: remove it with "tctl users rm ${shellWord(taken)}"`,
   );
 }
 
@@ -164,7 +166,7 @@ async function change(
     if (wanted.spec[field] === known.spec[field]) continue;
     throw new TeleportError(
       'BadParameter',
-      `spec.${field} of a trusted cluster cannot be changed. Remove it with "tctl rm trusted_cluster/${known.metadata.name}" and create it anew`,
+      `spec.${field} of a trusted cluster cannot be changed. Remove it with "tctl rm trusted_cluster/${shellWord(known.metadata.name)}" and create it anew`,
     );
   }
   return await recorded(state, said(who, wanted), () =>

@@ -2,6 +2,7 @@
  * Logins in the folder `~/.tsh`, in the layout of Teleport 18. Writers take one lock; every file is put into its place
  * whole. A key is only believed together with a certificate for it, so a reader between two writes reads again.
  */
+
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import { certificatesIn } from '../pki/certificate-file.js';
 import { authoritiesByCluster } from '../pki/cluster-name.js';
 import { readPrivateKey, sameKey } from '../pki/keys.js';
 import { publicKeyOf, splitPem } from '../pki/x509.js';
+import { shellWord } from '../shell-word.js';
 import { readIfThere } from '../small-file.js';
 import { activeDatabase } from './active-database.js';
 import { assertNotEverybodys, tryBase, withBase, writeWithin } from './base-folder.js';
@@ -134,7 +136,7 @@ export class DiskStore implements ProfileStore {
     if (again === 'keyless') return undefined;
     if (again !== 'torn') return again;
     throw new LoginNeeded('BadParameter', `the key and the certificate of ${user} do not belong together`, {
-      hint: `Log in again with "tsh login --proxy=${name} --user=${user}".`,
+      hint: `Log in again with "tsh login --proxy=${shellWord(name)} --user=${shellWord(user)}".`,
     });
   }
 

@@ -2,12 +2,14 @@
  * One login as a command uses it: profile, keys, and what the certificates say about roles and end. Which profile that
  * is: the one of `--proxy`, else the current one (login-and-profile.md 6.6).
  */
+
 import { TeleportError } from '../errors.js';
 import { ATTRIBUTE_OID } from '../identity/attributes.js';
 import { type GitHubIdentity, readUserSshCertificate } from '../identity/ssh-cert.js';
 import type { Traits } from '../identity/traits.js';
 import { issuingCluster } from '../pki/cluster-name.js';
 import { readCertificate } from '../pki/x509.js';
+import { shellWord } from '../shell-word.js';
 import type { Profile } from './profile.js';
 import { LoginNeeded, type ProfileStore, type UserCerts, type UserKeys } from './store.js';
 import { proxyHostOf } from './typed-proxy.js';
@@ -102,7 +104,7 @@ export async function sessionOf(
  */
 export async function usableKeys(session: LoginSession, now: Date): Promise<UserKeys> {
   const { certs, facts, store, name, user } = session;
-  const hint = `Log in with "tsh login --proxy=${session.profile.webProxyAddr}".`;
+  const hint = `Log in with "tsh login --proxy=${shellWord(session.profile.webProxyAddr)}".`;
   if (certs === undefined || facts === undefined) {
     throw new LoginNeeded('NotFound', `no credentials for ${user || 'any user'} at ${name}`, { hint });
   }

@@ -5,8 +5,10 @@
  *
  * Source: Teleport 18 configuration reference; database-service.md 11.
  */
+
 import { mistakesText, TeleportError } from '../errors.js';
 import { SIGNATURE_SUITES } from '../pki/suites.js';
+import { shellWord } from '../shell-word.js';
 import {
   any,
   each,
@@ -227,7 +229,7 @@ export function parseConfigText(source: string, file: string): TeleportFile {
     'BadParameter',
     `failed parsing the config file: ${file}\n\t${mistakesText(mistakes, '\n\t')}`,
     {
-      hint: `Correct the file, then check it with: teleport configure --test=${file}`,
+      hint: `Correct the file, then check it with: teleport configure --test=${shellWord(file)}`,
     },
   );
 }

@@ -3,10 +3,12 @@
  * What is refused here would fail later and further from the person who wrote it; what Teleport lets through (broken
  * templates and label expressions) passes here as well.
  */
+
 import { isAccountId, isIdentityPattern } from '../aws/arn.js';
 import { TeleportError } from '../errors.js';
 import { portOf } from '../host-port.js';
 import { isPattern } from '../pattern.js';
+import { shellWord } from '../shell-word.js';
 import { type AnySettings, checkSettings, isSettings } from './cluster-settings.js';
 import { isSet } from './database-type.js';
 import { joiningRole, TRUST_ROLES } from './system-role.js';
@@ -121,7 +123,7 @@ export function checkUser(user: User): void {
   // Neither here nor on Teleport: our messages do not carry secrets, and without a word they would be lost.
   if (isSet(user.spec?.local_auth)) {
     throw new TeleportError('NotImplemented', `user "${user.metadata.name}": spec.local_auth cannot be written`, {
-      hint: `Leave it out, then let the person set a password: tctl users reset ${user.metadata.name}.`,
+      hint: `Leave it out, then let the person set a password: tctl users reset ${shellWord(user.metadata.name)}.`,
     });
   }
 }

@@ -2,6 +2,7 @@
  * `teleport configure`: print or write a first configuration of Auth, Proxy and Database Service, or check one. What it prints,
  * `teleport start` accepts. Source: cli.md 7.3.
  */
+
 import { existsSync } from 'node:fs';
 import { access, constants, readdir } from 'node:fs/promises';
 import { hostname, userInfo } from 'node:os';
@@ -18,6 +19,7 @@ import { parseLabelSpec } from '../resources/labels.js';
 import { checkServed } from '../resources/served.js';
 import { parseConfigText } from '../resources/teleport-yaml.js';
 import { checkDatabase } from '../resources/validate-database.js';
+import { shellWord } from '../shell-word.js';
 import { readAcmeFiles } from './acme.js';
 import { readConfigFile, teleportConfig } from './config.js';
 import type { AuthConfig } from './config-auth.js';
@@ -147,7 +149,9 @@ async function explain(env: Env, path: string, dataDir: string): Promise<void> {
   printLine(env, `A Teleport configuration file has been created at "${path}".`);
   printLine(env, 'To start Teleport with this configuration file, run:');
   printLine(env);
-  printLine(env, `${isClosed ? 'sudo ' : ''}teleport start --config="${path}"`);
+  const word = shellWord(path);
+  // Teleport's quotation marks, where nothing in the path has a meaning between them.
+  printLine(env, `${isClosed ? 'sudo ' : ''}teleport start --config=${word === path ? `"${path}"` : word}`);
   printLine(env);
   if (isClosed) {
     printLine(env, `"sudo" is there because ${userInfo().username} may not write to ${dataDir}.`);

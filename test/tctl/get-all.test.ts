@@ -5,7 +5,6 @@
 import { parse, parseAllDocuments } from 'yaml';
 import { isSettings } from '../../src/resources/cluster-settings.js';
 import { EDITABLE } from '../../src/resources/ref.js';
-import type { Kind } from '../../src/resources/types.js';
 import { TestAuth } from '../auth/test-auth.js';
 import { documents, type Outcome } from '../support/cluster.js';
 

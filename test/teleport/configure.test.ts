@@ -131,6 +131,12 @@ test('W4 role db serves every database that is made in the cluster', async () =>
   expect(status).toBe(0);
 });
 
+test('the command that it prints is one that a shell reads as it is meant', async () => {
+  const file = join(dir, 'a $(touch x) b', 'teleport.yaml');
+  const { out } = await teleport('configure', `--output=${file}`, `--data-dir=${dir}/data`);
+  expect(out).toContain(`teleport start --config='${file}'\n`);
+});
+
 test('a file is written once, closed to others, and checked with --test', async () => {
   const file = join(dir, 'sub', 'teleport.yaml');
   const wrote = await teleport('configure', `--output=file://${file}`, `--data-dir=${dir}/data`);

@@ -5,10 +5,12 @@
  *
  * Questions go to the terminal of `env`; nothing secret is kept. Spec: login-and-profile.md 2.
  */
+
 import type { Env } from '../../cli/env.js';
 import { waitingFor } from '../../cli/progress.js';
 import { askSecret } from '../../cli/prompt.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
+import { shellWord } from '../../shell-word.js';
 import type { CertificateWish, ProxyClient } from '../../webapi/client.js';
 import type { LoginAnswer } from '../../webapi/login-answer.js';
 
@@ -64,6 +66,6 @@ function onlySecurityKeys(takesCodes: boolean): TeleportError {
 /** The password was right, and the cluster had no device to ask for. */
 function noDevice(user: string, takesCodes: boolean): string {
   return takesCodes
-    ? `The cluster wants a one-time code, and "${user}" has no device for it. An administrator sends a link to add one: tctl users reset ${user}`
+    ? `The cluster wants a one-time code, and "${user}" has no device for it. An administrator sends a link to add one: tctl users reset ${shellWord(user)}`
     : 'The cluster wants a security key, which is not supported. What works: single sign-on, or an identity file (-i FILE).';
 }

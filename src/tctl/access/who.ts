@@ -25,10 +25,10 @@ async function printRoots(env: Env, client: AuthClient): Promise<void> {
   const { trustedClusters } = await client.auth.getTrustedClusters({});
   for (const { metadata, spec } of fromMessages('trusted_cluster', trustedClusters)) {
     if (!spec.enabled) continue;
-    const ref = shellWord(`trusted_cluster/${metadata.name}`);
+    const ref = `trusted_cluster/${metadata.name}`;
     printLine(
       env,
-      `People of the cluster ${JSON.stringify(metadata.name)} come besides, in the roles of: tctl get ${ref}`,
+      `People of the cluster ${JSON.stringify(metadata.name)} come besides, in the roles of: tctl get ${shellWord(ref)}`,
     );
   }
 }

@@ -4,12 +4,14 @@
  *
  * Source: cli.md 4.2.
  */
+
 import type { Access, AccessibleDatabase, ActiveDatabase, DatabaseFilter } from '../../access/access.js';
 import { databaseNameOf } from '../../access/endpoint.js';
 import type { Env } from '../../cli/env.js';
 import { printLine, tableFor } from '../../cli/output.js';
 import { askLine } from '../../cli/prompt.js';
 import { closest, TeleportError } from '../../errors.js';
+import { shellWord } from '../../shell-word.js';
 import { databaseTable } from './table.js';
 
 /** How access is asked for where a database is not there for one: flags of `db login`, `db connect`, `proxy db`. */
@@ -134,13 +136,14 @@ async function oneOf(
   if (first && candidates.length === 1) return first;
   const what = described(selectors);
   if (first === undefined) {
-    const stale = selectors.db !== undefined && activeNames.has(selectors.db);
+    const gone = selectors.db !== undefined && activeNames.has(selectors.db) ? selectors.db : undefined;
     throw new TeleportError('NotFound', `${what} not found, use 'tsh db ls' to see registered databases`, {
-      hint: stale
-        ? `you are logged into a database that no longer exists in the cluster (remove it with 'tsh db logout ${selectors.db}')`
-        : near === undefined
-          ? NOT_LISTED
-          : `Did you mean ${JSON.stringify(near)}?`,
+      hint:
+        gone !== undefined
+          ? `you are logged into a database that no longer exists in the cluster (remove it with 'tsh db logout ${shellWord(gone)}')`
+          : near === undefined
+            ? NOT_LISTED
+            : `Did you mean ${JSON.stringify(near)}?`,
     });
   }
   const unknownUsers = candidates.map((one) => ({ ...one, users: { allowed: [], denied: [], unknown: true } }));
@@ -153,8 +156,8 @@ async function oneOf(
       table,
       "Hint: use 'tsh db ls -v' or 'tsh db ls --format=[json|yaml]' to list all databases with full details.",
       candidates.every((one) => nameOf(one) === nameOf(first))
-        ? `Hint: try selecting the database by its URI (ex: tsh db connect ${first.database.spec.uri}).`
-        : `Hint: try selecting the database with a more specific name (ex: tsh db connect ${nameOf(first)}).`,
+        ? `Hint: try selecting the database by its URI (ex: tsh db connect ${shellWord(first.database.spec.uri)}).`
+        : `Hint: try selecting the database with a more specific name (ex: tsh db connect ${shellWord(nameOf(first))}).`,
       'Hint: try selecting the database with additional --labels or --query predicate.',
     ].join('\n'),
   );

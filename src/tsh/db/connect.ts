@@ -29,7 +29,7 @@ const SIGNALLED = 128;
 function checkCluster({ cluster = '', db = 'DATABASE' }: DbConnectArgs): void {
   if (!/[\s;()\\]/.test(cluster)) return;
   throw new TeleportError('BadParameter', `${JSON.stringify(cluster)} is not the name of a cluster`, {
-    hint: `-c is --cluster here. psql's own flags stand behind "--": tsh db connect ${db} -- -c ${shellWord(cluster)}`,
+    hint: `-c is --cluster here. psql's own flags stand behind "--": tsh db connect ${shellWord(db)} -- -c ${shellWord(cluster)}`,
   });
 }
 
