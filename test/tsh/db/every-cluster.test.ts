@@ -84,6 +84,7 @@ test('a login that cannot be opened is named, and takes nothing from the others'
 });
 
 test('a program gets one list, and waits for it', async () => {
+  cluster.calls.length = 0;
   const listing = everyDatabase(envWith(), {}, {}, { deadlineMs: 300_000 });
   await until('the root has answered', () => cluster.calls.includes('ListResources') || undefined);
   release();
