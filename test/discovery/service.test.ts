@@ -215,6 +215,10 @@ test('a Discovery Service that Auth does not let in is cut off until it is let i
   await admin.auth.upsertLock({ metadata: { name: 'l1' }, spec: { target: { serverId: hostId } } });
   await until('it is cut off', () => service.isCutOff || undefined);
   sales.status = 'deleting';
+  const looks = () => aws.count('redshift:DescribeClusters');
+  const before = looks();
+  // When the second look begins, what the first one saw has been taken to Auth.
+  await until('it has looked again', () => looks() > before + 1 || undefined);
   expect((await registered()).has('sales')).toBe(true);
   await admin.auth.deleteLock({ name: 'l1' });
   await untilRegistered(REPORTS, ENDPOINT);
