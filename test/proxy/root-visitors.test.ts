@@ -109,7 +109,7 @@ describe('R-A-M1 what comes through the tunnel of a root is counted at the leaf'
   });
 
   test('R-C-M4 where they come from is the root: no word of it spends the rate of a network here, or makes one familiar', async () => {
-    const limits = { rates: [{ perMinute: 60, burst: 2 }] };
+    const limits = { rates: [{ perMinute: 1, burst: 2 }] };
     const crowd = new Crowd({ log: silent, descriptors: 4_000, limits });
     const { come } = leaf(crowd);
     const office = '203.0.113.77';
