@@ -14,6 +14,7 @@ import type { CertAuthority, Lock } from '../resources/types.js';
 import { rest } from '../wait.js';
 import { checkedAuthorities } from './checked-authorities.js';
 import { issueHostIdentity } from './host-certs.js';
+import { KeptWords } from './kept-words.js';
 import type { AuthState } from './state.js';
 import { type RemoteUser, type RootNews, type RootWord, remoteLocksKey } from './trust.js';
 
@@ -94,8 +95,6 @@ const LONGEST_PAUSE_MS = 5_000;
 /** A root says a word every few seconds. */
 const SILENCE_MS = 15_000;
 const ASK_TIMEOUT_MS = 3_000;
-/** Answers about users that are kept. */
-const MAX_KEPT = 10_000;
 
 class RootLink {
   readonly #cluster: string;
@@ -105,7 +104,7 @@ class RootLink {
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
   /** Of the users whose certificates were asked about; forgotten with a change and with the line. */
-  readonly #answers = new Map<string, Map<string, Promise<RootWord | undefined>>>();
+  readonly #answers = new KeptWords<Promise<RootWord | undefined>>();
   #attempt = new AbortController();
   /** On the clock of `performance.now()`. */
   #heardAt = performance.now();
@@ -137,12 +136,7 @@ class RootLink {
   async ask({ username, userGeneration = '' }: RemoteUser): Promise<RootWord | undefined> {
     const client = this.#client;
     if (!client) return undefined;
-    const known = this.#answers.get(username) ?? new Map<string, Promise<RootWord | undefined>>();
-    if (this.#answers.size >= MAX_KEPT) this.#answers.clear();
-    this.#answers.set(username, known);
-    const asked = known.get(userGeneration) ?? this.#ask(client, username, userGeneration);
-    known.set(userGeneration, asked);
-    return await asked;
+    return await this.#answers.of(username, userGeneration, () => this.#ask(client, username, userGeneration));
   }
 
   async #ask(client: AuthClient, user: string, userGeneration: string): Promise<RootWord | undefined> {
@@ -153,7 +147,7 @@ class RootLink {
       return { ...(reason ? { ended: reason } : {}), ...(Number.isNaN(time) ? {} : { madeAt: new Date(time) }) };
     } catch (error) {
       this.#log.warn('A root does not say whether a certificate counts.', { error: messageOf(error) });
-      this.#answers.delete(user);
+      this.#answers.forget(user);
       return undefined;
     }
   }
@@ -213,7 +207,7 @@ class RootLink {
       await this.#keepLocks(fromMessages('lock', said.locks));
     }
     if (said.changedUser === '') return;
-    this.#answers.delete(said.changedUser);
+    this.#answers.forget(said.changedUser);
     this.#options.onUserChanged();
   }
 
