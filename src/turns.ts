@@ -9,6 +9,8 @@ import { rest } from './wait.js';
 export const TURN_MS = 5;
 /** Work for which nobody waits. */
 const BURST_MS = 10;
+/** Users remembered; beyond it those are forgotten who have paid. */
+const MOST_USERS = 10_000;
 
 export class UserTurns {
   readonly #now: () => number;
@@ -26,7 +28,20 @@ export class UserTurns {
 
   /** Work that has just ended. */
   took(user: string, ms: number): void {
+    if (this.#paidAt.size >= MOST_USERS && !this.#paidAt.has(user)) this.#makeRoom();
     this.#paidAt.set(user, Math.max(this.#now() - ms, this.#paidAt.get(user) ?? 0) + 2 * ms);
+  }
+
+  /** Of those who do not come back nobody asks any more. Still full, very many owe: who has owed longest is let off. */
+  #makeRoom(): void {
+    const now = this.#now();
+    for (const [user, paidAt] of this.#paidAt) if (paidAt <= now) this.#paidAt.delete(user);
+    if (this.#paidAt.size >= MOST_USERS) this.#paidAt.delete(this.#paidAt.keys().next().value!);
+  }
+
+  /** Users who are remembered. */
+  get size(): number {
+    return this.#paidAt.size;
   }
 
   /** How long the user has to wait before the next work. */
