@@ -13,9 +13,11 @@ import { checkResource } from '../resources/validate.js';
 import { shellWord } from '../shell-word.js';
 import { checkedAuthorities } from './checked-authorities.js';
 import { recorded, type Said } from './recorded.js';
+import type { RemoteChange } from './remote-authorities.js';
 import { requireRule } from './rules.js';
 import type { AuthState } from './state.js';
 import { remoteLocksKey } from './trust.js';
+import { inTurn } from './turns.js';
 import { nameOf, type Who } from './who.js';
 
 /** @throws NotFound `trusted cluster "x" is not found` */
@@ -73,6 +75,9 @@ async function checkMap(state: AuthState, { spec: { role_map: map } }: TrustedCl
   }
 }
 
+/** In `turns`, where the lines of logins are JSON. Whoever could share names with another must see it. */
+const NEW_ROOTS = 'new roots';
+
 async function begin(state: AuthState, who: Who, wanted: TrustedCluster): Promise<TrustedCluster> {
   const { name } = wanted.metadata;
   const { web_proxy_addr: address, token, enabled } = wanted.spec;
@@ -95,15 +100,17 @@ async function begin(state: AuthState, who: Who, wanted: TrustedCluster): Promis
     const given = await state.exchange.exchangeAuthorities({ address, token, hostAuthority });
     const { cluster, authorities } = checkedAuthorities(given, ['host', 'user']);
     checkName(state, name, cluster);
-    return await remotes.change(name, async (remote) => {
+    const keep = async (remote: RemoteChange) => {
       refuseKnown();
+      await refuseSharedNames(state, name);
       const made = await state.trustedClusters.create(wanted);
       await remote.put(authorities, { isOn: enabled }).catch(async (error: unknown) => {
         await state.trustedClusters.delete(name);
         throw error;
       });
       return made;
-    });
+    };
+    return await inTurn(state.turns, NEW_ROOTS, () => remotes.change(name, keep));
   });
 }
 

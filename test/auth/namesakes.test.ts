@@ -1,6 +1,7 @@
 /** A user who is made anew has nothing of the one who had the name. Tests: src/auth/invites.ts, src/auth/users.ts */
 import { expect, test } from '@jest/globals';
 import { changeUserPassword } from '../../src/auth/invites.js';
+import { RemoteAuthorities } from '../../src/auth/remote-authorities.js';
 import { secretsOf } from '../../src/auth/secrets.js';
 import { type AuthState, recordsIn } from '../../src/auth/state.js';
 import { upsertTrustedCluster } from '../../src/auth/trusted-clusters.js';
@@ -9,6 +10,8 @@ import type { Who } from '../../src/auth/who.js';
 import { newIdentity } from '../../src/identity/identity.js';
 import { silent } from '../../src/log.js';
 import { openEmbeddedStore } from '../../src/store/embedded.js';
+import { authorityFor } from '../support/authority.js';
+import { createTestCa } from '../support/ca.js';
 
 async function withState(more: object, work: (state: AuthState, who: Who) => Promise<void>): Promise<void> {
   const store = await openEmbeddedStore({ path: ':memory:' });
@@ -97,8 +100,8 @@ test('R-A-M4 no user here has a name that one of another cluster could have', ()
     await deleteUser(state, who, 'remote-old');
   }));
 
-const root = (name: string) => {
-  const spec = { enabled: true, token: 't', web_proxy_addr: 'root.example.com:443', tunnel_addr: '', role_map: [] };
+const root = (name: string, address = 'root.example.com:443') => {
+  const spec = { enabled: true, token: 't', web_proxy_addr: address, tunnel_addr: '', role_map: [] };
   return { kind: 'trusted_cluster', version: 'v2', metadata: { name }, spec } as never;
 };
 
@@ -113,6 +116,35 @@ test('R-A-M4 two roots whose users could have one name are not trusted both, nor
     await expect(upsertTrustedCluster(state, who, root('far'))).rejects.toThrow(
       'the user "remote-gina-far" has a name that a user of "far" could have here',
     );
+  }));
+
+test('of two roots whose users could have one name, made at the same time, the first one stays and the other is refused', () =>
+  withState({ turns: new Map() }, async (state, who) => {
+    const remotes = await RemoteAuthorities.open(state.store, { changed: () => {}, log: silent });
+    let asked = 0;
+    let bothAsked = () => {};
+    const both = new Promise<void>((resolve) => {
+      bothAsked = resolve;
+    });
+    const clusterAt = (address: string) => address.split(':')[0]!;
+    const exchange = {
+      clusterBehind: async (address: string) => clusterAt(address),
+      exchangeAuthorities: async ({ address }: { address: string }) => {
+        if (++asked === 2) bothAsked();
+        await both;
+        const cluster = clusterAt(address);
+        const certs = [createTestCa(cluster).certPem];
+        return (['host', 'user'] as const).map((type) => authorityFor(cluster, { certs, type }));
+      },
+    };
+    const authorities = { remotes, get: () => ({ resource: {} }) };
+    const given = { ...state, authorities, exchange } as unknown as AuthState;
+    const make = (name: string) => upsertTrustedCluster(given, who, root(name, `${name}:443`));
+    const [one, other] = await Promise.allSettled([make('main'), make('prod-main')]);
+    expect(one.status).toBe('fulfilled');
+    expect(String((other as PromiseRejectedResult).reason)).toContain('could have the same names here');
+    expect((await state.trustedClusters.list()).map(({ metadata }) => metadata.name)).toEqual(['main']);
+    expect(remotes.has('prod-main')).toBe(false);
   }));
 
 test('R-C-L1 no root has the name of this cluster or of a leaf in other letters', () => {
