@@ -6,7 +6,7 @@
  * Source: database-service.md 7.1 (limits) and 7.2.
  */
 
-import { isTeleportError, messageOf } from '../errors.js';
+import { isTeleportError, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import { parseArn } from './arn.js';
 import { atOnce } from './at-once.js';
@@ -37,8 +37,8 @@ export interface FoundDatabase {
 /** What one look at a region came to. */
 export interface Looked {
   databases: FoundDatabase[];
-  /** What AWS did not say, for people; empty when it said everything. */
-  unsaid: string[];
+  /** What AWS did not say; empty when it said everything. */
+  unsaid: TeleportError[];
 }
 
 export interface DiscoverOptions extends ClientOptions {
@@ -59,7 +59,7 @@ export async function discoverRedshift(options: DiscoverOptions): Promise<Looked
   const sdk = await import('./sdk/redshift.js');
   const client = new sdk.RedshiftClient(await clientConfig(options));
   try {
-    const unsaid: string[] = [];
+    const unsaid: TeleportError[] = [];
     const clusters = await pages('clusters', unsaid, async (Marker: string | undefined) => {
       const answer = await aws(() => client.send(new sdk.DescribeClustersCommand({ Marker })));
       return { items: answer.Clusters ?? [], next: answer.Marker };
@@ -100,7 +100,7 @@ export async function discoverRedshift(options: DiscoverOptions): Promise<Looked
 export async function discoverServerless(options: DiscoverOptions): Promise<Looked> {
   const sdk = await import('./sdk/redshift-serverless.js');
   const client = new sdk.RedshiftServerlessClient(await clientConfig(options));
-  const unsaid: string[] = [];
+  const unsaid: TeleportError[] = [];
   try {
     const [workgroups, endpoints] = await Promise.all([
       pages('workgroups', unsaid, async (nextToken: string | undefined) => {
@@ -193,7 +193,7 @@ function ofWorkgroup(
 
 async function pages<T>(
   what: string,
-  unsaid: string[],
+  unsaid: TeleportError[],
   read: (marker: string | undefined) => Promise<{ items: T[]; next: string | undefined }>,
 ): Promise<T[]> {
   const all: T[] = [];
@@ -204,17 +204,18 @@ async function pages<T>(
     if (!next) return all;
     marker = next;
   }
-  unsaid.push(`${what}: there are more than the first ${all.length}`);
+  unsaid.push(new TeleportError('LimitExceeded', `${what}: there are more than the first ${all.length}`));
   return all;
 }
 
 /** Undefined where it is not allowed to look, or what was to be looked at has gone meanwhile. */
-async function tolerant<T>(what: string, unsaid: string[], read: () => Promise<T[]>): Promise<T[] | undefined> {
+async function tolerant<T>(what: string, unsaid: TeleportError[], read: () => Promise<T[]>): Promise<T[] | undefined> {
   try {
     return await read();
   } catch (error) {
     if (!isTeleportError(error, 'AccessDenied') && !isTeleportError(error, 'NotFound')) throw error;
-    unsaid.push(`${what}: ${messageOf(error)}`);
+    const { code, message, hint } = error;
+    unsaid.push(new TeleportError(code, `${what}: ${message}`, { cause: error, hint }));
     return undefined;
   }
 }

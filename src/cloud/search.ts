@@ -123,5 +123,5 @@ function take(search: Search, { databases, unsaid }: Looked, log: Logger): void 
   const places = new Set(found.map(({ database }) => placeOf(database)));
   const kept = unsaid.length > 0 ? before.filter(({ database }) => !places.has(placeOf(database))) : [];
   search.found = [...found, ...kept];
-  search.failures = unsaid;
+  search.failures = unsaid.map(messageOf);
 }

@@ -206,6 +206,23 @@ describe('db ls', () => {
     expect(stderr).toMatch(/^WARNING: Redshift in (us-east|eu-west)-1 was not looked at: AccessDenied: not you\n$/);
   });
 
+  test('what AWS lists in part is said, and an endpoint that may be in the rest is not called unknown', async () => {
+    const Action = 'redshift-serverless:ListEndpointAccess';
+    world.aws.attachPolicy(world.person, { Statement: [{ Effect: 'Deny', Action, Resource: '*' }] }, 'half');
+    const { status, stdout, stderr } = await world.tsh('db', 'ls', '--region=us-east-1');
+    const endpoint = `vpc1-endpoint-xyz.${world.aws.accountId}.us-east-1.redshift-serverless.amazonaws.com:5439`;
+    const pasted = await exec('select 1', endpoint, '--ca-file', world.caFile);
+    world.aws.attachPolicy(world.person, { Statement: [] }, 'half');
+    expect(status).toBe(0);
+    expect(stdout).toContain('reports');
+    expect(stderr).toMatch(
+      /^WARNING: Redshift Serverless in us-east-1 is not listed in full: VPC endpoints: .*redshift-serverless:ListEndpointAccess/,
+    );
+    expect(pasted.status).toBe(1);
+    expect(pasted.stderr).toMatch(/did not list all of Redshift Serverless in us-east-1: VPC endpoints: /);
+    expect(pasted.stderr).not.toContain('has no such');
+  });
+
   test('where everything is denied each question is named', async () => {
     const Action = ['redshift:DescribeClusters', 'redshift-serverless:ListWorkgroups'];
     world.aws.attachPolicy(world.person, { Statement: [{ Effect: 'Deny', Action, Resource: '*' }] }, 'blind');

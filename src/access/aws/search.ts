@@ -53,11 +53,13 @@ export class AwsSearch {
       },
     ]);
     const outcomes = await this.#context.waitingFor('AWS', Promise.allSettled(searches.map(({ found }) => found)));
-    const failures: Failure[] = outcomes.flatMap((outcome, i) =>
-      outcome.status === 'rejected' ? [{ ...searches[i]!, error: outcome.reason as unknown }] : [],
-    );
+    const failures = outcomes.flatMap((outcome, i): Failure[] => {
+      const { region, what } = searches[i]!;
+      if (outcome.status === 'rejected') return [{ region, what, error: outcome.reason }];
+      return outcome.value.unsaid.map((error) => ({ region, what, error, isPartial: true }));
+    });
     // Nothing at all could be asked: that is not an empty list.
-    if (failures.length === searches.length && failures.length > 0) throw nothingSeen(failures);
+    if (searches.length > 0 && outcomes.every(({ status }) => status === 'rejected')) throw nothingSeen(failures);
     return { found: outcomes.flatMap((one) => (one.status === 'fulfilled' ? one.value.databases : [])), failures };
   }
 
@@ -97,7 +99,9 @@ export class AwsSearch {
     );
     if (match) return ofFound(match, this.#context.caPem);
     // It may be among those that could not be looked at.
-    if (failures[0]) throw failures[0].error;
+    const [first] = failures;
+    if (first?.isPartial) throw unlisted(text, first);
+    if (first) throw first.error;
     throw new TeleportError('NotFound', `endpoint "${text}": AWS has no such cluster or workgroup in ${region}`, {
       hint: 'Look for it with: tsh db ls --aws --region=REGION',
     });
@@ -130,16 +134,26 @@ export class AwsSearch {
   }
 }
 
-/** A question that AWS did not answer. */
+/** A question that AWS did not answer, or not in full. */
 interface Failure {
   region: string;
   what: string;
   error: unknown;
+  /** It answered the rest. */
+  isPartial?: boolean;
 }
 
-function failureText({ region, what, error }: Failure): string {
+function failureText({ region, what, error, isPartial }: Failure): string {
   const hint = isTeleportError(error) && error.hint ? ` ${error.hint}` : '';
-  return `${what} in ${region} was not looked at: ${messageOf(error)}${hint}`;
+  const how = isPartial ? 'is not listed in full' : 'was not looked at';
+  return `${what} in ${region} ${how}: ${messageOf(error)}${hint}`;
+}
+
+function unlisted(endpoint: string, { error, what, region }: Failure): unknown {
+  if (!isTeleportError(error)) return error;
+  const { code, message, hint } = error;
+  const why = `AWS did not name it, and did not list all of ${what} in ${region}: ${message}`;
+  return new TeleportError(code, `endpoint "${endpoint}": ${why}`, { cause: error, hint });
 }
 
 /** One failure for all: as it is when every question met the same one, else a line for each. */
