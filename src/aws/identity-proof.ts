@@ -7,14 +7,12 @@
 import { TeleportError } from '../errors.js';
 import { aws, clientConfig } from './clients.js';
 import { dnsSuffixOf } from './partitions.js';
+import { anyRegion } from './region.js';
 
 /** As signatures name it. */
 export const CHALLENGE_HEADER = 'x-teleport-challenge';
 /** All that is ever asked. */
 export const IDENTITY_REQUEST = 'Action=GetCallerIdentity&Version=2011-06-15';
-
-/** Where neither the environment nor the metadata of the machine names a region. It is one of the partition `aws`. */
-const ANY_REGION = 'us-east-1';
 
 /**
  * @returns an HTTP/1.1 request, as it would be sent
@@ -22,13 +20,10 @@ const ANY_REGION = 'us-east-1';
  */
 export async function identityProof(challenge: string): Promise<Buffer> {
   const { STSClient, GetCallerIdentityCommand } = await import('./sdk/sts.js');
-  const config = await clientConfig({ region: '' });
-  const { region: regionOf } = new STSClient(config).config;
-  const region = await regionOf().catch(() => ANY_REGION);
+  const region = await anyRegion();
   let recorded: Recorded | undefined;
   const client = new STSClient({
-    ...config,
-    region,
+    ...(await clientConfig({ region })),
     // Whoever sends it knows AWS's own hosts; an endpoint that this machine is set to use may be none of them.
     endpoint: `https://sts.${region}.${dnsSuffixOf(region)}`,
     useFipsEndpoint: false,

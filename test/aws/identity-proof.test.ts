@@ -50,6 +50,14 @@ test('AWS_ENDPOINT_URL_STS changes the address that is dialled, and not what is 
   expect((await provenIdentity(proof, CHALLENGE)).accountId).toBe(aws.accountId);
 });
 
+test('the region is the one that the aws command would take', async () => {
+  delete process.env.AWS_REGION;
+  process.env.AWS_DEFAULT_REGION = 'eu-west-3';
+  expect((await identityProof(CHALLENGE)).toString()).toContain('\r\nhost: sts.eu-west-3.amazonaws.com\r\n');
+  process.env.AWS_DEFAULT_REGION = 'not a region';
+  await expect(identityProof(CHALLENGE)).rejects.toMatchObject({ code: 'BadParameter' });
+});
+
 test('without credentials there is no proof', async () => {
   process.env = { ...before, ...aws.env() };
   await expect(identityProof(CHALLENGE)).rejects.toMatchObject({ code: 'AccessDenied' });
