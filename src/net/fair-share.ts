@@ -32,6 +32,22 @@ export class FairShare {
   }
 }
 
+/** As many places for each of several names, such as clusters that are trusted: the caller bounds how many there are. */
+export class FairShares {
+  readonly #most: number;
+  readonly #byName = new Map<string, FairShare>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  of(name: string): FairShare {
+    const share = this.#byName.get(name) ?? new FairShare(this.#most);
+    this.#byName.set(name, share);
+    return share;
+  }
+}
+
 /** Of a stranger. */
 export const originOf = (address: string): Origin => ({ network: networkOf(address), site: siteOf(address) });
 

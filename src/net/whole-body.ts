@@ -1,4 +1,4 @@
-/** The body of an HTTP message that somebody else wrote, as one text with a bound. */
+/** What somebody else wrote, such as the body of an HTTP message, as one text with a bound. */
 import { TeleportError } from '../errors.js';
 
 /**
@@ -11,7 +11,7 @@ export async function wholeBody(body: AsyncIterable<unknown>, mostBytes: number,
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > mostBytes) throw new TeleportError('Protocol', `${what} is too long`);
+    if (bytes > mostBytes) throw new TeleportError('Protocol', `${what} is longer than ${mostBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

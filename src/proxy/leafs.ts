@@ -4,7 +4,7 @@ import { coalesced } from '../coalesced.js';
 import { messageOf, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import type { Logger } from '../log.js';
-import { FairShare, originOf, originOfLogin } from '../net/fair-share.js';
+import { FairShares, originOf, originOfLogin } from '../net/fair-share.js';
 import type { SocketEndpoint } from '../net/proxy-protocol.js';
 import { TunnelRegistry } from '../tunnel/registry.js';
 import { rest } from '../wait.js';
@@ -29,7 +29,7 @@ export const MOST_TO_AUTH = 32;
 
 export class Leafs {
   readonly #options: LeafsOptions;
-  readonly #toAuth = new Map<string, FairShare>();
+  readonly #toAuth = new FairShares(MOST_TO_AUTH);
   readonly #tunnels = new Map<string, TunnelRegistry>();
   readonly #reporting: NodeJS.Timeout;
   /** What Auth has heard last, JSON; undefined when it has to hear it again. */
@@ -76,13 +76,13 @@ export class Leafs {
     { login, signal }: { login?: string | undefined; signal: AbortSignal },
   ): Promise<Duplex> {
     const tunnels = this.#tunnelsTo(cluster);
-    const share = this.#toAuth.get(cluster) ?? new FairShare(MOST_TO_AUTH);
-    this.#toAuth.set(cluster, share);
     const ended = new AbortController();
     const leave = () => ended.abort(signal.reason);
-    const giveBack = share.take(login === undefined ? originOf(address) : originOfLogin(login), () =>
-      ended.abort(new TeleportError('LimitExceeded', `too many connections to cluster ${JSON.stringify(cluster)}`)),
-    );
+    const giveBack = this.#toAuth
+      .of(cluster)
+      .take(login === undefined ? originOf(address) : originOfLogin(login), () =>
+        ended.abort(new TeleportError('LimitExceeded', `too many connections to cluster ${JSON.stringify(cluster)}`)),
+      );
     signal.addEventListener('abort', leave, { once: true });
     if (signal.aborted) leave();
     const done = () => {

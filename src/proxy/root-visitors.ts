@@ -14,7 +14,7 @@ import { remoteIdentity } from '../identity/remote.js';
 import { canonicalIp } from '../ip.js';
 import type { Logger } from '../log.js';
 import { addressOfCluster, type Crowd, type Guest } from '../net/crowd.js';
-import { FairShare, originOf } from '../net/fair-share.js';
+import { FairShares, originOf } from '../net/fair-share.js';
 import { hangUp } from '../net/hang-up.js';
 import { peek } from '../net/peek.js';
 import { relay } from '../net/relay.js';
@@ -45,7 +45,7 @@ const FIRST_BYTES_MS = 10_000;
 
 export class RootVisitors {
   readonly #options: RootVisitorsOptions;
-  readonly #toAuth = new Map<string, FairShare>();
+  readonly #toAuth = new FairShares(MOST_TO_AUTH);
 
   constructor(options: RootVisitorsOptions) {
     this.#options = options;
@@ -79,11 +79,9 @@ export class RootVisitors {
 
   async #toOurAuth(root: string, stream: Duplex, { clientAddr, guest }: TunnelConnection & { guest: Guest }) {
     const { host: address, port = '0' } = splitHostPort(clientAddr);
-    const share = this.#toAuth.get(root) ?? new FairShare(MOST_TO_AUTH);
-    this.#toAuth.set(root, share);
     stream.once(
       'close',
-      share.take(originOf(address), () => stream.destroy()),
+      this.#toAuth.of(root).take(originOf(address), () => stream.destroy()),
     );
     guest.become({ kind: 'forwarded' });
     await this.#options.upstream.forward(stream, { address, port: Number(port) }, root);

@@ -8,6 +8,7 @@ import { withNote } from '../api/note.js';
 import type { Env } from '../cli/env.js';
 import { printLine, printWarning } from '../cli/output.js';
 import { fileError, isTeleportError, nodeCodeOf, TeleportError } from '../errors.js';
+import { wholeBody } from '../net/whole-body.js';
 import { masked } from '../redact.js';
 import { withDefaults } from '../resources/defaults.js';
 import { ORIGIN_LABEL } from '../resources/labels.js';
@@ -140,14 +141,5 @@ async function input(env: Env, file: string | undefined): Promise<string> {
       throw new TeleportError('NotFound', `lstat ${path}: no such file or directory`, { cause });
     }
   }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of env.stdin) {
-    const part = Buffer.from(chunk as Uint8Array);
-    bytes += part.length;
-    if (bytes > MAX_INPUT_BYTES)
-      throw new TeleportError('LimitExceeded', `the input is larger than ${MAX_INPUT_BYTES} bytes`);
-    chunks.push(part);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return await wholeBody(env.stdin, MAX_INPUT_BYTES, 'the input');
 }

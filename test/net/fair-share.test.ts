@@ -1,4 +1,4 @@
-import { FairShare, originOf, originOfLogin } from '../../src/net/fair-share.js';
+import { FairShare, FairShares, originOf, originOfLogin } from '../../src/net/fair-share.js';
 
 describe('R-A-M1 a few places that many want', () => {
   test('go from the oldest of whoever has most of them', () => {
@@ -24,5 +24,12 @@ describe('R-A-M1 a few places that many want', () => {
     share.take(originOf('192.0.2.1'), () => gone.push('stranger'));
     for (const at of [1, 2, 3]) share.take(originOfLogin('mallory'), () => gone.push(`mallory ${at}`));
     expect(gone).toEqual(['stranger', 'mallory 1']);
+  });
+
+  test('of one name are not those of another', () => {
+    const shares = new FairShares(1);
+    const gone: string[] = [];
+    for (const name of ['one', 'other', 'one']) shares.of(name).take(originOf('192.0.2.1'), () => gone.push(name));
+    expect(gone).toEqual(['one']);
   });
 });

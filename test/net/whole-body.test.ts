@@ -13,7 +13,7 @@ test('a body is one text, also where a character is cut in two', async () => {
 
 test('one that is too long is an error, and no more of it is read', async () => {
   const long = body('abc', 'def', 'ghi');
-  const refusal = { code: 'Protocol', message: 'the answer is too long' };
+  const refusal = { code: 'Protocol', message: 'the answer is longer than 5 bytes' };
   await expect(wholeBody(long, 5, 'the answer')).rejects.toMatchObject(refusal);
   expect(long.destroyed).toBe(true);
 });

@@ -19,7 +19,7 @@ interface Step {
   act?: (() => Promise<void>) | undefined;
 }
 
-export const NOTHING_TO_DO = "The agent doesn't require any extra configuration.";
+const NOTHING_TO_DO = "The agent doesn't require any extra configuration.";
 
 /** What is to do, without asking AWS. */
 export function showPlan(env: Env, { bearer, policies, notes }: Plan): void {
