@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { findPsql } from '../../src/localproxy/psql/run.js';
+import { accountOf } from '../support/account.js';
 import { type AuditRecord, documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
@@ -74,7 +75,7 @@ async function startPair(mode: (typeof MODES)[number]): Promise<Pair> {
   const [orders] = resources as { metadata: object; spec: object }[];
   const managed = { ...orders, spec: { ...orders!.spec, admin_user: { name: ADMIN } } };
   expect((await leaf.tctlWith(documents([managed]), 'create', '-f')).status).toBe(0);
-  expect((await root.tctl('users', 'update', 'carol', '--set-db-roles=writer')).status).toBe(0);
+  await root.tctlOk('users', 'update', 'carol', '--set-db-roles=writer');
   const roleMap = [
     { remote: 'root-dev', local: ['leaf-dev'] },
     { remote: 'auto-keep', local: ['leaf-auto'] },
@@ -90,12 +91,8 @@ async function startPair(mode: (typeof MODES)[number]): Promise<Pair> {
   return { root, leaf };
 }
 
-/** In the leaf's database: may the user come in, and which roles has it. */
-async function account({ leaf }: Pair, name: string): Promise<{ isOpen: boolean; roles: string[] } | undefined> {
-  const sql = `SELECT r.rolcanlogin AS "isOpen", ARRAY(SELECT g.rolname::text FROM pg_auth_members m
-    JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid ORDER BY 1) AS roles FROM pg_roles r WHERE r.rolname = $1`;
-  return (await leaf.databases!.postgres.query(sql, { values: [name] }))[0] as never;
-}
+/** In the leaf's database. */
+const account = ({ leaf }: Pair, name: string) => accountOf(leaf.databases!.postgres, name);
 
 const untilClosed = (pair: Pair, name: string) =>
   until(`${name} has no rights`, async () => ((await account(pair, name))?.isOpen ? undefined : true));
@@ -149,7 +146,9 @@ describe.each(MODES)('%s', (mode) => {
   });
 
   test('the events are in the log of the leaf, with both clusters', async () => {
-    const { root, leaf } = await pairOf(mode);
+    const pair = await pairOf(mode);
+    const { root, leaf } = pair;
+    expect((await execAt(pair, 'carol', 'select 1')).status).toBe(0);
     const wanted = ['db.session.user.create', 'db.session.start', 'db.session.end', 'db.session.user.deactivate'];
     const of = (name: string) => (one: AuditRecord) => one.event === name && one.user === CAROL;
     const all = await leaf.auditEvents((events) => wanted.every((name) => events.some(of(name))));
@@ -165,11 +164,11 @@ describe.each(MODES)('%s', (mode) => {
   test('a lock of the leaf ends her session, and takes her rights in the database', async () => {
     const pair = await pairOf(mode);
     const client = await clientAt(pair, 'carol', CAROL);
-    const { stdout } = await pair.leaf.tctl('lock', `--user=${CAROL}`, '--ttl=1h', '--force');
+    const locked = await pair.leaf.tctlOk('lock', `--user=${CAROL}`, '--ttl=1h', '--force');
     await expect(client.query('select pg_sleep(600)')).rejects.toThrow();
     await untilClosed(pair, CAROL);
     expect(await account(pair, CAROL)).toEqual({ isOpen: false, roles: [OURS] });
-    await pair.leaf.tctl('rm', `lock/${/"([\w-]+)"/.exec(stdout)![1]}`);
+    await pair.leaf.tctlOk('rm', `lock/${/"([\w-]+)"/.exec(locked)![1]}`);
   });
 
   test('Ctrl-C cancels the statement, and the session goes on', async () => {
@@ -202,7 +201,7 @@ test('when the leaf takes the trust back, her rights in the database end with th
   const pair = await pairOf('multiplex');
   const client = await clientAt(pair, 'carol', CAROL);
   const ended = expect(client.query('select pg_sleep(600)')).rejects.toThrow();
-  await pair.leaf.tctl('rm', `trusted_cluster/${ROOT}`);
+  await pair.leaf.tctlOk('rm', `trusted_cluster/${ROOT}`);
   await ended;
   await untilClosed(pair, CAROL);
   expect(await account(pair, CAROL)).toEqual({ isOpen: false, roles: [OURS] });
