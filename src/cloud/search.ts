@@ -40,6 +40,8 @@ export interface Search {
   lastSuccess?: Date;
   /** What went wrong in the last round, for people. Empty: AWS has said everything. */
   failures: string[];
+  /** What is there and cannot be a database here, for people. AWS has said it: what was there before does not stay for it. */
+  ignored: string[];
 }
 
 export const POLL_INTERVAL_MS = 5 * 60_000;
@@ -71,7 +73,7 @@ function searchesOf({ matchers, setting, log }: SearchOptions): Search[] {
         log.warn('This program does not look for databases of this type.', { setting, type });
         return [];
       }
-      return matcher.regions.map((region) => ({ type: served, region, matcher, found: [], failures: [] }));
+      return matcher.regions.map((region) => ({ type: served, region, matcher, found: [], failures: [], ignored: [] }));
     }),
   );
 }
@@ -105,7 +107,8 @@ async function look(search: Search, log: Logger, now: () => Date): Promise<void>
 const isAlike = (a: string, b: string): boolean => a.replace(/\d+/g, '') === b.replace(/\d+/g, '');
 
 function take(search: Search, { databases, unsaid }: Looked, log: Logger): void {
-  const { matcher, found: before } = search;
+  const { matcher, found: before, ignored: ignoredBefore } = search;
+  const ignored: string[] = [];
   const known = new Set(before.map(({ database }) => placeOf(database)));
   const found = databases
     .filter(({ labels }) => matchesLabels(matcher.tags, labels))
@@ -116,7 +119,10 @@ function take(search: Search, { databases, unsaid }: Looked, log: Logger): void 
         // With its tags it is known better.
         return made.isUntagged && known.has(placeOf(made.database)) ? [] : [made];
       } catch (error) {
-        log.warn('Ignoring a database of AWS.', { db: one.name, error: messageOf(error) });
+        const text = `${one.name} is ignored: ${messageOf(error)}`;
+        ignored.push(text);
+        const say = ignoredBefore.includes(text) ? log.debug : log.warn;
+        say('Ignoring a database of AWS.', { db: one.name, error: messageOf(error) });
         return [];
       }
     });
@@ -124,4 +130,5 @@ function take(search: Search, { databases, unsaid }: Looked, log: Logger): void 
   const kept = unsaid.length > 0 ? before.filter(({ database }) => !places.has(placeOf(database))) : [];
   search.found = [...found, ...kept];
   search.failures = unsaid.map(messageOf);
+  search.ignored = ignored;
 }

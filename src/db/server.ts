@@ -14,9 +14,9 @@ import { type AuthRoute, type HostIdentity, takeOver } from '../api/host-identit
 import { renewHostIdentity } from '../api/host-renewal.js';
 import { type AuditSpool, openAuditSpool } from '../audit/spool.js';
 import { CredentialCache } from '../aws/credential-cache.js';
-import { distinctNames, holdersOf } from '../cloud/distinct-names.js';
+import { distinctNames, holdersOf, type Trouble } from '../cloud/distinct-names.js';
 import { type AwsMatcher, checkMatchers } from '../cloud/matchers.js';
-import { reportSearches } from '../cloud/report.js';
+import { searchReporter } from '../cloud/report.js';
 import { runSearches, type Search } from '../cloud/search.js';
 import { createAwsLogins } from '../dbserver/aws-login.js';
 import type { ConnectContext } from '../dbserver/connect.js';
@@ -219,17 +219,20 @@ export class DatabaseService {
       log: this.#log.child('DB'),
       signal,
     });
+    const log = this.#log.child('DISCOVERY');
+    const report = searchReporter(this.#auth, { nodename: this.#identity.nodename, log });
     this.#discovering = runSearches({
       matchers: aws,
       setting: 'db_service.aws',
-      onRound: (searches) => this.#offerFound(searches),
+      onRound: (searches) => report({ searches, troubles: this.#offerFound(searches) }),
       signal,
       now: this.#now,
-      log: this.#log.child('DISCOVERY'),
+      log,
     });
   }
 
-  async #offerFound(searches: readonly Search[]): Promise<void> {
+  /** @returns what is not offered as it was found */
+  #offerFound(searches: readonly Search[]): Trouble[] {
     const holders = holdersOf(this.#cloud);
     const { found, troubles } = distinctNames(
       searches.flatMap((search) => search.found),
@@ -238,8 +241,7 @@ export class DatabaseService {
     // AWS has just said all this: nothing is left to ask.
     this.#cloud = found.map(({ database }) => ({ ...database, status: { aws: database.spec.aws ?? {} } }));
     this.#registry.setCloud(this.#cloud);
-    const log = this.#log.child('DISCOVERY');
-    await reportSearches(this.#auth, { nodename: this.#identity.nodename, searches, troubles, log });
+    return troubles;
   }
 
   databases(): Database[] {

@@ -14,7 +14,7 @@ import { renewHostIdentity } from '../api/host-renewal.js';
 import { listDatabases } from '../api/list-databases.js';
 import type { Trouble } from '../cloud/distinct-names.js';
 import type { AwsMatcher } from '../cloud/matchers.js';
-import { reportSearches } from '../cloud/report.js';
+import { searchReporter } from '../cloud/report.js';
 import { runSearches, type Search } from '../cloud/search.js';
 import { type ErrorCode, isTeleportError, messageOf, TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -49,14 +49,24 @@ export class DiscoveryService {
   readonly #auth: AuthClient;
   readonly #stop = abortForMany();
   readonly #running: Promise<unknown>;
+  readonly #report: ReturnType<typeof searchReporter>;
   #searches: readonly Search[] = [];
   #isCutOff = false;
 
   constructor(options: DiscoveryServiceOptions, auth: AuthClient) {
-    const { matchers, intervalMs, log, now = () => new Date(), onHostAuthorities = () => {} } = options;
+    const {
+      matchers,
+      group,
+      intervalMs,
+      identity,
+      log,
+      now = () => new Date(),
+      onHostAuthorities = () => {},
+    } = options;
     const { signal } = this.#stop;
     this.#options = options;
     this.#auth = auth;
+    this.#report = searchReporter(auth, { nodename: identity.nodename, group, intervalMs, log });
     this.#running = Promise.all([
       followAuthorities({ auth, onChange: onHostAuthorities, log, signal }),
       runSearches({
@@ -100,7 +110,7 @@ export class DiscoveryService {
   }
 
   async #register(searches: readonly Search[]): Promise<void> {
-    const { group, intervalMs, identity, log } = this.#options;
+    const { log } = this.#options;
     this.#searches = searches;
     let isCutOff = false;
     const troubles = await this.#change(searches).catch((error: unknown): Trouble[] => {
@@ -109,8 +119,7 @@ export class DiscoveryService {
       return [];
     });
     this.#isCutOff = isCutOff;
-    const { nodename } = identity;
-    await reportSearches(this.#auth, { nodename, group, intervalMs, searches, troubles, log });
+    await this.#report({ searches, troubles });
   }
 
   /** What is gone first, so that its name is free. @throws TeleportError when Auth cannot be asked what there is */

@@ -154,3 +154,28 @@ test('a workgroup whose tags cannot be read any more keeps the name and the labe
   });
   expect(seen).toEqual([['nice'], ['nice']]);
 });
+
+test('a database that cannot be one here is said once, and reported as long as it is there', async () => {
+  const policies = [{ Statement: { Effect: 'Allow' as const, Action: 'redshift:*', Resource: '*' } }];
+  process.env = { ...before, ...aws.env(aws.addUser('agent', { policies })) };
+  aws.addRedshiftCluster({ id: 'odd', tags: { TeleportDatabaseName: '-not a name-' } });
+  aws.addRedshiftCluster({ id: 'sales' });
+  const logged: string[] = [];
+  const stop = new AbortController();
+  let rounds = 0;
+  await runSearches({
+    setting: 'discovery_service.aws',
+    matchers: [{ types: ['redshift'], regions: [region], tags: { '*': '*' } }],
+    now: () => new Date(),
+    log: createLogger({ component: 'T', level: 'warn', write: (line) => logged.push(line) }),
+    signal: stop.signal,
+    intervalMs: 1,
+    onRound: ([search]) => {
+      // AWS has said everything: a resource that is not found any more must go.
+      expect(search).toMatchObject({ failures: [], ignored: [expect.stringMatching(/^-not a name- is ignored: /)] });
+      expect(search!.found).toHaveLength(1);
+      if (++rounds === 3) stop.abort();
+    },
+  });
+  expect(logged).toEqual([expect.stringContaining('Ignoring a database of AWS.')]);
+});
