@@ -46,6 +46,9 @@ export interface DiscoverOptions extends ClientOptions {
   unavailable?: boolean;
 }
 
+/** AWS tags whose value is the name of the database, the first before the second. */
+export const NAME_TAGS = ['TeleportDatabaseName', 'teleport.dev/database_name'] as const;
+
 /** Pages of one listing that are read; the rest is left out, as Teleport does. */
 const MAX_PAGES = 10;
 /** Workgroups whose tags are asked for at the same time: each is a call of its own. */
@@ -225,7 +228,7 @@ function addressOf(host: string | undefined, port = 5439): string {
 }
 
 function nameFrom(tags: Record<string, string>, name: string): string {
-  return tags.TeleportDatabaseName || tags['teleport.dev/database_name'] || name;
+  return NAME_TAGS.map((tag) => tags[tag]).find(Boolean) ?? name;
 }
 
 function placeLabels(region: string, accountId: string | undefined, type: string): Record<string, string> {

@@ -4,11 +4,9 @@
  *
  * Source: database-service.md 7.2; seen with `db_service.aws` of Teleport 18.3.0.
  */
-import type { FoundDatabase } from '../aws/discover.js';
+import { type FoundDatabase, NAME_TAGS } from '../aws/discover.js';
 import { DISCOVERED_NAME_LABEL } from '../resources/labels.js';
 
-/** AWS tags whose value is the name; nothing is put behind it. */
-const NAME_TAGS = ['TeleportDatabaseName', 'teleport.dev/database_name'] as const;
 const PART = /^[a-zA-Z0-9-]*[a-zA-Z0-9]$/;
 
 export interface Named {
@@ -18,6 +16,7 @@ export interface Named {
 
 export function discoveredName(found: FoundDatabase): Named {
   const { name, labels } = found;
+  // Nothing is put behind a name that somebody chose.
   return NAME_TAGS.some((tag) => labels[tag]) ? { name, labels } : suffixed(name, found);
 }
 

@@ -69,7 +69,7 @@ function knownNow(searches: Situation['searches'], own: readonly Database[]): Fo
 const labelOf = ({ metadata }: Database, name: string): string => metadata.labels?.[name] ?? '';
 const groupOf = (database: Database): string => labelOf(database, DISCOVERY_GROUP_LABEL);
 
-/** One of another group, and one that a discovery did not make; what bears no group belongs to who finds it. */
+/** One of another group, and one that a discovery did not make; a database without a group belongs to the service that finds it. */
 function isForeign(database: Database, group: string): boolean {
   if (labelOf(database, ORIGIN_LABEL) !== 'cloud') return true;
   return groupOf(database) !== group && groupOf(database) !== '';
