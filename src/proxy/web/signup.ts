@@ -73,7 +73,9 @@ export async function useLink(gateway: Gateway, request: WebRequest, clusterName
   const link = await lookAt(gateway, request);
   if (link === undefined) return deadLinkPage(clusterName, request.host);
   const known = sent.get('otpauth') ?? '';
-  const otpauthUrl = OTPAUTH.test(known) ? known : (await userToken(gateway, request, DEAD)).otpauthUrl;
+  const opened = OTPAUTH.test(known) ? { otpauthUrl: known } : await open(gateway, request);
+  if (opened === undefined) return deadLinkPage(clusterName, request.host);
+  const { otpauthUrl } = opened;
   const enrolment = link.secondFactor === 'off' ? undefined : { otpauthUrl, qr: await qrSvg(otpauthUrl) };
   if (!sent.has('password')) return formPage(link, clusterName, enrolment);
   const password = sent.get('password') ?? '';
@@ -89,7 +91,9 @@ export async function useLink(gateway: Gateway, request: WebRequest, clusterName
       remoteAddr: request.address,
     });
   } catch (error) {
-    if (isTeleportError(error, 'AccessDenied')) return formPage(link, clusterName, enrolment, { code: WRONG_CODE });
+    // Without an enrolment the page has no place for a code.
+    if (enrolment && isTeleportError(error, 'AccessDenied'))
+      return formPage(link, clusterName, enrolment, { code: WRONG_CODE });
     if (isTeleportError(error, 'NotFound')) return deadLinkPage(clusterName, request.host);
     throw error;
   }
@@ -117,9 +121,16 @@ function mistakesIn({ secondFactor }: InviteLink, { password, again, code }: Rec
 }
 
 /** Whose link it is; undefined for one that no longer works, or never did. */
-async function lookAt(gateway: Gateway, { params }: WebRequest): Promise<InviteLink | undefined> {
+const lookAt = (gateway: Gateway, { params }: WebRequest): Promise<InviteLink | undefined> =>
+  unlessDead(gateway.getUserToken({ token: params.token ?? '', lookOnly: true }));
+
+/** The same, with a new secret. It may have ended since somebody looked at it. */
+const open = (gateway: Gateway, { params }: WebRequest) =>
+  unlessDead(gateway.getUserToken({ token: params.token ?? '' }));
+
+async function unlessDead<T>(link: Promise<T>): Promise<T | undefined> {
   try {
-    return await gateway.getUserToken({ token: params.token ?? '', lookOnly: true });
+    return await link;
   } catch (error) {
     if (isTeleportError(error, 'AccessDenied') || isTeleportError(error, 'NotFound')) return undefined;
     throw error;
