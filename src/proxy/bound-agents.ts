@@ -3,6 +3,7 @@
  * held what they offer against the token, so Auth is asked which of them offers a database.
  */
 import type { AuthClient } from '../api/client.js';
+import { everyPage } from '../api/pages.js';
 
 /** How long an answer of Auth's is good. */
 export const TTL_MS = 5_000;
@@ -35,14 +36,11 @@ export class BoundAgents {
 
   async #ask(database: string): Promise<Set<string>> {
     const predicateExpression = `name == ${JSON.stringify(database)}`;
-    const hosts = new Set<string>();
-    for (let startKey = ''; ; ) {
+    const hosts = await everyPage('database servers', async (startKey) => {
       const page = await this.#auth.auth.listResources({ resourceType: 'db_server', predicateExpression, startKey });
-      for (const { resource } of page.resources) {
-        if (resource.case === 'databaseServer') hosts.add(resource.value.spec?.hostId ?? '');
-      }
-      if (page.nextKey === '' || page.nextKey === startKey) return hosts;
-      startKey = page.nextKey;
-    }
+      const found = page.resources.map(({ resource }) => resource).filter((one) => one.case === 'databaseServer');
+      return { items: found.map(({ value }) => value.spec?.hostId ?? ''), next: page.nextKey };
+    });
+    return new Set(hosts);
   }
 }

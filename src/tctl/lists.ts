@@ -1,51 +1,46 @@
-/** Whole lists of the cluster's resources, page after page, as resources. */
+/** Whole lists of the cluster's resources, as resources. */
 import type { AuthClient } from '../api/client.js';
 import { fromMessage, fromMessages } from '../api/convert.js';
+import { everyPage } from '../api/pages.js';
 import type { DatabaseServer, ProvisionToken, Role, User, UserToken } from '../resources/types.js';
 
 const PAGE_SIZE = 1000;
 
 export async function listUsers(client: AuthClient): Promise<User[]> {
-  const users: User[] = [];
-  for (let pageToken = ''; ; ) {
+  const users = await everyPage('users', async (pageToken) => {
     const page = await client.users.listUsers({ pageToken });
-    users.push(...fromMessages('user', page.users));
-    pageToken = page.nextPageToken;
-    if (pageToken === '') return users.sort(byName);
-  }
+    return { items: fromMessages('user', page.users), next: page.nextPageToken };
+  });
+  return users.sort(byName);
 }
 
 export async function listRoles(client: AuthClient): Promise<Role[]> {
-  const roles: Role[] = [];
-  for (let startKey = ''; ; ) {
+  const roles = await everyPage('roles', async (startKey) => {
     const page = await client.auth.listRoles({ limit: PAGE_SIZE, startKey });
-    roles.push(...fromMessages('role', page.roles));
-    startKey = page.nextKey;
-    if (startKey === '') return roles.sort(byName);
-  }
+    return { items: fromMessages('role', page.roles), next: page.nextKey };
+  });
+  return roles.sort(byName);
 }
 
-export async function listTokens(client: AuthClient): Promise<ProvisionToken[]> {
-  const tokens: ProvisionToken[] = [];
-  for (let startKey = ''; ; ) {
+export function listTokens(client: AuthClient): Promise<ProvisionToken[]> {
+  return everyPage('tokens', async (startKey) => {
     const page = await client.auth.listProvisionTokens({ limit: PAGE_SIZE, startKey });
-    tokens.push(...fromMessages('token', page.tokens));
-    startKey = page.nextKey;
-    if (startKey === '') return tokens;
-  }
+    return { items: fromMessages('token', page.tokens), next: page.nextKey };
+  });
 }
 
-export async function listUserTokens(client: AuthClient): Promise<UserToken[]> {
-  const { userTokens } = await client.auth.listResetPasswordTokens({ pageSize: PAGE_SIZE });
-  return fromMessages('user_token', userTokens);
+export function listUserTokens(client: AuthClient): Promise<UserToken[]> {
+  return everyPage('user tokens', async (pageToken) => {
+    const page = await client.auth.listResetPasswordTokens({ pageSize: PAGE_SIZE, pageToken });
+    return { items: fromMessages('user_token', page.userTokens), next: page.nextPageToken };
+  });
 }
 
 export async function listDatabaseServers(
   client: AuthClient,
   filter: { labels?: Record<string, string>; search?: string[]; query?: string } = {},
 ): Promise<DatabaseServer[]> {
-  const servers: DatabaseServer[] = [];
-  for (let startKey = ''; ; ) {
+  const servers = await everyPage('database servers', async (startKey) => {
     const page = await client.auth.listResources({
       resourceType: 'db_server',
       namespace: 'default',
@@ -55,12 +50,9 @@ export async function listDatabaseServers(
       searchKeywords: filter.search ?? [],
       predicateExpression: filter.query ?? '',
     });
-    for (const { resource } of page.resources) {
-      if (resource.case === 'databaseServer') servers.push(fromMessage('db_server', resource.value));
-    }
-    startKey = page.nextKey;
-    if (startKey === '') break;
-  }
+    const found = page.resources.map(({ resource }) => resource).filter((one) => one.case === 'databaseServer');
+    return { items: found.map(({ value }) => fromMessage('db_server', value)), next: page.nextKey };
+  });
   return servers.sort((a, b) => a.spec.hostname.localeCompare(b.spec.hostname) || byName(a, b));
 }
 

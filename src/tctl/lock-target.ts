@@ -4,11 +4,11 @@
  */
 import { findAccessRequest } from '../access/cluster/requests.js';
 import type { AuthClient } from '../api/client.js';
-import { fromMessage, fromMessages } from '../api/convert.js';
+import { fromMessages } from '../api/convert.js';
 import { closest, isTeleportError, messageOf } from '../errors.js';
 import { isRemoteName } from '../identity/remote.js';
 import type { LockTarget } from '../resources/types.js';
-import { listRoles, listTokens, listUsers } from './lists.js';
+import { listDatabaseServers, listRoles, listTokens, listUsers } from './lists.js';
 
 export interface TargetCheck {
   /** One sentence for each thing that is not there. */
@@ -104,20 +104,7 @@ async function findBotInstance(client: AuthClient, id: string): Promise<Found> {
 
 /** A Database Service by its host; a node by its name, which is its UUID. */
 async function findHost(client: AuthClient, id: string): Promise<Found> {
-  const hosts = new Set<string>();
-  for (let startKey = ''; ; ) {
-    const page = await client.auth.listResources({
-      resourceType: 'db_server',
-      namespace: 'default',
-      limit: 1000,
-      startKey,
-    });
-    for (const { resource } of page.resources) {
-      if (resource.case === 'databaseServer') hosts.add(fromMessage('db_server', resource.value).spec.host_id);
-    }
-    startKey = page.nextKey;
-    if (startKey === '') break;
-  }
+  const hosts = new Set((await listDatabaseServers(client)).map(({ spec }) => spec.host_id));
   return hosts.has(id) || (await findServer(client, 'node', id)) === true || among(id, [...hosts]);
 }
 

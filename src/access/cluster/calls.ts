@@ -7,7 +7,9 @@
 
 import type { AuthClient } from '../../api/client.js';
 import { fromMessage } from '../../api/convert.js';
-import { isTeleportError, TeleportError } from '../../errors.js';
+import type { RemoteClusterV3 } from '../../api/gen/types_pb.js';
+import { endless, everyPage } from '../../api/pages.js';
+import { isTeleportError } from '../../errors.js';
 import { expandRole } from '../../rbac/templates.js';
 import { DISCOVERED_NAME_LABEL } from '../../resources/labels.js';
 import type { Database, Role, Traits } from '../../resources/types.js';
@@ -18,8 +20,7 @@ const PAGE_SIZE = 1000;
 /** Names in one predicate; Teleport's own limit for `db exec`. */
 export const MAX_NAMES = 100;
 
-/** Pages that are followed, and messages of one stream that are taken. Our own limits: a list does not go on beyond. */
-const MOST_PAGES = 1000;
+/** Messages of one stream that are taken. Our own limit: a list does not go on beyond. */
 const MOST_MESSAGES = 100_000;
 
 /**
@@ -33,37 +34,46 @@ export async function listDatabases(
   options: { names?: string[]; useSearchAsRoles?: boolean } = {},
 ): Promise<Database[]> {
   const predicate = predicateOf(filter, options.names ?? (filter.name === undefined ? [] : [filter.name]));
+  const ask = (startKey: string, limit: number) =>
+    auth.auth.listResources({
+      resourceType: 'db_server',
+      namespace: 'default',
+      limit,
+      startKey,
+      labels: filter.labels ?? {},
+      predicateExpression: predicate,
+      searchKeywords: filter.search ?? [],
+      sortBy: {},
+      windowsDesktopFilter: {},
+      useSearchAsRoles: options.useSearchAsRoles ?? false,
+    });
+  const page = shrinking(ask);
   const found = new Map<string, Database>();
-  let startKey = '';
-  let limit = PAGE_SIZE;
-  for (let page = 0; ; page++) {
-    if (page === MOST_PAGES) throw tooMany('databases');
-    try {
-      const page = await auth.auth.listResources({
-        resourceType: 'db_server',
-        namespace: 'default',
-        limit,
-        startKey,
-        labels: filter.labels ?? {},
-        predicateExpression: predicate,
-        searchKeywords: filter.search ?? [],
-        sortBy: {},
-        windowsDesktopFilter: {},
-        useSearchAsRoles: options.useSearchAsRoles ?? false,
-      });
-      for (const { resource } of page.resources) {
-        if (resource.case !== 'databaseServer' || !resource.value.spec?.database) continue;
-        const database = fromMessage('db', resource.value.spec.database);
-        if (!found.has(database.metadata.name)) found.set(database.metadata.name, database);
-      }
-      startKey = page.nextKey;
-      if (startKey === '' || page.resources.length === 0) break;
-    } catch (error) {
-      if (!isTeleportError(error, 'LimitExceeded') || limit === 1) throw error;
-      limit = Math.max(1, Math.floor(limit / 2));
+  await everyPage('databases', async (startKey) => {
+    const { resources, nextKey } = await page(startKey);
+    for (const { resource } of resources) {
+      if (resource.case !== 'databaseServer' || !resource.value.spec?.database) continue;
+      const database = fromMessage('db', resource.value.spec.database);
+      if (!found.has(database.metadata.name)) found.set(database.metadata.name, database);
     }
-  }
+    return { items: [], next: resources.length === 0 ? '' : nextKey };
+  });
   return [...found.values()].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+}
+
+/** Asks for half as much, from then on, whenever the answer is too large. */
+function shrinking<Page>(ask: (startKey: string, limit: number) => Promise<Page>): (startKey: string) => Promise<Page> {
+  let limit = PAGE_SIZE;
+  return async (startKey) => {
+    for (;;) {
+      try {
+        return await ask(startKey, limit);
+      } catch (error) {
+        if (!isTeleportError(error, 'LimitExceeded') || limit === 1) throw error;
+        limit = Math.max(1, Math.floor(limit / 2));
+      }
+    }
+  };
 }
 
 /** Name or discovered name, and the person's own query. */
@@ -87,19 +97,18 @@ export interface LeafCluster {
 
 /** The leaves of a root cluster, sorted by name. */
 export async function remoteClusters(root: AuthClient): Promise<LeafCluster[]> {
-  const found: LeafCluster[] = [];
-  let pageToken = '';
-  for (let page = 0; ; page++) {
-    if (page === MOST_PAGES) throw tooMany('clusters');
-    const answer = await root.presence.listRemoteClusters({ pageToken });
-    for (const { metadata, status } of answer.remoteClusters) {
-      found.push({ name: metadata?.name ?? '', status: status?.connection ?? '', labels: metadata?.labels ?? {} });
-    }
-    pageToken = answer.nextPageToken;
-    if (pageToken === '') break;
-  }
+  const found = await everyPage('clusters', async (pageToken) => {
+    const { remoteClusters, nextPageToken } = await root.presence.listRemoteClusters({ pageToken });
+    return { items: remoteClusters.map(leafOf), next: nextPageToken };
+  });
   return found.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
+
+const leafOf = ({ metadata, status }: RemoteClusterV3): LeafCluster => ({
+  name: metadata?.name ?? '',
+  status: status?.connection ?? '',
+  labels: metadata?.labels ?? {},
+});
 
 export interface OwnAccess {
   username: string;
@@ -124,12 +133,8 @@ export async function ownAccess(auth: AuthClient): Promise<OwnAccess> {
 export async function collected<Message>(stream: AsyncIterable<Message>, what: string): Promise<Message[]> {
   const messages: Message[] = [];
   for await (const message of stream) {
-    if (messages.length === MOST_MESSAGES) throw tooMany(what);
+    if (messages.length === MOST_MESSAGES) throw endless(what);
     messages.push(message);
   }
   return messages;
-}
-
-function tooMany(what: string): TeleportError {
-  return new TeleportError('LimitExceeded', `the cluster's list of ${what} does not end`);
 }

@@ -1,27 +1,20 @@
 /** Ways into databases, as Auth lists them, for `tctl access ls` and `tctl access who`. */
 import type { AuthClient } from '../../api/client.js';
+import { everyPage } from '../../api/pages.js';
 import type { Env } from '../../cli/env.js';
 import { printJson, printLine, printTable } from '../../cli/output.js';
 import { isTeleportError, TeleportError } from '../../errors.js';
 
 type Entrance = Awaited<ReturnType<AuthClient['accessReader']['listAccess']>>['entrances'][number];
 
-/** Pages that are followed; ours, far above any cluster. */
-const MOST_PAGES = 10_000;
-
-export async function listEntrances(client: AuthClient, of: { user?: string; database?: string }): Promise<Entrance[]> {
-  const found: Entrance[] = [];
-  let start = '';
-  for (let page = 0; page < MOST_PAGES; page++) {
+export function listEntrances(client: AuthClient, of: { user?: string; database?: string }): Promise<Entrance[]> {
+  return everyPage('ways into databases', async (start) => {
     const asked = { user: '', database: '', ...of, start };
     const { entrances, next } = await client.accessReader.listAccess(asked).catch((error: unknown) => {
       throw unknownName(error);
     });
-    found.push(...entrances);
-    if (next === '') return found;
-    start = next;
-  }
-  throw new TeleportError('LimitExceeded', 'the list does not end');
+    return { items: entrances, next };
+  });
 }
 
 /** A name that Auth does not know, with where to look it up; any other error as it is. */
