@@ -4,17 +4,14 @@
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { accountOf } from '../support/account.js';
+import { ADMIN, accountOf, DISABLED, DROP, enabled, KEEP, OURS } from '../support/account.js';
 import { writeAgentConfig } from '../support/agent-config.js';
 import { roleResource, startTestCluster, type TestCluster, type Tunnel } from '../support/cluster.js';
 import type { Postgres } from '../support/postgres.js';
 import { type ProgramProcess, startProgram } from '../support/program-process.js';
 import { until } from '../support/until.js';
 
-const ADMIN = 'teleport-admin';
-const OURS = 'teleport-auto-user';
-const ENABLED = { isOpen: true, roles: ['reader', OURS] };
-const DISABLED = { isOpen: false, roles: [OURS] };
+const ENABLED = enabled('reader');
 
 let cluster: TestCluster;
 let server: Postgres;
@@ -23,12 +20,12 @@ let agent: ProgramProcess;
 const tunnels: Record<string, Tunnel> = {};
 
 beforeAll(async () => {
-  const rolesOf = (name: string, mode: string) =>
-    roleResource(name, { db_names: ['dev'], db_roles: ['reader'] }, { create_db_user_mode: mode });
+  const rolesOf = (name: string, mode: typeof KEEP) =>
+    roleResource(name, { db_names: ['dev'], db_roles: ['reader'] }, mode);
   cluster = await startTestCluster({
     postgres: true,
     agent: false,
-    roles: [rolesOf('keeping', 'keep'), rolesOf('dropping', 'best_effort_drop')],
+    roles: [rolesOf('keeping', KEEP), rolesOf('dropping', DROP)],
     users: [
       { name: 'alice', roles: ['keeping'] },
       { name: 'dora', roles: ['dropping'] },
@@ -47,7 +44,7 @@ beforeAll(async () => {
   const spec = { ...(orders!.spec as object), admin_user: { name: ADMIN } };
   const { status } = await cluster.tctlWith(JSON.stringify({ ...orders, spec }), 'create', '-f');
   expect(status).toBe(0);
-  const { stdout: token } = await cluster.tctl('tokens', 'add', '--type=db', '--format=text');
+  const token = await cluster.tctlOk('tokens', 'add', '--type=db', '--format=text');
   agentConfig = await writeAgentConfig(cluster, token.trim());
   agent = await startAgent();
   for (const name of ['alice', 'dora']) {

@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { findPsql } from '../../src/localproxy/psql/run.js';
-import { accountOf } from '../support/account.js';
+import { ADMIN, accountOf, DISABLED, enabled, KEEP } from '../support/account.js';
 import { type AuditRecord, documents, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
@@ -17,8 +17,6 @@ import { until } from '../support/until.js';
 
 const ROOT = 'root.example.com';
 const LEAF = 'leaf.example.com';
-const ADMIN = 'teleport-admin';
-const OURS = 'teleport-auto-user';
 const CAROL = `remote-carol-${ROOT}`;
 const MODES = ['multiplex', 'separate'] as const;
 
@@ -65,7 +63,7 @@ async function startPair(mode: (typeof MODES)[number]): Promise<Pair> {
     serviceVars: { SSL_CERT_FILE: root.webCaFile },
     roles: [
       roleResource('leaf-dev', { db_users: ['analyst'], db_names: ['*'] }),
-      roleResource('leaf-auto', autoRoles, { create_db_user_mode: 'keep' }),
+      roleResource('leaf-auto', autoRoles, KEEP),
     ],
     auth: { proxy_listener_mode: mode },
     proxy: { postgres_listen_addr: '127.0.0.1:0' },
@@ -118,10 +116,10 @@ describe.each(MODES)('%s', (mode) => {
     // The second time is the one that the dots in the name make fail in the captured program.
     const client = await clientAt(pair, 'carol', CAROL);
     expect((await client.query('select current_user::text as name')).rows).toEqual([{ name: CAROL }]);
-    expect(await account(pair, CAROL)).toEqual({ isOpen: true, roles: ['reader', OURS, 'writer'] });
+    expect(await account(pair, CAROL)).toEqual(enabled('reader', 'writer'));
     await client.end();
     await untilClosed(pair, CAROL);
-    expect(await account(pair, CAROL)).toEqual({ isOpen: false, roles: [OURS] });
+    expect(await account(pair, CAROL)).toEqual(DISABLED);
     expect(await account(pair, 'carol')).toBeUndefined();
   });
 
@@ -167,7 +165,7 @@ describe.each(MODES)('%s', (mode) => {
     const locked = await pair.leaf.tctlOk('lock', `--user=${CAROL}`, '--ttl=1h', '--force');
     await expect(client.query('select pg_sleep(600)')).rejects.toThrow();
     await untilClosed(pair, CAROL);
-    expect(await account(pair, CAROL)).toEqual({ isOpen: false, roles: [OURS] });
+    expect(await account(pair, CAROL)).toEqual(DISABLED);
     await pair.leaf.tctlOk('rm', `lock/${/"([\w-]+)"/.exec(locked)![1]}`);
   });
 
@@ -204,5 +202,5 @@ test('when the leaf takes the trust back, her rights in the database end with th
   await pair.leaf.tctlOk('rm', `trusted_cluster/${ROOT}`);
   await ended;
   await untilClosed(pair, CAROL);
-  expect(await account(pair, CAROL)).toEqual({ isOpen: false, roles: [OURS] });
+  expect(await account(pair, CAROL)).toEqual(DISABLED);
 });

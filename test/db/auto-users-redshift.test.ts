@@ -8,7 +8,7 @@ import { HeldNames } from '../../src/auth/held-names.js';
 import { isTeleportError } from '../../src/errors.js';
 import type { PgSession } from '../../src/pg/session.js';
 import type { Database } from '../../src/resources/types.js';
-import { accountOf, removeAccount } from '../support/account.js';
+import { ADMIN, accountOf, DISABLED, DROP, enabled, KEEP, OURS, removeAccount } from '../support/account.js';
 import { type AwsDouble, startAwsDouble } from '../support/aws-double.js';
 import { createTestCa } from '../support/ca.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
@@ -16,11 +16,7 @@ import { type RedshiftDouble, startRedshiftDouble } from '../support/redshift-do
 import { type Relay, startRelay } from '../support/relay.js';
 import { until } from '../support/until.js';
 import { role, startTestAgent, type TestAgent, USER } from './agent.js';
-
-const ADMIN = 'teleport-admin';
-const OURS = 'teleport-auto-user';
-const KEEP = { create_db_user_mode: 'keep' };
-const DROP = { create_db_user_mode: 'best_effort_drop' };
+import { dieAtEveryPiece, MODES } from './dying-agent.js';
 
 let aws: AwsDouble;
 let server: Postgres;
@@ -103,9 +99,7 @@ beforeEach(async () => {
     one.roles = [role({ db_roles: ['reader', 'writer'], db_users: [] }, KEEP)];
     await one.as({ serviceName: 'sales' });
   }
-  await remove(USER);
-  await remove(OURS);
-  await remove(`${OURS}-drop`);
+  for (const name of [USER, 'bob', OURS, `${OURS}-drop`]) await remove(name);
   redshift.refusals.length = 0;
   Object.assign(relay, { isDown: false, breakAt: undefined });
 });
@@ -113,8 +107,7 @@ beforeEach(async () => {
 const remove = (name: string) => removeAccount(server, name);
 const account = (name = USER) => accountOf(server, name);
 
-const ENABLED = { isOpen: true, roles: ['reader', OURS, 'writer'] };
-const DISABLED = { isOpen: false, roles: [OURS] };
+const ENABLED = enabled('reader', 'writer');
 
 const enter = (user = USER, by = agent, database = 'dev'): Promise<PgSession> => by.session({ user, database });
 
@@ -215,7 +208,6 @@ describe('a session', () => {
     for (const session of rest) session.close();
     await Promise.all([agent.idle(), other.idle()]);
     expect([await account(), await account('bob')]).toEqual([DISABLED, DISABLED]);
-    await remove('bob');
     expect(redshift.refusals).toEqual([]);
   });
 
@@ -316,45 +308,14 @@ describe('is refused, and nothing is made:', () => {
   });
 });
 
-test.each([
-  ['disables', KEEP],
-  ['drops', DROP],
-])('when the agent dies, at whatever piece of the conversation, the next one %s the user', async (_how, mode) => {
-  const isDropped = mode === DROP;
-  for (const one of [agent, other]) one.roles = [role({ db_roles: ['reader', 'writer'], db_users: [] }, mode)];
-  const database = databaseOf('sales', redshift.ports.sales!, { redshift: { cluster_id: 'sales' } });
-  for (let breakAt = 1; ; breakAt++) {
-    const dying = await start();
-    dying.roles = agent.roles;
-    Object.assign(relay, { isDown: false, breakAt: relay.pieces() + breakAt });
-    await dying.as({ serviceName: 'far' });
-    const session = await enter(USER, dying).catch((error: unknown) => error as Error);
-    if (!(session instanceof Error)) {
-      session.duplex.resume();
-      session.close();
-      await dying.idle();
-    }
-    const isThrough = !relay.isDown;
-    relay.cut();
-    await dying.stop();
-    await until('nobody is in a session as alice', async () => {
-      const active = await server.query("SELECT 1 FROM pg_stat_activity WHERE usename = 'alice'");
-      return active.length === 0 || undefined;
-    });
-    const left = await account();
-    if (left) expect(left.roles).toContain(OURS);
-    const swept: unknown[] = [];
-    await other.context.autoUsers.sweep(database, (...end) => swept.push(end));
-    expect(swept).toEqual(left?.isOpen ? [[USER, { isDropped }]] : []);
-    expect(await account()).toEqual(left && !isDropped ? DISABLED : undefined);
-    await leave(await enter(USER, other), other);
-    expect(await account()).toEqual(isDropped ? undefined : DISABLED);
-    await remove(USER);
-    if (isThrough) break;
-    expect(breakAt).toBeLessThan(200);
-  }
-  expect(redshift.refusals).toEqual([]);
-});
+test.each(MODES)(
+  'when the agent dies, at whatever piece of the conversation, the next one %s the user',
+  async (_how, mode) => {
+    const database = databaseOf('sales', redshift.ports.sales!, { redshift: { cluster_id: 'sales' } });
+    await dieAtEveryPiece({ start, other, relay, server, database }, mode);
+    expect(redshift.refusals).toEqual([]);
+  },
+);
 
 test('R-D-3 the session of a statement that does not end when it is cancelled is ended by the administrator', async () => {
   await server.query(

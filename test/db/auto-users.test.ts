@@ -13,17 +13,13 @@ import { POSTGRES_USERS } from '../../src/db/user-postgres.js';
 import { isTeleportError } from '../../src/errors.js';
 import { connectSession, type PgSession } from '../../src/pg/session.js';
 import type { Database } from '../../src/resources/types.js';
-import { accountOf, removeAccount } from '../support/account.js';
+import { ADMIN, accountOf, DISABLED, DROP, enabled, KEEP, OURS, removeAccount } from '../support/account.js';
 import { createTestCa } from '../support/ca.js';
 import { type Postgres, startPostgres } from '../support/postgres.js';
 import { type Relay, startRelay } from '../support/relay.js';
 import { until } from '../support/until.js';
 import { role, startTestAgent, type TestAgent, USER } from './agent.js';
-
-const ADMIN = 'teleport-admin';
-const OURS = 'teleport-auto-user';
-const KEEP = { create_db_user_mode: 'keep' };
-const DROP = { create_db_user_mode: 'best_effort_drop' };
+import { dieAtEveryPiece, MODES } from './dying-agent.js';
 
 let names: HeldNames;
 let start: () => Promise<TestAgent>;
@@ -84,6 +80,8 @@ beforeEach(async () => {
   names = new HeldNames();
   [agent, other] = await Promise.all([start(), start()]);
   for (const name of [USER, 'bob', OURS, `${OURS}-drop`]) await remove(name);
+  await server.query(`ALTER ROLE "${ADMIN}" PASSWORD NULL VALID UNTIL 'infinity'; ALTER ROLE "${ADMIN}" RESET search_path;
+    REVOKE pg_signal_backend FROM "${ADMIN}"`);
   for (const one of [agent, other]) {
     one.roles = [keeping(['reader', 'writer'])];
     await one.as({ serviceName: 'pg' });
@@ -96,8 +94,7 @@ const keeping = (dbRoles: string[], options = KEEP) => role({ db_roles: dbRoles,
 const remove = (name: string) => removeAccount(server, name);
 const account = (name = USER) => accountOf(server, name);
 
-const ENABLED = { isOpen: true, roles: ['reader', OURS, 'writer'] };
-const DISABLED = { isOpen: false, roles: [OURS] };
+const ENABLED = enabled('reader', 'writer');
 
 const enter = (user = USER, by = agent): Promise<PgSession> => by.session({ user, database: 'dev' });
 
@@ -469,7 +466,6 @@ describe('nobody keeps rights after the session', () => {
     expect(await account()).toEqual(DISABLED);
     expect(await isActive()).toBe(false);
     expect(agent.events.at(-1)).toMatchObject({ code: 'TDB09I', success: true });
-    await server.query(`REVOKE pg_signal_backend FROM "${ADMIN}"`);
   });
 
   test('R-D-3 where the administrator may not end the session it is recorded, and tried again', async () => {
@@ -485,7 +481,6 @@ describe('nobody keeps rights after the session', () => {
     await server.query(`GRANT pg_signal_backend TO "${ADMIN}"`);
     await until('the rights are gone', async () => ((await account())!.isOpen ? undefined : true));
     await until('it is recorded', () => agent.events.at(-1)!.code === 'TDB09I' || undefined);
-    await server.query(`REVOKE pg_signal_backend FROM "${ADMIN}"`);
   });
 
   test('who comes in by another door, and by a password of their own, as soon as they have gone', async () => {
@@ -644,45 +639,12 @@ describe('nobody keeps rights after the session', () => {
     await server.query(`ALTER ROLE "${ADMIN}" SET search_path TO public, pg_catalog`);
     await leave(session);
     expect(await account()).toEqual(DISABLED);
-    await server.query(`ALTER ROLE "${ADMIN}" RESET search_path`);
   });
 
-  test.each([
-    ['disables', KEEP],
-    ['drops', DROP],
-  ])(
+  test.each(MODES)(
     'when the agent dies, at whatever piece of the conversation: the next one %s the user',
     async (_how, mode) => {
-      const isDropped = mode === DROP;
-      for (const one of [agent, other]) one.roles = [keeping(['reader', 'writer'], mode)];
-      for (let breakAt = 1; ; breakAt++) {
-        const dying = await start();
-        dying.roles = agent.roles;
-        Object.assign(relay, { isDown: false, breakAt: relay.pieces() + breakAt });
-        await dying.as({ serviceName: 'far' });
-        const session = await enter(USER, dying).catch((error: unknown) => error as Error);
-        if (!(session instanceof Error)) {
-          await session.query('select 1').catch(() => {});
-          session.duplex.resume();
-          session.close();
-          await dying.idle();
-        }
-        const isThrough = !relay.isDown;
-        relay.cut();
-        await dying.stop();
-        const left = await account();
-        if (left) expect(left.roles).toContain(OURS);
-        const swept: unknown[] = [];
-        await until('nobody is in a session as alice', async () => ((await isActive()) ? undefined : true));
-        await other.context.autoUsers.sweep(databaseOf('pg'), (...end) => swept.push(end));
-        expect(swept).toEqual(left?.isOpen ? [[USER, { isDropped }]] : []);
-        expect(await account()).toEqual(left && !isDropped ? DISABLED : undefined);
-        await leave(await enter(USER, other), other);
-        expect(await account()).toEqual(isDropped ? undefined : DISABLED);
-        await remove(USER);
-        if (isThrough) break;
-        expect(breakAt).toBeLessThan(100);
-      }
+      await dieAtEveryPiece({ start, other, relay, server, database: databaseOf('pg') }, mode);
     },
     120_000,
   );

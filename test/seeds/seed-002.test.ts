@@ -3,15 +3,12 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type pg from 'pg';
-import { accountOf, removeAccount } from '../support/account.js';
+import { ADMIN, accountOf, DISABLED, enabled, removeAccount } from '../support/account.js';
 import { type AuditRecord, roleResource, startTestCluster, type TestCluster } from '../support/cluster.js';
 import { holdTable } from '../support/held-table.js';
 import { cancelQuery } from '../support/pg-cancel.js';
 import { makeLeaf } from '../support/trust.js';
 import { until } from '../support/until.js';
-
-const ADMIN = 'teleport-admin';
-const OURS = 'teleport-auto-user';
 
 const ROOT = 'root.example.com';
 /** A user of the root, in the leaf. */
@@ -129,10 +126,10 @@ describe('Step 3/3. Connect to the database', () => {
     async ({ db, user }) => {
       const client = await clientOf(user, db);
       expect((await client.query('select current_user::text as name')).rows).toEqual([{ name: user }]);
-      expect(await account(user)).toEqual({ isOpen: true, roles: ['reader', OURS, 'writer'] });
+      expect(await account(user)).toEqual(enabled('reader', 'writer'));
       await client.end();
       await untilClosed(user);
-      expect(await account(user)).toEqual({ isOpen: false, roles: [OURS] });
+      expect(await account(user)).toEqual(DISABLED);
     },
   );
 
@@ -169,7 +166,7 @@ describe('Step 3/3. Connect to the database', () => {
     expect(stdout).toMatch(new RegExp(`^${db} .*\\[${name}\\] \\(Auto-provisioned\\) +\\[reader\\]`, 'm'));
     const client = await (await root.tunnel(user, db, { dbUser: name, cluster: cluster.name })).connect();
     expect((await client.query('select current_user::text as name')).rows).toEqual([{ name }]);
-    expect(await account(name)).toEqual({ isOpen: true, roles: ['reader', OURS] });
+    expect(await account(name)).toEqual(enabled('reader'));
     await client.end();
     await untilClosed(name);
   });
@@ -182,7 +179,7 @@ describe('Step 3/3. Connect to the database', () => {
     await client.query('create table of_erin (x int)');
     await client.end();
     await untilClosed('erin');
-    expect(await account('erin')).toEqual({ isOpen: false, roles: [OURS] });
+    expect(await account('erin')).toEqual(DISABLED);
     await removeAccount(cluster.databases!.postgres, 'erin');
   });
 

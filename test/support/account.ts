@@ -1,4 +1,7 @@
-/** A user of a database server as the server has it, PostgreSQL or what the Redshift double makes of it. */
+/**
+ * A user of a database server as the server has it, PostgreSQL or what the Redshift double makes of it; and how those are that an
+ * agent makes, automatic users.
+ */
 import { type Postgres, quoteIdent } from './postgres.js';
 
 export interface Account {
@@ -7,6 +10,18 @@ export interface Account {
   /** Sorted. */
   roles: string[];
 }
+
+/** By whom they are made. */
+export const ADMIN = 'teleport-admin';
+/** Those that are not somebody else's are members of it. */
+export const OURS = 'teleport-auto-user';
+
+/** Options of a role of Teleport: what happens to them in the end. */
+export const KEEP = { create_db_user_mode: 'keep' };
+export const DROP = { create_db_user_mode: 'best_effort_drop' };
+
+export const DISABLED: Account = { isOpen: false, roles: [OURS] };
+export const enabled = (...roles: string[]): Account => ({ isOpen: true, roles: [OURS, ...roles].sort() });
 
 /** Undefined: there is none. */
 export async function accountOf(server: Postgres, name: string): Promise<Account | undefined> {
