@@ -29,7 +29,11 @@ export const GLOBALS: readonly OptionSpec[] = [
   },
   { name: 'proxy', env: 'TELEPORT_PROXY', description: 'Teleport proxy address, host or host:port.' },
   { name: 'user', env: 'TELEPORT_USER', description: 'Teleport user, defaults to the current local user.' },
-  { name: 'ttl', kind: 'int', description: 'Minutes that a login lasts. Default: what the cluster says, 720 if it says nothing.' },
+  {
+    name: 'ttl',
+    kind: 'int',
+    description: 'Minutes that a login lasts. Default: what the cluster says, 720 if it says nothing.',
+  },
   {
     name: 'identity',
     short: 'i',
