@@ -4,9 +4,13 @@ import { TeleportError } from '../errors.js';
 const MOST_WORDS = 256;
 const MOST_CHARS = 1024;
 
-/** @param field  for people, as in `db_roles` @throws TeleportError `BadParameter` that names it and the bound */
-export function checkWords(field: string, words: readonly string[]): void {
-  checkCount(field, words.length);
+/**
+ * @param field  for people, as in `db_roles`
+ * @param most  words; fewer where each costs more
+ * @throws TeleportError `BadParameter` that names it and the bound
+ */
+export function checkWords(field: string, words: readonly string[], most = MOST_WORDS): void {
+  atMost(most, field, words.length);
   for (const word of words) atMost(MOST_CHARS, `characters in one of ${field}`, word.length);
 }
 

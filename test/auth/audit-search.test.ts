@@ -84,9 +84,14 @@ test('what ran under a name before somebody had it is not hers', async () => {
   expect(texts(await read(carol, { own: true }))).toEqual(['her own']);
 });
 
-test('words are bounded', async () => {
-  await expect(read(auditor, { user: 'x'.repeat(501) })).rejects.toMatchObject({ code: 'BadParameter' });
+test('words are bounded, and the refusal says by what', async () => {
+  await expect(read(auditor, { user: 'x'.repeat(1025) })).rejects.toMatchObject({
+    code: 'BadParameter',
+    message: expect.stringContaining('the request has 1025 characters in user, and 1024 are the most'),
+  });
+  await expect(read(auditor, { kinds: ['x'.repeat(1025)] })).rejects.toThrow('characters in one of kinds');
   await expect(read(auditor, { kinds: Array.from({ length: 51 }, () => 'x') })).rejects.toMatchObject({
     code: 'BadParameter',
+    message: expect.stringContaining('the request has 51 kinds, and 50 are the most'),
   });
 });
