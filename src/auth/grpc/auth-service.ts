@@ -9,8 +9,9 @@ import { callerKey } from '../../api/caller.js';
 import { toMessage } from '../../api/convert.js';
 import type { AuthService } from '../../api/gen/authservice_pb.js';
 import { numberOfSuite } from '../../pki/suites.js';
+import type { SettingsKind } from '../../resources/cluster-settings.js';
 import { publicProxyAddr } from '../proxies.js';
-import { requireRule } from '../rules.js';
+import { getSettings } from '../settings.js';
 import type { AuthState } from '../state.js';
 import { requireSomebody, whoCalls } from '../who.js';
 import { certificateHandlers } from './certs.js';
@@ -32,6 +33,8 @@ export function authHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthS
 
 function settingHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthService>> {
   const whoOf = (context: HandlerContext) => whoCalls(state, context.values.get(callerKey));
+  const read = async <K extends SettingsKind>(kind: K, context: HandlerContext) =>
+    toMessage(kind, getSettings(state, await whoOf(context), kind));
   return {
     ping: async (_, context) => ({
       clusterName: state.clusterName,
@@ -54,13 +57,7 @@ function settingHandlers(state: AuthState): Partial<ServiceImpl<typeof AuthServi
       requireSomebody(await whoOf(context));
       return {};
     },
-    getAuthPreference: async (_, context) => {
-      requireRule(await whoOf(context), 'cluster_auth_preference', 'read');
-      return toMessage('cluster_auth_preference', state.settings.preference);
-    },
-    getClusterNetworkingConfig: async (_, context) => {
-      requireRule(await whoOf(context), 'cluster_networking_config', 'read');
-      return toMessage('cluster_networking_config', state.settings.of('cluster_networking_config'));
-    },
+    getAuthPreference: (_, context) => read('cluster_auth_preference', context),
+    getClusterNetworkingConfig: (_, context) => read('cluster_networking_config', context),
   };
 }
