@@ -136,7 +136,7 @@ function opened(state: AuthState, { metadata, sub_kind, spec }: UserToken): Open
   };
 }
 
-const secondFactorOf = (state: AuthState) => state.settings.preference.spec.second_factor ?? 'otp';
+const secondFactorOf = (state: AuthState) => state.settings.preference.spec.second_factor;
 
 export interface PasswordChange {
   token: string;

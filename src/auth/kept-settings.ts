@@ -7,6 +7,7 @@ import { TeleportError } from '../errors.js';
 import type { Logger } from '../log.js';
 import {
   type AnySettings,
+  type CompletePreference,
   type ConfiguredSettings,
   checkListenerMode,
   type ListenerMode,
@@ -18,7 +19,7 @@ import {
 } from '../resources/cluster-settings.js';
 import { withDefaults } from '../resources/defaults.js';
 import { ORIGIN_LABEL } from '../resources/labels.js';
-import type { AuthPreference, ResourceOfKind } from '../resources/types.js';
+import type { ResourceOfKind } from '../resources/types.js';
 import { checkResource } from '../resources/validate.js';
 import type { Store } from '../store/store.js';
 import { recordsOf } from './records.js';
@@ -49,8 +50,9 @@ export class KeptSettings {
     );
   }
 
-  get preference(): AuthPreference {
-    return this.#current.cluster_auth_preference;
+  /** What is kept has its defaults, by `checked` and `settingsOf`. */
+  get preference(): CompletePreference {
+    return this.#current.cluster_auth_preference as CompletePreference;
   }
 
   of<K extends SettingsKind>(kind: K): ResourceOfKind[K] {

@@ -111,7 +111,7 @@ async function authenticate(
   request: LoginFinish,
   { user, secrets, isRight }: Checked,
 ): Promise<Proven> {
-  const setting = state.settings.preference.spec.second_factor ?? 'otp';
+  const setting = state.settings.preference.spec.second_factor;
   const usesCode = request.totpCode !== '' && setting !== 'off';
   const wrong = new TeleportError(
     'AccessDenied',

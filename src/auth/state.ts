@@ -112,7 +112,7 @@ function isMoment(text: string | undefined): boolean {
 
 /** Cluster's default life of a user certificate, ms. */
 export const sessionTtlMs = (state: AuthState): number =>
-  parseDurationMs(state.settings.preference.spec.default_session_ttl ?? '12h0m0s');
+  parseDurationMs(state.settings.preference.spec.default_session_ttl);
 
 /** Record what happened; resolves when it is durable. */
 export function record(

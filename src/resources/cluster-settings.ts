@@ -47,6 +47,11 @@ export function settingsOf<K extends SettingsKind>(
 
 export const nameOfSettings = (kind: SettingsKind): string => kind.replaceAll('_', '-');
 
+/** With its defaults. */
+export type CompletePreference = AuthPreference & {
+  spec: Required<Pick<AuthPreference['spec'], 'second_factor' | 'default_session_ttl'>>;
+};
+
 /** The same settings, complete. Nothing that is there is changed. */
 export function withSettingsDefaults<R extends AnySettings>(settings: R): R {
   return {
