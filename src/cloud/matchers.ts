@@ -35,23 +35,14 @@ const OTHERS = ['ec2', 'eks'] as const;
 /** Types of which people enter as IAM roles, which take an external id of their own. */
 const ROLES_AS_USERS = new Set(['redshift-serverless', 'opensearch', 'docdb']);
 
-/** @throws BadParameter for a matcher without tags or of an unknown type, NotImplemented for an integration */
+/** @throws BadParameter for a matcher of `db_service` that finds nothing, NotImplemented for an integration */
 export function checkMatchers(matchers: readonly AwsMatcher[]): void {
-  const known: readonly string[] = DATABASES;
-  for (const { types, tags, integration } of matchers) {
-    const unknown = types.find((type) => !known.includes(type));
-    if (unknown !== undefined) {
-      throw new TeleportError(
-        'BadParameter',
-        `unknown matcher type "${unknown}". Supported AWS matcher types are [${known.join(' ')}]`,
-      );
-    }
-    if (!tags) {
-      throw new TeleportError('BadParameter', 'db_service.aws: missing parameter Labels', {
-        hint: "Add to the matcher which AWS tags it takes; all of them: tags: {'*': '*'}",
-      });
-    }
-    refuseIntegration('db_service', integration);
+  for (const matcher of matchers) {
+    checkMatcher('db_service', matcher);
+    if (matcher.tags) continue;
+    throw new TeleportError('BadParameter', 'db_service.aws: missing parameter Labels', {
+      hint: "Add to the matcher which AWS tags it takes; all of them: tags: {'*': '*'}",
+    });
   }
 }
 
@@ -61,37 +52,56 @@ export function checkMatchers(matchers: readonly AwsMatcher[]): void {
  * @throws BadParameter in Teleport's words, NotImplemented for an integration
  */
 export function discoveryMatchers(matchers: readonly AwsMatcher[]): AwsMatcher[] {
-  for (const matcher of matchers) checkDiscoveryMatcher(matcher);
+  for (const matcher of matchers) {
+    checkMatcher('discovery_service', matcher);
+    const { types, assume_role_arn, external_id } = matcher;
+    // Teleport's `db_service` takes it.
+    if (external_id && !assume_role_arn && !types.every((type) => ROLES_AS_USERS.has(type))) {
+      throw new TeleportError(
+        'BadParameter',
+        `discovery service AWS matcher assume_role_arn is empty, but has external_id ${JSON.stringify(external_id)}`,
+      );
+    }
+  }
   return matchers.map((matcher) => ({
     ...matcher,
     tags: Object.keys(matcher.tags ?? {}).length > 0 ? matcher.tags! : { '*': '*' },
   }));
 }
 
-function checkDiscoveryMatcher({ types, regions, assume_role_arn, external_id, integration }: AwsMatcher): void {
+/** Teleport's words; it checks `db_service.aws` when it looks, and finds nothing without types or regions. */
+const SECTIONS = {
+  db_service: {
+    name: 'db_service.aws',
+    types: DATABASES,
+    unknown: (type: string, known: string) =>
+      `unknown matcher type ${type}. Supported AWS matcher types are [${known}]`,
+  },
+  discovery_service: {
+    name: 'discovery service',
+    types: [...OTHERS, ...DATABASES],
+    unknown: (type: string, known: string) =>
+      `discovery service type does not support ${type}, supported resource types are: [${known}]`,
+  },
+} as const;
+
+function checkMatcher(section: keyof typeof SECTIONS, matcher: AwsMatcher): void {
+  const { types, regions, assume_role_arn: role, integration } = matcher;
+  const { name, types: served, unknown: unknownText } = SECTIONS[section];
+  const known: readonly string[] = served;
   const refuse = (text: string) => {
     throw new TeleportError('BadParameter', text);
   };
-  const known: readonly string[] = [...OTHERS, ...DATABASES];
   const unknown = types.find((type) => !known.includes(type));
-  if (unknown !== undefined) {
-    refuse(
-      `discovery service type does not support ${JSON.stringify(unknown)}, supported resource types are: [${known.join(' ')}]`,
-    );
-  }
-  if (types.length === 0) refuse('discovery service requires at least one type');
-  if (regions.length === 0) refuse('discovery service requires at least one region');
+  if (unknown !== undefined) refuse(unknownText(JSON.stringify(unknown), known.join(' ')));
+  if (types.length === 0) refuse(`${name} requires at least one type`);
+  if (regions.length === 0) refuse(`${name} requires at least one region`);
   const unreal = regions.find((region) => !isRegion(region));
-  if (unreal !== undefined) refuse(`discovery service does not support region ${JSON.stringify(unreal)}`);
-  if (assume_role_arn && !isAccountId(parseRoleArn(assume_role_arn)?.accountId ?? '')) {
-    refuse(`invalid assume role: ${JSON.stringify(assume_role_arn)} is not the ARN of an IAM role`);
+  if (unreal !== undefined) refuse(`${name} does not support region ${JSON.stringify(unreal)}`);
+  if (role && !isAccountId(parseRoleArn(role)?.accountId ?? '')) {
+    refuse(`invalid assume role: ${JSON.stringify(role)} is not the ARN of an IAM role`);
   }
-  if (external_id && !assume_role_arn && !types.every((type) => ROLES_AS_USERS.has(type))) {
-    refuse(
-      `discovery service AWS matcher assume_role_arn is empty, but has external_id ${JSON.stringify(external_id)}`,
-    );
-  }
-  refuseIntegration('discovery_service', integration);
+  refuseIntegration(section, integration);
 }
 
 function refuseIntegration(section: string, integration: string | undefined): void {

@@ -6,14 +6,23 @@ const good: AwsMatcher = { types: ['redshift'], regions: ['us-east-1'], tags: al
 const role = 'arn:aws:iam::123456789012:role/finder';
 
 test.each([
-  [{ types: ['redshift'], regions: ['us-east-1'] }, 'db_service.aws: missing parameter Labels'],
-  [
-    { types: ['oracle'], regions: [], tags: all },
-    'unknown matcher type "oracle". Supported AWS matcher types are [rds ',
-  ],
-  [{ types: [], regions: [], tags: all, integration: 'x' }, 'db_service.aws: integration is not supported'],
-])('db_service.aws: %j is refused', (matcher, message) => {
-  expect(() => checkMatchers([matcher])).toThrow(message);
+  [{ tags: undefined }, 'db_service.aws: missing parameter Labels'],
+  [{ types: ['oracle'] }, 'unknown matcher type "oracle". Supported AWS matcher types are [rds '],
+  [{ types: [] }, 'db_service.aws requires at least one type'],
+  [{ regions: [] }, 'db_service.aws requires at least one region'],
+  [{ regions: ['mars'] }, 'db_service.aws does not support region "mars"'],
+  [{ assume_role_arn: 'finder' }, 'invalid assume role: "finder" is not the ARN of an IAM role'],
+  [{ integration: 'x' }, 'db_service.aws: integration is not supported'],
+])('db_service.aws: %j is refused', (more, message) => {
+  expect(() => checkMatchers([good, { ...good, ...more } as AwsMatcher])).toThrow(message);
+});
+
+test('db_service.aws takes an external id without a role, as in Teleport, and types that are not looked for', () => {
+  checkMatchers([
+    { ...good, external_id: 'e' },
+    { ...good, types: ['rds'] },
+    { ...good, assume_role_arn: role },
+  ]);
 });
 
 test.each([
