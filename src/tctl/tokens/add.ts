@@ -10,8 +10,10 @@ import { spkiPin, splitPem } from '../../pki/x509.js';
 import { masked } from '../../redact.js';
 import { parseLabelSpec } from '../../resources/labels.js';
 import { TRUST_ROLES } from '../../resources/system-role.js';
+import type { WrittenFile } from '../../resources/teleport-yaml.js';
 import type { ProvisionToken } from '../../resources/types.js';
 import { normalRole } from '../../resources/validate.js';
+import { shellWord } from '../../shell-word.js';
 import { type AdminArgs, connectAdmin } from '../connect.js';
 
 export interface TokensAddArgs extends AdminArgs {
@@ -81,38 +83,89 @@ function explainTrust(env: Env, { ttl }: TokensAddArgs, token: string): void {
   printLine(env, 'Use this token when defining a trusted cluster resource on a remote cluster.');
 }
 
-function explainDiscovery(
-  env: Env,
-  { token, pins, minutes, proxy }: { token: string; pins: string[]; minutes: number; proxy: string },
-): void {
+/** What an agent is told to join with. */
+interface Invitation {
+  token: string;
+  pins: string[];
+  minutes: number;
+}
+
+async function explainDiscovery(env: Env, { token, pins, minutes }: Invitation, proxy: string): Promise<void> {
+  const file: WrittenFile = {
+    version: 'v3',
+    teleport: { proxy_server: proxy, join_params: { method: 'token', token_name: token }, ca_pin: pins },
+    auth_service: { enabled: 'no' },
+    proxy_service: { enabled: 'no' },
+    discovery_service: {
+      enabled: 'yes',
+      discovery_group: 'main',
+      aws: [{ types: ['redshift', 'redshift-serverless'], regions: ['us-east-1'] }],
+    },
+  };
   printLine(env, 'Write this to /etc/teleport.yaml on the new host, with the regions in which to look:');
   printLine(env);
-  const lines = [
-    'version: v3',
-    'teleport:',
-    `  proxy_server: ${proxy}`,
-    `  join_params: {method: token, token_name: ${token}}`,
-    '  ca_pin:',
-    ...pins.map((pin) => `    - ${pin}`),
-    'auth_service: {enabled: no}',
-    'proxy_service: {enabled: no}',
-    'discovery_service:',
-    '  enabled: yes',
-    '  discovery_group: main',
-    '  aws:',
-    '    - types: [redshift, redshift-serverless]',
-    '      regions: [us-east-1]',
-  ];
-  for (const line of lines) printLine(env, line);
+  print(env, await yamlText(file, { sort: false }));
   printLine(env);
   printLine(env, '> teleport start -c /etc/teleport.yaml');
+  printNotes(env, minutes, [
+    'Services with one discovery_group must look for the same: each removes what it does not find.',
+    'It needs AWS credentials that may call redshift:DescribeClusters and, of redshift-serverless,\n    ListWorkgroups, ListEndpointAccess and ListTagsForResource.',
+  ]);
+}
+
+function explainDatabase(env: Env, { token, pins, minutes }: Invitation, proxy: string, args: TokensAddArgs): void {
+  const { dbName = '', dbProtocol = '', dbUri = '' } = args;
+  printLine(env, 'Write a configuration for the Database Service with it and start the service:');
+  printLine(env);
+  printCommand(
+    env,
+    'teleport db configure create',
+    [
+      ['token', token],
+      ...pins.map((pin): Flag => ['ca-pin', pin]),
+      ['proxy', proxy],
+      ['name', dbName],
+      ['protocol', dbProtocol],
+      ['uri', dbUri],
+    ],
+    '   --output file:///etc/teleport.yaml',
+  );
+  printLine(env);
+  printLine(env, '> teleport start -c /etc/teleport.yaml');
+  printNotes(env, minutes, [
+    'The database must be reachable from the host of the new service.',
+    'A self-hosted database needs the certificates of "tctl auth sign --format=db".',
+    'Amazon Redshift needs AWS credentials: "teleport db configure aws print-iam" prints the policy.',
+  ]);
+}
+
+function explainStart(env: Env, { token, pins, minutes }: Invitation, address: string, types: string[]): void {
+  printLine(env, 'Run this on the new host to join it to the cluster:');
+  printLine(env);
+  printCommand(env, 'teleport start', [
+    ['roles', types.join(',')],
+    ['token', token],
+    ...pins.map((pin): Flag => ['ca-pin', pin]),
+    ['auth-server', address],
+  ]);
+  printNotes(env, minutes, ['The address above must be reachable from the new host.']);
+}
+
+type Flag = [name: string, value: string];
+
+/** To copy: values are what somebody typed. */
+function printCommand(env: Env, command: string, flags: Flag[], ...last: string[]): void {
+  const words = flags.map(([name, value]) => `   --${name}=${value && shellWord(value)}`);
+  printLine(env, [`> ${command}`, ...words, ...last].join(' \\\n'));
+}
+
+function printNotes(env: Env, minutes: number, notes: string[]): void {
   printLine(env);
   printLine(env, 'Please note:');
   printLine(env);
-  printLine(env, `  - This invitation token will expire in ${minutes} minutes.`);
-  printLine(env, '  - Services with one discovery_group must look for the same: each removes what it does not find.');
-  printLine(env, '  - It needs AWS credentials that may call redshift:DescribeClusters and, of redshift-serverless,');
-  printLine(env, '    ListWorkgroups, ListEndpointAccess and ListTagsForResource.');
+  for (const note of [`This invitation token will expire in ${minutes} minutes.`, ...notes]) {
+    printLine(env, `  - ${note}`);
+  }
 }
 
 async function explain(
@@ -124,48 +177,19 @@ async function explain(
 ): Promise<void> {
   if (roles.includes(TRUST_ROLES.token)) return explainTrust(env, args, token);
   const [{ tlsCa }, ping] = await Promise.all([client.auth.getClusterCACert({}), client.auth.ping({})]);
-  const pins = splitPem(Buffer.from(tlsCa).toString()).map(spkiPin);
   const minutes = Math.round(args.ttl / 60_000);
+  const invitation = { token, pins: splitPem(Buffer.from(tlsCa).toString()).map(spkiPin), minutes };
   const proxy = ping.proxyPublicAddr;
   printLine(env, `The invite token: ${token}`);
   printLine(env, `This token will expire in ${minutes} minutes.`);
   printLine(env);
-  if (roles.includes('Discovery') && !roles.includes('Db')) {
-    return explainDiscovery(env, { token, pins, minutes, proxy: proxy || ping.remoteAddr });
+  const isOf = (role: string) => roles.includes(role);
+  if (!isOf('Db') && !isOf('Discovery')) {
+    return explainStart(env, invitation, proxy || ping.remoteAddr || '127.0.0.1:3025', args.type);
   }
-  if (!roles.includes('Db')) {
-    printLine(env, 'Run this on the new host to join it to the cluster:');
-    printLine(env);
-    printLine(env, '> teleport start \\');
-    printLine(env, `   --roles=${args.type.join(',')} \\`);
-    printLine(env, `   --token=${token} \\`);
-    for (const pin of pins) printLine(env, `   --ca-pin=${pin} \\`);
-    printLine(env, `   --auth-server=${proxy || ping.remoteAddr || '127.0.0.1:3025'}`);
-    printLine(env);
-    printLine(env, 'Please note:');
-    printLine(env);
-    printLine(env, `  - This invitation token will expire in ${minutes} minutes.`);
-    printLine(env, '  - The address above must be reachable from the new host.');
-    return;
+  if (!proxy) {
+    throw new TeleportError('NotFound', 'cluster has no proxies', { hint: 'Start a Proxy Service first.' });
   }
-  if (!proxy) throw new TeleportError('NotFound', 'cluster has no proxies');
-  printLine(env, 'Write a configuration for the Database Service with it and start the service:');
-  printLine(env);
-  printLine(env, '> teleport db configure create \\');
-  printLine(env, `   --token=${token} \\`);
-  for (const pin of pins) printLine(env, `   --ca-pin=${pin} \\`);
-  printLine(env, `   --proxy=${proxy} \\`);
-  printLine(env, `   --name=${args.dbName ?? ''} \\`);
-  printLine(env, `   --protocol=${args.dbProtocol ?? ''} \\`);
-  printLine(env, `   --uri=${args.dbUri ?? ''} \\`);
-  printLine(env, '   --output file:///etc/teleport.yaml');
-  printLine(env);
-  printLine(env, '> teleport start -c /etc/teleport.yaml');
-  printLine(env);
-  printLine(env, 'Please note:');
-  printLine(env);
-  printLine(env, `  - This invitation token will expire in ${minutes} minutes.`);
-  printLine(env, '  - The database must be reachable from the host of the new service.');
-  printLine(env, '  - A self-hosted database needs the certificates of "tctl auth sign --format=db".');
-  printLine(env, '  - Amazon Redshift needs AWS credentials: "teleport db configure aws print-iam" prints the policy.');
+  if (isOf('Db')) return explainDatabase(env, invitation, proxy, args);
+  await explainDiscovery(env, invitation, proxy);
 }
