@@ -32,8 +32,8 @@ export interface ProfileSettings {
   useGlobalEndpoint: boolean;
   /** How often a call is tried was said; the SDK reads how often. */
   hasAttempts: boolean;
-  /** Where STS is called in place of AWS's own host. */
-  stsEndpoint: string;
+  /** Where STS is called in place of AWS's own host, and which setting says so; empty: nowhere else. */
+  stsEndpoint: { url: string; from: string };
 }
 
 /** Of the profile that is named now, where the environment does not say otherwise. */
@@ -55,12 +55,13 @@ export async function profileSettings(): Promise<ProfileSettings> {
     read('AWS_ENDPOINT_URL_STS', ''),
     read('AWS_ENDPOINT_URL', 'endpoint_url'),
   ]);
+  const ofAllFrom = sdkEnv().AWS_ENDPOINT_URL ? 'AWS_ENDPOINT_URL' : 'endpoint_url of the AWS profile';
   const from = sdkEnv().AWS_CA_BUNDLE ? 'AWS_CA_BUNDLE' : 'ca_bundle of the AWS profile';
   return {
     caBundle: file ? { file, from } : undefined,
     useGlobalEndpoint: endpoints.toLowerCase() === 'legacy',
     hasAttempts: attempts !== '',
-    stsEndpoint: ofSts || ofAll,
+    stsEndpoint: ofSts ? { url: ofSts, from: 'AWS_ENDPOINT_URL_STS' } : { url: ofAll, from: ofAllFrom },
   };
 }
 

@@ -101,10 +101,12 @@ function signedHeaders(proof: Buffer, challenge: string): Record<string, string>
 async function ask(headers: Record<string, string>): Promise<string> {
   const { host = '' } = headers;
   const signal = AbortSignal.timeout(ANSWER_MS);
+  let asked = host;
   try {
+    const url = await stsUrl(host);
+    asked = url.host;
     const { requestHandler } = await clientConfig({ region: '' });
     using agent = closing(requestHandler.httpsAgent);
-    const url = new URL((await profileSettings()).stsEndpoint || `https://${host}`);
     const isTls = url.protocol === 'https:';
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const { hostname, port } = url;
@@ -118,8 +120,23 @@ async function ask(headers: Record<string, string>): Promise<string> {
   } catch (error) {
     if (error instanceof TeleportError) throw error;
     const why = signal.aborted ? `no answer within ${inSeconds(ANSWER_MS)}` : messageOf(error);
-    throw new TeleportError('ConnectionProblem', `cannot ask AWS (${host}) whose identity it is: ${why}`);
+    throw new TeleportError('ConnectionProblem', `cannot ask AWS (${asked}) whose identity it is: ${why}`, {
+      hint: 'Auth has to reach this host; for a VPC endpoint set AWS_ENDPOINT_URL_STS.',
+    });
   }
+}
+
+/** Where to ask. @throws BadParameter for a setting that is not `http(s)://host[:port]` */
+async function stsUrl(host: string): Promise<URL> {
+  const { stsEndpoint } = await profileSettings();
+  if (stsEndpoint.url === '') return new URL(`https://${host}`);
+  const url = URL.canParse(stsEndpoint.url) ? new URL(stsEndpoint.url) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url;
+  throw new TeleportError(
+    'BadParameter',
+    `${stsEndpoint.from}: ${JSON.stringify(stsEndpoint.url)} is not the address of STS`,
+    { hint: 'Write it as https://vpce-0123-abc.sts.us-east-1.vpce.amazonaws.com, with a port where it needs one.' },
+  );
 }
 
 /** For one call. */

@@ -124,9 +124,25 @@ test('an AWS that cannot be asked is named', async () => {
   process.env.AWS_ENDPOINT_URL_STS = 'http://127.0.0.1:9';
   await expect(provenIdentity(proof, CHALLENGE)).rejects.toMatchObject({
     code: 'ConnectionProblem',
-    message: expect.stringContaining('cannot ask AWS (sts.us-east-1.amazonaws.com)'),
+    message: expect.stringContaining('cannot ask AWS (127.0.0.1:9)'),
+    hint: 'Auth has to reach this host; for a VPC endpoint set AWS_ENDPOINT_URL_STS.',
   });
 });
+
+test.each(['sts.example.com', 'localhost:4566', 'ftp://sts.example.com', 'https://', 'https://sts.example.com/x'])(
+  'AWS_ENDPOINT_URL_STS=%s is named as what is wrong, and so is AWS_ENDPOINT_URL',
+  async (endpoint) => {
+    const proof = await identityProof(CHALLENGE);
+    for (const setting of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_STS']) {
+      process.env[setting] = endpoint;
+      await expect(provenIdentity(proof, CHALLENGE)).rejects.toMatchObject({
+        code: 'BadParameter',
+        message: `${setting}: "${endpoint}" is not the address of STS`,
+      });
+    }
+    expect(isAsked()).toBe(0);
+  },
+);
 
 test('R-C-L2 hosts of STS, of the partitions that the DNS of everybody knows', () => {
   const hosts = [
