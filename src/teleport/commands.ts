@@ -20,7 +20,7 @@ import {
 export const program: ProgramSpec = {
   name: 'teleport',
   version: VERSION,
-  description: 'Teleport services for access to databases: Auth, Proxy and Database Service.',
+  description: 'Teleport services for access to databases: Auth, Proxy, Database and Discovery Service.',
   globals: [],
   commands: [
     command({

@@ -54,7 +54,7 @@ export const START: readonly OptionSpec[] = [
 
 /** Only of `start`. */
 export const START_HOST: readonly OptionSpec[] = [
-  option('roles', 'What to run: proxy, auth, db; overrides the file.', { short: 'r', kind: 'list' }),
+  option('roles', 'What to run: proxy, auth, db, discovery; overrides the file.', { short: 'r', kind: 'list' }),
   option('listen-ip', 'IP address to listen on [0.0.0.0].', { short: 'l' }),
   accepted('labels', 'string'),
   accepted('advertise-ip', 'string'),
@@ -113,7 +113,9 @@ export const IAM: readonly OptionSpec[] = [
   { ...ASSUMES_ROLES, description: 'Comma-separated names or ARNs of the IAM roles that people enter databases as.' },
   option('region', 'AWS region in ARNs of ElastiCache, MemoryDB and Redshift Serverless.'),
   option('kms-key', 'Id or ARN of the KMS key of the secrets of ElastiCache and MemoryDB, if it is your own.'),
-  option('discovery', 'Also what looking for databases in AWS needs (db_service.aws).', { kind: 'boolean' }),
+  option('discovery', 'Also what looking for databases in AWS needs (db_service.aws, discovery_service.aws).', {
+    kind: 'boolean',
+  }),
 ];
 
 /** Only of `print-iam`. */

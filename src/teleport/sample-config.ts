@@ -67,6 +67,12 @@ export function sampleConfig(options: SampleOptions): WrittenFile {
 
 function check({ version, roles, acme, clusterName, keypair, authServer, proxy }: SampleOptions): void {
   const unknown = roles.find((role) => !ROLES.includes(role));
+  if (unknown === 'discovery') {
+    throw bad(
+      'this command does not write the section discovery_service',
+      'Write the section discovery_service by hand: "tctl tokens add --type=discovery" shows it.',
+    );
+  }
   if (unknown !== undefined) throw bad(`unknown role: '${unknown}'`, `Known roles: ${ROLES.join(', ')}.`);
   if (clusterName) checkClusterName(clusterName, '--cluster-name');
   if (acme && keypair) throw bad('could not use --key-file/--cert-file when ACME is enabled');

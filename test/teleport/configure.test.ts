@@ -108,6 +108,12 @@ test.each(['--acme-email', '--email'])('ACME sets the web port and the public ad
   });
 });
 
+test('role discovery has no sample: it is said where one is', async () => {
+  const { err, status } = await teleport('configure', '--roles=discovery');
+  expect(status).toBe(1);
+  expect(err).toContain('"tctl tokens add --type=discovery" shows it.');
+});
+
 test('W4 role db serves every database that is made in the cluster', async () => {
   const { out, err, status } = await teleport('configure', '--roles=db');
   expect(bare(out)).toEqual([
