@@ -83,7 +83,7 @@ function explainTrust(env: Env, { ttl }: TokensAddArgs, token: string): void {
   printLine(env, 'Use this token when defining a trusted cluster resource on a remote cluster.');
 }
 
-/** What an agent is told to join with. */
+/** What an agent joins with. */
 interface Invitation {
   token: string;
   pins: string[];
