@@ -283,6 +283,20 @@ describe('what a Database Service asks', () => {
     }
     expect(seen).toEqual(['true +first -', 'false +second -', 'false + -first']);
   });
+
+  test.each(['watchDatabases', 'watchAuthorities'] as const)(
+    'a host has one %s: a new one ends the one before',
+    async (name) => {
+      const follow = () => agent.databaseAgent[name]({}, { timeoutMs: 0 })[Symbol.asyncIterator]();
+      const first = follow();
+      await first.next();
+      const ended = first.next();
+      const second = follow();
+      await second.next();
+      await expect(ended).rejects.toThrow('another watch has taken the place of this one');
+      await second.return?.();
+    },
+  );
 });
 
 test('after a restart authorities, users, secrets and static order are as before', async () => {

@@ -73,6 +73,7 @@ async function* authoritiesFeed(state: AuthState, signal: AbortSignal) {
       });
     }
   }
+  signal.throwIfAborted();
 }
 
 export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typeof DatabaseAgent>> {
@@ -109,12 +110,14 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
     },
     async *watchLocks({ withUsers }, context) {
       const { hostId, role } = requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy');
-      using mine = state.watches.begin(`${role} ${hostId} ${withUsers}`, context.signal);
+      using mine = state.watches.begin(`locks ${role} ${hostId} ${withUsers}`, context.signal);
       yield* withUsers ? rightsFeed(state, mine.signal) : locksFeed(state, mine.signal);
     },
     async *watchAuthorities(_, context) {
-      requireHost(await whoCalls(state, context.values.get(callerKey)), 'Db', 'Proxy', 'Discovery');
-      yield* authoritiesFeed(state, context.signal);
+      const caller = await whoCalls(state, context.values.get(callerKey));
+      const { hostId, role } = requireHost(caller, 'Db', 'Proxy', 'Discovery');
+      using mine = state.watches.begin(`authorities ${role} ${hostId}`, context.signal);
+      yield* authoritiesFeed(state, mine.signal);
     },
     async *holdDatabaseUser({ endpoint, user, sameNames }, context) {
       const { hostId } = await asAgent(context);
@@ -128,9 +131,10 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
       await rest(MOST_HELD_MS, AbortSignal.any([context.signal, held.wanted]), { isIdle: true });
     },
     async *watchDatabases(_, context) {
-      await asAgent(context);
+      const { hostId } = await asAgent(context);
+      using mine = state.watches.begin(`databases ${hostId}`, context.signal);
       const folder = `${keyOf('db')}/`;
-      const changes = state.store.watch(folder, context.signal);
+      const changes = state.store.watch(folder, mine.signal);
       const all = await state.databases.list();
       yield { initial: true, put: all.map((database) => toMessage('db', database)) };
       for await (const change of changes) {
@@ -139,6 +143,7 @@ export function databaseAgentHandlers(state: AuthState): Partial<ServiceImpl<typ
         if (database) yield { put: [toMessage('db', database)] };
         else yield { deleted: [name] };
       }
+      mine.signal.throwIfAborted();
     },
   };
 }
