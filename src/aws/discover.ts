@@ -6,10 +6,10 @@
  * Source: database-service.md 7.1 (limits) and 7.2.
  */
 
+import { atOnce } from '../at-once.js';
 import { isTeleportError, TeleportError } from '../errors.js';
 import { joinHostPort } from '../host-port.js';
 import { parseArn } from './arn.js';
-import { atOnce } from './at-once.js';
 import { aws, type ClientOptions, clientConfig } from './clients.js';
 import { type AwsPlace, tagLabels } from './metadata.js';
 import type { EndpointAccess, Workgroup } from './sdk/redshift-serverless.js';
@@ -45,6 +45,9 @@ export interface DiscoverOptions extends ClientOptions {
   /** Give those that cannot be entered now as well. Default false. */
   unavailable?: boolean;
 }
+
+/** Label with what AWS calls it: `redshift` or `redshift-serverless`. */
+export const DISCOVERY_TYPE_LABEL = 'teleport.dev/discovery-type';
 
 /** AWS tags whose value is the name of the database, the first before the second. */
 export const NAME_TAGS = ['TeleportDatabaseName', 'teleport.dev/database_name'] as const;
@@ -237,6 +240,6 @@ function placeLabels(region: string, accountId: string | undefined, type: string
     region,
     'teleport.dev/cloud': 'AWS',
     'teleport.dev/origin': 'cloud',
-    'teleport.dev/discovery-type': type,
+    [DISCOVERY_TYPE_LABEL]: type,
   };
 }

@@ -4,7 +4,7 @@
  *
  * Source: database-service.md 7.2; seen with `db_service.aws` of Teleport 18.3.0.
  */
-import { type FoundDatabase, NAME_TAGS } from '../aws/discover.js';
+import { DISCOVERY_TYPE_LABEL, type FoundDatabase, NAME_TAGS } from '../aws/discover.js';
 import { DISCOVERED_NAME_LABEL } from '../resources/labels.js';
 
 const PART = /^[a-zA-Z0-9-]*[a-zA-Z0-9]$/;
@@ -28,7 +28,7 @@ export function nameWithoutTag(found: FoundDatabase): Named {
 }
 
 function suffixed(name: string, { aws, labels }: FoundDatabase): Named {
-  const type = labels['teleport.dev/discovery-type'] ?? '';
+  const type = labels[DISCOVERY_TYPE_LABEL] ?? '';
   const lower = name.toLowerCase();
   // What the name says already is not said twice.
   const suffix = [type, aws.region ?? '', aws.account_id ?? ''].filter(

@@ -1,5 +1,5 @@
 /** A database of AWS as a `db` resource, before it is offered or registered. Source: database-service.md 7.2. */
-import type { FoundDatabase } from '../aws/discover.js';
+import { DISCOVERY_TYPE_LABEL, type FoundDatabase } from '../aws/discover.js';
 import { ADMIN_DATABASE_LABEL, ADMIN_LABEL } from '../rbac/auto-users.js';
 import { databaseWithDefaults } from '../resources/defaults.js';
 import type { Database } from '../resources/types.js';
@@ -28,7 +28,7 @@ export function areaOf({ type, region }: { type: string; region: string }): stri
 }
 
 export function areaOfDatabase({ metadata, spec }: Pick<Database, 'metadata' | 'spec'>): string {
-  return areaOf({ type: metadata.labels?.['teleport.dev/discovery-type'] ?? '', region: spec.aws?.region ?? '' });
+  return areaOf({ type: metadata.labels?.[DISCOVERY_TYPE_LABEL] ?? '', region: spec.aws?.region ?? '' });
 }
 
 /** @throws BadParameter for a host name of Redshift that cannot be read */

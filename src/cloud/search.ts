@@ -5,7 +5,7 @@
  * Source: database-service.md 7.1 to 7.3.
  */
 
-import { atOnce } from '../aws/at-once.js';
+import { atOnce } from '../at-once.js';
 import type { Looked } from '../aws/discover.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';

@@ -2,7 +2,7 @@
  * Automatic users as this agent sees them: who is in a session as whom, in which order a user is changed, what is tried again. A
  * user is the server's, so everything goes by the server's endpoint and never by the name of a database resource. RFD 12.
  */
-import { atOnce } from '../aws/at-once.js';
+import { atOnce } from '../at-once.js';
 import { type ConnectContext, connectDatabase } from '../dbserver/connect.js';
 import { type ErrorCode, isTeleportError, messageOf, TeleportError, TimedOut } from '../errors.js';
 import type { Logger } from '../log.js';

@@ -6,7 +6,7 @@
  * Source: database-service.md 6.1 and 6.2.
  */
 
-import { atOnce } from '../aws/at-once.js';
+import { atOnce } from '../at-once.js';
 import { isRedshift } from '../dbserver/connect.js';
 import { isTeleportError, messageOf } from '../errors.js';
 import type { Logger } from '../log.js';

@@ -2,7 +2,7 @@
  * Looks after the users that an agent has left behind, this one before its last start or another that serves the same server: when a
  * database comes, and again and again. One look a server, however many databases of it there are.
  */
-import { atOnce } from '../aws/at-once.js';
+import { atOnce } from '../at-once.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../log.js';
 import { supportsAutoUsers } from '../rbac/auto-users.js';

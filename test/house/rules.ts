@@ -3,6 +3,7 @@
 /** Files of `src/` itself that every room may import. */
 export const EVERYBODYS = new Set([
   'abort',
+  'at-once',
   'certificate-problem',
   'child-process',
   'closers',

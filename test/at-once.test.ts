@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { atOnce } from '../../src/aws/at-once.js';
+import { atOnce } from '../src/at-once.js';
 
 test('work waits in line when the places are taken, and a failure gives its place back', async () => {
   const inTurn = atOnce(2);
