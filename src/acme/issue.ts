@@ -1,6 +1,6 @@
 /**
  * A certificate from an ACME authority (RFC 8555), by the challenge TLS-ALPN-01 (RFC 8737): the authority dials port 443 of each
- * name and wants to see a certificate that repeats its question. The certificate is given to the server on that port.
+ * name and expects a certificate that holds what it asked for. The server on that port gets this certificate from here.
  */
 import { inSeconds, messageOf, TeleportError } from '../errors.js';
 import { DialAgent } from '../net/https-agent.js';
@@ -27,7 +27,7 @@ export interface AcmeOrder {
   vars: Record<string, string | undefined>;
   /** Show this certificate to whoever asks for the name with ALPN `acme-tls/1`; undefined: show none from now on. */
   answer: (name: string, certificate: { certPem: string; keyPem: string } | undefined) => void;
-  /** Ends the order. */
+  /** Gives the order up. */
   signal: AbortSignal;
 }
 

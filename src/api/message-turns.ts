@@ -76,7 +76,7 @@ export class MessageTurns {
   /**
    * The message at once, when it is whole and it is the sender's turn; of a longer one, the beginning.
    *
-   * @throws ConnectError `ResourceExhausted` when it is not whole in time, or so many wait that this one has to go
+   * @throws ConnectError `ResourceExhausted` when it is not whole in time, or so many wait that it has to go
    */
   async *inTurn(
     chunks: AsyncIterator<Uint8Array>,
@@ -85,7 +85,11 @@ export class MessageTurns {
     const cut = new AbortController();
     const giveUp = (why: string) => cut.abort(toConnectError(new TeleportError('LimitExceeded', why)));
     const done: (() => void)[] = [];
-    done.push(this.#calls.take({ network: sender, site }, () => giveUp('too many calls wait to be read')));
+    done.push(
+      this.#calls.take({ network: sender, site }, () =>
+        giveUp('too many calls wait to be read, try again in a minute'),
+      ),
+    );
     const late = setTimeout(giveUp, this.#wholeMs, `the message was not whole after ${inSeconds(this.#wholeMs)}`);
     done.push(() => clearTimeout(late));
     try {

@@ -6,16 +6,16 @@ import { TeleportError } from '../errors.js';
 import { unlessAborted } from '../wait.js';
 
 interface Place {
-  /** Resolves when it is this one's turn. */
+  /** Resolves when it is its holder's turn. */
   turn: Promise<void>;
   enter(): void;
-  /** Runs while this one has the name and others wait. */
+  /** Runs while its holder has the name and others wait. */
   patience: NodeJS.Timeout | undefined;
   readonly wanted: AbortController;
 }
 
 export interface HeldName extends Disposable {
-  /** Aborted when another holder has waited for so long that this one should give it back. */
+  /** Aborted when another holder has waited for so long that it should be given back. */
   wanted: AbortSignal;
 }
 
@@ -65,7 +65,7 @@ export class HeldNames {
     if (count > MOST_PLACES) {
       throw new TeleportError(
         'LimitExceeded',
-        `host ${JSON.stringify(holder)} holds or waits for ${MOST_PLACES} names`,
+        `host ${JSON.stringify(holder)} holds or waits for ${MOST_PLACES} names, as many as it may: try again in a minute`,
       );
     }
     if (count > 0) this.#counts.set(holder, count);

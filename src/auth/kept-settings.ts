@@ -81,7 +81,10 @@ export class KeptSettings {
   async put<K extends SettingsKind>(kind: K, wanted: ResourceOfKind[K], expected?: string): Promise<void> {
     await inTurn(this.#turns, kind, async () => {
       if (expected !== undefined && expected !== (this.#current[kind].metadata.revision ?? '')) {
-        throw new TeleportError('CompareFailed', `${SETTINGS_NAMES[kind]} has changed in the meantime`);
+        throw new TeleportError(
+          'CompareFailed',
+          `${SETTINGS_NAMES[kind]} has changed in the meantime, read it again and repeat the change`,
+        );
       }
       this.#current[kind] = await recordsOf(this.#store, kind).put(wanted);
     });

@@ -135,6 +135,9 @@ export class RemoteAuthorities {
     throw new TeleportError(
       'LimitExceeded',
       `the authorities of all other clusters would be larger than ${most} bytes`,
+      {
+        hint: 'See which clusters there are with "tctl get trusted_cluster,remote_cluster", and remove with "tctl rm" what is not needed.',
+      },
     );
   }
 

@@ -27,7 +27,10 @@ export async function keepSearches(
   const { hostId, role } = requireHost(who, 'Discovery', 'Db');
   const { text, searches, intervalMs } = report;
   if (searches > MOST_SEARCHES || Buffer.byteLength(text) > MOST_BYTES) {
-    throw new TeleportError('LimitExceeded', 'the report about searches in AWS is too large');
+    throw new TeleportError(
+      'LimitExceeded',
+      `the report about searches in AWS is too large: up to ${MOST_SEARCHES} searches and ${MOST_BYTES} bytes are kept`,
+    );
   }
   const lifeMs = Math.min(Math.max(ROUNDS * intervalMs, SHORTEST_TTL_MS), LONGEST_TTL_MS);
   const expires = new Date(state.now().getTime() + lifeMs);

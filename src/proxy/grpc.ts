@@ -46,6 +46,7 @@ export function transportRoutes(options: TransportOptions): (router: ConnectRout
  * knows whether an answer comes.
  */
 const MOST_CONVERSATIONS = 64;
+
 export function joinRoutes(auth: Pick<AuthClient, 'join'>): (router: ConnectRouter) => void {
   const conversations = new FairShare(MOST_CONVERSATIONS);
   const attempt = createLimiter(RATE_LIMITS.normal, () => performance.now());

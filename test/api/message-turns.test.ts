@@ -133,7 +133,7 @@ describe('R-C-M2 what one sender has not had read yet has a bound', () => {
     const oldest = open('user remote-a-root', 'cluster root');
     const refused = expect(oldest.read).rejects.toMatchObject({
       code: Code.ResourceExhausted,
-      rawMessage: 'too many calls wait to be read',
+      rawMessage: 'too many calls wait to be read, try again in a minute',
     });
     const others = [open('user remote-b-root', 'cluster root'), open('user carol')];
     await refused;
