@@ -1,9 +1,11 @@
 /**
  * A program read with the code that V8 made of it before. Most of a short command's time goes into compiling: so what its
  * commands used is kept for the next run, in the person's own cache folder, and a command that was not run before adds
- * what it used. Whatever is wrong with the cache, the program runs without it.
+ * what it used. Code that is kept is read whole, so each first word (`db`, `version`) has a file of its own, and command
+ * lines that begin with something else (an option, an alias) share one. Whatever is wrong with the cache, the program runs
+ * without it.
  *
- *     ~/.cache/teleshift/tsh-4F2A….js.v22.11.0-x64:   V8's code │ {"commands":["db ls"],"crc":…} │ that text's length, 4 bytes
+ *     ~/.cache/teleshift/tsh-4F2A….js.db.v22.11.0-x64:   V8's code │ {"commands":["db ls"],"crc":…} │ that text's length, 4 bytes
  *
  * The build's hash of the program is in its file's name, Node's version in the cache's; V8 itself refuses code that another
  * version or other flags of it have made, but looks for no damage: hence the sum. Code is code: only what this user or root has written, and nobody else can
@@ -72,14 +74,14 @@ function keepCode(): void {
 /** One file, and the code of it that is kept. */
 class CodeFile {
   readonly #script: import('node:vm').Script;
-  readonly #at: string | undefined;
+  readonly #path: string;
   /** The commands whose code is kept; undefined where none is. */
   readonly #commands: readonly string[] | undefined;
 
   constructor(path: string) {
     const { Script } = require('node:vm') as typeof import('node:vm');
-    this.#at = cacheFile(path);
-    const cached = this.#at === undefined ? undefined : readCache(this.#at);
+    this.#path = path;
+    const cached = readCache(cacheFile(path, process.argv[2])) ?? readCache(cacheFile(path));
     // As latin1 each byte is a character, and V8 takes it as it is.
     const source = node.fs().readFileSync(path, 'latin1');
     this.#script = new Script(source, { filename: path, cachedData: cached?.code });
@@ -92,13 +94,21 @@ class CodeFile {
 
   /** @param command  that has run; its code is kept with that of others */
   keep(command: string): void {
-    if (this.#at === undefined || this.#commands?.includes(command)) return;
-    writeCache(this.#at, { code: this.#script.createCachedData(), commands: [...(this.#commands ?? []), command] });
+    if (this.#commands?.includes(command)) return;
+    // Only words that are commands: whoever mistypes one leaves no file of that name.
+    const isTyped = command.split(' ')[0] === process.argv[2];
+    const at = cacheFile(this.#path, isTyped ? process.argv[2] : undefined);
+    if (at === undefined) return;
+    writeCache(at, { code: this.#script.createCachedData(), commands: [...(this.#commands ?? []), command] });
   }
 }
 
-/** Where the code of a program lies; undefined where it is switched off, or there is no folder for it. */
-function cacheFile(program: string): string | undefined {
+/**
+ * Where the code of a program lies; undefined where it is switched off, or there is no folder for it.
+ *
+ * @param word  the first of the command line, as it was typed
+ */
+function cacheFile(program: string, word = ''): string | undefined {
   const { env, platform, version, arch } = process;
   if (env.NODE_DISABLE_COMPILE_CACHE) return undefined;
   const { join, basename, isAbsolute } = node.path();
@@ -107,10 +117,12 @@ function cacheFile(program: string): string | undefined {
   let folder = under(env.XDG_CACHE_HOME) ?? under(env.HOME, '.cache');
   if (platform === 'darwin') folder = under(env.HOME, 'Library', 'Caches');
   if (platform === 'win32') folder = under(env.LOCALAPPDATA);
-  return under(folder, 'teleshift', `${basename(program)}.${version}-${arch}`);
+  const own = /^[a-z]{1,16}$/.test(word) ? `.${word}` : '';
+  return under(folder, 'teleshift', `${basename(program)}${own}.${version}-${arch}`);
 }
 
-function readCache(file: string): Cached | undefined {
+function readCache(file: string | undefined): Cached | undefined {
+  if (file === undefined) return undefined;
   const { openSync, closeSync, lstatSync, fstatSync, readFileSync, constants } = node.fs();
   let fd: number | undefined;
   try {

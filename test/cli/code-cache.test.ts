@@ -60,6 +60,7 @@ const VERSION = ['version', '--client'];
 const cached = () => (existsSync(folder) ? readdirSync(folder).sort() : []);
 const cacheOf = (program: string) => join(folder, cached().find((name) => name.startsWith(`${program}-`))!);
 const commandsIn = (file: string) => JSON.parse(/\{"commands".*\}/.exec(readFileSync(file, 'latin1'))![0]).commands;
+const wordOf = (name: string) => /\.js\.([a-z]+)\.v/.exec(name)?.[1];
 /** Of a run that did without, and wrote what it would have read. */
 const cold = { status: 0, code: [] };
 const warm = { status: 0, code: ['used'] };
@@ -81,14 +82,27 @@ test('it is for its owner only, and nothing else lies beside it', () => {
 });
 
 test('a command that was not run before adds what it used', () => {
-  run(VERSION);
+  const env = ['db', 'env', 'orders'];
+  expect(run(env)).toMatchObject({ status: 1, code: [] });
   const small = statSync(cacheOf('tsh')).size;
-  expect(run(['status'])).toMatchObject({ status: 1, code: ['used'] });
-  expect(commandsIn(cacheOf('tsh'))).toEqual(['version', 'status']);
+  expect(run(['db', 'ls'])).toMatchObject({ status: 1, code: ['used'] });
+  expect(commandsIn(cacheOf('tsh'))).toEqual(['db env [db]', 'db ls [labels]']);
   expect(statSync(cacheOf('tsh')).size).toBeGreaterThan(small);
-  expect(run(VERSION)).toMatchObject(warm);
+  expect(run(env)).toMatchObject({ status: 1, code: ['used'] });
+  expect(commandsIn(cacheOf('tsh'))).toEqual(['db env [db]', 'db ls [labels]']);
+});
+
+test('a first word has a file of its own; what begins with another one than its command shares one', () => {
+  run(VERSION);
+  expect(run(['db', 'ls'])).toMatchObject({ status: 1, code: [] });
+  expect(cached().map(wordOf)).toEqual(['db', 'version']);
+  expect(run(['--proxy=localhost:1', ...VERSION])).toMatchObject(cold);
+  expect(run(['--proxy=localhost:1', ...VERSION])).toMatchObject(warm);
+  // What is shared helps a command that has no file yet, and nobody's words become the name of a file.
   expect(run(['--help'])).toMatchObject(warm);
-  expect(commandsIn(cacheOf('tsh'))).toEqual(['version', 'status', 'help']);
+  for (const word of ['versoin', '../db', '-', '']) run([word]);
+  expect(cached().map(wordOf)).toEqual(['db', undefined, 'version']);
+  expect(run(VERSION)).toMatchObject(warm);
 });
 
 test('the AWS SDK has a cache of its own, which only its commands read', () => {
@@ -98,7 +112,7 @@ test('the AWS SDK has a cache of its own, which only its commands read', () => {
   expect(first).toMatchObject({ status: 1, code: [] });
   expect(cached().map((name) => name.split('-')[0])).toEqual(['aws', 'tsh']);
   expect(run(ls, aws)).toMatchObject({ status: 1, code: ['used', 'used'] });
-  expect(run(VERSION, aws)).toMatchObject(warm);
+  expect(run(['db', 'env', 'orders'], aws)).toMatchObject({ status: 1, code: ['used'] });
 });
 
 test('XDG_CACHE_HOME names the place, an absolute one', () => {
