@@ -11,3 +11,7 @@ export function nodeTty(): typeof import('node:tty') {
 export function nodeUtil(): typeof import('node:util') {
   return require('node:util');
 }
+
+export function nodeV8(): typeof import('node:v8') {
+  return require('node:v8');
+}

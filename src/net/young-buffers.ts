@@ -6,8 +6,8 @@
  * Collecting the young generation alone, which the dead chunks are in, costs a fraction of a millisecond.
  * Source: V8's `kExternalAllocationSoftLimit`; `npm run bench`.
  */
-import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { nodeV8 } from '../node-modules.js';
 
 /** Below V8's limit, and many chunks. */
 const EVERY_BYTES = 16 * 1024 * 1024;
@@ -25,6 +25,7 @@ export function countRelayed(bytes: number): void {
 }
 
 function minorCollection(): () => void {
+  const { setFlagsFromString } = nodeV8();
   // A program that was not started with the flag has it in contexts that are made while it is set.
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('globalThis.gc') as ((options: { type: 'minor' }) => void) | undefined;
